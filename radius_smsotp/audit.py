@@ -1,0 +1,53 @@
+"""The audit trail: every kind of event, in words for a person."""
+
+from __future__ import annotations
+
+KINDS = {
+    "challenge-opened": "a code was asked for and the challenge was opened",
+    "challenge-repeated": "the first step came again within the cooldown; no second SMS",
+    "login-refused": "the first step was refused; the reason says why",
+    "pin-wrong": "the first factor was wrong",
+    "first-factor-down": "the module that checks the first factor did not answer",
+    "sms-accepted": "a provider took the message",
+    "sms-refused": "a provider refused the message",
+    "sms-unavailable": "a provider could not be reached or was busy",
+    "sms-unknown": "a provider fell silent after the message was submitted",
+    "sms-undelivered": "no provider took the message; the challenge was closed",
+    "sms-resent": "the user asked for one more SMS",
+    "sms-resend-denied": "the user asked for one more SMS, a limit stood against it",
+    "code-accepted": "the code was right; the challenge is spent",
+    "code-wrong": "the code was wrong",
+    "code-rejected": "an answer that could not be accepted; the reason says why",
+    "device-accepted": "a remembered device logged in with the PIN alone",
+    "account-locked": "too many wrong PINs or codes; the account is locked for a time",
+    "account-added": "an account was added",
+    "account-changed": "an account was changed",
+    "account-deleted": "an account was deleted",
+    "account-unlocked": "an administrator ended a lock-out",
+    "provider-skipped": "a provider failed repeatedly and is skipped for a time",
+    "provider-used": "a provider that was skipped works again",
+}
+"""Kind of event to what it means."""
+
+REASONS = {
+    "unknown-account": "there is no such account",
+    "disabled": "the account is disabled",
+    "locked": "the account is locked",
+    "no-phone": "the account has no phone number",
+    "country": "limits.countries does not allow this number",
+    "per_account_hour": "limits.per_account_hour is reached",
+    "per_number_hour": "limits.per_number_hour is reached",
+    "per_client_hour": "limits.per_client_hour is reached",
+    "per_day": "limits.per_day is reached",
+    "unknown-challenge": "State names no challenge of ours",
+    "foreign": "the challenge belongs to another account",
+    "spent": "the code was used before",
+    "exhausted": "no guesses are left",
+    "undelivered": "no provider took the message",
+    "cancelled": "the account was changed meanwhile",
+    "expired": "the code came too late",
+    "wrong-code": "the code was wrong",
+    "no-provider": "no provider is configured for it",
+    "bad-phone": "SMSOTP-Phone is not a phone number",
+}
+"""Reason in an event's detail to what it means."""

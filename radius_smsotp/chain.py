@@ -1,0 +1,133 @@
+"""The configured providers, and what is known of each: one attempt at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from radius_smsotp import providers
+from radius_smsotp.core import failover
+from radius_smsotp.core.model import Attempt, Event
+from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from radius_smsotp.errors import Problem
+    from radius_smsotp.settings_file import Loaded
+    from radius_smsotp.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Chain:
+    """
+    The providers of one settings file, each with its circuit breaker.
+
+    Args:
+        now: The clock: aware UTC.
+    """
+
+    def __init__(self, loaded: Loaded, store: Store, now: Callable[[], datetime]) -> None:
+        around = providers.Surroundings(
+            loaded.path.parent, loaded.values.smtp_servers, store.folder
+        )
+        self._loaded = loaded
+        self._store = store
+        self._now = now
+        self._providers = {
+            name: providers.build(name, settings, around)
+            for name, settings in loaded.providers.items()
+        }
+        self._lock = threading.Lock()
+        self._health: dict[str, failover.Health] = {}
+
+    def usable(self, route: Sequence[str]) -> list[str]:
+        """The providers of a route that exist, in the order in which to try them now."""
+        known = [name for name in route if name in self._providers]
+        with self._lock:
+            return failover.usable(known, self._health, self._now())
+
+    def is_slow(self, name: str, seconds: float) -> bool:
+        """Whether a message given to this provider `seconds` ago has no verdict yet."""
+        now = self._now()
+        with self._lock:
+            since = self._health.get(name, failover.Health()).sending_since
+        return any((now - start).total_seconds() >= seconds for start in since)
+
+    def timeout(self, name: str) -> float:
+        """Seconds that one attempt at this provider may take."""
+        settings = self._loaded.providers.get(name)
+        return settings.timeout if settings else 0.0
+
+    def attempt(self, name: str, message: providers.Message) -> Attempt:
+        """Send a message through one provider.  Never raises for what the provider does."""
+        start = self._now()
+        self._note(name, lambda health: failover.started(health, start))
+        began = time.monotonic()
+        error: DeliveryError | None = None
+        message_id = None
+        try:
+            receipt = self._providers[name].send(message, began + self.timeout(name))
+            message_id = receipt.message_id
+        except DeliveryError as caught:
+            error = caught
+        except Exception as caught:  # noqa: BLE001  # a fault of a provider must not lose the message
+            # The type only: the text may hold the message.
+            error = Unknown(f"internal error ({type(caught).__name__})")
+        attempt = Attempt(
+            name,
+            "accepted" if error is None else error.verdict,
+            "" if error is None else str(error),
+            message_id,
+            round(time.monotonic() - began, 3),
+        )
+        changed = self._note(
+            name,
+            lambda health: failover.ended(
+                health,
+                start,
+                attempt.verdict,
+                self._now(),
+                out_of_order=isinstance(error, Refused) and error.out_of_order,
+                retry_after=error.retry_after if isinstance(error, Unavailable) else None,
+            ),
+        )
+        if changed is not None:
+            self._tell(name, changed, attempt)
+        return attempt
+
+    def check(self) -> list[Problem]:
+        """Every problem that the providers find in their own configuration."""
+        return [problem for one in self._providers.values() for problem in one.check()]
+
+    def close(self) -> None:
+        """Let go of connections and devices."""
+        for provider in self._providers.values():
+            provider.close()
+
+    def _note(
+        self, name: str, change: Callable[[failover.Health], failover.Health]
+    ) -> failover.Health | None:
+        """Change what is known of a provider.  Returns it if the breaker opened or closed."""
+        with self._lock:
+            before = self._health.get(name, failover.Health())
+            after = self._health[name] = change(before)
+        return after if (before.skip_until is None) != (after.skip_until is None) else None
+
+    def _tell(self, name: str, health: failover.Health, attempt: Attempt) -> None:
+        """Log and record that a provider is skipped from now on, or used again."""
+        now = self._now()
+        skipped = health.skip_until is not None
+        if skipped:
+            pause = int(health.pause.total_seconds())
+            log.warning("provider %s is skipped for %d s: %s", name, pause, attempt.text)
+        else:
+            log.warning("provider %s works again", name)
+        kind = "provider-skipped" if skipped else "provider-used"
+        with self._store.write() as tx:
+            tx.put_breaker(name, "open" if skipped else "closed", now, attempt.text)
+            tx.add_event(Event(kind, now, "", detail={"provider": name, "text": attempt.text}))

@@ -1,0 +1,66 @@
+"""
+The code, and the seal around a phone number: both derived from the key, neither stored.
+
+``code = HOTP(HMAC-SHA256(key, transaction_id), 0)``, RFC 4226.  A challenge has one code; a
+resend sends the same one.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+
+import pyotp
+
+KEY_OCTETS = 32
+"""Length of a key: the output length of HMAC-SHA256, as RFC 2104 section 3 advises."""
+
+SEALED_MAXIMUM = 32
+"""Longest text `seal` takes, octets: one HMAC-SHA256 output.  E.164 has 16 with its plus."""
+
+
+def derive(key: bytes, transaction_id: str, digits: int) -> str:
+    """The code of a challenge: `digits` decimal digits."""
+    secret = hmac.digest(key, transaction_id.encode(), "sha256")
+    return pyotp.HOTP(base64.b32encode(secret).decode(), digits=digits).at(0)
+
+
+def matches(answer: str, expected: str) -> bool:
+    """Compare an answer with the expected code: the only place that does."""
+    # Constant time: the digits that match must not show in the delay.
+    return hmac.compare_digest(answer.encode("utf-8", "replace"), expected.encode())
+
+
+def seal(key: bytes, transaction_id: str, phone: str) -> str:
+    """
+    Make a number unreadable without the key, for the challenge's row.
+
+    A stream cipher with HMAC-SHA256 as pseudo-random function and the transaction_id as
+    nonce, which is used for one number only.
+
+    Returns:
+        Lower-case hex, twice as long as `phone` in octets.
+
+    Raises:
+        ValueError: `phone` is longer than `SEALED_MAXIMUM` octets.
+    """
+    octets = phone.encode()
+    if len(octets) > SEALED_MAXIMUM:
+        raise ValueError("the number is too long to be sealed")
+    return _mask(key, transaction_id, octets).hex()
+
+
+def unseal(key: bytes, transaction_id: str, sealed: str) -> str:
+    """Undo `seal`.  Raises ValueError if `sealed` was not made with this key."""
+    return _mask(key, transaction_id, bytes.fromhex(sealed)).decode("ascii")
+
+
+def number_tag(key: bytes, phone: str) -> str:
+    """A name for a number by which its messages are counted: 16 hex digits, not reversible."""
+    return hmac.digest(key, b"number-tag " + phone.encode(), "sha256").hex()[:16]
+
+
+def _mask(key: bytes, transaction_id: str, octets: bytes) -> bytes:
+    stream = hmac.digest(key, b"phone-seal " + transaction_id.encode(), hashlib.sha256)
+    return bytes(a ^ b for a, b in zip(octets, stream, strict=False))

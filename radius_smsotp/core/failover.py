@@ -1,0 +1,107 @@
+"""Which providers a message goes through: order, and a circuit breaker for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from radius_smsotp.core.model import Verdict
+
+BreakerState = Literal["closed", "open", "probing"]
+
+FAILURES_TO_OPEN = 3
+"""Failures in a row after which a provider is skipped: one may be chance, three are not."""
+
+SLOW_AFTER = timedelta(seconds=2)
+"""A send without answer for this long counts as a failure until it is answered."""
+
+FIRST_PAUSE = timedelta(seconds=15)
+LONGEST_PAUSE = timedelta(minutes=5)
+"""How long a provider is skipped before it is probed: doubled after each failed probe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """
+    What is known of one provider.
+
+    Attributes:
+        failures: Failures in a row.
+        skip_until: Skipped until then; None while it is in use.
+        pause: Length of the present or the last pause.
+        sending_since: Starts of the sends that have no answer yet, oldest first.
+        probing: A probe is under way, and one is enough.
+    """
+
+    failures: int = 0
+    skip_until: datetime | None = None
+    pause: timedelta = timedelta(0)
+    sending_since: tuple[datetime, ...] = ()
+    probing: bool = False
+
+
+def state(health: Health, now: datetime) -> BreakerState:
+    """closed: in use; open: skipped; probing: the next message tries whether it works again."""
+    if health.skip_until is not None:
+        return "open" if now < health.skip_until or health.probing else "probing"
+    slow = sum(1 for since in health.sending_since if now - since >= SLOW_AFTER)
+    return "open" if health.failures + slow >= FAILURES_TO_OPEN else "closed"
+
+
+def usable(route: Sequence[str], health: Mapping[str, Health], now: datetime) -> list[str]:
+    """
+    The providers of a route, in the order in which to try them now.
+
+    Those that are skipped come last instead of never: if all the others fail, a provider
+    that failed a minute ago is better than no SMS.
+    """
+    skipped = {name for name in route if state(health.get(name, Health()), now) == "open"}
+    return sorted(route, key=lambda name: name in skipped)
+
+
+def started(health: Health, now: datetime) -> Health:
+    """A send begins."""
+    return replace(
+        health,
+        sending_since=(*health.sending_since, now),
+        probing=health.skip_until is not None,
+    )
+
+
+def ended(
+    health: Health,
+    start: datetime,
+    verdict: Verdict,
+    now: datetime,
+    *,
+    out_of_order: bool = False,
+    retry_after: float | None = None,
+) -> Health:
+    """
+    A send has ended.
+
+    Args:
+        start: The `now` that `started` was given.
+        verdict: A refusal is about one message and says that the provider works, unless
+            `out_of_order`.
+        retry_after: Seconds for which the provider asked to be left alone.
+    """
+    sending = list(health.sending_since)
+    if start in sending:
+        sending.remove(start)
+    health = replace(health, sending_since=tuple(sending), probing=False)
+    if verdict == "accepted" or (verdict == "refused" and not out_of_order):
+        return replace(health, failures=0, skip_until=None, pause=timedelta(0))
+    failures = health.failures + 1
+    if retry_after is not None:
+        pause = min(timedelta(seconds=retry_after), LONGEST_PAUSE)
+    elif out_of_order or failures >= FAILURES_TO_OPEN or health.skip_until is not None:
+        pause = min(max(health.pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+    else:
+        return replace(health, failures=failures)
+    return replace(health, failures=failures, skip_until=now + pause, pause=pause)

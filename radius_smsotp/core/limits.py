@@ -1,0 +1,57 @@
+"""What is checked before money is spent, and how long a hook may wait."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from radius_smsotp.core.model import LoginPolicy, Tally
+
+Limit = Literal["per_account_hour", "per_number_hour", "per_client_hour", "per_day"]
+
+RATION_WINDOW = 10.0
+"""Seconds over which waiting under FreeRADIUS's lock is rationed."""
+
+
+def reached(tally: Tally, policy: LoginPolicy) -> Limit | None:
+    """The first limit that one more message would break, or None.  A limit of 0 is none."""
+    counted: Sequence[tuple[Limit, int, int]] = (
+        ("per_account_hour", tally.account_hour, policy.per_account_hour),
+        ("per_number_hour", tally.number_hour, policy.per_number_hour),
+        ("per_client_hour", tally.client_hour, policy.per_client_hour),
+        ("per_day", tally.day, policy.per_day),
+    )
+    return next((name for name, sent, most in counted if most and sent >= most), None)
+
+
+def wait_allowance(
+    waits: Iterable[tuple[float, float]], now: float, most: float, share: float
+) -> float:
+    """
+    How long the next hook may wait under the lock that all others wait for.
+
+    Over any `RATION_WINDOW` seconds at most `share` of the time is waited.  After a wait,
+    those who queued behind it go first: no wait follows until the last one is paid back,
+    so that no login stands behind two waits in a row.
+
+    Args:
+        waits: Earlier waits as (start, end), monotonic seconds, oldest first.
+        now: Monotonic seconds.
+        most: The longest single wait, seconds.
+        share: The part of the time that may be waited, 0 to 1.
+
+    Returns:
+        Seconds, 0 or more.
+    """
+    if most <= 0 or share <= 0:
+        return 0.0
+    if share >= 1:
+        return most
+    used = 0.0
+    for start, end in waits:
+        if now < end + (end - start) * (1 / share - 1):
+            return 0.0
+        used += max(0.0, end - max(start, now + most - RATION_WINDOW))
+    return max(0.0, min(most, share * RATION_WINDOW - used))

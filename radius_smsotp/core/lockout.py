@@ -1,0 +1,36 @@
+"""When wrong PINs and wrong codes lock an account, and for how long."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from radius_smsotp.core.model import Lockout
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from radius_smsotp.core.model import LoginPolicy
+
+
+def is_locked(lockout: Lockout, now: datetime) -> bool:
+    """Whether the account is locked."""
+    return lockout.locked_until is not None and now < lockout.locked_until
+
+
+def after_failure(lockout: Lockout, policy: LoginPolicy, now: datetime) -> Lockout:
+    """
+    Count one wrong PIN or code.
+
+    While an account is locked nothing is counted: whoever keeps trying cannot hold the
+    lock beyond its time.  A pause as long as a lock-out forgets earlier failures.
+    """
+    if is_locked(lockout, now):
+        return lockout
+    forgotten = (
+        lockout.locked_until is not None  # the lock-out has run its time
+        or lockout.last_failure_at is None
+        or now - lockout.last_failure_at >= policy.lockout_time
+    )
+    failures = 1 if forgotten else lockout.failures + 1
+    locked = failures >= policy.lockout_failures
+    return Lockout(failures, now, now + policy.lockout_time if locked else None)

@@ -1,0 +1,230 @@
+"""
+All rules of a login.  Pure: facts in, a decision out; the caller stores what follows from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from radius_smsotp.core import code, limits, lockout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from radius_smsotp.core.model import Account, Challenge, Lockout, LoginPolicy, Tally
+
+RefusalReason = Literal[
+    "unknown-account",
+    "disabled",
+    "locked",
+    "no-phone",
+    "country",
+    "per_account_hour",
+    "per_number_hour",
+    "per_client_hour",
+    "per_day",
+]
+RejectionReason = Literal[
+    "unknown-challenge",
+    "foreign",
+    "spent",
+    "exhausted",
+    "undelivered",
+    "cancelled",
+    "expired",
+    "locked",
+    "wrong-code",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """
+    What is known when somebody starts a login.
+
+    Attributes:
+        account: The account of ours, or None.
+        phone: Where the code would go: FreeRADIUS's `SMSOTP-Phone`, else the account's; E.164.
+        elsewhere: FreeRADIUS knows this account although we do not (`SMSOTP-Phone` is set).
+        allowed: Whether the country list lets messages go to `phone`.
+        running: The open challenges of this account, newest first.
+        client: Name of the RADIUS client that asks.
+    """
+
+    account: Account | None
+    phone: str | None
+    elsewhere: bool
+    allowed: bool
+    lockout: Lockout
+    tally: Tally
+    running: Sequence[Challenge]
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Open a challenge and send its code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Answer with this challenge once more, and send nothing."""
+
+    challenge: Challenge
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """There is no login for this account now."""
+
+    reason: RefusalReason
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """The code is right: spend the challenge."""
+
+    challenge: Challenge
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The code is wrong; ask once more.  `challenge` has one guess less."""
+
+    challenge: Challenge
+    lockout: Lockout
+
+
+@dataclass(frozen=True, slots=True)
+class Resend:
+    """Send the same code through the next provider."""
+
+    challenge: Challenge
+
+
+@dataclass(frozen=True, slots=True)
+class ResendDenied:
+    """A limit stands against one more message; the challenge stays as it is."""
+
+    challenge: Challenge
+    limit: limits.Limit
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """The answer is not accepted.  `challenge` and `lockout` are to be stored if not None."""
+
+    reason: RejectionReason
+    challenge: Challenge | None = None
+    lockout: Lockout | None = None
+
+
+Judgement = Accept | Again | Resend | ResendDenied | Reject
+
+
+def admit(facts: Facts, policy: LoginPolicy, now: datetime) -> Open | Repeat | Refuse:
+    """Decide what the first step leads to, provided that the first factor is right."""
+    reason = obstacle(facts, now)
+    if reason is not None:
+        return Refuse(reason)
+    for challenge in facts.running:
+        young = now - challenge.created_at < policy.cooldown
+        if young and challenge.client == facts.client and challenge.is_open(now):
+            return Repeat(challenge)
+    limit = limits.reached(facts.tally, policy)
+    return Refuse(limit) if limit else Open()
+
+
+def judge(
+    challenge: Challenge | None,
+    account: str,
+    answer: str,
+    expected: str,
+    locked: Lockout,
+    tally: Tally,
+    policy: LoginPolicy,
+    now: datetime,
+) -> Judgement:
+    """
+    Judge the answer to a challenge.
+
+    Args:
+        challenge: What `State` named, or None if it named none of ours.
+        account: Who answers.
+        answer: What was typed.
+        expected: The derived code, ``challenge.digits`` decimal digits.
+        tally: Of the challenge's account, number and client; read if `asks_again`.
+        now: Aware UTC time of arrival.
+    """
+    # RFC 2865 5.24: State comes back unchanged, so one that is not ours was never sent.
+    if challenge is None:
+        return Reject("unknown-challenge")
+    if challenge.account != account:
+        return Reject("foreign")
+    if challenge.state != "open":
+        return Reject(challenge.state)
+    if now >= challenge.expires_at:
+        return Reject("expired")
+    if lockout.is_locked(locked, now):
+        return Reject("locked")
+    if asks_again(answer, policy):
+        limit = limits.reached(tally, policy)
+        return ResendDenied(challenge, limit) if limit else Resend(challenge)
+    # People read "123 456" and type it so.
+    if code.matches("".join(answer.split()), expected):
+        return Accept(replace(challenge, state="spent"))
+    return _wrong(challenge, locked, policy, now)
+
+
+def asks_again(answer: str, policy: LoginPolicy) -> bool:
+    """Whether an answer asks for one more SMS."""
+    word = policy.resend_word.casefold()
+    return word != "" and answer.strip().casefold() == word
+
+
+def burn(challenge: Challenge) -> Challenge:
+    """Take one guess off a challenge."""
+    left = challenge.guesses_left - 1
+    if left > 0:
+        return replace(challenge, guesses_left=left)
+    return replace(challenge, guesses_left=0, state="exhausted")
+
+
+def split_password(password: str, digits: int) -> tuple[str, str] | None:
+    """
+    Take PIN and code in one password apart.
+
+    Returns:
+        Head and tail of `digits` decimal digits, or None if the password is no such pair.
+    """
+    head, tail = password[:-digits], password[-digits:]
+    if head and len(tail) == digits and tail.isascii() and tail.isdigit():
+        return head, tail
+    return None
+
+
+def obstacle(facts: Facts, now: datetime) -> RefusalReason | None:
+    """What stands against any login of this account now, sent message or not."""
+    if facts.account is None and not facts.elsewhere:
+        return "unknown-account"
+    if facts.account is not None and not facts.account.enabled:
+        return "disabled"
+    if lockout.is_locked(facts.lockout, now):
+        return "locked"
+    if facts.phone is None:
+        return "no-phone"
+    return None if facts.allowed else "country"
+
+
+def _wrong(
+    challenge: Challenge, locked: Lockout, policy: LoginPolicy, now: datetime
+) -> Again | Reject:
+    burnt = burn(challenge)
+    counted = lockout.after_failure(locked, policy, now)
+    if burnt.state != "open":
+        return Reject("exhausted", burnt, counted)
+    if lockout.is_locked(counted, now):
+        return Reject("locked", burnt, counted)
+    return Again(burnt, counted)

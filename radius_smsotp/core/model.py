@@ -1,0 +1,187 @@
+"""The values that everything else speaks of.  Times are aware UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+ChallengeState = Literal["open", "spent", "exhausted", "undelivered", "cancelled"]
+"""open: may be answered; spent: its code was accepted; exhausted: no guesses left;
+undelivered: no provider took the message; cancelled: its account was changed meanwhile."""
+
+DeliveryState = Literal["queued", "accepted", "failed", "unknown"]
+"""queued: waits for, or is with, a courier; accepted: a provider took the message;
+failed: every provider said no; unknown: submitted, then silence."""
+
+Verdict = Literal["accepted", "refused", "unavailable", "unknown"]
+"""What one attempt at one provider came to."""
+
+Style = Literal["challenge", "reject"]
+"""How the first step is answered: Access-Challenge, or Access-Reject for clients that know
+no challenge and send PIN and code in one password afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """
+    A person who logs in.
+
+    Attributes:
+        name: As `core.name.fold` leaves it; the key everywhere.
+        phone: E.164 with plus sign, or None.
+        pin_hash: ``$pbkdf2-sha512$ROUNDS$SALT$HASH`` as FreeRADIUS's `pap` reads it, or None
+            if another module checks the first factor.
+        provider: Sends this account's messages first, or None for ``delivery.order``.
+    """
+
+    name: str
+    phone: str | None = field(repr=False)
+    pin_hash: str | None = field(default=None, repr=False)
+    provider: str | None = None
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """
+    The RADIUS client that asked.
+
+    Attributes:
+        name: Its short name in ``clients.conf``, else its address.
+        address: Where the packet came from.
+        station: ``Calling-Station-Id`` behind it, "" if the client did not say.
+    """
+
+    name: str
+    address: str = ""
+    station: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """
+    The message of a challenge, on its way.
+
+    Attributes:
+        state: See `DeliveryState`.
+        route: Providers to try, in this order.
+        sealed_phone: The number, readable with the key only (see `core.code.seal`).
+        template: The text with ``{code}`` still in it.
+        sends: Messages asked for so far: 1, and 1 more for each resend.
+        provider: Which provider took, or was the last to try, the message.
+        lease_owner: The process that is sending.
+        lease_until: Until when nobody else may.
+    """
+
+    state: DeliveryState
+    route: tuple[str, ...]
+    sealed_phone: str
+    template: str
+    sends: int = 1
+    provider: str | None = None
+    lease_owner: str | None = None
+    lease_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """
+    One open login.
+
+    Attributes:
+        transaction_id: 128 random bits as 32 lower-case hex digits; also the `State`.
+        key_id: Which key its code is derived with.
+        digits: Length of the code.
+        phone_hint: The masked number, "***67".
+    """
+
+    transaction_id: str
+    account: str
+    client: str
+    station: str
+    key_id: str
+    digits: int
+    phone_hint: str
+    created_at: datetime
+    expires_at: datetime
+    guesses_left: int
+    state: ChallengeState
+    delivery: Delivery
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether it may still be answered."""
+        return self.state == "open" and now < self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class Lockout:
+    """
+    How often in a row an account's PIN or code was wrong.
+
+    Attributes:
+        failures: Since the last login, or since the last pause of a lock-out's length.
+        last_failure_at: When the last of them was.
+        locked_until: End of the lock-out, None if there is none.
+    """
+
+    failures: int = 0
+    last_failure_at: datetime | None = None
+    locked_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Messages asked for lately, of one account, one number, one client, and in total."""
+
+    account_hour: int = 0
+    number_hour: int = 0
+    client_hour: int = 0
+    day: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoginPolicy:
+    """The settings that the login rules need, for one client."""
+
+    digits: int
+    lifetime: timedelta
+    guesses: int
+    resend_word: str
+    cooldown: timedelta
+    per_account_hour: int
+    per_number_hour: int
+    per_client_hour: int
+    per_day: int
+    lockout_failures: int
+    lockout_time: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt of one provider, as the audit trail keeps it.  `text` holds no secret."""
+
+    provider: str
+    verdict: Verdict
+    text: str = ""
+    message_id: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """
+    One line of the audit trail.
+
+    Attributes:
+        kind: One of `audit.KINDS`.
+        detail: What else there is to say; no code, PIN, password or whole number.
+    """
+
+    kind: str
+    time: datetime
+    account: str
+    transaction_id: str = ""
+    client: str = ""
+    station: str = ""
+    detail: dict[str, str | int | float] = field(default_factory=dict)

@@ -1,0 +1,300 @@
+"""
+Delivery: what walks a message down the chain of providers.
+
+No hook sends anything: FreeRADIUS lets one login at a time into the module, so a slow
+gateway would stop everyone.  This is the only place that tries again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from radius_smsotp import providers
+from radius_smsotp.chain import Chain
+from radius_smsotp.core import code, placeholder
+from radius_smsotp.core.model import Attempt, Challenge, DeliveryState, Event
+from radius_smsotp.crew import Crew
+from radius_smsotp.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from radius_smsotp.keyring import Keyring
+    from radius_smsotp.settings_file import Loaded
+    from radius_smsotp.store import Store
+    from radius_smsotp.store.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+LEASE_MARGIN = 5.0
+"""Seconds by which a lease outlives the attempt it is for, so that no two processes send."""
+
+SWEEP_SECONDS = {"internal": 2.0, "external": 0.04}
+"""How often the store is looked through for messages that nobody holds."""
+
+SWEEP_MOST = 100
+"""Messages that one sweep takes up."""
+
+POLL_SECONDS = 0.02
+"""How often a hook looks for the verdict of another process."""
+
+
+@dataclass(eq=False)
+class Errand:
+    """One message on its way: its challenge, and the verdict once it is there."""
+
+    challenge: Challenge
+    done: threading.Event = field(default_factory=threading.Event)
+    state: DeliveryState = "queued"
+
+
+class Courier:
+    """
+    Sends messages for one set of settings.
+
+    Args:
+        now: The clock: aware UTC.
+    """
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        keyring: Keyring,
+        store: Store,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.chain = Chain(loaded, store, now)
+        self._loaded = loaded
+        self._keyring = keyring
+        self._store = store
+        self._now = now
+        self._crew = Crew(self._run, loaded.values.delivery.threads)
+        self._lock = threading.Lock()
+        self._errands: dict[str, Errand] = {}
+        self._closing = threading.Event()
+
+    @property
+    def internal(self) -> bool:
+        """Whether this process sends what its hooks hand over."""
+        return self._loaded.values.delivery.courier == "internal"
+
+    def lease(self, now: datetime, route: tuple[str, ...]) -> tuple[str | None, datetime]:
+        """Owner and end of the lease with which a hook stores a new message."""
+        if not self.internal or not route:
+            return None, now
+        return self.owner, self._lease_end(now, route[0])
+
+    def hand_over(self, challenge: Challenge) -> None:
+        """Send the message of a challenge that is in the store under this courier's lease."""
+        if self.internal:
+            self._take(Errand(challenge))
+
+    def wait(self, transaction_id: str, until: float) -> DeliveryState:
+        """
+        Wait for the verdict on a message.
+
+        Args:
+            until: `time.monotonic()` seconds.
+
+        Returns:
+            The state of the delivery then.
+        """
+        with self._lock:
+            errand = self._errands.get(transaction_id)
+        if errand is not None:
+            errand.done.wait(max(0.0, until - time.monotonic()))
+            return errand.state
+        while True:
+            with self._store.read() as tx:
+                challenge = tx.challenge(transaction_id)
+            state: DeliveryState = challenge.delivery.state if challenge else "failed"
+            left = until - time.monotonic()
+            if state != "queued" or left <= 0:
+                return state
+            time.sleep(min(POLL_SECONDS, left))
+
+    def is_prompt(self, route: tuple[str, ...], seconds: float) -> bool:
+        """Whether a verdict within `seconds` is likely: the provider is not known to be slow."""
+        first = self.chain.usable(route)[:1]
+        return bool(first) and not self.chain.is_slow(first[0], seconds)
+
+    def sweep(self) -> int:
+        """
+        Take up messages that nobody sends: of a process that died, or of hooks elsewhere.
+
+        Returns:
+            How many.
+        """
+        now = self._now()
+        with self._store.read() as tx:
+            if not tx.unsent(now, 1):
+                return 0
+        with self._store.write() as tx:
+            taken = [self._lease(tx, found, now) for found in tx.unsent(now, SWEEP_MOST)]
+        for challenge in taken:
+            self._take(Errand(challenge))
+        return len(taken)
+
+    def sweep_forever(self) -> None:
+        """Sweep until `close`, for a thread of its own."""
+        pause = SWEEP_SECONDS[self._loaded.values.delivery.courier]
+        while not self._closing.wait(pause):
+            try:
+                self.sweep()
+            except StoreError as error:
+                log.warning("cannot look for messages to send: %s", error)
+                self._closing.wait(1.0)
+
+    def close(self, patience: float = 0.0) -> None:
+        """Wait up to `patience` seconds for the messages under way, then let go of everything."""
+        self._closing.set()
+        deadline = time.monotonic() + patience
+        while self._errands and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        self._crew.dismiss()
+        self.chain.close()
+
+    def _take(self, errand: Errand) -> None:
+        with self._lock:
+            self._errands[errand.challenge.transaction_id] = errand
+        if not self._crew.add(errand):
+            log.error("too many messages wait to be sent; more stay in the store")
+            self._forget(errand)
+
+    def _run(self, errand: Errand) -> None:
+        try:
+            errand.state = self._deliver(errand.challenge)
+        except StoreError as error:
+            # The lease runs out, and a later sweep takes the message up again.
+            log.warning("a delivery could not be recorded: %s", error)
+        finally:
+            self._forget(errand)
+
+    def _forget(self, errand: Errand) -> None:
+        with self._lock:
+            if self._errands.get(errand.challenge.transaction_id) is errand:
+                del self._errands[errand.challenge.transaction_id]
+        errand.done.set()
+
+    def _deliver(self, challenge: Challenge) -> DeliveryState:
+        """Walk one message down its route, and store what every attempt came to."""
+        message = self._message(challenge)
+        route = self.chain.usable(challenge.delivery.route)
+        if message is None or not route:
+            return self._give_up(challenge)
+        silent = False
+        for position, name in enumerate(route):
+            if not challenge.is_open(self._now()):
+                break
+            attempt = self.chain.attempt(name, message)
+            silent = silent or attempt.verdict == "unknown"
+            rest = tuple(route[position + 1 :])
+            state: DeliveryState = "queued"
+            if attempt.verdict == "accepted":
+                state = "accepted"
+            elif not rest or (silent and self._loaded.values.delivery.unknown == "stop"):
+                state = "unknown" if silent else "failed"
+            challenge = self._record(challenge, attempt, state, rest)
+            if state != "queued":
+                break
+        return challenge.delivery.state
+
+    def _record(
+        self, challenge: Challenge, attempt: Attempt, state: DeliveryState, rest: tuple[str, ...]
+    ) -> Challenge:
+        """Store what one attempt came to, and what is left to try."""
+        now = self._now()
+        going_on = state == "queued"
+        delivery = replace(
+            challenge.delivery,
+            state=state,
+            route=rest,
+            provider=attempt.provider,
+            lease_owner=self.owner if going_on else None,
+            lease_until=self._lease_end(now, rest[0]) if going_on else None,
+        )
+        challenge = replace(challenge, delivery=delivery)
+        detail: dict[str, str | int | float] = {
+            "provider": attempt.provider,
+            "seconds": attempt.seconds,
+        }
+        detail |= {"text": attempt.text} if attempt.text else {}
+        detail |= {"message_id": attempt.message_id} if attempt.message_id else {}
+        with self._store.write() as tx:
+            tx.add_event(_event(f"sms-{attempt.verdict}", challenge, now, detail))
+            self._save(tx, challenge, now)
+        return challenge
+
+    def _give_up(self, challenge: Challenge) -> DeliveryState:
+        """There is no way to send this message."""
+        now = self._now()
+        delivery = replace(challenge.delivery, state="failed", lease_owner=None, lease_until=None)
+        with self._store.write() as tx:
+            self._save(tx, replace(challenge, delivery=delivery), now)
+        return "failed"
+
+    def _save(self, tx: Transaction, challenge: Challenge, now: datetime) -> None:
+        """Store the delivery; close the challenge if nobody will ever have its code."""
+        if not tx.save_delivery(challenge) or challenge.delivery.state != "failed":
+            return
+        current = tx.challenge(challenge.transaction_id)
+        # A resend that failed says nothing of the message before it.
+        if current is not None and current.state == "open" and current.delivery.sends == 1:
+            tx.save_answer(replace(current, state="undelivered"))
+            tx.add_event(_event("sms-undelivered", challenge, now, {}))
+
+    def _lease(self, tx: Transaction, challenge: Challenge, now: datetime) -> Challenge:
+        """Take the lease of a message that nobody holds."""
+        route = challenge.delivery.route or self._loaded.order
+        delivery = replace(
+            challenge.delivery,
+            route=route,
+            lease_owner=self.owner,
+            lease_until=self._lease_end(now, route[0]),
+        )
+        challenge = replace(challenge, delivery=delivery)
+        tx.save_delivery(challenge)
+        return challenge
+
+    def _lease_end(self, now: datetime, provider: str) -> datetime:
+        return now + timedelta(seconds=self.chain.timeout(provider) + LEASE_MARGIN)
+
+    def _message(self, challenge: Challenge) -> providers.Message | None:
+        """The SMS of a challenge, or None if its key is gone."""
+        key = self._keyring.get(challenge.key_id)
+        if key is None:
+            log.error("key %s is gone from the key file; a message is given up", challenge.key_id)
+            return None
+        secret = code.derive(key, challenge.transaction_id, challenge.digits)
+        phone = code.unseal(key, challenge.transaction_id, challenge.delivery.sealed_phone)
+        lifetime = challenge.expires_at - challenge.created_at
+        values = {
+            "code": secret,
+            "minutes": round(lifetime.total_seconds() / 60),
+            "name": challenge.account,
+        }
+        text = placeholder.fill(challenge.delivery.template, values)
+        return providers.Message(challenge.transaction_id, phone, text, secret)
+
+
+def _event(
+    kind: str, challenge: Challenge, now: datetime, detail: dict[str, str | int | float]
+) -> Event:
+    return Event(
+        kind,
+        now,
+        challenge.account,
+        challenge.transaction_id,
+        challenge.client,
+        challenge.station,
+        detail,
+    )

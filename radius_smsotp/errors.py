@@ -1,0 +1,87 @@
+"""
+Errors, sorted by what the caller does next.
+
+Their text is safe for any log: no code, PIN, password or whole phone number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from radius_smsotp.core.model import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault in what the administrator wrote: where, what, and what to do."""
+
+    path: str
+    fault: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.path}: {self.fault}"
+        return f"{text}; {self.remedy}" if self.remedy else text
+
+
+class SmsotpError(Exception):
+    """Anything this package raises on purpose."""
+
+
+class ConfigurationError(SmsotpError):
+    """Settings, key or store cannot be used: mend every problem, then start again."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class StoreError(SmsotpError):
+    """The store did not answer: refuse the login, try again with the next one."""
+
+
+class DeliveryError(SmsotpError):
+    """A provider did not accept a message."""
+
+    verdict: Verdict = "unknown"
+
+
+class Unavailable(DeliveryError):
+    """
+    Not taken, and nobody's fault (no route, 503, no signal): another provider may succeed.
+
+    Args:
+        text: What happened, without secrets.
+        retry_after: Seconds for which the provider asked to be left alone, if it said so.
+    """
+
+    verdict: Verdict = "unavailable"
+
+    def __init__(self, text: str, retry_after: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+
+
+class Refused(DeliveryError):
+    """
+    The provider said no for good: the same message would get the same answer.
+
+    Args:
+        text: What happened, without secrets.
+        out_of_order: True if every message would be refused (a wrong password, an
+            account without credit), so that the provider is skipped for a while.
+    """
+
+    verdict: Verdict = "refused"
+
+    def __init__(self, text: str, *, out_of_order: bool = False) -> None:
+        super().__init__(text)
+        self.out_of_order = out_of_order
+
+
+class Unknown(DeliveryError):
+    """Submitted, then silence: it may or may not arrive."""
+
+    verdict: Verdict = "unknown"

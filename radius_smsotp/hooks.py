@@ -1,0 +1,256 @@
+"""
+What FreeRADIUS calls.  The only importer of `radiusd`; never raises; fails closed.
+
+FreeRADIUS lets one login at a time in here, so nothing slow may run: no SMS, no password
+hash, no connect.  `authenticate` may wait for a provider's verdict, rationed (see
+`core.limits.wait_allowance`); where a second instance runs `await_delivery`, the waiting is
+done there, with no lock of ours held.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+# FreeRADIUS appends its python_path, so Debian's own packages come first: pydantic 1, say.
+# The packages that were installed beside this one must win.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import functools
+import itertools
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import radiusd
+
+from radius_smsotp import logs, pairs
+from radius_smsotp.core.limits import RATION_WINDOW, wait_allowance
+from radius_smsotp.errors import ConfigurationError, StoreError
+from radius_smsotp.outcome import Accepted, Challenged, Outcome, Rejected
+from radius_smsotp.server import Server, Watch
+from radius_smsotp.settings import DEFAULT_PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from radius_smsotp.outcome import Preparation
+
+    Lists = Mapping[str, Any]
+    Hook = Callable[[Lists], pairs.Result]
+
+log = logging.getLogger(__name__)
+
+PENDING_MOST = 10_000
+"""Challenges that may wait for `await_delivery`; it takes each out again at once."""
+
+
+class _State:
+    """
+    What the hooks of this process share: there is one module, and one of each.
+
+    Attributes:
+        waits: When `authenticate` waited lately, monotonic seconds.
+        second_instance: Whether `await_delivery` does the waiting.
+        pending: Ticket to login, until when it may wait, and whose courier has its message.
+    """
+
+    server: ClassVar[Server]
+    watch: ClassVar[Watch]
+    started: ClassVar[bool] = False
+    second_instance: ClassVar[bool] = False
+    waits: ClassVar[deque[tuple[float, float]]] = deque(maxlen=100)
+    tickets: ClassVar[itertools.count[int]] = itertools.count(1)
+    pending: ClassVar[dict[str, tuple[Challenged, float, Server]]] = {}
+
+
+def instantiate(_: Lists | None) -> int:
+    """Read settings, key and store.  -1 keeps FreeRADIUS from starting."""
+    levels = {
+        logging.INFO: radiusd.L_INFO,
+        logging.WARNING: radiusd.L_WARN,
+        logging.ERROR: radiusd.L_ERR,
+    }
+    logs.install(logs.RadiusdHandler(radiusd.radlog, levels))
+    # A courier thread hands the interpreter over within 1 ms instead of 5: hooks wait less.
+    sys.setswitchinterval(0.001)
+    configured = (getattr(radiusd, "config", None) or {}).get("settings")
+    path = Path(configured or os.environ.get("SMSOTP_CONFIG") or DEFAULT_PATH)
+    try:
+        _State.server = Server(path)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            log.error("%s", problem)
+        return -1
+    except Exception as error:  # noqa: BLE001  # FreeRADIUS 3.2.1 would start all the same
+        log.error("cannot start: %s", _where(error))
+        return -1
+    return 0
+
+
+def instantiate_delivery(_: Lists | None) -> int:
+    """A second instance is there: the waiting is done in it."""
+    _State.second_instance = True
+    return 0
+
+
+def detach(_: Lists | None) -> int:
+    """FreeRADIUS ends.  Messages that are not sent yet stay in the store, under their lease."""
+    if _State.started:
+        _State.watch.stop()
+        _State.server.close()
+    return 0
+
+
+def guarded(hook: Hook) -> Hook:
+    """The one guard at the edge: whatever happens, FreeRADIUS gets a rejection."""
+
+    @functools.wraps(hook)
+    def call(lists: Lists) -> pairs.Result:
+        try:
+            _start()
+            return hook(lists)
+        except StoreError as error:
+            log.error("%s", error)
+            return _render(_State.server.service.unavailable())
+        except Exception as error:  # noqa: BLE001  # rlm_python3 would log values of our variables
+            log.error("%s failed: %s", hook.__name__, _where(error))
+            return pairs.result(radiusd.RLM_MODULE_REJECT, config=[("SMSOTP-Settled", "yes")])
+
+    return call
+
+
+@guarded
+def authorize(lists: Lists) -> pairs.Result:
+    """Tell FreeRADIUS how to check the first factor of the user who asks."""
+    request = pairs.parse(lists)
+    if request is None:
+        return pairs.result(radiusd.RLM_MODULE_NOOP)
+    service = _State.server.service
+    if request.malformed:
+        return _render(service.malformed())
+    if request.password is None:
+        return pairs.result(radiusd.RLM_MODULE_NOOP)
+    return _prepared(service.prepare(request))
+
+
+@guarded
+def authenticate(lists: Lists) -> pairs.Result:
+    """The first factor was right, or an answer to a challenge came."""
+    request = pairs.parse(lists)
+    server = _State.server
+    if request is None or request.password is None:
+        return _render(server.service.malformed())
+    if request.step == "code":
+        return _render(server.service.answer(request))
+    if request.step == "":
+        # The policy did not run `authorize`: nobody has said what the first factor is.
+        return _render(server.service.malformed())
+    outcome = server.service.begin(request)
+    if not isinstance(outcome, Challenged) or outcome.wait <= 0:
+        return _render(outcome)
+    if _State.second_instance and len(_State.pending) < PENDING_MOST:
+        ticket = str(next(_State.tickets))
+        _State.pending[ticket] = (outcome, time.monotonic() + outcome.wait, server)
+        return pairs.result(radiusd.RLM_MODULE_HANDLED, config=[("SMSOTP-Ticket", ticket)])
+    return _render(_concluded(server, outcome, _allowance(server, outcome)))
+
+
+@guarded
+def await_delivery(lists: Lists) -> pairs.Result:
+    """Wait for the verdict on a message that `authenticate` has handed over."""
+    found = _State.pending.pop(pairs.ticket(lists), None)
+    if found is None:
+        return pairs.result(radiusd.RLM_MODULE_NOOP)
+    outcome, deadline, server = found
+    return _render(_concluded(server, outcome, deadline))
+
+
+@guarded
+def post_auth(lists: Lists) -> pairs.Result:
+    """In Post-Auth-Type REJECT: count a first factor that was wrong."""
+    request = pairs.parse(lists)
+    if request is None or request.settled or request.step in {"", "code"}:
+        return pairs.result(radiusd.RLM_MODULE_NOOP)
+    service = _State.server.service
+    down = request.step == "down"
+    rejected = service.first_factor_down(request) if down else service.first_factor_failed(request)
+    return pairs.result(radiusd.RLM_MODULE_UPDATED, [pairs.reply_message(rejected.text)])
+
+
+def _start() -> None:
+    """Start the threads: at the first request, when FreeRADIUS has forked and loaded all."""
+    if not _State.started:
+        _State.started = True
+        _State.server.start()
+        _State.watch = Watch(_State.server, _replace)
+        _State.watch.start()
+
+
+def _replace(server: Server) -> None:
+    _State.server = server
+
+
+def _allowance(server: Server, outcome: Challenged) -> float:
+    """Until when this login may wait, monotonic seconds: all others wait behind it."""
+    now = time.monotonic()
+    while _State.waits and now - _State.waits[0][1] > RATION_WINDOW:
+        _State.waits.popleft()
+    share = server.loaded.values.delivery.wait_share
+    if not server.courier.is_prompt(outcome.route, outcome.wait):
+        return now
+    return now + wait_allowance(_State.waits, now, outcome.wait, share)
+
+
+def _concluded(server: Server, outcome: Challenged, until: float) -> Outcome:
+    """The answer to the first step, once the verdict is there or the time is up."""
+    start = time.monotonic()
+    state = server.courier.wait(outcome.transaction_id, until)
+    end = time.monotonic()
+    if not _State.second_instance and until > start:
+        _State.waits.append((start, end))
+    return server.service.undelivered() if state == "failed" else outcome
+
+
+def _prepared(preparation: Preparation) -> pairs.Result:
+    """What FreeRADIUS needs to check the first factor."""
+    config = [("Auth-Type", "smsotp"), ("SMSOTP-Step", preparation.step)]
+    if preparation.pin_hash is not None:
+        config.append(("PBKDF2-Password", preparation.pin_hash))
+    if preparation.matched:
+        config.append(("SMSOTP-Matched", preparation.matched))
+    if preparation.reason:
+        config.append(("SMSOTP-Reason", preparation.reason))
+    request = []
+    if preparation.password is not None:
+        request.append(("User-Password", preparation.password))
+    return pairs.result(radiusd.RLM_MODULE_UPDATED, config=config, request=request)
+
+
+def _render(outcome: Outcome) -> pairs.Result:
+    """An outcome in FreeRADIUS's terms."""
+    if isinstance(outcome, Accepted):
+        return pairs.result(radiusd.RLM_MODULE_OK, [])
+    message = pairs.reply_message(outcome.text)
+    if isinstance(outcome, Rejected) or outcome.style == "reject":
+        settled = [("SMSOTP-Settled", "yes")]
+        return pairs.result(radiusd.RLM_MODULE_REJECT, [message], settled)
+    # HANDLED with the packet type beside it: if that pair were lost, FreeRADIUS would reject.
+    return pairs.result(
+        radiusd.RLM_MODULE_HANDLED,
+        [("State", outcome.transaction_id), message],
+        [("Response-Packet-Type", "Access-Challenge")],
+    )
+
+
+def _where(error: Exception) -> str:
+    """Type and place of an unforeseen error; its text may hold a password."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(error).__name__
+    file = Path(trace.tb_frame.f_code.co_filename).name
+    return f"{type(error).__name__} at {file}:{trace.tb_lineno}"

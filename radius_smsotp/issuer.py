@@ -1,0 +1,97 @@
+"""Makes challenges and knows their codes: the one place where key, number and challenge meet."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from radius_smsotp.core import code, phone
+from radius_smsotp.core.model import Challenge, Delivery
+from radius_smsotp.core.name import fold
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from radius_smsotp.core.login import Facts
+    from radius_smsotp.courier import Courier
+    from radius_smsotp.keyring import Keyring
+    from radius_smsotp.pairs import Request
+    from radius_smsotp.settings_file import ClientPolicy, Loaded
+
+
+class Issuer:
+    """Issues challenges under one set of settings."""
+
+    def __init__(self, loaded: Loaded, keyring: Keyring, courier: Courier) -> None:
+        self._loaded = loaded
+        self._keyring = keyring
+        self._courier = courier
+
+    def issue(self, request: Request, facts: Facts, own: ClientPolicy, now: datetime) -> Challenge:
+        """A new challenge, its message under the courier's lease."""
+        # RFC 4086 section 8: 128 bits that nobody can guess.
+        transaction_id = secrets.token_hex(16)
+        number = facts.phone or ""
+        wanted = request.provider or (facts.account.provider if facts.account else None)
+        route = self._loaded.order
+        if wanted is not None and wanted in self._loaded.providers:
+            route = tuple(dict.fromkeys((wanted, *route)))
+        owner, until = self._courier.lease(now, route)
+        return Challenge(
+            transaction_id=transaction_id,
+            account=fold(request.user),
+            client=request.client.name,
+            station=request.client.station,
+            key_id=self._keyring.current,
+            digits=own.login.digits,
+            phone_hint=phone.mask(number),
+            created_at=now,
+            expires_at=now + own.login.lifetime,
+            guesses_left=own.login.guesses,
+            state="open",
+            delivery=Delivery(
+                state="queued",
+                route=route,
+                sealed_phone=code.seal(self._keyring.secret, transaction_id, number),
+                template=request.template or own.message,
+                lease_owner=owner,
+                lease_until=until,
+            ),
+        )
+
+    def reissue(self, challenge: Challenge, now: datetime) -> Challenge:
+        """The same challenge, its message going out once more, through the next provider."""
+        last = challenge.delivery.provider
+        order = self._loaded.order
+        cut = order.index(last) + 1 if last in order else 0
+        route = order[cut:] + order[:cut]
+        owner, until = self._courier.lease(now, route)
+        delivery = replace(
+            challenge.delivery,
+            state="queued",
+            route=route,
+            sends=challenge.delivery.sends + 1,
+            lease_owner=owner,
+            lease_until=until,
+        )
+        return replace(challenge, delivery=delivery)
+
+    def expected(self, challenge: Challenge | None) -> str:
+        """The code of a challenge; of none, or if its key is gone, what no answer equals."""
+        key = self._keyring.get(challenge.key_id) if challenge else None
+        if challenge is None or key is None:
+            return secrets.token_hex(16)
+        return code.derive(key, challenge.transaction_id, challenge.digits)
+
+    def number_tag(self, number: str) -> str:
+        """The name under which messages to a number are counted."""
+        return code.number_tag(self._keyring.secret, number)
+
+    def challenge_tag(self, challenge: Challenge) -> str:
+        """`number_tag` of the number that a challenge's message goes to."""
+        key = self._keyring.get(challenge.key_id)
+        if key is None:
+            return ""
+        sealed = challenge.delivery.sealed_phone
+        return self.number_tag(code.unseal(key, challenge.transaction_id, sealed))

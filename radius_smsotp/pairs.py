@@ -1,0 +1,169 @@
+"""
+FreeRADIUS's attribute pairs to a `Request`, and a reply to what FreeRADIUS takes back.
+
+FreeRADIUS hands every value over as `str`, octets as ``0x`` and hex digits.  Of what goes
+back it takes exact types only: `int`, `str`, `tuple`, `dict`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from radius_smsotp.core import pin
+from radius_smsotp.core.model import Client, Style
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Pair = tuple[str, str, str]
+"""Attribute, operator, value."""
+
+Result = tuple[int, dict[str, tuple[Pair, ...]]]
+"""A return code of rlm_python3 and updates to the lists ``request``, ``reply``, ``config``."""
+
+STATE = re.compile(r"[0-9a-f]{32}")
+"""A State of ours: the transaction_id, 32 printable octets without NUL."""
+
+_STYLES: dict[str, Style] = {"challenge": "challenge", "reject": "reject"}
+
+REPLY_MESSAGE_OCTETS = 253
+"""RFC 2865 section 5: a value holds 253 octets at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """
+    What a hook needs to know of an Access-Request.
+
+    Attributes:
+        user: `Stripped-User-Name` if a module before ours has set it, else `User-Name`.
+        password: `User-Password` as text, None if there is none.
+        malformed: Name or password hold a NUL: FreeRADIUS would compare what stands before.
+        rewritten: The password that FreeRADIUS has is not the text in `password`.
+        transaction_id: From `State`, if it has the form of ours.
+        step: What `Service.prepare` found out, see there.
+        matched: The challenge whose code stood behind the PIN.
+        reason: Why the login is refused whatever the PIN.
+        settled: A hook, not the first factor, has decided this request.
+        phone, provider, style, template: What FreeRADIUS's modules say of the account.
+    """
+
+    user: str
+    password: str | None = field(repr=False)
+    malformed: bool
+    rewritten: bool
+    transaction_id: str | None
+    client: Client
+    step: str = ""
+    matched: str = ""
+    reason: str = ""
+    settled: bool = False
+    phone: str | None = field(default=None, repr=False)
+    provider: str | None = None
+    style: Style | None = None
+    template: str | None = field(default=None, repr=False)
+
+
+def parse(lists: Mapping[str, Any] | None) -> Request | None:
+    """
+    Read what rlm_python3 passes with ``pass_all_vps_dict``.
+
+    Returns:
+        None if there is no user name: then this is nothing for us.
+    """
+    request = _first_values((lists or {}).get("request"))
+    config = _first_values((lists or {}).get("config"))
+    raw_name, raw_password = (_octets(request.get(f"Tmp-Octets-{n}")) for n in (0, 1))
+    name = request.get("Stripped-User-Name") or request.get("User-Name")
+    if raw_name is not None:
+        name = pin.decode(raw_name)
+    if not name:
+        return None
+    sent = password = request.get("User-Password")
+    if raw_password is not None:
+        password = pin.decode(raw_password)
+    elif sent is not None:
+        password = pin.normalise(sent)
+    state = _octets(request.get("State"))
+    text = "" if state is None else state.decode("latin-1")
+    address = request.get("SMSOTP-Client-Address", "")
+    return Request(
+        user=name,
+        password=password,
+        malformed="\0" in name or "\0" in (password or ""),
+        rewritten=password != sent,
+        transaction_id=text if STATE.fullmatch(text) else None,
+        client=Client(
+            request.get("SMSOTP-Client") or address or request.get("NAS-Identifier", "unknown"),
+            address,
+            request.get("Calling-Station-Id", ""),
+        ),
+        step=config.get("SMSOTP-Step", ""),
+        matched=config.get("SMSOTP-Matched", ""),
+        reason=config.get("SMSOTP-Reason", ""),
+        settled="SMSOTP-Settled" in config,
+        phone=config.get("SMSOTP-Phone"),
+        provider=config.get("SMSOTP-Provider"),
+        style=_STYLES.get(config.get("SMSOTP-Style", "")),
+        template=config.get("SMSOTP-Text"),
+    )
+
+
+def result(
+    code: int,
+    reply: Iterable[tuple[str, str]] | None = None,
+    config: Iterable[tuple[str, str]] = (),
+    request: Iterable[tuple[str, str]] = (),
+) -> Result:
+    """
+    What a hook returns: a return code, and attributes to set in the three lists.
+
+    Every reply is signed: FreeRADIUS before 3.2.5 adds a Message-Authenticator only to a
+    reply that asks for one, as this does (RFC 2869 section 5.14).
+
+    Args:
+        reply: None if this hook says nothing to the client.
+    """
+    signed = [] if reply is None else [*reply, ("Message-Authenticator", "0x00")]
+    lists = {"reply": signed, "config": config, "request": request}
+    updates = {
+        name: tuple((attribute, ":=", _escape(value)) for attribute, value in pairs)
+        for name, pairs in lists.items()
+    }
+    return (int(code), {name: pairs for name, pairs in updates.items() if pairs})
+
+
+def ticket(lists: Mapping[str, Any]) -> str:
+    """What the first instance gave the second one to find its login by; "" if nothing."""
+    return _first_values(lists.get("config")).get("SMSOTP-Ticket", "")
+
+
+def reply_message(text: str) -> tuple[str, str]:
+    """A `Reply-Message`, cut to what one attribute holds, on a character boundary."""
+    octets = text.encode("utf-8", "replace")[:REPLY_MESSAGE_OCTETS]
+    return ("Reply-Message", octets.decode("utf-8", "ignore"))
+
+
+def _first_values(pairs: Any) -> dict[str, str]:
+    """The first value of each attribute."""
+    values: dict[str, str] = {}
+    for pair in pairs or ():
+        values.setdefault(pair[0], pair[1])
+    return values
+
+
+def _octets(value: str | None) -> bytes | None:
+    """``0x…`` to octets; what is no such text stays out."""
+    if value is None or not value.startswith("0x"):
+        return None
+    try:
+        return bytes.fromhex(value[2:])
+    except ValueError:
+        return None
+
+
+def _escape(value: str) -> str:
+    # FreeRADIUS reads returned values like a string in double quotes.
+    return value.replace("\\", "\\\\")

@@ -1,0 +1,144 @@
+"""
+Ways to send an SMS.
+
+One provider is one module here with two names: `Settings`, what its part of the YAML file
+may hold, and `Provider`, which sends.  Only the modules of configured types are imported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from radius_smsotp.errors import Problem
+
+TYPES = ("folder", "http", "smpp")
+"""Every value of ``providers.NAME.type``; each is also the name of its module here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """
+    One SMS to send.
+
+    Attributes:
+        transaction_id: The challenge it belongs to, 32 lower-case hex digits.
+        phone: E.164 with its plus sign, "+491701234567".
+        text: The whole text, code included.
+        code: The code alone, for gateways that build the text themselves.
+    """
+
+    transaction_id: str
+    # Kept out of repr(): neither number nor code may reach a log by way of a traceback.
+    phone: str = field(repr=False)
+    text: str = field(repr=False)
+    code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The provider took the message.  `message_id` is its name for it, if it gave one."""
+
+    message_id: str | None = None
+
+
+class ProviderSettings(BaseModel):
+    """What every provider's settings share.  Keys may be written in any letter case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    type: str
+    timeout: float = Field(default=10.0, gt=0, le=120, description="seconds for one attempt")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lower_case_keys(cls, data: Any) -> Any:
+        # privacyIDEA writes its parameters in capitals (URL, HTTP_Method, RETURN_SUCCESS).
+        if not isinstance(data, dict):
+            return data
+        lowered: dict[str, Any] = {}
+        for key, value in data.items():
+            name = str(key).lower()
+            if name in lowered:
+                raise ValueError(f"'{name}' is given twice, in different letter case")
+            lowered[name] = value
+        return lowered
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """
+    What a provider may use of the settings around its own.
+
+    Attributes:
+        folder: Where the settings file lies; relative paths count from here.
+        smtp_servers: The section ``smtp_servers`` as it is in the file.
+        lock_folder: Where lock files go, next to the store.
+    """
+
+    folder: Path
+    smtp_servers: Mapping[str, Any]
+    lock_folder: Path
+
+
+class Provider(Protocol):
+    """
+    One configured provider.  Used by several threads at once.
+
+    Its class is built as ``Provider(name, settings, surroundings)``, cheaply: no connection,
+    no file opened.  A fault in the settings that needs no I/O to see belongs in `Settings`.
+    """
+
+    name: str
+
+    def check(self) -> list[Problem]:
+        """
+        Look whether this configuration can work, without sending anything.
+
+        Paths of the problems start with ``providers.NAME``.  May open files and ports; returns
+        within about 5 seconds; never raises.
+        """
+
+    def send(self, message: Message, deadline: float) -> Receipt:
+        """
+        Submit one message.
+
+        Args:
+            message: What to send.
+            deadline: `time.monotonic()` seconds by which this must have returned or raised.
+
+        Raises:
+            Refused, Unavailable, Unknown: and nothing else.  Their text holds neither the
+                code, nor the text, nor the whole number, nor a password.
+        """
+
+    def close(self) -> None:
+        """Let go of connections and devices.  May be called twice."""
+
+
+class ProviderModule(Protocol):
+    """The two names that a module of this package offers."""
+
+    Settings: ClassVar[type[ProviderSettings]]
+    Provider: ClassVar[Any]
+
+
+def module(kind: str) -> ProviderModule:
+    """The module of one type.  Raises KeyError if there is no such type."""
+    if kind not in TYPES:
+        raise KeyError(kind)
+    loaded: Any = import_module(f"radius_smsotp.providers.{kind}")
+    return loaded  # type: ignore[no-any-return]  # modules cannot be typed as protocols
+
+
+def build(name: str, settings: ProviderSettings, surroundings: Surroundings) -> Provider:
+    """Build the provider that `settings` describes."""
+    provider: Provider = module(settings.type).Provider(name, settings, surroundings)
+    return provider

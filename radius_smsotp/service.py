@@ -1,0 +1,346 @@
+"""
+One login, step by step: facts from the store, a decision of `core.login`, its effects.
+
+Each method is one request of FreeRADIUS and one transaction.  No network, no password hash.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from radius_smsotp.core import code, lockout, login, phone, pin, placeholder
+from radius_smsotp.core.model import Account, Challenge, Event, Lockout, Tally
+from radius_smsotp.core.name import fold
+from radius_smsotp.issuer import Issuer
+from radius_smsotp.outcome import Accepted, Challenged, Outcome, Preparation, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from radius_smsotp.courier import Courier
+    from radius_smsotp.keyring import Keyring
+    from radius_smsotp.pairs import Request
+    from radius_smsotp.settings_file import ClientPolicy, Loaded
+    from radius_smsotp.store import Store
+    from radius_smsotp.store.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+
+class Service:
+    """
+    The logins of one radiusd.
+
+    Args:
+        now: The clock: aware UTC.
+    """
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        keyring: Keyring,
+        store: Store,
+        courier: Courier,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._loaded = loaded
+        self._texts = loaded.values.texts
+        self._store = store
+        self._courier = courier
+        self._issuer = Issuer(loaded, keyring, courier)
+        self._now = now
+        self._decoy = pin.decoy(
+            secrets.token_bytes(pin.SALT_OCTETS + 64), loaded.values.pin.iterations
+        )
+
+    # What FreeRADIUS asks
+
+    def prepare(self, request: Request) -> Preparation:
+        """Find the account, and tell FreeRADIUS how to check the first factor."""
+        now = self._now()
+        with self._store.read() as tx:
+            facts = self._facts(tx, request, now)
+        password = request.password if request.rewritten else None
+        pin_hash = facts.account.pin_hash if facts.account else None
+        tail = None if login.obstacle(facts, now) else self._tail(facts, request)
+        if tail is not None and tail[1]:
+            return Preparation("pin-and-code", tail[0], pin_hash, matched=tail[1])
+        decision = login.admit(facts, self._policy(request).login, now)
+        if isinstance(decision, login.Refuse):
+            # Whatever stands against the login, it looks like a wrong PIN and takes as long.
+            ours = pin_hash is not None or not facts.elsewhere
+            decoy = self._decoy if ours else None
+            return Preparation("pin", password, decoy, reason=decision.reason)
+        return Preparation("pin" if tail is None else "pin-or-code", password, pin_hash)
+
+    def begin(self, request: Request) -> Outcome:
+        """The first factor was right: open a challenge, or spend the code that came with it."""
+        if request.step == "pin-and-code":
+            return self._spend_matched(request)
+        now = self._now()
+        own = self._policy(request)
+        with self._store.write() as tx:
+            facts = self._facts(tx, request, now)
+            decision = login.admit(facts, own.login, now)
+            if isinstance(decision, login.Refuse):
+                tx.add_event(_event("login-refused", request, now, reason=decision.reason))
+                return Rejected(self._texts.failed)
+            if self._is_remembered(tx, request, own, now):
+                tx.clear_lockout(fold(request.user))
+                tx.add_event(_event("device-accepted", request, now))
+                return Accepted()
+            if isinstance(decision, login.Repeat):
+                tx.add_event(_event("challenge-repeated", request, now, decision.challenge))
+                return self._challenged(request, decision.challenge, own)
+            challenge = self._issuer.issue(request, facts, own, now)
+            tx.add_challenge(challenge)
+            tag = self._issuer.challenge_tag(challenge)
+            tx.count_message(challenge.account, tag, challenge.client, now)
+            tx.add_event(_event("challenge-opened", request, now, challenge))
+        self._courier.hand_over(challenge)
+        return self._challenged(request, challenge, own)
+
+    def answer(self, request: Request) -> Outcome:
+        """Judge the answer to a challenge."""
+        now = self._now()
+        own = self._policy(request)
+        name = fold(request.user)
+        answer = request.password or ""
+        again = None
+        with self._store.write(durable=True) as tx:
+            challenge = tx.challenge(request.transaction_id or "")
+            tally = Tally()
+            if challenge is not None and login.asks_again(answer, own.login):
+                tag = self._issuer.challenge_tag(challenge)
+                tally = tx.tally(name, tag, challenge.client, now)
+            decision = login.judge(
+                challenge,
+                name,
+                answer,
+                self._issuer.expected(challenge),
+                tx.lockout(name),
+                tally,
+                own.login,
+                now,
+            )
+            if isinstance(decision, login.Resend):
+                again = self._resend(tx, request, decision.challenge, now)
+            outcome = self._settle(tx, request, decision, own, now)
+        if again is not None:
+            self._courier.hand_over(again)
+        return outcome
+
+    def first_factor_failed(self, request: Request) -> Rejected:
+        """The PIN was wrong, or the login was refused whatever the PIN."""
+        now = self._now()
+        name = fold(request.user)
+        with self._store.write() as tx:
+            if request.reason:
+                tx.add_event(_event("login-refused", request, now, reason=request.reason))
+                return Rejected(self._texts.failed)
+            policy = self._policy(request).login
+            counted = lockout.after_failure(tx.lockout(name), policy, now)
+            tx.add_event(_event("pin-wrong", request, now))
+            self._count_failure(tx, request, counted, now)
+            if request.step != "pin":
+                # It may have been the right PIN and a wrong code: that is a guess as well.
+                for challenge in tx.open_challenges(now, name):
+                    tx.save_answer(login.burn(challenge))
+        return Rejected(self._texts.failed)
+
+    def first_factor_down(self, request: Request) -> Rejected:
+        """The module that checks the first factor did not answer: nobody's fault, not counted."""
+        with self._store.write() as tx:
+            tx.add_event(_event("first-factor-down", request, self._now()))
+        return Rejected(self._texts.unavailable)
+
+    def undelivered(self) -> Rejected:
+        """Every provider refused while the first step waited."""
+        return Rejected(self._texts.undelivered)
+
+    def malformed(self) -> Rejected:
+        """The request is nothing that could ever log in."""
+        return Rejected(self._texts.failed)
+
+    def unavailable(self) -> Rejected:
+        """The store did not answer."""
+        return Rejected(self._texts.unavailable)
+
+    # Facts
+
+    def _facts(self, tx: Transaction, request: Request, now: datetime) -> login.Facts:
+        name = fold(request.user)
+        account = tx.account(name)
+        number = self._number(request, account)
+        tag = "" if number is None else self._issuer.number_tag(number)
+        countries = self._loaded.values.limits.countries
+        return login.Facts(
+            account=account,
+            phone=number,
+            elsewhere=request.phone is not None,
+            allowed=number is None or phone.is_allowed(number, countries),
+            lockout=tx.lockout(name),
+            tally=tx.tally(name, tag, request.client.name, now),
+            running=tx.open_challenges(now, name),
+            client=request.client.name,
+        )
+
+    def _number(self, request: Request, account: Account | None) -> str | None:
+        """The number of this login: FreeRADIUS's attribute wins over the account."""
+        if request.phone is None:
+            return account.phone if account else None
+        try:
+            return phone.normalise(request.phone, self._loaded.values.country)
+        except ValueError as error:
+            log.warning("SMSOTP-Phone of %r %s", request.user, error)
+            return None
+
+    def _policy(self, request: Request) -> ClientPolicy:
+        return self._loaded.for_client(request.client.name, request.client.address)
+
+    def _tail(self, facts: login.Facts, request: Request) -> tuple[str, str] | None:
+        """
+        Try the end of a password as code of an open challenge.
+
+        Returns:
+            The head, and the challenge that the tail is the code of, or ""; None if the
+            password does not end in a code, or no challenge is open.
+        """
+        found: tuple[str, str] | None = None
+        for challenge in facts.running:
+            parts = login.split_password(request.password or "", challenge.digits)
+            if parts is None:
+                continue
+            if code.matches(parts[1], self._issuer.expected(challenge)):
+                return parts[0], challenge.transaction_id
+            found = (parts[0], "")
+        return found
+
+    def _is_remembered(
+        self, tx: Transaction, request: Request, own: ClientPolicy, now: datetime
+    ) -> bool:
+        client = request.client
+        return (
+            bool(own.remember)
+            and client.station != ""
+            and tx.is_remembered(fold(request.user), client.name, client.station, now)
+        )
+
+    # Effects
+
+    def _spend_matched(self, request: Request) -> Outcome:
+        """The PIN was right, and the code behind it was compared before: spend its challenge."""
+        now = self._now()
+        own = self._policy(request)
+        name = fold(request.user)
+        with self._store.write(durable=True) as tx:
+            challenge = tx.challenge(request.matched)
+            expected = self._issuer.expected(challenge)
+            decision = login.judge(
+                challenge, name, expected, expected, tx.lockout(name), Tally(), own.login, now
+            )
+            return self._settle(tx, request, decision, own, now)
+
+    def _settle(
+        self,
+        tx: Transaction,
+        request: Request,
+        decision: login.Judgement,
+        own: ClientPolicy,
+        now: datetime,
+    ) -> Outcome:
+        """Store what follows from a judgement, and put it into words."""
+        challenge = decision.challenge
+        match decision:
+            case login.Accept():
+                tx.save_answer(decision.challenge)
+                tx.clear_lockout(fold(request.user))
+                if own.remember and request.client.station:
+                    name, station = request.client.name, request.client.station
+                    tx.remember_device(fold(request.user), name, station, now + own.remember)
+                tx.add_event(_event("code-accepted", request, now, challenge))
+                return Accepted()
+            case login.Again():
+                tx.save_answer(decision.challenge)
+                tx.add_event(_event("code-wrong", request, now, challenge))
+                self._count_failure(tx, request, decision.lockout, now)
+                values = {"guesses": decision.challenge.guesses_left}
+                before = placeholder.fill(self._texts.wrong_code, values)
+                return self._challenged(request, decision.challenge, own, before)
+            case login.Resend():
+                return self._challenged(request, decision.challenge, own, self._texts.resent)
+            case login.ResendDenied():
+                event = _event("sms-resend-denied", request, now, challenge, reason=decision.limit)
+                tx.add_event(event)
+                denied = self._texts.resend_denied
+                return self._challenged(request, decision.challenge, own, denied)
+            case login.Reject():
+                if decision.challenge is not None:
+                    tx.save_answer(decision.challenge)
+                event = _event("code-rejected", request, now, challenge, reason=decision.reason)
+                tx.add_event(event)
+                if decision.lockout is not None:
+                    self._count_failure(tx, request, decision.lockout, now)
+                undelivered = decision.reason == "undelivered"
+                return self.undelivered() if undelivered else Rejected(self._texts.start_again)
+
+    def _resend(
+        self, tx: Transaction, request: Request, challenge: Challenge, now: datetime
+    ) -> Challenge:
+        again = self._issuer.reissue(challenge, now)
+        tx.save_delivery(again, sends_before=challenge.delivery.sends)
+        tag = self._issuer.challenge_tag(challenge)
+        tx.count_message(challenge.account, tag, challenge.client, now)
+        tx.add_event(_event("sms-resent", request, now, challenge))
+        return again
+
+    def _count_failure(
+        self, tx: Transaction, request: Request, counted: Lockout, now: datetime
+    ) -> None:
+        name = fold(request.user)
+        before = tx.lockout(name)
+        tx.put_lockout(name, counted)
+        if lockout.is_locked(counted, now) and not lockout.is_locked(before, now):
+            tx.add_event(_event("account-locked", request, now))
+
+    def _challenged(
+        self, request: Request, challenge: Challenge, own: ClientPolicy, before: str = ""
+    ) -> Challenged:
+        """Ask for the code of a challenge, with a sentence before the prompt if there is one."""
+        style = request.style or own.style
+        values = {
+            "phone_hint": challenge.phone_hint,
+            "digits": challenge.digits,
+            "minutes": round(own.login.lifetime.total_seconds() / 60),
+            "resend": own.login.resend_word,
+        }
+        template = own.prompt if style == "challenge" else self._texts.code_sent
+        waiting = challenge.delivery.state == "queued" and not before
+        return Challenged(
+            challenge.transaction_id,
+            before + placeholder.fill(template, values),
+            style,
+            own.wait if waiting else 0.0,
+            challenge.delivery.route,
+        )
+
+
+def _event(
+    kind: str,
+    request: Request,
+    now: datetime,
+    challenge: Challenge | None = None,
+    **detail: str | int | float,
+) -> Event:
+    return Event(
+        kind,
+        now,
+        fold(request.user),
+        challenge.transaction_id if challenge else "",
+        request.client.name,
+        request.client.station,
+        detail,
+    )

@@ -1,0 +1,262 @@
+"""
+What the YAML file may hold.
+
+The classes are the reference: each field's `description` is what the README prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from string import Formatter
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from radius_smsotp.core.model import Style
+
+DEFAULT_PATH = Path("/etc/radius-smsotp/smsotp.yaml")
+
+
+def template(*known: str, needs: str | None = None) -> AfterValidator:
+    """A validator for texts with placeholders: only `known` ones, and `needs` among them."""
+
+    def check(text: str) -> str:
+        try:
+            used = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+        except ValueError as error:
+            raise PydanticCustomError(
+                "template",
+                "{fault}; write a brace that is meant as such twice",
+                {"fault": str(error)},
+            ) from None
+        choice = ", ".join(f"{{{name}}}" for name in known) or "none"
+        if unknown := sorted(used - set(known)):
+            raise PydanticCustomError(
+                "template",
+                "{unknown} is no placeholder here; known: {known}",
+                {"unknown": f"{{{unknown[0]}}}", "known": choice},
+            )
+        if needs and needs not in used:
+            raise PydanticCustomError("template", "{needs} is missing", {"needs": f"{{{needs}}}"})
+        return text
+
+    return AfterValidator(check)
+
+
+Prompt = Annotated[str, template("phone_hint", "digits", "minutes", "resend")]
+MessageText = Annotated[str, template("code", "minutes", "name", needs="code")]
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class CodeSettings(Section):
+    """The one-time code."""
+
+    digits: int = Field(6, ge=6, le=9, description="length of the code (RFC 4226: at least 6)")
+    lifetime: int = Field(300, ge=30, le=3600, description="seconds for which it is valid")
+    guesses: int = Field(3, ge=1, le=10, description="wrong answers after which it is worthless")
+
+
+class ChallengeSettings(Section):
+    """How the second step is asked for."""
+
+    style: Style = Field(
+        "challenge",
+        description="challenge: Access-Challenge; reject: Access-Reject, for clients that know "
+        "no challenge and send PIN and code in one password afterwards",
+    )
+    prompt: Prompt = Field(
+        "Enter the {digits}-digit code sent to {phone_hint}: ",
+        description="what the user reads; knows {phone_hint}, {digits}, {minutes}, {resend}",
+    )
+    resend: str = Field(
+        "r", max_length=20, description="the answer that asks for one more SMS; empty: none does"
+    )
+
+
+class PinSettings(Section):
+    """How PINs are kept."""
+
+    iterations: int = Field(
+        210_000,  # OWASP Password Storage Cheat Sheet, PBKDF2-HMAC-SHA512
+        ge=1,
+        description="PBKDF2-HMAC-SHA512 rounds for new PINs; `smsotp check` warns below 10000",
+    )
+
+
+class LockoutSettings(Section):
+    """When guessing ends."""
+
+    failures: int = Field(
+        10, ge=1, description="wrong PINs and codes in a row that lock an account"
+    )
+    minutes: int = Field(15, ge=1, le=1440, description="how long it stays locked")
+
+
+class LimitSettings(Section):
+    """What is spent at most; 0 is no limit."""
+
+    cooldown: int = Field(
+        60, ge=0, le=3600, description="seconds in which a repeated first step sends no second SMS"
+    )
+    per_account_hour: int = Field(6, ge=0, description="messages for one account in an hour")
+    per_number_hour: int = Field(6, ge=0, description="messages to one number in an hour")
+    per_client_hour: int = Field(0, ge=0, description="messages for one RADIUS client in an hour")
+    per_day: int = Field(5000, ge=0, description="messages in 24 hours, all together")
+    countries: tuple[str, ...] = Field(
+        (), description='number prefixes that may be sent to, as "+49"; empty: any'
+    )
+
+    @field_validator("countries", mode="before")
+    @classmethod
+    def _prefixes(cls, value: Any) -> Any:
+        entries = value if isinstance(value, list | tuple) else [value]
+        prefixes = ["+" + str(entry).lstrip("+") for entry in entries]
+        for prefix in prefixes:
+            if not prefix[1:].isdigit():
+                raise PydanticCustomError(
+                    "prefix",
+                    "'{prefix}' is no number prefix; write it as \"+49\"",
+                    {"prefix": prefix[1:]},
+                )
+        return tuple(prefixes)
+
+
+class DeliverySettings(Section):
+    """How messages leave."""
+
+    order: tuple[str, ...] = Field(
+        (), description="providers, first choice first; empty: all, as they stand in the file"
+    )
+    wait: float = Field(
+        1.0,
+        ge=0,
+        le=10,
+        description="seconds the first step waits for the provider's verdict; 0: never",
+    )
+    wait_share: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="part of the time that all logins together may spend waiting, where "
+        "FreeRADIUS lets one login at a time into the module",
+    )
+    threads: int = Field(64, ge=1, le=512, description="messages sent at once, at most")
+    courier: Literal["internal", "external"] = Field(
+        "internal",
+        description="internal: radiusd sends; external: the process `smsotp courier` does",
+    )
+    unknown: Literal["next", "stop"] = Field(
+        "next",
+        description="after silence of a provider: try the next one (the code is the same), or stop",
+    )
+
+
+class RememberSettings(Section):
+    """Devices that need no code for a while."""
+
+    hours: int = Field(
+        0,
+        ge=0,
+        le=8760,
+        description="for so long after a whole login the same account needs only its PIN, from the "
+        "same `Calling-Station-Id` behind the same client; 0: every login needs a code",
+    )
+
+
+class TextSettings(Section):
+    """What users read besides the prompt."""
+
+    failed: Annotated[str, template()] = Field(
+        "Login failed.",
+        description="wrong PIN, unknown or locked account, limit reached: all alike on purpose",
+    )
+    start_again: Annotated[str, template()] = Field(
+        "This code is not valid any more. Please log in again from the start.",
+        description="challenge expired, spent, unknown, or of somebody else",
+    )
+    undelivered: Annotated[str, template()] = Field(
+        "The SMS with your code could not be sent. Please try again later.",
+        description="every provider refused",
+    )
+    wrong_code: Annotated[str, template("guesses")] = Field(
+        "Wrong code, {guesses} left. ", description="stands before the prompt after a wrong code"
+    )
+    resent: Annotated[str, template()] = Field(
+        "Sent again. ", description="stands before the prompt after a resend"
+    )
+    resend_denied: Annotated[str, template()] = Field(
+        "No more SMS can be sent now. ",
+        description="stands before the prompt when a limit forbids a resend",
+    )
+    code_sent: Annotated[str, template("phone_hint", "digits", "minutes")] = Field(
+        "A code was sent to {phone_hint}. Log in again with your PIN followed by the code.",
+        description="answer to the first step with `style: reject`",
+    )
+    unavailable: Annotated[str, template()] = Field(
+        "Login is not possible at the moment. Please try again later.",
+        description="the store does not answer",
+    )
+
+
+class ClientSettings(Section):
+    """What differs for one RADIUS client; what is absent is as for all."""
+
+    style: Style | None = Field(None, description="as challenge.style")
+    prompt: Prompt | None = Field(None, description="as challenge.prompt")
+    resend: str | None = Field(None, max_length=20, description="as challenge.resend")
+    wait: float | None = Field(None, ge=0, le=10, description="as delivery.wait")
+    message: MessageText | None = Field(None, description="as message")
+    remember: int | None = Field(None, ge=0, le=8760, description="as remember.hours")
+
+
+class AuditSettings(Section):
+    """The audit trail."""
+
+    days: int = Field(90, ge=1, description="events older than this are removed by `smsotp prune`")
+
+
+class Settings(Section):
+    """The whole file."""
+
+    store: str = Field(
+        "sqlite:////var/lib/radius-smsotp/smsotp.db",
+        description="sqlite:///PATH; a path that is not absolute counts from the settings file",
+    )
+    key_file: Path = Field(
+        Path("key"), description="the key that codes are derived from; mode 0600"
+    )
+    country: str | None = Field(
+        None,
+        pattern="^[A-Z]{2}$",
+        description='where numbers without country code belong, as "DE"; absent: all need one',
+    )
+    code: CodeSettings = CodeSettings()
+    challenge: ChallengeSettings = ChallengeSettings()
+    message: MessageText = Field(
+        "{code} is your login code. It is valid for {minutes} minutes.",
+        description="the SMS; {code}, {minutes} and {name} are filled in",
+    )
+    pin: PinSettings = PinSettings()
+    lockout: LockoutSettings = LockoutSettings()
+    limits: LimitSettings = LimitSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    remember: RememberSettings = RememberSettings()
+    audit: AuditSettings = AuditSettings()
+    texts: TextSettings = TextSettings()
+    providers: Mapping[str, Any] = Field(
+        default_factory=dict, description="each a name of your choice, with `type` and its settings"
+    )
+    smtp_servers: Mapping[str, Any] = Field(
+        default_factory=dict, description="mail servers that providers of type smtp name"
+    )
+    clients: Mapping[str, ClientSettings] = Field(
+        default_factory=dict,
+        description="by short name, address or prefix of the RADIUS client: what differs for it",
+    )

@@ -1,0 +1,103 @@
+"""
+The schema, version by version.
+
+Each entry of `VERSIONS` leads from the version before it to its own; a store of any earlier
+version takes the missing steps, in one transaction.  Entries are never changed afterwards.
+Times are seconds since 1970-01-01 UTC.
+"""
+
+from __future__ import annotations
+
+VERSIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """
+        CREATE TABLE account (
+            name TEXT PRIMARY KEY,
+            phone TEXT,
+            pin_hash TEXT,
+            provider TEXT,
+            enabled INTEGER NOT NULL,
+            created_at DOUBLE PRECISION NOT NULL,
+            changed_at DOUBLE PRECISION NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE lockout (
+            account TEXT PRIMARY KEY,
+            failures INTEGER NOT NULL,
+            last_failure_at DOUBLE PRECISION,
+            locked_until DOUBLE PRECISION
+        )
+        """,
+        # The message is part of the row: whoever holds its lease sends it.
+        """
+        CREATE TABLE challenge (
+            transaction_id TEXT PRIMARY KEY,
+            account TEXT NOT NULL,
+            client TEXT NOT NULL,
+            station TEXT NOT NULL,
+            key_id TEXT NOT NULL,
+            digits INTEGER NOT NULL,
+            phone_hint TEXT NOT NULL,
+            created_at DOUBLE PRECISION NOT NULL,
+            expires_at DOUBLE PRECISION NOT NULL,
+            guesses_left INTEGER NOT NULL,
+            state TEXT NOT NULL,
+            delivery_state TEXT NOT NULL,
+            route TEXT NOT NULL,
+            sealed_phone TEXT NOT NULL,
+            template TEXT NOT NULL,
+            sends INTEGER NOT NULL,
+            provider TEXT,
+            lease_owner TEXT,
+            lease_until DOUBLE PRECISION
+        )
+        """,
+        # Open challenges are few whatever the history: small indexes, cheap to keep.
+        "CREATE INDEX challenge_open ON challenge (account) WHERE state = 'open'",
+        "CREATE INDEX challenge_queued ON challenge (lease_until) WHERE delivery_state = 'queued'",
+        "CREATE INDEX challenge_age ON challenge (expires_at)",
+        # How many messages left in a slot of `transaction.SLOT` seconds, by scope.
+        """
+        CREATE TABLE tally (
+            scope TEXT NOT NULL,
+            slot INTEGER NOT NULL,
+            sent INTEGER NOT NULL,
+            PRIMARY KEY (scope, slot)
+        )
+        """,
+        "CREATE INDEX tally_age ON tally (slot)",
+        """
+        CREATE TABLE device (
+            account TEXT NOT NULL,
+            client TEXT NOT NULL,
+            station TEXT NOT NULL,
+            expires_at DOUBLE PRECISION NOT NULL,
+            PRIMARY KEY (account, client, station)
+        )
+        """,
+        """
+        CREATE TABLE event (
+            id INTEGER PRIMARY KEY,
+            time DOUBLE PRECISION NOT NULL,
+            kind TEXT NOT NULL,
+            account TEXT NOT NULL,
+            transaction_id TEXT NOT NULL,
+            client TEXT NOT NULL,
+            station TEXT NOT NULL,
+            detail TEXT NOT NULL
+        )
+        """,
+        "CREATE INDEX event_account ON event (account, id)",
+        "CREATE INDEX event_challenge ON event (transaction_id) WHERE transaction_id <> ''",
+        "CREATE INDEX event_age ON event (time)",
+        """
+        CREATE TABLE breaker (
+            provider TEXT PRIMARY KEY,
+            state TEXT NOT NULL,
+            since DOUBLE PRECISION NOT NULL,
+            reason TEXT NOT NULL
+        )
+        """,
+    ),
+)

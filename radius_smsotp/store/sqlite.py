@@ -1,0 +1,154 @@
+"""
+The store in one SQLite file, shared by every radiusd and the command line on a host.
+
+WAL, so that nobody who reads waits for who writes.  Two connections write: one syncs each
+commit to the disk (a spent code must survive a power cut), one leaves that to the next sync.
+Within a process a lock decides who writes next; SQLite's own waiting sleeps in ever longer
+steps and is left to the case that another process writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from radius_smsotp.errors import ConfigurationError, Problem, StoreError
+from radius_smsotp.store.schema import VERSIONS
+from radius_smsotp.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class SqliteStore:
+    """A store in the file `path`."""
+
+    def __init__(self, path: str, patience: float) -> None:
+        self.path = Path(path)
+        self._patience = patience
+        self._reading = threading.Lock()
+        self._writing = threading.Lock()
+        self._connections: dict[str, sqlite3.Connection] = {}
+
+    @property
+    def folder(self) -> Path:
+        """Where the file lies."""
+        return self.path.parent
+
+    def migrate(self) -> None:
+        """Make the file if it is not there, and bring its schema to this version."""
+        try:
+            # Mode 0600 from the start; SQLite gives its -wal and -shm files the same.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            with self._transaction("durable", "BEGIN IMMEDIATE", self._writing) as db:
+                self._step_forward(db)
+        except OSError as error:
+            folder = f"make {self.folder} and {self.path.name} writable for the user of FreeRADIUS"
+            raise self._fault(f"cannot be written ({error.strerror})", folder) from None
+        except StoreError as error:
+            raise self._fault(str(error), "free or restore the file") from None
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """See `Store.read`."""
+        with self._transaction("reader", "BEGIN", self._reading) as db:
+            yield Transaction(db)
+
+    @contextlib.contextmanager
+    def write(self, *, durable: bool = False) -> Iterator[Transaction]:
+        """See `Store.write`."""
+        kind = "durable" if durable else "writer"
+        with self._transaction(kind, "BEGIN IMMEDIATE", self._writing) as db:
+            yield Transaction(db)
+
+    def backup(self, path: Path) -> None:
+        """See `Store.backup`."""
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        with self._reading, contextlib.closing(sqlite3.connect(path)) as target:
+            self._connection("reader").backup(target, pages=256)
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        with self._reading, self._writing:
+            while self._connections:
+                self._connections.popitem()[1].close()
+
+    @contextlib.contextmanager
+    def _transaction(
+        self, kind: str, begin: str, lock: threading.Lock
+    ) -> Iterator[sqlite3.Connection]:
+        if not lock.acquire(timeout=self._patience):
+            raise StoreError("the store is busy in this process")
+        try:
+            db = self._connection(kind)
+            db.execute(begin)
+            try:
+                yield db
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._drop(kind)
+            raise StoreError(_sentence(error)) from error
+        finally:
+            lock.release()
+
+    def _connection(self, kind: str) -> sqlite3.Connection:
+        if kind not in self._connections:
+            uri = self.path.absolute().as_uri() + "?mode=rw"
+            # The lock, not the thread that opened it, decides who may use a connection.
+            db = sqlite3.connect(
+                uri,
+                timeout=self._patience,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=True,
+            )
+            self._connections[kind] = db
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute(f"PRAGMA synchronous = {'FULL' if kind == 'durable' else 'NORMAL'}")
+        return self._connections[kind]
+
+    def _drop(self, kind: str) -> None:
+        """Close a connection that failed, so that the next transaction starts afresh."""
+        db = self._connections.pop(kind, None)
+        if db is not None:
+            with contextlib.suppress(sqlite3.Error):
+                db.close()
+
+    def _step_forward(self, db: sqlite3.Connection) -> None:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(VERSIONS):
+            raise self._fault(
+                f"has schema {version}, this program knows up to {len(VERSIONS)}",
+                "upgrade radius-smsotp on this server",
+            )
+        for statements in VERSIONS[version:]:
+            for statement in statements:
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {len(VERSIONS)}")
+
+    def _fault(self, fault: str, remedy: str) -> ConfigurationError:
+        return ConfigurationError([Problem(f"store ({self.path})", fault, remedy)])
+
+
+def _sentence(error: sqlite3.Error) -> str:
+    """What SQLite's error means, for a log."""
+    name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+    meaning = {
+        "SQLITE_BUSY": "another process is writing to the store for too long",
+        "SQLITE_READONLY": "the store is read-only",
+        "SQLITE_FULL": "the disk is full",
+        "SQLITE_CORRUPT": "the store is damaged",
+        "SQLITE_NOTADB": "the store is no SQLite file",
+        "SQLITE_CANTOPEN": "the store cannot be opened",
+        "SQLITE_IOERR": "the disk under the store fails",
+    }
+    general = "_".join(name.split("_")[:2])
+    return f"{meaning.get(general, 'the store does not work')} ({name})"

@@ -1,0 +1,297 @@
+"""What can be read and written in one transaction: every SQL statement of the project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from radius_smsotp.core.model import Tally
+from radius_smsotp.store import rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from radius_smsotp.core.model import Account, Challenge, Event, Lockout
+
+SLOT = 300
+"""Seconds in a slot of the tallies.  A limit looks back for its time and up to one slot more,
+so that never more than it says leave in any hour or day."""
+
+HOUR_SLOTS = 3600 // SLOT
+DAY_SLOTS = 86400 // SLOT
+
+PRUNE_SLICE = 500
+"""Rows that one `prune` removes at most: few enough that no login waits for it."""
+
+
+class Connection(Protocol):
+    """The part of a DB-API connection that is used here."""
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> Any:
+        """Run one statement.  Returns a cursor."""
+
+    def executemany(self, sql: str, parameters: Any, /) -> Any:
+        """Run one statement for each of several rows.  Returns a cursor."""
+
+
+class Transaction:
+    """The store within one transaction.  Names are folded (see `core.name.fold`)."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    # Accounts
+
+    def account(self, name: str) -> Account | None:
+        """The account of that name."""
+        sql = f"SELECT {rows.ACCOUNT} FROM account WHERE name = ?"  # noqa: S608  # constants only
+        row = self._db.execute(sql, (name,)).fetchone()
+        return None if row is None else rows.account(row)
+
+    def accounts(self) -> Iterator[tuple[Account, Lockout]]:
+        """All accounts with their lock-outs, by name."""
+        sql = (
+            f"SELECT {rows.ACCOUNT}, failures, last_failure_at, locked_until "  # noqa: S608  # constants
+            "FROM account LEFT JOIN lockout ON lockout.account = account.name ORDER BY name"
+        )
+        for row in self._db.execute(sql):
+            yield rows.account(row), rows.lockout(None if row[5] is None else row[5:])
+
+    def put_account(self, account: Account, now: datetime) -> None:
+        """Add or replace an account."""
+        self._db.execute(
+            f"INSERT INTO account ({rows.ACCOUNT}, created_at, changed_at) "  # noqa: S608  # constants
+            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET phone = excluded.phone, "
+            "pin_hash = excluded.pin_hash, provider = excluded.provider, "
+            "enabled = excluded.enabled, changed_at = excluded.changed_at",
+            (
+                account.name,
+                account.phone,
+                account.pin_hash,
+                account.provider,
+                int(account.enabled),
+                now.timestamp(),
+                now.timestamp(),
+            ),
+        )
+
+    def delete_account(self, name: str) -> bool:
+        """Remove an account with its lock-out and devices.  Returns whether it was there."""
+        self._db.execute("DELETE FROM lockout WHERE account = ?", (name,))
+        self.forget_devices(name)
+        return self._count("DELETE FROM account WHERE name = ?", name) > 0
+
+    # Lock-outs
+
+    def lockout(self, account: str) -> Lockout:
+        """Failures and lock-out of an account, ours or from elsewhere."""
+        sql = "SELECT failures, last_failure_at, locked_until FROM lockout WHERE account = ?"
+        return rows.lockout(self._db.execute(sql, (account,)).fetchone())
+
+    def put_lockout(self, account: str, lockout: Lockout) -> None:
+        """Store failures and lock-out of an account."""
+        self._db.execute(
+            "INSERT INTO lockout (account, failures, last_failure_at, locked_until) "
+            "VALUES (?, ?, ?, ?) ON CONFLICT (account) DO UPDATE SET "
+            "failures = excluded.failures, last_failure_at = excluded.last_failure_at, "
+            "locked_until = excluded.locked_until",
+            (
+                account,
+                lockout.failures,
+                rows.seconds(lockout.last_failure_at),
+                rows.seconds(lockout.locked_until),
+            ),
+        )
+
+    def clear_lockout(self, account: str) -> bool:
+        """Forget failures and lock-out.  Returns whether there was anything to forget."""
+        return self._count("DELETE FROM lockout WHERE account = ?", account) > 0
+
+    # Challenges
+
+    def challenge(self, transaction_id: str) -> Challenge | None:
+        """One challenge, in whatever state."""
+        sql = f"SELECT {rows.CHALLENGE} FROM challenge WHERE transaction_id = ?"  # noqa: S608  # constants
+        row = self._db.execute(sql, (transaction_id,)).fetchone()
+        return None if row is None else rows.challenge(row)
+
+    def open_challenges(self, now: datetime, account: str | None = None) -> list[Challenge]:
+        """The challenges that may still be answered, newest first; of one account or of all."""
+        whose = "" if account is None else "account = ? AND "
+        sql = (
+            f"SELECT {rows.CHALLENGE} FROM challenge "  # noqa: S608  # constants only
+            f"WHERE {whose}state = 'open' AND expires_at > ? ORDER BY created_at DESC"
+        )
+        values = (now.timestamp(),) if account is None else (account, now.timestamp())
+        return [rows.challenge(row) for row in self._db.execute(sql, values)]
+
+    def add_challenge(self, challenge: Challenge) -> None:
+        """Add a challenge."""
+        marks = ", ".join("?" * 19)
+        self._db.execute(
+            f"INSERT INTO challenge ({rows.CHALLENGE}) VALUES ({marks})",  # noqa: S608  # constants
+            rows.challenge_row(challenge),
+        )
+
+    def save_answer(self, challenge: Challenge) -> None:
+        """Store what an answer changed: state and guesses left."""
+        self._db.execute(
+            "UPDATE challenge SET state = ?, guesses_left = ? WHERE transaction_id = ?",
+            (challenge.state, challenge.guesses_left, challenge.transaction_id),
+        )
+
+    def save_delivery(self, challenge: Challenge, sends_before: int | None = None) -> bool:
+        """
+        Store what delivery changed: its state, route, provider, sends and lease.
+
+        Args:
+            sends_before: `sends` as the store must still have it; None: as `challenge` has it.
+
+        Returns:
+            False, and nothing is stored, if the message was asked for again meanwhile.
+        """
+        delivery = challenge.delivery
+        changed = self._count(
+            "UPDATE challenge SET delivery_state = ?, route = ?, sends = ?, provider = ?, "
+            "lease_owner = ?, lease_until = ? WHERE transaction_id = ? AND sends = ?",
+            delivery.state,
+            " ".join(delivery.route),
+            delivery.sends,
+            delivery.provider,
+            delivery.lease_owner,
+            rows.seconds(delivery.lease_until),
+            challenge.transaction_id,
+            delivery.sends if sends_before is None else sends_before,
+        )
+        return changed > 0
+
+    def cancel_challenges(self, account: str) -> int:
+        """End all open challenges of an account.  Returns how many there were."""
+        sql = "UPDATE challenge SET state = 'cancelled' WHERE account = ? AND state = 'open'"
+        return self._count(sql, account)
+
+    def unsent(self, now: datetime, most: int) -> list[Challenge]:
+        """Open challenges whose message waits and that nobody holds the lease of, oldest first."""
+        sql = (
+            f"SELECT {rows.CHALLENGE} FROM challenge WHERE delivery_state = 'queued' "  # noqa: S608
+            "AND lease_until <= ? AND state = 'open' AND expires_at > ? "
+            "ORDER BY lease_until LIMIT ?"
+        )
+        values = (now.timestamp(), now.timestamp(), most)
+        return [rows.challenge(row) for row in self._db.execute(sql, values)]
+
+    # Tallies
+
+    def tally(self, account: str, number_tag: str, client: str, now: datetime) -> Tally:
+        """Messages that were asked for in the last hour and day."""
+        slot = int(now.timestamp()) // SLOT
+        hour = slot - HOUR_SLOTS
+        sql = (
+            "SELECT scope, sum(sent) FROM tally WHERE (scope = ? AND slot >= ?) "
+            "OR (scope = ? AND slot >= ?) OR (scope = ? AND slot >= ?) "
+            "OR (scope = 'all' AND slot >= ?) GROUP BY scope"
+        )
+        names = _scopes(account, number_tag, client)
+        values = (names[0], hour, names[1], hour, names[2], hour, slot - DAY_SLOTS)
+        sums = dict(self._db.execute(sql, values).fetchall())
+        return Tally(*(int(sums.get(name, 0)) for name in names))
+
+    def count_message(self, account: str, number_tag: str, client: str, now: datetime) -> None:
+        """Count one message."""
+        slot = int(now.timestamp()) // SLOT
+        self._db.executemany(
+            "INSERT INTO tally (scope, slot, sent) VALUES (?, ?, 1) "
+            "ON CONFLICT (scope, slot) DO UPDATE SET sent = tally.sent + 1",
+            [(scope, slot) for scope in _scopes(account, number_tag, client)],
+        )
+
+    # Remembered devices
+
+    def is_remembered(self, account: str, client: str, station: str, now: datetime) -> bool:
+        """Whether this device needs no code now."""
+        sql = (
+            "SELECT 1 FROM device WHERE account = ? AND client = ? AND station = ? "
+            "AND expires_at > ?"
+        )
+        values = (account, client, station, now.timestamp())
+        return self._db.execute(sql, values).fetchone() is not None
+
+    def remember_device(self, account: str, client: str, station: str, until: datetime) -> None:
+        """Let this device log in with the PIN alone."""
+        self._db.execute(
+            "INSERT INTO device (account, client, station, expires_at) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (account, client, station) DO UPDATE SET expires_at = excluded.expires_at",
+            (account, client, station, until.timestamp()),
+        )
+
+    def forget_devices(self, account: str) -> int:
+        """Forget all devices of an account.  Returns how many there were."""
+        return self._count("DELETE FROM device WHERE account = ?", account)
+
+    # Audit trail
+
+    def add_event(self, event: Event) -> None:
+        """Add a line to the audit trail."""
+        self._db.execute(
+            f"INSERT INTO event ({rows.EVENT}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # constants
+            rows.event_row(event),
+        )
+
+    def events(self, name_or_id: str, most: int) -> list[Event]:
+        """The last events of an account or of a challenge, oldest first."""
+        sql = (
+            f"SELECT {rows.EVENT} FROM event WHERE id IN "  # noqa: S608  # constants only
+            "(SELECT id FROM event WHERE account = ? UNION SELECT id FROM event "
+            "WHERE transaction_id = ? AND transaction_id <> '' ORDER BY id DESC LIMIT ?) "
+            "ORDER BY time, id"
+        )
+        return [rows.event(row) for row in self._db.execute(sql, (name_or_id, name_or_id, most))]
+
+    # Providers
+
+    def put_breaker(self, provider: str, state: str, since: datetime, reason: str) -> None:
+        """Note that a provider is skipped from now on, or used again."""
+        self._db.execute(
+            "INSERT INTO breaker (provider, state, since, reason) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (provider) DO UPDATE SET state = excluded.state, since = excluded.since, "
+            "reason = excluded.reason",
+            (provider, state, since.timestamp(), reason),
+        )
+
+    def breakers(self) -> dict[str, tuple[str, datetime | None, str]]:
+        """Provider to state, since when, and why."""
+        found = self._db.execute("SELECT provider, state, since, reason FROM breaker")
+        return {row[0]: (row[1], rows.moment(row[2]), row[3]) for row in found}
+
+    # Clean-up
+
+    def prune(self, challenges_before: datetime, events_before: datetime, now: datetime) -> int:
+        """
+        Remove at most `PRUNE_SLICE` rows of each kind that are past their use.
+
+        Returns:
+            How many rows went; 0 when there is nothing left to remove.
+        """
+        doomed = (
+            ("challenge", "transaction_id", "expires_at", challenges_before.timestamp()),
+            ("event", "id", "time", events_before.timestamp()),
+            ("device", "rowid", "expires_at", now.timestamp()),
+            ("tally", "rowid", "slot", int(now.timestamp()) // SLOT - DAY_SLOTS),
+        )
+        removed = 0
+        for table, key, column, limit in doomed:
+            sql = (
+                f"DELETE FROM {table} WHERE {key} IN "  # noqa: S608  # constants only
+                f"(SELECT {key} FROM {table} WHERE {column} < ? LIMIT {PRUNE_SLICE})"
+            )
+            removed += self._count(sql, limit)
+        return removed
+
+    def _count(self, sql: str, *values: Any) -> int:
+        """Run a statement, and say how many rows it changed."""
+        return int(self._db.execute(sql, values).rowcount)
+
+
+def _scopes(account: str, number_tag: str, client: str) -> tuple[str, str, str, str]:
+    """The names under which one message is counted, in the order of `Tally`."""
+    return (f"account {account}", f"number {number_tag}", f"client {client}", "all")

@@ -1,0 +1,56 @@
+"""Packaging of radius_smsotp.  Tool settings live in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import setup
+
+ROOT = Path(__file__).parent
+
+setup(
+    name="radius-smsotp",
+    version="0.1.0",
+    description="SMS one-time codes as second factor for the FreeRADIUS you already run",
+    long_description=(ROOT / "README.rst").read_text(encoding="utf-8"),
+    long_description_content_type="text/x-rst",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=[
+        "radius_smsotp",
+        "radius_smsotp.cli",
+        "radius_smsotp.core",
+        "radius_smsotp.freeradius",
+        "radius_smsotp.providers",
+        "radius_smsotp.store",
+    ],
+    # The files under freeradius/ travel in the wheel, so that `smsotp raddb` finds them.
+    package_dir={"radius_smsotp.freeradius": "freeradius"},
+    package_data={
+        "radius_smsotp": ["py.typed"],
+        "radius_smsotp.freeradius": ["*", "*/*", "*/*/*"],
+    },
+    install_requires=[
+        "pyotp>=2.8",  # HOTP (RFC 4226), the derivation of the code
+        "requests>=2.28",  # the http provider: TLS, proxies, authentication
+        "PyYAML>=6",  # the settings file
+        "pydantic>=2.6",  # settings with types, all errors at once
+        "phonenumbers>=8.13",  # numbers in any writing to E.164
+        "click>=8.1",  # the command line
+        "pyrad>=2.4",  # `smsotp login` and `smsotp demo`: a RADIUS client
+        "rich>=13",  # tables and progress on the command line, never inside radiusd
+        "pyserial>=3.5",  # the modem provider: serial lines and socket://
+    ],
+    extras_require={
+        "postgres": ["psycopg[binary,pool]>=3.1"],  # the PostgreSQL store
+        "smpp": ["smpplib>=2.2"],  # the smpp provider
+        "test": [
+            "pytest>=8",  # the test runner
+            "hypothesis>=6",  # properties of the pairs codec
+            "ruff>=0.6",  # lint and format
+            "mypy>=1.11",  # types, strict
+            "types-PyYAML",  # types of PyYAML for mypy
+            "types-requests",  # types of requests for mypy
+            "types-pyserial",  # types of pyserial for mypy
+        ],
+    },
+    entry_points={"console_scripts": ["smsotp = radius_smsotp.cli:main"]},
+)

@@ -1,0 +1,147 @@
+"""
+The promises of `radius_smsotp.providers.Provider`, run against every provider.
+
+A provider's test module subclasses `ProviderContract` and gives the fixture `stand_in`: a
+`StandIn` for the gateway, with the means to make it accept, refuse, be away, or fall silent.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
+from radius_smsotp.providers import Message, Receipt
+
+if TYPE_CHECKING:
+    from radius_smsotp.providers import Provider
+
+CODE = "739154"
+PHONE = "+491701234567"
+
+
+def message(number: int = 0, text: str = "739154 is your login code. Grüße, 5 €") -> Message:
+    """A message of its own transaction."""
+    return Message(f"{number:032x}", PHONE, text, CODE)
+
+
+def soon(seconds: float = 20.0) -> float:
+    """A deadline, in `time.monotonic()` seconds."""
+    return time.monotonic() + seconds
+
+
+class StandIn(Protocol):
+    """A gateway under the control of a test."""
+
+    secrets: tuple[str, ...]
+    """Passwords that the provider's settings hold."""
+
+    def provider(self) -> Provider:
+        """A provider that is set up for this gateway."""
+
+    def refuse(self) -> None:
+        """From now on, say no for good."""
+
+    def go_away(self) -> None:
+        """From now on, take nothing: unreachable, or out of service."""
+
+    def fall_silent(self) -> None:
+        """From now on, take the message and never answer."""
+
+    def received(self) -> list[tuple[str, str]]:
+        """The messages that were taken so far: number (digits, any prefix) and text."""
+
+
+class ProviderContract:
+    """The suite.  `can_refuse` and the like are False where a back end has no such case."""
+
+    can_refuse = True
+    can_fall_silent = True
+
+    def test_a_message_arrives_whole(self, stand_in: StandIn) -> None:
+        provider = stand_in.provider()
+        receipt = provider.send(message(), soon())
+        assert isinstance(receipt, Receipt)
+        [(phone, text)] = stand_in.received()
+        assert phone.lstrip("+0") == PHONE.lstrip("+")
+        assert text == message().text
+        provider.close()
+
+    def test_a_refusal_is_refused(self, stand_in: StandIn) -> None:
+        if not self.can_refuse:
+            return
+        provider = stand_in.provider()
+        stand_in.refuse()
+        with pytest.raises(Refused) as caught:
+            provider.send(message(), soon())
+        self._is_safe(caught.value, stand_in)
+        provider.close()
+
+    def test_a_gateway_that_is_away_is_unavailable(self, stand_in: StandIn) -> None:
+        provider = stand_in.provider()
+        stand_in.go_away()
+        with pytest.raises(Unavailable) as caught:
+            provider.send(message(), soon())
+        self._is_safe(caught.value, stand_in)
+        provider.close()
+
+    def test_silence_after_submitting_is_unknown_and_ends_at_the_deadline(
+        self, stand_in: StandIn
+    ) -> None:
+        if not self.can_fall_silent:
+            return
+        provider = stand_in.provider()
+        stand_in.fall_silent()
+        # The deadline wins over the provider's own, longer time limit (10 s).
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(provider.send, message(), soon(0.7))
+            error = future.exception(timeout=8)
+        assert isinstance(error, Unknown), repr(error)
+        self._is_safe(error, stand_in)
+        provider.close()
+
+    def test_a_deadline_that_has_passed_sends_nothing(self, stand_in: StandIn) -> None:
+        provider = stand_in.provider()
+        with pytest.raises(Unavailable):
+            provider.send(message(), time.monotonic() - 1)
+        assert stand_in.received() == []
+        provider.close()
+
+    def test_several_threads_may_send_at_once(self, stand_in: StandIn) -> None:
+        provider = stand_in.provider()
+        with ThreadPoolExecutor(4) as pool:
+            receipts = list(pool.map(lambda n: provider.send(message(n), soon()), range(8)))
+        assert len(receipts) == 8
+        assert len(stand_in.received()) == 8
+        provider.close()
+
+    def test_it_works_again_when_the_gateway_is_back(self, stand_in: StandIn) -> None:
+        provider = stand_in.provider()
+        provider.send(message(1), soon())
+        provider.close()
+        provider.send(message(2), soon())
+        assert len(stand_in.received()) == 2
+        provider.close()
+
+    def test_check_finds_nothing_wrong_and_sends_nothing(self, stand_in: StandIn) -> None:
+        provider = stand_in.provider()
+        assert provider.check() == []
+        assert stand_in.received() == []
+        provider.close()
+
+    def test_it_may_be_closed_twice(self, stand_in: StandIn) -> None:
+        provider = stand_in.provider()
+        provider.close()
+        provider.close()
+
+    def _is_safe(self, error: DeliveryError, stand_in: StandIn) -> None:
+        """The text of the error, and of what caused it, holds no secret."""
+        seen: BaseException | None = error
+        while seen is not None:
+            for secret in (CODE, PHONE, PHONE.lstrip("+"), message().text, *stand_in.secrets):
+                assert secret not in str(seen), type(seen)
+                assert secret not in repr(seen), type(seen)
+            seen = seen.__cause__
