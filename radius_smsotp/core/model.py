@@ -30,7 +30,7 @@ class Account:
     Attributes:
         name: As `core.name.fold` leaves it; the key everywhere.
         phone: E.164 with plus sign, or None.
-        pin_hash: ``$pbkdf2-sha512$ROUNDS$SALT$HASH`` as FreeRADIUS's `pap` reads it, or None
+        pin_hash: ``$PBKDF2$HMACSHA2+512:ROUNDS:SALT$HASH`` as FreeRADIUS's `pap` reads it, or None
             if another module checks the first factor.
         provider: Sends this account's messages first, or None for ``delivery.order``.
     """

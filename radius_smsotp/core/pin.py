@@ -35,8 +35,8 @@ def digest(pin: str, salt: bytes, iterations: int) -> str:
     The hash of a PIN.
 
     Returns:
-        ``$pbkdf2-sha512$ROUNDS$SALT$HASH``, the form of Python's passlib, which `rlm_pap`
-        reads in `PBKDF2-Password` from FreeRADIUS 3.0.22 on.
+        ``$PBKDF2$HMACSHA2+512:ROUNDS:SALT$HASH``, the form of Perl's Crypt::PBKDF2, which
+        `rlm_pap` reads in `PBKDF2-Password` from FreeRADIUS 3.0.22 on.
     """
     octets = normalise(pin).encode()
     return _text(salt, hashlib.pbkdf2_hmac("sha512", octets, salt, iterations), iterations)
@@ -54,13 +54,10 @@ def decoy(random: bytes, iterations: int) -> str:
 
 def iterations(pin_hash: str) -> int:
     """How many rounds a hash was made with."""
-    return int(pin_hash.split("$")[2])
+    return int(pin_hash.split(":")[1])
 
 
-def _text(salt: bytes, digest_octets: bytes, rounds: int) -> str:
-    return f"$pbkdf2-sha512${rounds}${_base64(salt)}${_base64(digest_octets)}"
-
-
-def _base64(octets: bytes) -> str:
-    # passlib's variant: "." for "+", no padding.
-    return base64.b64encode(octets, altchars=b"./").decode().rstrip("=")
+def _text(salt: bytes, key: bytes, rounds: int) -> str:
+    # Crypt::PBKDF2 separates by colons and one dollar sign, base64 as in RFC 4648 section 4.
+    encoded = [base64.b64encode(octets).decode() for octets in (salt, key)]
+    return f"$PBKDF2$HMACSHA2+512:{rounds}:{encoded[0]}${encoded[1]}"

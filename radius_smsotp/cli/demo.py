@@ -1,0 +1,171 @@
+"""``smsotp demo``: all of it, in a temporary folder, with one login on the screen."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from radius_smsotp import freeradius_server, raddb
+from radius_smsotp.errors import SmsotpError
+from radius_smsotp.radius_client import RadiusClient, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAME, PHONE, PIN, SECRET = "alice", "+491701234567", "1234", "testing123"
+"""Made up.  The number is never called: the provider is a folder."""
+
+START_SECONDS = 20.0
+
+
+@click.command()
+@click.option("--keep", is_flag=True, help="Leave it running until Ctrl-C, to try other clients.")
+@click.option("--port", type=click.IntRange(1, 65535), help="UDP port.  [default: a free one]")
+def demo(keep: bool, port: int | None) -> None:
+    """
+    Start FreeRADIUS with an account in a temporary folder, and log in once.
+
+    Nothing outside that folder is touched; at the end it is removed.
+
+    \b
+    Example:
+      smsotp demo --keep
+    """
+    folder = Path(tempfile.mkdtemp(prefix="smsotp-demo-"))
+    try:
+        port = port or _free_port()
+        version = _build(folder, port)
+        click.secho(f"FreeRADIUS {version} in {folder}, on 127.0.0.1:{port}", bold=True)
+        with _running(folder):
+            _show_login(folder, port)
+            if keep:
+                _invite(folder, port)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _build(folder: Path, port: int) -> str:
+    """Settings, key, store, account and raddb, made with the commands of this program."""
+    server = freeradius_server.find()
+    if server is None:
+        raise SmsotpError("FreeRADIUS is missing: apt-get install freeradius freeradius-python3")
+    site, settings = folder / "site", folder / "site" / "smsotp.yaml"
+    _smsotp("init", str(site))
+    add = ("user", "add", NAME, "--phone", PHONE, "--pin-stdin")
+    _smsotp("--config", str(settings), *add, standard_input=f"{PIN}\n")
+    raddb.create(folder / "raddb", settings, server, port=port, secret=SECRET)
+    return ".".join(map(str, server.version))
+
+
+def _smsotp(*arguments: str, standard_input: str = "") -> None:
+    """Run a command of this program."""
+    done = subprocess.run(  # noqa: S603  # ourselves
+        [sys.executable, "-m", "radius_smsotp", *arguments],
+        input=standard_input,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SmsotpError(f"smsotp {arguments[0]}: {done.stderr.strip()}")
+
+
+@contextlib.contextmanager
+def _running(folder: Path) -> Iterator[None]:
+    """FreeRADIUS, from its first answer to the end of the block."""
+    server = freeradius_server.find()
+    assert server is not None  # noqa: S101  # `_build` has found it
+    log = folder / "radiusd.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603  # FreeRADIUS, found by `find`
+            [server.program, "-f", "-l", "stdout", "-d", folder / "raddb"],
+            stdout=output,
+            stderr=output,
+        )
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        until = time.monotonic() + START_SECONDS
+        while b"Ready to process requests" not in log.read_bytes():
+            if process.poll() is not None or time.monotonic() > until:
+                raise SmsotpError(f"FreeRADIUS did not start:\n{log.read_text()[-2000:]}")
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _show_login(folder: Path, port: int) -> None:
+    """One login, step by step."""
+    client = RadiusClient("127.0.0.1", port, SECRET)
+    click.secho(f"\n1. {NAME} logs in with the PIN", bold=True)
+    click.echo(f"   -> Access-Request    User-Name = {NAME}, User-Password = {PIN}")
+    reply = client.ask(NAME, PIN)
+    _show(reply)
+    if reply.state is None:
+        raise SmsotpError("the first step was not challenged; this should not happen")
+    click.secho("\n2. the provider 'folder' has sent this SMS", bold=True)
+    path = folder / "site" / "outbox" / f"{reply.state.decode('ascii')}.json"
+    message = json.loads(path.read_text(encoding="utf-8"))
+    click.echo(f"   {path}")
+    click.echo(f"   to {message['phone']}: {message['text']}")
+    code = next(word for word in message["text"].split() if word.isdigit())
+    click.secho("\n3. the client sends the code and the State", bold=True)
+    click.echo(f"   -> Access-Request    User-Name = {NAME}, User-Password = {code}, State = …")
+    accepted = client.ask(NAME, code, reply.state)
+    _show(accepted)
+    click.secho("\n4. the same code once more", bold=True)
+    click.echo(f"   -> Access-Request    User-Name = {NAME}, User-Password = {code}, State = …")
+    rejected = client.ask(NAME, code, reply.state)
+    _show(rejected)
+    if accepted.kind != "Access-Accept" or rejected.kind != "Access-Reject":
+        raise SmsotpError("this login did not go as it should")
+
+
+def _show(reply: Reply) -> None:
+    click.echo(f"   <- {reply.kind}")
+    if reply.message:
+        click.echo(f"      Reply-Message = {reply.message}")
+    if reply.state:
+        click.echo(f"      State = {reply.state.decode('ascii', 'backslashreplace')}")
+
+
+def _invite(folder: Path, port: int) -> None:
+    """Say what to try, and wait."""
+    program = f"{sys.executable} -m radius_smsotp"
+    settings = folder / "site" / "smsotp.yaml"
+    example = secrets.token_hex(16)
+    click.secho("\nIt goes on running; Ctrl-C ends it.  Try, in another terminal:", bold=True)
+    for line in (
+        f"smsotp='{program} --config {settings}'",
+        f"$smsotp login {NAME} --server 127.0.0.1:{port} --secret {SECRET}    # PIN {PIN}",
+        f"radtest {NAME} {PIN} 127.0.0.1:{port} 0 {SECRET}",
+        f"ls -t {folder}/site/outbox | head -1                   # the SMS, named by its State",
+        f"echo 'User-Name = {NAME}, User-Password = CODE, State = \"{example}\"' | "
+        f"radclient 127.0.0.1:{port} auth {SECRET}",
+        f"$smsotp trace {NAME}",
+        f"tail -f {folder}/radiusd.log",
+    ):
+        click.echo(f"  {line}")
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.pause()
+    click.echo()
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,102 @@
+"""``smsotp login``: radtest for two steps."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from radius_smsotp.radius_client import RadiusClient, Reply
+
+DEFAULT_PORT = 1812
+"""RFC 2865 section 3."""
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--server",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="HOST[:PORT]",
+    help=f"FreeRADIUS; port {DEFAULT_PORT} unless named.",
+)
+@click.option(
+    "--secret",
+    envvar="SMSOTP_SECRET",
+    help="Shared secret; $SMSOTP_SECRET keeps it out of the process list.",
+)
+@click.option("--station", default="", help="Calling-Station-Id to send.")
+@click.option("--timeout", default=10.0, show_default=True, help="Seconds to wait for a reply.")
+def login(name: str, server: str, secret: str | None, station: str, timeout: float) -> None:
+    """
+    Log in as a RADIUS client would: ask for the PIN, then for the code.
+
+    Without a terminal, PIN and code are read from standard input, one a line.  Exits with 0
+    if the login was accepted, with 1 if it was not.
+
+    \b
+    Example:
+      smsotp login alice --server 127.0.0.1:1812 --secret testing123
+    """
+    host, port = _address(server)
+    if secret is None:
+        secret = _ask("Secret: ")
+    client = RadiusClient(host, port, secret, timeout)
+    password = _ask("PIN: ")
+    state: bytes | None = None
+    while True:
+        _show_request(name, state)
+        try:
+            reply = client.ask(name, password, state, station)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="PIN") from None
+        _show_reply(reply)
+        if reply.kind != "Access-Challenge":
+            sys.exit(0 if reply.kind == "Access-Accept" else 1)
+        state = reply.state
+        password = _ask(reply.message or "Code: ")
+
+
+def _address(server: str) -> tuple[str, int]:
+    """HOST, HOST:PORT, [IPV6] or [IPV6]:PORT."""
+    host, port = server, str(DEFAULT_PORT)
+    if server.startswith("["):
+        host, _, rest = server[1:].partition("]")
+        port = rest.removeprefix(":") or port
+    elif server.count(":") == 1:
+        host, port = server.split(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise click.BadParameter(f"'{server}' is not HOST[:PORT]", param_hint="--server")
+    return host, int(port)
+
+
+def _ask(prompt: str) -> str:
+    """Ask without showing what is typed; from standard input where there is no terminal."""
+    if sys.stdin.isatty():
+        return str(click.prompt(prompt.rstrip(": "), hide_input=True, prompt_suffix=": "))
+    line = sys.stdin.readline()
+    if not line:
+        raise click.ClickException(f"standard input ended before an answer to '{prompt.strip()}'")
+    return line.rstrip("\r\n")
+
+
+def _show_request(name: str, state: bytes | None) -> None:
+    step = "the PIN" if state is None else "the code"
+    click.echo(f"-> Access-Request    User-Name = {name}, User-Password = {step}")
+    if state is not None:
+        click.echo(f"                     State = {_readable(state)}")
+
+
+def _show_reply(reply: Reply) -> None:
+    parts = [f"Reply-Message = {reply.message}"] if reply.message else []
+    if reply.state is not None:
+        parts.append(f"State = {_readable(reply.state)}")
+    first, *rest = parts or [""]
+    click.echo(f"<- {reply.kind:<17} {first}".rstrip())
+    for part in rest:
+        click.echo(f"                     {part}")
+
+
+def _readable(state: bytes) -> str:
+    return state.decode("ascii") if state.isascii() else f"0x{state.hex()}"

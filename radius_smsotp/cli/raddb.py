@@ -1,0 +1,91 @@
+"""``smsotp raddb``: FreeRADIUS's configuration."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import click
+
+from radius_smsotp import freeradius_server
+from radius_smsotp import raddb as files
+from radius_smsotp.errors import ConfigurationError, Problem
+
+
+@click.group()
+def raddb() -> None:
+    """Make or extend a configuration of FreeRADIUS."""
+
+
+@raddb.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--port", default=1812, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--secret", help="Shared secret of the clients.  [default: a random one]")
+@click.option(
+    "--client",
+    default="127.0.0.0/8",
+    show_default=True,
+    metavar="CIDR",
+    help="Addresses that may ask.",
+)
+@click.pass_obj
+def create(config: Path, folder: Path, port: int, secret: str | None, client: str) -> None:
+    """
+    Make a whole configuration in DIR that FreeRADIUS runs as it is.
+
+    \b
+    Example:
+      smsotp --config ./site/smsotp.yaml raddb create ./raddb --port 1812
+      freeradius -f -d ./raddb
+    """
+    secret = secret or secrets.token_urlsafe(24)
+    try:
+        server = _freeradius()
+        files.create(folder, config, server, port=port, secret=secret, client=client)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--client") from None
+    except FileExistsError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{folder}: a configuration for {client} on port {port}; the secret stands in")
+    click.echo(f"{folder / 'clients.conf'}.  Start it:")
+    click.echo(f"  {server.program.name} -f -d {folder}")
+
+
+@raddb.command()
+@click.option(
+    "--raddb",
+    "folder",
+    default="/etc/freeradius/3.0",
+    show_default=True,
+    type=click.Path(path_type=Path),
+)
+@click.pass_obj
+def install(config: Path, folder: Path) -> None:
+    """
+    Add our files to the configuration in --raddb.  Files that you have edited stay as they are.
+
+    \b
+    Example:
+      smsotp raddb install
+      freeradius -XC
+    """
+    try:
+        report = files.install(folder, config, _freeradius())
+    except (FileNotFoundError, PermissionError) as error:
+        raise click.ClickException(str(error)) from None
+    for name in report.written:
+        click.echo(f"written    {folder / name}")
+    for name in report.unchanged:
+        click.echo(f"up to date {folder / name}")
+    for name in report.edited:
+        click.echo(f"edited     {folder / name}: kept; compare it with {files.source(name)}")
+    click.echo("Now name 'virtual_server = smsotp' for the clients that shall need a code, in")
+    click.echo(f"{folder / 'clients.conf'}, and restart FreeRADIUS.")
+
+
+def _freeradius() -> freeradius_server.FreeRadius:
+    server = freeradius_server.find()
+    if server is None:
+        fault, remedy = "is not installed", "apt-get install freeradius freeradius-python3"
+        raise ConfigurationError([Problem("FreeRADIUS", fault, remedy)])
+    return server

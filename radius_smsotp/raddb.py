@@ -1,0 +1,232 @@
+"""
+Puts the files under ``freeradius/`` where FreeRADIUS reads them.
+
+`create` makes a whole raddb that runs as it is; `install` adds ours to one that is there,
+as often as wanted, and never changes a file that somebody has edited.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sysconfig
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from radius_smsotp import raddb_files
+
+if TYPE_CHECKING:
+    from radius_smsotp.freeradius_server import FreeRadius
+
+MANIFEST = ".smsotp.json"
+"""In raddb: file to SHA-256 of what we wrote, by which an edited file is told from ours."""
+
+FILES = (
+    "dictionary.smsotp",
+    "mods-available/smsotp",
+    "mods-available/smsotp_delivery",
+    "policy.d/smsotp",
+    "sites-available/smsotp",
+)
+LINKS = ("mods-enabled/smsotp", "sites-enabled/smsotp")
+DELIVERY_LINK = "mods-enabled/smsotp_delivery"
+INCLUDE = "$INCLUDE dictionary.smsotp"
+
+RETURN_CODES = ("handled", "reject", "updated")
+"""Instances of `always` that the policy calls; a stock raddb has them."""
+
+OWN_MODULES = {
+    "always": "".join(f"always {name} {{\n\trcode = {name}\n}}\n" for name in RETURN_CODES),
+    "pap": "pap {\n\tnormalise = no\n}\n",
+    "attr_filter": "attr_filter attr_filter.access_reject {\n"
+    '\tkey = "%{User-Name}"\n\tfilename = ${confdir}/access_reject\n}\n',
+}
+OWN_FILES = {
+    "access_reject": "DEFAULT\n"
+    "\tEAP-Message =* ANY,\n\tState =* ANY,\n\tMessage-Authenticator =* ANY,\n"
+    "\tReply-Message =* ANY,\n\tMS-CHAP-Error =* ANY,\n\tProxy-State =* ANY\n",
+    "dictionary": f"{INCLUDE}\n",
+}
+
+
+@dataclass
+class Report:
+    """What was done: paths within raddb."""
+
+    written: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    edited: list[str] = field(default_factory=list)
+
+
+def create(
+    folder: Path,
+    settings: Path,
+    server: FreeRadius,
+    *,
+    port: int = 1812,
+    secret: str,
+    client: str = "127.0.0.0/8",
+) -> None:
+    """
+    Make a whole raddb in an empty or new folder.
+
+    Args:
+        settings: The YAML file that its module reads.
+        port: UDP port; the server listens on the loopback address only, unless `client` is
+            beyond it.
+        secret: Shared by the server and every address in `client`.
+
+    Raises:
+        FileExistsError: The folder is not empty.
+    """
+    folder = folder.absolute()
+    network = ip_network(client, strict=False)
+    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty; name a new folder")
+    for name in ("log", "run", "mods-enabled", "sites-enabled", "mods-config"):
+        (folder / name).mkdir()
+    any_address = "*" if network.version == 4 else "::"
+    values = {
+        "RADDB": str(folder),
+        "LIBDIR": str(server.libdir),
+        "LISTEN": "127.0.0.1" if network.is_loopback and network.version == 4 else any_address,
+        "PORT": str(port),
+    }
+    values |= _values(settings)
+    _write(folder / "radiusd.conf", _text("radiusd.conf", values))
+    address = "ipaddr" if network.version == 4 else "ipv6addr"
+    quoted = secret.replace("\\", "\\\\").replace('"', '\\"')
+    clients = f'client local {{\n\t{address} = {network}\n\tsecret = "{quoted}"\n}}\n'
+    _write(folder / "clients.conf", clients)
+    for name, text in OWN_FILES.items():
+        _write(folder / name, text)
+    for name, text in OWN_MODULES.items():
+        _write(folder / "mods-enabled" / name, text)
+    install(folder, settings, server)
+
+
+def install(raddb: Path, settings: Path, server: FreeRadius) -> Report:
+    """
+    Add our files to a raddb, or bring those that nobody has edited to this version.
+
+    Raises:
+        FileNotFoundError: There is no raddb at that path.
+        PermissionError: This user may not write there.
+    """
+    raddb = raddb.absolute()
+    if not (raddb / "radiusd.conf").is_file():
+        raise FileNotFoundError(f"{raddb} holds no radiusd.conf; name a raddb with --raddb")
+    report = Report()
+    manifest = _read_manifest(raddb)
+    values = _values(settings)
+    for name in FILES:
+        _install_file(raddb, name, _text(name, values), manifest, report)
+    links = [*LINKS, DELIVERY_LINK] if server.runs_two_instances else list(LINKS)
+    for name in links:
+        _link(raddb, name, report)
+    _include(raddb, report)
+    _write(raddb / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+    _give(raddb, raddb / MANIFEST)
+    return report
+
+
+def python_path() -> str:
+    """Where radiusd finds this package and what it needs, as its ``python_path`` is written."""
+    own = Path(__file__).resolve().parents[1]
+    places = [own, Path(sysconfig.get_path("purelib")), Path(sysconfig.get_path("platlib"))]
+    return ":".join(dict.fromkeys(str(place) for place in places))
+
+
+def source(name: str) -> Path:
+    """Where the file of this version is that `install` would write."""
+    return raddb_files.folder() / name
+
+
+def _values(settings: Path) -> dict[str, str]:
+    return {"PYTHON_PATH": python_path(), "SETTINGS": str(settings.absolute())}
+
+
+def _text(name: str, values: dict[str, str]) -> str:
+    text = source(name).read_text(encoding="utf-8")
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", value)
+    return text
+
+
+def _install_file(
+    raddb: Path, name: str, text: str, manifest: dict[str, str], report: Report
+) -> None:
+    path = raddb / name
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    if path.exists():
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found == digest:
+            manifest[name] = digest
+            report.unchanged.append(name)
+            return
+        if found != manifest.get(name):
+            report.edited.append(name)
+            return
+    path.parent.mkdir(exist_ok=True)
+    _write(path, text)
+    _give(raddb, path)
+    manifest[name] = digest
+    report.written.append(name)
+
+
+def _link(raddb: Path, name: str, report: Report) -> None:
+    """Enable a file, as Debian does: a link into …-available."""
+    path = raddb / name
+    if path.is_symlink() or path.exists():
+        report.unchanged.append(name)
+        return
+    path.parent.mkdir(exist_ok=True)
+    folder, _, file = name.partition("/")
+    path.symlink_to(f"../{folder.replace('enabled', 'available')}/{file}")
+    report.written.append(name)
+
+
+def _include(raddb: Path, report: Report) -> None:
+    """Let the dictionary of raddb include ours; the line is the only one we add to a file."""
+    path = raddb / "dictionary"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if any(line.strip() == INCLUDE for line in text.splitlines()):
+        report.unchanged.append("dictionary")
+        return
+    if text and not text.endswith("\n"):
+        text += "\n"
+    _write(path, f"{text}{INCLUDE}\n")
+    _give(raddb, path)
+    report.written.append("dictionary")
+
+
+def _read_manifest(raddb: Path) -> dict[str, str]:
+    path = raddb / MANIFEST
+    if not path.exists():
+        return {}
+    manifest: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return manifest
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all, readable for its owner and group: it may hold secrets."""
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o640
+    partial = path.with_name(f".{path.name}.part")
+    with contextlib.suppress(FileNotFoundError):
+        partial.unlink()
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    partial.replace(path)
+
+
+def _give(raddb: Path, path: Path) -> None:
+    """Give a file the owner and group of raddb, so that FreeRADIUS's user can read it."""
+    if os.geteuid() == 0:
+        status = raddb.stat()
+        os.chown(path, status.st_uid, status.st_gid)

@@ -1,0 +1,145 @@
+"""Any octets as name and password: a correct answer, never an accept, a traceback, a crash."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.radius.site import PIN, Radiusd, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HOSTILE = [
+    b"",
+    b" ",
+    b"\0",
+    b"1234\0junk",
+    b"\xff\xfe",
+    b"\xc3",
+    "пароль".encode(),
+    b"'; DROP TABLE account; --",
+    b'"quoted"',
+    b"%{User-Name}%n%s%%",
+    b"back\\slash\\",
+    b"\\0\\n\\x41",
+    b"{code}{0.__class__}",
+    b"\r\nAuth-Type := Accept",
+    b"\x1b[2J\x07",
+    b"a" * 128,
+]
+
+
+@pytest.fixture
+def tolerant(make_site: Callable[..., Site]) -> Site:
+    """A site that never locks out."""
+    return make_site(lockout={"failures": 100_000, "minutes": 1})
+
+
+def healthy(radiusd: Radiusd) -> None:
+    """The server still serves, and nothing of Python reached its log."""
+    assert radiusd.ask("alice", PIN).kind == "Access-Challenge"
+    log = radiusd.log()
+    for sign in ("Traceback", "Exception", "mod_populate_vps", "RLM_MODULE_FAIL", " failed: "):
+        assert sign not in log, log
+
+
+def test_hostile_passwords_are_rejected(tolerant: Site) -> None:
+    radiusd = tolerant.start()
+    for password in HOSTILE:
+        reply = radiusd.ask("alice", password)
+        assert (reply.kind, reply.message) == ("Access-Reject", "Login failed."), password
+    healthy(radiusd)
+
+
+def test_nul_octets_at_the_end_are_padding(radiusd: Radiusd) -> None:
+    # RFC 2865 5.2 pads User-Password with NULs to a multiple of 16.
+    assert radiusd.ask("alice", PIN.encode() + b"\0").kind == "Access-Challenge"
+
+
+def test_hostile_answers_are_wrong_codes(tolerant: Site) -> None:
+    tolerant.write_settings(
+        code={"guesses": 10},
+        lockout={"failures": 100_000},
+        limits={"per_account_hour": 0, "per_number_hour": 0, "cooldown": 0},
+    )
+    radiusd = tolerant.start()
+    for password in HOSTILE:
+        challenge = radiusd.challenge()
+        reply = radiusd.ask("alice", password, challenge.state)
+        assert reply.kind in {"Access-Challenge", "Access-Reject"}, password
+        assert reply.state in {challenge.state, None}
+    healthy(radiusd)
+
+
+def test_hostile_names_are_unknown(tolerant: Site) -> None:
+    radiusd = tolerant.start()
+    for name in HOSTILE:
+        client = radiusd.new_client()._client
+        request = client.CreateAuthPacket(code=1)
+        request.add_message_authenticator()
+        request[1] = [name]
+        request[2] = [request.PwCrypt(PIN)]
+        reply = client.SendPacket(request)
+        assert reply.code == 3, name
+    healthy(radiusd)
+
+
+def test_a_name_of_253_octets_can_log_in(site: Site, radiusd: Radiusd) -> None:
+    name = "n" * 253
+    site.add(name)
+    challenge = radiusd.challenge(name)
+    assert radiusd.ask(name, site.code(challenge.state), challenge.state).kind == "Access-Accept"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+@pytest.mark.parametrize("pin", ["grüße", 'p\\n"%é', "ÿ", "a\\", "%{User-Name}"])
+def test_a_pin_works_in_utf_8_and_in_latin_1(
+    site: Site, radiusd: Radiusd, pin: str, encoding: str
+) -> None:
+    site.add("fritz", pin_text=pin)
+    challenge = radiusd.challenge("fritz", pin.encode(encoding))
+    code = site.code(challenge.state)
+    both = radiusd.ask("fritz", (pin + code).encode(encoding))
+    assert both.kind == "Access-Accept"
+
+
+def test_a_name_works_in_utf_8_and_in_latin_1(site: Site, radiusd: Radiusd) -> None:
+    site.add("jürgen")
+    client = radiusd.new_client()._client
+    for name in ("jürgen".encode(), "JÜRGEN".encode("latin-1")):
+        request = client.CreateAuthPacket(code=1)
+        request.add_message_authenticator()
+        request[1] = [name]
+        request[2] = [request.PwCrypt(PIN)]
+        assert client.SendPacket(request).code == 11, name
+
+
+def test_a_request_without_name_or_password_is_rejected(radiusd: Radiusd) -> None:
+    client = radiusd.new_client()._client
+    for name, state in [(None, None), ("alice", None), ("alice", b"0" * 32)]:
+        request = client.CreateAuthPacket(code=1)
+        request.add_message_authenticator()
+        if name:
+            request["User-Name"] = name
+        if state:
+            request["State"] = state
+        assert client.SendPacket(request).code == 3, (name, state)
+    healthy(radiusd)
+
+
+def test_random_states_and_passwords_never_get_in(tolerant: Site) -> None:
+    tolerant.write_settings(lockout={"failures": 100_000}, delivery={"wait": 0})
+    radiusd = tolerant.start()
+    dice = random.Random(4226)
+    client = radiusd.new_client()
+    for _ in range(300):
+        password = dice.randbytes(dice.randrange(0, 129))
+        state = dice.choice(
+            [None, dice.randbytes(dice.randrange(1, 200)), secrets.token_hex(16).encode()]
+        )
+        assert client.ask("alice", password, state).kind != "Access-Accept"
+    healthy(radiusd)

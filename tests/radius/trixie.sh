@@ -1,0 +1,44 @@
+#!/bin/sh
+# tests/radius on Debian 13 (FreeRADIUS 3.2.7, Python 3.13), in a chroot that is kept in .cache.
+#
+#   sh tests/radius/trixie.sh [PYTEST-ARGUMENT...]
+set -eu
+cd "$(dirname "$0")/../.."
+top=$PWD
+root=$top/.cache/trixie
+[ $# -gt 0 ] || set -- tests/radius
+
+if [ ! -e "$root/complete" ]; then
+    echo "Making a Debian 13 …"
+    rm -rf "$root"
+    mkdir -p "$top/.cache"
+    mmdebstrap --quiet --variant=apt \
+        --include=freeradius,freeradius-python3,freeradius-utils,python3-venv,procps \
+        trixie "$root"
+    : >"$root/complete"
+fi
+
+# Wheels are fetched outside: the chroot needs neither network nor certificates.
+wanted=$(cat setup.py)
+if [ "$(cat "$root/installed" 2>/dev/null)" != "$wanted" ]; then
+    echo "Installing Python packages into it …"
+    version=$(chroot "$root" /usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    .venv/bin/python tests/radius/requirements.py >"$top/.cache/requirements.txt"
+    .venv/bin/pip download -q --disable-pip-version-check --only-binary=:all: \
+        --python-version "$version" -d "$root/wheels" -r "$top/.cache/requirements.txt"
+    chroot "$root" /usr/bin/python3 -m venv /venv
+    chroot "$root" /venv/bin/pip install -q --no-index --find-links /wheels \
+        --disable-pip-version-check $(sed 's/[<>=].*//' "$top/.cache/requirements.txt")
+    printf '%s\n' "$wanted" >"$root/installed"
+fi
+
+# The checkout as it is now; what runs in the chroot cannot change it.
+rm -rf "$root/src"
+mkdir "$root/src"
+tar -cf - --exclude=./.venv --exclude=./.cache --exclude=./.git . | tar -xf - -C "$root/src"
+
+# A mount namespace of its own: /proc goes with the last process, whatever happens.
+exec unshare --mount --fork sh -euc '
+    mount -t proc proc "$0/proc"
+    exec chroot "$0" sh -euc "cd /src && exec /venv/bin/python -m pytest -p no:cacheprovider \"\$@\"" pytest "$@"
+' "$root" "$@"

@@ -1,0 +1,29 @@
+#!/bin/sh
+# All checks and all tests, from nothing, on Debian 12 or 13:
+#
+#   sh tests/run.sh                    everything
+#   sh tests/run.sh tests/core -k pin  arguments go to pytest; no lint, no Debian 13
+#
+# The system's own FreeRADIUS configuration is neither used nor changed.
+set -eu
+cd "$(dirname "$0")/.."
+. tests/setup.sh
+
+need_packages freeradius freeradius-python3 freeradius-utils python3-venv mmdebstrap \
+    openssl strace npm
+make_venv "[test,smpp]"
+
+if [ $# -gt 0 ]; then
+    exec .venv/bin/python -m pytest "$@"
+fi
+
+echo "== lint"
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
+.venv/bin/mypy
+
+echo "== tests on Debian $(cut -d. -f1 /etc/debian_version), $(freeradius -v | sed -n 's/.*\(FreeRADIUS Version [0-9.]*\).*/\1/p')"
+.venv/bin/python -m pytest tests
+
+echo "== radius tests on Debian 13"
+sh tests/radius/trixie.sh

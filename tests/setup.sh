@@ -1,0 +1,33 @@
+# Shell functions that freeradius/demo.sh and tests/run.sh share; sourced from the checkout's top.
+
+# As root, with or without sudo.
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# need_packages NAME...: install the Debian packages that are missing.
+need_packages() {
+    missing=
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+            missing="$missing $package"
+    done
+    [ -z "$missing" ] && return
+    echo "Installing$missing …"
+    as_root apt-get update -qq
+    # shellcheck disable=SC2086  # one word for each package
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null
+}
+
+# make_venv EXTRAS: a virtual environment in .venv of the Python that FreeRADIUS embeds,
+# which is the system's, not the first one on the PATH.
+make_venv() {
+    [ -x .venv/bin/python ] || /usr/bin/python3 -m venv .venv
+    wanted=$(cat setup.py pyproject.toml; echo "$1")
+    stamp=.venv/installed
+    if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+        echo "Installing Python packages …"
+        .venv/bin/pip install -q --disable-pip-version-check -e ".$1"
+        printf '%s\n' "$wanted" >"$stamp"
+    fi
+}
