@@ -180,11 +180,13 @@ def test_an_account_from_elsewhere_needs_none_of_ours(make_site: Callable[..., S
 
 
 def test_a_client_with_another_secret_gets_no_answer(radiusd: Radiusd) -> None:
+    where = f"127.0.0.1:{radiusd.port}"
     told = subprocess.run(
-        ["radtest", "alice", PIN, f"127.0.0.1:{radiusd.port}", "0", SECRET + "x"],
+        ["radtest", "alice", PIN, where, "0", SECRET + "x", "0", "127.0.0.1"],
         capture_output=True,
         text=True,
         check=False,
     )
+    assert "Sent Access-Request" in told.stdout
     assert "Access-Accept" not in told.stdout
     assert "Access-Challenge" not in told.stdout

@@ -34,7 +34,7 @@ def test_pin_then_code_is_let_in(site: Site, radiusd: Radiusd) -> None:
 
 def test_radtest_and_radclient_do_the_same(site: Site, radiusd: Radiusd) -> None:
     first = subprocess.run(
-        ["radtest", "alice", PIN, f"127.0.0.1:{radiusd.port}", "0", SECRET],
+        ["radtest", "alice", PIN, f"127.0.0.1:{radiusd.port}", "0", SECRET, "0", "127.0.0.1"],
         capture_output=True,
         text=True,
         check=False,
