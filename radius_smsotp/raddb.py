@@ -27,13 +27,14 @@ MANIFEST = ".smsotp.json"
 
 FILES = (
     "dictionary.smsotp",
-    "mods-available/smsotp",
-    "mods-available/smsotp_delivery",
+    # Not "smsotp": a stock raddb has a file of that name, for an older module, rlm_smsotp.
+    "mods-available/python3_smsotp",
+    "mods-available/python3_smsotp_delivery",
     "policy.d/smsotp",
     "sites-available/smsotp",
 )
-LINKS = ("mods-enabled/smsotp", "sites-enabled/smsotp")
-DELIVERY_LINK = "mods-enabled/smsotp_delivery"
+LINKS = ("mods-enabled/python3_smsotp", "sites-enabled/smsotp")
+DELIVERY_LINK = "mods-enabled/python3_smsotp_delivery"
 INCLUDE = "$INCLUDE dictionary.smsotp"
 
 RETURN_CODES = ("handled", "reject", "updated")

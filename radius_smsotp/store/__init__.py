@@ -25,6 +25,14 @@ class Store(Protocol):
     def folder(self) -> Path:
         """Where files belong that go with this store (locks of devices)."""
 
+    def exists(self) -> bool:
+        """
+        Whether there is anything to `migrate`, or it would be made.
+
+        Raises:
+            ConfigurationError: This user may not even look.
+        """
+
     def migrate(self) -> None:
         """
         Make the store if it is not there, and bring its schema to this version.
@@ -75,7 +83,7 @@ def open_store(url: str, patience: float = 1.0) -> Store:
     if scheme == "sqlite":
         from radius_smsotp.store.sqlite import SqliteStore  # noqa: PLC0415  # only what is used
 
-        return SqliteStore(url.removeprefix("sqlite://"), patience)
+        return SqliteStore(url.removeprefix("sqlite:///"), patience)
     raise ConfigurationError(
         [Problem("store", f"'{scheme}' is no kind of store", "write sqlite:///PATH")]
     )
