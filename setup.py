@@ -20,13 +20,15 @@ setup(
         "radius_smsotp.core",
         "radius_smsotp.freeradius",
         "radius_smsotp.providers",
+        "radius_smsotp.providers.presets",
         "radius_smsotp.store",
     ],
     # The files under freeradius/ travel in the wheel, so that `smsotp raddb` finds them.
     package_dir={"radius_smsotp.freeradius": "freeradius"},
     package_data={
         "radius_smsotp": ["py.typed"],
-        "radius_smsotp.freeradius": ["*", "*/*", "*/*/*"],
+        "radius_smsotp.freeradius": ["*", "*/*"],
+        "radius_smsotp.providers.presets": ["*.yaml"],
     },
     install_requires=[
         "pyotp>=2.8",  # HOTP (RFC 4226), the derivation of the code
@@ -44,6 +46,9 @@ setup(
         "smpp": ["smpplib>=2.2"],  # the smpp provider
         "test": [
             "pytest>=8",  # the test runner
+            "aiosmtpd",  # a mail server that the smtp provider speaks to
+            "docutils",  # reads README.rst as package indexes do
+            "smspdudecoder",  # reads what the modem provider sends, written by others
             "hypothesis>=6",  # properties of the pairs codec
             "ruff>=0.6",  # lint and format
             "mypy>=1.11",  # types, strict

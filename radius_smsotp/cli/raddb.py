@@ -19,7 +19,9 @@ def raddb() -> None:
 
 @raddb.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--port", default=1812, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--port", default=1812, show_default=True, type=click.IntRange(1, 65535), help="UDP port."
+)
 @click.option("--secret", help="Shared secret of the clients.  [default: a random one]")
 @click.option(
     "--client",
@@ -58,6 +60,7 @@ def create(config: Path, folder: Path, port: int, secret: str | None, client: st
     default="/etc/freeradius/3.0",
     show_default=True,
     type=click.Path(path_type=Path),
+    help="The configuration to extend.",
 )
 @click.pass_obj
 def install(config: Path, folder: Path) -> None:

@@ -66,11 +66,8 @@ def usable(route: Sequence[str], health: Mapping[str, Health], now: datetime) ->
 
 def started(health: Health, now: datetime) -> Health:
     """A send begins."""
-    return replace(
-        health,
-        sending_since=(*health.sending_since, now),
-        probing=health.skip_until is not None,
-    )
+    probing = health.probing or state(health, now) == "probing"
+    return replace(health, sending_since=(*health.sending_since, now), probing=probing)
 
 
 def ended(
@@ -94,14 +91,25 @@ def ended(
     sending = list(health.sending_since)
     if start in sending:
         sending.remove(start)
-    health = replace(health, sending_since=tuple(sending), probing=False)
     if verdict == "accepted" or (verdict == "refused" and not out_of_order):
-        return replace(health, failures=0, skip_until=None, pause=timedelta(0))
-    failures = health.failures + 1
-    if retry_after is not None:
-        pause = min(timedelta(seconds=retry_after), LONGEST_PAUSE)
-    elif out_of_order or failures >= FAILURES_TO_OPEN or health.skip_until is not None:
+        return Health(sending_since=tuple(sending))
+    # What began before the pause was over says nothing new: a gateway that hangs fails for
+    # every thread at once, and only a probe may lengthen the pause.
+    probed = health.skip_until is not None and start >= health.skip_until
+    health = replace(
+        health,
+        failures=health.failures + 1,
+        sending_since=tuple(sending),
+        probing=health.probing and not probed,
+    )
+    if retry_after is not None and retry_after > 0:
+        pause = timedelta(seconds=min(retry_after, LONGEST_PAUSE.total_seconds()))
+    elif probed or (
+        health.skip_until is None and (out_of_order or health.failures >= FAILURES_TO_OPEN)
+    ):
         pause = min(max(health.pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
     else:
-        return replace(health, failures=failures)
-    return replace(health, failures=failures, skip_until=now + pause, pause=pause)
+        return health
+    if health.skip_until is not None and now + pause <= health.skip_until:
+        return health
+    return replace(health, skip_until=now + pause, pause=pause, probing=False)

@@ -32,9 +32,9 @@ def wait_allowance(
     """
     How long the next hook may wait under the lock that all others wait for.
 
-    Over any `RATION_WINDOW` seconds at most `share` of the time is waited.  After a wait,
-    those who queued behind it go first: no wait follows until the last one is paid back,
-    so that no login stands behind two waits in a row.
+    Over any `RATION_WINDOW` seconds, wherever they begin, at most `share` of the time is
+    waited.  After a wait, those who queued behind it go first: no wait follows until the last
+    one is paid back, so that no login stands behind two waits in a row.
 
     Args:
         waits: Earlier waits as (start, end), monotonic seconds, oldest first.
@@ -49,9 +49,20 @@ def wait_allowance(
         return 0.0
     if share >= 1:
         return most
-    used = 0.0
+    begin, left, allowance = now - RATION_WINDOW, share * RATION_WINDOW, 0.0
+    recent = []
     for start, end in waits:
         if now < end + (end - start) * (1 / share - 1):
             return 0.0
-        used += max(0.0, end - max(start, now + most - RATION_WINDOW))
-    return max(0.0, min(most, share * RATION_WINDOW - used))
+        if end > begin:
+            recent.append((max(start, begin), end))
+    left -= sum(end - start for start, end in recent)
+    # While this login waits, the window that ends with it moves on: it costs nothing as long
+    # as the window leaves an earlier wait behind at the same pace.
+    for start, end in recent:
+        if start - begin >= left:
+            break
+        left -= start - begin
+        allowance += end - begin
+        begin = end
+    return max(0.0, min(most, allowance + left))

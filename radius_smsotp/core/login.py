@@ -35,7 +35,6 @@ RejectionReason = Literal[
     "cancelled",
     "expired",
     "locked",
-    "wrong-code",
 ]
 
 
@@ -51,6 +50,7 @@ class Facts:
         allowed: Whether the country list lets messages go to `phone`.
         running: The open challenges of this account, newest first.
         client: Name of the RADIUS client that asks.
+        remembered: Whether the device that asks needs no code for now.
     """
 
     account: Account | None
@@ -61,6 +61,7 @@ class Facts:
     tally: Tally
     running: Sequence[Challenge]
     client: str
+    remembered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,11 @@ class Repeat:
     """Answer with this challenge once more, and send nothing."""
 
     challenge: Challenge
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Let a remembered device in; no message is sent, so no limit stands against it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +130,16 @@ class Reject:
 Judgement = Accept | Again | Resend | ResendDenied | Reject
 
 
-def admit(facts: Facts, policy: LoginPolicy, now: datetime) -> Open | Repeat | Refuse:
+Admission = Open | Repeat | Trust | Refuse
+
+
+def admit(facts: Facts, policy: LoginPolicy, now: datetime) -> Admission:
     """Decide what the first step leads to, provided that the first factor is right."""
     reason = obstacle(facts, now)
     if reason is not None:
         return Refuse(reason)
+    if facts.remembered:
+        return Trust()
     for challenge in facts.running:
         young = now - challenge.created_at < policy.cooldown
         if young and challenge.client == facts.client and challenge.is_open(now):
@@ -180,7 +191,7 @@ def judge(
 
 def asks_again(answer: str, policy: LoginPolicy) -> bool:
     """Whether an answer asks for one more SMS."""
-    word = policy.resend_word.casefold()
+    word = policy.resend_word.strip().casefold()
     return word != "" and answer.strip().casefold() == word
 
 

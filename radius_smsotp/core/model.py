@@ -113,6 +113,11 @@ class Challenge:
         """Whether it may still be answered."""
         return self.state == "open" and now < self.expires_at
 
+    @property
+    def minutes(self) -> int:
+        """How long it is valid, as people are told: whole minutes, at least one."""
+        return max(1, (self.expires_at - self.created_at) // timedelta(minutes=1))
+
 
 @dataclass(frozen=True, slots=True)
 class Lockout:

@@ -33,9 +33,16 @@ def normalise(number: str, country: str | None = None) -> str:
                 "has no country code; write it with one, as +491701234567, or set 'country'"
             ) from None
         raise ValueError("is not a phone number; write it as +491701234567") from None
-    if not phonenumbers.is_possible_number(parsed):
+    # Not `is_possible_number`: that takes numbers too which only dial within their own town.
+    possible = phonenumbers.is_possible_number_with_reason(parsed)
+    if possible != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise ValueError("has the wrong length for a phone number of its country")
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def is_country(country: str) -> bool:
+    """Whether `country` names a numbering plan, as "DE" does."""
+    return country in phonenumbers.SUPPORTED_REGIONS
 
 
 def mask(phone: str) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from radius_smsotp.errors import Problem
 
-TYPES = ("folder", "http", "smpp")
+TYPES = ("folder", "http", "modem", "script", "sipgate", "smpp", "smtp")
 """Every value of ``providers.NAME.type``; each is also the name of its module here."""
 
 

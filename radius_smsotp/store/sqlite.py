@@ -39,6 +39,17 @@ class SqliteStore:
         """Where the file lies."""
         return self.path.parent
 
+    def exists(self) -> bool:
+        """See `Store.exists`."""
+        try:
+            self.path.stat()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            remedy = f"let the user of FreeRADIUS into {self.folder}"
+            raise self._fault(f"cannot be reached ({error.strerror})", remedy) from None
+        return True
+
     def migrate(self) -> None:
         """Make the file if it is not there, and bring its schema to this version."""
         try:

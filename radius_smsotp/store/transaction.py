@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from radius_smsotp.core.model import Tally
@@ -9,7 +10,6 @@ from radius_smsotp.store import rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from radius_smsotp.core.model import Account, Challenge, Event, Lockout
 
@@ -215,6 +215,15 @@ class Transaction:
         )
         values = (account, client, station, now.timestamp())
         return self._db.execute(sql, values).fetchone() is not None
+
+    def devices(self, account: str, now: datetime) -> list[tuple[str, str, datetime]]:
+        """The remembered devices of an account: client, station, and until when."""
+        sql = (
+            "SELECT client, station, expires_at FROM device WHERE account = ? "
+            "AND expires_at > ? ORDER BY client, station"
+        )
+        found = self._db.execute(sql, (account, now.timestamp()))
+        return [(row[0], row[1], datetime.fromtimestamp(row[2], UTC)) for row in found]
 
     def remember_device(self, account: str, client: str, station: str, until: datetime) -> None:
         """Let this device log in with the PIN alone."""

@@ -1,0 +1,123 @@
+"""
+The command line ``smsotp``.
+
+Each command is the function of its name in the module of its name, imported when it is called:
+``smsotp --help`` is there at once, and `smsotp courier` takes no tables along.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from radius_smsotp import __version__
+from radius_smsotp.errors import ConfigurationError, SmsotpError
+
+DEFAULT_CONFIG = "/etc/radius-smsotp/smsotp.yaml"
+"""As `settings.DEFAULT_PATH`, whose module would bring all of pydantic along."""
+
+COMMANDS = {
+    "init": "Make settings, key and store in a folder.",
+    "check": "Find every problem of settings, key, store, providers and FreeRADIUS.",
+    "user": "Accounts: who may log in, and where the codes go.",
+    "provider": "Providers: what sends the SMS.",
+    "challenge": "Logins that wait for their code.",
+    "trace": "Tell what happened to an account or to one login.",
+    "prune": "Remove what is past its use.",
+    "courier": "Send the messages, as a process of its own.",
+    "raddb": "Make or extend a configuration of FreeRADIUS.",
+    "login": "Log in as a RADIUS client would: ask for the PIN, then for the code.",
+    "demo": "Start FreeRADIUS with an account in a temporary folder, and log in once.",
+}
+"""Command to its line in the help."""
+
+REFUSED, CONFIGURATION, INTERRUPTED = 1, 3, 130
+"""Exit codes; click's own for wrong usage is 2, and a shell's for Ctrl-C 128 + SIGINT."""
+
+
+class LazyGroup(click.Group):
+    """Imports a command when it is called, and puts errors into sentences."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"radius_smsotp.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Run the command: the one guard between an error and whoever reads the screen."""
+        try:
+            super().invoke(ctx)
+            # What a closed pipe did not take must fail here, not when Python has ended.
+            sys.stdout.flush()
+        except ConfigurationError as error:
+            _end(ctx, CONFIGURATION, *(str(problem) for problem in error.problems))
+        except SmsotpError as error:
+            _end(ctx, REFUSED, str(error))
+        except BrokenPipeError:
+            raise  # click ends without a word, as `| head` expects
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            _end(ctx, REFUSED, f"{where}{error.strerror or error}")
+        except (KeyboardInterrupt, click.Abort):
+            _end(ctx, INTERRUPTED, "interrupted")
+
+
+def _end(ctx: click.Context, code: int, *sentences: str) -> None:
+    for line in "\n".join(sentences).splitlines():
+        click.echo(f"smsotp: {line}", err=True)
+    ctx.exit(code)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar="SMSOTP_CONFIG",
+    default=DEFAULT_CONFIG,
+    show_default=True,
+    show_envvar=True,
+    metavar="FILE",
+    help="The settings.",
+)
+@click.version_option(__version__, prog_name="smsotp", message="%(prog)s %(version)s")
+@click.pass_context
+def smsotp(ctx: click.Context, config: Path) -> None:
+    """
+    SMS one-time codes as second factor for FreeRADIUS.
+
+    Exit codes: 0 done, 1 refused, 2 wrong usage, 3 settings, key or store cannot be used.
+
+    \b
+    Examples:
+      smsotp demo                               a login on the screen, on a real FreeRADIUS
+      smsotp init /etc/radius-smsotp            settings, key and store
+      smsotp user add alice --phone +491701234567
+      smsotp check                              what is wrong, and what to do about it
+      smsotp trace alice                        what happened to this user's logins
+    """
+    ctx.obj = config
+
+
+def main() -> None:
+    """The entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a letter shows a question mark instead of ending us.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    smsotp(prog_name="smsotp")

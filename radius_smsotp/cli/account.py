@@ -1,0 +1,139 @@
+"""An account as the administrator writes it, and what a change of it brings about."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import unicodedata
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from radius_smsotp.core import phone
+from radius_smsotp.core import pin as pins
+from radius_smsotp.core.model import Event
+from radius_smsotp.core.name import fold
+from radius_smsotp.errors import SmsotpError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from radius_smsotp.core.model import Account
+    from radius_smsotp.store.transaction import Transaction
+
+NAME_OCTETS = 253
+"""RFC 2865 section 5: what an attribute holds at most."""
+
+
+def _name_of_argument(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    try:
+        return read_name(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+name_argument = click.argument("name", callback=_name_of_argument)
+"""A user name on the command line, folded."""
+
+
+def read_name(text: str) -> str:
+    """The key of an account.  Raises ValueError with a sentence."""
+    name = fold(text)
+    _refuse_unsendable("the name", name, NAME_OCTETS)
+    return name
+
+
+def read_phone(text: str, country: str | None) -> str:
+    """A number in E.164.  Raises ValueError with a sentence, which does not hold it."""
+    try:
+        return phone.normalise(text, country)
+    except ValueError as error:
+        raise ValueError(f"the phone number {error}") from None
+
+
+def read_pin(text: str) -> str:
+    """A PIN that clients can send.  Raises ValueError with a sentence, which does not hold it."""
+    pin = pins.normalise(text)
+    _refuse_unsendable("the PIN", pin, pins.LONGEST)
+    return pin
+
+
+def read_provider(text: str, known: Collection[str]) -> str:
+    """The name of a provider in the settings.  Raises ValueError with a sentence."""
+    if text not in known:
+        raise ValueError(f"the provider '{text}' is not one of {', '.join(known)}")
+    return text
+
+
+def hashed(pin: str, iterations: int) -> str:
+    """The hash of a PIN, with a salt of its own.  Takes a while, on purpose."""
+    return pins.digest(pin, secrets.token_bytes(pins.SALT_OCTETS), iterations)
+
+
+def known(tx: Transaction, name: str) -> Account:
+    """The account of that name.  Raises SmsotpError if there is none."""
+    found = tx.account(name)
+    if found is None:
+        raise SmsotpError(f"there is no account '{name}'; 'smsotp user list' names all")
+    return found
+
+
+def save(tx: Transaction, before: Account | None, after: Account) -> None:
+    """
+    Add or change an account, with all that follows from it.
+
+    Codes under way are worthless afterwards: they may have gone to a number that is not
+    the user's any more.  A device is remembered for its PIN and number.
+    """
+    now = datetime.now(UTC)
+    tx.put_account(after, now)
+    if before is None:
+        tx.add_event(event("account-added", after.name))
+        return
+    changed = {
+        "phone": before.phone != after.phone,
+        "pin": before.pin_hash != after.pin_hash,
+        "provider": before.provider != after.provider,
+        "enabled" if after.enabled else "disabled": before.enabled != after.enabled,
+    }
+    fields = ", ".join(name for name, differs in changed.items() if differs)
+    tx.add_event(event("account-changed", after.name, fields))
+    tx.cancel_challenges(after.name)
+    if changed["phone"] or changed["pin"]:
+        tx.forget_devices(after.name)
+
+
+def remove(tx: Transaction, name: str) -> bool:
+    """Delete an account, with all that follows from it.  Returns whether it was there."""
+    if not tx.delete_account(name):
+        return False
+    tx.cancel_challenges(name)
+    tx.add_event(event("account-deleted", name))
+    return True
+
+
+def event(kind: str, name: str, fields: str = "") -> Event:
+    """A line of the audit trail, with who did it."""
+    detail: dict[str, str | int | float] = {"fields": fields} if fields else {}
+    detail["by"] = os.environ.get("SUDO_USER") or _login_name()
+    return Event(kind, datetime.now(UTC), name, detail=detail)
+
+
+def _login_name() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # containers run under numbers that have no name
+        return str(os.getuid())
+
+
+def _refuse_unsendable(what: str, text: str, longest: int) -> None:
+    """Raise ValueError for what no attribute of RADIUS can hold."""
+    if not text:
+        raise ValueError(f"{what} is empty")
+    # Cc: control characters, NUL among them; Cs: octets of the command line that are not UTF-8.
+    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in text):
+        raise ValueError(f"{what} holds a control character, or one that is not UTF-8")
+    if len(text.encode()) > longest:
+        raise ValueError(f"{what} is longer than {longest} octets, which RADIUS cannot carry")

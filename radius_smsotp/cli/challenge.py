@@ -1,0 +1,79 @@
+"""``smsotp challenge``: logins that wait for their code."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from radius_smsotp.cli import output
+from radius_smsotp.cli.site import Site
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.group()
+def challenge() -> None:
+    """
+    Logins that wait for their code.
+
+    \b
+    Example:
+      smsotp challenge list
+    """
+
+
+@challenge.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def list_challenges(config: Path, as_json: bool) -> None:
+    """
+    List the open challenges, newest first.
+
+    \b
+    Examples:
+      smsotp challenge list
+      smsotp challenge list --json
+    """
+    now = datetime.now(UTC)
+    with Site(config) as site, site.store.read() as tx:
+        found = tx.open_challenges(now)
+    if as_json:
+        output.as_json(
+            [
+                {
+                    "transaction_id": one.transaction_id,
+                    "account": one.account,
+                    "client": one.client,
+                    "station": one.station,
+                    "phone_hint": one.phone_hint,
+                    "created_at": output.iso(one.created_at),
+                    "expires_at": output.iso(one.expires_at),
+                    "guesses_left": one.guesses_left,
+                    "delivery": one.delivery.state,
+                    "provider": one.delivery.provider,
+                }
+                for one in found
+            ]
+        )
+        return
+    rows = [
+        (
+            one.transaction_id,
+            one.account,
+            one.client,
+            one.station,
+            one.phone_hint,
+            output.span((now - one.created_at).total_seconds()),
+            output.span((one.expires_at - now).total_seconds()),
+            one.guesses_left,
+            one.delivery.state,
+            one.delivery.provider or "",
+        )
+        for one in found
+    ]
+    columns = ("Transaction", "Account", "Client", "Station", "Phone", "Age", "Ends in")
+    more = ("Guesses", "Delivery", "Provider")
+    output.table((*columns, *more), rows, empty="No challenge is open.")

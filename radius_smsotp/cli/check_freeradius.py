@@ -1,0 +1,51 @@
+"""What stands against running on this machine's FreeRADIUS."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+from radius_smsotp import freeradius_server
+from radius_smsotp.cli.finding import Finding, error, warning
+
+OLDEST = (3, 0, 22)
+"""The first whose `pap` reads our PIN hashes (see `core.pin.digest`)."""
+
+REPLIES_LOST = {(3, 2, 9), (3, 2, 10)}
+"""FreeRADIUS issue 5911: outside debug mode no value that Python returns reaches the reply."""
+
+
+def findings() -> list[Finding]:
+    """Version, and the module that runs Python."""
+    server = freeradius_server.find()
+    if server is None:
+        remedy = "install it: apt-get install freeradius freeradius-python3"
+        return [error("FreeRADIUS", "is not installed here", remedy)]
+    return [*version_findings(server.version), *_module_findings(server)]
+
+
+def version_findings(version: tuple[int, int, int]) -> list[Finding]:
+    """What is known against one version of FreeRADIUS."""
+    path = f"FreeRADIUS {'.'.join(map(str, version))}"
+    if version < OLDEST:
+        return [error(path, "cannot read the PIN hashes", "install 3.0.22 or later")]
+    if version in REPLIES_LOST:
+        fault = "loses every reply of a Python module outside debug mode (issue 5911)"
+        return [error(path, fault, "install 3.2.11 or later, or stay on 3.2.8")]
+    return []
+
+
+def _module_findings(server: freeradius_server.FreeRadius) -> list[Finding]:
+    if not server.libdir.is_dir():
+        return []
+    module = server.libdir / "rlm_python3.so"
+    if not module.exists():
+        remedy = "install it: apt-get install freeradius-python3"
+        return [error("FreeRADIUS", f"its module python3 is missing ({module})", remedy)]
+    embedded = re.search(rb"libpython3\.(\d+)", module.read_bytes())
+    if embedded is None or int(embedded[1]) == sys.version_info.minor:
+        return []
+    # pydantic and others bring code that is compiled for one version of Python.
+    theirs, ours = f"3.{int(embedded[1])}", f"3.{sys.version_info.minor}"
+    fault = f"runs Python {theirs}, this program runs on Python {ours}"
+    return [warning("FreeRADIUS", fault, f"install radius-smsotp for Python {theirs}")]

@@ -1,0 +1,176 @@
+"""What is wrong with settings, key, store and providers."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from radius_smsotp import keyring, settings_file
+from radius_smsotp.chain import Chain
+from radius_smsotp.cli.finding import Finding, error, errors, warning
+from radius_smsotp.cli.site import PATIENCE
+from radius_smsotp.core import pin, placeholder, text
+from radius_smsotp.errors import ConfigurationError, StoreError
+from radius_smsotp.store import open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from radius_smsotp.core.model import Account
+    from radius_smsotp.settings_file import Loaded
+    from radius_smsotp.store import Store
+
+FEW_ROUNDS = 10_000
+"""PBKDF2 rounds below which a stolen store gives its PINs away too easily (the least that NIST
+SP 800-132 and 800-63B have ever asked for); OWASP asks for 210,000."""
+
+CLIENT_PATIENCE = 3.0
+"""Seconds after which clients ask again or give up: radclient and pam_radius_auth; others, such as
+Cisco IOS and FortiOS, take 5."""
+
+UNSENT_AFTER = timedelta(seconds=10)
+"""A message that nobody has taken up for so long is one that nobody looks for."""
+
+
+def findings(config: Path) -> list[Finding]:
+    """Everything there is to say, as far as the settings can be read."""
+    try:
+        loaded = settings_file.load(config)
+    except ConfigurationError as raised:
+        return errors(raised)
+    found = [*_settings(loaded), *_waits(loaded), *_key(loaded)]
+    try:
+        store = open_store(loaded.store_url, PATIENCE)
+    except ConfigurationError as raised:
+        return found + errors(raised)
+    accounts: list[Account] = []
+    found += _store(loaded, store, accounts)
+    found += _messages(loaded, max((one.name for one in accounts), key=len, default="name"))
+    found += _accounts(loaded, accounts)
+    chain = Chain(loaded, store, lambda: datetime.now(UTC))
+    found += [error(one.path, one.fault, one.remedy) for one in chain.check()]
+    chain.close()
+    store.close()
+    return found
+
+
+def _settings(loaded: Loaded) -> Iterator[Finding]:
+    name = loaded.path.name
+    if loaded.path.stat().st_mode & stat.S_IROTH:
+        fault = "can be read by everybody, and may hold passwords"
+        yield warning(name, fault, f"chmod o= {loaded.path}")
+    for number, line in enumerate(loaded.path.read_text(encoding="utf-8").splitlines(), 1):
+        blank = re.search(r"YOUR-[A-Z-]*[A-Z]", line)
+        if blank and not line.lstrip().startswith("#"):
+            remedy = "write your own; the comment above it says where to find it"
+            yield error(f"{name}, line {number}", f"{blank[0]} is still to be filled in", remedy)
+    if loaded.values.pin.iterations < FEW_ROUNDS:
+        fault = f"{loaded.values.pin.iterations} rounds are few"
+        yield warning(f"{name}: pin.iterations", fault, f"take {FEW_ROUNDS} or more")
+    if all(loaded.providers[one].type == "folder" for one in loaded.order):
+        fault = "no SMS is sent: all of them only write files"
+        yield warning(f"{name}: providers", fault, "add one; see 'smsotp provider preset'")
+
+
+def _waits(loaded: Loaded) -> Iterator[Finding]:
+    """Waits longer than clients wait for us."""
+    waits = {"delivery.wait": loaded.values.delivery.wait}
+    waits |= {
+        f"clients.{name}.wait": client.wait
+        for name, client in loaded.values.clients.items()
+        if client.wait is not None
+    }
+    for path, seconds in waits.items():
+        if seconds > CLIENT_PATIENCE:
+            fault = f"many clients ask again or give up after {CLIENT_PATIENCE:.0f} s"
+            remedy = f"take less than {seconds:g}, or raise the clients' timeout above it"
+            yield warning(f"{loaded.path.name}: {path}", fault, remedy)
+
+
+def _key(loaded: Loaded) -> list[Finding]:
+    try:
+        keyring.read(loaded.key_path)
+    except ConfigurationError as raised:
+        return errors(raised)
+    return []
+
+
+def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Finding]:
+    """Look whether the store can be read and written; fill in the accounts."""
+    init = f"'smsotp init {loaded.path.parent}'"
+    try:
+        if not store.exists():
+            return [error(f"store ({loaded.store_url})", "is not there", f"make it with {init}")]
+        store.migrate()
+        now = datetime.now(UTC)
+        with store.read() as tx:
+            accounts += [one for one, _ in tx.accounts()]
+            waiting = len(tx.unsent(now - UNSENT_AFTER, 1000))
+    except ConfigurationError as raised:
+        return errors(raised)
+    except StoreError as raised:
+        return [error(f"store ({loaded.store_url})", str(raised), "free or restore it")]
+    if waiting:
+        external = loaded.values.delivery.courier == "external"
+        remedy = "start 'smsotp courier'" if external else "start FreeRADIUS"
+        return [error("store", f"{_count(waiting, 'message')} to be sent, by nobody", remedy)]
+    return []
+
+
+def _messages(loaded: Loaded, name: str) -> Iterator[Finding]:
+    """Texts that need more than one SMS, which costs more and comes later."""
+    templates = {"message": loaded.values.message}
+    templates |= {
+        f"clients.{client}.message": own.message
+        for client, own in loaded.values.clients.items()
+        if own.message
+    }
+    code = loaded.values.code
+    values = {"code": "0" * code.digits, "minutes": round(code.lifetime / 60), "name": name}
+    for path, template in templates.items():
+        message = placeholder.fill(template, values)
+        parts = len(text.split(message))
+        if parts == 1:
+            continue
+        alphabet = text.alphabet(message)
+        fault = f"{parts} SMS each time: one takes {alphabet.alone} characters"
+        remedy = "shorten it"
+        if alphabet is text.Alphabet.UCS2:
+            strange = sorted({char for char in message if text.alphabet(char) is alphabet})
+            fault += f" if it holds {' '.join(strange)}"
+            remedy += f", or do without {' '.join(strange)}: then one takes 160"
+        yield warning(f"{loaded.path.name}: {path}", fault, remedy)
+
+
+def _accounts(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
+    """Accounts that cannot log in as they are, or that a thief of the store could."""
+    weak = [one for one in accounts if one.pin_hash and pin.iterations(one.pin_hash) < FEW_ROUNDS]
+    counts = (
+        (
+            sum(one.phone is None for one in accounts),
+            "no phone number: no code can be sent",
+            "see 'smsotp user list'; 'smsotp user set NAME --phone …'",
+        ),
+        (
+            sum(one.pin_hash is None for one in accounts),
+            "no PIN: FreeRADIUS must check the first factor elsewhere",
+            "else 'smsotp user set NAME --pin-stdin'",
+        ),
+        (
+            sum(one.provider not in {None, *loaded.providers} for one in accounts),
+            "a provider that is not in the settings any more",
+            "'smsotp user set NAME --no-provider'",
+        ),
+        (len(weak), f"a PIN of fewer than {FEW_ROUNDS} rounds", "set these PINs again"),
+    )
+    for number, lack, remedy in counts:
+        if number:
+            verb = "has" if number == 1 else "have"
+            yield warning("store", f"{_count(number, 'account')} {verb} {lack}", remedy)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"

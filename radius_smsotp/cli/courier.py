@@ -1,0 +1,93 @@
+"""``smsotp courier``: delivery as a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import click
+
+from radius_smsotp import logs
+from radius_smsotp.cli import output
+from radius_smsotp.cli.site import Site, acting_as
+from radius_smsotp.errors import ConfigurationError, Problem
+from radius_smsotp.server import FAREWELL_SECONDS, Server, Watch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import FrameType
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+@click.pass_obj
+def courier(config: Path) -> None:
+    """
+    Send the messages, as a process of its own.  Needs `courier: external` under `delivery`.
+
+    Several may run: each message is sent by one of them.  Settings are read again when they
+    change.  SIGTERM and Ctrl-C let it finish what it has begun; a second one ends it at once.
+    Run it as the user that FreeRADIUS runs as; as root it takes the rights of the key's owner.
+
+    \b
+    Example:
+      runuser -u freerad -- smsotp courier
+    """
+    _log_to_stderr()
+    with acting_as(Site(config).owner):
+        server = Server(config)
+        if server.courier.internal:
+            fault, remedy = "is internal: radiusd sends by itself", "set it to external"
+            raise ConfigurationError([Problem(f"{config.name}: delivery.courier", fault, remedy)])
+        _Run(server).until_told_to_end()
+
+
+class _Run:
+    """The time between start and end, with a new server whenever the settings change."""
+
+    def __init__(self, server: Server) -> None:
+        self._servers = [server]
+        self._ending = threading.Event()
+
+    def until_told_to_end(self) -> None:
+        """Send what comes; at the end, finish what was begun."""
+        for kind in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(kind, self._told)
+        [server] = self._servers
+        watch = Watch(server, self._replaced)
+        server.start()
+        watch.start()
+        log.info("courier %s has started", server.courier.owner)
+        self._ending.wait()
+        log.info("ending: messages on their way are finished first")
+        watch.stop()
+        for server in self._servers:
+            server.close(FAREWELL_SECONDS)
+
+    def _told(self, kind: int, _: FrameType | None) -> None:
+        self._ending.set()
+        signal.signal(kind, signal.SIG_DFL)
+
+    def _replaced(self, server: Server) -> None:
+        # The one before may still have messages on their way.
+        self._servers = [self._servers[-1], server]
+        if server.courier.internal:
+            log.info("delivery.courier is internal now: radiusd sends by itself")
+            self._ending.set()
+
+
+class _OneLine(logging.Formatter):
+    """A record is one line, whatever a gateway has answered."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return output.clean(super().format(record))
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
+    logs.install(handler)

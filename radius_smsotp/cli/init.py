@@ -1,0 +1,166 @@
+"""``smsotp init``: settings, key and store, made where they are not there yet."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from radius_smsotp import keyring, raddb_files, settings_file
+from radius_smsotp.cli.site import acting_as, freeradius_user
+from radius_smsotp.errors import SmsotpError
+from radius_smsotp.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from radius_smsotp.settings_file import Loaded
+
+SETTINGS = "smsotp.yaml"
+KEY = "key"
+STORE = "smsotp.db"
+OURS = {SETTINGS, KEY, STORE, f"{STORE}-wal", f"{STORE}-shm", "outbox"}
+"""What a folder may hold that is given away as a whole."""
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--owner",
+    metavar="USER",
+    help="For root: who shall own all of it.  [default: who FreeRADIUS runs as]",
+)
+@click.option("--store", metavar="URL", help=f"Where to keep the data.  [default: DIR/{STORE}]")
+def init(folder: Path, owner: str | None, store: str | None) -> None:
+    """
+    Make settings, key and store in DIR.
+
+    What is there already stays as it is, so this may be run again at any time.  The settings
+    are the annotated example of all of them; their provider writes messages into a folder.
+
+    \b
+    Examples:
+      smsotp init /etc/radius-smsotp
+      smsotp init ./site
+    """
+    folder = folder.absolute()
+    settings = folder / SETTINGS
+    ours = [folder] if _make_folder(folder) or _holds_only_ours(folder) else []
+    # Settings of somebody else may name any path: what they ask for is made with their rights.
+    keeper = _keeper(settings)
+    user = _owner(owner, folder, keeper)
+    _make_settings(settings, store or f"sqlite:///{folder / STORE}", folder / KEY)
+    loaded = settings_file.load(settings)
+    if store is not None and loaded.values.store != store:
+        raise SmsotpError(f"{settings} names another store already: {loaded.store_url}")
+    with acting_as(keeper):
+        _make_key(loaded.key_path)
+        ours += [settings, loaded.key_path, *_make_store(loaded)]
+    if user is not None:
+        _give(ours, user)
+        click.echo(f"All of it belongs to the user {user.pw_name}.")
+        if folder not in ours:
+            click.echo(f"{folder} holds other files too: let {user.pw_name} write there yourself.")
+    click.echo(f"Next: smsotp --config {settings} user add NAME --phone NUMBER")
+
+
+def _keeper(settings: Path) -> pwd.struct_passwd | None:
+    """Who settings that are there belong to, None if there are none."""
+    try:
+        return pwd.getpwuid(settings.stat().st_uid)
+    except FileNotFoundError:
+        return None
+    except KeyError:
+        raise SmsotpError(f"{settings} belongs to a user that has no name here") from None
+
+
+def _owner(
+    name: str | None, folder: Path, keeper: pwd.struct_passwd | None
+) -> pwd.struct_passwd | None:
+    """Who is to get the files, None if they stay whose they are."""
+    try:
+        wanted = pwd.getpwnam(name) if name is not None else None
+    except KeyError:
+        raise click.BadParameter(f"there is no user '{name}'", param_hint="--owner") from None
+    if os.geteuid() != 0 or (keeper is not None and keeper.pw_uid != 0):
+        holder = keeper or pwd.getpwuid(os.geteuid())
+        if wanted is not None and wanted.pw_uid != holder.pw_uid:
+            raise SmsotpError(f"{folder} is of {holder.pw_name}; as root, chown it yourself")
+        return None
+    user = wanted or freeradius_user()
+    if user is None:
+        click.echo("No FreeRADIUS user is on this machine, so all of it stays root's.")
+    elif wanted is None and not _reaches(user, folder):
+        click.echo(f"The user {user.pw_name} cannot reach {folder}, so all of it stays root's.")
+        return None
+    return user
+
+
+def _reaches(user: pwd.struct_passwd, folder: Path) -> bool:
+    with acting_as(user):
+        return os.access(folder.parent, os.X_OK)
+
+
+def _make_folder(folder: Path) -> bool:
+    """Make it with its parents.  Returns whether it was not there."""
+    if folder.is_dir():
+        return False
+    folder.mkdir(parents=True)
+    folder.chmod(0o750)
+    return True
+
+
+def _holds_only_ours(folder: Path) -> bool:
+    return {path.name for path in folder.iterdir()} <= OURS
+
+
+def _make_settings(path: Path, store: str, key: Path) -> None:
+    text = (raddb_files.folder() / SETTINGS).read_text(encoding="utf-8")
+    # A JSON string is a YAML string, whatever the path is like.
+    for name, value in (("store", store), ("key_file", str(key))):
+        line = f"{name}: {json.dumps(value)}"
+        text = re.sub(rf"(?m)^{name}: .*$", line.replace("\\", r"\\"), text)
+    with contextlib.suppress(FileExistsError):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        click.echo(f"made       {path}")
+        return
+    click.echo(f"was there  {path}")
+
+
+def _make_key(path: Path) -> None:
+    with contextlib.suppress(FileExistsError):
+        keyring.create(path)
+        click.echo(f"made       {path}")
+        return
+    keyring.read(path)
+    click.echo(f"was there  {path}")
+
+
+def _make_store(loaded: Loaded) -> list[Path]:
+    """Make the store, or bring its schema to this version.  Returns the files of it."""
+    store = open_store(loaded.store_url)
+    there = store.exists()
+    made = _make_folder(store.folder)
+    store.migrate()
+    store.close()
+    click.echo(f"{'was there' if there else 'made     '}  {loaded.store_url}")
+    scheme, _, path = loaded.store_url.partition("://")
+    if scheme != "sqlite":
+        return []
+    files = [Path(f"{path}{end}") for end in ("", "-wal", "-shm")]
+    return [store.folder, *files] if made else files
+
+
+def _give(paths: Iterable[Path], user: pwd.struct_passwd) -> None:
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            # A link is given away itself: what it points to may be anybody's.
+            os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)

@@ -1,0 +1,84 @@
+"""What commands print: tables for people, plain columns for pipes, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+
+def clean(value: object) -> str:
+    """
+    One line that no terminal takes for a command.
+
+    User names and stations come from whoever sends a request, replies from gateways.
+    """
+    line = " ".join(str(value).splitlines())
+    return "".join(char if char.isprintable() else "?" for char in line)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
+    """
+    Print rows under their headings; columns that line up where it goes into a pipe.
+
+    Args:
+        empty: The sentence instead, if there are no rows.
+    """
+    cells = [[clean(value) for value in row] for row in rows]
+    if not cells:
+        click.echo(empty, err=not sys.stdout.isatty())
+    elif sys.stdout.isatty():
+        _for_a_terminal(columns, cells)
+    else:
+        widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+        for line in (columns, *cells):
+            padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            click.echo("  ".join(padded).rstrip())
+
+
+def as_json(value: Any) -> None:
+    """Print JSON.  ASCII only: a letter that steers a terminal stays a number."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def iso(moment: datetime | None) -> str | None:
+    """A time for programs: "2026-11-23T10:02:11.250+00:00"."""
+    return None if moment is None else moment.isoformat(timespec="milliseconds")
+
+
+def local(moment: datetime) -> str:
+    """A time for people, in the zone of this machine: "2026-11-23 11:02:11"."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units: "4 min 10 s"."""
+    whole = max(0, round(seconds))
+    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    parts = []
+    for size, name in units:
+        number, whole = divmod(whole, size)
+        if number:
+            parts.append(f"{number} {name}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def _for_a_terminal(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    from rich import box  # noqa: PLC0415  # slow to import, and of no use in a pipe
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    grid = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in grid.columns:
+        # A value that is cut off could be neither read nor copied.
+        column.overflow = "fold"
+    for row in cells:
+        grid.add_row(*map(Text, row))
+    Console(highlight=False).print(grid)

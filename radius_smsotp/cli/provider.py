@@ -1,0 +1,169 @@
+"""``smsotp provider``: what sends the SMS."""
+
+from __future__ import annotations
+
+import difflib
+import secrets
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from radius_smsotp import providers
+from radius_smsotp.cli import REFUSED, account, output
+from radius_smsotp.cli.site import Site, acting_as
+from radius_smsotp.core import phone, placeholder
+from radius_smsotp.errors import DeliveryError
+from radius_smsotp.providers import presets
+from radius_smsotp.store import open_store
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from radius_smsotp.core.model import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A configured provider; `skipped_since` is None while it is in use."""
+
+    name: str
+    type: str
+    timeout: float
+    in_order: bool
+    skipped_since: datetime | None
+    reason: str
+
+    @property
+    def state(self) -> str:
+        """In words."""
+        if self.skipped_since is not None:
+            return f"skipped since {output.local(self.skipped_since)}: {self.reason}"
+        return "in use" if self.in_order else "only for accounts that name it"
+
+
+@click.group()
+def provider() -> None:
+    """
+    Providers: what sends the SMS.
+
+    \b
+    Examples:
+      smsotp provider preset
+      smsotp provider test gateway --phone +491701234567
+    """
+
+
+@provider.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def list_providers(config: Path, as_json: bool) -> None:
+    """
+    List the providers in the order in which they are tried, and all types there are.
+
+    One that keeps failing is skipped for a while.  Each server decides that for itself; shown
+    is what the last one said.
+
+    \b
+    Examples:
+      smsotp provider list
+      smsotp provider list --json
+    """
+    with Site(config) as site, site.store.read() as tx:
+        loaded = site.loaded
+        breakers = tx.breakers()
+    found = []
+    for name in dict.fromkeys((*loaded.order, *loaded.providers)):
+        state, since, reason = breakers.get(name, ("closed", None, ""))
+        own = loaded.providers[name]
+        if state != "open":
+            since, reason = None, ""
+        found.append(Listed(name, own.type, own.timeout, name in loaded.order, since, reason))
+    if as_json:
+        records = [asdict(one) | {"skipped_since": output.iso(one.skipped_since)} for one in found]
+        output.as_json({"providers": records, "types": list(providers.TYPES)})
+        return
+    rows = [(one.name, one.type, f"{one.timeout:g} s", one.state) for one in found]
+    output.table(("Name", "Type", "Timeout", "State"), rows, empty="There is no provider.")
+    click.echo(f"\nTypes: {', '.join(providers.TYPES)}")
+
+
+@provider.command()
+@click.argument("name", required=False)
+def preset(name: str | None) -> None:
+    """
+    Print settings of a well-known gateway, to paste under `providers:`; without NAME, all names.
+
+    What is to be filled in begins with YOUR-.
+
+    \b
+    Examples:
+      smsotp provider preset
+      smsotp provider preset twilio
+    """
+    known = presets.names()
+    if name is None:
+        click.echo("\n".join(known))
+    elif name in known:
+        click.echo(presets.text(name), nl=False)
+    else:
+        near = difflib.get_close_matches(name, known, 1)
+        remedy = f"did you mean '{near[0]}'?" if near else "'smsotp provider preset' lists all"
+        raise click.BadParameter(f"there is no preset '{name}'; {remedy}", param_hint="NAME")
+
+
+@provider.command("test")
+@click.argument("name")
+@click.option("--phone", "number", required=True, help="Where to send it, as +491701234567.")
+@click.pass_obj
+def send_test(config: Path, name: str, number: str) -> None:
+    """
+    Send the real text, with a made-up code, through one provider.
+
+    Exits with 0 only if the provider took the message, with 1 if not.  As root it sends with
+    the rights of the key's owner, whom FreeRADIUS runs as.
+
+    \b
+    Example:
+      smsotp provider test gateway --phone +491701234567
+    """
+    with Site(config) as site:
+        loaded = site.loaded
+        try:
+            account.read_provider(name, loaded.providers)
+            to = account.read_phone(number, loaded.values.country)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+        lock_folder = open_store(loaded.store_url).folder
+        around = providers.Surroundings(loaded.path.parent, loaded.values.smtp_servers, lock_folder)
+        code = loaded.values.code
+        made_up = str(secrets.randbelow(10**code.digits)).zfill(code.digits)
+        values = {"code": made_up, "minutes": round(code.lifetime / 60), "name": "test"}
+        text = placeholder.fill(loaded.values.message, values)
+        message = providers.Message(secrets.token_hex(16), to, text, made_up)
+        with acting_as(site.owner):
+            sender = providers.build(name, loaded.providers[name], around)
+            verdict, told, seconds = _send(sender, message, loaded.providers[name].timeout)
+            sender.close()
+    click.echo(output.clean(f"{name}: {verdict} after {seconds:.2f} s, to {phone.mask(to)}{told}"))
+    if verdict != "accepted":
+        sys.exit(REFUSED)
+
+
+def _send(
+    sender: providers.Provider, message: providers.Message, timeout: float
+) -> tuple[Verdict, str, float]:
+    """The verdict, what else there is to say, and how many seconds it took."""
+    began = time.monotonic()
+    verdict: Verdict = "accepted"
+    try:
+        receipt = sender.send(message, began + timeout)
+        told = f"; message id {receipt.message_id}" if receipt.message_id else ""
+    except DeliveryError as error:
+        verdict, told = error.verdict, f": {error}"
+    except Exception as error:  # noqa: BLE001  # its text may hold the message
+        verdict, told = "unknown", f": internal error ({type(error).__name__})"
+    return verdict, told, time.monotonic() - began

@@ -1,0 +1,102 @@
+"""What commands work with: the settings, the key and the store of one installation."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from radius_smsotp import settings_file
+from radius_smsotp.errors import ConfigurationError, Problem
+from radius_smsotp.store import Store, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from radius_smsotp.settings_file import Loaded
+
+PATIENCE = 10.0
+"""Seconds to wait for the store: a person at a terminal rather waits than starts again."""
+
+FREERADIUS_USERS = ("freerad", "radiusd", "radius", "freeradius")
+"""Who FreeRADIUS runs as: Debian, Red Hat and SUSE, Alpine, FreeBSD."""
+
+
+class Site:
+    """
+    One installation, read as far as a command needs it.
+
+    Args:
+        config: The settings file.
+
+    Raises:
+        ConfigurationError: From each property: what it stands for cannot be used.
+    """
+
+    def __init__(self, config: Path) -> None:
+        self._config = config
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if "store" in self.__dict__:
+            self.store.close()
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The settings."""
+        return settings_file.load(self._config)
+
+    @cached_property
+    def store(self) -> Store:
+        """The store, which must be there: if we made it here, it would be of the wrong user."""
+        store = open_store(self.loaded.store_url, PATIENCE)
+        if not store.exists():
+            remedy = f"make it with 'smsotp init {self.loaded.path.parent}'"
+            raise ConfigurationError([Problem(self.loaded.store_url, "is not there", remedy)])
+        store.migrate()
+        return store
+
+    @property
+    def owner(self) -> pwd.struct_passwd | None:
+        """Who the key belongs to, and so who FreeRADIUS runs as; None if there is no such user."""
+        try:
+            return pwd.getpwuid(self.loaded.key_path.stat().st_uid)
+        except (OSError, KeyError):
+            return None
+
+
+def freeradius_user() -> pwd.struct_passwd | None:
+    """The user that FreeRADIUS runs as on this machine, None if there is none."""
+    for name in FREERADIUS_USERS:
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    return None
+
+
+@contextlib.contextmanager
+def acting_as(user: pwd.struct_passwd | None) -> Iterator[None]:
+    """
+    Do what follows with the rights of `user`, if we are root; else with our own.
+
+    What works then works for FreeRADIUS as well, and what is made then belongs to its user.
+    """
+    if user is None or user.pw_uid == 0 or os.geteuid() != 0:
+        yield
+        return
+    groups, group = os.getgroups(), os.getegid()
+    # The saved id stays root, for the way back.  The real one changes too: a shell that finds
+    # it different from the effective one goes back to it, which would be root.
+    os.setgroups(os.getgrouplist(user.pw_name, user.pw_gid))
+    os.setresgid(user.pw_gid, user.pw_gid, group)
+    os.setresuid(user.pw_uid, user.pw_uid, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+        os.setresgid(group, group, group)
+        os.setgroups(groups)

@@ -1,0 +1,173 @@
+"""
+What a text needs as an SMS: its alphabet, its length, its parts.
+
+Tables and lengths: 3GPP TS 23.038 6.2.1 (alphabets) and TS 23.040 9.2.3.24.1 (parts).
+"""
+
+# ruff: noqa: RUF001 -- letters that look like others are what the tables are about
+
+from __future__ import annotations
+
+import unicodedata
+from enum import Enum
+
+ESCAPE = 0x1B
+"""The septet before a letter of the extension table (TS 23.038 6.2.1)."""
+
+DEFAULT = (
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ"
+    " !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
+    "¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+"""The GSM 7 bit default alphabet in the order of its codes (TS 23.038 6.2.1)."""
+
+EXTENSION = {
+    "\f": 0x0A,
+    "^": 0x14,
+    "{": 0x28,
+    "}": 0x29,
+    "\\": 0x2F,
+    "[": 0x3C,
+    "~": 0x3D,
+    "]": 0x3E,
+    "|": 0x40,
+    "€": 0x65,
+}
+"""The extension table: each of these letters takes two septets (TS 23.038 6.2.1.1)."""
+
+_SEPTETS = {letter: bytes([code]) for code, letter in enumerate(DEFAULT) if code != ESCAPE} | {
+    letter: bytes([ESCAPE, code]) for letter, code in EXTENSION.items()
+}
+
+_PLAIN = frozenset(
+    letter for code, letter in enumerate(DEFAULT) if code == ord(letter) and letter.isprintable()
+)
+
+# Letters without a decomposition in Unicode, and signs that people type or paste.
+_NEAREST = {
+    ord(letter): nearest
+    for letters, nearest in (
+        ("“”„‟«»″", '"'),
+        ("‘’‚‛‹›′ʼ`´", "'"),
+        ("‐‑‒–—―−", "-"),
+        ("•·", "*"),
+        ("÷", ":"),
+        ("⁄", "/"),
+        ("\t", " "),
+        # Not visible: soft hyphen, zero width letters, marks of direction, byte order mark.
+        ("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff", ""),
+        *zip("łŁđĐðÐħĦıŧŦ×¢", "lLdDdDhHitTxc", strict=True),
+        *zip("œŒþÞẞ©®", ("oe", "OE", "th", "Th", "SS", "(C)", "(R)"), strict=True),
+    )
+    for letter in letters
+}
+
+
+class Alphabet(Enum):
+    """The two alphabets of an SMS.  Units are septets in GSM7 and 16-bit words in UCS2."""
+
+    GSM7 = "gsm7"
+    UCS2 = "ucs2"
+
+    @property
+    def alone(self) -> int:
+        """Units in a message of one part: 140 octets (TS 23.040 9.2.3.16)."""
+        return 160 if self is Alphabet.GSM7 else 70
+
+    @property
+    def in_part(self) -> int:
+        """Units in one of several parts: six octets go to the header (TS 23.040 9.2.3.24.1)."""
+        return 153 if self is Alphabet.GSM7 else 67
+
+    def units(self, letter: str) -> int:
+        """Units that one letter takes."""
+        if self is Alphabet.GSM7:
+            return len(_SEPTETS[letter])
+        return 2 if ord(letter) > 0xFFFF else 1  # beyond the BMP: a surrogate pair
+
+
+def alphabet(text: str) -> Alphabet:
+    """The alphabet that `text` needs: UCS2 as soon as one letter is not in GSM7."""
+    return Alphabet.GSM7 if all(letter in _SEPTETS for letter in text) else Alphabet.UCS2
+
+
+def units(text: str) -> int:
+    """The length of `text` in units of its alphabet."""
+    needed = alphabet(text)
+    return sum(needed.units(letter) for letter in text)
+
+
+def split(text: str) -> tuple[str, ...]:
+    """
+    Cut `text` into the parts that are sent; a single part if it fits.
+
+    An escaped letter and a surrogate pair stay whole, as TS 23.040 9.2.3.24.1 demands.  All parts
+    are in the alphabet of the whole text.
+    """
+    needed = alphabet(text)
+    if units(text) <= needed.alone:
+        return (text,)
+    parts: list[str] = []
+    start, filled = 0, 0
+    for position, letter in enumerate(text):
+        size = needed.units(letter)
+        if filled + size > needed.in_part:
+            parts.append(text[start:position])
+            start, filled = position, 0
+        filled += size
+    return (*parts, text[start:])
+
+
+def septets(text: str) -> bytes:
+    """
+    The codes of `text` in GSM7, one septet in each byte.
+
+    Raises:
+        ValueError: a letter is not in the alphabet.  Its text holds nothing of `text`.
+    """
+    if alphabet(text) is not Alphabet.GSM7:
+        raise ValueError("the text holds letters that are not in the GSM 7 bit alphabet")
+    return b"".join(_SEPTETS[letter] for letter in text)
+
+
+def is_plain(text: str) -> bool:
+    """True if every letter has the same code in ASCII and in GSM7, and is no control character."""
+    return all(letter in _PLAIN for letter in text)
+
+
+def transliterate(text: str) -> str:
+    """
+    Write `text` with letters of GSM7, so that it needs fewer parts.
+
+    What the alphabet knows stays (é, ü, €); other accents fall (ç is c, ő is o), quotation marks
+    and dashes become plain ones.  If one letter has no near one (Cyrillic, an emoji), the text
+    comes back as it was: all of it is sent in UCS2 then, and nothing would be gained.
+    """
+    nearer = "".join(_nearest(letter) for letter in unicodedata.normalize("NFC", text))
+    return nearer if alphabet(nearer) is Alphabet.GSM7 else text
+
+
+def _nearest(letter: str) -> str:
+    if letter in _SEPTETS:
+        return letter
+    if ord(letter) in _NEAREST:
+        return _NEAREST[ord(letter)]
+    pieces = unicodedata.normalize("NFKD", letter)
+    if pieces == letter:
+        return "" if unicodedata.combining(letter) else letter
+    if unicodedata.combining(pieces[-1]):
+        # One accent less each time: "ǘ" is not in the alphabet, but "ü" is.
+        pieces = unicodedata.normalize("NFC", pieces[:-1])
+    return "".join(_nearest(piece) for piece in pieces)
+
+
+def fit(text: str, octets: int) -> str:
+    """
+    Cut `text` to at most `octets` octets of UTF-8, between two characters.
+
+    A Reply-Message holds 253 octets (RFC 2865 5.18).
+    """
+    # A lone surrogate is no character, and UTF-8 cannot hold it: it becomes "?".
+    encoded = text.encode("utf-8", "replace")
+    return encoded[: max(octets, 0)].decode("utf-8", "ignore")

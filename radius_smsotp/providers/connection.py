@@ -1,0 +1,166 @@
+"""
+TCP and TLS connections that end at a deadline, whatever the other side does.
+
+The time limit of an ordinary socket starts anew with every octet that comes in, so a server that
+sends one octet a second can hold a thread for ever.  Here the deadline holds for the whole
+connection, and so does a limit on what is read from it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import queue
+import socket
+import ssl
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MOST = 1 << 20
+"""Octets that are read from one connection: no answer of a gateway comes near it."""
+
+
+class Connection(socket.socket):
+    """
+    A socket of which every operation ends at `deadline` with TimeoutError.
+
+    Attributes:
+        deadline: `time.monotonic()` seconds, or None for no limit.
+        allowance: Octets that may still be read.
+    """
+
+    deadline: float | None = None
+    allowance: int = MOST
+
+    def recv_into(self, *arguments: Any) -> int:
+        """As `socket.socket.recv_into`; raises ConnectionError beyond the allowance."""
+        self._arm()
+        count = super().recv_into(*arguments)
+        self.allowance -= count
+        if self.allowance < 0:
+            raise ConnectionError("the answer is too long")
+        return count
+
+    def send(self, *arguments: Any) -> int:
+        """As `socket.socket.send`."""
+        self._arm()
+        return super().send(*arguments)
+
+    def sendall(self, *arguments: Any) -> None:
+        """As `socket.socket.sendall`."""
+        self._arm()
+        super().sendall(*arguments)
+
+    def _arm(self) -> None:
+        if self.deadline is not None:
+            self.settimeout(left(self.deadline))
+
+
+class SecureConnection(Connection, ssl.SSLSocket):
+    """The same under TLS."""
+
+
+def left(deadline: float) -> float:
+    """Seconds until `deadline`.  Raises TimeoutError if it has passed."""
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError("timed out")
+    return seconds
+
+
+def connect(host: str, port: int, deadline: float) -> Connection:
+    """
+    Open a TCP connection to the first address of `host` that takes it.
+
+    Raises:
+        OSError: No address of it took the connection; TimeoutError at the deadline.
+    """
+    addresses = _resolve(host, port, deadline)
+    failure = OSError("the name has no address")
+    for number, (family, kind, protocol, _, address) in enumerate(addresses):
+        connection = Connection(family, kind, protocol)
+        connection.deadline = deadline
+        try:
+            # An address that does not answer leaves time for the next one.
+            connection.settimeout(left(deadline) / (len(addresses) - number))
+            connection.connect(address)
+        except OSError as error:
+            connection.close()
+            failure = error
+        else:
+            return connection
+    raise failure
+
+
+def secure(connection: Connection, host: str, context: ssl.SSLContext) -> SecureConnection:
+    """
+    Put TLS over a connection; the certificate must be valid and for `host`.
+
+    Args:
+        connection: Not to be used any more afterwards.
+        host: Name or address.
+        context: From `tls_context`.
+
+    Raises:
+        OSError: ssl.SSLCertVerificationError among others.
+    """
+    deadline, allowance = connection.deadline, connection.allowance
+    connection._arm()  # the handshake is one operation, under one time limit
+    secured = context.wrap_socket(connection, server_hostname=host)
+    assert isinstance(secured, SecureConnection)  # noqa: S101  # for mypy: sslsocket_class is it
+    secured.deadline, secured.allowance = deadline, allowance
+    return secured
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """
+    How to check certificates: against `ca_file` alone, or against those of the system.
+
+    Raises:
+        OSError: The file cannot be read or holds no certificate.
+    """
+    context = ssl.create_default_context(cafile=ca_file)
+    context.sslsocket_class = SecureConnection
+    return context
+
+
+def reason(error: OSError) -> str:
+    """Why a connection failed, in words for the administrator."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {(error.reason or 'no reason given').replace('_', ' ').lower()}"
+    return (error.strerror or str(error) or type(error).__name__).lower()
+
+
+def _resolve(host: str, port: int, deadline: float) -> list[Any]:
+    """The addresses of `host`, as `socket.getaddrinfo` gives them."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    else:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    # A resolver without network waits for up to half a minute (resolv.conf(5)), and cannot be
+    # interrupted: it waits in a thread of its own.
+    answers: queue.SimpleQueue[list[Any] | OSError] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+        except UnicodeError:  # a label of no or more than 63 characters
+            answers.put(OSError("the name is not a host name"))
+        except OSError as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, name="smsotp-resolve", daemon=True).start()
+    try:
+        answer = answers.get(timeout=left(deadline))
+    except queue.Empty:
+        raise TimeoutError("no name server answered in time") from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer

@@ -1,0 +1,83 @@
+"""What a gateway said, on one line, cut short and without secrets: fit for an error or a log."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from radius_smsotp.providers import Message
+
+BLOT = "***"
+LIMIT = 200
+"""Characters of an excerpt: a sentence, not a page."""
+
+_BETWEEN_DIGITS = r"[\s./()-]{0,2}"
+"""How people and gateways group digits: "0170/123 45 67"."""
+_START_OF_NUMBER = r"\+?(?:\d[\d\s./()-]{0,24})?"
+_TAIL = 7
+"""Last digits by which a number is known in any writing, national or international."""
+
+
+def excerpt(
+    said: str | bytes,
+    secrets: Iterable[str] = (),
+    message: Message | None = None,
+    limit: int = LIMIT,
+) -> str:
+    """
+    Make what a gateway said fit to be shown.
+
+    Args:
+        said: In any form; octets are read as UTF-8.  The caller bounds its length.
+        secrets: Passwords and the like, which are blotted out as they are, and as HTML, URL,
+            JSON and base64 write them.
+        message: The message that was sent: its text, code and number are blotted out too.
+        limit: Characters at most.
+
+    Returns:
+        One line of printable characters, "" if nothing was said.
+    """
+    line = _one_line(said.decode("utf-8", "replace") if isinstance(said, bytes) else said)
+    hidden = [*secrets, message.text] if message else [*secrets]
+    # The longest first, so that no part of a long secret is left over by a short one.
+    # In any letter case: %c3 is %C3, and \\u00fc is \\u00FC.
+    writings = sorted(_writings(hidden), key=len, reverse=True)
+    line = re.sub("|".join(map(re.escape, writings)) or r"(?!)", BLOT, line, flags=re.IGNORECASE)
+    if message:
+        number = _digits(message.phone[-_TAIL:])
+        line = re.sub(rf"{_START_OF_NUMBER}{number}|{_digits(message.code)}", BLOT, line)
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _writings(secrets: Iterable[str]) -> set[str]:
+    """Every secret in the writings that an answer may repeat it in."""
+    found: set[str] = set()
+    for secret in secrets:
+        plain = _one_line(secret)
+        found |= {
+            plain,
+            html.escape(plain),
+            html.escape(plain, quote=False),
+            quote(plain, safe="", errors="replace"),
+            quote_plus(plain, errors="replace"),
+            json.dumps(plain)[1:-1],
+            json.dumps(secret)[1:-1],
+            base64.b64encode(secret.encode(errors="replace")).decode(),
+        }
+    return found - {""}
+
+
+def _digits(digits: str) -> str:
+    """A pattern for these digits, however they are grouped."""
+    return _BETWEEN_DIGITS.join(map(re.escape, digits))

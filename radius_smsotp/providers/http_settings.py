@@ -1,0 +1,266 @@
+"""
+The settings of provider ``http``.
+
+The parameter names are those of privacyIDEA's ``HttpSMSProvider``, so that its JSON pastes
+unchanged.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+
+from radius_smsotp.providers import ProviderSettings
+from radius_smsotp.providers.http_template import (
+    Template,
+    Tree,
+    checked_headers,
+    checked_parameter,
+    leaves,
+    placeholders,
+    reject_misspelt,
+)
+from radius_smsotp.providers.http_verdict import Condition, Rules, Signs
+from radius_smsotp.providers.template import Regexp
+
+_SECRET_NAME = re.compile(r"pass|pwd|secret|token|key|auth|sign|hash|pin$|sid$|cookie", re.I)
+"""Names of parameters and headers whose values an error must not repeat."""
+
+
+def _split(url: str, schemes: str) -> SplitResult:
+    if re.search(r"[\s\x00-\x1f\x7f]", url):
+        raise ValueError("has a blank in it; write %20 if it belongs there")
+    try:
+        split = urlsplit(url)
+        _ = split.port
+    except ValueError:
+        raise ValueError(f"has no usable host and port; write {schemes}://HOST:PORT/…") from None
+    if split.scheme.lower() not in schemes.split(" or "):
+        raise ValueError(f"does not begin with {schemes}, followed by ://")
+    if not split.hostname:
+        raise ValueError(f"names no host; write {schemes}://HOST/…")
+    return split
+
+
+def _usable_url(url: str) -> str:
+    split = _split(url, "http or https")
+    if placeholders(split.netloc):
+        raise ValueError("has a placeholder in the host; only path and query may have some")
+    reject_misspelt(url)
+    return url
+
+
+def _usable_proxy(proxy: SecretStr) -> SecretStr:
+    # privacyIDEA's examples all have a scheme; a bare HOST:PORT is what people write.
+    url = proxy.get_secret_value()
+    url = url if "://" in url else f"http://{url}"
+    # Not https: TLS goes through the proxy to the gateway, not to the proxy itself.
+    _split(url, "http")
+    return SecretStr(url)
+
+
+def _compiled(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is no regular expression ({error})") from None
+
+
+def _with_one_group(pattern: re.Pattern[str]) -> re.Pattern[str]:
+    if pattern.groups != 1:
+        raise ValueError("needs one group, in parentheses: what they enclose is the message id")
+    return pattern
+
+
+def _condition(text: Any) -> Any:
+    return Condition.parse(text) if isinstance(text, str) else text
+
+
+def _path(text: Any) -> Any:
+    path = _condition(text)
+    if isinstance(path, Condition) and path.wanted is not None:
+        raise ValueError("is a path and takes no value; leave out the equals sign")
+    return path
+
+
+_Url = Annotated[str, AfterValidator(_usable_url)]
+_Proxy = Annotated[SecretStr, AfterValidator(_usable_proxy)]
+_Method = Annotated[
+    Literal["GET", "POST", "PUT"],
+    BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
+]
+_Pattern = Annotated[re.Pattern[str], BeforeValidator(_compiled)]
+_Json = Annotated[Condition, BeforeValidator(_condition)]
+
+
+class Settings(ProviderSettings):
+    """Settings of an ``http`` provider.  A setting that is left empty counts as not set."""
+
+    type: Literal["http"]
+    url: _Url = Field(
+        repr=False,
+        description="where the gateway takes requests; placeholders may stand in path and query",
+    )
+    http_method: _Method = Field(
+        "GET",
+        description="GET sends the parameters in the query; POST and PUT send them in the body",
+    )
+    parameter: Annotated[Tree, BeforeValidator(checked_parameter)] = Field(
+        {}, repr=False, description="what to send, nested as deep as the gateway wants it"
+    )
+    send_data_as_json: bool = Field(
+        False, description="POST and PUT send JSON instead of a form; GET never does"
+    )
+    headers: Annotated[dict[str, str], BeforeValidator(checked_headers)] = Field(
+        {}, repr=False, description="header fields to add; they win over our own"
+    )
+    sms_phonenumber_key: str | None = Field(
+        None, description="name of one more parameter, which holds the phone number"
+    )
+    sms_text_key: str | None = Field(
+        None, description="name of one more parameter, which holds the text"
+    )
+    regexp: Regexp | None = Field(
+        None,
+        description="/PATTERN/REPLACEMENT/, applied to the number; /^\\+/00/ makes +49 into 0049",
+    )
+    username: str | None = Field(None, description="user name at the gateway")
+    password: SecretStr | None = Field(None, description="password at the gateway")
+    auth: Literal["basic", "digest"] = Field(
+        "basic", description="how user name and password are sent: basic or digest"
+    )
+    return_success: str | None = Field(
+        None, description="text that the answer holds if the message was taken"
+    )
+    return_success_regex: _Pattern | None = Field(
+        None, description="the same, as a regular expression"
+    )
+    return_success_json: _Json | None = Field(
+        None, description="the same, as a path into a JSON answer: messages.0.status = 0"
+    )
+    return_fail: str | None = Field(
+        None, description="text that the answer holds if the message was refused; it wins"
+    )
+    return_fail_regex: _Pattern | None = Field(
+        None, description="the same, as a regular expression"
+    )
+    return_fail_json: _Json | None = Field(
+        None, description="the same, as a path into a JSON answer: errors"
+    )
+    message_id_json: Annotated[Condition, BeforeValidator(_path)] | None = Field(
+        None, description="where the gateway's id of the message stands in a JSON answer"
+    )
+    message_id_regex: Annotated[_Pattern, AfterValidator(_with_one_group)] | None = Field(
+        None, description="the same for any answer: what its one group encloses"
+    )
+    proxy: _Proxy | None = Field(
+        None, description="HTTP proxy to go through, http://USER:PASSWORD@HOST:PORT"
+    )
+    http_proxy: _Proxy | None = Field(None, description="proxy if url begins with http://")
+    https_proxy: _Proxy | None = Field(None, description="proxy if url begins with https://")
+    check_ssl: bool = Field(True, description="whether the gateway's certificate is verified")
+    ca_file: Path | None = Field(
+        None, description="certificates to trust, in PEM, instead of those of the system"
+    )
+    client_cert: Path | None = Field(None, description="our own certificate, in PEM")
+    client_key: Path | None = Field(
+        None, description="its key without a passphrase, if client_cert does not hold it as well"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, data: Any) -> Any:
+        # privacyIDEA stores what nobody filled in as "".
+        if not isinstance(data, dict):
+            return data
+        return {key: value for key, value in data.items() if value not in (None, "")}
+
+    @model_validator(mode="after")
+    def _usable_together(self) -> Settings:
+        template = self.template()
+        if isinstance(self.parameter, list) and (
+            self.http_method == "GET" or not self.send_data_as_json or self._keys()
+        ):
+            raise ValueError(
+                "parameter is a list, which only JSON can send: set http_method to POST and "
+                "send_data_as_json to true, and write {phone} and {message} into the list"
+            )
+        missing = []
+        if not template.carries() & {"phone", "phone_digits"}:
+            missing.append("the phone number (set sms_phonenumber_key, or write {phone}")
+        if not template.carries() & {"message", "otp", "code"}:
+            missing.append("the text (set sms_text_key, or write {message} or {otp}")
+        if missing:
+            places = " and ".join(f"{each} into url, parameter or headers)" for each in missing)
+            twice = " and ".join(sorted(self._keys() & set(self.parameter)))
+            hint = f"; parameter has {twice} as well, and wins" if twice else ""
+            raise ValueError(f"the request has no place for {places}{hint}")
+        if self.password and not self.credentials():
+            raise ValueError("password is set without username; set both")
+        if self.auth == "digest" and not self.credentials():
+            raise ValueError("auth is digest, which needs username and password")
+        if self.client_key and not self.client_cert:
+            raise ValueError("client_key is set without client_cert; set both")
+        return self
+
+    def _keys(self) -> set[str]:
+        return {key for key in (self.sms_phonenumber_key, self.sms_text_key) if key}
+
+    def template(self) -> Template:
+        """The request that these settings describe."""
+        split = urlsplit(self.url)
+        return Template(
+            method=self.http_method,
+            url=split._replace(netloc=split.netloc.rpartition("@")[2]).geturl(),
+            parameter=self.parameter,
+            headers=self.headers,
+            as_json=self.send_data_as_json,
+            phone_key=self.sms_phonenumber_key,
+            text_key=self.sms_text_key,
+            regexp=self.regexp,
+        )
+
+    def rules(self) -> Rules:
+        """How to read the answer."""
+        return Rules(
+            success=Signs(self.return_success, self.return_success_regex, self.return_success_json),
+            fail=Signs(self.return_fail, self.return_fail_regex, self.return_fail_json),
+            id_path=self.message_id_json,
+            id_regex=self.message_id_regex,
+        )
+
+    def credentials(self) -> tuple[str, str] | None:
+        """User name and password, which may also stand in the URL as in ``user:password@host``."""
+        split = urlsplit(self.url)
+        if self.username:
+            return self.username, self.password.get_secret_value() if self.password else ""
+        if split.username:
+            return unquote(split.username), unquote(split.password or "")
+        return None
+
+    def proxy_setting(self) -> tuple[str, str] | None:
+        """The name of the setting that names the proxy to use, and its value."""
+        for name in (f"{urlsplit(self.url).scheme.lower()}_proxy", "proxy"):
+            value: SecretStr | None = getattr(self, name)
+            if value:
+                return name, value.get_secret_value()
+        return None
+
+    def secrets(self) -> list[str]:
+        """What an error must not repeat, besides number, code and text."""
+        named = [*self.headers.items(), *leaves(self.parameter)]
+        named += parse_qsl(urlsplit(self.url).query)
+        secrets = [str(value) for name, value in named if _SECRET_NAME.search(name)]
+        # "Bearer TOKEN": the token alone as well.
+        secrets += [word for secret in secrets for word in secret.split()[-1:]]
+        if credentials := self.credentials():
+            secrets += [credentials[1], ":".join(credentials)]
+        if proxy := self.proxy_setting():
+            secrets.append(unquote(urlsplit(proxy[1]).password or ""))
+        return secrets

@@ -1,0 +1,240 @@
+"""
+The request of provider ``http``: what the settings say, with number, text and code in place.
+
+Pure: no I/O.  A placeholder is filled in once and escaped for the place where it stands;
+everything else goes out as it was written, numbers as numbers.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+from radius_smsotp.providers.template import rewrite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from radius_smsotp.providers import Message
+
+Tree = dict[str, Any] | list[Any]
+"""What YAML and JSON make of nested parameters."""
+
+PLACEHOLDERS = ("phone", "phone_digits", "message", "otp", "code", "transaction_id")
+
+_BRACES = re.compile(r"\{\{\w+\}\}|\{(\w+)\}")
+_OURS = ("phone", "message", "otp", "code")
+# What other programs call the same things; privacyIDEA itself has {user} and {serial}.
+_THEIRS = {"msisdn", "mobile", "number", "recipient", "to", "user", "serial"}
+_THEIRS |= {"text", "sms", "msg", "body", "token", "pin", "opt"}
+# RFC 9110 5.6.2: token
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+
+
+def fill(text: str, values: Mapping[str, str], escape: Callable[[str], str] = str) -> str:
+    """Fill our placeholders in `text`, each value escaped; other braces stay as they are."""
+
+    def value(match: re.Match[str]) -> str:
+        return escape(values[match[1]]) if match[1] in values else match[0]
+
+    return _BRACES.sub(value, text)
+
+
+def placeholders(text: str) -> set[str]:
+    """The names of our placeholders in `text`."""
+    return {name for name in _BRACES.findall(text) if name in PLACEHOLDERS}
+
+
+def reject_misspelt(text: str, where: str = "") -> None:
+    """Raise ValueError if `text` holds something that was probably meant as a placeholder."""
+    for name in _BRACES.findall(text):
+        if name and name not in PLACEHOLDERS and _is_misspelt(name.lower()):
+            known = ", ".join(f"{{{placeholder}}}" for placeholder in PLACEHOLDERS)
+            place = f" at {where}" if where else ""
+            raise ValueError(f"{{{name}}}{place} is no placeholder; write one of {known}")
+
+
+def _is_misspelt(name: str) -> bool:
+    return (
+        name in _THEIRS
+        or any(word in name for word in _OURS)
+        or bool(difflib.get_close_matches(name, PLACEHOLDERS, n=1, cutoff=0.75))
+    )
+
+
+def leaves(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """Everything in `value` that holds nothing else, with its dotted path."""
+    if isinstance(value, dict | list):
+        steps = value.items() if isinstance(value, dict) else enumerate(value)
+        for step, item in steps:
+            yield from leaves(item, f"{where}.{step}" if where else str(step))
+    else:
+        yield where, value
+
+
+def checked_parameter(parameter: Any) -> Any:
+    """
+    Look through nested parameters before they are used.
+
+    Raises:
+        ValueError: a misspelt placeholder, a key that is not text, or a value that has no
+            place in JSON, such as a date.
+    """
+    if not isinstance(parameter, dict | list):
+        raise ValueError("is not a mapping; write NAME: VALUE")  # noqa: TRY004 -- for pydantic
+    _check_keys(parameter)
+    for where, value in leaves(parameter):
+        if isinstance(value, str):
+            reject_misspelt(value, where)
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{where} is not a finite number; write it in quotes")
+        elif not isinstance(value, bool | int | float | None):
+            kind = type(value).__name__
+            raise ValueError(f"{where} is a {kind}; write it in quotes to send it as text")
+    return parameter
+
+
+def _check_keys(value: Any) -> None:
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise ValueError(f"the key {key!r} is not text; write it in quotes")  # noqa: TRY004 -- for pydantic
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_keys(item)
+
+
+def checked_headers(value: Any) -> dict[str, str]:
+    """Header fields as texts.  Raises ValueError if one cannot be sent as it is written."""
+    if not isinstance(value, dict):
+        raise ValueError("is not a mapping of header names to values; write NAME: VALUE")  # noqa: TRY004 -- for pydantic
+    headers: dict[str, str] = {}
+    for name, content in value.items():
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise ValueError(f"{name!r} is no header name (RFC 9110 5.6.2)")
+        if name.lower() in {"content-length", "transfer-encoding"}:
+            raise ValueError(f"{name} is computed from the request; leave it out")
+        if isinstance(content, bool) or not isinstance(content, str | int | float):
+            raise ValueError(f"the value of {name} is not text; write it in quotes")  # noqa: TRY004 -- for pydantic
+        if _CONTROL.search(str(content)):
+            raise ValueError(f"the value of {name} has a line break; write it in one line")
+        reject_misspelt(str(content), name)
+        headers[name] = str(content)
+    return headers
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, ready to be sent.  `number` is the phone number as it stands in it."""
+
+    method: str
+    url: str = field(repr=False)
+    headers: dict[str, bytes] = field(repr=False)
+    body: bytes | None = field(repr=False)
+    number: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A request with its placeholders, as the settings describe it."""
+
+    method: str
+    url: str = field(repr=False)
+    parameter: Tree = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    as_json: bool
+    phone_key: str | None
+    text_key: str | None
+    regexp: str | None
+
+    def tree(self) -> Tree:
+        """The parameters, with those that `phone_key` and `text_key` name."""
+        if isinstance(self.parameter, list):
+            return self.parameter
+        keys = {self.phone_key: "{phone}", self.text_key: "{message}"}
+        # As in privacyIDEA, what is written out as a parameter wins.
+        return {key: value for key, value in keys.items() if key} | self.parameter
+
+    def carries(self) -> set[str]:
+        """The names of the placeholders that this request has a place for."""
+        split = urlsplit(self.url)
+        places = [split.path, split.query, *self.headers.values()]
+        places += [text for _, text in leaves(self.tree()) if isinstance(text, str)]
+        return set().union(*map(placeholders, places))
+
+    def request(self, message: Message) -> Request:
+        """Fill in one message."""
+        number = rewrite(self.regexp, message.phone)
+        values = {
+            "phone": number,
+            "phone_digits": re.sub(r"\D", "", number),
+            "message": message.text,
+            "otp": message.code,
+            "code": message.code,
+            "transaction_id": message.transaction_id,
+        }
+        url = fill(self.url, values, lambda value: quote(value, safe=""))
+        tree = _filled(self.tree(), values)
+        body = content_type = None
+        if self.method == "GET":
+            url = _with_query(url, urlencode(_pairs(tree), quote_via=quote))
+        elif self.as_json:
+            body, content_type = json.dumps(tree).encode(), "application/json"
+        else:
+            body = urlencode(_pairs(tree)).encode()
+            content_type = "application/x-www-form-urlencoded"
+        headers = {"Content-Type": content_type} if content_type else {}
+        given = {name.lower() for name in self.headers}
+        headers = {name: value for name, value in headers.items() if name.lower() not in given}
+        headers |= {name: fill(value, values) for name, value in self.headers.items()}
+        return Request(
+            self.method, url, {n: _field_value(v) for n, v in headers.items()}, body, number
+        )
+
+
+def _field_value(value: str) -> bytes:
+    # RFC 9110 5.5: no line break may get into a field, or the rest would be read as another
+    # field; other characters than ASCII travel as UTF-8 octets.
+    return _CONTROL.sub(" ", value).strip().encode()
+
+
+def _filled(value: Any, values: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return fill(value, values)
+    if isinstance(value, dict):
+        return {key: _filled(item, values) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, values) for item in value]
+    return value
+
+
+def _pairs(tree: Tree) -> list[tuple[str, str]]:
+    """Nested parameters as form fields: ``a=1``, ``a=1&a=2``, ``a[b]=1``, ``a[0][b]=1``."""
+    pairs: list[tuple[str, str]] = []
+
+    def add(name: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, item in value.items():
+                add(f"{name}[{key}]" if name else key, item)
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                add(f"{name}[{index}]" if isinstance(item, dict | list) else name, item)
+        elif isinstance(value, bool):
+            pairs.append((name, str(value).lower()))
+        elif value is not None:
+            pairs.append((name, str(value)))
+
+    add("", tree)
+    return pairs
+
+
+def _with_query(url: str, query: str) -> str:
+    split = urlsplit(url)
+    joined = "&".join(part for part in (split.query, query) if part)
+    return urlunsplit(split._replace(query=joined))

@@ -1,0 +1,201 @@
+"""
+One HTTP exchange: a request out, an answer or the reason for none back.
+
+Nothing here reads environment variables or ``.netrc``, keeps cookies or follows redirects:
+there is no `requests.Session`, only its adapter.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import re
+import ssl
+import threading
+from typing import TYPE_CHECKING, Any
+
+import requests
+from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
+from urllib3.exceptions import HTTPError
+
+from radius_smsotp.errors import DeliveryError, Unavailable, Unknown
+from radius_smsotp.providers import connection
+from radius_smsotp.providers.http_pool import Adapter, Attempt, current
+from radius_smsotp.providers.http_verdict import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from radius_smsotp.providers.http_template import Request
+
+BODY = 64 * 1024
+"""Octets of an answer's body that are read; no SMS gateway has more to say."""
+
+_FAULTS = (requests.RequestException, HTTPError, http.client.HTTPException, OSError, ValueError)
+"""All that the libraries raise.  Their texts hold the URL, and so number and code."""
+
+
+class _ChallengeError(ValueError):
+    """Its text is safe to tell."""
+
+
+class _Digest(HTTPDigestAuth):
+    """RFC 7616, by `requests`, and safe against what a gateway may say."""
+
+    def handle_401(self, r: requests.Response, **kwargs: Any) -> requests.Response:
+        if r.status_code == 401 and "digest" in r.headers.get("WWW-Authenticate", "").lower():
+            # This one was refused.  Its body would be read without limit, and is not needed.
+            current.get().submitted = False
+            r.raw.close()
+            r.raw = io.BytesIO()
+        response: requests.Response = super().handle_401(r, **kwargs)  # type: ignore[no-untyped-call]
+        return response
+
+    def build_digest_header(self, method: str, url: str) -> str:
+        try:
+            header: str | None = super().build_digest_header(method, url)  # type: ignore[no-untyped-call]
+        except KeyError:
+            header = None
+        if header is None:
+            raise _ChallengeError("it asks for a kind of digest authentication that is not known")
+        return header
+
+
+class Wire:
+    """The way to one gateway.  Used by several threads at once."""
+
+    def __init__(
+        self,
+        context: Callable[[], ssl.SSLContext],
+        proxy: str | None = None,
+        credentials: tuple[str, str] | None = None,
+        *,
+        digest: bool = False,
+    ) -> None:
+        """
+        Args:
+            context: Makes the TLS context, when it is first needed.  May raise OSError.
+            proxy: URL of an HTTP proxy, with its user name and password.
+            credentials: User name and password for the gateway.
+            digest: Use them for digest authentication (RFC 7616), not for basic (RFC 7617).
+        """
+        self._make_context = context
+        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
+        self._auth: AuthBase | None = None
+        if credentials and digest:
+            self._auth = _Digest(*credentials)
+        elif credentials:
+            self._auth = HTTPBasicAuth(*(each.encode() for each in credentials))
+        self._adapter: Adapter | None = None
+        self._lock = threading.Lock()
+
+    def exchange(self, request: Request, limit: float) -> Answer:
+        """
+        Send a request and read the answer.
+
+        Args:
+            request: What to send.
+            limit: `time.monotonic()` seconds by which this has returned or raised.
+
+        Raises:
+            Unavailable: It was not sent.
+            Unknown: It was sent, and no answer came.
+        """
+        attempt = Attempt(limit)
+        token = current.set(attempt)
+        try:
+            return _read(self._send(request, attempt))
+        except _FAULTS as error:
+            fault = _fault(error, attempt)
+        finally:
+            current.reset(token)
+        # Outside of `except`: the library's error holds the URL, and would come along.
+        raise fault
+
+    def close(self) -> None:
+        """Close the connections that wait for the next message."""
+        with self._lock:
+            adapter, self._adapter = self._adapter, None
+        if adapter:
+            adapter.close()
+
+    def _send(self, request: Request, attempt: Attempt) -> requests.Response:
+        prepared = requests.Request(
+            request.method, request.url, request.headers, data=request.body, auth=self._auth
+        ).prepare()
+        adapter = self._open()
+        options: dict[str, Any] = {"stream": True, "proxies": self._proxies}
+        options["timeout"] = connection.left(attempt.limit)
+        try:
+            response = adapter.send(prepared, **options)
+        except _FAULTS as error:
+            late = isinstance(_root(error), TimeoutError)
+            if attempt.fresh or attempt.answered or late:
+                raise
+            # RFC 9112 9.5: a server may close a kept connection at any time.  This one was
+            # closed without an octet of an answer, so the request was most likely never read;
+            # and sending it again may be done (RFC 9110 9.2.2), as it is the same code.
+            attempt.only_fresh = True
+            response = adapter.send(prepared, **options)
+        if isinstance(self._auth, _Digest):
+            response = self._auth.handle_401(response, **options)
+        return response
+
+    def _open(self) -> Adapter:
+        with self._lock:
+            if self._adapter is None:
+                self._adapter = Adapter(self._make_context())
+            return self._adapter
+
+
+def _read(response: requests.Response) -> Answer:
+    raw = response.raw
+    body = bytearray()
+    fault = ""
+    try:
+        for part in raw.stream(8192, decode_content=False):
+            body += part
+            if len(body) >= BODY:
+                raw.close()
+                break
+        raw.release_conn()
+    except _FAULTS as error:
+        raw.close()
+        late = isinstance(_root(error), TimeoutError)
+        fault = "it was not whole in time" if late else "the connection broke in the middle of it"
+    return Answer(response.status_code, response.headers, bytes(body[:BODY]), fault)
+
+
+def _fault(error: BaseException, attempt: Attempt) -> DeliveryError:
+    root = _root(error)
+    # With TLS 1.3, a server objects to our certificate when we have begun to write.
+    alert = isinstance(root, ssl.SSLError) and "ALERT" in str(root.reason)
+    if attempt.submitted and not (alert and not attempt.answered):
+        return Unknown(f"the gateway got the message and gave no answer: {_reason(root)}")
+    return Unavailable(f"the message was not sent: {_reason(root)}")
+
+
+def _root(error: BaseException) -> BaseException:
+    """The first of a chain of errors, which the libraries wrap in various ways."""
+    for _ in range(20):
+        below = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        below = below or next((a for a in error.args if isinstance(a, BaseException)), None)
+        if below is None:
+            break
+        error = below
+    return error
+
+
+def _reason(error: BaseException) -> str:
+    """What happened, without the URL that the text of a library's error may hold."""
+    if tunnel := re.match(r"Tunnel connection failed: (\d{3})", str(error)):
+        return f"the proxy answered {tunnel[1]}"
+    if isinstance(error, _ChallengeError):
+        return str(error)
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "the connection was closed"
+    if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+        return connection.reason(error)
+    if isinstance(error, http.client.HTTPException):
+        return "what came is not HTTP"
+    return type(error).__name__

@@ -1,0 +1,304 @@
+"""
+Provider ``modem``: a GSM modem on a serial port, or behind ``socket://HOST:PORT``.
+
+The port is opened for each message.  That takes a fraction of what one SMS takes, lets the command
+line use the modem between two messages, and finds a modem again that was unplugged.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+import zlib
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from radius_smsotp.core import pdu, text
+from radius_smsotp.errors import Problem, Unavailable
+from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings
+from radius_smsotp.providers.modem_device import MARGIN, Device, file_name, open_device
+from radius_smsotp.providers.modem_errors import CommandError, ModemError, Verdict
+from radius_smsotp.providers.modem_reports import Listener, Reports
+from radius_smsotp.providers.modem_state import await_network, service_centre, signal, unlock_sim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from radius_smsotp.providers.modem_at import Line
+
+CHECK = 4.5
+"""Seconds that `Provider.check` takes at most."""
+
+
+class Settings(ProviderSettings):
+    """Settings of a ``modem`` provider."""
+
+    type: Literal["modem"]
+    port: str = Field(description="device, as /dev/ttyUSB0 or /dev/serial/by-id/…, or socket://…")
+    baudrate: int = Field(
+        default=115200, gt=0, le=4_000_000, description="bits a second of a serial port"
+    )
+    pin: SecretStr | None = Field(default=None, description="PIN of the SIM, if it asks for one")
+    smsc: str | None = Field(default=None, description="service centre, if the SIM knows none")
+    mode: Literal["auto", "text", "pdu"] = Field(
+        default="auto", description="text where the text allows it; or always the one or the other"
+    )
+    transliterate: bool = Field(
+        default=False, description="write letters that the GSM alphabet lacks with their nearest"
+    )
+    validity: int = Field(
+        default=1440, ge=5, le=635040, description="minutes the network tries to deliver"
+    )
+    delivery_report: bool = Field(default=False, description="ask the network for reports")
+
+    @field_validator("port")
+    @classmethod
+    def _known_kind_of_port(cls, port: str) -> str:
+        if port.startswith("/"):
+            return port
+        url = urlsplit(port)
+        # `port` of a URL raises ValueError by itself if it is no number up to 65535.
+        if url.scheme == "socket" and url.hostname and url.port and not (url.query or url.path):
+            return port
+        raise ValueError("must be a device like /dev/ttyUSB0, or socket://HOST:PORT")
+
+    @field_validator("pin", mode="before")
+    @classmethod
+    def _text_not_number(cls, pin: Any) -> Any:
+        if isinstance(pin, int):  # YAML reads 0123 as 83
+            raise ValueError('must stand in quotes, as "0123", so that its zeros are kept')  # noqa: TRY004 -- pydantic reports ValueError
+        return pin
+
+    @field_validator("pin")
+    @classmethod
+    def _digits(cls, pin: SecretStr | None) -> SecretStr | None:
+        if pin is not None and not re.fullmatch("[0-9]{4,8}", pin.get_secret_value()):
+            raise ValueError("must have 4 to 8 digits")  # TS 27.007 8.3, TS 11.11 9.3
+        return pin
+
+    @field_validator("smsc")
+    @classmethod
+    def _international(cls, smsc: str | None) -> str | None:
+        if smsc is not None and not re.fullmatch(r"\+[0-9]{5,15}", smsc):
+            raise ValueError("must be of the form +491710760000")
+        return smsc
+
+
+class Provider:
+    """
+    Sends through a modem, one message at a time.
+
+    Attributes:
+        on_report: With `delivery_report`, called when all parts of a message were delivered or one
+            was given up: message id, delivered or not, the network's words.  Called from a thread
+            of the provider's; it must not send, and should be quick.
+    """
+
+    def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
+        self.name = name
+        self._settings = settings
+        self._folder = surroundings.lock_folder
+        self._turn = threading.Lock()
+        self._reports = Reports()
+        self._listener: Listener | None = None
+
+    @property
+    def on_report(self) -> Callable[[str, bool, str], None] | None:
+        """See the class."""
+        return self._reports.on_report
+
+    @on_report.setter
+    def on_report(self, callback: Callable[[str, bool, str], None] | None) -> None:
+        self._reports.on_report = callback
+
+    def check(self) -> list[Problem]:
+        """Look at port, SIM, network, signal and service centre.  Enters the PIN if need be."""
+        deadline = time.monotonic() + min(CHECK, self._settings.timeout) - MARGIN
+        try:
+            with self._device(deadline) as device:
+                self._wake(device.line, deadline)
+                faults = self._faults(device.line, deadline)
+        except ModemError as error:
+            faults = [error]
+        return [fault.as_problem(self.name) for fault in faults]
+
+    def send(self, message: Message, deadline: float) -> Receipt:
+        """
+        Submit one message, in as many parts as it needs.
+
+        Returns:
+            A receipt with the message references, as "12" or "12,13", if the modem gave them.
+
+        Raises:
+            Refused, Unavailable, Unknown: as every provider.
+        """
+        deadline = min(deadline, time.monotonic() + self._settings.timeout) - MARGIN
+        if time.monotonic() >= deadline:
+            raise Unavailable("no time was left to talk to the modem")
+        try:
+            with self._device(deadline) as device:
+                self._wake(device.line, deadline)
+                await_network(device.line, deadline)
+                report = self._settings.delivery_report and _route_reports(device.line, deadline)
+                references = self._submit(device.line, message, report, deadline)
+                message_id = ",".join(str(reference) for reference in references)
+                if report and references:
+                    self._reports.expect(message_id, references)
+        except ModemError as error:
+            raise error.as_error() from None
+        return Receipt(message_id or None)
+
+    def close(self) -> None:
+        """Let go of the modem.  A message that is being sent is sent to its end."""
+        if not self._turn.acquire(timeout=1):
+            return  # who sends closes the port by itself
+        try:
+            with suppress(ModemError):
+                device = self._take_from_listener(time.monotonic() + 1)
+                if device is not None:
+                    device.close()
+        finally:
+            self._turn.release()
+
+    # -- the device -------------------------------------------------------------------------------
+
+    @contextmanager
+    def _device(self, deadline: float) -> Iterator[Device]:
+        """The open modem, for one thread; closed afterwards, unless reports are awaited."""
+        if not self._turn.acquire(timeout=max(deadline - time.monotonic(), 0)):
+            raise ModemError(Verdict.UNAVAILABLE, "other messages kept the modem busy")
+        try:
+            device = self._take_from_listener(deadline) or open_device(
+                self._settings.port, self._settings.baudrate, self._folder, deadline
+            )
+            answers = False
+            try:
+                yield device
+                answers = True
+            except CommandError:
+                answers = True
+                raise
+            finally:
+                if answers and self._reports.any_awaited():
+                    self._listener = Listener(device, self._reports, self.name)
+                    self._listener.start()
+                else:
+                    device.close()
+        finally:
+            self._turn.release()
+
+    def _take_from_listener(self, deadline: float) -> Device | None:
+        if self._listener is None:
+            return None
+        try:
+            device = self._listener.hand_back(deadline)
+        except TimeoutError:
+            raise ModemError(
+                Verdict.UNAVAILABLE, "a delivery report is still being recorded"
+            ) from None
+        self._listener = None
+        return device
+
+    def _wake(self, line: Line, deadline: float) -> None:
+        line.wake(deadline)
+        pin = self._settings.pin
+        tried = self._folder / f"{file_name(self._settings.port)}.pin-tried"
+        unlock_sim(line, pin.get_secret_value() if pin else None, tried, deadline)
+
+    def _faults(self, line: Line, deadline: float) -> list[ModemError]:
+        """What stands in the way of sending, as far as the modem can tell."""
+        faults = []
+        try:
+            # Half of the time is kept for the questions behind it.
+            await_network(line, (time.monotonic() + deadline) / 2)
+        except ModemError as error:
+            faults.append(error)
+            if signal(line, deadline) is None:
+                faults.append(
+                    ModemError(Verdict.UNAVAILABLE, "no signal", "check the antenna and its place")
+                )
+        if self._settings.smsc is None and not service_centre(line, deadline):
+            faults.append(
+                ModemError(
+                    Verdict.OUT_OF_ORDER,
+                    "the SIM knows no service centre",
+                    "set `smsc` to the service centre of your operator",
+                    "smsc",
+                )
+            )
+        if self._settings.delivery_report and not _route_reports(line, deadline):
+            faults.append(
+                ModemError(
+                    Verdict.REFUSED,
+                    "the modem cannot pass on delivery reports",
+                    "set `delivery_report: no`",
+                    "delivery_report",
+                )
+            )
+        return faults
+
+    # -- the message ------------------------------------------------------------------------------
+
+    def _submit(self, line: Line, message: Message, report: bool, deadline: float) -> list[int]:
+        """Submit all parts; their references, where the modem gave them."""
+        mode = self._settings.mode
+        if not re.fullmatch(r"\+[0-9]{1,20}", message.phone):
+            raise ModemError(Verdict.REFUSED, "the number is not of the form +491701234567")
+        content = text.transliterate(message.text) if self._settings.transliterate else message.text
+        simple = text.is_plain(content) and len(text.split(content)) == 1
+        if mode == "text" and not simple:
+            raise ModemError(
+                Verdict.REFUSED,
+                "text mode carries neither this text's letters nor its length",
+                "set `mode: auto`",
+                "mode",
+            )
+        if mode != "pdu" and simple and self._enter_text_mode(line, report, deadline):
+            reference = line.submit(f'AT+CMGS="{message.phone}"', content, deadline)
+            return [] if reference is None else [reference]
+        if mode == "text":
+            raise ModemError(Verdict.OUT_OF_ORDER, "the modem knows no text mode", "", "mode")
+        return self._submit_pdus(line, message, content, report, deadline)
+
+    def _enter_text_mode(self, line: Line, report: bool, deadline: float) -> bool:
+        """Prepare the modem for text mode (TS 27.005 3); False if it cannot."""
+        centre = self._settings.smsc
+        # First octet as in a PDU, validity, protocol, data coding.
+        first = 49 if report else 17
+        validity = pdu.relative_validity(self._settings.validity)
+        return (
+            line.accepts("AT+CMGF=1", deadline)
+            # Plain letters have the same code in both: whichever the modem knows.
+            and (line.accepts('AT+CSCS="IRA"', deadline) or line.accepts('AT+CSCS="GSM"', deadline))
+            and line.accepts(f"AT+CSMP={first},{validity},0,0", deadline)
+            and (centre is None or line.accepts(f'AT+CSCA="{centre}",145', deadline))
+        )
+
+    def _submit_pdus(
+        self, line: Line, message: Message, content: str, report: bool, deadline: float
+    ) -> list[int]:
+        try:
+            parts = pdu.submit(
+                message.phone,
+                content,
+                # Any octet that is the same in all parts, and hardly ever in the next message.
+                reference=zlib.crc32(message.transaction_id.encode()) & 0xFF,
+                service_centre=self._settings.smsc or "",
+                validity=self._settings.validity,
+                report=report,
+            )
+        except ValueError as error:
+            raise ModemError(Verdict.REFUSED, str(error)) from None
+        line.command("AT+CMGF=0", deadline)
+        references = [line.submit(f"AT+CMGS={part.length}", part.hex, deadline) for part in parts]
+        return [reference for reference in references if reference is not None]
+
+
+def _route_reports(line: Line, deadline: float) -> bool:
+    """Let reports come as +CDS (TS 27.005 3.4.1), without being acknowledged (3.2.1)."""
+    line.accepts("AT+CSMS=0", deadline)
+    return line.accepts("AT+CNMI=2,1,0,1,0", deadline)

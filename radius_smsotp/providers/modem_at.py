@@ -1,0 +1,315 @@
+"""
+The dialogue with a GSM modem: commands out, answers in, line by line.
+
+Commands: ITU-T V.250 (AT, ATE), 3GPP TS 27.007 (SIM, network), TS 27.005 (SMS).  A modem is not
+trusted to behave: lines are bounded, echo and unsolicited lines are told apart from answers,
+bytes that are no text are dropped, and every wait has an end.
+"""
+
+from __future__ import annotations
+
+import re
+import termios
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from radius_smsotp.core import pdu
+from radius_smsotp.providers.modem_errors import CommandError, ModemError, Verdict, explain
+
+if TYPE_CHECKING:
+    import serial
+
+CONTROL_Z = b"\x1a"
+"""Ends a text and submits it (TS 27.005 3.5.1)."""
+
+ESCAPE = b"\x1b"
+"""Leaves the prompt without sending (TS 27.005 3.5.1)."""
+
+LONGEST_LINE = 1024
+"""Octets.  The longest line that is of use, the PDU of a ``+CDS``, has about 350."""
+
+MOST_LINES = 64
+"""Lines that one answer may have; no answer asked for here has more than two."""
+
+ANSWER = 5.0
+"""Seconds for a command that the modem answers by itself; 27.007 names no limit."""
+
+WAKE = 3.0
+"""Seconds until a modem that does not answer to AT counts as dead."""
+
+LOST = (OSError, ValueError, termios.error)
+"""What pyserial raises when the device goes: SerialException is an OSError, tcflush's is not."""
+
+_PROMPT = "> "
+
+
+class Line:
+    """
+    An open line to a modem.  Used by one thread at a time.
+
+    Args:
+        port: An open port of pyserial's, with a read timeout of at most 0.1 s.
+        speed: How the line is named in errors: "115200 baud".
+
+    Attributes:
+        reports: Delivery reports that came in, oldest first.  Whoever reads them empties it.
+    """
+
+    def __init__(self, port: serial.Serial, speed: str) -> None:
+        self._port = port
+        self._speed = speed
+        self._buffer = bytearray()
+        # Octets of the report whose PDU comes with the next line; None if none is due.
+        self._report_due: int | None = None
+        self.reports: list[pdu.StatusReport] = []
+
+    def close(self) -> None:
+        """Close the port, whatever state it is in."""
+        with suppress(*LOST):
+            self._port.close()
+
+    # -- commands ---------------------------------------------------------------------------------
+
+    def wake(self, deadline: float) -> None:
+        """
+        Bring the modem to where it listens for commands, whatever was before.
+
+        Raises:
+            ModemError: it does not answer.
+        """
+        # An earlier program may have died at the prompt.
+        self._write(ESCAPE + b"\r")
+        patience = min(deadline, time.monotonic() + WAKE)
+        tries = 0
+        while not self._answers_ok(min(patience, time.monotonic() + 0.5)):
+            tries += 1
+            if time.monotonic() >= patience:
+                raise ModemError(
+                    Verdict.UNAVAILABLE,
+                    f"the modem does not answer to AT ({self._speed})",
+                    "check `port` and `baudrate`, and that no other program (ModemManager) uses it",
+                )
+        # Answers to earlier tries, or to what an earlier program asked, are not ours.
+        self._read_until_quiet(0.5 if tries else 0.1, patience)
+        self.accepts("ATE0", deadline)
+        self.accepts("AT+CMEE=1", deadline)
+
+    def _answers_ok(self, until: float) -> bool:
+        self._write(b"AT\r")
+        while (line := self._read_line(until)) is not None:
+            if line == "OK":
+                return True
+        return False
+
+    def command(self, command: str, deadline: float) -> list[str]:
+        """
+        Send one command; the lines of its answer, without the final OK.
+
+        Raises:
+            CommandError: the answer is an error.
+            ModemError: no answer in time, or the line is broken.
+        """
+        self._write(command.encode("ascii") + b"\r")
+        return self._answer(_name(command), min(deadline, time.monotonic() + ANSWER))
+
+    def accepts(self, command: str, deadline: float) -> bool:
+        """Send a command that not every modem knows: True if it did.  Raises as `command` does."""
+        try:
+            self.command(command, deadline)
+        except CommandError:
+            return False
+        return True
+
+    def ask(self, command: str, deadline: float) -> str:
+        """
+        Send a question, as "AT+CSQ" or "AT+CPIN?"; what follows "+CSQ:" in the answer.
+
+        Raises as `command` does.
+        """
+        prefix = _name(command).removeprefix("AT") + ":"
+        lines = self.command(command, deadline)
+        found = [line for line in lines if line.startswith(prefix)]
+        # The last one: an unsolicited line of the same name may stand before it.
+        return found[-1].removeprefix(prefix).strip() if found else ""
+
+    def listen(self, seconds: float) -> None:
+        """
+        Read for a while; only reports are kept.
+
+        Raises:
+            ModemError: the line is broken.
+        """
+        until = time.monotonic() + seconds
+        while self._read_line(until) is not None:
+            pass
+
+    def submit(self, command: str, body: str, deadline: float) -> int | None:
+        """
+        Send ``AT+CMGS=…``, wait for the prompt, and submit what follows it.
+
+        Args:
+            command: The whole command.
+            body: ASCII: the text in text mode, hex digits in PDU mode.
+            deadline: `time.monotonic()` seconds.
+
+        Returns:
+            The message reference, 0 to 255, or None if the modem gave none.
+
+        Raises:
+            ModemError: with the verdict UNKNOWN if the modem fell silent after the text.
+        """
+        self._write(command.encode("ascii") + b"\r")
+        try:
+            self._await_prompt(_name(command), deadline)
+            self._write(body.encode("ascii"))
+        except CommandError:
+            raise
+        except ModemError:
+            # Otherwise the modem takes all that comes later for the text.
+            with suppress(ModemError):
+                self._write(ESCAPE)
+            raise
+        try:
+            self._write(CONTROL_Z)
+            lines = self._answer(_name(command), deadline, echo=body)
+        except CommandError:
+            raise
+        except ModemError as error:
+            raise ModemError(Verdict.UNKNOWN, f"{error.text}, after it took the text") from None
+        references = [pdu.message_reference(line) for line in lines]
+        return next((found for found in references if found is not None), None)
+
+    # -- answers ----------------------------------------------------------------------------------
+
+    def _answer(self, name: str, deadline: float, echo: str = "") -> list[str]:
+        lines: list[str] = []
+        while True:
+            line = self._read_line(deadline)
+            if line is None:
+                raise _silence(name)
+            # Where ATE0 is not obeyed, command and text come back.
+            if echo and line.endswith(echo):
+                echo = ""
+                continue
+            if line == "OK":
+                return lines
+            if line.startswith("AT"):
+                continue
+            error = explain(line, name)
+            if error is not None:
+                raise error
+            if len(lines) < MOST_LINES:
+                lines.append(line)
+            if pdu.message_reference(line) is not None:
+                # Accepted.  Only the OK is still to come, and a modem may lose it.
+                deadline = min(deadline, time.monotonic() + 1)
+                with suppress(ModemError):
+                    self._answer(name, deadline)
+                return lines
+
+    def _await_prompt(self, name: str, deadline: float) -> None:
+        while True:
+            line = self._read_line(deadline, prompt=True)
+            if line is None:
+                raise _silence(name)
+            if line == _PROMPT:
+                return
+            error = explain(line, name)
+            if error is not None:
+                raise error
+
+    # -- bytes ------------------------------------------------------------------------------------
+
+    def _read_line(self, deadline: float, *, prompt: bool = False) -> str | None:
+        """
+        The next line that is neither empty nor part of a report; None if the time is over.
+
+        With `prompt`, `_PROMPT` for the prompt, which has no end of line.
+        """
+        while True:
+            line = self._take_line(prompt)
+            if line is None:
+                if time.monotonic() >= deadline:
+                    return None
+                self._fill()
+            elif not self._take_report(line):
+                return line
+
+    def _take_line(self, prompt: bool) -> str | None:
+        """The next line in the buffer, without its end; None if there is no whole one."""
+        while end := re.search(rb"[\r\n]", self._buffer):
+            line = _printable(self._buffer[: end.start()])
+            del self._buffer[: end.end()]
+            if prompt and line == ">":
+                return _PROMPT  # some modems end the prompt like a line
+            if line:
+                return line
+        if prompt and _printable(self._buffer) == ">":
+            self._buffer.clear()
+            return _PROMPT
+        if len(self._buffer) > LONGEST_LINE:
+            self._buffer.clear()
+        return None
+
+    def _take_report(self, line: str) -> bool:
+        """Keep a delivery report; True if `line` is one or a part of one."""
+        due, self._report_due = self._report_due, None
+        if due is not None:
+            with suppress(ValueError):
+                self.reports.append(pdu.status_report(line, due or None))
+                return True
+        if not line.startswith("+CDS:"):
+            return False
+        rest = line.removeprefix("+CDS:").strip()
+        if report := pdu.status_report_line(line):
+            self.reports.append(report)
+        elif re.fullmatch("[0-9]{1,3}", rest):
+            self._report_due = int(rest)
+        else:
+            with suppress(ValueError):  # some modems put the PDU on the same line
+                self.reports.append(pdu.status_report(rest))
+        del self.reports[:-256]  # there are no more references than that
+        return True
+
+    def _fill(self) -> None:
+        """Read what is there, or wait one read timeout for the first byte."""
+        try:
+            self._buffer += self._port.read(1)
+            waiting = self._port.in_waiting
+            if waiting:
+                self._buffer += self._port.read(min(waiting, LONGEST_LINE))
+        except LOST:
+            raise _gone() from None
+
+    def _read_until_quiet(self, seconds: float, deadline: float) -> None:
+        while time.monotonic() < deadline and self._read_line(time.monotonic() + seconds):
+            pass
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._port.write(data)
+        except LOST:
+            raise _gone() from None
+
+
+def _name(command: str) -> str:
+    """The command without its parameters, which may be a PIN or a number."""
+    return re.split("[=?]", command, maxsplit=1)[0]
+
+
+def _printable(data: bytes | bytearray) -> str:
+    """ASCII without control characters: noise must not hide an answer."""
+    return "".join(chr(byte) for byte in data if 0x20 <= byte < 0x7F).strip()
+
+
+def _silence(name: str) -> ModemError:
+    return ModemError(Verdict.UNAVAILABLE, f"the modem did not answer {name} in time")
+
+
+def _gone() -> ModemError:
+    return ModemError(
+        Verdict.UNAVAILABLE,
+        "the line to the modem is broken",
+        "check its cable, its power and its serial server",
+    )

@@ -1,0 +1,52 @@
+"""
+Presets: settings for well-known gateways, to paste and fill in.
+
+One preset is one YAML file here: what to fill in and where to find it, the public description
+it follows, and the provider itself.  What to fill in begins with ``YOUR-``.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from importlib.resources import files
+
+_SUFFIX = ".yaml"
+_BLANK = re.compile(r"YOUR-[A-Z]+(?:-[A-Z]+)*")
+_SOURCE = re.compile(r"^# Source: .*(?:\n#   .*)*", re.MULTILINE)
+
+
+def names() -> list[str]:
+    """Every preset, in alphabetical order."""
+    entries = (entry.name for entry in files(__package__).iterdir())
+    return sorted(name.removesuffix(_SUFFIX) for name in entries if name.endswith(_SUFFIX))
+
+
+def text(name: str) -> str:
+    """
+    The block to paste under ``providers:``, comments included.
+
+    Raises:
+        KeyError: There is no such preset.
+    """
+    return textwrap.indent(_read(name), "  ")
+
+
+def blanks(name: str) -> list[str]:
+    """The words that have to be replaced: ``YOUR-API-KEY``.  Raises KeyError."""
+    settings = (line for line in _read(name).splitlines() if not line.lstrip().startswith("#"))
+    return sorted(set(_BLANK.findall("\n".join(settings))))
+
+
+def sources(name: str) -> list[str]:
+    """The descriptions that a preset follows: title and addresses.  Raises KeyError."""
+    return [
+        re.sub(r"\n#   ", " ", found).removeprefix("# Source: ")
+        for found in _SOURCE.findall(_read(name))
+    ]
+
+
+def _read(name: str) -> str:
+    if name not in names():
+        raise KeyError(name)
+    return (files(__package__) / f"{name}{_SUFFIX}").read_text(encoding="utf-8")

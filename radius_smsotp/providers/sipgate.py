@@ -1,0 +1,210 @@
+"""
+Provider ``sipgate``: the XML-RPC interface of sipgate (SAMURAI, method ``SessionInitiate``).
+
+The request is the one of privacyIDEA's sipgate provider; other than there, the text is escaped
+and the answer is read.  It travels as those of provider ``http`` do.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import xmlrpc.client
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from urllib.parse import urlsplit
+from xml.parsers import expat
+
+from pydantic import AfterValidator, Field, SecretStr, field_validator
+
+from radius_smsotp.errors import DeliveryError, Problem, Refused, Unavailable, Unknown
+from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings, connection
+from radius_smsotp.providers.excerpt import excerpt
+from radius_smsotp.providers.http_pool import tls_context
+from radius_smsotp.providers.http_template import Request
+from radius_smsotp.providers.http_verdict import EXCERPT, MESSAGE_ID, Rules, judge
+from radius_smsotp.providers.http_wire import Wire
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    Quote = Callable[[str, int], str]
+
+CHECK = 4.5
+"""Seconds that `Provider.check` may take."""
+
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 2.2 does not allow in a document, escaped or not."""
+
+
+def _url(url: str, schemes: tuple[str, ...]) -> str:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in schemes and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"\s", url):
+        raise ValueError(f"is no usable address; write {schemes[-1]}://HOST:PORT/…")
+    return url
+
+
+def _gateway(url: str) -> str:
+    if "@" in urlsplit(_url(url, ("http", "https"))).netloc:
+        raise ValueError("holds a user name; user name and password have settings of their own")
+    return url
+
+
+def _proxy(proxy: SecretStr) -> SecretStr:
+    # Not https: TLS goes through the proxy to sipgate, not to the proxy itself.
+    return SecretStr(_url(proxy.get_secret_value(), ("http",)))
+
+
+class Settings(ProviderSettings):
+    """Settings of a ``sipgate`` provider."""
+
+    type: Literal["sipgate"]
+    username: str = Field(min_length=1, description="user name at sipgate")
+    password: SecretStr = Field(min_length=1, description="password at sipgate")
+    url: Annotated[str, AfterValidator(_gateway)] = Field(
+        default="https://samurai.sipgate.net/RPC2", description="where sipgate takes requests"
+    )
+    domain: str = Field(
+        default="sipgate.net",
+        pattern=r"^[A-Za-z0-9.-]+$",
+        description="host in the address of the recipient; privacyIDEA writes sipgate.de",
+    )
+    proxy: Annotated[SecretStr, AfterValidator(_proxy)] | None = Field(
+        default=None, description="HTTP proxy to go through, http://USER:PASSWORD@HOST:PORT"
+    )
+    ca_file: Path | None = Field(
+        default=None, description="certificates (PEM) to trust instead of those of the system"
+    )
+
+    @field_validator("proxy", mode="before")
+    @classmethod
+    def _empty_is_not_set(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+
+class Provider:
+    """Sends messages through sipgate."""
+
+    def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
+        self.name = name
+        self._settings = settings
+        self._folder = surroundings.folder
+        password = settings.password.get_secret_value()
+        # The second in base64 is what basic authentication sends (RFC 7617 2).
+        self._secrets = [password, f"{settings.username}:{password}"]
+        proxy = settings.proxy.get_secret_value() if settings.proxy else None
+        if proxy and (of_proxy := urlsplit(proxy).password):
+            self._secrets.append(of_proxy)
+        self._wire = Wire(self._tls_context, proxy, (settings.username, password))
+
+    def check(self) -> list[Problem]:
+        """Ask for the balance, which costs nothing and needs user name and password."""
+        try:
+            self._tls_context()
+        except OSError as error:
+            fault = f"cannot be read ({connection.reason(error)})"
+            return [self._problem("ca_file", fault, "name a file of certificates (PEM)")]
+        quote = partial(_quote, self._secrets, None)
+        try:
+            # That it may be refused says nothing: not every account may ask.
+            self._call("samurai.BalanceGet", (), time.monotonic() + CHECK, quote)
+        except DeliveryError as error:
+            if isinstance(error, Refused) and error.out_of_order:
+                return [self._problem("username", str(error), "check user name and password")]
+            setting = "proxy" if self._settings.proxy else "url"
+            return [self._problem(setting, str(error), "check the address and what is in between")]
+        return []
+
+    def send(self, message: Message, deadline: float) -> Receipt:
+        """Send one message; sipgate's session id is its name."""
+        limit = min(deadline, time.monotonic() + self._settings.timeout)
+        if time.monotonic() >= limit:
+            raise Unavailable("no time was left to send the message")
+        digits = message.phone.removeprefix("+")
+        session = {
+            "RemoteUri": f"sip:{digits}@{self._settings.domain}",
+            "TOS": "text",
+            "Content": _NO_XML.sub("", message.text),
+        }
+        quote = partial(_quote, self._secrets, message)
+        result = self._call("samurai.SessionInitiate", (session,), limit, quote)
+        if isinstance(result, Refused):
+            raise result
+        found = result.get("SessionID")
+        return Receipt(quote(str(found), MESSAGE_ID) or None if found else None)
+
+    def close(self) -> None:
+        """Close the connections that are kept for the next message."""
+        self._wire.close()
+
+    def _call(
+        self, method: str, parameters: tuple[Any, ...], limit: float, quote: Quote
+    ) -> dict[str, Any] | Refused:
+        """Call a method of sipgate's: the struct it returns, or the refusal."""
+        body = xmlrpc.client.dumps(parameters, method, encoding="utf-8").encode()
+        request = Request("POST", self._settings.url, {"Content-Type": b"text/xml"}, body, "")
+        answer = self._wire.exchange(request, limit)
+        verdict = judge(answer, Rules(), quote, datetime.now(UTC))
+        if isinstance(verdict, DeliveryError):
+            raise verdict
+        return _read(answer.body, quote)
+
+    def _problem(self, setting: str, fault: str, remedy: str) -> Problem:
+        return Problem(f"providers.{self.name}.{setting}", fault, remedy)
+
+    def _tls_context(self) -> ssl.SSLContext:
+        ca_file = self._settings.ca_file
+        return tls_context(ca_file and self._folder / ca_file, None, None, verify=True)
+
+
+def _quote(secrets: list[str], message: Message | None, said: str, limit: int) -> str:
+    return excerpt(said, secrets, message, limit)
+
+
+def _read(body: bytes, quote: Quote) -> dict[str, Any] | Refused:
+    """
+    The struct that a method of sipgate's returns, or its refusal.
+
+    Args:
+        body: What came with HTTP status 200.
+        quote: Makes a text fit to be told, in that many characters.
+
+    Raises:
+        Unknown: It is not an answer that can be understood.
+    """
+    try:
+        _refuse_doctype(body)
+        result = dict(cast("Any", xmlrpc.client.loads(body)[0][0]))
+        code = int(result["StatusCode"])
+    except xmlrpc.client.Fault as fault:
+        told = quote(f"{fault.faultCode}: {fault.faultString}", EXCERPT)
+        return Refused(f"sipgate refused with fault {told}")
+    except Exception:  # noqa: BLE001  # xmlrpc.client raises whatever int() and its like raise
+        told = quote(body.decode("utf-8", "replace"), EXCERPT) or "nothing"
+        raise Unknown(f"what sipgate answered cannot be understood: {told}") from None
+    if code == 200:
+        return result
+    told = quote(f"{code}: {result.get('StatusString', '')}", EXCERPT)
+    return Refused(f"sipgate refused with status {told}")
+
+
+def _refuse_doctype(body: bytes) -> None:
+    """
+    Raise ExpatError or ValueError unless `body` is XML without a document type.
+
+    XML-RPC has none, and the entities that one may define can blow up 64 KiB to megabytes.
+    """
+
+    def found(*_: Any) -> None:
+        raise ValueError("the answer has a document type")
+
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = found
+    parser.Parse(body, True)

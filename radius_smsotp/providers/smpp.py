@@ -1,0 +1,286 @@
+"""
+Provider ``smpp``: straight to an SMSC, SMPP 3.4 (extra ``smpp``, library smpplib).
+
+One bound connection is kept open and shared by all threads.  An event loop in a thread of its
+own serves it: several submit_sm may be open at once, delivery reports may come between their
+responses, and each response is matched by its sequence number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+import threading
+import time
+from concurrent.futures import CancelledError
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+
+from radius_smsotp.errors import DeliveryError, Problem, Refused, Unavailable, Unknown
+from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings
+from radius_smsotp.providers.smpp_request import NPI, TON, submit_requests
+from radius_smsotp.providers.template import Regexp
+
+try:
+    from radius_smsotp.providers.smpp_link import Link, reason
+    from radius_smsotp.providers.smpp_session import Lost, Rejected, Session, c_octet_string
+except ModuleNotFoundError as error:
+    if error.name != "smpplib":
+        raise
+    HAS_SMPPLIB = False
+else:
+    HAS_SMPPLIB = True
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from radius_smsotp.providers.smpp_session import Report
+
+INSTALL = "pip install 'radius-smsotp[smpp]'"
+CHECK_SECONDS = 3.0  # to connect and bind; leaving takes up to two more
+GRACE_SECONDS = 0.2  # beyond the deadline, for the event loop to say itself that time is up
+
+# Answers of an SMSC, SMPP 3.4 5.1.3
+NOT_BOUND = "ESME_RINVBNDSTS"
+BUSY = frozenset({"ESME_RTHROTTLED", "ESME_RMSGQFUL", "ESME_RSYSERR", "ESME_RX_T_APPN", NOT_BOUND})
+"""To a submit_sm: not now."""
+WRONG_SENDER = frozenset({"ESME_RINVSRCADR", "ESME_RINVSRCTON", "ESME_RINVSRCNPI"})
+"""To a submit_sm, and to every other one with these settings."""
+
+CHECK_ADDRESS = "compare smsc_host, smsc_port and tls with what the operator gave you"
+BIND_REMEDIES = {
+    "ESME_RINVPASWD": (
+        "password",
+        "SMPP allows 8 characters: if yours is longer, the SMSC may want the first 8 only",
+    ),
+    "ESME_RINVSYSID": ("system_id", "compare it with what the operator gave you"),
+    "ESME_RINVSYSTYP": ("system_type", "ask the operator for it, or leave it out"),
+    "ESME_RALYBND": (
+        "system_id",
+        "this may be your own FreeRADIUS; if not, ask the operator for one more bind",
+    ),
+}
+OTHER_BIND_REMEDY = (
+    "system_id",
+    "ask the operator; often the password, the address of this host, or the number of binds",
+)
+
+
+def _octet(names: dict[str, int]) -> BeforeValidator:
+    """Takes 1, "1", "0x01" and names, in any letter case."""
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        name = value.strip().lower().replace("-", "_").replace(" ", "_")
+        try:
+            return names[name] if name in names else int(name, 0)
+        except ValueError:
+            raise ValueError(f"is neither a number nor one of {', '.join(names)}") from None
+
+    return BeforeValidator(read)
+
+
+def _as_text(value: Any) -> Any:
+    # YAML reads a password or a sender of digits only as a number.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _host(value: str) -> str:
+    try:
+        value.encode("idna")
+    except UnicodeError:
+        raise ValueError("is not a host name") from None
+    return value
+
+
+def _printable(value: SecretStr) -> SecretStr:
+    # 100: the longest that an operator documents; SMPP 3.4 4.1.1 allows 8.
+    if not re.fullmatch(r"[ -~]{0,100}", value.get_secret_value()):
+        raise ValueError("is longer than 100 characters or not plain ASCII")
+    return value
+
+
+Ton = Annotated[int, _octet(TON), Field(ge=0, le=255)]
+Npi = Annotated[int, _octet(NPI), Field(ge=0, le=255)]
+Text = Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^[ -~]*$")]
+Password = Annotated[SecretStr, BeforeValidator(_as_text), AfterValidator(_printable)]
+
+
+class Settings(ProviderSettings):
+    """Settings of an ``smpp`` provider, under privacyIDEA's names as far as it has them."""
+
+    type: Literal["smpp"]
+    smsc_host: Annotated[str, Field(min_length=1), AfterValidator(_host)]
+    smsc_port: int = Field(default=2775, ge=1, le=65535)  # IANA: smpp, 2775/tcp
+    # The lengths are those of SMPP 3.4 4.1.1 and 4.4.1, without the NUL at the end.
+    system_id: Text = Field(default="", max_length=15)
+    password: Password = SecretStr("")
+    system_type: Text = Field(default="", max_length=12)
+    service_type: Text = Field(default="", max_length=5)
+    bind: Literal["transmitter", "transceiver"] = Field(
+        default="transmitter", description="a transceiver asks for delivery reports"
+    )
+    s_addr: Text = Field(default="", max_length=20, description="the sender")
+    s_addr_ton: Ton | None = Field(default=None, description="left out: what s_addr looks like")
+    s_addr_npi: Npi | None = Field(default=None, description="left out: what s_addr looks like")
+    d_addr_ton: Ton = TON["international"]
+    d_addr_npi: Npi = NPI["isdn"]
+    regexp: Regexp | None = None
+    long_text: Literal["parts", "payload"] = Field(
+        default="parts", description="parts: several submit_sm; payload: message_payload of one"
+    )
+    link_interval: float = Field(default=30.0, gt=0, description="seconds between enquire_link")
+    tls: bool = False
+    ca_file: Path | None = Field(default=None, description="PEM; left out: those of the system")
+    check_ssl: bool = Field(default=True, description="verify the certificate of the SMSC")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_not_set(cls, data: Any) -> Any:
+        # privacyIDEA keeps fields that were left empty in its form.
+        return {k: v for k, v in data.items() if v != ""} if isinstance(data, dict) else data
+
+
+class Provider:
+    """
+    Sends through an SMSC.
+
+    Attributes:
+        on_report: Called with message id, whether it was delivered, and the words of the SMSC,
+            for each delivery report.  In a thread of its own; may block.  If it raises, the
+            SMSC is asked to come back with the report.
+    """
+
+    def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
+        self.name = name
+        self.on_report: Callable[[str, bool, str], None] | None = None
+        self._settings = settings
+        self._ca_file = None if settings.ca_file is None else surroundings.folder / settings.ca_file
+        self._lock = threading.Lock()
+        self._link: Link | None = None
+
+    def check(self) -> list[Problem]:
+        """Bind and unbind, and name what is in the way."""
+        if not HAS_SMPPLIB:
+            return [self._problem("type", "the library smpplib is not installed", f"run {INSTALL}")]
+        try:
+            link = self._new_link()
+        except Unavailable as unavailable:
+            return [self._problem("type", str(unavailable), "look at the limits of this host")]
+        try:
+            return link.start(self._look(link)).result()
+        finally:
+            link.stop()
+
+    def send(self, message: Message, deadline: float) -> Receipt:
+        """
+        Submit one message.
+
+        Raises:
+            Refused: The SMSC said no, to the message or to the bind.
+            Unavailable: No bind in time, or the SMSC is busy.
+            Unknown: No response after submitting.
+        """
+        if not HAS_SMPPLIB:
+            raise Refused(f"the library smpplib is not installed; run {INSTALL}", out_of_order=True)
+        deadline = min(deadline, time.monotonic() + self._settings.timeout)
+        if time.monotonic() >= deadline:
+            raise Unavailable("no time was left to submit")
+        requests = submit_requests(self._settings, message)
+        with self._lock:
+            if self._link is None:
+                self._link = self._new_link()
+            answer = self._link.start(self._submit(self._link, requests, deadline))
+        try:
+            return answer.result(deadline - time.monotonic() + GRACE_SECONDS)
+        except TimeoutError:
+            answer.cancel()
+            raise Unknown("the SMSC did not answer in time") from None
+        except CancelledError:
+            raise Unavailable("the provider was closed") from None
+
+    def close(self) -> None:
+        """Unbind, and end the thread."""
+        with self._lock:
+            link, self._link = self._link, None
+        if link is not None:
+            link.stop()
+
+    async def _submit(self, link: Link, requests: list[dict[str, Any]], deadline: float) -> Receipt:
+        session: Session | None = None
+        answer = b""
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                session = await link.session()
+                for request in requests:
+                    answer = await session.ask("submit_sm", **request)
+        except TimeoutError:
+            if session is None:
+                raise Unavailable("the SMSC did not answer the bind in time") from None
+            session.doubt()
+            raise Unknown("the SMSC did not answer submit_sm in time") from None
+        except Lost as lost:
+            raise Unknown(f"no answer to submit_sm: {lost}") from None
+        except Rejected as rejected:
+            if session is not None and rejected.name == NOT_BOUND:
+                session.end("the SMSC does not know this bind any more")
+            raise _judge(rejected) from None
+        # SMPP 3.4 4.4.2: message_id is all that a submit_sm_resp holds.
+        return Receipt(c_octet_string(answer) or None)
+
+    async def _look(self, link: Link) -> list[Problem]:
+        """The work of `check`."""
+        settings = self._settings
+        where = f"{settings.smsc_host}:{settings.smsc_port}"
+        if settings.tls:
+            try:
+                link.trust()
+            except OSError as error:
+                fault = f"cannot use {self._ca_file} ({reason(error)})"
+                return [self._problem("ca_file", fault, "name a readable file, PEM")]
+        session: Session | None = None
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                session = await link.connect()
+                await link.bind(session)
+        except TimeoutError:
+            fault = f"{where} does not answer{' the bind' if session else ''}"
+            return [self._problem("smsc_host", fault, CHECK_ADDRESS)]
+        except Rejected as rejected:
+            key, remedy = BIND_REMEDIES.get(rejected.name, OTHER_BIND_REMEDY)
+            return [self._problem(key, f"the SMSC refused the bind: {rejected}", remedy)]
+        except Lost as lost:
+            fault = f"no answer of {where} to the bind: {lost}"
+            return [self._problem("smsc_host", fault, CHECK_ADDRESS)]
+        except ssl.SSLCertVerificationError as error:
+            fault = f"the certificate of {where} is not trusted ({reason(error)})"
+            return [self._problem("ca_file", fault, "name the file with the certificate of its CA")]
+        except OSError as error:
+            fault = f"cannot connect to {where} ({reason(error)})"
+            return [self._problem("smsc_host", fault, CHECK_ADDRESS)]
+        await session.unbind()
+        return []
+
+    def _new_link(self) -> Link:
+        try:
+            return Link(f"smpp-{self.name}", self._settings, self._ca_file, self._report)
+        except (OSError, RuntimeError) as error:  # no more files, no more threads
+            raise Unavailable(f"no thread for the connection ({error})") from None
+
+    def _report(self, report: Report) -> None:
+        if self.on_report is not None:
+            self.on_report(report.message_id, report.delivered, report.status)
+
+    def _problem(self, key: str, fault: str, remedy: str) -> Problem:
+        return Problem(f"providers.{self.name}.{key}", fault, remedy)
+
+
+def _judge(rejected: Rejected) -> DeliveryError:
+    text = f"the SMSC refused the message: {rejected}"
+    if rejected.name in BUSY:
+        return Unavailable(text)
+    return Refused(text, out_of_order=rejected.name in WRONG_SENDER)

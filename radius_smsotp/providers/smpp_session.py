@@ -1,0 +1,325 @@
+"""
+One connection to an SMSC, SMPP 3.4, as coroutines: requests in, matched responses out.
+
+smpplib builds the PDUs and reads delivery reports.  Its own client is not used: it knows one
+thread and one request at a time, and takes whatever PDU comes next for the response.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from smpplib import consts, exceptions, smpp
+from smpplib.command import Param
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Coroutine
+
+HEADER = struct.Struct(">LLLL")  # SMPP 3.4 3.2: command_length, _id, _status, sequence_number
+LONGEST_PASSWORD = 100  # characters: the longest limit found in an operator's documentation
+LONGEST_PDU = 65536  # octets: nothing an SMSC sends to us comes near, so beyond it is not SMPP
+LINK_SECONDS = 5.0  # at most, for the answer to enquire_link
+
+# SMPP 3.4 5.1.2.1
+RESPONSE = 0x80000000
+GENERIC_NACK = 0x80000000
+DELIVER_SM = 0x00000005
+UNBIND = 0x00000006
+ENQUIRE_LINK = 0x00000015
+ALERT_NOTIFICATION = 0x00000102
+
+STATUS_NAMES: dict[int, str] = {
+    value: name.removeprefix("SMPP_")
+    for name, value in vars(consts).items()
+    if name.startswith("SMPP_ESME_")
+}
+
+
+class Lost(Exception):  # noqa: N818  # a state of the connection, not the fault of a caller
+    """The connection has ended; the text says how."""
+
+
+class Rejected(Exception):  # noqa: N818  # an answer of the SMSC, not the fault of a caller
+    """
+    The SMSC answered a request with an error.
+
+    Attributes:
+        name: The command_status by its name in SMPP 3.4 5.1.3, or as "status 0x00000400".
+    """
+
+    def __init__(self, status: int) -> None:
+        self.name = STATUS_NAMES.get(status, f"status 0x{status:08X}")
+        meaning = consts.DESCRIPTIONS.get(status, "known to this SMSC only")
+        super().__init__(f"{self.name}, {meaning}")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A delivery report: which message, whether it arrived, and what the SMSC wrote of it."""
+
+    message_id: str
+    delivered: bool
+    status: str
+
+
+# SMPP 3.4 5.2.28, by the words of appendix B.  ENROUTE and ACCEPTED are not final.
+FINAL_STATES = {2: "DELIVRD", 3: "EXPIRED", 4: "DELETED", 5: "UNDELIV", 7: "UNKNOWN", 8: "REJECTD"}
+
+
+def c_octet_string(octets: bytes) -> str:
+    """What stands before the NUL (SMPP 3.4 3.1), as far as it is printable ASCII."""
+    return re.sub("[^ -~]", "", octets.partition(b"\0")[0].decode("latin-1"))
+
+
+def read_report(raw: bytes) -> Report | None:
+    """
+    The final delivery report that a deliver_sm holds.
+
+    Args:
+        raw: The whole PDU.
+
+    Returns:
+        None for anything else: a message from a phone, a report on the way.
+    """
+    pdu: Any = smpp.make_pdu("deliver_sm", client=_Numbers(), allow_unknown_opt_params=True)
+    # What smpplib raises for a parameter of another PDU or of another length.  The fields
+    # before it have been read by then, and they are enough.
+    with contextlib.suppress(KeyError, TypeError, struct.error, exceptions.UnknownCommandError):
+        pdu.parse(raw)
+    # SMPP 3.4 5.2.12: bits 5 to 2 of esm_class are 0001 for an SMSC delivery receipt.
+    if (pdu.esm_class or 0) & 0x3C != 0x04:
+        return None
+    # SMPP 3.4 appendix B: "id:… sub:001 dlvrd:001 submit date:… done date:… stat:DELIVRD err:000
+    # text:…".  What follows "text:" is the start of the message, so it is never looked at.
+    text = (pdu.short_message or pdu.message_payload or b"").decode("latin-1")
+    report = re.split("(?i)text:", text)[0]
+    written = {
+        key.lower(): value
+        for key, value in re.findall(r"(?i)\b(id|stat|err):\s*(\w[\w-]*)", report)
+    }
+    message_id = c_octet_string(pdu.receipted_message_id or b"") or written.get("id", "")
+    state = (
+        FINAL_STATES.get(pdu.message_state, "") if pdu.message_state else written.get("stat", "")
+    )
+    if not message_id or state not in FINAL_STATES.values():
+        return None
+    status = f"{state} err:{written['err']}" if "err" in written else state
+    return Report(message_id, state == "DELIVRD", status)
+
+
+class _Numbers:
+    """Sequence numbers of one session, as smpplib wants them."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def next_sequence(self) -> int:
+        # SMPP 3.4 5.1.4: from 0x00000001 to 0x7FFFFFFF.
+        self._last = self._last % 0x7FFFFFFF + 1
+        return self._last
+
+
+class Session:
+    """
+    One connection.  All methods belong to the thread of its event loop.
+
+    Attributes:
+        lost: How it ended, or None while it lasts.
+    """
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        record: Callable[[Report], None],
+    ) -> None:
+        self.lost: str | None = None
+        self._reader = reader
+        self._writer = writer
+        self._record = record
+        self._numbers = _Numbers()
+        self._answers: dict[int, asyncio.Future[tuple[int, bytes]]] = {}
+        self._doubt = asyncio.Event()
+        self._recording = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._start(self._read())
+
+    @classmethod
+    async def connect(
+        cls, host: str, port: int, tls: ssl.SSLContext | None, record: Callable[[Report], None]
+    ) -> Session:
+        """
+        Connect; `bind` comes next.
+
+        Args:
+            host, port: Of the SMSC.
+            tls: What to trust, or None for plain TCP.
+            record: Keeps a delivery report.  Called in a thread; may block.
+
+        Raises:
+            OSError: No connection, or no TLS.
+        """
+        # RFC 8305 5: a quarter of a second before the next address gets its chance.
+        reader, writer = await asyncio.open_connection(
+            host, port, ssl=tls, happy_eyeballs_delay=0.25
+        )
+        return cls(reader, writer, record)
+
+    async def bind(self, command: str, link_interval: float, **fields: str) -> None:
+        """
+        Bind, and watch the link from then on.
+
+        Args:
+            command: "bind_transmitter" or "bind_transceiver".
+            link_interval: Seconds between two enquire_link.
+            fields: system_id, password, system_type.
+
+        Raises:
+            Rejected, Lost: The session is ended.
+        """
+        pdu: Any = smpp.make_pdu(command, client=self._numbers, **fields)
+        # SMPP 3.4 4.1.1 allows a password 8 characters, and smpplib silently cuts it there.
+        # Some operators give out longer ones, and expect them whole.
+        pdu.params = {**pdu.params, "password": Param(type=str, max=LONGEST_PASSWORD + 1)}
+        try:
+            await self._exchange(pdu)
+        except BaseException:  # cancelled at the deadline, too: no half-bound session stays
+            self.end("not bound")
+            raise
+        self._start(self._watch(link_interval))
+
+    async def ask(self, command: str, **fields: Any) -> bytes:
+        """
+        Send one request and wait for its response.
+
+        Args:
+            command: Name of the PDU ("submit_sm").
+            fields: Its parameters, by their names in SMPP 3.4.
+
+        Returns:
+            The body of the response.
+
+        Raises:
+            Rejected: With an error as answer.
+            Lost: Without one.
+        """
+        return await self._exchange(smpp.make_pdu(command, client=self._numbers, **fields))
+
+    async def _exchange(self, pdu: Any) -> bytes:
+        if self.lost is not None:
+            raise Lost(self.lost)
+        answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
+        self._answers[pdu.sequence] = answer
+        self._writer.write(pdu.generate())
+        try:
+            status, body = await answer
+        finally:
+            del self._answers[pdu.sequence]
+        if status != consts.SMPP_ESME_ROK:
+            raise Rejected(status)
+        return body
+
+    def doubt(self) -> None:
+        """A response is overdue: ask for a sign of life now."""
+        self._doubt.set()
+
+    async def unbind(self) -> None:
+        """Take leave, within two seconds."""
+        with contextlib.suppress(Rejected, Lost, TimeoutError):
+            async with asyncio.timeout(1):
+                await self.ask("unbind")
+        self.end("closed")
+        with contextlib.suppress(OSError):  # TimeoutError is one
+            async with asyncio.timeout(1):
+                await self._writer.wait_closed()
+
+    def end(self, why: str) -> None:
+        """Drop the connection; who waits for a response gets Lost."""
+        if self.lost is not None:
+            return
+        self.lost = why
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(Lost(why))
+        self._writer.close()
+        for task in self._tasks:
+            task.cancel()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)  # the loop itself keeps only a weak reference
+        task.add_done_callback(self._tasks.discard)
+
+    async def _read(self) -> None:
+        """Take one PDU after the other until the connection ends."""
+        try:
+            while self.lost is None:
+                header = await self._reader.readexactly(HEADER.size)
+                length = HEADER.unpack(header)[0]
+                if not HEADER.size <= length <= LONGEST_PDU:
+                    self.end("what answers there does not speak SMPP")
+                    return
+                self._take(header + await self._reader.readexactly(length - HEADER.size))
+        except asyncio.IncompleteReadError:
+            self.end("the SMSC closed the connection")
+        except OSError as error:
+            self.end(f"the connection broke ({error.strerror or type(error).__name__})")
+
+    def _take(self, raw: bytes) -> None:
+        _, command, status, sequence = HEADER.unpack_from(raw)
+        if command & RESPONSE:
+            answer = self._answers.get(sequence)
+            if answer is not None and not answer.done():
+                answer.set_result((status, raw[HEADER.size :]))
+        elif command == DELIVER_SM:
+            self._start(self._take_delivery(raw, sequence))
+        elif command == ENQUIRE_LINK:
+            self._answer(command, sequence)
+        elif command == UNBIND:
+            self._answer(command, sequence)
+            self.end("the SMSC ended the session (unbind)")
+        elif command != ALERT_NOTIFICATION:  # SMPP 3.4 4.12: that one has no response
+            self._write(GENERIC_NACK, consts.SMPP_ESME_RINVCMDID, sequence)
+
+    async def _take_delivery(self, raw: bytes, sequence: int) -> None:
+        """Keep a delivery report, then acknowledge it.  Messages from phones are dropped."""
+        status = consts.SMPP_ESME_ROK
+        report = read_report(raw)
+        if report is not None:
+            try:
+                async with self._recording:  # a backlog of reports is not a crowd of threads
+                    await asyncio.to_thread(self._record, report)
+            except Exception:  # noqa: BLE001  # whatever the callback raised, the SMSC keeps it
+                status = consts.SMPP_ESME_RX_T_APPN
+        # SMPP 3.4 4.6.2: the message_id of a deliver_sm_resp is there, and empty.
+        self._answer(DELIVER_SM, sequence, status, b"\0")
+
+    async def _watch(self, interval: float) -> None:
+        """Ask for a sign of life every `interval` seconds, and when in doubt."""
+        while self.lost is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(interval):
+                    await self._doubt.wait()
+            self._doubt.clear()
+            try:
+                async with asyncio.timeout(min(interval, LINK_SECONDS)):
+                    await self.ask("enquire_link")
+            except TimeoutError:
+                self.end("the SMSC no longer answers (enquire_link)")
+            except (Rejected, Lost):
+                pass  # an error is an answer, too; and a loss is known already
+
+    def _answer(self, command: int, sequence: int, status: int = 0, body: bytes = b"") -> None:
+        self._write(command | RESPONSE, status, sequence, body)
+
+    def _write(self, command: int, status: int, sequence: int, body: bytes = b"") -> None:
+        if self.lost is None:
+            self._writer.write(
+                HEADER.pack(HEADER.size + len(body), command, status, sequence) + body
+            )

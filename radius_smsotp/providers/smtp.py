@@ -1,0 +1,307 @@
+"""
+Provider ``smtp``: a mail to a gateway that sends it on as SMS.
+
+The mail server is named in one of two ways, as with privacyIDEA: by ``mailserver`` with the
+provider, or by ``identifier``, an entry of the section ``smtp_servers``.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from radius_smsotp.errors import DeliveryError, Problem, Refused, Unavailable
+from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings
+from radius_smsotp.providers.connection import tls_context
+from radius_smsotp.providers.excerpt import excerpt
+from radius_smsotp.providers.smtp_server import (
+    MAIL_ADDRESS,
+    Sender,
+    ServerAddress,
+    SmtpServer,
+    read_tls,
+    validate_servers,
+)
+from radius_smsotp.providers.smtp_session import Session, Tls
+from radius_smsotp.providers.template import Regexp, Template, fill
+
+if TYPE_CHECKING:
+    import ssl
+    from typing import Self
+
+__all__ = ["Provider", "Settings", "SmtpServer", "validate_servers"]
+
+CHECK_SECONDS = 4.0  # the contract of check() says about 5
+
+_POLICY = SMTP.clone(cte_type="7bit")
+"""Not every server takes 8-bit octets (RFC 6152), and every gateway decodes what replaces them."""
+
+_SAMPLE = Message("0" * 32, "+491701234567", "123456", "123456")
+
+
+def _recipients(template: str) -> str:
+    for recipient in template.split(","):
+        if not MAIL_ADDRESS.fullmatch(fill(recipient.strip(), _SAMPLE)):
+            raise ValueError(
+                "is no mail address; write name@example.org, several with commas between them; "
+                "{phone} and {phone_digits} may be part of one"
+            )
+    return template
+
+
+Recipients = Annotated[Template, AfterValidator(_recipients)]
+
+
+class Settings(ProviderSettings):
+    """Settings of an ``smtp`` provider."""
+
+    type: Literal["smtp"]
+    identifier: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("identifier", "smtpidentifier"),
+        description="the mail server: name of an entry of smtp_servers",
+    )
+    mailserver: ServerAddress | None = Field(
+        default=None,
+        description="the mail server instead: HOST, HOST:PORT, smtps://HOST or smtp+tls://HOST",
+    )
+    tls: Tls | None = Field(
+        default=None, description="tls, starttls or none, if `mailserver` does not say"
+    )
+    ca_file: Path | None = Field(
+        default=None, description="certificates (PEM) to trust for `mailserver`"
+    )
+    mailuser: str | None = Field(default=None, description="user name at `mailserver`")
+    mailpassword: SecretStr | None = Field(default=None, description="password at `mailserver`")
+    mailsender: Sender | None = Field(default=None, description="sender of the mail")
+    mailto: Recipients = Field(
+        description="address of the gateway, several with commas; may hold {phone}"
+    )
+    subject: Template = Field(default="{phone}", description="subject; placeholders as in body")
+    body: Template = Field(
+        default="{message}", description="body; {otp} and {message} stand for the whole text"
+    )
+    regexp: Regexp | None = Field(
+        default=None, description="/PATTERN/REPLACEMENT/ that rewrites the number"
+    )
+
+    @field_validator(
+        "identifier",
+        "mailserver",
+        "mailuser",
+        "mailpassword",
+        "mailsender",
+        "regexp",
+        mode="before",
+    )
+    @classmethod
+    def _empty_is_not_set(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+    @field_validator("tls", mode="before")
+    @classmethod
+    def _yes_or_no(cls, value: Any) -> Any:
+        return read_tls(value)
+
+    @model_validator(mode="after")
+    def _has_one_server(self) -> Self:
+        if (self.identifier is None) == (self.mailserver is None):
+            raise ValueError("name the mail server, either by identifier or by mailserver")
+        own = ("tls", "ca_file", "mailuser", "mailpassword")
+        strays = [key for key in own if self.identifier and getattr(self, key) is not None]
+        if strays:
+            raise ValueError(f"{', '.join(strays)}: belongs into smtp_servers.{self.identifier}")
+        self.own_server()
+        return self
+
+    def own_server(self) -> SmtpServer | None:
+        """The server that ``mailserver`` describes, or None."""
+        if self.mailserver is None:
+            return None
+        try:
+            return SmtpServer(
+                server=self.mailserver,
+                tls=self.tls,
+                ca_file=self.ca_file,
+                username=self.mailuser,
+                password=self.mailpassword,
+                timeout=self.timeout,
+            )
+        except ValidationError as error:
+            faults = (fault["msg"].removeprefix("Value error, ") for fault in error.errors())
+            raise ValueError("; ".join(faults)) from None
+
+
+class Provider:
+    """Sends one mail for each message, over a connection of its own."""
+
+    def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
+        self.name = name
+        self._settings = settings
+        self._folder = surroundings.folder
+        self._fault = ""
+        self._server = settings.own_server() or self._named_server(surroundings.smtp_servers)
+        self._context: ssl.SSLContext | None = None
+        self._lock = threading.Lock()
+
+    def check(self) -> list[Problem]:
+        """Connect, log in, and part again."""
+        if self._server is None:
+            return [Problem(f"providers.{self.name}.identifier", self._fault, "mend the name")]
+        try:
+            context = self._tls_context()
+        except Refused as error:
+            return [self._problem("ca_file", str(error), "name a file of certificates (PEM)")]
+        problems = []
+        if self._server.sends_password_in_the_clear:
+            problems.append(
+                self._problem(
+                    "tls",
+                    "the password would cross the network in the clear",
+                    "set tls: starttls, or tls: none if that is meant",
+                )
+            )
+        session = Session(
+            self._server.endpoint,
+            context,
+            time.monotonic() + CHECK_SECONDS,
+            partial(self._hide, None),
+        )
+        key, remedy = "server", "check name, port and tls, and that no firewall is in the way"
+        try:
+            session.open()
+            if self._server.username:
+                key, remedy = "username", "check user name and password"
+                self._log_in(session, self._server)
+            session.noop()
+        except DeliveryError as error:
+            problems.append(self._problem(key, str(error), remedy))
+        finally:
+            session.close()
+        return problems
+
+    def send(self, message: Message, deadline: float) -> Receipt:
+        """Send the mail; its Message-ID is the name of the message."""
+        server = self._server
+        if server is None:
+            raise Refused(self._fault, out_of_order=True)
+        limit = min(deadline, time.monotonic() + min(self._settings.timeout, server.timeout))
+        if time.monotonic() >= limit:
+            raise Unavailable("no time was left to connect")
+        recipients = self._recipients(message)
+        sender = self._settings.mailsender or server.sender or _default_sender(server)
+        mail = self._compose(message, sender, recipients)
+        session = Session(server.endpoint, self._tls_context(), limit, partial(self._hide, message))
+        try:
+            session.open()
+            if server.username:
+                self._log_in(session, server)
+            session.submit(parseaddr(sender)[1], recipients, mail.as_bytes())
+        finally:
+            session.close()
+        return Receipt(mail["Message-ID"])
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _named_server(self, servers: Any) -> SmtpServer | None:
+        """The entry that ``identifier`` names, or None with `_fault` set."""
+        name = self._settings.identifier
+        entries = servers if isinstance(servers, Mapping) else {}
+        if name not in entries:
+            known = ", ".join(map(str, entries)) or "there are none"
+            self._fault = f"'{name}' is not an entry of smtp_servers ({known})"
+            return None
+        try:
+            return SmtpServer.model_validate(entries[name])
+        except ValidationError as error:
+            where = ", ".join(
+                ".".join(map(str, fault["loc"])) or "all of it" for fault in error.errors()
+            )
+            self._fault = f"smtp_servers.{name} cannot be used ({where})"
+            return None
+
+    def _problem(self, key: str, fault: str, remedy: str) -> Problem:
+        """A problem with a setting of the mail server, wherever that stands."""
+        if self._settings.identifier is None:
+            own = {"server": "mailserver", "username": "mailuser"}.get(key, key)
+            return Problem(f"providers.{self.name}.{own}", fault, remedy)
+        entry = f"smtp_servers.{self._settings.identifier}.{key}"
+        return Problem(f"providers.{self.name}.identifier", f"{entry}: {fault}", remedy)
+
+    def _tls_context(self) -> ssl.SSLContext:
+        """Made once, at the first use: reading the certificates of the system takes a while."""
+        ca_file = self._server.ca_file if self._server else None
+        with self._lock:
+            if self._context is None:
+                try:
+                    self._context = tls_context(ca_file and self._folder / ca_file)
+                except OSError as error:
+                    reason = error.strerror or "not a file of certificates"
+                    raise Refused(f"cannot read {ca_file} ({reason})", out_of_order=True) from None
+            return self._context
+
+    def _log_in(self, session: Session, server: SmtpServer) -> None:
+        if server.username and server.password:
+            session.log_in(server.username, server.password.get_secret_value())
+
+    def _hide(self, message: Message | None, said: bytes) -> str:
+        """What the server said, without secrets."""
+        secrets = []
+        if self._server and self._server.password:
+            password = self._server.password.get_secret_value()
+            # The second in base64 is what AUTH PLAIN sends (RFC 4616 2).
+            secrets = [password, f"\0{self._server.username}\0{password}"]
+        return excerpt(said, secrets, message)
+
+    def _recipients(self, message: Message) -> list[str]:
+        # Split before filling in: what is filled in must not add a recipient.
+        templates = self._settings.mailto.split(",")
+        found = [fill(one.strip(), message, self._settings.regexp) for one in templates]
+        if not all(map(MAIL_ADDRESS.fullmatch, found)):
+            raise Refused("with this number or text, mailto is no mail address")
+        return found
+
+    def _compose(self, message: Message, sender: str, recipients: list[str]) -> EmailMessage:
+        settings = self._settings
+        name, address = parseaddr(sender)
+        subject = fill(settings.subject, message, settings.regexp)
+        mail = EmailMessage(_POLICY)
+        mail["From"] = Address(display_name=name, addr_spec=address)
+        mail["To"] = ", ".join(recipients)
+        # On one line: a line break would begin another header.
+        mail["Subject"] = " ".join("".join(c if c.isprintable() else " " for c in subject).split())
+        mail["Date"] = format_datetime(datetime.now(UTC))
+        mail["Message-ID"] = f"<{secrets.token_hex(16)}@{address.rpartition('@')[2]}>"
+        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834 5: answer no vacation notices
+        mail.set_content(fill(settings.body, message, settings.regexp))
+        return mail
+
+
+def _default_sender(server: SmtpServer) -> str:
+    """The user name if it is an address, as it often is, or one of this host."""
+    if server.username and MAIL_ADDRESS.fullmatch(server.username):
+        return server.username
+    ours = f"smsotp@{socket.gethostname()}"
+    return ours if MAIL_ADDRESS.fullmatch(ours) else "smsotp@localhost"

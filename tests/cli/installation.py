@@ -1,0 +1,124 @@
+"""An installation made by ``smsotp init``, and the ways to call the program on it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from click.testing import CliRunner, Result
+
+from radius_smsotp.cli import smsotp
+from radius_smsotp.store import open_store
+from tests.site import Node
+
+if TYPE_CHECKING:
+    from radius_smsotp.core.model import Account, Event
+    from radius_smsotp.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+
+ROUNDS = 10_000
+"""The fewest that `smsotp check` does not warn of."""
+
+PROGRAM = [sys.executable, "-m", "radius_smsotp"]
+
+
+class Installation:
+    """Settings, key and store in a folder, as `init` makes them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings_path = folder / "smsotp.yaml"
+        self.outbox = folder / "outbox"
+        self._nodes: list[Node] = []
+        self._stores: list[Store] = []
+        self._processes: list[subprocess.Popen[str]] = []
+        made = CliRunner().invoke(smsotp, ["init", str(folder)])
+        assert made.exit_code == 0, made.output
+        self.write(pin={"iterations": ROUNDS})
+
+    def clock(self) -> datetime:
+        """The time, for `tests.site.Node`."""
+        return datetime.now(UTC)
+
+    def write(self, **sections: Any) -> None:
+        """Change sections of the settings."""
+        values = yaml.safe_load(self.settings_path.read_text("utf-8"))
+        self.settings_path.write_text(yaml.safe_dump(values | sections), "utf-8")
+
+    # The program
+
+    def run(self, *arguments: str, stdin: str | bytes = "") -> Result:
+        """Call a command within this process.  Errors end as the program's do."""
+        return CliRunner().invoke(smsotp, self._with_config(arguments), input=stdin)
+
+    def done(self, *arguments: str, stdin: str | bytes = "") -> str:
+        """Call a command that must succeed.  Returns what it prints."""
+        result = self.run(*arguments, stdin=stdin)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    def call(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        """Call a command as a program of its own."""
+        options = {"capture_output": True, "text": True, "check": False, "timeout": 60}
+        environment = {**environ(), **more.pop("env", {})}
+        command = [*PROGRAM, *self._with_config(arguments)]
+        return subprocess.run(command, env=environment, **(options | {"input": ""} | more))
+
+    def start(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
+        """Start a command, which is killed at the end if it still runs."""
+        command = [*PROGRAM, *self._with_config(arguments)]
+        process = subprocess.Popen(command, env=environ(), text=True, **more)
+        self._processes.append(process)
+        return process
+
+    def _with_config(self, arguments: tuple[str, ...]) -> list[str]:
+        return ["--config", str(self.settings_path), *arguments]
+
+    # What is in the store
+
+    def store(self) -> Store:
+        """The store, from outside."""
+        store = open_store(f"sqlite:///{self.folder}/smsotp.db", patience=10)
+        self._stores.append(store)
+        return store
+
+    def account(self, name: str) -> Account | None:
+        """An account as it is in the store."""
+        with self.store().read() as tx:
+            return tx.account(name)
+
+    def events(self, name: str) -> list[Event]:
+        """The audit trail of an account."""
+        with self.store().read() as tx:
+            return tx.events(name, 10_000)
+
+    def node(self) -> Node:
+        """A server on this installation, to log in at."""
+        node = Node(self)  # type: ignore[arg-type]  # it has what a node needs of a site
+        self._nodes.append(node)
+        return node
+
+    def close(self) -> None:
+        """End and close everything."""
+        for process in self._processes:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+        for node in self._nodes:
+            node.close()
+        for store in self._stores:
+            store.close()
+
+
+def environ() -> dict[str, str]:
+    """An environment in which Python finds the package, and nothing colours its output."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | {"PYTHONPATH": str(ROOT), "TERM": "dumb"}

@@ -1,0 +1,65 @@
+"""Fixtures that many tests share."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from radius_smsotp import providers
+from tests.site import Clock, Gateways, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from radius_smsotp.providers import Message
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands still."""
+    return Clock()
+
+
+@pytest.fixture
+def gateways(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateways]:
+    """Providers of type ``scripted``, and what they do."""
+    here = Gateways()
+
+    class Settings(providers.ProviderSettings):
+        type: Literal["scripted"]
+
+    class Provider:
+        def __init__(self, name: str, *_: object) -> None:
+            self.name = name
+
+        def check(self) -> list[Any]:
+            return []
+
+        def send(self, message: Message, deadline: float) -> providers.Receipt:
+            return here.take(self.name, message)
+
+        def close(self) -> None:
+            here.closed.append(self.name)
+
+    module = ModuleType("radius_smsotp.providers.scripted")
+    module.Settings, module.Provider = Settings, Provider  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(providers, "TYPES", (*providers.TYPES, "scripted"))
+    yield here
+    here.release()
+
+
+@pytest.fixture
+def site(tmp_path: Path, clock: Clock, gateways: Gateways) -> Iterator[Site]:
+    """A folder with settings, key and store."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    one = Site(folder, clock, gateways)
+    yield one
+    gateways.release()
+    for node in one.nodes:
+        node.close()

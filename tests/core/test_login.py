@@ -1,0 +1,307 @@
+"""All rules of a login."""
+
+# ruff: noqa: RUF001  # characters that look alike are the subject
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radius_smsotp.core import login
+from radius_smsotp.core.login import (
+    Accept,
+    Again,
+    Facts,
+    Open,
+    Refuse,
+    Reject,
+    Repeat,
+    Resend,
+    ResendDenied,
+    Trust,
+)
+from radius_smsotp.core.model import Account, Challenge, Delivery, Lockout, LoginPolicy, Tally
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+CODE = "012345"
+POLICY = LoginPolicy(
+    digits=6,
+    lifetime=timedelta(seconds=300),
+    guesses=3,
+    resend_word="r",
+    cooldown=timedelta(seconds=60),
+    per_account_hour=6,
+    per_number_hour=6,
+    per_client_hour=0,
+    per_day=5000,
+    lockout_failures=10,
+    lockout_time=timedelta(minutes=15),
+)
+LOCKED = Lockout(10, NOW, NOW + timedelta(minutes=1))
+ALMOST_LOCKED = Lockout(9, NOW)
+FULL = Tally(account_hour=6)
+
+
+def challenge(**fields: Any) -> Challenge:
+    """An open challenge of alice from the client "vpn", made now."""
+    usual: dict[str, Any] = {
+        "transaction_id": "0" * 32,
+        "account": "alice",
+        "client": "vpn",
+        "station": "",
+        "key_id": "k1",
+        "digits": 6,
+        "phone_hint": "***67",
+        "created_at": NOW,
+        "expires_at": NOW + POLICY.lifetime,
+        "guesses_left": 3,
+        "state": "open",
+        "delivery": Delivery("accepted", (), "00", "{code}"),
+    }
+    return Challenge(**(usual | fields))
+
+
+def facts(**fields: Any) -> Facts:
+    """What is known of alice, who may log in."""
+    usual: dict[str, Any] = {
+        "account": Account("alice", "+491701234567"),
+        "phone": "+491701234567",
+        "elsewhere": False,
+        "allowed": True,
+        "lockout": Lockout(),
+        "tally": Tally(),
+        "running": (),
+        "client": "vpn",
+        "remembered": False,
+    }
+    return Facts(**(usual | fields))
+
+
+def judge(one: Challenge | None, answer: str = CODE, **fields: Any) -> login.Judgement:
+    """Judge alice's answer."""
+    usual: dict[str, Any] = {
+        "account": "alice",
+        "expected": CODE,
+        "locked": Lockout(),
+        "tally": Tally(),
+        "policy": POLICY,
+        "now": NOW,
+    }
+    return login.judge(one, answer=answer, **(usual | fields))
+
+
+OBSTACLES = {
+    "unknown-account": {"account": None},
+    "disabled": {"account": Account("alice", "+491701234567", enabled=False)},
+    "locked": {"lockout": LOCKED},
+    "no-phone": {"phone": None},
+    "country": {"allowed": False},
+}
+LIMITS = {
+    "per_account_hour": Tally(account_hour=6),
+    "per_number_hour": Tally(number_hour=6),
+    "per_client_hour": Tally(client_hour=9),
+    "per_day": Tally(day=5000),
+}
+
+
+class TestAdmit:
+    def test_who_may_log_in_gets_a_challenge(self) -> None:
+        """An account with a number, nothing against it, nothing open."""
+        assert login.admit(facts(), POLICY, NOW) == Open()
+
+    def test_an_account_from_elsewhere_needs_none_of_ours(self) -> None:
+        """FreeRADIUS has said which number is the user's."""
+        assert login.admit(facts(account=None, elsewhere=True), POLICY, NOW) == Open()
+
+    @pytest.mark.parametrize("reason", OBSTACLES)
+    def test_an_obstacle_refuses(self, reason: str) -> None:
+        """Each with its own reason, for the audit trail only."""
+        assert login.admit(facts(**OBSTACLES[reason]), POLICY, NOW) == Refuse(reason)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("reason", LIMITS)
+    def test_a_limit_refuses(self, reason: str) -> None:
+        """One message more would break it."""
+        strict = replace(POLICY, per_client_hour=9)
+        assert login.admit(facts(tally=LIMITS[reason]), strict, NOW) == Refuse(reason)  # type: ignore[arg-type]
+
+    def test_every_reason_to_refuse_is_tested_here(self) -> None:
+        """A new reason needs a test."""
+        assert set(get_args(login.RefusalReason)) == {*OBSTACLES, *LIMITS}
+
+    @pytest.mark.parametrize("reason", OBSTACLES)
+    def test_an_obstacle_stands_against_whatever_is_open(self, reason: str) -> None:
+        """A challenge that is open and a remembered device do not help."""
+        known = facts(running=(challenge(),), remembered=True, **OBSTACLES[reason])
+        assert login.admit(known, POLICY, NOW) == Refuse(reason)  # type: ignore[arg-type]
+
+    def test_a_repeat_within_the_cooldown_gets_the_same_challenge(self) -> None:
+        """Also when a limit is reached: it costs nothing."""
+        young = challenge(created_at=NOW - timedelta(seconds=59.9))
+        assert login.admit(facts(running=(young,)), POLICY, NOW) == Repeat(young)
+        assert login.admit(facts(running=(young,), tally=FULL), POLICY, NOW) == Repeat(young)
+
+    def test_after_the_cooldown_there_is_a_new_one(self) -> None:
+        """Exactly at its end, and only if the limits allow it."""
+        old = challenge(created_at=NOW - timedelta(seconds=60))
+        assert login.admit(facts(running=(old,)), POLICY, NOW) == Open()
+        known = facts(running=(old,), tally=FULL)
+        assert login.admit(known, POLICY, NOW) == Refuse("per_account_hour")
+
+    def test_without_a_cooldown_every_first_step_opens_a_challenge(self) -> None:
+        """`limits.cooldown: 0`."""
+        free = replace(POLICY, cooldown=timedelta(0))
+        assert login.admit(facts(running=(challenge(),)), free, NOW) == Open()
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            challenge(client="wifi"),
+            challenge(state="spent"),
+            challenge(expires_at=NOW),
+        ],
+    )
+    def test_only_an_open_challenge_of_this_client_is_repeated(self, other: Challenge) -> None:
+        """The user of another client may be somebody else at another place."""
+        assert login.admit(facts(running=(other,)), POLICY, NOW) == Open()
+
+    def test_the_newest_challenge_is_repeated(self) -> None:
+        """Two may be open if the cooldown was shortened meanwhile."""
+        old = challenge(transaction_id="1" * 32, created_at=NOW - timedelta(seconds=30))
+        new = challenge(transaction_id="2" * 32)
+        assert login.admit(facts(running=(new, old)), POLICY, NOW) == Repeat(new)
+
+    def test_a_remembered_device_needs_no_message(self) -> None:
+        """So no limit stands against it, and no challenge is repeated."""
+        assert login.admit(facts(remembered=True), POLICY, NOW) == Trust()
+        known = facts(remembered=True, tally=FULL, running=(challenge(),))
+        assert login.admit(known, POLICY, NOW) == Trust()
+
+
+class TestJudge:
+    def test_the_right_code_spends_the_challenge(self) -> None:
+        """What is to be stored is the same challenge, spent."""
+        one = challenge()
+        assert judge(one) == Accept(replace(one, state="spent"))
+
+    @pytest.mark.parametrize("answer", [" 012345", "012 345", "012345\r\n", "0 1 2 3 4 5"])
+    def test_blanks_in_a_code_do_not_matter(self, answer: str) -> None:
+        """People read "123 456" and type it so."""
+        assert isinstance(judge(challenge(), answer), Accept)
+
+    @pytest.mark.parametrize("answer", ["", " ", "012346", "12345", "0123450", "012-345", "rr"])
+    def test_a_wrong_code_burns_a_guess(self, answer: str) -> None:
+        """One guess less, one failure more, and the same challenge again."""
+        one = challenge()
+        expected = Again(replace(one, guesses_left=2), Lockout(1, NOW))
+        assert judge(one, answer) == expected
+
+    def test_the_last_wrong_guess_ends_the_challenge(self) -> None:
+        """It is worthless from then on, for the right code too."""
+        last = challenge(guesses_left=1)
+        decision = judge(last, "999999")
+        spent = replace(last, guesses_left=0, state="exhausted")
+        assert decision == Reject("exhausted", spent, Lockout(1, NOW))
+        assert judge(spent) == Reject("exhausted")
+
+    def test_a_wrong_code_that_locks_the_account_is_the_last(self) -> None:
+        """The challenge stays, with one guess less, for after the lock-out if it lasts so long."""
+        decision = judge(challenge(), "999999", locked=ALMOST_LOCKED)
+        locked = Lockout(10, NOW, NOW + POLICY.lockout_time)
+        assert decision == Reject("locked", replace(challenge(), guesses_left=2), locked)
+
+    REJECTIONS: ClassVar[dict[str, tuple[Challenge | None, dict[str, Any]]]] = {
+        "unknown-challenge": (None, {}),
+        "foreign": (challenge(account="bob"), {}),
+        "spent": (challenge(state="spent"), {}),
+        "exhausted": (challenge(state="exhausted", guesses_left=0), {}),
+        "undelivered": (challenge(state="undelivered"), {}),
+        "cancelled": (challenge(state="cancelled"), {}),
+        "expired": (challenge(expires_at=NOW), {}),
+        "locked": (challenge(), {"locked": LOCKED}),
+    }
+
+    @pytest.mark.parametrize("reason", REJECTIONS)
+    @pytest.mark.parametrize("answer", [CODE, "999999", "r"])
+    def test_each_rejection_has_its_reason_and_changes_nothing(
+        self, reason: str, answer: str
+    ) -> None:
+        """The right code, a wrong one and the wish for another SMS are all the same then."""
+        one, more = self.REJECTIONS[reason]
+        assert judge(one, answer, **more) == Reject(reason)  # type: ignore[arg-type]
+
+    def test_every_reason_to_reject_is_tested_here(self) -> None:
+        """A new reason needs a test."""
+        assert set(get_args(login.RejectionReason)) == set(self.REJECTIONS)
+
+    @pytest.mark.parametrize("answer", ["r", "R", " r ", "r\r\n"])
+    def test_the_resend_word_asks_for_one_more_sms(self, answer: str) -> None:
+        """It is no guess, and the challenge stays as it is."""
+        assert judge(challenge(), answer) == Resend(challenge())
+
+    def test_a_limit_denies_the_resend_and_costs_no_guess(self) -> None:
+        """The code that was sent is still good."""
+        expected = ResendDenied(challenge(), "per_account_hour")
+        assert judge(challenge(), "r", tally=FULL) == expected
+
+    def test_an_empty_resend_word_never_asks(self) -> None:
+        """An empty answer is then a wrong code."""
+        off = replace(POLICY, resend_word="")
+        assert isinstance(judge(challenge(), "", policy=off), Again)
+        assert isinstance(judge(challenge(), "r", policy=off), Again)
+
+    @pytest.mark.parametrize("word", ["nochmal", "Nochmal", " nochmal "])
+    def test_a_resend_word_is_found_however_it_is_typed(self, word: str) -> None:
+        """Letter case and blanks around it do not matter, in the settings either."""
+        policy = replace(POLICY, resend_word=word)
+        assert isinstance(judge(challenge(), word.strip().upper(), policy=policy), Resend)
+
+    @given(st.text())
+    def test_any_answer_has_a_judgement(self, answer: str) -> None:
+        """And no answer but the code itself is ever accepted."""
+        decision = judge(challenge(), answer)
+        assert isinstance(decision, Accept) == ("".join(answer.split()) == CODE)
+
+
+class TestSplitPassword:
+    @pytest.mark.parametrize(
+        ("password", "digits", "parts"),
+        [
+            ("geheim012345", 6, ("geheim", "012345")),
+            ("1234012345", 6, ("1234", "012345")),
+            ("geheim01234567", 8, ("geheim", "01234567")),
+            ("geheim 012345", 6, ("geheim ", "012345")),
+            ("012345", 6, None),  # no PIN at all
+            ("geheim01234", 6, None),
+            ("geheim", 6, None),
+            ("", 6, None),
+            ("geheim٠١٢٣٤٥", 6, None),  # digits, but not ours
+            ("geheim²²²²²²", 6, None),
+        ],
+    )
+    def test_pin_and_code_are_taken_apart(
+        self, password: str, digits: int, parts: tuple[str, str] | None
+    ) -> None:
+        """The tail is as long as the code; what stands before is the PIN."""
+        assert login.split_password(password, digits) == parts
+
+    @given(st.text(), st.integers(6, 9))
+    def test_the_parts_make_the_whole(self, password: str, digits: int) -> None:
+        """Nothing is lost or added, whatever was typed."""
+        parts = login.split_password(password, digits)
+        assert parts is None or "".join(parts) == password
+
+
+def test_burning_ends_at_nothing() -> None:
+    """Guesses never become negative."""
+    one = challenge(guesses_left=2)
+    one = login.burn(one)
+    assert (one.guesses_left, one.state) == (1, "open")
+    for _ in range(2):
+        one = login.burn(one)
+        assert (one.guesses_left, one.state) == (0, "exhausted")

@@ -1,0 +1,83 @@
+"""The rules are pure: values in, values out."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import radius_smsotp.core
+
+FOLDER = Path(radius_smsotp.core.__file__).parent
+MODULES = sorted(FOLDER.glob("*.py"))
+
+PURE = {
+    "__future__",
+    "base64",
+    "collections",
+    "dataclasses",
+    "datetime",
+    "enum",
+    "functools",
+    "hashlib",
+    "hmac",
+    "itertools",
+    "math",
+    "re",
+    "string",
+    "struct",
+    "typing",
+    "unicodedata",
+    "phonenumbers",
+    "pyotp",
+}
+"""What `core` may import besides itself: nothing here reads, writes, waits or throws dice."""
+
+CLOCKS_AND_DICE = {"now", "utcnow", "today", "random_base32", "random_hex"}
+"""Functions of the modules above that are not pure."""
+
+EFFECTS = {"open", "print", "input", "exec", "eval", "compile", "__import__", "breakpoint"}
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Every module that is imported anywhere in a file, under TYPE_CHECKING too."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            names.add(node.module or "")
+            if node.module == "radius_smsotp":
+                names |= {f"radius_smsotp.{alias.name}" for alias in node.names}
+                names.remove("radius_smsotp")
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+class TestEveryModule:
+    def test_it_imports_only_what_is_pure(self, path: Path) -> None:
+        """And nothing of ours outside `core`."""
+        for name in imported(ast.parse(path.read_text("utf-8"))):
+            ours = name.startswith("radius_smsotp.core")
+            assert ours or name.partition(".")[0] in PURE, f"{path.name} imports {name}"
+
+    def test_it_asks_no_clock_and_throws_no_dice(self, path: Path) -> None:
+        """The time is an argument, and so is whatever must not be guessed."""
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute):
+                assert node.attr not in CLOCKS_AND_DICE, f"{path.name}:{node.lineno}"
+
+    def test_it_has_no_effect(self, path: Path) -> None:
+        """It opens nothing, prints nothing, and changes nothing of its module."""
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            where = f"{path.name}:{getattr(node, 'lineno', 0)}"
+            assert not isinstance(node, ast.Global | ast.Nonlocal), where
+            if isinstance(node, ast.Name):
+                assert node.id not in EFFECTS, where
+
+
+def test_there_are_modules_to_look_at() -> None:
+    """These tests would be silent otherwise."""
+    assert {"login.py", "code.py", "limits.py"} <= {path.name for path in MODULES}

@@ -1,0 +1,154 @@
+"""The presets: each loads, and each HTTP one sends what the gateway's description prescribes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import pytest
+import yaml
+
+from radius_smsotp.errors import DeliveryError, Refused, Unavailable
+from radius_smsotp.providers import Surroundings, build, module, presets
+from tests.providers.contract import message, soon
+from tests.providers.descriptions import HTTP, Described
+from tests.providers.recorder import Answer, RecordingGateway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from radius_smsotp.providers import Provider, ProviderSettings
+
+NO_DESCRIPTION = {"sendsms.de"}
+"""HTTP presets of gateways whose description is not public."""
+
+
+def filled(name: str) -> dict[str, Any]:
+    """The settings of a preset, with each blank filled in: YOUR-API-KEY with "api-key"."""
+    text = re.sub(
+        # The longest first: YOUR-TOKEN-ID is not YOUR-TOKEN with something behind it.
+        "|".join(sorted(presets.blanks(name), key=len, reverse=True)),
+        lambda blank: blank[0].removeprefix("YOUR-").lower(),
+        "providers:\n" + presets.text(name),
+    )
+    settings: dict[str, Any] = yaml.safe_load(text)["providers"][name]
+    return settings
+
+
+def load(settings: dict[str, Any]) -> ProviderSettings:
+    return module(settings["type"]).Settings.model_validate(settings)
+
+
+@pytest.fixture
+def gateway() -> Iterator[RecordingGateway]:
+    with RecordingGateway() as one:
+        yield one
+
+
+@pytest.fixture
+def provider(request: pytest.FixtureRequest, gateway: RecordingGateway, tmp_path: Path) -> Any:
+    settings = filled(request.param)
+    settings["url"] = re.sub(r"^https?://[^/]+", f"http://{gateway.address}", settings["url"])
+    built = build(request.param, load(settings), Surroundings(tmp_path, {}, tmp_path))
+    yield built
+    built.close()
+
+
+@pytest.mark.parametrize("name", presets.names())
+class TestEveryPreset:
+    def test_it_loads_once_it_is_filled_in(self, name: str, tmp_path: Path) -> None:
+        provider = build(name, load(filled(name)), Surroundings(tmp_path, {}, tmp_path))
+        assert provider.name == name
+        provider.close()
+
+    def test_it_holds_one_provider_of_its_own_name(self, name: str) -> None:
+        document = yaml.safe_load("providers:\n" + presets.text(name))
+        assert list(document) == ["providers"]
+        assert list(document["providers"]) == [name]
+
+    def test_its_comments_say_what_to_fill_in(self, name: str) -> None:
+        comments = "".join(
+            line for line in presets.text(name).splitlines() if line.lstrip().startswith("#")
+        )
+        if name in NO_DESCRIPTION:
+            return
+        for blank in presets.blanks(name):
+            assert blank in comments
+
+    def test_its_lines_fit_the_screen(self, name: str) -> None:
+        for line in presets.text(name).splitlines():
+            assert len(line) <= 100 or "https://" in line
+
+    def test_a_gateway_is_named_with_its_source(self, name: str) -> None:
+        if filled(name)["type"] in ("http", "sipgate", "smpp"):
+            assert presets.sources(name)
+        for source in presets.sources(name):
+            assert "https://" in source
+
+
+def test_every_http_preset_is_compared_with_its_description() -> None:
+    http = {name for name in presets.names() if filled(name)["type"] == "http"}
+    assert http == HTTP.keys() | NO_DESCRIPTION
+
+
+def test_there_is_no_preset_of_another_name() -> None:
+    with pytest.raises(KeyError):
+        presets.text("../__init__")
+
+
+@pytest.mark.parametrize(
+    ("provider", "described"), HTTP.items(), ids=list(HTTP), indirect=["provider"]
+)
+class TestHttp:
+    def test_the_request_is_the_one_that_is_described(
+        self, provider: Provider, described: Described, gateway: RecordingGateway
+    ) -> None:
+        gateway.answer = described.accepts
+        receipt = provider.send(message(), soon())
+        [taken] = gateway.requests
+        assert (taken.method, taken.path) == (described.method, described.path)
+        assert dict(parse_qsl(taken.query, strict_parsing=bool(taken.query))) == described.query
+        if described.json is not None:
+            assert taken.headers["content-type"] == "application/json"
+            assert json.loads(taken.body) == described.json
+        elif described.form is not None:
+            assert taken.headers["content-type"] == "application/x-www-form-urlencoded"
+            assert dict(parse_qsl(taken.body, strict_parsing=True)) == described.form
+        else:
+            assert taken.body == ""
+        expected = dict(described.headers)
+        if described.basic is not None:
+            expected["authorization"] = (
+                f"Basic {base64.b64encode(described.basic.encode()).decode()}"
+            )
+        assert expected.items() <= taken.headers.items()
+        assert receipt.message_id == described.message_id
+
+    def test_every_answer_that_refuses_is_refused(
+        self, provider: Provider, described: Described, gateway: RecordingGateway
+    ) -> None:
+        for answer in described.refuses:
+            gateway.answer = answer
+            with pytest.raises(Refused):
+                provider.send(message(), soon())
+
+    def test_a_gateway_that_is_out_of_order_is_unavailable(
+        self, provider: Provider, described: Described, gateway: RecordingGateway
+    ) -> None:
+        for status in (429, 503):
+            gateway.answer = Answer(status, "Temporal failure, try again later.")
+            with pytest.raises(Unavailable):
+                provider.send(message(), soon())
+
+    def test_an_answer_of_something_else_is_not_taken_for_a_success(
+        self, provider: Provider, described: Described, gateway: RecordingGateway
+    ) -> None:
+        if described.accepts.body == "":
+            return
+        gateway.answer = Answer(200, "<html><title>Welcome to the hotel Wi-Fi</title></html>")
+        with pytest.raises(DeliveryError):
+            provider.send(message(), soon())
