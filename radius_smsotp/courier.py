@@ -81,6 +81,7 @@ class Courier:
         self._lock = threading.Lock()
         self._errands: dict[str, Errand] = {}
         self._closing = threading.Event()
+        self._sweeping = threading.Lock()
 
     @property
     def internal(self) -> bool:
@@ -134,15 +135,21 @@ class Courier:
         Returns:
             How many.
         """
-        now = self._now()
-        with self._store.read() as tx:
-            if not tx.unsent(now, 1):
+        with self._sweeping:
+            # A lease lasts for an attempt, not for a wait: no more than can be begun at once.
+            free = self._loaded.values.delivery.threads - len(self._errands)
+            if free <= 0 or self._closing.is_set():
                 return 0
-        with self._store.write() as tx:
-            taken = [self._lease(tx, found, now) for found in tx.unsent(now, SWEEP_MOST)]
-        for challenge in taken:
-            self._take(Errand(challenge))
-        return len(taken)
+            now = self._now()
+            with self._store.read() as tx:
+                if not tx.unsent(now, 1):
+                    return 0
+            with self._store.write() as tx:
+                found = tx.unsent(now, min(free, SWEEP_MOST))
+                taken = [self._lease(tx, challenge, now) for challenge in found]
+            for challenge in taken:
+                self._take(Errand(challenge))
+            return len(taken)
 
     def sweep_forever(self) -> None:
         """Sweep until `close`, for a thread of its own."""
@@ -158,6 +165,8 @@ class Courier:
         """Wait up to `patience` seconds for the messages under way, then let go of everything."""
         self._closing.set()
         deadline = time.monotonic() + patience
+        with self._sweeping:
+            pass  # what a sweep is taking up now is among the errands after it
         while self._errands and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
         self._crew.dismiss()

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from radius_smsotp import providers
-from tests.site import Clock, Gateways, Site
+
+# Their assertions shall say as much as those of a test module; so before they are imported.
+pytest.register_assert_rewrite("tests.site", "tests.store", "tests.providers.contract")
+
+from tests.site import Clock, Gateways, Site  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -83,12 +83,12 @@ def checked_parameter(parameter: Any) -> Any:
     Look through nested parameters before they are used.
 
     Raises:
-        ValueError: a misspelt placeholder, a key that is not text, or a value that has no
-            place in JSON, such as a date.
+        ValueError: a placeholder misspelt or without quotes, a key that is not text, or a value
+            that has no place in JSON, such as a date.
     """
     if not isinstance(parameter, dict | list):
         raise ValueError("is not a mapping; write NAME: VALUE")  # noqa: TRY004 -- for pydantic
-    _check_keys(parameter)
+    _check_mappings(parameter)
     for where, value in leaves(parameter):
         if isinstance(value, str):
             reject_misspelt(value, where)
@@ -100,14 +100,16 @@ def checked_parameter(parameter: Any) -> Any:
     return parameter
 
 
-def _check_keys(value: Any) -> None:
-    if isinstance(value, dict):
-        for key in value:
-            if not isinstance(key, str):
-                raise ValueError(f"the key {key!r} is not text; write it in quotes")  # noqa: TRY004 -- for pydantic
-    if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            _check_keys(item)
+def _check_mappings(value: Any, where: str = "") -> None:
+    if not isinstance(value, dict | list):
+        return
+    if isinstance(value, dict) and [*value.values()] == [None] and {*value} <= {*PLACEHOLDERS}:
+        # YAML reads {phone} as a mapping with one key and no value.
+        raise ValueError(f"{where or 'it'} is {{{next(iter(value))}}} without quotes; add them")
+    for step, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(value, dict) and not isinstance(step, str):
+            raise ValueError(f"the key {step!r} is not text; write it in quotes")  # noqa: TRY004 -- for pydantic
+        _check_mappings(item, f"{where}.{step}" if where else str(step))
 
 
 def checked_headers(value: Any) -> dict[str, str]:

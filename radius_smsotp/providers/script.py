@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KEPT = 4096
+_KEPT = 4096
 """Octets of standard output and of standard error that are kept; the rest is read and dropped."""
 
 _POLL = 0.02
@@ -212,7 +212,8 @@ class Provider:
         if status is None:
             raise Unknown(run.why)
         if status < 0:
-            raise Unknown(f"the program was ended by {signal.Signals(-status).name}")
+            what = signal.strsignal(-status)
+            raise Unknown(f"the program was ended by signal {-status} ({what})")
         said = self._first_line(bytes(run.errors), message)
         text = f"the program ended with status {status}" + (f": {said}" if said else "")
         if status in {os.EX_UNAVAILABLE, os.EX_TEMPFAIL}:
@@ -253,8 +254,8 @@ class Run:
         self.errors = bytearray()
         self._text = text
         # In a session of its own it can be stopped with all its children.  And radiusd, which
-        # reaps every child of its own process group (waitpid(0, …) in src/main/threads.c),
-        # does not take its exit status.
+        # reaps every child of its own process group (waitpid(0, …) in src/main/threads.c), does
+        # not take its exit status: it took every second one, and Popen reads that as 0.
         self._process = subprocess.Popen(  # noqa: S603  # no shell, and the setting names it
             command,
             bufsize=0,
@@ -334,5 +335,5 @@ def _keep(kept: bytearray, pipe: FileIO) -> bool:
     chunk = pipe.read(_CHUNK)
     if chunk is None:
         return True
-    kept.extend(chunk[: KEPT - len(kept)])
+    kept.extend(chunk[: _KEPT - len(kept)])
     return bool(chunk)

@@ -168,7 +168,7 @@ class Provider:
     def check(self) -> list[Problem]:
         """Connect, log in, and part again."""
         if self._server is None:
-            return [Problem(f"providers.{self.name}.identifier", self._fault, "mend the name")]
+            return [Problem(f"providers.{self.name}.identifier", self._fault, "mend one of them")]
         try:
             context = self._tls_context()
         except Refused as error:
@@ -268,12 +268,12 @@ class Provider:
 
     def _hide(self, message: Message | None, said: bytes) -> str:
         """What the server said, without secrets."""
-        secrets = []
+        hidden = []
         if self._server and self._server.password:
             password = self._server.password.get_secret_value()
             # The second in base64 is what AUTH PLAIN sends (RFC 4616 2).
-            secrets = [password, f"\0{self._server.username}\0{password}"]
-        return excerpt(said, secrets, message)
+            hidden = [password, f"\0{self._server.username}\0{password}"]
+        return excerpt(said, hidden, message)
 
     def _recipients(self, message: Message) -> list[str]:
         # Split before filling in: what is filled in must not add a recipient.

@@ -63,7 +63,7 @@ def _server(server: str) -> str:
 
 
 def _sender(sender: str) -> str:
-    if not MAIL_ADDRESS.fullmatch(parseaddr(sender)[1]):
+    if not sender.isprintable() or not MAIL_ADDRESS.fullmatch(parseaddr(sender)[1]):
         raise ValueError("is no mail address; write name@example.org or Name <name@example.org>")
     return sender
 

@@ -79,11 +79,11 @@ def open_store(url: str, patience: float = 1.0) -> Store:
     Raises:
         ConfigurationError: There is no such kind of store.
     """
-    scheme = url.partition(":")[0]
-    if scheme == "sqlite":
+    scheme, _, path = url.partition(":///")
+    if scheme == "sqlite" and path.startswith("/"):
         from radius_smsotp.store.sqlite import SqliteStore  # noqa: PLC0415  # only what is used
 
-        return SqliteStore(url.removeprefix("sqlite:///"), patience)
-    raise ConfigurationError(
-        [Problem("store", f"'{scheme}' is no kind of store", "write sqlite:///PATH")]
-    )
+        return SqliteStore(path, patience)
+    # Not the whole URL: it may hold a password.
+    fault = f"'{url.partition(':')[0]}' is no kind of store"
+    raise ConfigurationError([Problem("store", fault, "write sqlite:///PATH")])

@@ -65,10 +65,10 @@ class Installation:
 
     def call(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
         """Call a command as a program of its own."""
-        options = {"capture_output": True, "text": True, "check": False, "timeout": 60}
-        environment = {**environ(), **more.pop("env", {})}
+        environment = environ() | more.pop("env", {})
         command = [*PROGRAM, *self._with_config(arguments)]
-        return subprocess.run(command, env=environment, **(options | {"input": ""} | more))
+        options = {"capture_output": True, "text": True, "timeout": 60, "input": ""} | more
+        return subprocess.run(command, env=environment, check=False, **options)
 
     def start(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
         """Start a command, which is killed at the end if it still runs."""

@@ -48,6 +48,7 @@ def faults(**changes: Any) -> list[tuple[str, str]]:
         ("parameter", {"a": "{OTP}"}, "{OTP} at a is no placeholder"),
         ("parameter", {"a": "{user}"}, "{user} at a is no placeholder"),
         ("parameter", {"a": date(2024, 1, 1)}, "a is a date; write it in quotes"),
+        ("parameter", {"a": [{"phone": None}]}, "a.0 is {phone} without quotes; add them"),
         ("parameter", {"a": {1: "b"}}, "the key 1 is not text; write it in quotes"),
         ("parameter", {"a": float("nan")}, "a is not a finite number"),
         ("parameter", "text", "is not a mapping"),

@@ -572,6 +572,7 @@ class TestSettings:
             ({"server": "a:25", "port": 26}, "", "contradict"),
             ({"server": "a", "username": "u"}, "", "or neither"),
             ({"server": "a", "sender": "nobody"}, "sender", "is no mail address"),
+            ({"server": "a", "sender": "A\r\nB <a@b.c>"}, "sender", "is no mail address"),
             ({"server": "a", "pasword": PASSWORD}, "pasword", "not permitted"),
             ({}, "server", "Field required"),
         ],

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from radius_smsotp.core.model import Lockout
 from radius_smsotp.errors import StoreError
 from radius_smsotp.store import open_store
-from tests.store.contract import ALICE, NOW, SECOND, challenge, event
+from tests.store.contract import ALICE, NOW, SECOND, challenge, delivery, event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,15 +112,6 @@ class Child:
         return pipe
 
 
-@pytest.fixture
-def children() -> Iterator[list[Child]]:
-    """What ends with the test, however that ends."""
-    several: list[Child] = []
-    yield several
-    for child in several:
-        child.kill()
-
-
 def is_whole(store: Store) -> bool:
     """Whether there are as many challenges as events, as `WRITE` leaves it at any moment."""
     with store.read() as tx:
@@ -129,6 +121,14 @@ def is_whole(store: Store) -> bool:
 
 class CrowdContract:
     """The suite; `url` and `store` come from `StoreContract`."""
+
+    @pytest.fixture
+    def children(self) -> Iterator[list[Child]]:
+        """Processes that end with the test, however that ends."""
+        several: list[Child] = []
+        yield several
+        for child in several:
+            child.kill()
 
     def test_threads_write_one_after_the_other(self, store: Store) -> None:
         """Eight threads add 25 each to one number: nothing is lost."""
@@ -178,7 +178,7 @@ class CrowdContract:
     def test_a_busy_store_is_an_error_within_patience(
         self, store: Store, url: str, children: list[Child]
     ) -> None:
-        """A process that does not let go of the lock stops nobody for good, and no reader at all."""
+        """A process that keeps the lock stops nobody for good, and no reader at all."""
         children.append(Child(HOLD, url))
         assert children[0].says() == "held"
         hasty = open_store(url, patience=0.05)
@@ -223,7 +223,7 @@ class CrowdContract:
     ) -> None:
         """And holds one state: no half of a transaction."""
         with store.write() as tx:
-            for _ in range(3000):
+            for _ in range(40_000):
                 tx.add_event(event(account="bob", detail={"text": "x" * 1000}))
         children.append(Child(WRITE, url, 0))
         assert children[0].says() == "writing"
@@ -234,7 +234,7 @@ class CrowdContract:
                 future.result(20)
             finally:
                 children[0].kill()
-        copy = open_store(f"sqlite://{path}")
+        copy = open_store(f"sqlite:///{path}")
         assert is_whole(copy)
         copy.close()
 
@@ -257,15 +257,9 @@ class CrowdContract:
             with store.write() as tx:
                 found = tx.unsent(NOW, 10)
                 for one in found:
-                    held = _leased(one)
-                    assert tx.save_delivery(held)
+                    held = delivery(lease_owner="me", lease_until=NOW + SECOND)
+                    assert tx.save_delivery(replace(one, delivery=held))
                 return len(found)
 
         with ThreadPoolExecutor(4) as pool:
             assert sum(pool.map(take, range(4))) == 1
-
-
-def _leased(one):  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
-    return replace(one, delivery=replace(one.delivery, lease_until=NOW + SECOND))

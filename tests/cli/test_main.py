@@ -1,0 +1,199 @@
+"""The program as a whole: help, exit codes, pipes, and what a user sees of an error."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import radius_smsotp
+from radius_smsotp import settings
+from radius_smsotp.cli import COMMANDS, DEFAULT_CONFIG, smsotp
+from tests.cli.installation import PROGRAM, environ
+from tests.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.installation import Installation
+
+
+def commands() -> dict[str, click.Command]:
+    """Every command with its words: "user add"."""
+    found: dict[str, click.Command] = {}
+    for name in COMMANDS:
+        command = getattr(import_module(f"radius_smsotp.cli.{name}"), name)
+        found[name] = command
+        if isinstance(command, click.Group):
+            found |= {f"{name} {word}": one for word, one in command.commands.items()}
+    return found
+
+
+def program(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The program, without any installation."""
+    return subprocess.run(
+        [*PROGRAM, *arguments],
+        env=environ() | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+class TestHelp:
+    @pytest.mark.parametrize("words", commands())
+    def test_the_help_of_every_command_has_an_example_of_it(self, words: str) -> None:
+        shown = CliRunner().invoke(smsotp, [*words.split(), "--help"])
+        assert shown.exit_code == 0, shown.output
+        _, heading, examples = shown.output.partition("Example")
+        assert heading
+        assert f"smsotp {words}" in examples.replace("--config ./site/smsotp.yaml ", "")
+
+    @pytest.mark.parametrize("words", commands())
+    def test_every_option_of_every_command_is_explained(self, words: str) -> None:
+        for parameter in commands()[words].params:
+            if isinstance(parameter, click.Option):
+                assert parameter.help or parameter.show_default, parameter.name
+
+    def test_the_list_of_commands_says_what_each_says_of_itself(self) -> None:
+        """The lines stand apart from the commands, so that the list imports none of them."""
+        for name, line in COMMANDS.items():
+            assert commands()[name].get_short_help_str(200) == line, name
+
+    def test_it_comes_without_importing_what_commands_need(self) -> None:
+        watch = (
+            "import sys; from radius_smsotp.cli import main\n"
+            "try: main()\n"
+            "finally: print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+        )
+        shown = subprocess.run(
+            [sys.executable, "-c", watch, "--help"],
+            env=environ(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "Exit codes" in shown.stdout
+        slow = {"pydantic", "rich", "requests", "yaml", "sqlite3", "phonenumbers", "pyrad"}
+        assert not slow & set(shown.stderr.split())
+
+    def test_the_version_is_that_of_the_package(self) -> None:
+        assert program("--version").stdout == f"smsotp {radius_smsotp.__version__}\n"
+
+    def test_the_default_of_the_settings_is_that_of_the_package(self) -> None:
+        assert str(settings.DEFAULT_PATH) == DEFAULT_CONFIG
+
+
+class TestExitCodes:
+    def test_done_is_0(self, here: Installation) -> None:
+        assert here.call("user", "list").returncode == 0
+
+    def test_refused_is_1_with_a_sentence(self, here: Installation) -> None:
+        done = here.call("user", "show", "nobody")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            "smsotp: there is no account 'nobody'; 'smsotp user list' names all\n"
+        )
+
+    def test_wrong_usage_is_2(self, here: Installation) -> None:
+        done = here.call("user", "add")
+        assert done.returncode == 2
+        assert "Missing argument 'NAME'" in done.stderr
+
+    def test_an_unknown_command_is_wrong_usage(self) -> None:
+        done = program("frobnicate")
+        assert done.returncode == 2
+        assert "No such command 'frobnicate'" in done.stderr
+
+    def test_faulty_settings_are_3_with_every_problem_on_a_line(self, here: Installation) -> None:
+        here.write(message="no code", code={"digits": 3})
+        done = here.call("user", "list")
+        assert done.returncode == 3
+        assert done.stderr.splitlines() == [
+            "smsotp: smsotp.yaml: code.digits: input should be greater than or equal to 6",
+            "smsotp: smsotp.yaml: message: {code} is missing",
+        ]
+
+    def test_missing_settings_are_3_and_name_init(self, tmp_path: Path) -> None:
+        done = program("--config", str(tmp_path / "smsotp.yaml"), "user", "list")
+        assert done.returncode == 3
+        assert f"make one with 'smsotp init {tmp_path}'" in done.stderr
+
+    def test_a_store_that_is_gone_is_3_and_not_made_anew(self, here: Installation) -> None:
+        """It might have been elsewhere, and a new one would belong to whoever asks."""
+        (here.folder / "smsotp.db").unlink()
+        done = here.call("user", "list")
+        assert done.returncode == 3
+        assert "is not there; make it with 'smsotp init" in done.stderr
+        assert not (here.folder / "smsotp.db").exists()
+
+    def test_a_file_that_cannot_be_written_is_1_and_no_traceback(self, here: Installation) -> None:
+        done = here.call("user", "export", str(here.folder / "no" / "such" / "folder"))
+        assert done.returncode == 1
+        assert done.stderr == (f"smsotp: {here.folder}/no/such/folder: No such file or directory\n")
+
+    def test_a_damaged_store_is_a_sentence(self, here: Installation) -> None:
+        (here.folder / "smsotp.db").write_bytes(b"not a store" * 1000)
+        done = here.call("user", "list")
+        assert done.returncode == 3
+        assert "the store is no SQLite file" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_ctrl_c_is_130(self, here: Installation) -> None:
+        with Terminal(here, "user", "add", "alice", "--phone", "+491701234567") as terminal:
+            terminal.expect("PIN: ")
+            terminal.press("\x03")
+            assert terminal.wait() == 130
+        assert here.account("alice") is None
+
+    def test_the_environment_names_the_settings(self, here: Installation) -> None:
+        done = program("user", "list", SMSOTP_CONFIG=str(here.settings_path))
+        assert done.returncode == 0
+
+
+class TestPipes:
+    def test_a_reader_that_goes_is_no_error_worth_a_word(self, here: Installation) -> None:
+        """`smsotp user list | head -1`."""
+        rows = "".join(f"user{number},+49170{number:07}\n" for number in range(3000))
+        (here.folder / "many.csv").write_text(f"name,phone\n{rows}")
+        here.done("user", "import", str(here.folder / "many.csv"))
+        process = here.start("user", "list", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("Name")
+        process.stdout.close()
+        process.wait(30)
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+    def test_a_reader_that_is_gone_before_is_none_either(self, here: Installation) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        process = here.start("user", "list", "--json", stdout=writer, stderr=subprocess.PIPE)
+        os.close(writer)
+        process.wait(30)
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+    def test_letters_that_a_terminal_cannot_show_are_replaced(self, here: Installation) -> None:
+        here.done("user", "add", "zoë", "--phone", "+491701234567")
+        done = here.call("user", "list", env={"PYTHONIOENCODING": "ascii"})
+        assert done.returncode == 0
+        assert "zo?" in done.stdout
+
+
+def test_a_running_command_ends_on_a_signal_without_a_traceback(here: Installation) -> None:
+    """Ctrl-C while PINs are hashed: nothing was written yet."""
+    here.write(pin={"iterations": 100_000_000})
+    (here.folder / "one.csv").write_text("name,phone,pin\nalice,+491701234567,1234\n")
+    with Terminal(here, "user", "import", str(here.folder / "one.csv")) as terminal:
+        terminal.expect("Hashing PINs")
+        terminal.press("\x03")
+        terminal.process.send_signal(signal.SIGKILL)

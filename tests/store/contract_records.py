@@ -1,0 +1,167 @@
+"""The promises of a store to what is counted, remembered and recorded."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from radius_smsotp.core.model import Lockout, Tally
+from radius_smsotp.store.transaction import PRUNE_SLICE, SLOT
+from tests.store.contract import ALICE, HOUR, NOW, SECOND, challenge, event
+
+if TYPE_CHECKING:
+    from radius_smsotp.store import Store
+
+
+class RecordsContract:
+    """The suite; `url` and `store` come from `StoreContract`."""
+
+    # Tallies
+
+    def test_messages_are_counted_for_account_number_client_and_all(self, store: Store) -> None:
+        """Each apart from the others, whatever they are called."""
+        with store.write() as tx:
+            tx.count_message("alice", "tag", "vpn", NOW)
+            tx.count_message("alice", "other", "wifi", NOW)
+            tx.count_message("bob", "tag", "vpn", NOW)
+            tx.count_message("tag", "alice", "all", NOW)
+            assert tx.tally("alice", "tag", "vpn", NOW) == Tally(2, 2, 2, 4)
+            assert tx.tally("all", "all", "all", NOW) == Tally(0, 0, 1, 4)
+            assert tx.tally("", "", "", NOW) == Tally(0, 0, 0, 4)
+
+    @pytest.mark.parametrize("offset", [0.0, 0.001, SLOT / 2, SLOT - 0.001])
+    def test_an_hour_is_an_hour_wherever_it_begins(self, store: Store, offset: float) -> None:
+        """A message counts for at least an hour and a day, and for a slot more at most."""
+        start = datetime.fromtimestamp(SLOT * 5_000_000 + offset, UTC)
+        with store.write() as tx:
+            tx.count_message("alice", "tag", "vpn", start)
+
+            def tally(**after: float) -> Tally:
+                return tx.tally("alice", "tag", "vpn", start + timedelta(**after))
+
+            assert tally() == tally(minutes=60) == Tally(1, 1, 1, 1)
+            assert tally(minutes=65) == tally(hours=24) == Tally(0, 0, 0, 1)
+            assert tally(hours=24, minutes=5) == Tally()
+
+    @settings(
+        max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+    @given(
+        gaps=st.lists(
+            st.floats(0, 1500) | st.sampled_from([0.0, 299.9, 300.0, 600.0]), max_size=60
+        ),
+        limit=st.integers(1, 6),
+    )
+    def test_no_hour_holds_more_messages_than_the_limit(
+        self, store: Store, gaps: list[float], limit: int
+    ) -> None:
+        """However they come: in no 60 minutes more than the limit leave."""
+        sent: list[datetime] = []
+        now = NOW
+        with contextlib.suppress(_Undo), store.write() as tx:
+            for gap in gaps:
+                now += timedelta(seconds=gap)
+                if tx.tally("alice", "tag", "vpn", now).account_hour < limit:
+                    tx.count_message("alice", "tag", "vpn", now)
+                    sent.append(now)
+            raise _Undo
+        for first in sent:
+            assert sum(first <= one < first + HOUR for one in sent) <= limit
+
+    # Remembered devices
+
+    def test_a_device_is_remembered_for_its_account_client_and_time(self, store: Store) -> None:
+        """And for no other; remembering it again sets the time anew."""
+        with store.write() as tx:
+            tx.remember_device("alice", "vpn", "02", NOW + SECOND)
+            assert tx.is_remembered("alice", "vpn", "02", NOW)
+            assert not tx.is_remembered("alice", "vpn", "02", NOW + SECOND)
+            for other in (("bob", "vpn", "02"), ("alice", "wifi", "02"), ("alice", "vpn", "03")):
+                assert not tx.is_remembered(*other, NOW)
+            tx.remember_device("alice", "vpn", "02", NOW + HOUR)
+            tx.remember_device("alice", "vpn", "01", NOW + HOUR)
+            tx.remember_device("alice", "vpn", "00", NOW)
+            shown = [("vpn", "01", NOW + HOUR), ("vpn", "02", NOW + HOUR)]
+            assert tx.devices("alice", NOW) == shown
+            assert tx.forget_devices("alice") == 3
+            assert tx.devices("alice", NOW) == []
+
+    # Audit trail
+
+    def test_events_come_back_as_they_were_in_order(self, store: Store) -> None:
+        """By account or by challenge, oldest first, the last ones if there are too many."""
+        full = event(
+            "sms-accepted",
+            time=NOW + SECOND,
+            transaction_id="f" * 32,
+            client="vpn",
+            station="02",
+            detail={"provider": "first", "seconds": 0.25, "parts": 2, "text": "größer\u2028"},
+        )
+        with store.write() as tx:
+            several = [event(time=NOW), full, event("code-wrong", time=NOW + 2 * SECOND)]
+            for one in (*several, event(account="bob")):
+                tx.add_event(one)
+            assert tx.events("alice", 100) == several
+            assert tx.events("alice", 2) == several[1:]
+            assert tx.events("f" * 32, 100) == [full]
+            assert tx.events("", 100) == []
+
+    # Providers
+
+    def test_a_breaker_comes_back_as_it_was_last(self, store: Store) -> None:
+        """State, since when, and why."""
+        with store.write() as tx:
+            tx.put_breaker("first", "open", NOW, "no credit")
+            tx.put_breaker("second", "open", NOW, "busy")
+            tx.put_breaker("second", "closed", NOW + SECOND, "")
+            assert tx.breakers() == {
+                "first": ("open", NOW, "no credit"),
+                "second": ("closed", NOW + SECOND, ""),
+            }
+
+    # Clean-up
+
+    def test_pruning_removes_what_is_past_its_use_and_nothing_else(self, store: Store) -> None:
+        """Old challenges, old events, devices and tallies that have run out."""
+        with store.write() as tx:
+            tx.put_account(ALICE, NOW)
+            tx.put_lockout("alice", Lockout(1, NOW))
+            tx.add_challenge(challenge(1, expires_at=NOW - 2 * SECOND))
+            tx.add_challenge(challenge(2, expires_at=NOW))
+            tx.add_event(event(time=NOW - 2 * SECOND))
+            tx.add_event(event(time=NOW))
+            tx.remember_device("alice", "vpn", "old", NOW - SECOND)
+            tx.remember_device("alice", "vpn", "new", NOW + SECOND)
+            tx.count_message("alice", "tag", "vpn", NOW - 25 * HOUR)
+            tx.count_message("alice", "tag", "vpn", NOW - 23 * HOUR)
+            before = tx.tally("alice", "tag", "vpn", NOW)
+            assert tx.prune(NOW - SECOND, NOW - SECOND, NOW) == 3 + 4  # 4 scopes of a tally
+            assert tx.prune(NOW - SECOND, NOW - SECOND, NOW) == 0
+            assert tx.challenge(challenge(1).transaction_id) is None
+            assert tx.challenge(challenge(2).transaction_id) is not None
+            assert len(tx.events("alice", 10)) == 1
+            assert tx.devices("alice", NOW) == [("vpn", "new", NOW + SECOND)]
+            assert tx.tally("alice", "tag", "vpn", NOW) == before
+            assert (tx.account("alice"), tx.lockout("alice")) == (ALICE, Lockout(1, NOW))
+
+    def test_pruning_goes_in_slices(self, store: Store) -> None:
+        """A login never waits for a big clean-up."""
+        most = 2 * PRUNE_SLICE + 1
+        with store.write() as tx:
+            for _ in range(most):
+                tx.add_event(event(time=NOW - HOUR))
+        removed = []
+        while not removed or removed[-1]:
+            with store.write() as tx:
+                removed.append(tx.prune(NOW, NOW, NOW))
+        assert removed == [PRUNE_SLICE, PRUNE_SLICE, 1, 0]
+
+
+class _Undo(Exception):  # noqa: N818  # no error: it rolls back what an example wrote
+    """Leaves a transaction without a trace."""

@@ -1,0 +1,326 @@
+"""The store in one SQLite file."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from radius_smsotp.errors import ConfigurationError, StoreError
+from radius_smsotp.store import open_store, sqlite
+from radius_smsotp.store.schema import VERSIONS
+from radius_smsotp.store.transaction import Transaction
+from tests.store.contract import ALICE, NOW, StoreContract, challenge
+from tests.store.contract_crowd import BEGIN, CrowdContract, is_whole
+from tests.store.contract_records import RecordsContract
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from radius_smsotp.store import Store
+    from tests.site import Site
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the store goes; its name needs quoting in a URI."""
+    return tmp_path / "a store?#%.db"
+
+
+class TestContract(StoreContract, RecordsContract, CrowdContract):
+    @pytest.fixture
+    def url(self, path: Path) -> str:
+        return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def store(path: Path) -> Any:
+    """A store in the file `path`."""
+    one = open_store(f"sqlite:///{path}", patience=5)
+    one.migrate()
+    yield one
+    one.close()
+
+
+def run(program: str, *arguments: object) -> str:
+    """What a process of its own prints."""
+    whole = [sys.executable, "-c", BEGIN + program, *map(str, arguments)]
+    return subprocess.run(whole, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def pragma(store: Any, connection: str, name: str) -> Any:
+    """A setting of one of its connections."""
+    return store._connections[connection].execute(f"PRAGMA {name}").fetchone()[0]
+
+
+class TestTheFile:
+    def test_nobody_else_may_read_it(self, store: Store, path: Path) -> None:
+        """The store, its log and its index hold phone numbers and PIN hashes."""
+        with store.write() as tx:
+            tx.put_account(ALICE, NOW)
+        files = list(path.parent.glob(f"{path.name}*"))
+        assert len(files) == 3
+        for file in files:
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
+
+    def test_a_backup_is_as_closed(self, store: Store, path: Path) -> None:
+        """It holds the same."""
+        copy = path.with_name("copy")
+        store.backup(copy)
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+
+    def test_readers_and_writers_do_not_wait_for_each_other(self, store: Store) -> None:
+        """Write-ahead logging, as the contract needs it."""
+        with store.write():
+            assert pragma(store, "writer", "journal_mode") == "wal"
+
+
+class TestDurability:
+    def test_a_durable_commit_is_synced_and_others_are_not(self, store: Store) -> None:
+        """FULL (2) where a code is spent, NORMAL (1) where a crash costs one more SMS."""
+        with store.write(durable=True), store.read():
+            pass
+        with store.write():
+            pass
+        assert pragma(store, "durable", "synchronous") == 2
+        assert pragma(store, "writer", "synchronous") == 1
+
+    @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+    @pytest.mark.parametrize(("durable", "synced"), [(True, True), (False, False)])
+    def test_the_disk_is_told(self, store: Store, path: Path, durable: bool, synced: bool) -> None:
+        """Twenty durable commits are twenty calls of fdatasync at least; the others hardly any."""
+        store.close()
+        program = f"""
+with store.write(durable={durable}) as tx:
+    tx.add_event(event())
+sys.stderr.write("ready")
+for _ in range(20):
+    with store.write(durable={durable}) as tx:
+        tx.add_event(event())
+sys.stderr.write("done")
+"""
+        trace = path.with_name("trace")
+        command = ["strace", "-f", "-o", trace, "-e", "trace=fsync,fdatasync,write"]
+        whole = [*command, sys.executable, "-c", BEGIN + program, f"sqlite:///{path}"]
+        traced = subprocess.run(whole, capture_output=True, text=True, timeout=60, check=False)
+        if traced.returncode and "ptrace" in traced.stderr:
+            pytest.skip("this machine allows no strace")
+        between = trace.read_text().split('"ready"')[1].split('"done"')[0]
+        calls = len(re.findall(r"f(?:data)?sync\(", between))
+        assert (calls >= 20) if synced else (calls <= 2)
+
+
+class TestFaults:
+    """Whatever is wrong with the file: one sentence that says what to do."""
+
+    def faults(self, path: Path) -> str:
+        """What `migrate` says."""
+        one = open_store(f"sqlite:///{path}", patience=0.1)
+        with pytest.raises(ConfigurationError) as caught:
+            one.migrate()
+        one.close()
+        [problem] = caught.value.problems
+        assert str(path) in problem.path
+        assert problem.remedy
+        return f"{problem.fault}; {problem.remedy}"
+
+    def test_a_folder_that_is_missing(self, tmp_path: Path) -> None:
+        """The store does not make folders: it could only guess whose they are."""
+        assert "No such file or directory" in self.faults(tmp_path / "missing" / "smsotp.db")
+
+    def test_a_folder_in_its_place(self, tmp_path: Path) -> None:
+        """A path that ends too early."""
+        assert "Is a directory" in self.faults(tmp_path)
+
+    def test_a_file_that_is_no_database(self, path: Path) -> None:
+        """Somebody's notes are not overwritten."""
+        path.write_text("my notes\n" * 1000)
+        assert "is no SQLite file" in self.faults(path)
+        assert path.read_text().startswith("my notes")
+
+    def test_a_store_of_a_newer_program(self, store: Store, path: Path) -> None:
+        """Going back is refused, and the store is left as it is."""
+        store.close()
+        newer = len(VERSIONS) + 1
+        with sqlite3.connect(path) as db:
+            db.execute(f"PRAGMA user_version = {newer}")
+        db.close()
+        assert "upgrade radius-smsotp" in self.faults(path)
+        with sqlite3.connect(path) as db:
+            assert db.execute("PRAGMA user_version").fetchone() == (newer,)
+        db.close()
+
+    def test_a_file_that_may_only_be_read(self, store: Store, path: Path) -> None:
+        """Said at the start, and at a login if it happens later."""
+        with store.write() as tx:
+            tx.put_account(ALICE, NOW)
+        store.close()
+        program = f"""
+import os
+from radius_smsotp.errors import ConfigurationError, StoreError
+for file in ({str(path)!r}, {str(path.parent)!r}):
+    os.chmod(file, 0o555)
+if os.getuid() == 0:
+    os.setresuid(65534, 65534, 65534)
+try:
+    store.migrate()
+except ConfigurationError as error:
+    say(error)
+try:
+    with store.write() as tx:
+        tx.add_event(event())
+except StoreError as error:
+    say(error)
+"""
+        for folder in (path.parent, *path.parent.parents):
+            if not folder.stat().st_mode & 0o001:
+                folder.chmod(folder.stat().st_mode | 0o011)  # for whoever is nobody
+        try:
+            started, at_login = run(program, f"sqlite:///{path}").splitlines()
+        finally:
+            path.parent.chmod(0o755)
+        assert "Permission denied" in started
+        assert "writable for the user of FreeRADIUS" in started
+        assert at_login.startswith(("the store is read-only", "the store cannot be opened"))
+
+    def test_a_damaged_file(self, store: Store, path: Path) -> None:
+        """Garbage in the middle: an error, never a wrong answer."""
+        with store.write() as tx:
+            for number in range(500):
+                tx.add_challenge(challenge(number))
+        store.close()
+        octets = bytearray(path.read_bytes())
+        octets[4096:] = b"\xa5" * (len(octets) - 4096)
+        path.write_bytes(octets)
+        with pytest.raises(StoreError, match="the store is damaged"), store.read() as tx:
+            tx.challenge(challenge(1).transaction_id)
+
+    def test_a_store_that_has_gone_away(self, store: Store, path: Path) -> None:
+        """Removed while we run: no second, empty store is made in its place at a login."""
+        store.close()
+        path.unlink()
+        with pytest.raises(StoreError, match="cannot be opened"), store.write() as tx:
+            tx.put_account(ALICE, NOW)
+        assert not path.exists()
+
+    def test_a_disk_that_is_full(self, store: Store, path: Path) -> None:
+        """The login fails with a sentence; what was committed before stays, and so does order."""
+        store.close()
+        program = """
+import resource
+from radius_smsotp.errors import StoreError
+size = 1_000_000
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+try:
+    for number in range(100_000):
+        with store.write(durable=True) as tx:
+            tx.add_challenge(challenge(number))
+            tx.add_event(event("opened"))
+except StoreError as error:
+    say(number)
+    say(error)
+with store.read() as tx:
+    say(len(tx.events("alice", 1_000_000)))
+"""
+        number, sentence, seen = run(program, f"sqlite:///{path}").splitlines()
+        assert sentence.startswith(("the disk is full", "the disk under the store fails"))
+        assert int(seen) == int(number) > 10
+        assert is_whole(store)
+        with store.write() as tx:
+            tx.add_challenge(challenge(10**6))
+
+    def test_another_kind_of_store(self) -> None:
+        """There is one; what looks like a path that would be guessed at is refused as well."""
+        for url in (
+            "oracle://x",
+            "smsotp.db",
+            "sqlite://smsotp.db",
+            "sqlite:smsotp.db",
+            "sqlite://",
+        ):
+            with pytest.raises(ConfigurationError, match="sqlite:///PATH"):
+                open_store(url)
+
+
+def test_a_fork_after_close_shares_nothing(store: Store, path: Path) -> None:
+    """radiusd forks after it has loaded us; parent and child then each open their own."""
+    store.close()
+    program = """
+import os
+store.migrate()
+store.close()
+child = os.fork()
+name = "parent" if child else "child"
+for _ in range(50):
+    with store.write(durable=True) as tx:
+        tx.add_event(event(account=name))
+store.close()
+if not child:
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    run(program, f"sqlite:///{path}")
+    with store.read() as tx:
+        assert [len(tx.events(name, 100)) for name in ("parent", "child")] == [50, 50]
+
+
+def test_starting_again_writes_nothing(store: Store, path: Path) -> None:
+    """A store of this version is only looked at: `migrate` does not write."""
+    store.close()
+    before = path.read_bytes()
+    store.migrate()
+    log = path.with_name(f"{path.name}-wal")
+    assert not log.exists() or log.stat().st_size == 0
+    store.close()
+    assert path.read_bytes() == before
+
+
+class Recorder:
+    """A connection that notes the statements which pass through it."""
+
+    def __init__(self, connection: Any, statements: dict[str, Any]) -> None:
+        self._connection = connection
+        self._statements = statements
+
+    def execute(self, sql: str, parameters: Any = ()) -> Any:
+        self._statements[sql] = parameters
+        return self._connection.execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Any) -> Any:
+        rows = list(parameters)
+        self._statements[sql] = rows[0]
+        return self._connection.executemany(sql, rows)
+
+
+def test_no_statement_of_a_login_reads_a_whole_table(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many accounts, challenges and events there are, each is found by an index."""
+    node = site.node(remember={"hours": 1})
+    statements: dict[str, Any] = {}
+    monkeypatch.setattr(
+        sqlite, "Transaction", lambda connection: Transaction(Recorder(connection, statements))
+    )
+    challenged = node.challenge()
+    node.first()  # a repeat
+    node.second(challenged, "r")
+    node.settle(challenged.transaction_id)
+    node.second(challenged, "000000")
+    node.first(password="wrong")
+    node.first(password="wrong000000")
+    node.second(challenged, node.code(challenged))
+    node.first()  # a remembered device
+    node.courier.sweep()
+    monkeypatch.undo()
+    assert len(statements) >= 15
+    db = sqlite3.connect(site.store_path)
+    for sql, parameters in statements.items():
+        plan = db.execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall()
+        assert not [step for *_, step in plan if step.startswith("SCAN")], (sql, plan)
+    db.close()
