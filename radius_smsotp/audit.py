@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from radius_smsotp.core.model import Event
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from radius_smsotp.core.model import Challenge
+
 KINDS = {
     "challenge-opened": "a code was asked for and the challenge was opened",
     "challenge-repeated": "the first step came again within the cooldown; no second SMS",
@@ -12,6 +21,8 @@ KINDS = {
     "sms-refused": "a provider refused the message",
     "sms-unavailable": "a provider could not be reached or was busy",
     "sms-unknown": "a provider fell silent after the message was submitted",
+    "sms-delivered": "the network reported that the message has arrived",
+    "sms-lost": "the network reported that the message has not arrived; the next provider sends it",
     "sms-undelivered": "no provider took the message; the challenge was closed",
     "sms-resent": "the user asked for one more SMS",
     "sms-resend-denied": "the user asked for one more SMS, a limit stood against it",
@@ -51,3 +62,18 @@ REASONS = {
     "bad-phone": "SMSOTP-Phone is not a phone number",
 }
 """Reason in an event's detail to what it means."""
+
+
+def challenge_event(
+    kind: str, challenge: Challenge, now: datetime, **detail: str | int | float
+) -> Event:
+    """An event of a challenge, with nobody asking: of its delivery."""
+    return Event(
+        kind,
+        now,
+        challenge.account,
+        challenge.transaction_id,
+        challenge.client,
+        challenge.station,
+        detail,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -29,9 +30,17 @@ class Chain:
 
     Args:
         now: The clock: aware UTC.
+        on_report: Called with provider, message id, whether it was delivered, and the network's
+            words, for each delivery report.
     """
 
-    def __init__(self, loaded: Loaded, store: Store, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        store: Store,
+        now: Callable[[], datetime],
+        on_report: Callable[[str, str, bool, str], None] | None = None,
+    ) -> None:
         around = providers.Surroundings(
             loaded.path.parent, loaded.values.smtp_servers, store.folder
         )
@@ -42,6 +51,9 @@ class Chain:
             name: providers.build(name, settings, around)
             for name, settings in loaded.providers.items()
         }
+        for name, provider in self._providers.items():
+            if on_report is not None and isinstance(provider, providers.Reporting):
+                provider.on_report = functools.partial(on_report, name)
         self._lock = threading.Lock()
         self._health: dict[str, failover.Health] = {}
 
@@ -62,6 +74,10 @@ class Chain:
         """Seconds that one attempt at this provider may take."""
         settings = self._loaded.providers.get(name)
         return settings.timeout if settings else 0.0
+
+    def longest(self, route: Sequence[str]) -> float:
+        """Seconds that one attempt at any provider of a route may take."""
+        return max(map(self.timeout, route), default=0.0)
 
     def attempt(self, name: str, message: providers.Message) -> Attempt:
         """Send a message through one provider.  Never raises for what the provider does."""

@@ -17,12 +17,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from radius_smsotp import providers
+from radius_smsotp import audit, providers
 from radius_smsotp.chain import Chain
-from radius_smsotp.core import code, placeholder
-from radius_smsotp.core.model import Attempt, Challenge, DeliveryState, Event
+from radius_smsotp.core import code, message
+from radius_smsotp.core.model import Attempt, Challenge, DeliveryState
 from radius_smsotp.crew import Crew
 from radius_smsotp.errors import StoreError
+from radius_smsotp.reports import Reports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,7 @@ class Courier:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        self.chain = Chain(loaded, store, now)
+        self.chain = Chain(loaded, store, now, self._reported)
         self._loaded = loaded
         self._keyring = keyring
         self._store = store
@@ -80,6 +81,7 @@ class Courier:
         self._crew = Crew(self._run, loaded.values.delivery.threads)
         self._lock = threading.Lock()
         self._errands: dict[str, Errand] = {}
+        self._reports = Reports()
         self._closing = threading.Event()
         self._sweeping = threading.Lock()
 
@@ -92,7 +94,7 @@ class Courier:
         """Owner and end of the lease with which a hook stores a new message."""
         if not self.internal or not route:
             return None, now
-        return self.owner, self._lease_end(now, route[0])
+        return self.owner, self._lease_end(now, route)
 
     def hand_over(self, challenge: Challenge) -> None:
         """Send the message of a challenge that is in the store under this courier's lease."""
@@ -196,15 +198,19 @@ class Courier:
 
     def _deliver(self, challenge: Challenge) -> DeliveryState:
         """Walk one message down its route, and store what every attempt came to."""
-        message = self._message(challenge)
+        held = self._hold(challenge)
+        if held is None:
+            return challenge.delivery.state
+        challenge = held
+        sms = self._message(challenge)
         route = self.chain.usable(challenge.delivery.route)
-        if message is None or not route:
+        if sms is None or not route:
             return self._give_up(challenge)
         silent = False
         for position, name in enumerate(route):
             if not challenge.is_open(self._now()):
                 break
-            attempt = self.chain.attempt(name, message)
+            attempt = self.chain.attempt(name, sms)
             silent = silent or attempt.verdict == "unknown"
             rest = tuple(route[position + 1 :])
             state: DeliveryState = "queued"
@@ -229,7 +235,7 @@ class Courier:
             route=rest,
             provider=attempt.provider,
             lease_owner=self.owner if going_on else None,
-            lease_until=self._lease_end(now, rest[0]) if going_on else None,
+            lease_until=self._lease_end(now, rest) if going_on else None,
         )
         challenge = replace(challenge, delivery=delivery)
         detail: dict[str, str | int | float] = {
@@ -239,9 +245,41 @@ class Courier:
         detail |= {"text": attempt.text} if attempt.text else {}
         detail |= {"message_id": attempt.message_id} if attempt.message_id else {}
         with self._store.write() as tx:
-            tx.add_event(_event(f"sms-{attempt.verdict}", challenge, now, detail))
+            tx.add_event(audit.challenge_event(f"sms-{attempt.verdict}", challenge, now, **detail))
             self._save(tx, challenge, now)
+        if attempt.message_id:
+            self._reports.expect(attempt.provider, attempt.message_id, challenge)
         return challenge
+
+    def _reported(self, provider: str, message_id: str, delivered: bool, words: str) -> None:
+        """A delivery report came: record it, and move on by itself if the message is lost."""
+        challenge = self._reports.take(provider, message_id)
+        if challenge is None:
+            return
+        try:
+            lost = self._note_report(challenge, provider, delivered, words)
+        except StoreError as error:
+            log.warning("a delivery report could not be recorded: %s", error)
+            return
+        if lost is not None:
+            self._take(Errand(lost))
+
+    def _note_report(
+        self, challenge: Challenge, provider: str, delivered: bool, words: str
+    ) -> Challenge | None:
+        """Returns the challenge, leased, if its message goes through the next provider."""
+        now = self._now()
+        kind = "sms-delivered" if delivered else "sms-lost"
+        with self._store.write() as tx:
+            detail = {"provider": provider, "text": words}
+            tx.add_event(audit.challenge_event(kind, challenge, now, **detail))
+            found = tx.challenge(challenge.transaction_id)
+            if delivered or found is None or not found.is_open(now):
+                return None
+            if found.delivery != challenge.delivery or not found.delivery.route:
+                return None
+            queued = replace(found, delivery=replace(found.delivery, state="queued"))
+            return self._lease(tx, queued, now)
 
     def _give_up(self, challenge: Challenge) -> DeliveryState:
         """There is no way to send this message."""
@@ -259,23 +297,36 @@ class Courier:
         # A resend that failed says nothing of the message before it.
         if current is not None and current.state == "open" and current.delivery.sends == 1:
             tx.save_answer(replace(current, state="undelivered"))
-            tx.add_event(_event("sms-undelivered", challenge, now, {}))
+            tx.add_event(audit.challenge_event("sms-undelivered", challenge, now))
+
+    def _hold(self, challenge: Challenge) -> Challenge | None:
+        """Make the lease last for the next attempt.  None if somebody else has taken it over."""
+        now = self._now()
+        delivery = challenge.delivery
+        longest = timedelta(seconds=self.chain.longest(delivery.route))
+        if delivery.lease_until is not None and delivery.lease_until - now >= longest:
+            return challenge
+        with self._store.write() as tx:
+            found = tx.challenge(challenge.transaction_id)
+            if found is None or found.delivery != delivery:
+                return None
+            return self._lease(tx, found, now)
 
     def _lease(self, tx: Transaction, challenge: Challenge, now: datetime) -> Challenge:
-        """Take the lease of a message that nobody holds."""
+        """Take the lease of a message that nobody else holds."""
         route = challenge.delivery.route or self._loaded.order
         delivery = replace(
             challenge.delivery,
             route=route,
             lease_owner=self.owner,
-            lease_until=self._lease_end(now, route[0]),
+            lease_until=self._lease_end(now, route),
         )
         challenge = replace(challenge, delivery=delivery)
         tx.save_delivery(challenge)
         return challenge
 
-    def _lease_end(self, now: datetime, provider: str) -> datetime:
-        return now + timedelta(seconds=self.chain.timeout(provider) + LEASE_MARGIN)
+    def _lease_end(self, now: datetime, route: tuple[str, ...]) -> datetime:
+        return now + timedelta(seconds=self.chain.longest(route) + LEASE_MARGIN)
 
     def _message(self, challenge: Challenge) -> providers.Message | None:
         """The SMS of a challenge, or None if its key is gone."""
@@ -291,19 +342,11 @@ class Courier:
             "minutes": round(lifetime.total_seconds() / 60),
             "name": challenge.account,
         }
-        text = placeholder.fill(challenge.delivery.template, values)
+        sms = self._loaded.values.sms
+        text = message.compose(
+            challenge.delivery.template,
+            values,
+            transliterate=sms.transliterate,
+            autofill=sms.autofill,
+        )
         return providers.Message(challenge.transaction_id, phone, text, secret)
-
-
-def _event(
-    kind: str, challenge: Challenge, now: datetime, detail: dict[str, str | int | float]
-) -> Event:
-    return Event(
-        kind,
-        now,
-        challenge.account,
-        challenge.transaction_id,
-        challenge.client,
-        challenge.station,
-        detail,
-    )

@@ -34,7 +34,7 @@ class Issuer:
         transaction_id = secrets.token_hex(16)
         number = facts.phone or ""
         wanted = request.provider or (facts.account.provider if facts.account else None)
-        route = self._loaded.order
+        route = self._loaded.route(number)
         if wanted is not None and wanted in self._loaded.providers:
             route = tuple(dict.fromkeys((wanted, *route)))
         owner, until = self._courier.lease(now, route)
@@ -63,7 +63,7 @@ class Issuer:
     def reissue(self, challenge: Challenge, now: datetime) -> Challenge:
         """The same challenge, its message going out once more, through the next provider."""
         last = challenge.delivery.provider
-        order = self._loaded.order
+        order = self._loaded.route(self._number(challenge) or "")
         cut = order.index(last) + 1 if last in order else 0
         route = order[cut:] + order[:cut]
         owner, until = self._courier.lease(now, route)
@@ -90,8 +90,12 @@ class Issuer:
 
     def challenge_tag(self, challenge: Challenge) -> str:
         """`number_tag` of the number that a challenge's message goes to."""
+        number = self._number(challenge)
+        return "" if number is None else self.number_tag(number)
+
+    def _number(self, challenge: Challenge) -> str | None:
+        """Where the message of a challenge goes, or None if its key is gone."""
         key = self._keyring.get(challenge.key_id)
         if key is None:
-            return ""
-        sealed = challenge.delivery.sealed_phone
-        return self.number_tag(code.unseal(key, challenge.transaction_id, sealed))
+            return None
+        return code.unseal(key, challenge.transaction_id, challenge.delivery.sealed_phone)

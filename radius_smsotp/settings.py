@@ -99,6 +99,16 @@ class LockoutSettings(Section):
     minutes: int = Field(15, ge=1, le=1440, description="how long it stays locked")
 
 
+def number_prefix(value: Any) -> str:
+    """Bring "+49", "49" or 49 to "+49"."""
+    prefix = str(value).lstrip("+")
+    if not prefix.isdigit():
+        raise PydanticCustomError(
+            "prefix", "'{prefix}' is no number prefix; write it as \"+49\"", {"prefix": prefix}
+        )
+    return f"+{prefix}"
+
+
 class LimitSettings(Section):
     """What is spent at most; 0 is no limit."""
 
@@ -117,15 +127,7 @@ class LimitSettings(Section):
     @classmethod
     def _prefixes(cls, value: Any) -> Any:
         entries = value if isinstance(value, list | tuple) else [value]
-        prefixes = ["+" + str(entry).lstrip("+") for entry in entries]
-        for prefix in prefixes:
-            if not prefix[1:].isdigit():
-                raise PydanticCustomError(
-                    "prefix",
-                    "'{prefix}' is no number prefix; write it as \"+49\"",
-                    {"prefix": prefix[1:]},
-                )
-        return tuple(prefixes)
+        return tuple(number_prefix(entry) for entry in entries)
 
 
 class DeliverySettings(Section):
@@ -133,6 +135,11 @@ class DeliverySettings(Section):
 
     order: tuple[str, ...] = Field(
         (), description="providers, first choice first; empty: all, as they stand in the file"
+    )
+    prefixes: Mapping[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description='another order for numbers that begin so, as {"+43": [austria, backup]}; the '
+        "longest prefix counts",
     )
     wait: float = Field(
         1.0,
@@ -155,6 +162,27 @@ class DeliverySettings(Section):
     unknown: Literal["next", "stop"] = Field(
         "next",
         description="after silence of a provider: try the next one (the code is the same), or stop",
+    )
+
+    @field_validator("prefixes", mode="before")
+    @classmethod
+    def _number_prefixes(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {number_prefix(prefix): order for prefix, order in value.items()}
+
+
+class SmsSettings(Section):
+    """What is done to every text."""
+
+    transliterate: bool = Field(
+        False,
+        description="replace letters that the GSM alphabet lacks, which would halve the room",
+    )
+    autofill: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9.-]+$",
+        description="a domain for whose login pages phones offer the code: adds @DOMAIN #CODE",
     )
 
 
@@ -247,6 +275,7 @@ class Settings(Section):
     lockout: LockoutSettings = LockoutSettings()
     limits: LimitSettings = LimitSettings()
     delivery: DeliverySettings = DeliverySettings()
+    sms: SmsSettings = SmsSettings()
     remember: RememberSettings = RememberSettings()
     audit: AuditSettings = AuditSettings()
     texts: TextSettings = TextSettings()

@@ -68,6 +68,12 @@ class Loaded:
         """The providers in the order in which they are tried."""
         return self.values.delivery.order or tuple(self.providers)
 
+    def route(self, phone: str) -> tuple[str, ...]:
+        """The providers for a number (E.164): of its longest prefix, else `order`."""
+        prefixes = self.values.delivery.prefixes
+        longest = max((one for one in prefixes if phone.startswith(one)), key=len, default=None)
+        return self.order if longest is None else prefixes[longest]
+
     @functools.lru_cache(maxsize=1024)  # noqa: B019  # lives and dies with the settings
     def for_client(self, name: str, address: str) -> ClientPolicy:
         """What holds for a client: by short name, then by address, then by the longest prefix."""
@@ -149,11 +155,13 @@ def _validate(path: Path, raw: Any) -> Loaded:
     own, more = _load_providers(name, raw.get("providers"))
     problems += more
     if not problems:
+        orders = {"delivery.order": values.delivery.order}
+        for prefix, order in values.delivery.prefixes.items():
+            orders[f"delivery.prefixes.{prefix}"] = order
         problems += [
-            Problem(
-                f"{name}: delivery.order", f"'{missing}' is not among the providers", "add it there"
-            )
-            for missing in values.delivery.order
+            Problem(f"{name}: {path}", f"'{missing}' is not among the providers", "add it there")
+            for path, order in orders.items()
+            for missing in order
             if missing not in own
         ]
         problems += _smtp_problems(name, values)

@@ -21,7 +21,7 @@ DEFAULT_CONFIG = "/etc/radius-smsotp/smsotp.yaml"
 """As `settings.DEFAULT_PATH`, whose module would bring all of pydantic along."""
 
 COMMANDS = {
-    "init": "Make settings, key and store in a folder.",
+    "init": "Make settings, key and store in DIR.",
     "check": "Find every problem of settings, key, store, providers and FreeRADIUS.",
     "user": "Accounts: who may log in, and where the codes go.",
     "provider": "Providers: what sends the SMS.",

@@ -29,8 +29,9 @@ PAUSE = 0.02
 @click.pass_obj
 def prune(config: Path, days: int | None) -> None:
     """
-    Remove what is past its use: old events, challenges that ended more than a day ago.
+    Remove what is past its use.
 
+    That is events that are old enough, and challenges that ended more than a day ago.
     Logins go on meanwhile.  Meant for a timer, once a day.
 
     \b

@@ -40,10 +40,10 @@ BEGINNINGS = {"challenge-opened", "challenge-repeated", "login-refused", "pin-wr
 @click.pass_obj
 def trace(config: Path, name: str, limit: int, as_json: bool) -> None:
     """
-    Tell what happened to an account or to one login, the latest last.
+    Tell what happened to an account or to one login.
 
-    The last line says what to do, where something has failed.  Codes, PINs and whole phone
-    numbers are in no line: they are not kept.
+    The latest comes last; after it, where something has failed, what to do.  Codes, PINs
+    and whole phone numbers are in no line: they are not kept.
 
     \b
     Examples:

@@ -259,7 +259,7 @@ def devices(config: Path, name: str, forget: bool) -> None:
                 number = tx.forget_devices(name)
                 if number:
                     tx.add_event(account.event("account-changed", name, "devices"))
-            click.echo(f"{name}: {number} devices forgotten")
+            click.echo(f"{name}: devices forgotten: {number}")
             return
         with site.store.read() as tx:
             found = tx.devices(name, datetime.now(UTC))

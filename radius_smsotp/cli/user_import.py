@@ -91,10 +91,11 @@ def import_accounts(
         f"{'would be ' if dry_run else ''}added: {added}, changed: {len(changes) - added}, "
         f"left as they are: {len(plans) - len(changes)}"
     )
-    if faults and not dry_run:
+    if faults:
         rejected = file.with_suffix(".rejected.csv")
-        account_file.write(rejected, account_file.rejected(sheet, faults))
-        raise SmsotpError(f"{_many(len(faults), 'faulty line')}; see {rejected}")
+        if not dry_run:
+            account_file.write(rejected, account_file.rejected(sheet, faults))
+        raise SmsotpError(f"{_many(len(faults), 'faulty line')}, for {rejected}")
 
 
 @click.command("export")
@@ -128,7 +129,8 @@ def _plan(
     for entry in sheet.entries:
         before = there.get(entry.name)
         if before is not None and not update:
-            faults.append(Fault(entry.line, f"there is an account '{entry.name}' already"))
+            reason = f"there is an account '{entry.name}' already (see --update)"
+            faults.append(Fault(entry.line, reason))
         elif before is None and entry.phone is None:
             faults.append(Fault(entry.line, "the phone number is missing"))
         else:
@@ -181,24 +183,27 @@ def _write(store: Store, changes: Sequence[Change]) -> None:
                 done += part
                 time.sleep(PAUSE)
         except SmsotpError as error:
-            _undo(store, done)
-            raise SmsotpError(f"{error}; nothing was imported") from None
+            left = _undo(store, done)
+            end = f"all but these was undone: {', '.join(left)}" if left else "nothing was imported"
+            raise SmsotpError(f"{error}; {end}") from None
 
 
-def _undo(store: Store, done: Sequence[Change]) -> None:
-    """Bring back what was there before."""
+def _undo(store: Store, done: Sequence[Change]) -> list[str]:
+    """Bring back what was there before.  Returns the accounts for which that failed."""
+    left: list[str] = []
     for start in range(0, len(done), SLICE):
+        part = done[start : start + SLICE]
         try:
             with store.write(durable=True) as tx:
-                for change in done[start : start + SLICE]:
+                for change in part:
                     if change.before is None:
                         account.remove(tx, change.after.name)
                     else:
                         _apply(tx, Change(change.after, change.before))
-        except SmsotpError as error:
-            names = ", ".join(change.after.name for change in done[start:])
-            raise SmsotpError(f"{error}; these are imported nevertheless: {names}") from None
+        except SmsotpError:
+            left += [change.after.name for change in part]
         time.sleep(PAUSE)
+    return left
 
 
 def _apply(tx: Transaction, change: Change) -> None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from radius_smsotp.errors import Problem
 
@@ -121,6 +121,20 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """Let go of connections and devices.  May be called twice."""
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """
+    A provider that hears what became of a message after it was taken.
+
+    Attributes:
+        on_report: Called once for each message, from a thread of the provider's, with the
+            message id of its `Receipt`, whether all of it was delivered, and the network's words.
+            It is quick, and sends nothing.
+    """
+
+    on_report: Callable[[str, bool, str], None] | None
 
 
 class ProviderModule(Protocol):

@@ -31,23 +31,24 @@ _SECRET_NAME = re.compile(r"pass|pwd|secret|token|key|auth|sign|hash|pin$|sid$|c
 """Names of parameters and headers whose values an error must not repeat."""
 
 
-def _split(url: str, schemes: str) -> SplitResult:
+def _split(url: str, *schemes: str) -> SplitResult:
+    beginning = " or ".join(f"{scheme}://" for scheme in schemes)
     if re.search(r"[\s\x00-\x1f\x7f]", url):
         raise ValueError("has a blank in it; write %20 if it belongs there")
     try:
         split = urlsplit(url)
         _ = split.port
     except ValueError:
-        raise ValueError(f"has no usable host and port; write {schemes}://HOST:PORT/…") from None
-    if split.scheme.lower() not in schemes.split(" or "):
-        raise ValueError(f"does not begin with {schemes}, followed by ://")
+        raise ValueError("has no usable host and port; write HOST:PORT after ://") from None
+    if split.scheme.lower() not in schemes:
+        raise ValueError(f"does not begin with {beginning}")
     if not split.hostname:
-        raise ValueError(f"names no host; write {schemes}://HOST/…")
+        raise ValueError("names no host; write it after ://")
     return split
 
 
 def _usable_url(url: str) -> str:
-    split = _split(url, "http or https")
+    split = _split(url, "http", "https")
     if placeholders(split.netloc):
         raise ValueError("has a placeholder in the host; only path and query may have some")
     reject_misspelt(url)
@@ -97,6 +98,12 @@ _Method = Annotated[
 ]
 _Pattern = Annotated[re.Pattern[str], BeforeValidator(_compiled)]
 _Json = Annotated[Condition, BeforeValidator(_condition)]
+
+
+def _is_secret(name: str, value: Any) -> bool:
+    # Not the 1 of "sign: 1", nor true and null: answers are full of them.
+    telling = isinstance(value, str) or (isinstance(value, int) and value > 999)
+    return telling and _SECRET_NAME.search(name) is not None
 
 
 class Settings(ProviderSettings):
@@ -198,7 +205,7 @@ class Settings(ProviderSettings):
             missing.append("the text (set sms_text_key, or write {message} or {otp}")
         if missing:
             places = " and ".join(f"{each} into url, parameter or headers)" for each in missing)
-            twice = " and ".join(sorted(self._keys() & set(self.parameter)))
+            twice = " and ".join(sorted(key for key in self._keys() if key in self.parameter))
             hint = f"; parameter has {twice} as well, and wins" if twice else ""
             raise ValueError(f"the request has no place for {places}{hint}")
         if self.password and not self.credentials():
@@ -256,7 +263,7 @@ class Settings(ProviderSettings):
         """What an error must not repeat, besides number, code and text."""
         named = [*self.headers.items(), *leaves(self.parameter)]
         named += parse_qsl(urlsplit(self.url).query)
-        secrets = [str(value) for name, value in named if _SECRET_NAME.search(name)]
+        secrets = [str(value) for name, value in named if _is_secret(name, value)]
         # "Bearer TOKEN": the token alone as well.
         secrets += [word for secret in secrets for word in secret.split()[-1:]]
         if credentials := self.credentials():

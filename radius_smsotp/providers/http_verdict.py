@@ -156,13 +156,14 @@ def judge(
         document = json.loads(text)
     except (ValueError, RecursionError):
         document = None
-    said = f"the gateway answered {answer.status}: {quote(text, EXCERPT) or 'nothing'}"
     if any(rules.fail.results(text, document)):
-        return Refused(f"what return_fail looks for is there; {said}")
-    if not all(rules.success.results(text, document)):
-        return Refused(f"what return_success looks for is not there; {said}")
-    found = _message_id(rules, text, document)
-    return Receipt(quote(found, MESSAGE_ID) or None)
+        missed = "what return_fail looks for is there"
+    elif not all(rules.success.results(text, document)):
+        missed = "what return_success looks for is not there"
+    else:
+        return Receipt(quote(_message_id(rules, text, document), MESSAGE_ID) or None)
+    said = quote(text, EXCERPT) or "nothing"
+    return Refused(f"{missed}; the gateway answered {answer.status}: {said}")
 
 
 def _decoded(body: bytes) -> str:

@@ -62,7 +62,13 @@ class Store(Protocol):
         """
 
     def backup(self, path: Path) -> None:
-        """Copy the whole store, while it is in use, into a new file."""
+        """
+        Copy the whole store, while it is in use, into a new file.
+
+        Raises:
+            FileExistsError: There is a file at `path`; nothing is overwritten.
+            StoreError: The store, or the disk under `path`, did not work.
+        """
 
     def close(self) -> None:
         """Close all connections; the next transaction opens new ones."""

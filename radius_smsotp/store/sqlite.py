@@ -13,6 +13,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,16 +53,19 @@ class SqliteStore:
 
     def migrate(self) -> None:
         """Make the file if it is not there, and bring its schema to this version."""
+        remedy = f"let the user of FreeRADIUS write to {self.folder} and to {self.path.name}"
         try:
-            # Mode 0600 from the start; SQLite gives its -wal and -shm files the same.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            # Mode 0600 from the start; SQLite gives its -wal and -shm files the same.  A file
+            # that is there must not be opened here: POSIX drops all locks of this process on
+            # a file when it closes any of its handles (SQLite, How To Corrupt, section 2.2).
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             with self._transaction("durable", "BEGIN IMMEDIATE", self._writing) as db:
                 self._step_forward(db)
         except OSError as error:
-            folder = f"make {self.folder} and {self.path.name} writable for the user of FreeRADIUS"
-            raise self._fault(f"cannot be written ({error.strerror})", folder) from None
+            raise self._fault(f"cannot be made ({error.strerror})", remedy) from None
         except StoreError as error:
-            raise self._fault(str(error), "free or restore the file") from None
+            raise self._fault(str(error), f"{remedy}, or restore it from a backup") from None
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -79,8 +83,14 @@ class SqliteStore:
     def backup(self, path: Path) -> None:
         """See `Store.backup`."""
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        with self._reading, contextlib.closing(sqlite3.connect(path)) as target:
-            self._connection("reader").backup(target, pages=256)
+        try:
+            with self._reading, contextlib.closing(sqlite3.connect(path)) as target:
+                # In one step: a copy in several would begin anew whenever somebody writes.
+                self._connection("reader").backup(target)
+        except sqlite3.Error as error:
+            path.unlink()
+            self._drop("reader")
+            raise StoreError(_sentence(error)) from error
 
     def close(self) -> None:
         """See `Store.close`."""
@@ -122,9 +132,23 @@ class SqliteStore:
                 uri=True,
             )
             self._connections[kind] = db
-            db.execute("PRAGMA journal_mode = WAL")
+            self._use_wal(db)
             db.execute(f"PRAGMA synchronous = {'FULL' if kind == 'durable' else 'NORMAL'}")
+            db.execute(f"PRAGMA query_only = {int(kind == 'reader')}")
         return self._connections[kind]
+
+    def _use_wal(self, db: sqlite3.Connection) -> None:
+        """Switch to WAL; two who do so to a new file at once get SQLITE_BUSY without waiting."""
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                db.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def _drop(self, kind: str) -> None:
         """Close a connection that failed, so that the next transaction starts afresh."""
@@ -140,6 +164,8 @@ class SqliteStore:
                 f"has schema {version}, this program knows up to {len(VERSIONS)}",
                 "upgrade radius-smsotp on this server",
             )
+        if version == len(VERSIONS):
+            return
         for statements in VERSIONS[version:]:
             for statement in statements:
                 db.execute(statement)

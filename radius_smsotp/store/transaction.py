@@ -76,9 +76,15 @@ class Transaction:
         )
 
     def delete_account(self, name: str) -> bool:
-        """Remove an account with its lock-out and devices.  Returns whether it was there."""
-        self._db.execute("DELETE FROM lockout WHERE account = ?", (name,))
+        """
+        Remove an account with its lock-out and devices, and cancel its open challenges.
+
+        Returns:
+            Whether it was there.
+        """
+        self.clear_lockout(name)
         self.forget_devices(name)
+        self.cancel_challenges(name)
         return self._count("DELETE FROM account WHERE name = ?", name) > 0
 
     # Lock-outs

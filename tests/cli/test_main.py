@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -49,7 +48,9 @@ def program(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 
 class TestHelp:
-    @pytest.mark.parametrize("words", commands())
+    @pytest.mark.parametrize(
+        "words", [name for name, one in commands().items() if not isinstance(one, click.Group)]
+    )
     def test_the_help_of_every_command_has_an_example_of_it(self, words: str) -> None:
         shown = CliRunner().invoke(smsotp, [*words.split(), "--help"])
         assert shown.exit_code == 0, shown.output
@@ -184,16 +185,6 @@ class TestPipes:
 
     def test_letters_that_a_terminal_cannot_show_are_replaced(self, here: Installation) -> None:
         here.done("user", "add", "zoë", "--phone", "+491701234567")
-        done = here.call("user", "list", env={"PYTHONIOENCODING": "ascii"})
+        done = here.call("user", "list", env={"PYTHONIOENCODING": "iso8859-5"})
         assert done.returncode == 0
         assert "zo?" in done.stdout
-
-
-def test_a_running_command_ends_on_a_signal_without_a_traceback(here: Installation) -> None:
-    """Ctrl-C while PINs are hashed: nothing was written yet."""
-    here.write(pin={"iterations": 100_000_000})
-    (here.folder / "one.csv").write_text("name,phone,pin\nalice,+491701234567,1234\n")
-    with Terminal(here, "user", "import", str(here.folder / "one.csv")) as terminal:
-        terminal.expect("Hashing PINs")
-        terminal.press("\x03")
-        terminal.process.send_signal(signal.SIGKILL)

@@ -6,12 +6,12 @@ import socket
 import ssl
 import subprocess
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class Certificate(NamedTuple):
@@ -35,6 +35,13 @@ def make_certificate(folder: Path, names: str = "DNS:localhost,IP:127.0.0.1") ->
     files = ["-keyout", str(made.key), "-out", str(made.cert)]
     subprocess.run([*command.split(), *subject, *files], check=True, capture_output=True)
     return made
+
+
+class Stoppable(Protocol):
+    """A server that runs from its making until it is stopped."""
+
+    def stop(self) -> None:
+        """Stop, and wait until it has stopped."""
 
 
 class Peer:
@@ -80,6 +87,19 @@ class Peer:
             for thread in self._threads:
                 thread.join()
             self._listener.close()
+
+
+@contextmanager
+def starting(make: Callable[..., Stoppable]) -> Iterator[Callable[..., Any]]:
+    """Gives a function that starts what `make` makes; all of it is stopped at the end."""
+    with ExitStack() as stack:
+
+        def start(*arguments: Any, **named: Any) -> Stoppable:
+            started = make(*arguments, **named)
+            stack.callback(started.stop)
+            return started
+
+        yield start
 
 
 def drip(connection: socket.socket, over: threading.Event, octet: bytes = b"2") -> None:

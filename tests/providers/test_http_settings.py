@@ -32,8 +32,8 @@ def faults(**changes: Any) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("setting", "value", "told"),
     [
-        ("url", "sms.example.org/send", "does not begin with http or https"),
-        ("url", "ftp://sms.example.org", "does not begin with http or https"),
+        ("url", "sms.example.org/send", "does not begin with http:// or https://"),
+        ("url", "ftp://sms.example.org", "does not begin with http:// or https://"),
         ("url", "https:///send", "names no host"),
         ("url", "https://sms example.org/", "has a blank in it"),
         ("url", "https://sms.example.org/a\n", "has a blank in it"),
@@ -68,8 +68,8 @@ def faults(**changes: Any) -> list[tuple[str, str]]:
         ("message_id_json", "a = 1", "takes no value"),
         ("message_id_regex", "ID", "needs one group"),
         ("message_id_regex", "(I)(D)", "needs one group"),
-        ("proxy", "socks5://s3cret@localhost", "does not begin with http"),
-        ("https_proxy", "https://localhost:3128", "does not begin with http"),
+        ("proxy", "socks5://s3cret@localhost", "does not begin with http://"),
+        ("https_proxy", "https://localhost:3128", "does not begin with http://"),
         ("http_proxy", "http://", "names no host"),
         ("timeout", "soon", "valid number"),
         ("check_ssl", "maybe", "valid boolean"),
@@ -91,6 +91,16 @@ def test_a_fault_names_its_setting(setting: str, value: Any, told: str) -> None:
         ({"sms_text_key": ..., "sms_phonenumber_key": ...}, "the phone number .* and the text"),
         ({"parameter": {"to": "fixed"}}, "parameter has to as well"),
         ({"parameter": ["{phone}"]}, "only JSON can send"),
+        (
+            {
+                "parameter": [{"to": "{phone}"}],
+                "http_method": "POST",
+                "send_data_as_json": True,
+                "sms_phonenumber_key": ...,
+                "sms_text_key": ...,
+            },
+            "no place for the text",
+        ),
         ({"password": "s3cret"}, "password is set without username"),
         ({"auth": "digest"}, "needs username and password"),
         ({"client_key": "key.pem"}, "client_key is set without client_cert"),

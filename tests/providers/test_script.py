@@ -3,75 +3,22 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
-import time
-from contextlib import suppress
 from pathlib import Path
-from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import ValidationError
 
 from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
-from radius_smsotp.providers import Surroundings
 from radius_smsotp.providers.script import Provider, Settings
 from tests.providers.contract import CODE, PHONE, ProviderContract, message, soon
+from tests.providers.script_gateway import API_KEY, ScriptStandIn, children, ended, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-API_KEY = "a-key-of-the-gateway"
-
-
-class ScriptStandIn:
-    """A gateway that is a folder: the program puts each message there, or does as it is told."""
-
-    secrets = (API_KEY,)
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.inbox = folder / "inbox"
-        self.inbox.mkdir()
-        self.program = folder / "send"
-        self.settings: dict[str, Any] = {"environment": {"API_KEY": API_KEY}}
-        self.does(
-            f"""
-            file=$(mktemp {self.inbox}/XXXXXX.part)
-            {{ printf '%s\\n' "$1"; cat; }} > "$file"
-            mv "$file" "${{file%.part}}.sms"
-            """
-        )
-
-    def does(self, shell: str) -> None:
-        """Make the program this, under a name of its own: the old one may still run."""
-        fresh = self.folder / "fresh"
-        fresh.write_text("#!/bin/sh\n" + dedent(shell))
-        fresh.chmod(0o755)
-        fresh.rename(self.program)
-
-    def provider(self, **settings: Any) -> Provider:
-        given = {"type": "script", "script": str(self.program), **self.settings, **settings}
-        return Provider("mine", Settings.model_validate(given), surroundings(self.folder))
-
-    def refuse(self) -> None:
-        self.does('echo "no route for $1 $(cat) with $API_KEY" >&2; exit 1')
-
-    def go_away(self) -> None:
-        self.does('echo "no answer for $1 $(cat) with $API_KEY" >&2; exit 75')
-
-    def fall_silent(self) -> None:
-        self.does("exec sleep 60")
-
-    def received(self) -> list[tuple[str, str]]:
-        files = sorted(self.inbox.glob("*.sms"))
-        messages = [file.read_text(encoding="utf-8").partition("\n") for file in files]
-        return [(phone, text) for phone, _, text in messages]
-
-
-def surroundings(folder: Path) -> Surroundings:
-    return Surroundings(folder=folder, smtp_servers={}, lock_folder=folder)
 
 
 @pytest.fixture
@@ -80,33 +27,6 @@ def stand_in(tmp_path: Path) -> Iterator[ScriptStandIn]:
     tmp_path.chmod(0o700)
     yield ScriptStandIn(tmp_path)
     assert children() == [], "a program was left behind"
-
-
-def children() -> list[int]:
-    """Children of this process, zombies included."""
-    found: list[int] = []
-    for task in Path("/proc/self/task").iterdir():
-        with suppress(OSError):  # a thread that has just ended
-            found += map(int, (task / "children").read_text().split())
-    return found
-
-
-def ended(pid: int) -> bool:
-    """Whether the process is gone, or a zombie whose parent is not this process."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
-def eventually(condition: Any) -> bool:
-    """Whether it holds within a few seconds: for what another process does in its own time."""
-    end = time.monotonic() + 5
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 class TestContract(ProviderContract):
@@ -270,8 +190,6 @@ class TestTimeLimit:
 
 def peak_kilobytes() -> int:
     """The most memory this process ever had, in KiB (getrusage(2) on Linux)."""
-    import resource
-
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 

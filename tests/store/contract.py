@@ -69,7 +69,7 @@ def event(kind: str = "pin-wrong", **fields: Any) -> Event:
 
 
 class StoreContract:
-    """Transactions, accounts, lock-outs, challenges and their delivery."""
+    """Transactions, accounts, challenges and their delivery."""
 
     @pytest.fixture
     def url(self) -> str:
@@ -192,6 +192,13 @@ class StoreContract:
         with pytest.raises(FileExistsError):
             store.backup(path)
 
+    def test_a_backup_that_fails_leaves_nothing(self, url: str, tmp_path: Path) -> None:
+        """Here the store is not there; half a copy would look like one."""
+        path = tmp_path / "copy"
+        with pytest.raises(StoreError):
+            open_store(url).backup(path)
+        assert not path.exists()
+
     # Accounts
 
     def test_an_account_comes_back_as_it_was(self, store: Store) -> None:
@@ -242,25 +249,6 @@ class StoreContract:
             assert [one.account for one in tx.open_challenges(NOW)] == ["bob"]
             assert tx.lockout("bob") == Lockout(1, NOW)
             assert tx.is_remembered("bob", "vpn", "02", NOW)
-
-    # Lock-outs
-
-    @pytest.mark.parametrize("lockout", [Lockout(), Lockout(3, NOW), Lockout(10, NOW, NOW + HOUR)])
-    def test_a_lockout_comes_back_as_it_was(self, store: Store, lockout: Lockout) -> None:
-        """For accounts from elsewhere too, which are not in the table of accounts."""
-        with store.write() as tx:
-            tx.put_lockout("elsewhere", Lockout(1, NOW - HOUR))
-            tx.put_lockout("elsewhere", lockout)
-            assert tx.lockout("elsewhere") == lockout
-            assert tx.lockout("else") == Lockout()
-
-    def test_a_lockout_can_be_forgotten(self, store: Store) -> None:
-        """It says whether there was one."""
-        with store.write() as tx:
-            tx.put_lockout("alice", Lockout(3, NOW))
-            assert tx.clear_lockout("alice") is True
-            assert tx.clear_lockout("alice") is False
-            assert tx.lockout("alice") == Lockout()
 
     # Challenges
 

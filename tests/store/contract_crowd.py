@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 RACES = 200
 KILLS = 5
+STARTS = 4
 
 BEGIN = """
 import sys
@@ -67,6 +68,12 @@ for number in range(start, start + 1_000_000):
         tx.add_event(event("opened", transaction_id=f"{number:032x}"))
     if number == start + 20:
         say("writing")
+"""
+
+ADD = """
+with store.write() as tx:
+    tx.add_event(event(sys.argv[2]))
+store.close()
 """
 
 MIGRATE = """
@@ -238,15 +245,37 @@ class CrowdContract:
         assert is_whole(copy)
         copy.close()
 
+    def test_a_second_store_in_one_process_does_not_loosen_the_first(
+        self, store: Store, url: str, children: list[Child]
+    ) -> None:
+        """Settings are read again, a new store is opened, and both write beside a command."""
+        with store.write() as tx:
+            tx.add_event(event("first"))
+        again = open_store(url)
+        again.migrate()
+        again.close()
+        for name in ("second", "third"):
+            children.append(Child(ADD, url, name))
+            assert children[-1].process.wait(20) == 0
+            with store.write() as tx:
+                tx.add_event(event(f"after-{name}"))
+        expected = ["first", "second", "after-second", "third", "after-third"]
+        for one in (store, again):
+            with one.read() as tx:
+                assert [found.kind for found in tx.events("alice", 10)] == expected
+        again.close()
+
     def test_several_processes_may_make_the_store_at_once(
         self, url: str, children: list[Child]
     ) -> None:
         """radiusd, the courier and a command start together after an installation."""
-        children += [Child(MIGRATE, url) for _ in range(4)]
-        assert [child.says() for child in children] == ["ready"] * 4
-        for child in children:
-            child.hears("go")
-        assert [child.says() for child in children] == ["done"] * 4
+        for number in range(STARTS):
+            new = [Child(MIGRATE, f"{url}{number}") for _ in range(4)]
+            children += new
+            assert [child.says() for child in new] == ["ready"] * 4
+            for child in new:
+                child.hears("go")
+            assert [child.says() for child in new] == ["done"] * 4
 
     def test_a_sweep_takes_a_message_once(self, store: Store) -> None:
         """Two couriers that look at once: whoever is first takes the lease."""

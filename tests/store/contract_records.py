@@ -21,6 +21,25 @@ if TYPE_CHECKING:
 class RecordsContract:
     """The suite; `url` and `store` come from `StoreContract`."""
 
+    # Lock-outs
+
+    @pytest.mark.parametrize("lockout", [Lockout(), Lockout(3, NOW), Lockout(10, NOW, NOW + HOUR)])
+    def test_a_lockout_comes_back_as_it_was(self, store: Store, lockout: Lockout) -> None:
+        """For accounts from elsewhere too, which are not in the table of accounts."""
+        with store.write() as tx:
+            tx.put_lockout("elsewhere", Lockout(1, NOW - HOUR))
+            tx.put_lockout("elsewhere", lockout)
+            assert tx.lockout("elsewhere") == lockout
+            assert tx.lockout("else") == Lockout()
+
+    def test_a_lockout_can_be_forgotten(self, store: Store) -> None:
+        """It says whether there was one."""
+        with store.write() as tx:
+            tx.put_lockout("alice", Lockout(3, NOW))
+            assert tx.clear_lockout("alice") is True
+            assert tx.clear_lockout("alice") is False
+            assert tx.lockout("alice") == Lockout()
+
     # Tallies
 
     def test_messages_are_counted_for_account_number_client_and_all(self, store: Store) -> None:

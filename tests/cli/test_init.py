@@ -1,0 +1,243 @@
+"""``smsotp init``, and the annotated example that it writes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import stat
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from pydantic import BaseModel
+
+from radius_smsotp import keyring, raddb_files, settings_file
+from radius_smsotp.cli import smsotp
+from radius_smsotp.cli.site import acting_as
+from radius_smsotp.settings import Settings
+from radius_smsotp.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.cli.installation import Installation
+
+EXAMPLE = raddb_files.folder() / "smsotp.yaml"
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+def init(*arguments: str | Path) -> str:
+    """Run it; it must succeed.  Returns what it prints."""
+    result = CliRunner().invoke(smsotp, ["init", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def mode(path: Path) -> int:
+    """The permissions."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def owner(path: Path) -> str:
+    """Who it belongs to."""
+    return pwd.getpwuid(path.stat().st_uid).pw_name
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user of the machine can go through; those of pytest are closed."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+class TestTheExample:
+    def test_it_loads_and_holds_the_default_of_every_setting(self) -> None:
+        loaded = settings_file.load(EXAMPLE)
+        unlike = {"providers"}  # one is needed, and none is a good default for everybody
+        for name in Settings.model_fields:
+            assert name in loaded.values.model_fields_set, name
+            if name not in unlike:
+                assert getattr(loaded.values, name) == getattr(Settings(), name), name
+
+    def test_every_setting_of_every_section_stands_there(self) -> None:
+        values = yaml.safe_load(EXAMPLE.read_text("utf-8"))
+        for name, field in Settings.model_fields.items():
+            section = field.annotation
+            if isinstance(section, type) and issubclass(section, BaseModel):
+                assert list(values[name]) == list(section.model_fields), name
+
+    def test_every_line_fits_a_screen(self) -> None:
+        assert max(map(len, EXAMPLE.read_text("utf-8").splitlines())) <= 100
+
+
+class TestWhatIsMade:
+    def test_settings_key_and_store_stand_in_the_folder(self, tmp_path: Path) -> None:
+        folder = tmp_path / "new" / "site"
+        shown = init(folder)
+        assert mode(folder) == 0o750
+        assert mode(folder / "smsotp.yaml") & 0o137 == 0
+        assert mode(folder / "key") == 0o600
+        assert mode(folder / "smsotp.db") == 0o600
+        loaded = settings_file.load(folder / "smsotp.yaml")
+        assert loaded.values.store == f"sqlite:///{folder}/smsotp.db"
+        assert loaded.key_path == folder / "key"
+        assert loaded.providers["demo"].type == "folder"
+        assert len(keyring.read(folder / "key").secret) == 32
+        for name in ("smsotp.yaml", "key", "smsotp.db"):
+            assert f"{folder / name}\n" in shown
+        assert shown.count("made") == 3
+
+    def test_the_settings_keep_the_comments_of_the_example(self, tmp_path: Path) -> None:
+        init(tmp_path / "site")
+        made = (tmp_path / "site" / "smsotp.yaml").read_text("utf-8").splitlines()
+        example = EXAMPLE.read_text("utf-8").splitlines()
+        differing = [new for new, old in zip(made, example, strict=True) if new != old]
+        assert [line.partition(":")[0] for line in differing] == ["store", "key_file"]
+
+    def test_what_is_there_stays_as_it_is(self, here: Installation) -> None:
+        here.done("user", "add", "alice", "--phone", "+491701234567")
+        names = ("smsotp.yaml", "key", "smsotp.db")
+        before = {name: (here.folder / name).read_bytes() for name in names}
+        shown = init(here.folder)
+        assert shown.count("was there") == 3
+        assert "made" not in shown
+        assert {name: (here.folder / name).read_bytes() for name in names} == before
+        assert here.account("alice") is not None
+
+    def test_what_is_missing_is_made_where_the_settings_want_it(self, tmp_path: Path) -> None:
+        folder = tmp_path / "site"
+        init(folder)
+        (folder / "key").unlink()
+        values = yaml.safe_load((folder / "smsotp.yaml").read_text("utf-8"))
+        values |= {"key_file": "other.key", "store": "sqlite:///data/accounts.db"}
+        (folder / "smsotp.yaml").write_text(yaml.safe_dump(values), "utf-8")
+        init(folder)
+        assert keyring.read(folder / "other.key").current
+        assert not (folder / "key").exists()
+        assert (folder / "data" / "accounts.db").exists()
+
+    def test_a_store_elsewhere_is_named_and_made(self, tmp_path: Path) -> None:
+        url = f"sqlite:///{tmp_path}/elsewhere/smsotp.db"
+        init(tmp_path / "site", "--store", url)
+        assert settings_file.load(tmp_path / "site" / "smsotp.yaml").store_url == url
+        assert (tmp_path / "elsewhere" / "smsotp.db").exists()
+        again = CliRunner().invoke(
+            smsotp, ["init", str(tmp_path / "site"), "--store", f"sqlite:///{tmp_path}/third.db"]
+        )
+        assert again.exit_code == 1
+        assert f"names another store already: {url}" in again.output
+
+    @pytest.mark.parametrize("name", ["white space", "q\"uo'te", "back\\slash", "Ümlaut: #1"])
+    def test_any_path_may_be_its_own(self, tmp_path: Path, name: str) -> None:
+        init(tmp_path / name)
+        loaded = settings_file.load(tmp_path / name / "smsotp.yaml")
+        assert loaded.key_path == tmp_path / name / "key"
+        assert loaded.store_url == f"sqlite:///{tmp_path / name}/smsotp.db"
+
+    def test_settings_that_do_not_work_are_told_of(self, here: Installation) -> None:
+        here.write(message="no code")
+        result = CliRunner().invoke(smsotp, ["init", str(here.folder)])
+        assert result.exit_code == 3
+        assert "smsotp.yaml: message: {code} is missing" in result.output
+
+    def test_a_key_that_others_can_read_is_told_of(self, here: Installation) -> None:
+        (here.folder / "key").chmod(0o644)
+        result = CliRunner().invoke(smsotp, ["init", str(here.folder)])
+        assert result.exit_code == 3
+        assert "is open to others (mode 0644)" in result.output
+
+
+class TestOwner:
+    def test_an_unknown_user_is_wrong_usage(self, tmp_path: Path) -> None:
+        result = CliRunner().invoke(smsotp, ["init", str(tmp_path / "site"), "--owner", "nobody-x"])
+        assert result.exit_code == 2
+        assert "there is no user 'nobody-x'" in result.output
+
+    def test_ones_own_name_is_always_right(self, tmp_path: Path) -> None:
+        me = pwd.getpwuid(os.geteuid()).pw_name
+        init(tmp_path / "site", "--owner", me)
+        assert owner(tmp_path / "site" / "key") == me
+
+    @root_only
+    def test_root_gives_all_of_it_to_the_owner(self, open_folder: Path) -> None:
+        folder = open_folder / "site"
+        shown = init(folder, "--owner", "nobody")
+        assert "All of it belongs to the user nobody." in shown
+        paths = [folder, *folder.iterdir()]
+        assert {owner(path) for path in paths} == {"nobody"}
+        with acting_as(pwd.getpwnam("nobody")):
+            keyring.read(folder / "key")
+            with contextlib.closing(open_store(f"sqlite:///{folder}/smsotp.db")) as store:
+                store.migrate()
+
+    @root_only
+    def test_files_of_root_are_given_away_later_as_well(self, open_folder: Path) -> None:
+        """FreeRADIUS may be installed afterwards."""
+        folder = open_folder / "site"
+        init(folder, "--owner", "root")
+        assert owner(folder / "key") == "root"
+        init(folder, "--owner", "nobody")
+        assert {owner(path) for path in [folder, *folder.iterdir()]} == {"nobody"}
+
+    @root_only
+    def test_a_folder_with_other_things_in_it_is_not_given_away(self, open_folder: Path) -> None:
+        (open_folder / "diary").write_text("of somebody")
+        shown = init(open_folder, "--owner", "nobody")
+        assert owner(open_folder) == "root"
+        assert owner(open_folder / "diary") == "root"
+        assert owner(open_folder / "key") == "nobody"
+        assert "holds other files too: let nobody write there yourself" in shown
+
+    @root_only
+    def test_what_settings_of_another_user_ask_for_is_done_with_the_rights_of_that_user(
+        self, open_folder: Path
+    ) -> None:
+        """Else whoever may write them could have root make, or give away, any file."""
+        folder, closed = open_folder / "site", open_folder / "closed"
+        closed.mkdir(0o755)
+        init(folder, "--owner", "nobody")
+        with acting_as(pwd.getpwnam("nobody")):
+            text = (folder / "smsotp.yaml").read_text("utf-8")
+            text = text.replace(f"{folder}/smsotp.db", f"{closed}/smsotp.db")
+            (folder / "smsotp.yaml").write_text(text, "utf-8")
+        result = CliRunner().invoke(smsotp, ["init", str(folder)])
+        assert result.exit_code == 3
+        assert "cannot be written (Permission denied)" in result.output
+        assert list(closed.iterdir()) == []
+        assert os.getresuid() == (0, 0, 0)
+
+    @root_only
+    def test_files_of_one_user_are_not_given_to_another(self, open_folder: Path) -> None:
+        init(open_folder / "site", "--owner", "nobody")
+        result = CliRunner().invoke(
+            smsotp, ["init", str(open_folder / "site"), "--owner", "daemon"]
+        )
+        assert result.exit_code == 1
+        assert "is of nobody; as root, chown it yourself" in result.output
+        assert owner(open_folder / "site" / "key") == "nobody"
+
+    @root_only
+    def test_root_leaves_a_store_that_its_owner_can_go_on_writing(self, open_folder: Path) -> None:
+        """SQLite's -wal and -shm are made by whoever comes first."""
+        folder = open_folder / "site"
+        init(folder, "--owner", "nobody")
+        config = ("--config", str(folder / "smsotp.yaml"))
+        with contextlib.closing(open_store(f"sqlite:///{folder}/smsotp.db")) as ours:
+            with ours.write() as tx:
+                tx.put_breaker("demo", "closed", datetime.now(UTC), "")
+            assert {path.name for path in folder.iterdir()} >= {"smsotp.db-wal", "smsotp.db-shm"}
+            assert {owner(path) for path in folder.iterdir()} == {"nobody"}
+            with acting_as(pwd.getpwnam("nobody")):
+                added = CliRunner().invoke(
+                    smsotp, [*config, "user", "add", "alice", "--phone", "+491701234567"]
+                )
+            assert added.exit_code == 0, added.output
+        shown = CliRunner().invoke(smsotp, [*config, "user", "list"])
+        assert "alice" in shown.output

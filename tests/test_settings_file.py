@@ -1,0 +1,432 @@
+"""The YAML file, read: frozen settings, or every error at once."""
+
+from __future__ import annotations
+
+import gc
+import json
+import weakref
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from radius_smsotp import settings_file
+from radius_smsotp.errors import ConfigurationError
+from radius_smsotp.settings_file import Loaded, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from radius_smsotp.errors import Problem
+
+FOLDER = {"demo": {"type": "folder", "path": "outbox"}}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the settings are."""
+    return tmp_path / "smsotp.yaml"
+
+
+def written(path: Path, text: str) -> Loaded:
+    """Settings from this text."""
+    path.write_text(text, encoding="utf-8")
+    return load(path)
+
+
+def loaded(path: Path, **sections: Any) -> Loaded:
+    """Settings with these sections."""
+    return written(path, json.dumps({"providers": FOLDER} | sections))
+
+
+def problems(path: Path, text: str) -> list[Problem]:
+    """What is wrong with this text."""
+    with pytest.raises(ConfigurationError) as caught:
+        written(path, text)
+    assert caught.value.__cause__ is None, "what caused it may quote a password"
+    return caught.value.problems
+
+
+def lines(path: Path, text: str) -> list[str]:
+    """The same, as the administrator reads it."""
+    return [str(problem) for problem in problems(path, text)]
+
+
+class TestPlaces:
+    def test_relative_paths_count_from_the_settings_file(self, path: Path) -> None:
+        """The folder can be moved as a whole."""
+        one = loaded(path, key_file="keys/key", store="sqlite:///data/smsotp.db")
+        assert one.key_path == path.parent / "keys" / "key"
+        assert one.store_url == f"sqlite:///{path.parent}/data/smsotp.db"
+
+    def test_absolute_paths_stay(self, path: Path) -> None:
+        """Wherever the settings file is."""
+        one = loaded(path, key_file="/etc/key", store="sqlite:////var/lib/smsotp.db")
+        assert str(one.key_path) == "/etc/key"
+        assert one.store_url == "sqlite:////var/lib/smsotp.db"
+
+    def test_the_settings_file_itself_may_be_named_relatively(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """radiusd changes its folder afterwards."""
+        loaded(path)
+        monkeypatch.chdir(path.parent)
+        assert load(type(path)(path.name)).path == path
+
+    def test_another_store_is_left_to_who_opens_it(self, path: Path) -> None:
+        """`open_store` says what is wrong with it."""
+        assert loaded(path, store="oracle://x").store_url == "oracle://x"
+        assert loaded(path, store="sqlite://x").store_url == "sqlite://x"
+
+
+class TestOrder:
+    TWO: dict[str, Any] = {"b": FOLDER["demo"], "a": FOLDER["demo"]}  # noqa: RUF012  # constant
+
+    def test_providers_are_tried_as_they_stand_in_the_file(self, path: Path) -> None:
+        """Unless `delivery.order` says otherwise."""
+        assert loaded(path, providers=self.TWO).order == ("b", "a")
+        assert loaded(path, providers=self.TWO, delivery={"order": ["a"]}).order == ("a",)
+
+    def test_each_is_of_its_own_class(self, path: Path) -> None:
+        """With the settings of its type."""
+        [(name, one)] = loaded(path).providers.items()
+        assert (name, one.type, str(one.path)) == ("demo", "folder", "outbox")  # type: ignore[attr-defined]
+
+
+class TestErrors:
+    def test_all_come_at_once_each_with_its_path(self, path: Path) -> None:
+        """Nobody has to start FreeRADIUS five times to find five mistakes."""
+        text = """
+            code: {digits: 5, lifetyme: 3}
+            challenge: {style: sms}
+            delivery: {order: [demo, backup]}
+            providers:
+              demo: {type: folder, path: outbox}
+              other: {type: gsm}
+              third: {path: outbox}
+              fourth: {type: folder, pth: outbox}
+              "no name": {type: folder, path: outbox}
+            clients:
+              fortigate: {wait: 99}
+        """
+        found = {problem.path: problem for problem in problems(path, text)}
+        assert set(found) == {
+            "smsotp.yaml: code.digits",
+            "smsotp.yaml: code.lifetyme",
+            "smsotp.yaml: challenge.style",
+            "smsotp.yaml: delivery.order",
+            "smsotp.yaml: providers.other.type",
+            "smsotp.yaml: providers.third.type",
+            "smsotp.yaml: providers.fourth.pth",
+            "smsotp.yaml: providers.fourth.path",
+            "smsotp.yaml: providers.no name",
+            "smsotp.yaml: clients.fortigate.wait",
+        }
+        for problem in found.values():
+            assert problem.remedy, problem
+
+    def test_a_misspelt_setting_is_recognised(self, path: Path) -> None:
+        """Wherever it stands."""
+        text = """
+            limitz: {}
+            code: {lifetyme: 3}
+            providers:
+              demo: {type: folder, pth: outbox}
+            clients:
+              fortigate: {stile: reject}
+        """
+        remedies = {problem.path.split(": ")[1]: problem.remedy for problem in problems(path, text)}
+        assert remedies["limitz"] == "did you mean 'limits'?"
+        assert remedies["code.lifetyme"] == "did you mean 'lifetime'?"
+        assert remedies["providers.demo.pth"] == "did you mean 'path'?"
+        assert remedies["clients.fortigate.stile"] == "did you mean 'style'?"
+
+    def test_an_unknown_setting_is_told_what_is_known(self, path: Path) -> None:
+        """If nothing is like it."""
+        [line] = lines(path, "code: {xyz: 1}\nproviders: {d: {type: folder, path: x}}")
+        assert line.endswith("known here: digits, guesses, lifetime")
+
+    @pytest.mark.parametrize(
+        ("text", "complaint"),
+        [
+            ("", "providers: there is none"),
+            ("providers: {}", "providers: there is none"),
+            ("providers: []", "providers"),
+            ("providers: [a, b]", "providers"),
+            ("providers: text", "providers"),
+            ("providers: {1: {type: folder, path: x}}", "providers.1"),
+            ("providers: {d: text}", "providers.d"),
+            ("providers: {d: {type: [http]}}", "providers.d.type"),
+            ("- a\n- b", "holds no settings"),
+            ("text", "holds no settings"),
+            ("1: 2\nproviders: {d: {type: folder, path: x}}", "smsotp.yaml: 1"),
+            ("a: [", "line 1"),
+            ("a: b: c", "line 1, column 5"),
+            ("\tcode: 1", "line 1"),
+            ("code: {digits: 6}\ncode: {digits: 7}", "'code' stands here twice"),
+            ("providers:\n  a: {type: folder}\n  a: {type: folder}", "'a' stands here twice"),
+            ("code: {digits: 6, digits: 7}", "line 1, column 19: 'digits' stands here twice"),
+            ("? [a, b]\n: c", "line 1"),
+            ("? {a: b}\n: c", "line 1"),
+            ("country: 2026-99-99", "smsotp.yaml"),  # a date, says YAML, and there is no such day
+            ("code: {digits: !!int six}", "smsotp.yaml"),
+            ("code: *nobody", "line 1"),
+            ("a: &a {b: *a}", "smsotp.yaml"),
+            ("a: " + "[" * 5000, "smsotp.yaml"),
+            ("code: \x07", "smsotp.yaml"),
+            ("%YAML 9.9\n---\na: b", "smsotp.yaml"),
+            ("a: b\n---\nc: d", "smsotp.yaml"),
+            ("country: NO\nproviders: {d: {type: folder, path: x}}", "country"),
+        ],
+    )
+    def test_whatever_is_wrong_is_said_and_what_to_do(
+        self, path: Path, text: str, complaint: str
+    ) -> None:
+        """No text ends in an exception of another kind."""
+        found = problems(path, text)
+        assert complaint in str(found[0])
+        for problem in found:
+            assert problem.remedy, problem
+
+    def test_a_country_that_yaml_takes_for_no_is_to_be_quoted(self, path: Path) -> None:
+        """Norway."""
+        [line] = lines(path, f"country: NO\nproviders: {json.dumps(FOLDER)}")
+        assert "quotes" in line
+
+    def test_a_file_that_is_missing_or_no_file(self, path: Path) -> None:
+        """What to do stands there."""
+        with pytest.raises(ConfigurationError, match="make one with 'smsotp init"):
+            load(path)
+        path.mkdir()
+        with pytest.raises(ConfigurationError, match="Is a directory"):
+            load(path)
+
+    def test_a_file_that_is_no_utf8(self, path: Path) -> None:
+        """As older editors write it."""
+        path.write_bytes("message: {code} für Sie".encode("latin-1"))
+        with pytest.raises(ConfigurationError, match="save it as UTF-8"):
+            load(path)
+
+    @settings(
+        max_examples=200,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    @given(st.text(st.sampled_from("ab:-{}[]#&*!|>'\"%@`? \n,0"), max_size=60))
+    def test_any_text_is_settings_or_a_configuration_error(self, path: Path, text: str) -> None:
+        """Nothing else comes out, with a remedy for each fault."""
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(ConfigurationError) as caught:
+            load(path)
+        for problem in caught.value.problems:
+            assert problem.path.startswith("smsotp.yaml")
+            assert problem.remedy, problem
+
+
+SECRET = "s3cret-Passw0rd"
+
+BROKEN = [
+    "    password: {0}: x",
+    "    password: '{0}",
+    '    password: "{0}',
+    '    password: "{0}\\q"',
+    "    password: *{0}",
+    "    password: &{0} [",
+    "    password: &{0} a\n    other: &{0} b\n    c: [",
+    "    password: !{0} x",
+    "    password: !{0}!x y",
+    "    password: !!{0} x",
+    "    password: !!int {0}",
+    "    password: !!float {0}",
+    "    password: !!timestamp {0}",
+    "    password: !!binary {0}!",
+    "    password: !!bool {0}",
+    "    password: %{0}",
+    "    password: @{0}",
+    "    password: `{0}`",
+    "    password: {{{0}",
+    "    password: [{0}",
+    "    password: {{{0}: {{a: b}}}}",
+    "    password: |{0}",
+    "    password: >{0}\n   x",
+    "    password:{0}",
+    "    password={0}",
+    "    password: {0}\n   x: y",
+    "    password: {0}\n      x: y",
+    "    ? {0}\n    ? {0}",
+    "    {0}",
+    "    - {0}",
+    "    {0}: x",
+    "    password: [{0}]",
+    "    type: {0}",
+    "    type: {{password: {0}}}",
+    "    timeout: {0}",
+    "    path: {{x: {0}}}",
+]
+"""Lines in which a slip of the pen meets a password."""
+
+
+class TestSecrets:
+    @pytest.mark.parametrize("line", BROKEN)
+    @pytest.mark.parametrize("flow", [False, True], ids=["block", "flow"])
+    def test_no_error_repeats_a_password(self, path: Path, line: str, flow: bool) -> None:
+        """However the line is broken: the errors go to a log that others read."""
+        inside = line.format(SECRET)
+        if flow:
+            inside = "  {type: folder, path: x, " + inside.strip() + "}"
+            text = f"providers:\n  demo:\n{inside}\n"
+        else:
+            text = f"providers:\n  demo:\n    type: folder\n    path: x\n{inside}\n"
+        path.write_text(text, encoding="utf-8")
+        try:
+            load(path)
+        except ConfigurationError as error:
+            if line.strip() not in {"type: {0}"}:  # whoever writes it there has named a type
+                assert SECRET not in str(error)
+                assert SECRET not in repr(error.problems)
+            assert error.__cause__ is None
+
+    def test_a_provider_whose_name_is_a_mistake(self, path: Path) -> None:
+        """A password one line too high."""
+        text = f"providers:\n  password:{SECRET}: {{type: folder, path: x}}"
+        assert SECRET not in "".join(lines(path, text))
+
+
+class TestJson:
+    def test_the_json_of_privacyidea_pastes_unchanged(self, path: Path) -> None:
+        """Its names in capitals, its JSON under a provider, escapes and all."""
+        pasted = """
+{
+    "URL": "https://api.example.org/http/sendmsg",
+    "HTTP_METHOD": "POST",
+    "PARAMETER": {"user": "me", "password": "pa/ss", "from": "\\u00c4mt \\ud83d\\ude00"},
+    "SMS_TEXT_KEY": "text",
+    "SMS_PHONENUMBER_KEY": "to",
+    "RETURN_SUCCESS": "ID",
+    "PROXY": "http://proxy.example.org:3128"
+}"""
+        inside = pasted.strip().removeprefix("{")
+        one = written(path, f'providers:\n  clickatell: {{"type": "http", {inside}')
+        http = one.providers["clickatell"]
+        assert http.type == "http"
+        assert http.url == "https://api.example.org/http/sendmsg"  # type: ignore[attr-defined]
+        assert "\U0001f600" in json.dumps(http.model_dump(mode="json"), ensure_ascii=False)
+
+    def test_the_whole_file_may_be_json(self, path: Path) -> None:
+        """With tabs, as some programs indent it."""
+        text = json.dumps({"providers": FOLDER, "code": {"digits": 8}}, indent="\t")
+        assert written(path, text).values.code.digits == 8
+
+    def test_parts_of_the_file_may_be_merged(self, path: Path) -> None:
+        """YAML's ``<<``: what stands beside it wins and is no repetition."""
+        text = """
+            providers:
+              one: &base {type: folder, path: x, timeout: 3}
+              two: {<<: *base, path: y}
+        """
+        two = written(path, text).providers["two"]
+        assert (two.timeout, str(two.path)) == (3, "y")  # type: ignore[attr-defined]
+
+
+class TestClients:
+    CLIENTS: dict[str, Any] = {  # noqa: RUF012  # constant
+        "fortigate": {"prompt": "by name"},
+        "192.0.2.1": {"prompt": "by address"},
+        "192.0.2.0/24": {"prompt": "by prefix"},
+        "192.0.2.128/25": {"prompt": "by longer prefix"},
+        "2001:db8::/32": {"prompt": "by IPv6 prefix"},
+        "2001:db8:0:1::/64": {"prompt": "by longer IPv6 prefix"},
+        "2001:db8::1": {"prompt": "by IPv6 address"},
+    }
+
+    @pytest.mark.parametrize(
+        ("name", "address", "prompt"),
+        [
+            ("fortigate", "192.0.2.1", "by name"),
+            ("fortigate", "", "by name"),
+            ("other", "192.0.2.1", "by address"),
+            ("other", "192.0.2.2", "by prefix"),
+            ("other", "192.0.2.200", "by longer prefix"),
+            ("other", "2001:db8::2", "by IPv6 prefix"),
+            ("other", "2001:db8:0:1::2", "by longer IPv6 prefix"),
+            ("other", "2001:0db8:0000::0001", "by IPv6 address"),
+            ("192.0.2.2", "192.0.2.2", "by prefix"),  # a client that has no name of its own
+            ("other", "198.51.100.1", "for all"),
+            ("other", "::ffff:198.51.100.1", "for all"),
+            ("other", "no address", "for all"),
+            ("", "", "for all"),
+        ],
+    )
+    def test_the_nearest_section_holds(
+        self, path: Path, name: str, address: str, prompt: str
+    ) -> None:
+        """By short name, then by address, then by the longest prefix."""
+        one = loaded(path, clients=self.CLIENTS, challenge={"prompt": "for all"})
+        assert one.for_client(name, address).prompt == prompt
+
+    def test_what_a_client_does_not_say_is_as_for_all(self, path: Path) -> None:
+        """And what it says wins, even if it is empty or zero."""
+        one = loaded(
+            path,
+            challenge={"style": "reject", "resend": "again"},
+            delivery={"wait": 2},
+            remember={"hours": 5},
+            clients={
+                "own": {
+                    "style": "challenge",
+                    "prompt": "",
+                    "resend": "",
+                    "wait": 0,
+                    "remember": 0,
+                    "message": "{code}",
+                },
+                "silent": {},
+            },
+        )
+        own = one.for_client("own", "")
+        assert (own.style, own.prompt, own.message, own.wait) == ("challenge", "", "{code}", 0)
+        assert (own.login.resend_word, own.remember) == ("", timedelta(0))
+        silent = one.for_client("silent", "")
+        assert silent == one.for_client("unknown", "")
+        assert (silent.style, silent.wait, silent.login.resend_word) == ("reject", 2, "again")
+        assert silent.remember == timedelta(hours=5)
+
+    def test_limits_and_lockout_are_the_same_for_all(self, path: Path) -> None:
+        """Brought into the units of the rules."""
+        one = loaded(
+            path,
+            code={"digits": 8, "lifetime": 60, "guesses": 5},
+            lockout={"failures": 4, "minutes": 7},
+            limits={
+                "cooldown": 9,
+                "per_account_hour": 1,
+                "per_number_hour": 2,
+                "per_client_hour": 3,
+            },
+        )
+        rules = one.for_client("any", "").login
+        assert (rules.digits, rules.lifetime, rules.guesses) == (8, timedelta(seconds=60), 5)
+        assert (rules.lockout_failures, rules.lockout_time) == (4, timedelta(minutes=7))
+        assert (rules.per_account_hour, rules.per_number_hour, rules.per_client_hour) == (1, 2, 3)
+        assert (rules.cooldown, rules.per_day) == (timedelta(seconds=9), 5000)
+
+
+def test_settings_that_were_replaced_go_away(path: Path) -> None:
+    """They hold passwords; nothing keeps them once nobody uses them."""
+    one = loaded(path)
+    for number in range(2000):
+        one.for_client(f"client{number}", "192.0.2.1")
+    seen = weakref.ref(one.values)
+    del one
+    gc.collect()
+    assert seen() is None
+
+
+def test_nothing_of_the_loader_leaks_into_yaml() -> None:
+    """PyYAML's own loaders, which others use, still take what they took."""
+    import yaml
+
+    assert yaml.safe_load("a: 1\na: 2") == {"a": 2}
+    assert settings_file.load is load
