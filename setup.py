@@ -32,7 +32,8 @@ setup(
     },
     install_requires=[
         "pyotp>=2.8",  # HOTP (RFC 4226), the derivation of the code
-        "requests>=2.28",  # the http provider: TLS, proxies, authentication
+        "requests>=2.32.2",  # the http provider: TLS, proxies, authentication
+        "urllib3>=2",  # what requests stands on; the http provider bounds its time with it
         "PyYAML>=6",  # the settings file
         "pydantic>=2.6",  # settings with types, all errors at once
         "phonenumbers>=8.13",  # numbers in any writing to E.164

@@ -109,7 +109,6 @@ def remove(tx: Transaction, name: str) -> bool:
     """Delete an account, with all that follows from it.  Returns whether it was there."""
     if not tx.delete_account(name):
         return False
-    tx.cancel_challenges(name)
     tx.add_event(event("account-deleted", name))
     return True
 

@@ -31,6 +31,7 @@ REMEDIES = {
     "sms-refused": TEST,
     "sms-unavailable": TEST,
     "sms-unknown": "if no SMS came, " + TEST,
+    "sms-lost": "if no SMS came through another provider either, " + TEST,
     "sms-undelivered": "see what the providers said above; 'smsotp provider test' tries one",
     "sms-resend-denied": TRY_LATER,
     "code-rejected expired": START_AGAIN + "; if SMS come late, raise code.lifetime",

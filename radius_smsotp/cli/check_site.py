@@ -12,7 +12,7 @@ from radius_smsotp import keyring, settings_file
 from radius_smsotp.chain import Chain
 from radius_smsotp.cli.finding import Finding, error, errors, warning
 from radius_smsotp.cli.site import PATIENCE
-from radius_smsotp.core import pin, placeholder, text
+from radius_smsotp.core import message, pin, text
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.store import open_store
 
@@ -116,7 +116,9 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
     if waiting:
         external = loaded.values.delivery.courier == "external"
         remedy = "start 'smsotp courier'" if external else "start FreeRADIUS"
-        return [error("store", f"{_count(waiting, 'message')} to be sent, by nobody", remedy)]
+        verb = "waits" if waiting == 1 else "wait"
+        fault = f"{_count(waiting, 'message')} {verb}, and nobody sends them"
+        return [error("store", fault, remedy)]
     return []
 
 
@@ -130,18 +132,21 @@ def _messages(loaded: Loaded, name: str) -> Iterator[Finding]:
     }
     code = loaded.values.code
     values = {"code": "0" * code.digits, "minutes": round(code.lifetime / 60), "name": name}
+    sms = loaded.values.sms
     for path, template in templates.items():
-        message = placeholder.fill(template, values)
-        parts = len(text.split(message))
+        whole = message.compose(
+            template, values, transliterate=sms.transliterate, autofill=sms.autofill
+        )
+        parts = len(text.split(whole))
         if parts == 1:
             continue
-        alphabet = text.alphabet(message)
+        alphabet = text.alphabet(whole)
         fault = f"{parts} SMS each time: one takes {alphabet.alone} characters"
         remedy = "shorten it"
         if alphabet is text.Alphabet.UCS2:
-            strange = sorted({char for char in message if text.alphabet(char) is alphabet})
+            strange = sorted({char for char in whole if text.alphabet(char) is alphabet})
             fault += f" if it holds {' '.join(strange)}"
-            remedy += f", or do without {' '.join(strange)}: then one takes 160"
+            remedy = "do without these letters, or set sms.transliterate, or shorten it"
         yield warning(f"{loaded.path.name}: {path}", fault, remedy)
 
 

@@ -14,7 +14,7 @@ import click
 from radius_smsotp import providers
 from radius_smsotp.cli import REFUSED, account, output
 from radius_smsotp.cli.site import Site, acting_as
-from radius_smsotp.core import phone, placeholder
+from radius_smsotp.core import message, phone
 from radius_smsotp.errors import DeliveryError
 from radius_smsotp.providers import presets
 from radius_smsotp.store import open_store
@@ -142,11 +142,14 @@ def send_test(config: Path, name: str, number: str) -> None:
         code = loaded.values.code
         made_up = str(secrets.randbelow(10**code.digits)).zfill(code.digits)
         values = {"code": made_up, "minutes": round(code.lifetime / 60), "name": "test"}
-        text = placeholder.fill(loaded.values.message, values)
-        message = providers.Message(secrets.token_hex(16), to, text, made_up)
+        sms = loaded.values.sms
+        text = message.compose(
+            loaded.values.message, values, transliterate=sms.transliterate, autofill=sms.autofill
+        )
+        sent = providers.Message(secrets.token_hex(16), to, text, made_up)
         with acting_as(site.owner):
             sender = providers.build(name, loaded.providers[name], around)
-            verdict, told, seconds = _send(sender, message, loaded.providers[name].timeout)
+            verdict, told, seconds = _send(sender, sent, loaded.providers[name].timeout)
             sender.close()
     click.echo(output.clean(f"{name}: {verdict} after {seconds:.2f} s, to {phone.mask(to)}{told}"))
     if verdict != "accepted":
@@ -154,13 +157,13 @@ def send_test(config: Path, name: str, number: str) -> None:
 
 
 def _send(
-    sender: providers.Provider, message: providers.Message, timeout: float
+    sender: providers.Provider, sent: providers.Message, timeout: float
 ) -> tuple[Verdict, str, float]:
     """The verdict, what else there is to say, and how many seconds it took."""
     began = time.monotonic()
     verdict: Verdict = "accepted"
     try:
-        receipt = sender.send(message, began + timeout)
+        receipt = sender.send(sent, began + timeout)
         told = f"; message id {receipt.message_id}" if receipt.message_id else ""
     except DeliveryError as error:
         verdict, told = error.verdict, f": {error}"

@@ -65,9 +65,13 @@ class Provider:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             # A file of another name first: who watches the folder never reads half a message.
             handle, partial = tempfile.mkstemp(dir=self.path, prefix=".", suffix=".part")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(record, file, ensure_ascii=False)
-            Path(partial).rename(self.path / f"{message.transaction_id}.json")
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    json.dump(record, file, ensure_ascii=False)
+                Path(partial).rename(self.path / f"{message.transaction_id}.json")
+            except OSError:
+                Path(partial).unlink(missing_ok=True)
+                raise
         except OSError as error:
             raise Unavailable(f"cannot write to the folder ({error.strerror})") from error
         return Receipt(message.transaction_id)

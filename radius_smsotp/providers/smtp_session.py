@@ -163,9 +163,9 @@ class Session:
             plain = smtp.sock
             assert isinstance(plain, connection.Connection)  # noqa: S101  # for mypy: open() put it there
             smtp.sock = connection.secure(plain, host, self._context)
-            # RFC 3207 4.2: nothing that was said in the clear counts any more.
+            # RFC 3207 4.2: nothing that was said in the clear counts any more.  (EHLO forgets the
+            # extensions that were offered; this, what was sent along behind the reply.)
             smtp.file = None
-            smtp.esmtp_features = {}
             self._greet()
 
     @contextmanager

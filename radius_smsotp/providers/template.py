@@ -3,9 +3,8 @@ Placeholders in settings: ``{phone}`` and ``<phone>``, as privacyIDEA writes the
 
 ``phone``         the number, E.164 with its plus sign, after REGEXP
 ``phone_digits``  its digits alone
-``otp``           the whole text of the message: privacyIDEA puts that there, not the bare code
-``message``       the same, under a plainer name
-``code``          the code alone, for templates that word the text themselves
+``message``       the whole text
+``otp``           the code alone, for templates that word the text themselves; ``code`` is the same
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from radius_smsotp.providers import Message
 
 OF_NUMBER = ("phone", "phone_digits")
-OF_TEXT = ("otp", "message", "code")
+OF_TEXT = ("message", "otp", "code")
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}|<(\w+)>")
 _REGEXP = re.compile(r"/(.*)/(.*)/")
@@ -47,8 +46,8 @@ def fill(template: str, message: Message, regexp: str | None = None) -> str:
     values = {
         "phone": phone,
         "phone_digits": re.sub(r"\D", "", phone),
-        "otp": text,
         "message": text,
+        "otp": message.code,
         "code": message.code,
     }
     return _PLACEHOLDER.sub(lambda tag: values.get(tag[1] or tag[2], tag[0]), template)

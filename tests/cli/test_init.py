@@ -209,7 +209,7 @@ class TestOwner:
             (folder / "smsotp.yaml").write_text(text, "utf-8")
         result = CliRunner().invoke(smsotp, ["init", str(folder)])
         assert result.exit_code == 3
-        assert "cannot be written (Permission denied)" in result.output
+        assert "(Permission denied)" in result.output
         assert list(closed.iterdir()) == []
         assert os.getresuid() == (0, 0, 0)
 

@@ -72,7 +72,7 @@ class TestTheMail:
             MAILUSER=USER,
             MAILPASSWORD=PASSWORD,
             SUBJECT="SMS to <phone>",
-            BODY="To: <phone>\n\n<otp>",
+            BODY="To: <phone>\n\n<message> <otp>",
         )
         receipt = provider(given, certificate).send(message(), soon())
         [mail] = server.mails
@@ -82,7 +82,7 @@ class TestTheMail:
             USER,
         )
         assert mail.parsed["Subject"] == f"SMS to {PHONE}"
-        assert mail.text == f"To: {PHONE}\n\n{message().text}"
+        assert mail.text == f"To: {PHONE}\n\n{message().text} {CODE}"
         assert mail.parsed["Message-ID"] == receipt.message_id
 
     @pytest.mark.parametrize("name", ["IDENTIFIER", "SMTPIDENTIFIER", "identifier"])
@@ -95,7 +95,7 @@ class TestTheMail:
             "type": "smtp",
             name: "office",
             "MAILTO": "{phone}@sms.example.org",
-            "SUBJECT": "{otp}",
+            "SUBJECT": "{message}",
             "BODY": "{phone}",
         }
         provider(given, certificate, office=entry).send(message(), soon())
@@ -106,11 +106,11 @@ class TestTheMail:
         assert mail.text == PHONE
 
     def test_every_placeholder(self, stand_in: MailStandIn) -> None:
-        body = "{phone} <phone_digits> {message} <message> {code} <code> <b>{otp}</b>"
+        body = "{phone} <phone_digits> {message} <message> {code} <code> <b>{otp}</b> <otp>"
         stand_in.provider(body=body, regexp=r"/\+49/0/").send(message(), soon())
         text, national = message().text, "01701234567"
         assert stand_in.server.mails[0].text == (
-            f"{national} {national} {text} {text} {CODE} {CODE} <b>{text}</b>"
+            f"{national} {national} {text} {text} {CODE} {CODE} <b>{CODE}</b> {CODE}"
         )
 
     def test_what_is_filled_in_is_not_filled_in_again(self, stand_in: MailStandIn) -> None:
@@ -122,7 +122,7 @@ class TestTheMail:
         assert b"\r\n\r\n739154 is your code\r\n" in stand_in.server.mails[0].raw
 
     def test_a_mail_is_seven_bits_whatever_the_text(self, stand_in: MailStandIn) -> None:
-        stand_in.provider(subject="Grüße {otp}").send(message(text="é" * 2000), soon())
+        stand_in.provider(subject="Grüße {message}").send(message(text="é" * 2000), soon())
         assert stand_in.server.mails[0].raw.isascii()
         assert stand_in.received()[0][1] == "é" * 2000
         assert stand_in.server.mails[0].parsed["Subject"] == "Grüße " + "é" * 2000
@@ -133,7 +133,7 @@ class TestTheMail:
 
     def test_a_text_cannot_add_headers_or_recipients(self, stand_in: MailStandIn) -> None:
         evil = "x\r\nBcc: evil@example.org\r\n\r\nbody\u2028Y: z\0"
-        stand_in.provider(subject="{otp}").send(message(text=evil), soon())
+        stand_in.provider(subject="{message}").send(message(text=evil), soon())
         [mail] = stand_in.server.mails
         assert mail.parsed["Subject"] == "x Bcc: evil@example.org body Y: z"
         assert mail.parsed["Bcc"] is None
@@ -142,7 +142,7 @@ class TestTheMail:
     @pytest.mark.parametrize("text", ["a@b,evil", "x> NOTIFY=", "x\r\nRCPT TO:<evil", "é", ""])
     def test_a_text_cannot_spoil_the_address(self, stand_in: MailStandIn, text: str) -> None:
         with pytest.raises(Refused, match="mailto is no mail address"):
-            stand_in.provider(mailto="{otp}@sms.example.org").send(message(text=text), soon())
+            stand_in.provider(mailto="{message}@sms.example.org").send(message(text=text), soon())
         assert stand_in.server.mails == []
 
     def test_its_id_holds_no_secret(self, stand_in: MailStandIn) -> None:

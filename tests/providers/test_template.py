@@ -16,8 +16,8 @@ SENT = Message("0" * 32, "+491701234567", "739154 is your code", "739154")
     [
         ("{phone} <phone>", "+491701234567 +491701234567"),
         ("{phone_digits}@sms", "491701234567@sms"),
-        ("<otp>", SENT.text),
-        ("{otp}{message}", SENT.text * 2),
+        ("<otp>", SENT.code),
+        ("{otp}{message}", SENT.code + SENT.text),
         ("{code}", "739154"),
         ('<sms to="{phone}">{code}</sms> {} {{x}} { phone }', None),
     ],

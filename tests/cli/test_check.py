@@ -1,0 +1,333 @@
+"""``smsotp check``: what it finds, and what it lets pass."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import sys
+import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from radius_smsotp import freeradius_server
+from radius_smsotp.cli import smsotp
+from radius_smsotp.cli.check_freeradius import version_findings
+from radius_smsotp.core import pin
+from radius_smsotp.core.model import Account
+from tests.cli.test_courier import queue
+
+if TYPE_CHECKING:
+    from tests.cli.installation import Installation
+
+PHONE = "+491701234567"
+# The installations of the tests belong to whoever runs them.
+OURSELVES = ("--user", "root") if os.geteuid() == 0 else ()
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root takes the rights of others")
+
+
+def check(here: Installation) -> tuple[int, list[dict[str, str]]]:
+    """Exit code and findings, without that on the folder provider of every installation."""
+    result = here.run("check", "--json", *OURSELVES)
+    found = json.loads(result.output)
+    return result.exit_code, [one for one in found if "only write files" not in one["fault"]]
+
+
+def only(here: Installation) -> dict[str, str]:
+    """The one finding."""
+    [found] = check(here)[1]
+    return found
+
+
+def server(folder: Path, version: str, library: bytes | None = b"libpython3.11.so") -> str:
+    """A FreeRADIUS of any version.  Returns the PATH on which it is found."""
+    (folder / "bin").mkdir()
+    program = folder / "bin" / "freeradius"
+    program.write_text(f"#!/bin/sh\necho 'radiusd: FreeRADIUS Version {version}, for host x'\n")
+    program.chmod(0o755)
+    (folder / "lib" / "freeradius").mkdir(parents=True)
+    if library is not None:
+        (folder / "lib" / "freeradius" / "rlm_python3.so").write_bytes(library)
+    return f"{folder / 'bin'}:{os.environ['PATH']}"
+
+
+class TestWhole:
+    def test_a_new_installation_has_no_error(self, here: Installation) -> None:
+        """Only a warning that its provider writes files."""
+        result = here.run("check", *OURSELVES)
+        assert result.exit_code == 0
+        assert result.output.splitlines()[-1] == (
+            "warning  smsotp.yaml: providers: no SMS is sent: all of them only write files; "
+            "add one; see 'smsotp provider preset'"
+        )
+        assert check(here) == (0, [])
+
+    def test_nothing_wrong_is_said_too(self, here: Installation) -> None:
+        (here.folder / "send.sh").write_text("#!/bin/sh\n")
+        (here.folder / "send.sh").chmod(0o700)
+        here.write(providers={"own": {"type": "script", "script": "send.sh"}})
+        result = here.run("check", *OURSELVES)
+        assert result.exit_code == 0
+        assert result.output.splitlines()[-1] == "No problem found."
+
+    def test_each_finding_has_level_path_fault_and_remedy(self, here: Installation) -> None:
+        here.write(pin={"iterations": 1000})
+        assert only(here) == {
+            "level": "warning",
+            "path": "smsotp.yaml: pin.iterations",
+            "fault": "1000 rounds are few",
+            "remedy": "take 10000 or more",
+        }
+
+    def test_several_faults_are_all_told_at_once(self, here: Installation) -> None:
+        here.write(delivery={"wait": 5}, message="x" * 200 + "{code}")
+        (here.folder / "key").chmod(0o640)
+        (here.folder / "smsotp.db").unlink()
+        code, found = check(here)
+        assert code == 3
+        paths = [one["path"].rpartition("/")[2] for one in found]
+        assert paths == ["smsotp.yaml: delivery.wait", "key)", "smsotp.db)", "smsotp.yaml: message"]
+
+    def test_nothing_is_sent_and_nothing_made(self, here: Installation) -> None:
+        (here.folder / "smsotp.db").unlink()
+        check(here)
+        assert not (here.folder / "smsotp.db").exists()
+        assert list(here.outbox.iterdir()) == []
+
+
+class TestErrors:
+    """What keeps logins from working ends with 3."""
+
+    def test_settings(self, here: Installation) -> None:
+        here.write(code={"digits": 3}, colour="red")
+        code, found = check(here)
+        assert code == 3
+        assert [one["path"] for one in found] == ["smsotp.yaml: code.digits", "smsotp.yaml: colour"]
+
+    def test_settings_that_are_not_there(self, here: Installation) -> None:
+        here.settings_path.unlink()
+        code, [found] = check(here)
+        assert (code, found["fault"]) == (3, "there is no such file")
+
+    def test_a_key_that_is_gone(self, here: Installation) -> None:
+        (here.folder / "key").unlink()
+        assert check(here)[0] == 3
+        assert only(here)["fault"] == "there is no such file"
+        assert "smsotp init" in only(here)["remedy"]
+
+    def test_a_store_that_is_damaged(self, here: Installation) -> None:
+        (here.folder / "smsotp.db").write_bytes(b"not a store" * 1000)
+        assert check(here)[0] == 3
+        assert "the store is no SQLite file" in only(here)["fault"]
+
+    def test_what_the_providers_find(self, here: Installation) -> None:
+        (here.folder / "file").touch()
+        here.write(providers={"demo": {"type": "folder", "path": "file/folder"}})
+        assert check(here)[0] == 3
+        assert only(here)["path"] == "providers.demo.path"
+
+    def test_a_preset_that_is_not_filled_in(self, here: Installation) -> None:
+        text = here.settings_path.read_text("utf-8")
+        text = text.replace("path: outbox", "path: outbox/YOUR-NAME # YOUR-NAME")
+        here.settings_path.write_text(text + "# YOUR-COMMENT\n", "utf-8")
+        assert check(here)[0] == 3
+        assert only(here)["fault"] == "YOUR-NAME is still to be filled in"
+        assert only(here)["path"].startswith("smsotp.yaml, line ")
+
+    @pytest.mark.parametrize(
+        ("courier", "remedy"),
+        [("internal", "start FreeRADIUS"), ("external", "start 'smsotp courier'")],
+    )
+    def test_messages_that_nobody_sends(
+        self, here: Installation, courier: str, remedy: str
+    ) -> None:
+        here.write(delivery={"courier": courier})
+        queue(here, 2)
+        assert check(here) == (0, [])
+        wait(here, 15)
+        assert check(here)[0] == 3
+        assert only(here)["fault"] == "2 messages wait, and nobody sends them"
+        assert only(here)["remedy"] == remedy
+
+
+class TestWarnings:
+    """What logins work with ends with 0."""
+
+    def warned(self, here: Installation) -> dict[str, str]:
+        code, [found] = check(here)
+        assert (code, found["level"]) == (0, "warning")
+        return found
+
+    def test_a_text_of_more_than_one_sms(self, here: Installation) -> None:
+        here.write(message="{code} " + "x" * 154)
+        assert self.warned(here)["fault"] == "2 SMS each time: one takes 160 characters"
+        here.write(message="{code} " + "x" * 153)
+        assert check(here) == (0, [])
+
+    def test_a_letter_that_halves_the_room(self, here: Installation) -> None:
+        here.write(message="{code} è il codice, șapte " + "x" * 60)
+        found = self.warned(here)
+        assert found["fault"] == "2 SMS each time: one takes 70 characters if it holds ș"
+        here.write(message="{code} è il codice, șapte " + "x" * 60, sms={"transliterate": True})
+        assert check(here) == (0, [])
+
+    def test_a_text_that_is_too_long_with_the_longest_name_only(self, here: Installation) -> None:
+        here.write(message="{code} {name} " + "x" * 100)
+        assert check(here) == (0, [])
+        put(here, Account("n" * 60, PHONE, hashed()))
+        assert self.warned(here)["path"] == "smsotp.yaml: message"
+
+    def test_the_text_of_one_client(self, here: Installation) -> None:
+        here.write(clients={"vpn": {"message": "{code}" + "x" * 200}})
+        assert self.warned(here)["path"] == "smsotp.yaml: clients.vpn.message"
+
+    @pytest.mark.parametrize(
+        ("sections", "path"),
+        [
+            ({"delivery": {"wait": 4}}, "smsotp.yaml: delivery.wait"),
+            ({"clients": {"vpn": {"wait": 5}}}, "smsotp.yaml: clients.vpn.wait"),
+        ],
+    )
+    def test_a_wait_that_clients_do_not_sit_out(
+        self, here: Installation, sections: dict[str, Any], path: str
+    ) -> None:
+        here.write(**sections)
+        assert self.warned(here)["path"] == path
+        assert self.warned(here)["fault"] == "many clients ask again or give up after 3 s"
+
+    def test_settings_that_everybody_can_read(self, here: Installation) -> None:
+        here.settings_path.chmod(0o644)
+        assert self.warned(here)["remedy"] == f"chmod o= {here.settings_path}"
+
+    @pytest.mark.parametrize(
+        ("account", "fault"),
+        [
+            (Account("a", None, "hash"), "1 account has no phone number: no code can be sent"),
+            (
+                Account("a", PHONE, None),
+                "1 account has no PIN: FreeRADIUS must check the first factor elsewhere",
+            ),
+            (
+                Account("a", PHONE, "hash", provider="gone"),
+                "1 account has a provider that is not in the settings any more",
+            ),
+            (Account("a", PHONE, "weak"), "1 account has a PIN of fewer than 10000 rounds"),
+        ],
+        ids=["phone", "pin", "provider", "rounds"],
+    )
+    def test_an_account_that_lacks_something(
+        self, here: Installation, account: Account, fault: str
+    ) -> None:
+        hashes = {"hash": hashed(), "weak": hashed(9999), None: None}
+        put(here, Account(account.name, account.phone, hashes[account.pin_hash], account.provider))
+        put(here, Account("whole", PHONE, hashed(), "demo"))
+        assert self.warned(here)["fault"] == fault
+
+    def test_several_are_counted(self, here: Installation) -> None:
+        for number in range(3):
+            put(here, Account(f"user{number}", PHONE))
+        assert self.warned(here)["fault"].startswith("3 accounts have no PIN")
+
+
+class TestFreeRadius:
+    @pytest.mark.parametrize("version", [(3, 0, 22), (3, 2, 1), (3, 2, 8), (3, 2, 11)])
+    def test_a_version_that_works(self, version: tuple[int, int, int]) -> None:
+        assert version_findings(version) == []
+
+    @pytest.mark.parametrize("version", ["3.2.9", "3.2.10"])
+    def test_a_version_that_loses_replies(
+        self, here: Installation, tmp_path: Path, version: str
+    ) -> None:
+        path = server(tmp_path, version)
+        done = here.call("check", *OURSELVES, env={"PATH": path})
+        assert done.returncode == 3
+        assert f"error    FreeRADIUS {version}: loses every reply of a Python module" in done.stdout
+        assert "(issue 5911); install 3.2.11 or later" in done.stdout
+
+    def test_a_version_that_cannot_read_the_hashes(
+        self, here: Installation, tmp_path: Path
+    ) -> None:
+        done = here.call("check", *OURSELVES, env={"PATH": server(tmp_path, "3.0.21")})
+        assert done.returncode == 3
+        assert "FreeRADIUS 3.0.21: cannot read the PIN hashes; install 3.0.22" in done.stdout
+
+    def test_the_module_for_python_is_missing(self, here: Installation, tmp_path: Path) -> None:
+        done = here.call("check", *OURSELVES, env={"PATH": server(tmp_path, "3.2.1", None)})
+        assert done.returncode == 3
+        assert "its module python3 is missing" in done.stdout
+        assert "apt-get install freeradius-python3" in done.stdout
+
+    def test_it_embeds_another_python(self, here: Installation, tmp_path: Path) -> None:
+        path = server(tmp_path, "3.2.1", b"\0libpython3.9.so.1.0\0")
+        done = here.call("check", *OURSELVES, env={"PATH": path})
+        assert done.returncode == 0
+        own = f"3.{sys.version_info.minor}"
+        assert f"runs Python 3.9, this program runs on Python {own}" in done.stdout
+
+    def test_it_is_not_installed(self, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", "")
+        monkeypatch.setattr(freeradius_server, "PLACES", ())
+        code, [found] = check(here)
+        assert (code, found["fault"]) == (3, "is not installed here")
+
+    def test_the_one_of_this_machine_is_looked_at(self, here: Installation) -> None:
+        """The tests of this project need it anyway."""
+        assert freeradius_server.find() is not None
+        assert not [one for one in check(here)[1] if one["path"].startswith("FreeRADIUS")]
+
+
+class TestRights:
+    @root_only
+    def test_root_finds_what_the_user_of_freeradius_cannot_read(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / "site"
+            Path(name).chmod(0o711)
+            config = (
+                "--config",
+                str(folder / "smsotp.yaml"),
+                "check",
+                "--user",
+                "nobody",
+                "--json",
+            )
+            CliRunner().invoke(smsotp, ["init", str(folder), "--owner", "nobody"])
+            assert CliRunner().invoke(smsotp, config).exit_code == 0
+            # What providers make when they are looked at belongs to that user as well.
+            assert pwd.getpwuid((folder / "outbox").stat().st_uid).pw_name == "nobody"
+            os.chown(folder / "key", 0, 0)
+            os.chown(folder / "smsotp.db", 0, 0)
+            result = CliRunner().invoke(smsotp, config)
+            faults = [one["fault"] for one in json.loads(result.output) if one["level"] == "error"]
+            assert result.exit_code == 3
+            assert faults[0] == "cannot be read (Permission denied)"
+            assert "the store cannot be opened" in faults[1]
+            assert os.getresuid() == (0, 0, 0)
+
+    def test_an_unknown_user_is_wrong_usage(self, here: Installation) -> None:
+        assert here.run("check", "--user", "nobody-x").exit_code == 2
+
+
+def put(here: Installation, account: Account) -> None:
+    """Put an account into the store as it is."""
+    with here.store().write() as tx:
+        tx.put_account(account, datetime.now(UTC))
+
+
+def hashed(rounds: int = 10_000) -> str:
+    """A PIN's hash."""
+    return pin.digest("1234", b"0123456789abcdef", rounds)
+
+
+def wait(here: Installation, seconds: int) -> None:
+    """Let time pass for the messages that wait."""
+    with here.store().write() as tx:
+        now = datetime.now(UTC)
+        for one in tx.unsent(now, 100):
+            since = now - timedelta(seconds=seconds)
+            tx.save_delivery(replace(one, delivery=replace(one.delivery, lease_until=since)))
