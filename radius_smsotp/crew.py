@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -36,47 +36,52 @@ class Crew(Generic[Job]):
     def __init__(self, work: Callable[[Job], None], most: int) -> None:
         self._work = work
         self._most = most
-        self._jobs: queue.Queue[Job | None] = queue.Queue(QUEUE_MOST)
-        self._lock = threading.Lock()
+        # One lock for jobs and counts: a thread that has just taken a job, or given up
+        # waiting, must never still count as idle when the next job comes.
+        self._change = threading.Condition()
+        self._jobs: deque[Job] = deque()
         self._threads = 0
         self._idle = 0
+        self._dismissed = False
 
     def add(self, job: Job) -> bool:
-        """Take a job.  Returns False if too many wait already."""
-        try:
-            self._jobs.put_nowait(job)
-        except queue.Full:
-            return False
-        with self._lock:
-            if self._idle >= self._jobs.qsize() or self._threads >= self._most:
-                return True
-            self._threads += 1
-        threading.Thread(target=self._run, name="smsotp-courier", daemon=True).start()
-        return True
+        """Take a job.  Returns False if too many wait already, or there is no thread for it."""
+        with self._change:
+            if len(self._jobs) >= QUEUE_MOST:
+                return False
+            self._jobs.append(job)
+            if self._idle < len(self._jobs) and self._threads < self._most:
+                self._start()
+            if self._threads == 0:
+                self._jobs.pop()
+                return False
+            self._change.notify()
+            return True
 
     def dismiss(self) -> None:
-        """Let every thread end after the job it is at."""
-        with self._lock:
-            threads = self._threads
-        for _ in range(threads):
-            try:
-                self._jobs.put_nowait(None)
-            except queue.Full:
-                return
+        """Let every thread end when no job is left."""
+        with self._change:
+            self._dismissed = True
+            self._change.notify_all()
+
+    def _start(self) -> None:
+        try:
+            threading.Thread(target=self._run, name="smsotp-courier", daemon=True).start()
+        except RuntimeError:  # the system gives no more
+            log.error("a thread could not be started; there are %d", self._threads)
+        else:
+            self._threads += 1
 
     def _run(self) -> None:
         while True:
-            with self._lock:
+            with self._change:
                 self._idle += 1
-            try:
-                job = self._jobs.get(timeout=IDLE_SECONDS)
-            except queue.Empty:
-                job = None
-            with self._lock:
+                self._change.wait_for(lambda: self._jobs or self._dismissed, IDLE_SECONDS)
                 self._idle -= 1
-                if job is None:
+                if not self._jobs:
                     self._threads -= 1
                     return
+                job = self._jobs.popleft()
             try:
                 self._work(job)
             except Exception as error:  # noqa: BLE001  # the next job has nothing to do with it

@@ -41,7 +41,7 @@ def default(field: FieldInfo) -> str:
     value: Any = field.default
     if value is PydanticUndefined:
         return "must be given"
-    if value is None or value == () or value == {}:
+    if value is None or value == () or value == {} or value == "":
         return "none"
     if isinstance(value, bool):
         return f"``{str(value).lower()}``"
@@ -86,7 +86,9 @@ def blocks() -> dict[str, str]:
         "clients": table(HEAD, list(rows(ClientSettings))),
         "smtp_servers": table(HEAD, list(rows(smtp_server.SmtpServer))),
         "events": table(("event", "meaning"), [(f"``{k}``", v) for k, v in audit.KINDS.items()]),
-        "reasons": table(("reason", "meaning"), [(f"``{k}``", v) for k, v in audit.REASONS.items()]),
+        "reasons": table(
+            ("reason", "meaning"), [(f"``{k}``", v) for k, v in audit.REASONS.items()]
+        ),
     }
     return made | {f"provider {kind}": provider_table(kind) for kind in providers.TYPES}
 
