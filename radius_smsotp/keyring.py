@@ -69,7 +69,9 @@ def read(path: Path) -> Keyring:
         if not line.strip() or line.startswith("#"):
             continue
         key_id, secret = _parse(path, number, line)
-        keys.setdefault(key_id, secret)
+        if key_id in keys:
+            raise _fault(path, f"line {number}: the id stands here twice", "give each key its own")
+        keys[key_id] = secret
     if not keys:
         raise _fault(path, "holds no key", f"remove it and run 'smsotp init {path.parent}'")
     return Keyring(next(iter(keys)), keys)

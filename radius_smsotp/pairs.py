@@ -104,10 +104,10 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         matched=config.get("SMSOTP-Matched", ""),
         reason=config.get("SMSOTP-Reason", ""),
         settled="SMSOTP-Settled" in config,
-        phone=config.get("SMSOTP-Phone"),
-        provider=config.get("SMSOTP-Provider"),
+        phone=config.get("SMSOTP-Phone") or None,
+        provider=config.get("SMSOTP-Provider") or None,
         style=_STYLES.get(config.get("SMSOTP-Style", "")),
-        template=config.get("SMSOTP-Text"),
+        template=config.get("SMSOTP-Text") or None,
     )
 
 

@@ -6,6 +6,7 @@ The classes are the reference: each field's `description` is what the README pri
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from string import Formatter
@@ -14,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from radius_smsotp.core import phone
 from radius_smsotp.core.model import Style
 
 DEFAULT_PATH = Path("/etc/radius-smsotp/smsotp.yaml")
@@ -24,7 +26,7 @@ def template(*known: str, needs: str | None = None) -> AfterValidator:
 
     def check(text: str) -> str:
         try:
-            used = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+            used = {_field(*parts) for _, *parts in Formatter().parse(text)} - {None}
         except ValueError as error:
             raise PydanticCustomError(
                 "template",
@@ -43,6 +45,13 @@ def template(*known: str, needs: str | None = None) -> AfterValidator:
         return text
 
     return AfterValidator(check)
+
+
+def _field(name: str | None, form: str | None, conversion: str | None) -> str | None:
+    """A placeholder as it was written; only its bare name is ever filled in."""
+    if name is None:
+        return None
+    return name + (f"!{conversion}" if conversion else "") + (f":{form}" if form else "")
 
 
 Prompt = Annotated[str, template("phone_hint", "digits", "minutes", "resend")]
@@ -100,9 +109,10 @@ class LockoutSettings(Section):
 
 
 def number_prefix(value: Any) -> str:
-    """Bring "+49", "49" or 49 to "+49"."""
-    prefix = str(value).lstrip("+")
-    if not prefix.isdigit():
+    """Bring "+49", "0049", "49" or 49 to "+49"."""
+    prefix = str(value).replace(" ", "").removeprefix("+").removeprefix("00")
+    # ITU-T E.164: no country code begins with 0.
+    if not re.fullmatch("[1-9][0-9]*", prefix):
         raise PydanticCustomError(
             "prefix", "'{prefix}' is no number prefix; write it as \"+49\"", {"prefix": prefix}
         )
@@ -262,7 +272,6 @@ class Settings(Section):
     )
     country: str | None = Field(
         None,
-        pattern="^[A-Z]{2}$",
         description='where numbers without country code belong, as "DE"; absent: all need one',
     )
     code: CodeSettings = CodeSettings()
@@ -279,13 +288,29 @@ class Settings(Section):
     remember: RememberSettings = RememberSettings()
     audit: AuditSettings = AuditSettings()
     texts: TextSettings = TextSettings()
+    # As they were written, with their passwords: not in repr().
     providers: Mapping[str, Any] = Field(
-        default_factory=dict, description="each a name of your choice, with `type` and its settings"
+        default_factory=dict,
+        repr=False,
+        description="each a name of your choice, with `type` and its settings",
     )
     smtp_servers: Mapping[str, Any] = Field(
-        default_factory=dict, description="mail servers that providers of type smtp name"
+        default_factory=dict,
+        repr=False,
+        description="mail servers that providers of type smtp name",
     )
     clients: Mapping[str, ClientSettings] = Field(
         default_factory=dict,
         description="by short name, address or prefix of the RADIUS client: what differs for it",
     )
+
+    @field_validator("country")
+    @classmethod
+    def _numbering_plan(cls, value: str | None) -> str | None:
+        if value is not None and not phone.is_country(value):
+            raise PydanticCustomError(
+                "country",
+                "'{country}' is no country; write its ISO 3166 code, as \"DE\" or \"GB\"",
+                {"country": value},
+            )
+        return value

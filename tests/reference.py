@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
 from radius_smsotp import audit, providers
@@ -41,7 +41,9 @@ def default(field: FieldInfo) -> str:
     value: Any = field.default
     if value is PydanticUndefined:
         return "must be given"
-    if value is None or value == () or value == {} or value == "":
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if value is None or value in ((), {}, ""):
         return "none"
     if isinstance(value, bool):
         return f"``{str(value).lower()}``"

@@ -50,6 +50,15 @@ def work() -> Iterator[Work]:
         job.set()
 
 
+@pytest.fixture
+def hectic() -> Iterator[None]:
+    """Threads take turns as often as they can, so that they meet everywhere."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
 def threads() -> int:
     """How many threads of any crew there are."""
     return sum(thread.name == "smsotp-courier" for thread in threading.enumerate())
@@ -98,6 +107,7 @@ def test_a_thread_that_waits_is_used_again(work: Work) -> None:
     eventually(no_threads)
 
 
+@pytest.mark.usefixtures("hectic")
 def test_no_job_waits_behind_one_that_hangs(work: Work) -> None:
     """However fast they come: with threads to spare, every job has begun."""
     some = Crew(work, 1000)
@@ -129,13 +139,14 @@ def test_threads_that_are_idle_for_long_end(work: Work, monkeypatch: pytest.Monk
         assert len(work.done) == expected
 
 
+@pytest.mark.usefixtures("hectic")
 def test_no_job_is_lost_to_a_thread_that_is_ending(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A job may come at the very moment at which the last idle thread gives up."""
     monkeypatch.setattr(crew, "IDLE_SECONDS", 0.0005)
     some = Crew(work, 1)
-    for number in range(400):
+    for number in range(200):
         job = work.job()
         job.set()
         assert some.add(job)

@@ -60,6 +60,12 @@ def test_every_provider_has_a_section_of_its_name(kind: str) -> None:
     assert re.search(rf"^{kind}\n~+$", README, re.MULTILINE)
 
 
+@pytest.mark.parametrize("kind", providers.TYPES)
+def test_every_setting_of_a_provider_has_a_description(kind: str) -> None:
+    rows = list(reference.rows(providers.module(kind).Settings))
+    assert [row[0] for row in rows if not row[2]] in (["``type``"], [])
+
+
 @pytest.mark.parametrize("words", sorted(COMMANDS), ids=" ".join)
 def test_every_command_is_in_readme(words: tuple[str, ...]) -> None:
     assert f"smsotp {' '.join(words)}" in README.replace("\n", " ")
@@ -78,7 +84,7 @@ def test_every_command_that_the_documents_show_exists() -> None:
     shown = re.findall(r"^\s+(?:\$ )?smsotp (.+)$", README + CLIENTS, re.MULTILINE)
     assert len(shown) > 20
     for line in shown:
-        words = [word for word in shlex.split(line.replace("…", ""), comments=True)]
+        words = shlex.split(line.replace("…", ""), comments=True)
         while words and words[0].startswith("-"):
             words = words[2:]
         known = [path for path in COMMANDS if list(path) == words[: len(path)]]
@@ -97,7 +103,11 @@ def test_every_kind_of_event_that_the_program_writes_is_known() -> None:
 
 def keys(value: Any, prefix: str = "") -> set[str]:
     """The dotted names of a nested mapping."""
-    if not isinstance(value, dict) or prefix in {"providers.", "clients.", "smtp_servers."}:
+    if (
+        not isinstance(value, dict)
+        or not value
+        or prefix in {"providers.", "clients.", "smtp_servers."}
+    ):
         return {prefix.rstrip(".")}
     return {name for key, inner in value.items() for name in keys(inner, f"{prefix}{key}.")}
 

@@ -114,27 +114,38 @@ class Settings(ProviderSettings):
     """Settings of an ``smpp`` provider, under privacyIDEA's names as far as it has them."""
 
     type: Literal["smpp"]
-    smsc_host: Annotated[str, Field(min_length=1), AfterValidator(_host)]
-    smsc_port: int = Field(default=2775, ge=1, le=65535)  # IANA: smpp, 2775/tcp
+    smsc_host: Annotated[str, AfterValidator(_host)] = Field(
+        min_length=1, description="host name or address of the SMSC"
+    )
+    # IANA: smpp, 2775/tcp
+    smsc_port: int = Field(default=2775, ge=1, le=65535, description="its TCP port")
     # The lengths are those of SMPP 3.4 4.1.1 and 4.4.1, without the NUL at the end.
-    system_id: Text = Field(default="", max_length=15)
-    password: Password = SecretStr("")
-    system_type: Text = Field(default="", max_length=12)
-    service_type: Text = Field(default="", max_length=5)
+    system_id: Text = Field(default="", max_length=15, description="name to bind with")
+    password: Password = Field(default=SecretStr(""), description="password to system_id")
+    system_type: Text = Field(
+        default="", max_length=12, description="if the SMSC asks for one in the bind"
+    )
+    service_type: Text = Field(
+        default="", max_length=5, description="if the SMSC asks for one with each message"
+    )
     bind: Literal["transmitter", "transceiver"] = Field(
         default="transmitter", description="a transceiver asks for delivery reports"
     )
     s_addr: Text = Field(default="", max_length=20, description="the sender")
     s_addr_ton: Ton | None = Field(default=None, description="left out: what s_addr looks like")
     s_addr_npi: Npi | None = Field(default=None, description="left out: what s_addr looks like")
-    d_addr_ton: Ton = TON["international"]
-    d_addr_npi: Npi = NPI["isdn"]
-    regexp: Regexp | None = None
+    d_addr_ton: Ton = Field(
+        default=TON["international"], description="type of the recipient's number"
+    )
+    d_addr_npi: Npi = Field(default=NPI["isdn"], description="its numbering plan")
+    regexp: Regexp | None = Field(
+        default=None, description="/PATTERN/REPLACEMENT/, applied to the number before sending"
+    )
     long_text: Literal["parts", "payload"] = Field(
         default="parts", description="parts: several submit_sm; payload: message_payload of one"
     )
     link_interval: float = Field(default=30.0, gt=0, description="seconds between enquire_link")
-    tls: bool = False
+    tls: bool = Field(default=False, description="speak TLS with the SMSC")
     ca_file: Path | None = Field(default=None, description="PEM; left out: those of the system")
     check_ssl: bool = Field(default=True, description="verify the certificate of the SMSC")
 

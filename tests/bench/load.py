@@ -1,8 +1,8 @@
 """
 Users who log in, as many at once as wanted: one socket each, all in one thread.
 
-Each user asks, waits for the reply and goes on at once.  Whatever is not the expected reply
-ends the bench: only logins that were accepted are counted.
+A user asks, waits for the reply, and goes on at once.  A reply other than the right one ends
+the bench: only logins that were accepted are counted.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,20 +18,23 @@ from tests.bench import wire
 from tests.radius.site import PIN, SECRET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Self
+    from collections.abc import AsyncIterator, Iterator
 
     from tests.bench.servers import Server
 
 PATIENCE = 30.0
-"""Seconds after which a reply that is missing ends the bench."""
+"""Seconds after which a missing reply ends the bench."""
 
 MOST_LOGINS = 200_000
-"""Of one run, whatever the time."""
+"""In one run, whatever time is left."""
+
+IDENTIFIERS = 16
+"""Of RADIUS, in turn, for each socket.  FreeRADIUS keeps a reply for `cleanup_delay`, 5 s, or
+until its identifier comes again; with all 256, `max_requests` of them would soon be there."""
 
 
 class UnexpectedReplyError(Exception):
-    """A login of the bench did not go as it must."""
+    """A login did not go as it must."""
 
 
 @dataclass
@@ -41,46 +45,44 @@ class Load:
     Attributes:
         seconds: From the first request to the last reply.
         first, second: Seconds that each step took.
-        server_cpu, own_cpu: Seconds of CPU, of radiusd and of this program.
+        cpu: Seconds of CPU that radiusd spent on it, until the last message was sent.
+        own_cpu: Seconds of CPU that this program spent.
     """
 
     seconds: float = 0.0
     first: list[float] = field(default_factory=list)
     second: list[float] = field(default_factory=list)
-    server_cpu: float = 0.0
+    cpu: float = 0.0
     own_cpu: float = 0.0
 
     @property
     def logins(self) -> int:
-        """How many were accepted."""
+        """How many there were; each was accepted."""
         return len(self.second)
 
 
 class User(asyncio.DatagramProtocol):
-    """One user with a socket of their own, who asks one thing at a time."""
+    """
+    One user, with a socket of their own.
+
+    Attributes:
+        seconds: What the last reply took.
+    """
 
     def __init__(self, server: Server) -> None:
+        self.seconds = 0.0
         self._server = server
         self._identifier = 0
-        self.seconds = 0.0
-        """What the last reply took."""
-
-    @classmethod
-    async def of(cls, server: Server) -> Self:
-        """A new user of a server."""
-        loop = asyncio.get_running_loop()
-        address = ("127.0.0.1", server.port)
-        return (await loop.create_datagram_endpoint(lambda: cls(server), remote_addr=address))[1]
 
     async def first_step(self, name: str) -> bytes:
-        """PIN.  Returns the State of the challenge."""
+        """Log in with the PIN.  Returns the State of the challenge."""
         reply = await self._ask(name, PIN.encode(), b"")
         if reply.code != wire.ACCESS_CHALLENGE:
             raise UnexpectedReplyError(f"{name} was not challenged, but got code {reply.code}")
         return reply.state
 
     async def second_step(self, name: str, state: bytes) -> None:
-        """Code."""
+        """Answer the challenge with its code."""
         reply = await self._ask(name, self._server.code(state), state)
         if reply.code != wire.ACCESS_ACCEPT:
             raise UnexpectedReplyError(f"{name} was not accepted, but got code {reply.code}")
@@ -90,43 +92,60 @@ class User(asyncio.DatagramProtocol):
         self._transport.close()
 
     def connection_made(self, transport: asyncio.DatagramTransport) -> None:
+        """See `asyncio`."""
         self._transport = transport
 
     def datagram_received(self, data: bytes, _: object) -> None:
-        self.seconds = time.perf_counter() - self._sent
-        self._reply.set_result(
-            wire.read_reply(SECRET.encode(), self._identifier, self._authenticator, data)
-        )
+        """See `asyncio`."""
+        self.seconds = time.perf_counter() - self._asked
+        try:
+            reply = wire.read_reply(SECRET.encode(), self._identifier, self._authenticator, data)
+        except ValueError as error:
+            self._reply.set_exception(error)
+        else:
+            self._reply.set_result(reply)
 
     def error_received(self, exc: Exception) -> None:
+        """See `asyncio`: the server is not there."""
         self._reply.set_exception(exc)
 
     def _ask(self, name: str, password: bytes, state: bytes) -> asyncio.Future[wire.Reply]:
-        self._identifier = (self._identifier + 1) % 16
+        self._identifier = (self._identifier + 1) % IDENTIFIERS
         self._authenticator = os.urandom(16)
         self._reply = asyncio.get_running_loop().create_future()
         packet = wire.access_request(
             SECRET.encode(), self._identifier, self._authenticator, name.encode(), password, state
         )
-        self._sent = time.perf_counter()
+        self._asked = time.perf_counter()
         self._transport.sendto(packet)
         return self._reply
 
 
-async def log_in_again_and_again(
-    server: Server, names: Iterator[str], users: int, seconds: float
-) -> Load:
+@asynccontextmanager
+async def crowd(server: Server, size: int) -> AsyncIterator[list[User]]:
+    """So many users of one server."""
+    loop = asyncio.get_running_loop()
+    users: list[User] = []
+    try:
+        for _ in range(size):
+            _, user = await loop.create_datagram_endpoint(
+                lambda: User(server), remote_addr=("127.0.0.1", server.port)
+            )
+            users.append(user)
+        yield users
+    finally:
+        for user in users:
+            user.close()
+
+
+async def log_in(server: Server, names: Iterator[str], size: int, seconds: float) -> Load:
     """
-    Let users log in for some time.
+    Let `size` users at once log in, again and again, for some time.
 
     Args:
-        names: An account for every login, the same one never twice at a time.
-        users: How many log in at once.
+        names: An account for each login; none comes again while it is in use.
     """
     load = Load()
-    crowd = [await User.of(server) for _ in range(users)]
-    cpu, own_cpu = server.cpu(), time.process_time()
-    began = time.perf_counter()
 
     async def go_on(user: User) -> None:
         while time.perf_counter() - began < seconds and load.logins < MOST_LOGINS:
@@ -136,15 +155,13 @@ async def log_in_again_and_again(
             await user.second_step(name, state)
             load.second.append(user.seconds)
 
-    try:
+    async with crowd(server, size) as users:
+        cpu, own_cpu, began = server.cpu(), time.process_time(), time.perf_counter()
         async with asyncio.timeout(seconds + PATIENCE), asyncio.TaskGroup() as group:
-            for user in crowd:
+            for user in users:
                 group.create_task(go_on(user))
-    finally:
-        for user in crowd:
-            user.close()
-    load.seconds = time.perf_counter() - began
-    load.own_cpu = time.process_time() - own_cpu
-    server.idle()
-    load.server_cpu = server.cpu() - cpu
+        load.seconds = time.perf_counter() - began
+        load.own_cpu = time.process_time() - own_cpu
+    server.settle()
+    load.cpu = server.cpu() - cpu
     return load

@@ -1,4 +1,4 @@
-"""The servers that are compared: ours, and FreeRADIUS with less in it, all on loopback."""
+"""The servers that are compared: ours, and FreeRADIUS with less in it; all on loopback."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from radius_smsotp import keyring
 from radius_smsotp.core import code, pin
@@ -16,8 +16,6 @@ from tests.radius.site import PIN, READY_SECONDS, Radiusd, Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
-    from typing import Self
 
 HOOKS = Path(__file__).parent
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -29,12 +27,12 @@ LIMITS = {
 }
 """Limits that are looked at as always, and never reached."""
 
-BUFFER = "\trecv_buff = 1048576"
-"""Room for 256 requests at once: what does not fit into Linux's default is lost."""
+RECEIVE_BUFFER = "recv_buff = 1048576"
+"""Octets: room for hundreds of requests at once.  What does not fit is lost, and none may be."""
 
 HOOK_MODULE = """
 python3 bench {{
-	python_path = "{hooks}"
+	python_path = "{folder}"
 	module = {module}
 	config {{
 		gateway = "{gateway}"
@@ -57,7 +55,7 @@ server smsotp {
 	}
 }
 """
-BARE_SITE = """
+EMPTY_SITE = """
 server smsotp {
 	authorize {
 		update control {
@@ -70,12 +68,15 @@ server smsotp {
 
 class Server:
     """
-    One radiusd, ended with the `with` block.
+    A radiusd from the start to the end of a `with` block.
 
     Args:
         folder: A new folder for everything.
-        edit: Changes the raddb before the start.
+        edit: Changes its raddb before the start; unchanged, it is ours.
         settings: Sections of smsotp.yaml.
+
+    Attributes:
+        ready_after: Seconds that its start took.
     """
 
     def __init__(
@@ -83,56 +84,81 @@ class Server:
     ) -> None:
         folder.mkdir()
         self.site = Site(folder, limits=LIMITS, **settings)
-        self.key = keyring.read(folder / "key").secret
+        self.ready_after = 0.0
+        self._key = keyring.read(folder / "key").secret
         raddb, self.port = self.site.make_raddb()
         conf = raddb / "radiusd.conf"
-        conf.write_text(conf.read_text().replace(f"port = {self.port}", f"port = {self.port}\n{BUFFER}"))
+        port = f"port = {self.port}"
+        conf.write_text(conf.read_text().replace(port, f"{port}\n\t{RECEIVE_BUFFER}"))
         if edit:
             edit(raddb)
         self._radiusd = Radiusd(self.site, raddb, self.port)
 
     def __enter__(self) -> Self:
-        self.start()
+        began = time.perf_counter()
+        try:
+            process = self._radiusd.run()
+            while "Ready to process requests" not in self._radiusd.log():
+                if process.poll() is not None or time.perf_counter() - began > READY_SECONDS:
+                    raise RuntimeError(f"radiusd did not start:\n{self._radiusd.log()}")
+                time.sleep(0.002)
+        except BaseException:
+            self.__exit__()
+            raise
+        self.ready_after = time.perf_counter() - began
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: TracebackType | object) -> None:
-        # One that waits for a hanging gateway does not end when it is asked to.
+    def __exit__(self, *_: object) -> None:
+        # One that hangs with its gateway does not end when it is asked to.
         self._radiusd.stop(signal.SIGKILL)
         self.site.close()
 
-    def start(self) -> float:
-        """Start it.  Returns the seconds until it was ready."""
-        began = time.perf_counter()
-        process = self._radiusd.run()
-        while "Ready to process requests" not in self._radiusd.log():
-            if process.poll() is not None or time.perf_counter() - began > READY_SECONDS:
-                raise RuntimeError(f"radiusd did not start:\n{self._radiusd.log()}")
-            time.sleep(0.002)
-        return time.perf_counter() - began
-
-    def add(self, names: Sequence[str], rounds: int) -> None:
-        """Add accounts with the PIN of the bench, hashed with so many rounds, and a number each."""
+    def add(self, names: Sequence[str], rounds: int = 1) -> None:
+        """Add accounts whose PIN is hashed with so many rounds, with a number each."""
         pin_hash = pin.digest(PIN, os.urandom(pin.SALT_OCTETS), rounds)
+        now = datetime.now(UTC)
         with self.site.store.write() as tx:
             for number, name in enumerate(names):
-                phone = f"+49170{number:07}"
-                tx.put_account(Account(name, phone, pin_hash), datetime.now(UTC))
+                tx.put_account(Account(name, f"+49170{number:07}", pin_hash), now)
+
+    def accepted(self, names: Sequence[str]) -> int:
+        """How many logins of these accounts the audit trail has."""
+        return sum(self.site.kinds(name).count("code-accepted") for name in names)
 
     def code(self, state: bytes) -> bytes:
-        """The code of a challenge, as the server derives it."""
-        return code.derive(self.key, state.decode(), 6).encode()
+        """The code of a challenge, derived as the server does."""
+        return code.derive(self._key, state.decode(), 6).encode()
 
     def cpu(self) -> float:
-        """Seconds of CPU that radiusd has spent, all threads together, to 10 ms."""
+        """Seconds of CPU that it has spent, all threads together, in steps of 10 ms."""
         assert self._radiusd.process is not None
         stat = Path(f"/proc/{self._radiusd.process.pid}/stat").read_text(encoding="ascii")
-        # proc(5): utime and stime are fields 14 and 15; the name before them may hold blanks.
+        # proc(5): utime and stime are fields 14 and 15; the name in field 2 may hold blanks.
         fields = stat.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
-    def idle(self) -> None:
-        """Wait until it has nothing left to do, such as messages to send."""
+    def settle(self) -> None:
+        """Wait until it has nothing left to do: until the messages, too, are sent."""
         spent, until = -1.0, time.monotonic() + 60
         while spent != self.cpu() and time.monotonic() < until:
             spent = self.cpu()
             time.sleep(IDLE_SECONDS)
+
+
+def with_hook(module: str, gateway: str = "") -> Callable[[Path], None]:
+    """Edit a raddb: the python module `module` of this folder instead of ours."""
+
+    def edit(raddb: Path) -> None:
+        text = HOOK_MODULE.format(folder=HOOKS, module=module, gateway=gateway)
+        without_module(raddb)
+        (raddb / "mods-enabled" / "bench").write_text(text)
+        (raddb / "sites-available" / "smsotp").write_text(HOOK_SITE)
+
+    return edit
+
+
+def without_module(raddb: Path) -> None:
+    """Edit a raddb: no python module at all."""
+    for link in (raddb / "mods-enabled").glob("python3_smsotp*"):
+        link.unlink()
+    (raddb / "sites-available" / "smsotp").write_text(EMPTY_SITE)

@@ -34,13 +34,15 @@ def access_request(
     secret: bytes, identifier: int, authenticator: bytes, user: bytes, password: bytes, state: bytes
 ) -> bytes:
     """A signed Access-Request, with `State` if there is one."""
-    attributes = b"".join((
-        # First, so that the signature has a fixed place: after the header and its own two octets.
-        _attribute(MESSAGE_AUTHENTICATOR, bytes(16)),
-        _attribute(USER_NAME, user),
-        _attribute(USER_PASSWORD, _hidden(secret, authenticator, password)),
-        _attribute(STATE, state) if state else b"",
-    ))
+    attributes = b"".join(
+        (
+            # First, so that the signature has a fixed place: after the header and its own two octets.
+            _attribute(MESSAGE_AUTHENTICATOR, bytes(16)),
+            _attribute(USER_NAME, user),
+            _attribute(USER_PASSWORD, _hidden(secret, authenticator, password)),
+            _attribute(STATE, state) if state else b"",
+        )
+    )
     length = HEADER.size + len(attributes)
     packet = HEADER.pack(ACCESS_REQUEST, identifier, length, authenticator) + attributes
     # RFC 3579 section 3.2: over the whole packet, with zeros where the signature goes.

@@ -31,14 +31,14 @@ PROGRAM = [sys.executable, "-m", "radius_smsotp"]
 class Installation:
     """Settings, key and store in a folder, as `init` makes them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
         self.settings_path = folder / "smsotp.yaml"
         self.outbox = folder / "outbox"
         self._nodes: list[Node] = []
         self._stores: list[Store] = []
         self._processes: list[subprocess.Popen[str]] = []
-        made = CliRunner().invoke(smsotp, ["init", str(folder)])
+        made = CliRunner().invoke(smsotp, ["init", str(folder), *options])
         assert made.exit_code == 0, made.output
         self.write(pin={"iterations": ROUNDS})
 
@@ -49,7 +49,7 @@ class Installation:
     def write(self, **sections: Any) -> None:
         """Change sections of the settings."""
         values = yaml.safe_load(self.settings_path.read_text("utf-8"))
-        self.settings_path.write_text(yaml.safe_dump(values | sections), "utf-8")
+        self.settings_path.write_text(yaml.safe_dump(values | sections, sort_keys=False), "utf-8")
 
     # The program
 

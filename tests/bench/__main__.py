@@ -1,0 +1,66 @@
+"""
+All measurements, one table: ``sh tests/bench.sh``.
+
+Whatever is compared runs in turn, round by round, on the same machine within the same minutes:
+the ratios mean something, the absolute figures are this machine's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from radius_smsotp import freeradius_server
+from tests.bench import gateways, logins, starts, table
+from tests.bench.extent import FULL, QUICK
+
+if TYPE_CHECKING:
+    from tests.bench.extent import Extent
+
+
+def measure(folder: Path, extent: Extent) -> list[table.Row]:
+    """Everything there is to measure."""
+    rows: list[table.Row] = []
+    for part in (logins, gateways, starts):
+        name = part.__name__.rpartition(".")[2]
+        print(f"measuring {name} …", file=sys.stderr)
+        (folder / name).mkdir()
+        rows += part.measure(folder / name, extent)
+    return rows
+
+
+def note(extent: Extent) -> str:
+    """Where and how it was measured."""
+    server = freeradius_server.find()
+    assert server is not None
+    version = ".".join(map(str, server.version))
+    cores = len(os.sched_getaffinity(0))
+    return (
+        f"FreeRADIUS {version}, Python {platform.python_version()}, {cores} cores, load generator "
+        f"included. Median of {extent.rounds}, measured in turn. Every login counted was accepted."
+    )
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser("tests/bench.sh", description="How fast radius_smsotp is.")
+    parser.add_argument("--quick", action="store_true", help="seconds; shows that it works")
+    parser.add_argument("--rst", action="store_true", help="the table for README.rst")
+    options = parser.parse_args()
+    extent = QUICK if options.quick else FULL
+    # Ends like Ctrl-C: every radiusd and the folder go.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    with tempfile.TemporaryDirectory(prefix="smsotp-bench-") as folder:
+        rows = measure(Path(folder), extent)
+    show = table.rst if options.rst else table.plain
+    print(show(rows, note(extent)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+#!/bin/sh
+# The container, for real: builds the image, starts it by docker-compose.yml, logs in.
+#
+#   sh tests/container.sh [PYTEST-ARGUMENT...]
+#
+# It needs no container engine that runs, and no image from elsewhere: Debian 13 is made here,
+# in .cache/container.  What is built and started has a network, mounts and processes of its own.
+set -eu
+[ "$(id -u)" -eq 0 ] || exec sudo sh "$0" "$@"
+cd "$(dirname "$0")/.."
+. tests/setup.sh
+
+box=$PWD/.cache/container
+base=localhost/debian:trixie-slim
+image=localhost/radius-smsotp
+
+need_packages buildah iproute2 iptables mmdebstrap netavark nftables podman python3-venv runc
+make_venv "[test,smpp]"
+
+mkdir -p "$box/wheels"
+export BUILDAH_ISOLATION=chroot
+export CONTAINERS_CONF=$box/containers.conf
+export CONTAINERS_STORAGE_CONF=$box/storage.conf
+cat >"$CONTAINERS_STORAGE_CONF" <<END
+[storage]
+driver = "overlay"
+graphroot = "$box/storage"
+runroot = "/run/containers/storage"
+END
+# By default the limits are the highest there are, which not everybody may set.
+cat >"$CONTAINERS_CONF" <<END
+[containers]
+default_ulimits = ["nofile=20000:20000", "nproc=30000:30000"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "runc"
+[network]
+network_config_dir = "$box/networks"
+END
+
+if [ ! -x "$box/compose/bin/podman-compose" ]; then
+    echo "Installing podman-compose …"
+    /usr/bin/python3 -m venv "$box/compose"
+    "$box/compose/bin/pip" install -q --disable-pip-version-check podman-compose==1.6.0
+fi
+
+if ! buildah inspect --type image "$base" >/dev/null 2>&1; then
+    echo "Making a Debian 13 …"
+    # As in Debian's own images: the installation of a package starts no service.
+    mmdebstrap --quiet --variant=minbase --customize-hook='
+        printf "#!/bin/sh\nexit 101\n" >"$1/usr/sbin/policy-rc.d"
+        chmod +x "$1/usr/sbin/policy-rc.d"' trixie "$box/base.tar"
+    new=$(buildah from scratch)
+    buildah add --quiet "$new" "$box/base.tar" / >/dev/null
+    buildah commit --quiet --rm "$new" "$base" >/dev/null
+    rm "$box/base.tar"
+fi
+
+# Wheels are fetched outside, for Debian 13's Python: the build needs no certificates of ours.
+wanted=$(cat setup.py)
+if [ "$(cat "$box/wheels/wanted" 2>/dev/null)" != "$wanted" ]; then
+    echo "Fetching Python packages …"
+    .venv/bin/pip download -q --disable-pip-version-check --only-binary=:all: \
+        --python-version 3.13 -d "$box/wheels" ".[postgres,smpp]" "setuptools>=66"
+    printf '%s\n' "$wanted" >"$box/wheels/wanted"
+fi
+printf '[global]\nno-index = true\nfind-links = /wheels\n' >"$box/pip.conf"
+
+echo "Building the image …"
+buildah build --pull-never --layers --format docker \
+    --volume "$box/wheels:/wheels:ro" --volume "$box/pip.conf:/etc/pip.conf:ro" \
+    --file freeradius/Dockerfile --tag "$image" . >"$box/build.log" 2>&1 || {
+    tail -n 40 "$box/build.log"
+    exit 1
+}
+podman image prune --force >/dev/null 2>&1
+
+# With the first process all others end, and with the last one the mounts and the network.
+SMSOTP_CONTAINER=$image PATH=$box/compose/bin:$PATH exec \
+    unshare --mount --net --pid --fork --mount-proc --kill-child sh -euc '
+        mount -t tmpfs tmpfs /run
+        mount -t tmpfs tmpfs /dev/shm
+        ip link set lo up
+        .venv/bin/python -m pytest -p no:cacheprovider tests/test_container.py "$@"
+    ' pytest "$@"

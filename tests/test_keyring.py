@@ -1,0 +1,141 @@
+"""The key file."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from radius_smsotp import keyring
+from radius_smsotp.core.code import KEY_OCTETS
+from radius_smsotp.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECRET = "00112233445566778899aabbccddeeff" * 2
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the key is."""
+    return tmp_path / "key"
+
+
+def written(path: Path, text: str, mode: int = 0o600) -> Path:
+    """A key file with this text."""
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    return path
+
+
+def fault(path: Path) -> str:
+    """What is wrong with a key file, with what to do."""
+    with pytest.raises(ConfigurationError) as caught:
+        keyring.read(path)
+    assert caught.value.__cause__ is None
+    for problem in caught.value.problems:
+        assert problem.remedy
+        assert str(path) in problem.path
+    return str(caught.value)
+
+
+def test_a_new_key_can_be_read(path: Path) -> None:
+    """It is for its owner alone, and long enough."""
+    keyring.create(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    keys = keyring.read(path)
+    assert len(keys.secret) == KEY_OCTETS
+    assert keys.get(keys.current) == keys.secret
+
+
+def test_no_two_new_keys_are_alike(tmp_path: Path) -> None:
+    """They are random."""
+    for name in ("a", "b"):
+        keyring.create(tmp_path / name)
+    assert keyring.read(tmp_path / "a").secret != keyring.read(tmp_path / "b").secret
+
+
+def test_a_key_is_never_overwritten(path: Path) -> None:
+    """All running challenges hang on it."""
+    keyring.create(path)
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError):
+        keyring.create(path)
+    assert path.read_bytes() == before
+
+
+def test_the_first_line_is_in_use_and_the_others_still_open(path: Path) -> None:
+    """So a new key is put above the old one, which goes when nothing runs any more."""
+    old = SECRET.replace("0", "f")
+    keys = keyring.read(written(path, f"# comment\n\nnew {SECRET}\n  old   {old}  \r\n"))
+    assert keys.current == "new"
+    assert keys.secret == bytes.fromhex(SECRET)
+    assert keys.get("old") == bytes.fromhex(old)
+    assert keys.get("older") is None
+
+
+def test_a_keyring_does_not_show_its_keys(path: Path) -> None:
+    """Its repr may come into a log."""
+    assert SECRET not in repr(keyring.read(written(path, f"k {SECRET}")))
+    assert repr(bytes.fromhex(SECRET)) not in repr(keyring.read(path))
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o610, 0o601])
+def test_a_file_that_others_may_use_is_refused(path: Path, mode: int) -> None:
+    """Whoever reads the key knows every code."""
+    assert f"chmod 600 {path}" in fault(written(path, f"k {SECRET}", mode))
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "holds no key"),
+        ("# only a comment\n", "holds no key"),
+        ("k\n", "line 1 is not 'ID SECRET'"),
+        (f"{SECRET}\n", "line 1 is not 'ID SECRET'"),
+        (f"# first\nk {SECRET} more\n", "line 2 is not 'ID SECRET'"),
+        (f"{SECRET} k\n", "line 1: the secret is not hexadecimal"),
+        ("k 0011\n", "line 1: the secret is too short (2 octets)"),
+        (f"k {SECRET[:-2]}\n", "too short (31 octets)"),
+        (f"k {SECRET}\nk {SECRET[::-1]}\n", "line 2: the id stands here twice"),
+        (f"k {SECRET[:-2]}ü\n", "the secret is not hexadecimal"),
+    ],
+)
+def test_a_malformed_file_is_refused_by_line(path: Path, text: str, complaint: str) -> None:
+    """And the secret is not in the complaint."""
+    said = fault(written(path, text))
+    assert complaint in said
+    assert SECRET[:20] not in said
+
+
+def test_a_file_that_is_missing_or_no_file(path: Path) -> None:
+    """What to do stands there."""
+    assert f"make one with 'smsotp init {path.parent}'" in fault(path)
+    path.mkdir()
+    assert "Is a directory" in fault(path)
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
+def test_a_file_of_somebody_else(path: Path) -> None:
+    """Whose it should be stands there."""
+    assert "make the user of FreeRADIUS its owner" in fault(written(path, f"k {SECRET}", 0o000))
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.binary(max_size=300))
+def test_any_file_is_a_keyring_or_a_configuration_error(path: Path, octets: bytes) -> None:
+    """Nothing else comes out, and nothing of the file is repeated."""
+    written(path, "")
+    path.write_bytes(octets)
+    try:
+        keys = keyring.read(path)
+    except ConfigurationError:
+        return
+    assert len(keys.secret) >= KEY_OCTETS

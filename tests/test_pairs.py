@@ -1,0 +1,290 @@
+"""Attribute pairs of FreeRADIUS to a request, and a reply back."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from radius_smsotp import pairs
+from radius_smsotp.pairs import REPLY_MESSAGE_OCTETS, Request
+
+ID = "0123456789abcdef0123456789abcdef"
+
+
+def request(*attributes: tuple[str, str], config: Any = ()) -> Request:
+    """What is read from these attributes beside a user name."""
+    parsed = pairs.parse({"request": (("User-Name", "alice"), *attributes), "config": config})
+    assert parsed is not None
+    return parsed
+
+
+def octets(text: str | bytes) -> str:
+    """As FreeRADIUS shows octets."""
+    raw = text.encode() if isinstance(text, str) else text
+    return f"0x{raw.hex()}"
+
+
+class TestName:
+    def test_the_name_is_what_was_sent(self) -> None:
+        """Or what a module before ours made of it."""
+        assert request().user == "alice"
+        assert request(("Stripped-User-Name", "bob")).user == "bob"
+
+    @pytest.mark.parametrize(
+        "raw", ["jürgen".encode(), "jürgen".encode("latin-1"), "ju\u0308rgen".encode()]
+    )
+    def test_a_name_that_came_as_octets_is_decoded(self, raw: bytes) -> None:
+        """UTF-8, or Latin-1 from clients that know no better."""
+        parsed = pairs.parse({"request": (("Tmp-Octets-0", octets(raw)),)})
+        assert parsed is not None
+        assert parsed.user == "jürgen"
+
+    @pytest.mark.parametrize(
+        "lists", [None, {}, {"request": None}, {"request": ()}, {"request": (("User-Name", ""),)}]
+    )
+    def test_without_a_name_it_is_nothing_for_us(self, lists: Any) -> None:
+        """Status-Server, say."""
+        assert pairs.parse(lists) is None
+
+
+class TestPassword:
+    def test_a_plain_password_stays_where_it_is(self) -> None:
+        """FreeRADIUS has the same text: nothing is to be written."""
+        parsed = request(("User-Password", "geheim"))
+        assert (parsed.password, parsed.rewritten) == ("geheim", False)
+
+    def test_no_password_is_none(self) -> None:
+        """CHAP, or EAP."""
+        parsed = request()
+        assert (parsed.password, parsed.rewritten) == (None, False)
+
+    def test_an_empty_password_is_one(self) -> None:
+        """And a wrong one."""
+        assert request(("User-Password", "")).password == ""
+
+    @pytest.mark.parametrize("raw", ["über".encode(), "über".encode("latin-1")])
+    def test_a_password_that_came_as_octets_is_written_back(self, raw: bytes) -> None:
+        """In the form in which the PIN was hashed."""
+        parsed = request(("Tmp-Octets-1", octets(raw)))
+        assert (parsed.password, parsed.rewritten) == ("über", True)
+
+    def test_another_composition_is_written_back(self) -> None:
+        """An umlaut as letter and mark is not what was hashed."""
+        parsed = request(("User-Password", "u\u0308ber"))
+        assert (parsed.password, parsed.rewritten) == ("über", True)
+
+    @pytest.mark.parametrize("which", ["Tmp-Octets-0", "Tmp-Octets-1"])
+    def test_a_nul_is_malformed(self, which: str) -> None:
+        """FreeRADIUS would compare what stands before it."""
+        assert request((which, octets(b"alice\0x"))).malformed
+        assert not request((which, octets(b"alice"))).malformed
+
+    def test_neither_password_nor_number_show(self) -> None:
+        """The repr of a request may come into a log."""
+        shown = repr(request(("User-Password", "geheim"), config=(("SMSOTP-Phone", "+4917"),)))
+        assert "geheim" not in shown
+        assert "+4917" not in shown
+
+
+class TestState:
+    def test_ours_is_the_transaction_id(self) -> None:
+        """32 lower-case hex digits, which FreeRADIUS shows as hex once more."""
+        assert request(("State", octets(ID))).transaction_id == ID
+
+    @pytest.mark.parametrize(
+        "state",
+        [
+            "",
+            "0x",
+            ID,  # not as FreeRADIUS shows it
+            octets(ID[:-1]),
+            octets(ID + "0"),
+            octets(ID.upper()),
+            octets(ID[:-1] + "\n"),
+            octets(f"{ID}\n"),
+            octets(bytes(16)),
+            octets(bytes(32)),
+            octets("g" * 32),
+            octets(b"\xff" * 32),
+            "0xzz",
+            "0x0",
+        ],
+    )
+    def test_anything_else_is_not_ours(self, state: str) -> None:
+        """`rlm_eap` has states of its own."""
+        assert request(("State", state)).transaction_id is None
+
+
+class TestClient:
+    @pytest.mark.parametrize(
+        ("attributes", "name", "address"),
+        [
+            (
+                [("SMSOTP-Client", "vpn"), ("SMSOTP-Client-Address", "192.0.2.1")],
+                "vpn",
+                "192.0.2.1",
+            ),
+            ([("SMSOTP-Client-Address", "192.0.2.1")], "192.0.2.1", "192.0.2.1"),
+            (
+                [("SMSOTP-Client", ""), ("SMSOTP-Client-Address", "192.0.2.1")],
+                "192.0.2.1",
+                "192.0.2.1",
+            ),
+            ([("NAS-Identifier", "nas")], "nas", ""),
+            ([], "unknown", ""),
+        ],
+    )
+    def test_a_client_is_its_short_name_or_its_address(
+        self, attributes: list[tuple[str, str]], name: str, address: str
+    ) -> None:
+        """What the client says of itself is the last resort."""
+        client = request(*attributes, ("Calling-Station-Id", "02-00")).client
+        assert (client.name, client.address, client.station) == (name, address, "02-00")
+
+
+class TestConfig:
+    def test_what_modules_of_freeradius_say_is_read(self) -> None:
+        """From the control list: a client cannot set it."""
+        said = (
+            ("SMSOTP-Phone", "0170 1234567"),
+            ("SMSOTP-Provider", "backup"),
+            ("SMSOTP-Style", "reject"),
+            ("SMSOTP-Text", "{code}"),
+            ("SMSOTP-Step", "pin-and-code"),
+            ("SMSOTP-Matched", ID),
+            ("SMSOTP-Reason", "locked"),
+            ("SMSOTP-Settled", "yes"),
+        )
+        parsed = request(config=said)
+        assert (parsed.phone, parsed.provider) == ("0170 1234567", "backup")
+        assert (parsed.style, parsed.template) == ("reject", "{code}")
+        assert (parsed.step, parsed.matched, parsed.reason) == ("pin-and-code", ID, "locked")
+        assert parsed.settled
+        none = request(*said)
+        assert (none.phone, none.provider, none.style, none.template) == (None,) * 4
+        assert (none.step, none.matched, none.reason, none.settled) == ("", "", "", False)
+
+    def test_an_empty_value_says_nothing(self) -> None:
+        """An LDAP entry whose number is empty has none."""
+        said = [(f"SMSOTP-{name}", "") for name in ("Phone", "Provider", "Style", "Text")]
+        parsed = request(config=said)
+        assert (parsed.phone, parsed.provider, parsed.style, parsed.template) == (None,) * 4
+
+    def test_a_style_that_is_none_is_left_out(self) -> None:
+        """The setting holds then."""
+        assert request(config=(("SMSOTP-Style", "sms"),)).style is None
+
+    def test_the_first_value_of_an_attribute_counts(self) -> None:
+        """As everywhere in FreeRADIUS."""
+        assert request(("User-Password", "one"), ("User-Password", "two")).password == "one"
+
+    def test_a_ticket_is_read(self) -> None:
+        """From the first instance to the second."""
+        assert pairs.ticket({"config": (("SMSOTP-Ticket", "7"),)}) == "7"
+        assert pairs.ticket({}) == pairs.ticket({"config": None}) == ""
+
+
+NAMES = st.sampled_from(
+    [
+        "User-Name",
+        "Stripped-User-Name",
+        "User-Password",
+        "State",
+        "Tmp-Octets-0",
+        "Tmp-Octets-1",
+        "SMSOTP-Client",
+        "SMSOTP-Phone",
+        "SMSOTP-Style",
+        "Calling-Station-Id",
+    ]
+)
+VALUES = st.text() | st.binary(max_size=40).map(octets) | st.text("0x123 \0g", max_size=8)
+ATTRIBUTES = st.lists(st.tuples(NAMES | st.text(), VALUES)).map(tuple)
+
+
+@given(asked=ATTRIBUTES, config=ATTRIBUTES)
+@example(asked=(("User-Name", "\ud800"),), config=())
+def test_any_attributes_are_read(asked: Any, config: Any) -> None:
+    """Whatever a client sends, nothing is raised, and what comes out is text."""
+    parsed = pairs.parse({"request": asked, "config": config})
+    if parsed is not None:
+        assert parsed.user
+        assert parsed.transaction_id is None or pairs.STATE.fullmatch(parsed.transaction_id)
+
+
+class Code(enum.IntEnum):
+    """As somebody might write FreeRADIUS's return codes."""
+
+    OK = 2
+
+
+class Text(str):
+    """A text that is not exactly one."""
+
+    __slots__ = ()
+
+
+def is_plain(value: Any) -> bool:
+    """Whether rlm_python3 takes it: exact types only."""
+    if type(value) is dict:
+        return all(type(key) is str and is_plain(one) for key, one in value.items())
+    if type(value) is tuple:
+        return all(map(is_plain, value))
+    return type(value) in {int, str}
+
+
+class TestResult:
+    @given(
+        code=st.integers(0, 9) | st.just(Code.OK) | st.booleans(),
+        reply=st.none() | st.lists(st.tuples(st.text(), st.text() | st.builds(Text, st.text()))),
+        config=st.lists(st.tuples(st.text(), st.text())),
+        asked=st.lists(st.tuples(st.text(), st.text())),
+    )
+    def test_it_is_made_of_exact_types(
+        self, code: int, reply: Any, config: Any, asked: Any
+    ) -> None:
+        """Anything else is dropped by rlm_python3, or fails the call."""
+        made = pairs.result(code, reply, config, asked)
+        assert is_plain(made)
+        number, lists = made
+        assert number == int(code)
+        assert set(lists) <= {"reply", "config", "request"}
+        for updates in lists.values():
+            assert updates
+            assert all(len(pair) == 3 and pair[1] == ":=" for pair in updates)
+
+    def test_every_reply_is_signed(self) -> None:
+        """RFC 2869 section 5.14; without a reply there is nothing to sign."""
+        signature = ("Message-Authenticator", ":=", "0x00")
+        assert pairs.result(2, [])[1] == {"reply": (signature,)}
+        assert pairs.result(2, [("A", "b")])[1]["reply"] == (("A", ":=", "b"), signature)
+        assert pairs.result(2)[1] == {}
+
+    @pytest.mark.parametrize("text", ["a\\b", "\\", "\\\\n", "C:\\neu", 'quote "', "tab\t"])
+    def test_a_backslash_arrives_as_it_is(self, text: str) -> None:
+        """FreeRADIUS reads returned values like a string in double quotes."""
+        [(_, _, value), _] = pairs.result(2, [("A", text)])[1]["reply"]
+        assert value.replace("\\\\", "\0").replace("\\", "!").replace("\0", "\\") == text
+
+
+class TestReplyMessage:
+    @given(st.text(st.characters(exclude_characters="\0"), max_size=300))
+    @example("ü" * 300)
+    @example("a" + "ü" * 300)
+    @example("\U0001f600" * 100)
+    @example("bad \ud800")
+    def test_it_fits_and_is_cut_between_characters(self, text: str) -> None:
+        """RFC 2865 section 5: 253 octets at most; what fits stays whole."""
+        name, value = pairs.reply_message(text)
+        assert name == "Reply-Message"
+        assert len(value.encode()) <= REPLY_MESSAGE_OCTETS
+        clean = text.encode("utf-8", "replace").decode()
+        assert clean.startswith(value)
+        if len(clean.encode()) <= REPLY_MESSAGE_OCTETS:
+            assert value == clean
+        else:
+            assert len(value.encode()) > REPLY_MESSAGE_OCTETS - 4
