@@ -310,7 +310,7 @@ class Settings(Section):
         if value is not None and not phone.is_country(value):
             raise PydanticCustomError(
                 "country",
-                "'{country}' is no country; write its ISO 3166 code, as \"DE\" or \"GB\"",
+                '\'{country}\' is no country; write its ISO 3166 code, as "DE" or "GB"',
                 {"country": value},
             )
         return value

@@ -5,15 +5,14 @@ The YAML file read: frozen settings, or every error at once with its path.
 from __future__ import annotations
 
 import difflib
-import functools
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -23,6 +22,10 @@ from radius_smsotp.core.model import LoginPolicy, Style
 from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.providers import ProviderSettings
 from radius_smsotp.settings import ClientSettings, Settings
+
+
+POLICIES_MOST = 1024
+"""Clients whose policy is kept: a whole network may be one client to FreeRADIUS."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,9 @@ class Loaded:
     path: Path
     values: Settings
     providers: Mapping[str, ProviderSettings]
+    _policies: dict[tuple[str, str], ClientPolicy] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @property
     def key_path(self) -> Path:
@@ -74,9 +80,16 @@ class Loaded:
         longest = max((one for one in prefixes if phone.startswith(one)), key=len, default=None)
         return self.order if longest is None else prefixes[longest]
 
-    @functools.lru_cache(maxsize=1024)  # noqa: B019  # lives and dies with the settings
     def for_client(self, name: str, address: str) -> ClientPolicy:
         """What holds for a client: by short name, then by address, then by the longest prefix."""
+        policy = self._policies.get((name, address))
+        if policy is None:
+            if len(self._policies) >= POLICIES_MOST:
+                self._policies.clear()
+            policy = self._policies[name, address] = self._policy(name, address)
+        return policy
+
+    def _policy(self, name: str, address: str) -> ClientPolicy:
         values = self.values
         own = self._client(name, address)
         return ClientPolicy(
@@ -136,6 +149,9 @@ def load(path: Path) -> Loaded:
         raise ConfigurationError([Problem(name, "is not UTF-8", "save it as UTF-8")]) from None
     except yaml.YAMLError as error:
         raise ConfigurationError([_yaml_problem(name, error)]) from None
+    except RecursionError:
+        fault = Problem(name, "is nested too deeply", "close the brackets that are open")
+        raise ConfigurationError([fault]) from None
     return _validate(path, raw)
 
 
@@ -146,15 +162,13 @@ def _validate(path: Path, raw: Any) -> Loaded:
     if not isinstance(raw, dict):
         fault = "holds no settings, but " + type(raw).__name__
         raise ConfigurationError([Problem(name, fault, "write 'name: value' lines")])
-    problems: list[Problem] = []
+    own, problems = _load_providers(name, raw.get("providers"))
     values = Settings()
     try:
         values = Settings.model_validate(raw)
     except ValidationError as error:
         problems += _problems(f"{name}: ", Settings, error)
-    own, more = _load_providers(name, raw.get("providers"))
-    problems += more
-    if not problems:
+    else:
         orders = {"delivery.order": values.delivery.order}
         for prefix, order in values.delivery.prefixes.items():
             orders[f"delivery.prefixes.{prefix}"] = order
@@ -162,7 +176,7 @@ def _validate(path: Path, raw: Any) -> Loaded:
             Problem(f"{name}: {path}", f"'{missing}' is not among the providers", "add it there")
             for path, order in orders.items()
             for missing in order
-            if missing not in own
+            if missing not in values.providers
         ]
         problems += _smtp_problems(name, values)
     if problems:
@@ -178,23 +192,16 @@ def _load_providers(name: str, raw: Any) -> tuple[dict[str, ProviderSettings], l
         fault, remedy = "there is none", "name one, as 'demo: {type: folder, path: outbox}'"
         return own, [Problem(f"{name}: providers", fault, remedy)]
     for key, entry in raw.items() if isinstance(raw, dict) else ():
-        path = f"providers.{key}"
+        path = f"providers.{_shown(str(key))}"
         if not re.fullmatch(r"[\w.-]+", str(key)):
             fault = "is no name for a provider"
             problems.append(Problem(f"{name}: {path}", fault, "use letters, digits, '.', '_', '-'"))
             continue
         kind = entry.get("type") if isinstance(entry, dict) else None
-        choice = f"is not one of {', '.join(providers.TYPES)}"
-        if kind is None:
-            problems.append(
-                Problem(
-                    f"{name}: {path}.type",
-                    "is missing",
-                    f"write one of {', '.join(providers.TYPES)}",
-                )
-            )
-        elif kind not in providers.TYPES:
-            problems.append(Problem(f"{name}: {path}.type", f"'{kind}' {choice}"))
+        if kind not in providers.TYPES:
+            fault = f"'{kind}' is no type" if isinstance(kind, str) else "is missing"
+            remedy = f"write one of {', '.join(providers.TYPES)}"
+            problems.append(Problem(f"{name}: {path}.type", fault, remedy))
         else:
             settings_class = providers.module(kind).Settings
             try:
@@ -221,28 +228,54 @@ def _problems(prefix: str, model: type[BaseModel], error: ValidationError) -> li
     problems = []
     for item in error.errors(include_input=False, include_url=False):
         loc = [str(part) for part in item["loc"]]
-        path = (prefix + ".".join(loc)).rstrip(".").removesuffix(":")
+        fault, _, remedy = item["msg"].removeprefix("Value error, ").partition("; ")
         if item["type"] == "extra_forbidden":
-            problems.append(Problem(path, "there is no such setting", _suggestion(model, loc)))
+            fault, remedy = "there is no such setting", _suggestion(model, loc)
+            loc[-1] = _shown(loc[-1])
         elif item["type"] == "missing":
-            problems.append(Problem(path, "is missing", "add it"))
-        else:
-            message = item["msg"].removeprefix("Value error, ")
-            problems.append(Problem(path, message[:1].lower() + message[1:]))
+            fault, remedy = "is missing", "add it"
+        elif item["type"] == "string_type":
+            remedy = "put it in quotes"
+        if fault[1:2].islower():
+            fault = fault[:1].lower() + fault[1:]
+        path = (prefix + ".".join(loc)).rstrip(".").removesuffix(":")
+        problems.append(Problem(path, fault, remedy or _meaning(model, loc)))
     return problems
 
 
 def _suggestion(model: type[BaseModel], loc: list[str]) -> str:
     """What was meant by an unknown key, if it is near a known one."""
-    here: Any = model
-    for part in loc[:-1]:
-        field = here.model_fields.get(part) if hasattr(here, "model_fields") else None
-        here = field.annotation if field else None
-    known = list(getattr(here, "model_fields", {}))
+    known = _fields(model, loc[:-1])[0]
     near = difflib.get_close_matches(loc[-1], known, 1)
     if near:
         return f"did you mean '{near[0]}'?"
     return f"known here: {', '.join(sorted(known))}" if known else "remove it"
+
+
+def _meaning(model: type[BaseModel], loc: list[str]) -> str:
+    """What a setting is for, which says what belongs there."""
+    description = _fields(model, loc)[1]
+    return f"this is: {description}" if description else "see the section Settings in README.rst"
+
+
+def _fields(model: type[BaseModel], loc: list[str]) -> tuple[list[str], str]:
+    """The settings below a place in the file, and what the last known one on the way is for."""
+    description = ""
+    for part in loc:
+        field = model.model_fields.get(part)
+        if field is None:
+            continue  # a name of the administrator's choice, as in `clients`
+        description = field.description or ""
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                model = kind
+    return list(model.model_fields), description
+
+
+def _shown(key: str) -> str:
+    """A key as far as it is a name: what follows may be a password after a missing blank."""
+    name = re.match(r"[\w.-]*", key)
+    return key if name is None or name[0] == key else f"{name[0]}…"
 
 
 def _network(key: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
@@ -252,28 +285,54 @@ def _network(key: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
         return None
 
 
+class _RepeatedKeyError(yaml.constructor.ConstructorError):
+    """Our own complaint, which quotes a key."""
+
+
 class _Loader(yaml.SafeLoader):
     """YAML without repeated keys, of which PyYAML silently keeps the last."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Bring what YAML's own types raise (a day 99, an unhashable key) into one form."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError, TypeError):
+            raise yaml.constructor.ConstructorError(
+                None, None, "is no value of its kind", node.start_mark
+            ) from None
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            continue  # "<<" brings keys along that may stand here as well
+        key = loader.construct_object(key_node, deep=True)
         if key in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"'{key}' stands here twice", key_node.start_mark
-            )
+            fault = f"'{_shown(str(key))}' stands here twice"
+            raise _RepeatedKeyError(None, None, fault, key_node.start_mark)
         seen.add(key)
     return loader.construct_mapping(node, deep=True)
 
 
+def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
+    text = str(loader.construct_scalar(node))
+    # RFC 8259 section 7: JSON escapes a character beyond U+FFFF as a pair of surrogates.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Loader.add_constructor("tag:yaml.org,2002:str", _text)
+
+_FROM_THE_FILE = re.compile(r"""["'](?!(<[a-z -]+>|.)["']).*["']""")
+"""What PyYAML quotes, unless it is a token's name or a single character."""
 
 
 def _yaml_problem(name: str, error: yaml.YAMLError) -> Problem:
-    """Where the YAML breaks; PyYAML's own text would quote the line, which may hold a password."""
+    """Where the YAML breaks, without what stands there: it may be a password."""
     mark = getattr(error, "problem_mark", None)
     where = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
-    fault = getattr(error, "problem", None) or "is not YAML"
-    return Problem(where, str(fault), "mend the line; indent with spaces, quote special characters")
+    fault = str(getattr(error, "problem", None) or "is not YAML")
+    if not isinstance(error, _RepeatedKeyError):
+        fault = _FROM_THE_FILE.sub("…", fault)
+    return Problem(where, fault, "mend the line; indent with spaces, quote special characters")

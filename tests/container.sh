@@ -59,11 +59,11 @@ fi
 
 # Wheels are fetched outside, for Debian 13's Python: the build needs no certificates of ours.
 wanted=$(cat setup.py)
-if [ "$(cat "$box/wheels/wanted" 2>/dev/null)" != "$wanted" ]; then
+if [ "$(cat "$box/fetched" 2>/dev/null)" != "$wanted" ]; then
     echo "Fetching Python packages …"
     .venv/bin/pip download -q --disable-pip-version-check --only-binary=:all: \
         --python-version 3.13 -d "$box/wheels" ".[postgres,smpp]" "setuptools>=66"
-    printf '%s\n' "$wanted" >"$box/wheels/wanted"
+    printf '%s\n' "$wanted" >"$box/fetched"
 fi
 printf '[global]\nno-index = true\nfind-links = /wheels\n' >"$box/pip.conf"
 
@@ -77,10 +77,11 @@ buildah build --pull-never --layers --format docker \
 podman image prune --force >/dev/null 2>&1
 
 # With the first process all others end, and with the last one the mounts and the network.
-SMSOTP_CONTAINER=$image PATH=$box/compose/bin:$PATH exec \
-    unshare --mount --net --pid --fork --mount-proc --kill-child sh -euc '
-        mount -t tmpfs tmpfs /run
-        mount -t tmpfs tmpfs /dev/shm
-        ip link set lo up
-        .venv/bin/python -m pytest -p no:cacheprovider tests/test_container.py "$@"
-    ' pytest "$@"
+export SMSOTP_CONTAINER="$image"
+export PATH="$box/compose/bin:$PATH"
+exec unshare --mount --net --pid --fork --mount-proc --kill-child sh -euc '
+    mount -t tmpfs tmpfs /run
+    mount -t tmpfs tmpfs /dev/shm
+    ip link set lo up
+    .venv/bin/python -m pytest -p no:cacheprovider tests/test_container.py "$@"
+' pytest "$@"

@@ -1,5 +1,412 @@
+"""
+The container: what its files say, what its start does, and the whole of it.
+
+The whole needs an image, which ``sh tests/container.sh`` builds; without it, those tests are
+skipped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
 import os
-def test_x():
-    import subprocess
-    print(os.environ["SMSOTP_CONTAINER"])
-    subprocess.run("ps aux | tail -5; ip addr; podman images; podman-compose -p t up -d --no-build; sleep 3; podman-compose -p t exec -T radius id; echo rc=$?; podman-compose -p t exec -T radius false; echo rc=$?; podman-compose -p t logs; podman-compose -p t down -v", shell=True)
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+import yaml
+
+from radius_smsotp.radius_client import RadiusClient
+from tests.radius.site import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOP = Path(__file__).parents[1]
+COMPOSE = TOP / "docker-compose.yml"
+DOCKERFILE = TOP / "freeradius" / "Dockerfile"
+ENTRYPOINT = TOP / "freeradius" / "entrypoint.sh"
+
+IMAGE = os.environ.get("SMSOTP_CONTAINER", "")
+PROJECT = "smsotp-test"
+NAME = f"{PROJECT}_radius_1"
+NETWORK = "10.89.0.0/16"
+"""Podman's own networks, as 172.16.0.0/12 is Docker's."""
+
+SECRET = "one \"two\" \\n ${three} %{four} #five 'six'"
+"""Whatever FreeRADIUS could take for more than letters."""
+
+PIN = "1234"
+
+
+def commands() -> list[list[str]]:
+    """The commands at the top of docker-compose.yml, without ``docker compose``."""
+    lines = re.findall(r"(?m)^#   docker compose (.+?)(?:   .*)?$", COMPOSE.read_text("utf-8"))
+    return [line.split() for line in lines]
+
+
+class TestFiles:
+    def test_no_other_machine_can_ask_until_somebody_says_so(self) -> None:
+        """The secret is known, so the port is for this machine only."""
+        radius = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]["radius"]
+        assert radius["ports"] == ["${SMSOTP_LISTEN:-127.0.0.1}:1812:1812/udp"]
+
+    def test_the_container_has_no_rights(self) -> None:
+        """It writes into its volume only."""
+        radius = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]["radius"]
+        assert radius["read_only"] is True
+        assert radius["cap_drop"] == ["ALL"]
+        assert radius["volumes"] == ["site:/etc/radius-smsotp"]
+        assert re.search(r"(?m)^USER freerad\b", DOCKERFILE.read_text("utf-8"))
+
+    def test_every_variable_is_described(self) -> None:
+        """At the top of docker-compose.yml, and where it is read."""
+        set_ = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]["radius"]["environment"]
+        described = re.findall(r"(?m)^#   (SMSOTP_\w+) ", ENTRYPOINT.read_text("utf-8"))
+        assert set(set_) == set(described)
+        in_dotenv = set(re.findall(r"(?m)^#   (SMSOTP_\w+)=", COMPOSE.read_text("utf-8")))
+        assert in_dotenv == {*set_, "SMSOTP_LISTEN"}
+
+    def test_what_the_image_is_built_from_is_there(self) -> None:
+        """And .dockerignore lets it through."""
+        ignore = (TOP / ".dockerignore").read_text("utf-8").splitlines()
+        let_through = {line[1:] for line in ignore if line.startswith("!")}
+        assert all((TOP / name).exists() for name in let_through)
+        copied = re.findall(r"(?m)^COPY (?!--from)(\S+) ", DOCKERFILE.read_text("utf-8"))
+        for source in copied:
+            assert (TOP / source).exists()
+            assert source == "." or source.partition("/")[0] in let_through
+        assert {"setup.py", "pyproject.toml", "README.rst", "radius_smsotp"} <= let_through
+
+    @pytest.mark.parametrize("script", [ENTRYPOINT, TOP / "tests" / "container.sh"])
+    def test_a_shell_can_read_its_scripts(self, script: Path) -> None:
+        """The one of Debian, which knows POSIX only."""
+        subprocess.run(["/bin/sh", "-n", script], check=True)
+
+
+class Volume:
+    """A folder, and the start of the container in it, up to the command that it becomes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def start(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run the script with these variables and no others, and then `command`."""
+        own = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        return subprocess.run(
+            ["/bin/sh", ENTRYPOINT, *(command or ("true",))],
+            cwd=self.folder,
+            env={"PATH": own, "SMSOTP_CONFIG": str(self.folder / "smsotp.yaml"), **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def smsotp(self, *arguments: str) -> str:
+        """Run a command of ours in it, as `docker compose exec` would."""
+        done = self.start("smsotp", *arguments, SMSOTP_SECRET=SECRET)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Volume:
+    """An empty one."""
+    return Volume(tmp_path)
+
+
+class TestStart:
+    def test_the_first_start_makes_all_that_freeradius_needs(self, volume: Volume) -> None:
+        """Settings, key, store and a configuration that it accepts."""
+        done = volume.start("freeradius", "-C", "-l", "stdout", "-d", "raddb", SMSOTP_SECRET=SECRET)
+        assert done.returncode == 0, done.stdout
+        assert (volume.folder / "key").stat().st_mode & 0o777 == 0o600
+        assert json.loads(volume.smsotp("user", "list", "--json")) == []
+
+    def test_without_a_secret_there_is_no_start(self, volume: Volume) -> None:
+        """None is in the image, and an empty one is none."""
+        for variables in ({}, {"SMSOTP_SECRET": ""}):
+            done = volume.start(**variables)
+            assert done.returncode != 0
+            assert "SMSOTP_SECRET: is not set" in done.stderr
+        assert not list(volume.folder.iterdir())
+
+    def test_the_secret_stays_in_the_environment(self, volume: Volume) -> None:
+        """A copy of the volume does not hold it, and a new one needs no new volume."""
+        assert volume.start(SMSOTP_SECRET="known-by-nobody").returncode == 0
+        for path in volume.folder.rglob("*"):
+            assert not path.is_file() or b"known-by-nobody" not in path.read_bytes()
+
+    def test_the_script_becomes_the_command(self, volume: Volume) -> None:
+        """FreeRADIUS is process 1, and gets the signals."""
+        with subprocess.Popen(
+            ["/bin/sh", ENTRYPOINT, "sh", "-c", "echo this is $$"],
+            cwd=volume.folder,
+            env={
+                "PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/bin",
+                "SMSOTP_CONFIG": str(volume.folder / "smsotp.yaml"),
+                "SMSOTP_SECRET": SECRET,
+            },
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert f"this is {process.pid}\n" in process.communicate()[0]
+
+    def test_the_next_start_keeps_what_is_there(self, volume: Volume) -> None:
+        """Key, accounts, and what the administrator has changed in FreeRADIUS's files."""
+        volume.start(SMSOTP_SECRET=SECRET, SMSOTP_DEMO="1")
+        edited = [volume.folder / "raddb" / name for name in ("clients.conf", "policy.d/smsotp")]
+        for path in edited:
+            path.write_text(path.read_text("utf-8") + "# mine\n", "utf-8")
+        key = (volume.folder / "key").read_bytes()
+        done = volume.start(SMSOTP_SECRET=SECRET, SMSOTP_DEMO="1")
+        assert done.returncode == 0
+        assert "policy.d/smsotp: kept" in done.stdout
+        assert (volume.folder / "key").read_bytes() == key
+        assert "alice" in volume.smsotp("user", "list")
+        for path in edited:
+            assert path.read_text("utf-8").endswith("# mine\n")
+
+    def test_a_new_image_brings_the_files_that_nobody_has_edited(self, volume: Volume) -> None:
+        """A file that is as an older version has written it becomes that of this one."""
+        volume.start(SMSOTP_SECRET=SECRET)
+        name = "sites-available/smsotp"
+        path, manifest = volume.folder / "raddb" / name, volume.folder / "raddb" / ".smsotp.json"
+        new = path.read_text("utf-8")
+        path.write_text("# of an older version\n", "utf-8")
+        digests = json.loads(manifest.read_text("utf-8"))
+        digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        manifest.write_text(json.dumps(digests), "utf-8")
+        assert f"written    raddb/{name}" in volume.start(SMSOTP_SECRET=SECRET).stdout
+        assert path.read_text("utf-8") == new
+
+    def test_the_demo_account_comes_once_and_only_if_asked_for(self, volume: Volume) -> None:
+        """Who has deleted it does not find it again after a restart."""
+        assert "alice: added" in volume.start(SMSOTP_SECRET=SECRET, SMSOTP_DEMO="1").stdout
+        volume.smsotp("user", "delete", "alice", "--yes")
+        assert "alice" not in volume.start(SMSOTP_SECRET=SECRET, SMSOTP_DEMO="1").stdout
+        assert json.loads(volume.smsotp("user", "list", "--json")) == []
+
+
+class Terminal:
+    """Somebody at a terminal: what is asked for is waited for, and then typed."""
+
+    def __init__(self, *command: str) -> None:
+        self._end, inner = pty.openpty()
+        self._process = subprocess.Popen(
+            command, stdin=inner, stdout=inner, stderr=inner, start_new_session=True
+        )
+        os.close(inner)
+        self.shown = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._end)
+
+    def wait_for(self, text: str, seconds: float = 30.0) -> None:
+        """Read until `text` is shown."""
+        until = time.monotonic() + seconds
+        while text not in self.shown:
+            left = max(0.0, until - time.monotonic())
+            assert select.select([self._end], [], [], left)[0], self.shown
+            try:
+                self.shown += os.read(self._end, 4096).decode()
+            except OSError:  # Linux: nobody has the other end open any more
+                pytest.fail(f"it ended without '{text}': {self.shown}")
+
+    def type(self, line: str) -> None:
+        """Type a line."""
+        os.write(self._end, f"{line}\r".encode())
+
+    def status(self) -> int:
+        """Read to the end.  Returns the exit status."""
+        with contextlib.suppress(OSError):
+            while some := os.read(self._end, 4096):
+                self.shown += some.decode()
+        return self._process.wait(30)
+
+
+class Engine:
+    """What ``docker compose`` does, by podman-compose."""
+
+    def compose(self, *arguments: str, **variables: str) -> str:
+        """Run a command and return its output."""
+        return self._run("podman-compose", "-p", PROJECT, *arguments, **variables)
+
+    def podman(self, *arguments: str) -> str:
+        """Run a command about containers and images."""
+        return self._run("podman", *arguments)
+
+    def inside(self, *command: str) -> str:
+        """Run a command in the container."""
+        return self.compose("exec", "-T", "radius", *command)
+
+    def up(self, secret: str = SECRET) -> None:
+        """Start it as docker-compose.yml says, and wait until it answers."""
+        up, *_ = commands()
+        self.compose(*up, "--no-build", SMSOTP_SECRET=secret, SMSOTP_CLIENT=NETWORK)
+        self.wait(1)
+
+    def wait(self, starts: int) -> None:
+        """Wait until this container is ready for the `starts`-th time."""
+        eventually(lambda: self.log().count("Ready to process requests") >= starts)
+
+    def log(self) -> str:
+        """What the container has written."""
+        return self.podman("logs", NAME)
+
+    def login(self) -> tuple[Terminal, str]:
+        """Log in with the commands at the top of docker-compose.yml.  Returns the code, too."""
+        _, login, show, *_ = commands()
+        with Terminal("podman-compose", "-p", PROJECT, *login) as terminal:
+            terminal.wait_for("PIN: ")
+            terminal.type(PIN)
+            terminal.wait_for("***67: ")
+            state = re.search(r"State = ([0-9a-f]{32})", terminal.shown)
+            assert state, terminal.shown
+            messages = map(json.loads, filter(str.strip, self.compose(*show).splitlines()))
+            text = next(one["text"] for one in messages if one["transaction_id"] == state[1])
+            code: str = re.findall(r"\b\d{6}\b", text)[0]
+            # The prompt is shown twice: in the reply, and by who waits for the code.
+            terminal.wait_for("sent to ***67: ")
+            terminal.type(code)
+            assert terminal.status() == 0, terminal.shown
+        return terminal, code
+
+    def _run(self, *command: str, **variables: str) -> str:
+        done = subprocess.run(
+            command,
+            cwd=TOP,
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    """The container, running; removed afterwards with its volume."""
+    if not IMAGE:
+        pytest.skip("'sh tests/container.sh' builds the image and runs this")
+    one = Engine()
+    one.compose("down", "--volumes")
+    try:
+        one.up()
+        yield one
+    finally:
+        one.compose("down", "--volumes")
+
+
+class TestContainer:
+    def test_a_new_user_logs_in(self, engine: Engine) -> None:
+        """With nothing but the commands at the top of docker-compose.yml."""
+        terminal, code = engine.login()
+        assert "<- Access-Accept" in terminal.shown
+        # What is typed is not shown.
+        assert PIN not in terminal.shown.replace("***67", "")
+        assert code not in terminal.shown
+
+    def test_this_machine_can_ask_at_the_published_port(self, engine: Engine) -> None:
+        """With the secret of the environment, whatever letters it has."""
+        reply = RadiusClient("127.0.0.1", 1812, SECRET).ask("alice", PIN)
+        assert reply.kind == "Access-Challenge"
+
+    def test_freeradius_is_process_1_without_any_rights(self, engine: Engine) -> None:
+        """It is not root, and cannot become root."""
+        assert engine.inside("cat", "/proc/1/comm") == "freeradius\n"
+        status = dict(
+            line.split(":\t", 1) for line in engine.inside("cat", "/proc/1/status").splitlines()
+        )
+        number = engine.inside("id", "-u", "freerad").strip()
+        assert number != "0"
+        assert status["Uid"].split() == [number] * 4
+        assert int(status["CapBnd"], 16) == 0
+        assert status["NoNewPrivs"] == "1"
+
+    def test_nobody_else_can_read_key_and_store(self, engine: Engine) -> None:
+        """As `smsotp init` makes them."""
+        shown = engine.inside("stat", "-c", "%n %a %U", "key", "smsotp.db")
+        assert shown.splitlines() == ["key 600 freerad", "smsotp.db 600 freerad"]
+
+    def test_the_installation_has_no_problem(self, engine: Engine) -> None:
+        """But for the provider, which sends no SMS."""
+        found = json.loads(engine.inside("smsotp", "check", "--json"))
+        assert [one["path"] for one in found] == ["smsotp.yaml: providers"]
+
+    def test_who_does_not_answer_is_not_healthy(self, engine: Engine) -> None:
+        """The check asks with Status-Server, and takes no other answer than a signed one."""
+        command = ["podman", "healthcheck", "run", NAME]
+        assert subprocess.run(command, check=False).returncode == 0
+        engine.podman("kill", "--signal", "STOP", NAME)
+        try:
+            assert subprocess.run(command, check=False).returncode != 0
+        finally:
+            engine.podman("kill", "--signal", "CONT", NAME)
+
+    def test_log_and_environment_tell_nothing(self, engine: Engine) -> None:
+        """No code, no number; and of secrets the one that the environment is there for."""
+        _, code = engine.login()
+        assert code not in engine.log()
+        assert "+491701234567" not in engine.log()
+        variables = engine.inside("env").splitlines()
+        ours = {line.partition("=")[0] for line in variables if line.startswith("SMSOTP_")}
+        assert ours == {"SMSOTP_SECRET", "SMSOTP_CLIENT", "SMSOTP_DEMO"}
+        key = engine.inside("cat", "key").split()[-1]
+        assert key not in "".join(variables)
+
+    def test_a_restart_keeps_key_and_accounts(self, engine: Engine) -> None:
+        """A new container too; and a new secret counts from then on."""
+        key = engine.inside("sha256sum", "key")
+        engine.compose("restart")
+        engine.wait(2)
+        engine.login()
+        engine.compose("down")
+        engine.up(secret="another")
+        engine.login()
+        assert engine.inside("sha256sum", "key") == key
+        assert engine.inside("smsotp", "user", "list").count("alice") == 1
+
+    def test_it_ends_when_it_is_told_to(self, engine: Engine) -> None:
+        """By itself: FreeRADIUS closes down, and is not killed."""
+        engine.compose("stop")
+        assert engine.podman("inspect", "-f", "{{.State.ExitCode}}", NAME).strip() == "0"
+        assert "Exiting normally" in engine.log()
+        engine.compose("start")
+        engine.wait(2)
+
+
+@pytest.mark.skipif(not IMAGE, reason="'sh tests/container.sh' builds the image and runs this")
+class TestImage:
+    def test_nothing_secret_is_in_it(self) -> None:
+        """No variable, no key, nothing that pip or a first start leaves behind."""
+        engine = Engine()
+        described: Any = json.loads(engine.podman("image", "inspect", IMAGE))[0]["Config"]
+        assert not [line for line in described["Env"] if line.startswith("SMSOTP_")]
+        root = Path(engine.podman("image", "mount", IMAGE).strip())
+        assert not list((root / "etc/radius-smsotp").iterdir())
+        assert not list((root / "opt/radius-smsotp").glob("lib/python*/site-packages/pip"))
+        for folder, _, names in os.walk(root):
+            for path in (Path(folder, name) for name in names):
+                if path.is_file() and not path.is_symlink():
+                    with path.open("rb") as file:
+                        assert not re.match(rb"-----BEGIN [A-Z ]*PRIVATE KEY", file.read(64)), path
+
+    def test_the_health_check_is_in_it(self) -> None:
+        """For those who start it without docker-compose.yml."""
+        described = json.loads(Engine().podman("image", "inspect", IMAGE))[0]
+        assert "radclient" in described["Healthcheck"]["Test"][-1]

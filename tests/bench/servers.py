@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -22,9 +23,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 IDLE_SECONDS = 0.1
 
 NEVER = 1_000_000_000
-LIMITS = {
-    name: NEVER for name in ("per_account_hour", "per_number_hour", "per_client_hour", "per_day")
-}
+LIMITS = dict.fromkeys(("per_account_hour", "per_number_hour", "per_client_hour", "per_day"), NEVER)
 """Limits that are looked at as always, and never reached."""
 
 RECEIVE_BUFFER = "recv_buff = 1048576"
@@ -96,15 +95,15 @@ class Server:
 
     def __enter__(self) -> Self:
         began = time.perf_counter()
-        try:
+        with ExitStack() as stack:
+            # Until it is ready, whatever happens ends it.
+            stack.push(self)
             process = self._radiusd.run()
             while "Ready to process requests" not in self._radiusd.log():
-                if process.poll() is not None or time.perf_counter() - began > READY_SECONDS:
-                    raise RuntimeError(f"radiusd did not start:\n{self._radiusd.log()}")
+                assert process.poll() is None, self._radiusd.log()
+                assert time.perf_counter() - began < READY_SECONDS, self._radiusd.log()
                 time.sleep(0.002)
-        except BaseException:
-            self.__exit__()
-            raise
+            stack.pop_all()
         self.ready_after = time.perf_counter() - began
         return self
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def measure(folder: Path, extent: Extent) -> Iterator[Row]:
-    """radiusd with and without the module, and the command line beside a Python that does nothing."""
+    """radiusd with and without the module; the command line, and a Python that does nothing."""
     smsotp = Path(sys.executable).with_name("smsotp")
     ready, ready_without, told, python = [], [], [], []
     for turn in range(extent.rounds):

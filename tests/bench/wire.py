@@ -36,7 +36,7 @@ def access_request(
     """A signed Access-Request, with `State` if there is one."""
     attributes = b"".join(
         (
-            # First, so that the signature has a fixed place: after the header and its own two octets.
+            # First: the signature stands after the header and two octets of its own.
             _attribute(MESSAGE_AUTHENTICATOR, bytes(16)),
             _attribute(USER_NAME, user),
             _attribute(USER_PASSWORD, _hidden(secret, authenticator, password)),
