@@ -42,9 +42,12 @@ def find() -> FreeRadius | None:
         program = shutil.which(name) or shutil.which(name, path=":".join(PLACES))
         if program is None:
             continue
-        told = subprocess.run(  # noqa: S603  # a program of the system, found above
-            [program, "-v"], capture_output=True, text=True, timeout=10, check=False
-        ).stdout
+        try:
+            told = subprocess.run(  # noqa: S603  # a program of the system, found above
+                [program, "-v"], capture_output=True, text=True, timeout=10, check=False
+            ).stdout
+        except (OSError, subprocess.TimeoutExpired):
+            continue
         version = re.search(r"Version (\d+)\.(\d+)\.(\d+)", told)
         if version:
             numbers = (int(version[1]), int(version[2]), int(version[3]))

@@ -62,20 +62,23 @@ class Issuer:
 
     def reissue(self, challenge: Challenge, now: datetime) -> Challenge:
         """The same challenge, its message going out once more, through the next provider."""
-        last = challenge.delivery.provider
+        delivery = challenge.delivery
+        # A message that is still on its way is with the first provider of its route.
+        at_it = next(iter(delivery.route), None)
+        last = at_it if delivery.state == "queued" else delivery.provider
         order = self._loaded.route(self._number(challenge) or "")
         cut = order.index(last) + 1 if last in order else 0
         route = order[cut:] + order[:cut]
         owner, until = self._courier.lease(now, route)
-        delivery = replace(
-            challenge.delivery,
+        again = replace(
+            delivery,
             state="queued",
             route=route,
-            sends=challenge.delivery.sends + 1,
+            sends=delivery.sends + 1,
             lease_owner=owner,
             lease_until=until,
         )
-        return replace(challenge, delivery=delivery)
+        return replace(challenge, delivery=again)
 
     def expected(self, challenge: Challenge | None) -> str:
         """The code of a challenge; of none, or if its key is gone, what no answer equals."""
@@ -98,4 +101,7 @@ class Issuer:
         key = self._keyring.get(challenge.key_id)
         if key is None:
             return None
-        return code.unseal(key, challenge.transaction_id, challenge.delivery.sealed_phone)
+        try:
+            return code.unseal(key, challenge.transaction_id, challenge.delivery.sealed_phone)
+        except ValueError:  # another key has taken over its id
+            return None

@@ -79,8 +79,9 @@ def read(path: Path) -> Keyring:
 
 def create(path: Path) -> None:
     """Write a new key file, mode 0600.  Raises FileExistsError: a key is never overwritten."""
-    now = datetime.now(UTC)
-    line = f"k{now:%Y%m%d%H%M%S} {secrets.token_hex(KEY_OCTETS)}\n"
+    # An id of its own, always: a challenge finds its key by it.
+    key_id = f"k{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4)}"
+    line = f"{key_id} {secrets.token_hex(KEY_OCTETS)}\n"
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="ascii") as file:
         file.write("# smsotp key file: 'ID SECRET' a line; the first one is in use.\n" + line)

@@ -69,7 +69,9 @@ class Service:
         if tail is not None and tail[1]:
             return Preparation("pin-and-code", tail[0], pin_hash, matched=tail[1])
         decision = login.admit(facts, self._policy(request).login, now)
-        if isinstance(decision, login.Refuse):
+        # A guess at an open challenge is counted even if no more SMS may be sent: with the real
+        # PIN it is refused in `begin`, with another one it ends in `first_factor_failed`.
+        if isinstance(decision, login.Refuse) and tail is None:
             # Whatever stands against the login, it looks like a wrong PIN and takes as long.
             ours = pin_hash is not None or not facts.elsewhere
             decoy = self._decoy if ours else None
@@ -88,7 +90,7 @@ class Service:
             if isinstance(decision, login.Refuse):
                 tx.add_event(_event("login-refused", request, now, reason=decision.reason))
                 return Rejected(self._texts.failed)
-            if self._is_remembered(tx, request, own, now):
+            if isinstance(decision, login.Trust):
                 tx.clear_lockout(fold(request.user))
                 tx.add_event(_event("device-accepted", request, now))
                 return Accepted()
@@ -137,7 +139,7 @@ class Service:
         """The PIN was wrong, or the login was refused whatever the PIN."""
         now = self._now()
         name = fold(request.user)
-        with self._store.write() as tx:
+        with self._store.write(durable=not request.reason) as tx:
             if request.reason:
                 tx.add_event(_event("login-refused", request, now, reason=request.reason))
                 return Rejected(self._texts.failed)
@@ -177,15 +179,19 @@ class Service:
         number = self._number(request, account)
         tag = "" if number is None else self._issuer.number_tag(number)
         countries = self._loaded.values.limits.countries
+        client = request.client
+        may_be_remembered = bool(self._policy(request).remember) and client.station != ""
         return login.Facts(
             account=account,
             phone=number,
             elsewhere=request.phone is not None,
             allowed=number is None or phone.is_allowed(number, countries),
             lockout=tx.lockout(name),
-            tally=tx.tally(name, tag, request.client.name, now),
+            tally=tx.tally(name, tag, client.name, now),
             running=tx.open_challenges(now, name),
-            client=request.client.name,
+            client=client.name,
+            remembered=may_be_remembered
+            and tx.is_remembered(name, client.name, client.station, now),
         )
 
     def _number(self, request: Request, account: Account | None) -> str | None:
@@ -218,16 +224,6 @@ class Service:
                 return parts[0], challenge.transaction_id
             found = (parts[0], "")
         return found
-
-    def _is_remembered(
-        self, tx: Transaction, request: Request, own: ClientPolicy, now: datetime
-    ) -> bool:
-        client = request.client
-        return (
-            bool(own.remember)
-            and client.station != ""
-            and tx.is_remembered(fold(request.user), client.name, client.station, now)
-        )
 
     # Effects
 
@@ -314,7 +310,7 @@ class Service:
         values = {
             "phone_hint": challenge.phone_hint,
             "digits": challenge.digits,
-            "minutes": round(own.login.lifetime.total_seconds() / 60),
+            "minutes": challenge.minutes,
             "resend": own.login.resend_word,
         }
         template = own.prompt if style == "challenge" else self._texts.code_sent
@@ -335,11 +331,12 @@ def _event(
     challenge: Challenge | None = None,
     **detail: str | int | float,
 ) -> Event:
+    asked = request.matched or request.transaction_id or ""
     return Event(
         kind,
         now,
         fold(request.user),
-        challenge.transaction_id if challenge else "",
+        challenge.transaction_id if challenge else asked,
         request.client.name,
         request.client.station,
         detail,

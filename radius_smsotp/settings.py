@@ -26,7 +26,7 @@ def template(*known: str, needs: str | None = None) -> AfterValidator:
 
     def check(text: str) -> str:
         try:
-            used = {_field(*parts) for _, *parts in Formatter().parse(text)} - {None}
+            fields = [_field(*parts) for _, *parts in Formatter().parse(text)]
         except ValueError as error:
             raise PydanticCustomError(
                 "template",
@@ -34,6 +34,7 @@ def template(*known: str, needs: str | None = None) -> AfterValidator:
                 {"fault": str(error)},
             ) from None
         choice = ", ".join(f"{{{name}}}" for name in known) or "none"
+        used = {name for name in fields if name is not None}
         if unknown := sorted(used - set(known)):
             raise PydanticCustomError(
                 "template",

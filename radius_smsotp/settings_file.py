@@ -14,15 +14,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from radius_smsotp import providers
+from radius_smsotp import providers, strict_yaml
 from radius_smsotp.core.model import LoginPolicy, Style
 from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.providers import ProviderSettings
-from radius_smsotp.settings import ClientSettings, Settings
-
+from radius_smsotp.settings import ClientSettings, DeliverySettings, Settings
+from radius_smsotp.strict_yaml import shown
 
 POLICIES_MOST = 1024
 """Clients whose policy is kept: a whole network may be one client to FreeRADIUS."""
@@ -136,23 +135,7 @@ def load(path: Path) -> Loaded:
     Raises:
         ConfigurationError: With every problem, its path, and what to do.
     """
-    name = path.name
-    try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  # a SafeLoader
-    except FileNotFoundError:
-        remedy = f"make one with 'smsotp init {path.parent}', or name another with --config"
-        raise ConfigurationError([Problem(str(path), "there is no such file", remedy)]) from None
-    except OSError as error:
-        fault = f"cannot be read ({error.strerror})"
-        raise ConfigurationError([Problem(str(path), fault, "let this user read it")]) from None
-    except UnicodeDecodeError:
-        raise ConfigurationError([Problem(name, "is not UTF-8", "save it as UTF-8")]) from None
-    except yaml.YAMLError as error:
-        raise ConfigurationError([_yaml_problem(name, error)]) from None
-    except RecursionError:
-        fault = Problem(name, "is nested too deeply", "close the brackets that are open")
-        raise ConfigurationError([fault]) from None
-    return _validate(path, raw)
+    return _validate(path, strict_yaml.read(path))
 
 
 def _validate(path: Path, raw: Any) -> Loaded:
@@ -168,17 +151,8 @@ def _validate(path: Path, raw: Any) -> Loaded:
         values = Settings.model_validate(raw)
     except ValidationError as error:
         problems += _problems(f"{name}: ", Settings, error)
-    else:
-        orders = {"delivery.order": values.delivery.order}
-        for prefix, order in values.delivery.prefixes.items():
-            orders[f"delivery.prefixes.{prefix}"] = order
-        problems += [
-            Problem(f"{name}: {path}", f"'{missing}' is not among the providers", "add it there")
-            for path, order in orders.items()
-            for missing in order
-            if missing not in values.providers
-        ]
-        problems += _smtp_problems(name, values)
+    problems += _order_problems(name, raw.get("delivery", {}), raw.get("providers"))
+    problems += _smtp_problems(name, raw.get("smtp_servers"))
     if problems:
         raise ConfigurationError(problems)
     return Loaded(path.absolute(), values, own)
@@ -192,32 +166,51 @@ def _load_providers(name: str, raw: Any) -> tuple[dict[str, ProviderSettings], l
         fault, remedy = "there is none", "name one, as 'demo: {type: folder, path: outbox}'"
         return own, [Problem(f"{name}: providers", fault, remedy)]
     for key, entry in raw.items() if isinstance(raw, dict) else ():
-        path = f"providers.{_shown(str(key))}"
+        path = f"providers.{shown(str(key))}"
         if not re.fullmatch(r"[\w.-]+", str(key)):
             fault = "is no name for a provider"
             problems.append(Problem(f"{name}: {path}", fault, "use letters, digits, '.', '_', '-'"))
             continue
-        kind = entry.get("type") if isinstance(entry, dict) else None
+        kind = providers.kind(entry) if isinstance(entry, dict) else None
         if kind not in providers.TYPES:
-            fault = f"'{kind}' is no type" if isinstance(kind, str) else "is missing"
-            remedy = f"write one of {', '.join(providers.TYPES)}"
+            choice = f"one of {', '.join(providers.TYPES)}"
+            fault, remedy = "is missing", f"write {choice}"
+            if isinstance(kind, str):
+                fault, remedy = f"'{kind}' is not {choice}", ""
             problems.append(Problem(f"{name}: {path}.type", fault, remedy))
         else:
             settings_class = providers.module(kind).Settings
+            named = {word: value for word, value in entry.items() if str(word).lower() != "type"}
             try:
-                own[str(key)] = settings_class.model_validate(entry)
+                own[str(key)] = settings_class.model_validate({"type": kind, **named})
             except ValidationError as error:
                 problems += _problems(f"{name}: {path}.", settings_class, error)
     return own, problems
 
 
-def _smtp_problems(name: str, values: Settings) -> list[Problem]:
+def _order_problems(name: str, raw: Any, named: Any) -> list[Problem]:
+    """Providers that ``delivery`` speaks of and ``providers`` does not."""
+    try:
+        delivery = DeliverySettings.model_validate(raw)
+    except ValidationError:
+        return []  # said already
+    orders = {"delivery.order": delivery.order}
+    orders |= {f"delivery.prefixes.{key}": order for key, order in delivery.prefixes.items()}
+    return [
+        Problem(f"{name}: {path}", f"'{missing}' is not among the providers", "add it there")
+        for path, order in orders.items()
+        for missing in order
+        if missing not in (named or ())
+    ]
+
+
+def _smtp_problems(name: str, raw: Any) -> list[Problem]:
     """Faults of ``smtp_servers``; the class that knows them is imported only if there are any."""
-    if not values.smtp_servers:
+    if not raw or not isinstance(raw, dict):
         return []
     smtp = import_module("radius_smsotp.providers.smtp")
     try:
-        smtp.validate_servers(values.smtp_servers)
+        smtp.validate_servers(raw)
     except ValidationError as error:
         return _problems(f"{name}: smtp_servers.", smtp.SmtpServer, error)
     return []
@@ -231,7 +224,7 @@ def _problems(prefix: str, model: type[BaseModel], error: ValidationError) -> li
         fault, _, remedy = item["msg"].removeprefix("Value error, ").partition("; ")
         if item["type"] == "extra_forbidden":
             fault, remedy = "there is no such setting", _suggestion(model, loc)
-            loc[-1] = _shown(loc[-1])
+            loc[-1] = shown(loc[-1])
         elif item["type"] == "missing":
             fault, remedy = "is missing", "add it"
         elif item["type"] == "string_type":
@@ -272,67 +265,8 @@ def _fields(model: type[BaseModel], loc: list[str]) -> tuple[list[str], str]:
     return list(model.model_fields), description
 
 
-def _shown(key: str) -> str:
-    """A key as far as it is a name: what follows may be a password after a missing blank."""
-    name = re.match(r"[\w.-]*", key)
-    return key if name is None or name[0] == key else f"{name[0]}…"
-
-
 def _network(key: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     try:
         return ipaddress.ip_network(key, strict=False)
     except ValueError:
         return None
-
-
-class _RepeatedKeyError(yaml.constructor.ConstructorError):
-    """Our own complaint, which quotes a key."""
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without repeated keys, of which PyYAML silently keeps the last."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """Bring what YAML's own types raise (a day 99, an unhashable key) into one form."""
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, KeyError, AttributeError, TypeError):
-            raise yaml.constructor.ConstructorError(
-                None, None, "is no value of its kind", node.start_mark
-            ) from None
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        if key_node.tag == "tag:yaml.org,2002:merge":
-            continue  # "<<" brings keys along that may stand here as well
-        key = loader.construct_object(key_node, deep=True)
-        if key in seen:
-            fault = f"'{_shown(str(key))}' stands here twice"
-            raise _RepeatedKeyError(None, None, fault, key_node.start_mark)
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
-
-
-def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
-    text = str(loader.construct_scalar(node))
-    # RFC 8259 section 7: JSON escapes a character beyond U+FFFF as a pair of surrogates.
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-_Loader.add_constructor("tag:yaml.org,2002:str", _text)
-
-_FROM_THE_FILE = re.compile(r"""["'](?!(<[a-z -]+>|.)["']).*["']""")
-"""What PyYAML quotes, unless it is a token's name or a single character."""
-
-
-def _yaml_problem(name: str, error: yaml.YAMLError) -> Problem:
-    """Where the YAML breaks, without what stands there: it may be a password."""
-    mark = getattr(error, "problem_mark", None)
-    where = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
-    fault = str(getattr(error, "problem", None) or "is not YAML")
-    if not isinstance(error, _RepeatedKeyError):
-        fault = _FROM_THE_FILE.sub("…", fault)
-    return Problem(where, fault, "mend the line; indent with spaces, quote special characters")

@@ -19,6 +19,11 @@ need_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null
 }
 
+# need_command COMMAND PACKAGE: the same for a command that may come from elsewhere.
+need_command() {
+    command -v "$1" >/dev/null || need_packages "$2"
+}
+
 # make_venv EXTRAS: a virtual environment in .venv of the Python that FreeRADIUS embeds,
 # which is the system's, not the first one on the PATH.
 make_venv() {

@@ -56,10 +56,12 @@ class Gateways:
         self._steps: dict[str, list[Any]] = {}
         self._lock = threading.Lock()
 
-    def will(self, name: str, *steps: Exception | threading.Event | None) -> None:
+    def will(
+        self, name: str, *steps: Exception | threading.Event | Callable[[], object] | None
+    ) -> None:
         """
-        From now on: raise this, or wait for that and accept, or (None) accept; one step for each
-        message, the last one for all that follow.
+        From now on: raise this, wait for that and accept, call that and accept, or (None) just
+        accept; one step for each message, the last one for all that follow.
         """
         self._steps[name] = list(steps)
 
@@ -71,8 +73,10 @@ class Gateways:
             step = steps.pop(0) if len(steps) > 1 else steps[0]
         if isinstance(step, Exception):
             raise step
-        if step is not None:
+        if isinstance(step, threading.Event):
             step.wait(30)
+        elif step is not None:
+            step()
         return providers.Receipt(f"{name}-{len(self.sent)}")
 
     def names(self) -> list[str]:

@@ -81,11 +81,11 @@ def test_every_option_has_a_description(words: tuple[str, ...]) -> None:
 
 
 def test_every_command_that_the_documents_show_exists() -> None:
-    shown = re.findall(r"^\s+(?:\$ )?smsotp (.+)$", README + CLIENTS, re.MULTILINE)
+    shown = re.findall(r"^\s+(?:[$#] )?smsotp (\S.*)$", README + CLIENTS, re.MULTILINE)
     assert len(shown) > 20
     for line in shown:
         words = shlex.split(line.replace("…", ""), comments=True)
-        while words and words[0].startswith("-"):
+        if words[0] == "--config":
             words = words[2:]
         known = [path for path in COMMANDS if list(path) == words[: len(path)]]
         assert known, line

@@ -54,10 +54,12 @@ def test_a_new_key_can_be_read(path: Path) -> None:
 
 
 def test_no_two_new_keys_are_alike(tmp_path: Path) -> None:
-    """They are random."""
+    """They are random, and a challenge of one never finds the other."""
     for name in ("a", "b"):
         keyring.create(tmp_path / name)
-    assert keyring.read(tmp_path / "a").secret != keyring.read(tmp_path / "b").secret
+    one, other = keyring.read(tmp_path / "a"), keyring.read(tmp_path / "b")
+    assert one.secret != other.secret
+    assert one.current != other.current
 
 
 def test_a_key_is_never_overwritten(path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 from radius_smsotp import __version__
+from radius_smsotp.cli.output import clean
 from radius_smsotp.errors import ConfigurationError, SmsotpError
 
 DEFAULT_CONFIG = "/etc/radius-smsotp/smsotp.yaml"
@@ -75,12 +76,13 @@ class LazyGroup(click.Group):
             where = f"{error.filename}: " if error.filename else ""
             _end(ctx, REFUSED, f"{where}{error.strerror or error}")
         except (KeyboardInterrupt, click.Abort):
+            click.echo(err=True)  # the terminal shows ^C, or a question, on this line
             _end(ctx, INTERRUPTED, "interrupted")
 
 
 def _end(ctx: click.Context, code: int, *sentences: str) -> None:
     for line in "\n".join(sentences).splitlines():
-        click.echo(f"smsotp: {line}", err=True)
+        click.echo(f"smsotp: {clean(line)}", err=True)
     ctx.exit(code)
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from radius_smsotp.store import Store
 
 FEW_ROUNDS = 10_000
-"""PBKDF2 rounds below which a stolen store gives its PINs away too easily (the least that NIST
-SP 800-132 and 800-63B have ever asked for); OWASP asks for 210,000."""
+"""PBKDF2 rounds below which a stolen store gives its PINs away too easily (NIST SP 800-63B section
+5.1.1.2: "typically at least 10,000")."""
 
 CLIENT_PATIENCE = 3.0
 """Seconds after which clients ask again or give up: radclient and pam_radius_auth; others, such as

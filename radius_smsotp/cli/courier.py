@@ -80,14 +80,14 @@ class _Run:
             self._ending.set()
 
 
-class _OneLine(logging.Formatter):
-    """A record is one line, whatever a gateway has answered."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return output.clean(super().format(record))
-
-
 def _log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.addFilter(_one_line)
     logs.install(handler)
+
+
+def _one_line(record: logging.LogRecord) -> bool:
+    """A record is one line, whatever a gateway has answered."""
+    record.msg, record.args = output.clean(record.getMessage()), ()
+    return True

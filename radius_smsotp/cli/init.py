@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from radius_smsotp import keyring, raddb_files, settings_file
+from radius_smsotp.cli import DEFAULT_CONFIG
 from radius_smsotp.cli.site import acting_as, freeradius_user
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.store import open_store
@@ -67,7 +68,8 @@ def init(folder: Path, owner: str | None, store: str | None) -> None:
         click.echo(f"All of it belongs to the user {user.pw_name}.")
         if folder not in ours:
             click.echo(f"{folder} holds other files too: let {user.pw_name} write there yourself.")
-    click.echo(f"Next: smsotp --config {settings} user add NAME --phone NUMBER")
+    named = "" if str(settings) == DEFAULT_CONFIG else f" --config {settings}"
+    click.echo(f"Next: smsotp{named} user add NAME --phone NUMBER")
 
 
 def _keeper(settings: Path) -> pwd.struct_passwd | None:

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from radius_smsotp.errors import SmsotpError
 from radius_smsotp.radius_client import RadiusClient, Reply
 
 DEFAULT_PORT = 1812
@@ -77,7 +78,7 @@ def _ask(prompt: str) -> str:
         return str(click.prompt(prompt.rstrip(": "), hide_input=True, prompt_suffix=": "))
     line = sys.stdin.readline()
     if not line:
-        raise click.ClickException(f"standard input ended before an answer to '{prompt.strip()}'")
+        raise SmsotpError(f"standard input ended before an answer to '{prompt.strip()}'")
     return line.rstrip("\r\n")
 
 

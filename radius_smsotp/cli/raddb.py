@@ -9,12 +9,18 @@ import click
 
 from radius_smsotp import freeradius_server
 from radius_smsotp import raddb as files
-from radius_smsotp.errors import ConfigurationError, Problem
+from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError
 
 
 @click.group()
 def raddb() -> None:
-    """Make or extend a configuration of FreeRADIUS."""
+    """
+    Make or extend a configuration of FreeRADIUS.
+
+    \b
+    Example:
+      smsotp raddb install
+    """
 
 
 @raddb.command()
@@ -47,7 +53,7 @@ def create(config: Path, folder: Path, port: int, secret: str | None, client: st
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--client") from None
     except FileExistsError as error:
-        raise click.ClickException(str(error)) from None
+        raise SmsotpError(str(error)) from None
     click.echo(f"{folder}: a configuration for {client} on port {port}; the secret stands in")
     click.echo(f"{folder / 'clients.conf'}.  Start it:")
     click.echo(f"  {server.program.name} -f -d {folder}")
@@ -74,8 +80,8 @@ def install(config: Path, folder: Path) -> None:
     """
     try:
         report = files.install(folder, config, _freeradius())
-    except (FileNotFoundError, PermissionError) as error:
-        raise click.ClickException(str(error)) from None
+    except FileNotFoundError as error:
+        raise SmsotpError(str(error)) from None
     for name in report.written:
         click.echo(f"written    {folder / name}")
     for name in report.unchanged:

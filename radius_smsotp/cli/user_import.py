@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from radius_smsotp.store.transaction import Transaction
 
 SLICE = 100
-"""Accounts in one transaction: about 10 ms."""
+"""Accounts in one transaction, which then takes a few milliseconds."""
 
 PAUSE = 0.02
-"""Seconds between two slices: twice as long as one, so that whoever waits gets in."""
+"""Seconds between two slices: longer than one takes, so that whoever waits gets in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,8 @@ def import_accounts(
         rejected = file.with_suffix(".rejected.csv")
         if not dry_run:
             account_file.write(rejected, account_file.rejected(sheet, faults))
-        raise SmsotpError(f"{_many(len(faults), 'faulty line')}, for {rejected}")
+        where = "would be in" if dry_run else "mend and import"
+        raise SmsotpError(f"{_many(len(faults), 'faulty line')}; {where} {rejected}")
 
 
 @click.command("export")

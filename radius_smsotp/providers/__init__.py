@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 TYPES = ("folder", "http", "modem", "script", "sipgate", "smpp", "smtp")
 """Every value of ``providers.NAME.type``; each is also the name of its module here."""
 
+OF_PRIVACYIDEA = {"url": "http", "mailto": "smtp", "smsc_host": "smpp", "script": "script"}
+"""What privacyIDEA's settings, which name no type, are told apart by."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -142,6 +145,15 @@ class ProviderModule(Protocol):
 
     Settings: ClassVar[type[ProviderSettings]]
     Provider: ClassVar[Any]
+
+
+def kind(entry: Mapping[Any, Any]) -> Any:
+    """The ``type`` of a provider's settings; of privacyIDEA's, which have none, what they fit."""
+    lowered = {str(key).lower(): value for key, value in entry.items()}
+    if "type" in lowered:
+        return lowered["type"]
+    fitting = (found for key, found in OF_PRIVACYIDEA.items() if key in lowered)
+    return next(fitting, "sipgate" if {"username", "password"} <= set(lowered) else None)
 
 
 def module(kind: str) -> ProviderModule:

@@ -100,7 +100,8 @@ class Settings(ProviderSettings):
     )
     subject: Template = Field(default="{phone}", description="subject; placeholders as in body")
     body: Template = Field(
-        default="{message}", description="body; {message} stands for the whole text, {otp} for the code"
+        default="{message}",
+        description="body; {message} stands for the whole text, {otp} for the code",
     )
     regexp: Regexp | None = Field(
         default=None, description="/PATTERN/REPLACEMENT/ that rewrites the number"

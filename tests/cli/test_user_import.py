@@ -153,7 +153,7 @@ class TestFaultyLines:
         assert shown == [
             *REASONS,
             "added: 2, changed: 0, left as they are: 0",
-            f"smsotp: 8 faulty lines, for {rejected}",
+            f"smsotp: 8 faulty lines; mend and import {rejected}",
         ]
         assert names(here) == ["alice", "ivan"]
 
