@@ -81,7 +81,7 @@ def test_every_option_has_a_description(words: tuple[str, ...]) -> None:
 
 
 def test_every_command_that_the_documents_show_exists() -> None:
-    shown = re.findall(r"^\s+(?:[$#] )?smsotp (\S.*)$", README + CLIENTS, re.MULTILINE)
+    shown = re.findall(r"^ +(?:[$#] )?smsotp (\S.*)$", README + CLIENTS, re.MULTILINE)
     assert len(shown) > 20
     for line in shown:
         words = shlex.split(line.replace("…", ""), comments=True)

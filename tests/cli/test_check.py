@@ -29,8 +29,6 @@ PHONE = "+491701234567"
 # The installations of the tests belong to whoever runs them.
 OURSELVES = ("--user", "root") if os.geteuid() == 0 else ()
 
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root takes the rights of others")
-
 
 def check(here: Installation) -> tuple[int, list[dict[str, str]]]:
     """Exit code and findings, without that on the folder provider of every installation."""
@@ -296,7 +294,6 @@ class TestFreeRadius:
 
 
 class TestRights:
-    @root_only
     def test_root_finds_what_the_user_of_freeradius_cannot_read(self) -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name) / "site"

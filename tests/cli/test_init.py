@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 EXAMPLE = raddb_files.folder() / "smsotp.yaml"
 
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-
 
 def init(*arguments: str | Path) -> str:
     """Run it; it must succeed.  Returns what it prints."""
@@ -165,7 +163,6 @@ class TestOwner:
         init(tmp_path / "site", "--owner", me)
         assert owner(tmp_path / "site" / "key") == me
 
-    @root_only
     def test_root_gives_all_of_it_to_the_owner(self, open_folder: Path) -> None:
         folder = open_folder / "site"
         shown = init(folder, "--owner", "nobody")
@@ -177,7 +174,6 @@ class TestOwner:
             with contextlib.closing(open_store(f"sqlite:///{folder}/smsotp.db")) as store:
                 store.migrate()
 
-    @root_only
     def test_files_of_root_are_given_away_later_as_well(self, open_folder: Path) -> None:
         """FreeRADIUS may be installed afterwards."""
         folder = open_folder / "site"
@@ -186,7 +182,6 @@ class TestOwner:
         init(folder, "--owner", "nobody")
         assert {owner(path) for path in [folder, *folder.iterdir()]} == {"nobody"}
 
-    @root_only
     def test_a_folder_with_other_things_in_it_is_not_given_away(self, open_folder: Path) -> None:
         (open_folder / "diary").write_text("of somebody")
         shown = init(open_folder, "--owner", "nobody")
@@ -195,7 +190,6 @@ class TestOwner:
         assert owner(open_folder / "key") == "nobody"
         assert "holds other files too: let nobody write there yourself" in shown
 
-    @root_only
     def test_what_settings_of_another_user_ask_for_is_done_with_the_rights_of_that_user(
         self, open_folder: Path
     ) -> None:
@@ -213,7 +207,6 @@ class TestOwner:
         assert list(closed.iterdir()) == []
         assert os.getresuid() == (0, 0, 0)
 
-    @root_only
     def test_files_of_one_user_are_not_given_to_another(self, open_folder: Path) -> None:
         init(open_folder / "site", "--owner", "nobody")
         result = CliRunner().invoke(
@@ -223,7 +216,6 @@ class TestOwner:
         assert "is of nobody; as root, chown it yourself" in result.output
         assert owner(open_folder / "site" / "key") == "nobody"
 
-    @root_only
     def test_root_leaves_a_store_that_its_owner_can_go_on_writing(self, open_folder: Path) -> None:
         """SQLite's -wal and -shm are made by whoever comes first."""
         folder = open_folder / "site"

@@ -102,7 +102,6 @@ class TestTest:
             assert fault in result.output
         assert gateway.requests == []
 
-    @pytest.mark.skipif(os.geteuid() != 0, reason="only root takes the rights of others")
     def test_as_root_it_sends_with_the_rights_of_the_owner(self) -> None:
         """Else a folder or a lock that it makes would stand in FreeRADIUS's way."""
         with tempfile.TemporaryDirectory() as name:
