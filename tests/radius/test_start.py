@@ -60,7 +60,7 @@ def test_with_a_store_that_is_no_store_it_does_not_start(site: Site) -> None:
 
 def test_with_a_store_in_a_folder_that_is_not_there_it_does_not_start(site: Site) -> None:
     site.write_settings(store="sqlite:///missing/smsotp.db")
-    assert "missing/smsotp.db): cannot be written (No such file or directory)" in start_fails(site)
+    assert "missing/smsotp.db): cannot be made (No such file or directory)" in start_fails(site)
 
 
 def test_with_faulty_settings_it_names_them_all_and_does_not_start(site: Site) -> None:
