@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from radius_smsotp import providers
 from radius_smsotp.core import failover
 from radius_smsotp.core.model import Attempt, Event
-from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
+from radius_smsotp.errors import DeliveryError, Refused, StoreError, Unavailable, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -144,6 +144,10 @@ class Chain:
         else:
             log.warning("provider %s works again", name)
         kind = "provider-skipped" if skipped else "provider-used"
-        with self._store.write() as tx:
-            tx.put_breaker(name, "open" if skipped else "closed", now, attempt.text)
-            tx.add_event(Event(kind, now, "", detail={"provider": name, "text": attempt.text}))
+        try:
+            with self._store.write() as tx:
+                tx.put_breaker(name, "open" if skipped else "closed", now, attempt.text)
+                tx.add_event(Event(kind, now, "", detail={"provider": name, "text": attempt.text}))
+        except StoreError as error:
+            # The verdict on the message counts for more than the record of the breaker.
+            log.warning("the state of provider %s could not be recorded: %s", name, error)

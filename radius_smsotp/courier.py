@@ -17,9 +17,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from radius_smsotp import audit, providers
+from radius_smsotp import audit, composer
 from radius_smsotp.chain import Chain
-from radius_smsotp.core import code, message
 from radius_smsotp.core.model import Attempt, Challenge, DeliveryState
 from radius_smsotp.crew import Crew
 from radius_smsotp.errors import StoreError
@@ -43,6 +42,9 @@ SWEEP_SECONDS = {"internal": 2.0, "external": 0.04}
 
 SWEEP_MOST = 100
 """Messages that one sweep takes up."""
+
+TROUBLE_SECONDS = 1.0
+"""How long to leave a store alone that did not answer."""
 
 POLL_SECONDS = 0.02
 """How often a hook looks for the verdict of another process."""
@@ -161,7 +163,10 @@ class Courier:
                 self.sweep()
             except StoreError as error:
                 log.warning("cannot look for messages to send: %s", error)
-                self._closing.wait(1.0)
+                self._closing.wait(TROUBLE_SECONDS)
+            except Exception as error:  # noqa: BLE001  # nobody else would send what is left behind
+                log.error("looking for messages to send met %s", type(error).__name__)
+                self._closing.wait(TROUBLE_SECONDS)
 
     def close(self, patience: float = 0.0) -> None:
         """Wait up to `patience` seconds for the messages under way, then let go of everything."""
@@ -202,7 +207,7 @@ class Courier:
         if held is None:
             return challenge.delivery.state
         challenge = held
-        sms = self._message(challenge)
+        sms = composer.compose(challenge, self._keyring, self._loaded.values.sms)
         route = self.chain.usable(challenge.delivery.route)
         if sms is None or not route:
             return self._give_up(challenge)
@@ -218,15 +223,20 @@ class Courier:
                 state = "accepted"
             elif not rest or (silent and self._loaded.values.delivery.unknown == "stop"):
                 state = "unknown" if silent else "failed"
-            challenge = self._record(challenge, attempt, state, rest)
-            if state != "queued":
+            challenge, is_wanted = self._record(challenge, attempt, state, rest)
+            if state != "queued" or not is_wanted:
                 break
         return challenge.delivery.state
 
     def _record(
         self, challenge: Challenge, attempt: Attempt, state: DeliveryState, rest: tuple[str, ...]
-    ) -> Challenge:
-        """Store what one attempt came to, and what is left to try."""
+    ) -> tuple[Challenge, bool]:
+        """
+        Store what one attempt came to, and what is left to try.
+
+        Returns:
+            The challenge as it is then, and whether anybody still waits for this message.
+        """
         now = self._now()
         going_on = state == "queued"
         delivery = replace(
@@ -246,10 +256,10 @@ class Courier:
         detail |= {"message_id": attempt.message_id} if attempt.message_id else {}
         with self._store.write() as tx:
             tx.add_event(audit.challenge_event(f"sms-{attempt.verdict}", challenge, now, **detail))
-            self._save(tx, challenge, now)
+            is_wanted = self._save(tx, challenge, now)
         if attempt.message_id:
             self._reports.expect(attempt.provider, attempt.message_id, challenge)
-        return challenge
+        return challenge, is_wanted
 
     def _reported(self, provider: str, message_id: str, delivered: bool, words: str) -> None:
         """A delivery report came: record it, and move on by itself if the message is lost."""
@@ -289,15 +299,23 @@ class Courier:
             self._save(tx, replace(challenge, delivery=delivery), now)
         return "failed"
 
-    def _save(self, tx: Transaction, challenge: Challenge, now: datetime) -> None:
-        """Store the delivery; close the challenge if nobody will ever have its code."""
-        if not tx.save_delivery(challenge) or challenge.delivery.state != "failed":
-            return
+    def _save(self, tx: Transaction, challenge: Challenge, now: datetime) -> bool:
+        """
+        Store the delivery; close the challenge if nobody will ever have its code.
+
+        Returns:
+            False if the message was asked for again, or the challenge answered, meanwhile.
+        """
+        if not tx.save_delivery(challenge):
+            return False
         current = tx.challenge(challenge.transaction_id)
+        if current is None or not current.is_open(now):
+            return False
         # A resend that failed says nothing of the message before it.
-        if current is not None and current.state == "open" and current.delivery.sends == 1:
+        if challenge.delivery.state == "failed" and current.delivery.sends == 1:
             tx.save_answer(replace(current, state="undelivered"))
             tx.add_event(audit.challenge_event("sms-undelivered", challenge, now))
+        return True
 
     def _hold(self, challenge: Challenge) -> Challenge | None:
         """Make the lease last for the next attempt.  None if somebody else has taken it over."""
@@ -314,7 +332,8 @@ class Courier:
 
     def _lease(self, tx: Transaction, challenge: Challenge, now: datetime) -> Challenge:
         """Take the lease of a message that nobody else holds."""
-        route = challenge.delivery.route or self._loaded.order
+        known = tuple(one for one in challenge.delivery.route if one in self._loaded.providers)
+        route = known or self._loaded.order
         delivery = replace(
             challenge.delivery,
             route=route,
@@ -327,26 +346,3 @@ class Courier:
 
     def _lease_end(self, now: datetime, route: tuple[str, ...]) -> datetime:
         return now + timedelta(seconds=self.chain.longest(route) + LEASE_MARGIN)
-
-    def _message(self, challenge: Challenge) -> providers.Message | None:
-        """The SMS of a challenge, or None if its key is gone."""
-        key = self._keyring.get(challenge.key_id)
-        if key is None:
-            log.error("key %s is gone from the key file; a message is given up", challenge.key_id)
-            return None
-        secret = code.derive(key, challenge.transaction_id, challenge.digits)
-        phone = code.unseal(key, challenge.transaction_id, challenge.delivery.sealed_phone)
-        lifetime = challenge.expires_at - challenge.created_at
-        values = {
-            "code": secret,
-            "minutes": round(lifetime.total_seconds() / 60),
-            "name": challenge.account,
-        }
-        sms = self._loaded.values.sms
-        text = message.compose(
-            challenge.delivery.template,
-            values,
-            transliterate=sms.transliterate,
-            autofill=sms.autofill,
-        )
-        return providers.Message(challenge.transaction_id, phone, text, secret)

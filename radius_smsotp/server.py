@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from radius_smsotp.errors import Problem
+
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
@@ -31,13 +33,20 @@ class Server:
     """
     Everything that hangs on one reading of the settings.
 
+    Args:
+        path: The settings file.
+        in_radiusd: False in the process `smsotp courier`.
+
     Raises:
-        ConfigurationError: With every problem of settings, key and store at once.
+        ConfigurationError: With every problem of the settings, or else of key and store.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, in_radiusd: bool = True) -> None:
+        self.in_radiusd = in_radiusd
+        # Before each file is read: what changes while it is shall be noticed later.
+        self.fingerprint = _fingerprint(path)
         self.loaded = settings_file.load(path)
-        self.fingerprint = _fingerprint(path, self.loaded.key_path)
+        self.fingerprint += _fingerprint(self.loaded.key_path)
         problems = []
         keys = None
         try:
@@ -46,9 +55,11 @@ class Server:
             problems += error.problems
         try:
             self.store = open_store(self.loaded.store_url)
-            self.store.migrate()
-            # radiusd may fork after this; a connection must not come along.
-            self.store.close()
+            try:
+                self.store.migrate()
+            finally:
+                # radiusd may fork after this; a connection must not come along.
+                self.store.close()
         except ConfigurationError as error:
             problems += error.problems
         if problems or keys is None:
@@ -57,9 +68,14 @@ class Server:
         self.service = Service(self.loaded, keys, self.store, self.courier)
 
     def start(self) -> None:
-        """Start looking for messages that were left behind.  Not before the first request."""
-        target = self.courier.sweep_forever
-        threading.Thread(target=target, name="smsotp-sweep", daemon=True).start()
+        """
+        Start looking for messages that were left behind, if sending is up to this process.
+
+        Not before the first request.
+        """
+        if self.courier.internal == self.in_radiusd:
+            target = self.courier.sweep_forever
+            threading.Thread(target=target, name="smsotp-sweep", daemon=True).start()
 
     def close(self, patience: float = 0.0) -> None:
         """Finish what was begun, `patience` seconds long at most, and let go of everything."""
@@ -71,7 +87,7 @@ class Watch:
     """
     Reads the settings again when their file or the key file changes.
 
-    A change that does not work is logged, and the settings before it stay.
+    A change that does not work is logged, and the settings before it stay until it does.
 
     Args:
         current: The server in use.
@@ -82,6 +98,7 @@ class Watch:
         self._current = current
         self._replace = replace
         self._seen = current.fingerprint
+        self._problems: list[Problem] = []
         self._ending = threading.Event()
 
     def start(self) -> None:
@@ -95,17 +112,17 @@ class Watch:
     def look(self) -> bool:
         """Read the settings again if they have changed.  Returns whether new ones took over."""
         loaded = self._current.loaded
-        now = _fingerprint(loaded.path, loaded.key_path)
-        if now == self._seen:
+        now = _fingerprint(loaded.path) + _fingerprint(loaded.key_path)
+        # What did not work may do so without a change here: a new key, a store, now in place.
+        if now == self._seen and not self._problems:
             return False
         self._seen = now
         try:
-            server = Server(loaded.path)
+            server = Server(loaded.path, in_radiusd=self._current.in_radiusd)
         except ConfigurationError as error:
-            log.error("the settings have changed, but do not work; the ones before stay in use:")
-            for problem in error.problems:
-                log.error("%s", problem)
+            self._complain(error.problems)
             return False
+        self._problems = []
         before, self._current = self._current, server
         self._seen = server.fingerprint
         server.start()
@@ -115,18 +132,28 @@ class Watch:
         farewell.start()
         return True
 
+    def _complain(self, problems: list[Problem]) -> None:
+        """Log what does not work, unless it was logged at the look before."""
+        if problems != self._problems:
+            log.error("the settings have changed, but do not work; the ones before stay in use:")
+            for problem in problems:
+                log.error("%s", problem)
+        self._problems = problems
+
     def _run(self) -> None:
         while not self._ending.wait(LOOK_SECONDS):
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # noqa: BLE001  # later changes must be noticed as well
+                # The type only: the text of an unforeseen error may hold anything.
+                log.error("reading the settings again met %s", type(error).__name__)
+                self._seen = ()
 
 
-def _fingerprint(*paths: Path) -> Fingerprint:
-    """What changes when a file does: time, size and inode of each."""
-    marks: list[tuple[int, int, int] | None] = []
-    for path in paths:
-        try:
-            status = path.stat()
-            marks.append((status.st_mtime_ns, status.st_size, status.st_ino))
-        except OSError:
-            marks.append(None)
-    return tuple(marks)
+def _fingerprint(path: Path) -> Fingerprint:
+    """What changes when a file does: its time, size and inode."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (None,)
+    return ((status.st_mtime_ns, status.st_size, status.st_ino),)

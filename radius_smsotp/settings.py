@@ -147,7 +147,7 @@ class DeliverySettings(Section):
     order: tuple[str, ...] = Field(
         (), description="providers, first choice first; empty: all, as they stand in the file"
     )
-    prefixes: Mapping[str, tuple[str, ...]] = Field(
+    prefixes: Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
         default_factory=dict,
         description='another order for numbers that begin so, as {"+43": [austria, backup]}; the '
         "longest prefix counts",

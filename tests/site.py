@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from radius_smsotp.core.model import Challenge, Event
+    from radius_smsotp.core.model import Challenge, Delivery, Event
     from radius_smsotp.outcome import Outcome
     from radius_smsotp.providers import Message
 
@@ -54,16 +54,28 @@ class Gateways:
         self.sent: list[tuple[str, Message]] = []
         self.closed: list[str] = []
         self._steps: dict[str, list[Any]] = {}
+        self._gates: list[threading.Event] = []
         self._lock = threading.Lock()
 
-    def will(
-        self, name: str, *steps: Exception | threading.Event | Callable[[], object] | None
-    ) -> None:
+    def will(self, name: str, *steps: Exception | Callable[[], object] | None) -> None:
         """
-        From now on: raise this, wait for that and accept, call that and accept, or (None) just
-        accept; one step for each message, the last one for all that follow.
+        From now on: raise this, call that and accept, or (None) just accept; one step for each
+        message, the last one for all that follow.
         """
         self._steps[name] = list(steps)
+
+    def hang(self, name: str, then: Exception | None = None) -> threading.Event:
+        """From now on: wait until the event is set; then raise this, or accept."""
+        gate = threading.Event()
+        self._gates.append(gate)
+
+        def step() -> None:
+            assert gate.wait(30)
+            if then is not None:
+                raise then
+
+        self.will(name, step)
+        return gate
 
     def take(self, name: str, message: Message) -> providers.Receipt:
         """A provider sends."""
@@ -73,9 +85,7 @@ class Gateways:
             step = steps.pop(0) if len(steps) > 1 else steps[0]
         if isinstance(step, Exception):
             raise step
-        if isinstance(step, threading.Event):
-            step.wait(30)
-        elif step is not None:
+        if step is not None:
             step()
         return providers.Receipt(f"{name}-{len(self.sent)}")
 
@@ -86,10 +96,8 @@ class Gateways:
 
     def release(self) -> None:
         """Let everything that hangs go on."""
-        for steps in self._steps.values():
-            for step in steps:
-                if isinstance(step, threading.Event):
-                    step.set()
+        for gate in self._gates:
+            gate.set()
 
 
 class Node:
@@ -123,6 +131,12 @@ class Node:
         self.settle(outcome.transaction_id)
         return outcome
 
+    def begun(self, user: str = "alice") -> Challenged:
+        """A first step that is challenged, its message on its way."""
+        outcome = self.first(user)
+        assert isinstance(outcome, Challenged), outcome
+        return outcome
+
     def second(
         self, challenged: Challenged, answer: str, user: str = "alice", **more: Any
     ) -> Outcome:
@@ -148,6 +162,10 @@ class Node:
         assert challenge is not None
         return challenge
 
+    def delivery(self, challenged: Challenged) -> Delivery:
+        """A message as the store has it."""
+        return self.stored(challenged.transaction_id).delivery
+
     def events(self, name: str = "alice") -> list[Event]:
         """The audit trail of an account."""
         with self.store.read() as tx:
@@ -164,7 +182,7 @@ class Node:
 
 
 class Site:
-    """A folder with settings, key and store, and alice in it."""
+    """A folder with settings, key and store, and alice and bob in it."""
 
     def __init__(self, folder: Path, clock: Clock, gateways: Gateways) -> None:
         self.folder = folder
@@ -193,6 +211,7 @@ class Site:
         node = Node(self)
         if not self.nodes:
             add(node, "alice")
+            add(node, "bob", "+491709999999")
         self.nodes.append(node)
         return node
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -159,8 +158,7 @@ class TestSlowProviders:
         self, chain: Chain, gateways: Gateways, site: Site
     ) -> None:
         """As long as the message is with it."""
-        gate = threading.Event()
-        gateways.will("first", gate)
+        gate = gateways.hang("first")
         with ThreadPoolExecutor(1) as pool:
             future = pool.submit(attempt, chain)
             eventually(gateways.names)
@@ -177,8 +175,7 @@ class TestSlowProviders:
         self, chain: Chain, gateways: Gateways, site: Site
     ) -> None:
         """Before any of them has ended: later messages do not queue up behind it."""
-        gate = threading.Event()
-        gateways.will("first", gate)
+        gate = gateways.hang("first")
         with ThreadPoolExecutor(3) as pool:
             futures = [pool.submit(attempt, chain) for _ in range(3)]
             eventually(lambda: len(gateways.names()) == 3)

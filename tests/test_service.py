@@ -14,7 +14,7 @@ from radius_smsotp import keyring
 from radius_smsotp.errors import Refused, StoreError, Unavailable
 from radius_smsotp.outcome import Accepted, Challenged, Rejected
 from radius_smsotp.settings import TextSettings
-from tests.site import PHONE, add, kind
+from tests.site import PHONE, kind
 
 if TYPE_CHECKING:
     from tests.site import Gateways, Node, Site
@@ -92,7 +92,6 @@ class TestTwoSteps:
 
     def test_a_challenge_of_somebody_else_is_worth_nothing(self, node: Node) -> None:
         """Not even with its right code; for its owner it stays as it was."""
-        add(node, "bob", "+491709999999")
         challenged = node.challenge("alice")
         code = node.code(challenged)
         assert node.second(challenged, code, "bob") == START_AGAIN
@@ -239,7 +238,7 @@ class TestResend:
         self, node: Node, gateways: Gateways
     ) -> None:
         """Whoever asks again has no SMS: the provider that is at it is not the next one."""
-        gateways.will("first", threading.Event())
+        gateways.hang("first")
         challenged = node.first()
         assert isinstance(challenged, Challenged)
         node.second(challenged, "r")

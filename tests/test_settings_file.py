@@ -414,5 +414,3 @@ def test_settings_that_were_replaced_go_away(path: Path) -> None:
     del one
     gc.collect()
     assert seen() is None
-
-

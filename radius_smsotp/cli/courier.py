@@ -39,7 +39,7 @@ def courier(config: Path) -> None:
     """
     _log_to_stderr()
     with acting_as(Site(config).owner):
-        server = Server(config)
+        server = Server(config, in_radiusd=False)
         if server.courier.internal:
             fault, remedy = "is internal: radiusd sends by itself", "set it to external"
             raise ConfigurationError([Problem(f"{config.name}: delivery.courier", fault, remedy)])

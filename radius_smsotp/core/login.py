@@ -20,6 +20,7 @@ RefusalReason = Literal[
     "disabled",
     "locked",
     "no-phone",
+    "bad-phone",
     "country",
     "per_account_hour",
     "per_number_hour",
@@ -46,7 +47,8 @@ class Facts:
     Attributes:
         account: The account of ours, or None.
         phone: Where the code would go: FreeRADIUS's `SMSOTP-Phone`, else the account's; E.164.
-        elsewhere: FreeRADIUS knows this account although we do not (`SMSOTP-Phone` is set).
+        elsewhere: FreeRADIUS has said where the code would go (`SMSOTP-Phone` is set), so that
+            no account of ours is needed.
         allowed: Whether the country list lets messages go to `phone`.
         running: The open challenges of this account, newest first.
         client: Name of the RADIUS client that asks.
@@ -225,7 +227,7 @@ def obstacle(facts: Facts, now: datetime) -> RefusalReason | None:
     if lockout.is_locked(facts.lockout, now):
         return "locked"
     if facts.phone is None:
-        return "no-phone"
+        return "bad-phone" if facts.elsewhere else "no-phone"
     return None if facts.allowed else "country"
 
 

@@ -100,6 +100,7 @@ OBSTACLES = {
     "disabled": {"account": Account("alice", "+491701234567", enabled=False)},
     "locked": {"lockout": LOCKED},
     "no-phone": {"phone": None},
+    "bad-phone": {"phone": None, "elsewhere": True},
     "country": {"allowed": False},
 }
 LIMITS = {

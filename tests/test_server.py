@@ -1,0 +1,296 @@
+"""What one radiusd holds, and how it notices that settings or key have changed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from radius_smsotp import courier, keyring, server, settings_file
+from radius_smsotp.errors import ConfigurationError
+from radius_smsotp.outcome import Challenged
+from radius_smsotp.server import Server, Watch
+from tests.site import add, eventually, request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.site import Gateways, Site
+
+
+class Running:
+    """A server, the watch over its settings, and whatever took over since."""
+
+    def __init__(self, site: Site, **more: Any) -> None:
+        self.servers = [Server(site.settings_path, **more)]
+        self.watch = Watch(self.servers[0], self.servers.append)
+
+    def look(self) -> bool:
+        """Look once.  What was replaced ends in a thread of its own."""
+        return self.watch.look()
+
+    def close(self) -> None:
+        """End all of them."""
+        self.watch.stop()
+        for one in self.servers:
+            one.close()
+
+
+@pytest.fixture
+def running(site: Site) -> Iterator[Running]:
+    """A server of the default settings, with alice in its store."""
+    site.node()
+    one = Running(site)
+    yield one
+    site.gateways.release()
+    one.close()
+
+
+def open_files(site: Site) -> list[str]:
+    """Which files of a site this process has open."""
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        try:
+            found.append(str(link.readlink()))
+        except OSError:  # the handle that iterdir itself had
+            continue
+    return [name for name in found if name.startswith(str(site.folder))]
+
+
+def digits(one: Server) -> int:
+    """Something in the settings that shows which they are."""
+    return one.loaded.values.code.digits
+
+
+class TestServer:
+    def test_after_it_is_made_nothing_is_open_and_nothing_runs(self, site: Site) -> None:
+        """radiusd forks then: no connection and no thread may come along."""
+        before = threading.active_count()
+        one = Server(site.settings_path)
+        assert site.store_path.exists()
+        assert open_files(site) == []
+        assert threading.active_count() == before
+        one.close()
+
+    def test_every_problem_of_key_and_store_is_said_at_once(self, site: Site) -> None:
+        """So that one start finds them all."""
+        (site.folder / "key").chmod(0o644)
+        site.write(store="sqlite:///missing/smsotp.db")
+        with pytest.raises(ConfigurationError) as caught:
+            Server(site.settings_path)
+        paths = [problem.path.partition(" ")[0] for problem in caught.value.problems]
+        assert paths == ["key_file", "store"]
+
+    def test_a_store_that_does_not_do_is_not_left_open(self, site: Site) -> None:
+        """Reading the settings again and again would use up all handles."""
+        Server(site.settings_path).close()
+        db = sqlite3.connect(site.store_path)
+        db.execute("PRAGMA user_version = 99")
+        db.close()
+        with pytest.raises(ConfigurationError, match="upgrade"):
+            Server(site.settings_path)
+        assert open_files(site) == []
+
+    def test_a_login_works_on_it(self, site: Site, gateways: Gateways) -> None:
+        """Settings, key, store, courier and service belong together."""
+        site.node()
+        one = Server(site.settings_path)
+        ready = one.service.prepare(request())
+        assert ready.reason == ""
+        outcome = one.service.begin(request(step=ready.step))
+        assert isinstance(outcome, Challenged)
+        one.close(20)
+        assert gateways.names() == ["first"]
+
+
+class TestSweeping:
+    """Who looks for messages that were left behind: whoever is to send them, and nobody else."""
+
+    @pytest.mark.parametrize(
+        ("setting", "in_radiusd", "sends"),
+        [
+            ("internal", True, True),
+            ("internal", False, False),
+            ("external", True, False),
+            ("external", False, True),
+        ],
+    )
+    def test_only_the_process_that_sends_sweeps(
+        self,
+        site: Site,
+        gateways: Gateways,
+        monkeypatch: pytest.MonkeyPatch,
+        setting: str,
+        in_radiusd: bool,
+        sends: bool,
+    ) -> None:
+        """With `delivery.courier: external`, radiusd leaves its messages to `smsotp courier`."""
+        for name in ("internal", "external"):
+            monkeypatch.setitem(courier.SWEEP_SECONDS, name, 0.001)
+        node = site.node(delivery={"courier": "external"})
+        challenged = node.first()
+        assert isinstance(challenged, Challenged)
+        site.write(delivery={"courier": setting})
+        one = Server(site.settings_path, in_radiusd=in_radiusd)
+        swept = threading.Event()
+        monkeypatch.setattr(one.courier, "sweep", lambda: swept.set() or 0)
+        one.start()
+        assert swept.wait(0.2 if not sends else 20) == sends
+        one.close()
+        assert gateways.sent == []
+
+
+class TestWatch:
+    def test_nothing_changed_nothing_happens(self, running: Running) -> None:
+        """It is looked at every second."""
+        assert not running.look()
+        assert len(running.servers) == 1
+
+    def test_changed_settings_take_over(self, site: Site, running: Running) -> None:
+        """With the same store and the same key."""
+        site.write(code={"digits": 8})
+        assert running.look()
+        assert [digits(one) for one in running.servers] == [6, 8]
+        assert not running.look()
+
+    def test_a_new_key_takes_over(self, site: Site, running: Running) -> None:
+        """The file was replaced, as editors and `mv` do."""
+        new = site.folder / "new"
+        keyring.create(new)
+        new.replace(site.folder / "key")
+        assert running.look()
+
+    def test_a_file_that_was_rewritten_within_its_time_is_noticed(
+        self, site: Site, running: Running
+    ) -> None:
+        """Same time, another size; same size, another inode."""
+        status = site.settings_path.stat()
+        text = site.settings_path.read_text()
+        site.settings_path.write_text(text + "\n")
+        os.utime(site.settings_path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert running.look()
+        copy = site.folder / "copy"
+        copy.write_text(text + " ")
+        os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
+        copy.replace(site.settings_path)
+        assert running.look()
+
+    def test_a_change_while_the_settings_are_read_is_not_missed(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is looked at was taken before the reading began."""
+        original = settings_file.load
+
+        def load(path: Path) -> settings_file.Loaded:
+            loaded = original(path)
+            site.write(code={"digits": 7})
+            return loaded
+
+        with monkeypatch.context() as patch:
+            patch.setattr(settings_file, "load", load)
+            running = Running(site)
+        assert running.look()
+        assert digits(running.servers[-1]) == 7
+        running.close()
+
+    def test_a_bad_change_keeps_the_settings_before_it(
+        self, site: Site, running: Running, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Each problem is in the log, once, and logins go on."""
+        site.write(code={"digits": 1}, challenge={"style": "sms"})
+        for _ in range(3):
+            assert not running.look()
+        assert len(running.servers) == 1
+        errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
+        assert len(errors) == 3
+        assert "the ones before stay in use" in errors[0]
+        assert any("code.digits" in line for line in errors)
+        assert any("challenge.style" in line for line in errors)
+        site.write(code={"digits": 8})
+        assert running.look()
+        assert digits(running.servers[-1]) == 8
+
+    def test_what_was_missing_is_noticed_when_it_is_there(
+        self, site: Site, running: Running, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The settings name another key; they need no second change when it has been made."""
+        site.write(key_file="other", code={"digits": 8})
+        assert not running.look()
+        assert "there is no such file" in caplog.text
+        keyring.create(site.folder / "other")
+        assert running.look()
+        assert digits(running.servers[-1]) == 8
+
+    def test_settings_that_have_gone_are_a_bad_change(
+        self, site: Site, running: Running, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """An editor may remove the file for a moment."""
+        site.settings_path.unlink()
+        assert not running.look()
+        assert "there is no such file" in caplog.text
+        site.write()
+        assert running.look()
+
+    def test_messages_under_way_are_finished_by_who_began_them(
+        self, site: Site, running: Running, gateways: Gateways
+    ) -> None:
+        """The new server does not send them again."""
+        gate = gateways.hang("first")
+        outcome = running.servers[0].service.begin(request(step="pin"))
+        assert isinstance(outcome, Challenged)
+        eventually(gateways.names)
+        site.write(code={"digits": 8})
+        assert running.look()
+        new = running.servers[-1]
+        assert new.courier.sweep() == 0
+        gate.set()
+
+        def state() -> str:
+            with new.store.read() as tx:
+                challenge = tx.challenge(outcome.transaction_id)
+            assert challenge is not None
+            return challenge.delivery.state
+
+        eventually(lambda: state() == "accepted")
+        eventually(lambda: gateways.closed == ["first", "second"])
+        assert gateways.names() == ["first"]
+
+    def test_both_servers_may_use_the_store_at_once(self, site: Site, running: Running) -> None:
+        """A hook that is under way still has the old one."""
+        with running.servers[0].store.write() as tx:
+            assert tx.account("alice") is not None
+        site.write(code={"digits": 8})
+        assert running.look()
+        node = site.nodes[0]
+        add(node, "bob")
+        for one in running.servers:
+            with one.store.read() as tx:
+                assert tx.account("bob") is not None
+
+    def test_it_looks_by_itself(
+        self, site: Site, running: Running, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In a thread, until it is stopped, whatever happens."""
+        monkeypatch.setattr(server, "LOOK_SECONDS", 0.005)
+        failing = threading.Event()
+        original = settings_file.load
+
+        def load(path: Path) -> settings_file.Loaded:
+            if not failing.is_set():
+                failing.set()
+                raise ValueError("unforeseen")
+            return original(path)
+
+        monkeypatch.setattr(settings_file, "load", load)
+        running.watch.start()
+        site.write(code={"digits": 8})
+        assert failing.wait(20)
+        eventually(lambda: len(running.servers) == 2)
+        assert digits(running.servers[-1]) == 8
+        running.watch.stop()
+        eventually(lambda: not [t for t in threading.enumerate() if t.name == "smsotp-watch"])
