@@ -50,7 +50,7 @@ def check(config: Path, name: str | None, as_json: bool) -> None:
         for one in found:
             remedy = f"; {one.remedy}" if one.remedy else ""
             click.echo(output.clean(f"{one.level:<7}  {one.path}: {one.fault}{remedy}"))
-        if not found:
+        if all(one.level == "note" for one in found):
             click.echo("No problem found.")
     if any(one.level == "error" for one in found):
         sys.exit(CONFIGURATION)

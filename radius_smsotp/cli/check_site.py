@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from radius_smsotp import keyring, settings_file
 from radius_smsotp.chain import Chain
-from radius_smsotp.cli.finding import Finding, error, errors, warning
+from radius_smsotp.cli.finding import Finding, error, errors, note, warning
 from radius_smsotp.cli.site import PATIENCE
 from radius_smsotp.core import message, pin, text
 from radius_smsotp.errors import ConfigurationError, StoreError
@@ -123,7 +123,7 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
 
 
 def _messages(loaded: Loaded, name: str) -> Iterator[Finding]:
-    """Texts that need more than one SMS, which costs more and comes later."""
+    """How many SMS the texts need, and in which alphabet; each more costs, and comes later."""
     templates = {"message": loaded.values.message}
     templates |= {
         f"clients.{client}.message": own.message
@@ -137,17 +137,20 @@ def _messages(loaded: Loaded, name: str) -> Iterator[Finding]:
         whole = message.compose(
             template, values, transliterate=sms.transliterate, autofill=sms.autofill
         )
+        where = f"{loaded.path.name}: {path}"
         parts = len(text.split(whole))
-        if parts == 1:
-            continue
         alphabet = text.alphabet(whole)
+        if parts == 1:
+            used = sum(map(alphabet.units, whole))
+            yield note(where, f"1 SMS, {used} of {alphabet.alone} characters ({alphabet.value})")
+            continue
         fault = f"{parts} SMS each time: one takes {alphabet.alone} characters"
         remedy = "shorten it"
         if alphabet is text.Alphabet.UCS2:
             strange = sorted({char for char in whole if text.alphabet(char) is alphabet})
             fault += f" if it holds {' '.join(strange)}"
             remedy = "do without these letters, or set sms.transliterate, or shorten it"
-        yield warning(f"{loaded.path.name}: {path}", fault, remedy)
+        yield warning(where, fault, remedy)
 
 
 def _accounts(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:

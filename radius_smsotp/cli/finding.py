@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from radius_smsotp.errors import ConfigurationError
 
-Level = Literal["error", "warning"]
-"""error: logins fail, now or later; warning: they work, but perhaps not as meant."""
+Level = Literal["error", "warning", "note"]
+"""error: logins fail, now or later; warning: they work, but perhaps not as meant; note: as it
+should be, and worth knowing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ def error(path: str, fault: str, remedy: str = "") -> Finding:
 def warning(path: str, fault: str, remedy: str = "") -> Finding:
     """What is worth a look."""
     return Finding("warning", path, fault, remedy)
+
+
+def note(path: str, fault: str) -> Finding:
+    """What is as it should be."""
+    return Finding("note", path, fault, "")
 
 
 def errors(raised: ConfigurationError) -> list[Finding]:
