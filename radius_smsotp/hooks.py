@@ -184,8 +184,10 @@ def _start() -> None:
     """Start the threads: at the first request, when FreeRADIUS has forked and loaded all."""
     if not _State.started:
         _State.started = True
-        _State.server.start()
         _State.watch = Watch(_State.server, _replace)
+        # The settings may have changed since FreeRADIUS has started.
+        if not _State.watch.look():
+            _State.server.start()
         _State.watch.start()
 
 

@@ -16,7 +16,7 @@ pytest.register_assert_rewrite("tests.site", "tests.store", "tests.providers.con
 from tests.site import Clock, Gateways, Site  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from radius_smsotp.providers import Message
@@ -37,8 +37,11 @@ def gateways(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateways]:
         type: Literal["scripted"]
 
     class Provider:
+        on_report: Callable[[str, bool, str], None] | None = None
+
         def __init__(self, name: str, *_: object) -> None:
             self.name = name
+            here.built[name] = self
 
         def check(self) -> list[Any]:
             return []

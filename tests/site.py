@@ -53,6 +53,7 @@ class Gateways:
     def __init__(self) -> None:
         self.sent: list[tuple[str, Message]] = []
         self.closed: list[str] = []
+        self.built: dict[str, Any] = {}
         self._steps: dict[str, list[Any]] = {}
         self._gates: list[threading.Event] = []
         self._lock = threading.Lock()
@@ -88,6 +89,10 @@ class Gateways:
         if step is not None:
             step()
         return providers.Receipt(f"{name}-{len(self.sent)}")
+
+    def report(self, name: str, message_id: str, delivered: bool, words: str = "") -> None:
+        """A delivery report comes to the provider that was built last under this name."""
+        self.built[name].on_report(message_id, delivered, words)
 
     def names(self) -> list[str]:
         """Which providers were tried, in order."""

@@ -96,6 +96,12 @@ def test_changed_settings_are_read_again(site: Site, radiusd: Radiusd) -> None:
     assert "smsotp: the settings were read again" in radiusd.log()
 
 
+def test_settings_changed_before_the_first_request_hold_for_it(site: Site) -> None:
+    radiusd = site.start()
+    site.write_settings(challenge={"prompt": "Code: "})
+    assert radiusd.challenge().message == "Code: "
+
+
 def test_changed_settings_that_do_not_work_leave_the_old_ones(site: Site, radiusd: Radiusd) -> None:
     assert radiusd.challenge().message == PROMPT
     site.write_settings(challenge={"prompt": "{nonsense}"}, code={"digits": 99})
