@@ -38,7 +38,7 @@ class Running:
         """End all of them."""
         self.watch.stop()
         for one in self.servers:
-            one.close()
+            one.close(20)
 
 
 @pytest.fixture

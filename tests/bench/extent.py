@@ -24,4 +24,4 @@ class Extent:
 
 
 FULL = Extent(rounds=3, seconds=4.0, gateway=1.0, hanging=10.0)
-QUICK = Extent(rounds=1, seconds=0.3, gateway=0.2, hanging=2.0)
+QUICK = Extent(rounds=1, seconds=0.2, gateway=0.2, hanging=1.5)

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 HOOKS = Path(__file__).parent
 TICKS = os.sysconf("SC_CLK_TCK")
 IDLE_SECONDS = 0.1
+
+CLIENT = "local"
+"""The short name of 127.0.0.1 in the clients.conf of `raddb.create`."""
 
 NEVER = 1_000_000_000
 LIMITS = dict.fromkeys(("per_account_hour", "per_number_hour", "per_client_hour", "per_day"), NEVER)
@@ -119,6 +122,20 @@ class Server:
         with self.site.store.write() as tx:
             for number, name in enumerate(names):
                 tx.put_account(Account(name, f"+49170{number:07}", pin_hash), now)
+
+    def live_through_a_day(self, name: str) -> None:
+        """Count messages of an account in the last 24 hours: the limits look back so far."""
+        now = datetime.now(UTC)
+        with self.site.store.write() as tx:
+            for minutes in range(5, 24 * 60, 5):
+                tx.count_message(name, "", CLIENT, now - timedelta(minutes=minutes))
+
+    def take_messages(self) -> int:
+        """Remove the SMS that were sent.  Returns how many."""
+        sent = list(self.site.outbox.glob("*.json"))
+        for path in sent:
+            path.unlink()
+        return len(sent)
 
     def accepted(self, names: Sequence[str]) -> int:
         """How many logins of these accounts the audit trail has."""

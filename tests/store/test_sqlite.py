@@ -157,7 +157,11 @@ class TestFaults:
         program = """
 import os
 from radius_smsotp.errors import ConfigurationError, StoreError
-if os.getuid() == 0:
+store.migrate()
+store.close()
+store.path.chmod(0o444)
+store.folder.chmod(0o555)
+if os.getuid() == 0:  # who may write everywhere
     os.setresuid(65534, 65534, 65534)
 try:
     store.migrate()
@@ -171,14 +175,8 @@ except StoreError as error:
 """
         # Not below the folder of pytest, which only its owner may enter.
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "smsotp.db"
-            one = open_store(f"sqlite:///{path}")
-            one.migrate()
-            one.close()
-            path.chmod(0o444)
-            path.parent.chmod(0o555)
-            started, at_login = run(program, f"sqlite:///{path}").splitlines()
-            path.parent.chmod(0o700)
+            started, at_login = run(program, f"sqlite:///{folder}/smsotp.db").splitlines()
+            Path(folder).chmod(0o700)
         assert "let the user of FreeRADIUS write to" in started
         for sentence in (started, at_login):
             assert re.search("the store (is read-only|cannot be opened)", sentence)

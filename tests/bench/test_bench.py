@@ -1,0 +1,112 @@
+"""The bench works: every row is there, and it counts only what really happened."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from radius_smsotp.store import open_store
+from tests.bench import gateways, load, logins, starts, table
+from tests.bench.extent import QUICK
+from tests.bench.servers import Server
+from tests.radius.site import eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def by_name(rows: list[table.Row]) -> dict[str, table.Row]:
+    """The rows by what they measure; no two are alike."""
+    found = {row.what: row for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def test_logins_are_counted_only_if_the_server_accepted_them(tmp_path: Path) -> None:
+    rows = by_name(list(logins.measure(tmp_path, QUICK)))
+    steps = [
+        f"{step} step, {users}, p50 / p99, ms"
+        for step in ("first", "second")
+        for users in ("1 user", "32 users", "256 users")
+    ]
+    assert list(rows) == [
+        "logins a second, 32 users",
+        "CPU of radiusd a login, 32 users, µs",
+        "logins a second, 32 users, PIN hash of 210000 rounds",
+        *steps,
+        "load generator, % of one core",
+        "logins of radius_smsotp, all accepted, all SMS sent",
+    ]
+    for name in [*steps, "logins a second, 32 users"]:
+        row = rows[name]
+        assert row.ours
+        assert row.other
+        assert row.ratio
+    # The servers are gone; the store is still there, and says the same.
+    store = open_store(f"sqlite:///{tmp_path}/product/smsotp.db")
+    with store.read() as tx:
+        accepted = [
+            event
+            for name in logins.CHEAP + logins.COSTLY
+            for event in tx.events(name, 1000)
+            if event.kind == "code-accepted"
+        ]
+    store.close()
+    counted = rows["logins of radius_smsotp, all accepted, all SMS sent"].ours
+    assert int(counted.replace(",", "")) == len({one.transaction_id for one in accepted}) > 0
+
+
+def test_a_login_that_is_not_accepted_ends_the_bench(tmp_path: Path) -> None:
+    with Server(tmp_path / "site") as server:
+        server.add(["known"])
+        done = asyncio.run(load.log_in(server, iter(["known"] * 1000), 1, 0.1))
+        assert server.accepted(["known"]) == done.logins > 0
+        with pytest.raises(ExceptionGroup) as error:
+            asyncio.run(load.log_in(server, iter(["unknown"]), 1, 0.1))
+    assert error.group_contains(load.UnexpectedReplyError, match="unknown was not challenged")
+
+
+def test_gateways_and_starts_have_their_rows(tmp_path: Path) -> None:
+    slow, hanging = gateways.measure(tmp_path, QUICK)
+    assert slow.what.startswith("12 users together, gateway takes 0.2 s")
+    assert slow.ours
+    assert slow.ratio
+    assert hanging.what.startswith("40 users wait for a gateway that hangs")
+    assert "no reply" not in hanging.ours
+    assert hanging.other.startswith("no reply / no reply")
+    ready, told = starts.measure(tmp_path, QUICK)
+    assert (ready.what, told.what) == ("radiusd is ready after, ms", "smsotp --help, ms")
+
+
+def test_nothing_is_left_when_it_is_ended_in_the_middle(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    bench = subprocess.Popen([sys.executable, "-m", "tests.bench"], cwd=ROOT, env=environment)
+    try:
+        children = Path(f"/proc/{bench.pid}/task/{bench.pid}/children")
+        # The empty hook's radiusd and ours.
+        eventually(lambda: len(children.read_text().split()) == 2)
+        servers = [Path(f"/proc/{pid}") for pid in children.read_text().split()]
+        bench.send_signal(signal.SIGTERM)
+        assert bench.wait(20) == 128 + signal.SIGTERM
+        assert not any(server.exists() for server in servers)
+        assert not list(tmp_path.iterdir())
+    finally:
+        bench.kill()
+        bench.wait()
+
+
+def test_a_row_shows_the_medians_of_the_rounds_and_of_their_ratios() -> None:
+    ours, other = [[2.0, 9.0], [4.0, 9.0], [30.0, 9.0]], [[1.0, 3.0], [1.0, 4.5], [10.0, 9.0]]
+    row = table.compared("it", ours, other, "something", 1000)
+    assert row == table.Row("it", "4,000 / 9,000", "1,000 / 4,500 (something)", "3 / 2")
+    assert table.plain([row], "So.").splitlines()[2:] == [
+        "it       4,000 / 9,000  1,000 / 4,500 (something)  3 / 2",
+        "",
+        "So.",
+    ]
+    assert "   * - it\n     - 4,000 / 9,000\n" in table.rst([row], "So.")
