@@ -99,7 +99,7 @@ class Service:
                 return self._challenged(request, decision.challenge, own)
             challenge = self._issuer.issue(request, facts, own, now)
             tx.add_challenge(challenge)
-            tag = self._issuer.challenge_tag(challenge)
+            tag = self._issuer.number_tag(facts.phone or "")
             tx.count_message(challenge.account, tag, challenge.client, now)
             tx.add_event(_event("challenge-opened", request, now, challenge))
         self._courier.hand_over(challenge)

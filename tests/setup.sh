@@ -28,8 +28,8 @@ need_command() {
 # which is the system's, not the first one on the PATH.
 make_venv() {
     [ -x .venv/bin/python ] || /usr/bin/python3 -m venv .venv
-    wanted=$(cat setup.py pyproject.toml; echo "$1")
-    stamp=.venv/installed
+    wanted=$(cat setup.py pyproject.toml)
+    stamp=".venv/installed$1"
     if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
         echo "Installing Python packages …"
         .venv/bin/pip install -q --disable-pip-version-check -e ".$1"

@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from radius_smsotp.core.model import Account, Challenge, Event, Lockout
 
 SLOT = 300
-"""Seconds in a slot of the tallies.  A limit looks back for its time and up to one slot more,
-so that never more than it says leave in any hour or day."""
+"""Seconds in a slot of the tallies.  An hourly limit looks back for its time and up to one slot
+more, so that never more than it says leave in any hour."""
 
 HOUR_SLOTS = 3600 // SLOT
-DAY_SLOTS = 86400 // SLOT
+"""The daily limit counts by the hour, and looks back for up to an hour more: 25 rows to add up
+at each login instead of 289."""
+
+DAY_SLOTS = 86400 // SLOT + HOUR_SLOTS - 1
+"""How many slots before the present one an hour begins that still reaches into the last day."""
 
 PRUNE_SLICE = 500
 """Rows that one `prune` removes at most: few enough that no login waits for it."""
@@ -205,10 +209,11 @@ class Transaction:
     def count_message(self, account: str, number_tag: str, client: str, now: datetime) -> None:
         """Count one message."""
         slot = int(now.timestamp()) // SLOT
+        *hourly, daily = _scopes(account, number_tag, client)
         self._db.executemany(
             "INSERT INTO tally (scope, slot, sent) VALUES (?, ?, 1) "
             "ON CONFLICT (scope, slot) DO UPDATE SET sent = tally.sent + 1",
-            [(scope, slot) for scope in _scopes(account, number_tag, client)],
+            [*((scope, slot) for scope in hourly), (daily, slot - slot % HOUR_SLOTS)],
         )
 
     # Remembered devices

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from radius_smsotp.core.model import Lockout, Tally
-from radius_smsotp.store.transaction import PRUNE_SLICE, SLOT
+from radius_smsotp.store.transaction import HOUR_SLOTS, PRUNE_SLICE, SLOT
 from tests.store.contract import ALICE, HOUR, NOW, SECOND, challenge, event
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ class RecordsContract:
 
     @pytest.mark.parametrize("offset", [0.0, 0.001, SLOT / 2, SLOT - 0.001])
     def test_an_hour_is_an_hour_wherever_it_begins(self, store: Store, offset: float) -> None:
-        """A message counts for at least an hour and a day, and for a slot more at most."""
-        start = datetime.fromtimestamp(SLOT * 5_000_000 + offset, UTC)
+        """A message counts for an hour and a slot more at most; for a day and an hour more."""
+        start = datetime.fromtimestamp(HOUR_SLOTS * SLOT * 500_000 + offset, UTC)
         with store.write() as tx:
             tx.count_message("alice", "tag", "vpn", start)
 
@@ -65,7 +65,8 @@ class RecordsContract:
 
             assert tally() == tally(minutes=60) == Tally(1, 1, 1, 1)
             assert tally(minutes=65) == tally(hours=24) == Tally(0, 0, 0, 1)
-            assert tally(hours=24, minutes=5) == Tally()
+            assert tally(hours=24, minutes=55 if offset else 59) == Tally(0, 0, 0, 1)
+            assert tally(hours=25) == Tally()
 
     @settings(
         max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
