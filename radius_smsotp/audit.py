@@ -57,8 +57,6 @@ REASONS = {
     "undelivered": "no provider took the message",
     "cancelled": "the account was changed meanwhile",
     "expired": "the code came too late",
-    "wrong-code": "the code was wrong",
-    "no-provider": "no provider is configured for it",
     "bad-phone": "SMSOTP-Phone is not a phone number",
 }
 """Reason in an event's detail to what it means."""

@@ -37,14 +37,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from radius_smsotp.outcome import Preparation
+    from radius_smsotp.pairs import Request
 
     Lists = Mapping[str, Any]
     Hook = Callable[[Lists], pairs.Result]
 
 log = logging.getLogger(__name__)
 
-PENDING_MOST = 10_000
-"""Challenges that may wait for `await_delivery`; it takes each out again at once."""
+PENDING_SECONDS = 60.0
+"""For so long after its deadline a login is kept for `await_delivery`, which takes it out at
+once; beyond that it never comes: the policy does not call it."""
 
 
 class _State:
@@ -61,7 +63,7 @@ class _State:
     watch: ClassVar[Watch]
     started: ClassVar[bool] = False
     second_instance: ClassVar[bool] = False
-    waits: ClassVar[deque[tuple[float, float]]] = deque(maxlen=100)
+    waits: ClassVar[deque[tuple[float, float]]] = deque()
     tickets: ClassVar[itertools.count[int]] = itertools.count(1)
     pending: ClassVar[dict[str, tuple[Challenged, float, Server]]] = {}
 
@@ -117,7 +119,7 @@ def guarded(hook: Hook) -> Hook:
             return _render(_State.server.service.unavailable())
         except Exception as error:  # noqa: BLE001  # rlm_python3 would log values of our variables
             log.error("%s failed: %s", hook.__name__, _where(error))
-            return pairs.result(radiusd.RLM_MODULE_REJECT, config=[("SMSOTP-Settled", "yes")])
+            return pairs.result(radiusd.RLM_MODULE_REJECT, [], [("SMSOTP-Settled", "yes")])
 
     return call
 
@@ -133,7 +135,7 @@ def authorize(lists: Lists) -> pairs.Result:
         return _render(service.malformed())
     if request.password is None:
         return pairs.result(radiusd.RLM_MODULE_NOOP)
-    return _prepared(service.prepare(request))
+    return _prepared(request, service.prepare(request))
 
 
 @guarded
@@ -151,11 +153,10 @@ def authenticate(lists: Lists) -> pairs.Result:
     outcome = server.service.begin(request)
     if not isinstance(outcome, Challenged) or outcome.wait <= 0:
         return _render(outcome)
-    if _State.second_instance and len(_State.pending) < PENDING_MOST:
-        ticket = str(next(_State.tickets))
-        _State.pending[ticket] = (outcome, time.monotonic() + outcome.wait, server)
+    if _State.second_instance:
+        ticket = _leave_pending(server, outcome)
         return pairs.result(radiusd.RLM_MODULE_HANDLED, config=[("SMSOTP-Ticket", ticket)])
-    return _render(_concluded(server, outcome, _allowance(server, outcome)))
+    return _render(_waited(server, outcome))
 
 
 @guarded
@@ -185,38 +186,60 @@ def _start() -> None:
     if not _State.started:
         _State.started = True
         _State.watch = Watch(_State.server, _replace)
-        # The settings may have changed since FreeRADIUS has started.
-        if not _State.watch.look():
-            _State.server.start()
-        _State.watch.start()
+        replaced = False
+        try:
+            # The settings may have changed since FreeRADIUS has started.
+            replaced = _State.watch.look()
+        finally:
+            if not replaced:
+                _State.server.start()
+            _State.watch.start()
 
 
 def _replace(server: Server) -> None:
     _State.server = server
 
 
-def _allowance(server: Server, outcome: Challenged) -> float:
-    """Until when this login may wait, monotonic seconds: all others wait behind it."""
+def _leave_pending(server: Server, outcome: Challenged) -> str:
+    """Leave a login to `await_delivery`.  Returns the ticket by which it is found."""
     now = time.monotonic()
-    while _State.waits and now - _State.waits[0][1] > RATION_WINDOW:
+    while _State.pending:
+        oldest = next(iter(_State.pending))
+        if _State.pending[oldest][1] + PENDING_SECONDS > now:
+            break
+        del _State.pending[oldest]
+    ticket = str(next(_State.tickets))
+    _State.pending[ticket] = (outcome, now + outcome.wait, server)
+    return ticket
+
+
+def _waited(server: Server, outcome: Challenged) -> Outcome:
+    """Wait as long as the ration allows: all other logins wait behind this one."""
+    start = time.monotonic()
+    while _State.waits and start - _State.waits[0][1] > RATION_WINDOW:
         _State.waits.popleft()
-    share = server.loaded.values.delivery.wait_share
-    if not server.courier.is_prompt(outcome.route, outcome.wait):
-        return now
-    return now + wait_allowance(_State.waits, now, outcome.wait, share)
+    allowance = 0.0
+    if server.courier.is_prompt(outcome.route, outcome.wait):
+        share = server.loaded.values.delivery.wait_share
+        allowance = wait_allowance(_State.waits, start, outcome.wait, share)
+    concluded = _concluded(server, outcome, start + allowance)
+    if allowance > 0:
+        _State.waits.append((start, time.monotonic()))
+    return concluded
 
 
 def _concluded(server: Server, outcome: Challenged, until: float) -> Outcome:
     """The answer to the first step, once the verdict is there or the time is up."""
-    start = time.monotonic()
-    state = server.courier.wait(outcome.transaction_id, until)
-    end = time.monotonic()
-    if not _State.second_instance and until > start:
-        _State.waits.append((start, end))
+    try:
+        state = server.courier.wait(outcome.transaction_id, until)
+    except StoreError as error:
+        # The challenge is open and its message on its way: only the verdict stays unknown.
+        log.warning("the verdict on a message cannot be read: %s", error)
+        return outcome
     return server.service.undelivered() if state == "failed" else outcome
 
 
-def _prepared(preparation: Preparation) -> pairs.Result:
+def _prepared(asked: Request, preparation: Preparation) -> pairs.Result:
     """What FreeRADIUS needs to check the first factor."""
     config = [("Auth-Type", "smsotp"), ("SMSOTP-Step", preparation.step)]
     if preparation.pin_hash is not None:
@@ -226,6 +249,8 @@ def _prepared(preparation: Preparation) -> pairs.Result:
     if preparation.reason:
         config.append(("SMSOTP-Reason", preparation.reason))
     request = []
+    if asked.name is not None:
+        request.append(("User-Name", asked.name))
     if preparation.password is not None:
         request.append(("User-Password", preparation.password))
     return pairs.result(radiusd.RLM_MODULE_UPDATED, config=config, request=request)

@@ -40,6 +40,7 @@ class Request:
     Attributes:
         user: `Stripped-User-Name` if a module before ours has set it, else `User-Name`.
         password: `User-Password` as text, None if there is none.
+        name: `User-Name` as text, if FreeRADIUS has only its octets left.
         malformed: Name or password hold a NUL: FreeRADIUS would compare what stands before.
         rewritten: The password that FreeRADIUS has is not the text in `password`.
         transaction_id: From `State`, if it has the form of ours.
@@ -60,6 +61,7 @@ class Request:
     matched: str = ""
     reason: str = ""
     settled: bool = False
+    name: str | None = None
     phone: str | None = field(default=None, repr=False)
     provider: str | None = None
     style: Style | None = None
@@ -75,10 +77,12 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
     """
     request = _first_values((lists or {}).get("request"))
     config = _first_values((lists or {}).get("config"))
-    raw_name, raw_password = (_octets(request.get(f"Tmp-Octets-{n}")) for n in (0, 1))
-    name = request.get("Stripped-User-Name") or request.get("User-Name")
-    if raw_name is not None:
-        name = pin.decode(raw_name)
+    raw_name, raw_password, raw_stripped = (
+        _octets(request.get(f"Tmp-Octets-{number}")) for number in (0, 1, 2)
+    )
+    given = None if raw_name is None else pin.decode(raw_name)
+    stripped = None if raw_stripped is None else pin.decode(raw_stripped)
+    name = stripped or request.get("Stripped-User-Name") or given or request.get("User-Name")
     if not name:
         return None
     sent = password = request.get("User-Password")
@@ -92,7 +96,8 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
     return Request(
         user=name,
         password=password,
-        malformed="\0" in name or "\0" in (password or ""),
+        name=given,
+        malformed="\0" in f"{name}{given}{password}",
         rewritten=password != sent,
         transaction_id=text if STATE.fullmatch(text) else None,
         client=Client(

@@ -20,7 +20,6 @@ REMEDIES = {
     "login-refused no-phone": "smsotp user set {account} --phone NUMBER",
     "login-refused bad-phone": "mend the number where SMSOTP-Phone comes from",
     "login-refused country": "add the number's prefix to limits.countries, or set another number",
-    "login-refused no-provider": "add a provider to the settings; see 'smsotp check'",
     "login-refused": TRY_LATER,
     "pin-wrong": "if the PIN is forgotten: smsotp user set {account} --pin-stdin; if it is wrong "
     "for everybody, compare the client's shared secret with clients.conf",

@@ -12,6 +12,7 @@ from tests.radius.site import PIN, Radiusd, Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 HOSTILE = [
     b"",
@@ -111,6 +112,26 @@ def test_a_name_works_in_utf_8_and_in_latin_1(site: Site, radiusd: Radiusd) -> N
     site.add("jürgen")
     client = radiusd.new_client()._client
     for name in ("jürgen".encode(), "JÜRGEN".encode("latin-1")):
+        request = client.CreateAuthPacket(code=1)
+        request.add_message_authenticator()
+        request[1] = [name]
+        request[2] = [request.PwCrypt(PIN)]
+        assert client.SendPacket(request).code == 11, name
+
+
+def test_a_name_that_came_as_octets_is_there_again_for_other_modules(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site()
+    site.add("jürgen", pin_text=None)
+
+    def edit(raddb: Path) -> None:
+        path = raddb / "policy.d" / "smsotp"
+        unlang = 'if (&User-Name == "jürgen") {\n\t\tupdated\n\t}\n\telse {\n\t\treject\n\t}'
+        path.write_text(path.read_text().replace("{\n\tpap\n}", "{\n\t" + unlang + "\n}"))
+
+    client = site.start(edit=edit).new_client()._client
+    for name in ("jürgen".encode(), "jürgen".encode("latin-1")):
         request = client.CreateAuthPacket(code=1)
         request.add_message_authenticator()
         request[1] = [name]
