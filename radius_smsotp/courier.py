@@ -254,11 +254,12 @@ class Courier:
         }
         detail |= {"text": attempt.text} if attempt.text else {}
         detail |= {"message_id": attempt.message_id} if attempt.message_id else {}
+        # Before anything can wait: a report may come at once.
+        if attempt.message_id:
+            self._reports.expect(attempt.provider, attempt.message_id, challenge)
         with self._store.write() as tx:
             tx.add_event(audit.challenge_event(f"sms-{attempt.verdict}", challenge, now, **detail))
             is_wanted = self._save(tx, challenge, now)
-        if attempt.message_id:
-            self._reports.expect(attempt.provider, attempt.message_id, challenge)
         return challenge, is_wanted
 
     def _reported(self, provider: str, message_id: str, delivered: bool, words: str) -> None:

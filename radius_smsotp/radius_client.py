@@ -7,6 +7,7 @@ Replies must be signed with Message-Authenticator (RFC 3579 section 3.2), as our
 from __future__ import annotations
 
 import io
+import socket
 from dataclasses import dataclass
 from typing import Literal
 
@@ -77,6 +78,10 @@ class RadiusClient:
         )
         self._client.timeout = timeout
         self._client.retries = attempts
+        # pyrad sets SO_REUSEADDR, with which Linux may give two sockets the same port: of two
+        # clients at once, one would get the replies of both.
+        self._client._SocketOpen()
+        self._client._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
 
     def ask(
         self, user: str, password: str | bytes, state: bytes | None = None, station: str = ""

@@ -17,7 +17,7 @@ from radius_smsotp import freeradius_server, keyring, raddb
 from radius_smsotp.core import pin
 from radius_smsotp.core.model import Account
 from radius_smsotp.core.name import fold
-from radius_smsotp.radius_client import RadiusClient, Reply
+from radius_smsotp.radius_client import NoReplyError, RadiusClient, Reply
 from radius_smsotp.store import open_store
 
 if TYPE_CHECKING:
@@ -192,7 +192,10 @@ class Radiusd:
         self, user: str, password: str | bytes, state: bytes | None = None, station: str = ""
     ) -> Reply:
         """One request and its reply, whose signatures were checked."""
-        return self.new_client().ask(user, password, state, station)
+        try:
+            return self.new_client().ask(user, password, state, station)
+        except NoReplyError as error:
+            raise AssertionError(f"{error}\n{self.log()[-5000:]}") from error
 
     def challenge(self, user: str = "alice", password: str | bytes = PIN) -> Reply:
         """A first step that is challenged."""
