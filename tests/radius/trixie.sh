@@ -28,8 +28,9 @@ if [ "$(cat "$root/installed" 2>/dev/null)" != "$wanted" ]; then
     .venv/bin/pip download -q --disable-pip-version-check --only-binary=:all: \
         --python-version "$version" -d "$root/wheels" -r "$top/.cache/requirements.txt"
     chroot "$root" /usr/bin/python3 -m venv /venv
-    chroot "$root" /venv/bin/pip install -q --no-index --find-links /wheels \
-        --disable-pip-version-check $(sed 's/[<>=].*//' "$top/.cache/requirements.txt")
+    # Its pip has nothing to do with how this machine's is set up.
+    chroot "$root" env -i PATH=/usr/bin:/bin /venv/bin/pip install -q --no-index \
+        --find-links /wheels --disable-pip-version-check $(sed 's/[<>=].*//' "$top/.cache/requirements.txt")
     printf '%s\n' "$wanted" >"$root/installed"
 fi
 
