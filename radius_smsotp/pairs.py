@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.core import pin
 from radius_smsotp.core.model import Client, Style
+from radius_smsotp.core.text import fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -147,8 +148,7 @@ def ticket(lists: Mapping[str, Any]) -> str:
 
 def reply_message(text: str) -> tuple[str, str]:
     """A `Reply-Message`, cut to what one attribute holds, on a character boundary."""
-    octets = text.encode("utf-8", "replace")[:REPLY_MESSAGE_OCTETS]
-    return ("Reply-Message", octets.decode("utf-8", "ignore"))
+    return ("Reply-Message", fit(text, REPLY_MESSAGE_OCTETS))
 
 
 def _first_values(pairs: Any) -> dict[str, str]:
