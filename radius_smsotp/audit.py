@@ -29,6 +29,8 @@ KINDS = {
     "code-accepted": "the code was right; the challenge is spent",
     "code-wrong": "the code was wrong",
     "code-rejected": "an answer that could not be accepted; the reason says why",
+    "password-repeated": "the device sent the password again in place of a code; not counted",
+    "eap-refused": "the device cannot do EAP-GTC, or what it sent is no answer",
     "device-accepted": "a remembered device logged in with the PIN alone",
     "account-locked": "too many wrong PINs or codes; the account is locked for a time",
     "account-added": "an account was added",
@@ -57,6 +59,7 @@ REASONS = {
     "undelivered": "no provider took the message",
     "cancelled": "the account was changed meanwhile",
     "expired": "the code came too late",
+    "hashed-pin": "CHAP and MS-CHAP need the PIN in the clear; this account has a hash",
     "bad-phone": "SMSOTP-Phone is not a phone number",
 }
 """Reason in an event's detail to what it means."""

@@ -29,14 +29,13 @@ import radiusd
 from radius_smsotp import logs, pairs
 from radius_smsotp.core.limits import RATION_WINDOW, wait_allowance
 from radius_smsotp.errors import ConfigurationError, StoreError
-from radius_smsotp.outcome import Accepted, Challenged, Outcome, Rejected
+from radius_smsotp.outcome import Accepted, Challenged, Outcome, Preparation, Rejected
 from radius_smsotp.server import Server, Watch
 from radius_smsotp.settings import DEFAULT_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from radius_smsotp.outcome import Preparation
     from radius_smsotp.pairs import Request
 
     Lists = Mapping[str, Any]
@@ -65,7 +64,7 @@ class _State:
     second_instance: ClassVar[bool] = False
     waits: ClassVar[deque[tuple[float, float]]] = deque()
     tickets: ClassVar[itertools.count[int]] = itertools.count(1)
-    pending: ClassVar[dict[str, tuple[Challenged, float, Server]]] = {}
+    pending: ClassVar[dict[str, tuple[Request, Challenged, float, Server]]] = {}
 
 
 def instantiate(_: Lists | None) -> int:
@@ -116,7 +115,7 @@ def guarded(hook: Hook) -> Hook:
             return hook(lists)
         except StoreError as error:
             log.error("%s", error)
-            return _render(_State.server.service.unavailable())
+            return _render(None, _State.server.service.unavailable())
         except Exception as error:  # noqa: BLE001  # rlm_python3 would log values of our variables
             log.error("%s failed: %s", hook.__name__, _where(error))
             return pairs.result(radiusd.RLM_MODULE_REJECT, [], [("SMSOTP-Settled", "yes")])
@@ -131,11 +130,19 @@ def authorize(lists: Lists) -> pairs.Result:
     if request is None:
         return pairs.result(radiusd.RLM_MODULE_NOOP)
     service = _State.server.service
+    admission = service.admission
     if request.malformed:
-        return _render(service.malformed())
-    if request.password is None:
+        return _render(request, service.malformed(request))
+    if request.eap is not None and request.eap.kind == "identity":
+        return _prepared(request, Preparation("identity", None, None))
+    if request.transaction_id is not None and request.eap is not None:
+        return _prepared(request, Preparation("code", None, None))
+    if request.transaction_id is not None and request.handshake:
+        candidate = admission.prepare_answer(request)
+        return _prepared(request, Preparation("code", None, None, candidate=candidate))
+    if request.password is None and not request.handshake:
         return pairs.result(radiusd.RLM_MODULE_NOOP)
-    return _prepared(request, service.prepare(request))
+    return _prepared(request, admission.prepare(request))
 
 
 @guarded
@@ -143,20 +150,22 @@ def authenticate(lists: Lists) -> pairs.Result:
     """The first factor was right, or an answer to a challenge came."""
     request = pairs.parse(lists)
     server = _State.server
-    if request is None or request.password is None:
-        return _render(server.service.malformed())
-    if request.step == "code":
-        return _render(server.service.answer(request))
-    if request.step == "":
+    if request is None:
+        return _render(None, server.service.malformed())
+    if request.step == "identity":
+        return _render(request, server.service.ask())
+    if request.step == "" or (request.password is None and not request.handshake):
         # The policy did not run `authorize`: nobody has said what the first factor is.
-        return _render(server.service.malformed())
+        return _render(request, server.service.malformed(request))
+    if request.step == "code":
+        return _render(request, server.service.answer(request))
     outcome = server.service.begin(request)
     if not isinstance(outcome, Challenged) or outcome.wait <= 0:
-        return _render(outcome)
+        return _render(request, outcome)
     if _State.second_instance:
-        ticket = _leave_pending(server, outcome)
+        ticket = _leave_pending(server, request, outcome)
         return pairs.result(radiusd.RLM_MODULE_HANDLED, config=[("SMSOTP-Ticket", ticket)])
-    return _render(_waited(server, outcome))
+    return _render(request, _waited(server, outcome))
 
 
 @guarded
@@ -165,15 +174,15 @@ def await_delivery(lists: Lists) -> pairs.Result:
     found = _State.pending.pop(pairs.ticket(lists), None)
     if found is None:
         return pairs.result(radiusd.RLM_MODULE_NOOP)
-    outcome, deadline, server = found
-    return _render(_concluded(server, outcome, deadline))
+    request, outcome, deadline, server = found
+    return _render(request, _concluded(server, outcome, deadline))
 
 
 @guarded
 def post_auth(lists: Lists) -> pairs.Result:
     """In Post-Auth-Type REJECT: count a first factor that was wrong."""
     request = pairs.parse(lists)
-    if request is None or request.settled or request.step in {"", "code"}:
+    if request is None or request.settled or request.step in {"", "identity", "code"}:
         return pairs.result(radiusd.RLM_MODULE_NOOP)
     service = _State.server.service
     down = request.step == "down"
@@ -200,16 +209,16 @@ def _replace(server: Server) -> None:
     _State.server = server
 
 
-def _leave_pending(server: Server, outcome: Challenged) -> str:
+def _leave_pending(server: Server, request: Request, outcome: Challenged) -> str:
     """Leave a login to `await_delivery`.  Returns the ticket by which it is found."""
     now = time.monotonic()
     while _State.pending:
         oldest = next(iter(_State.pending))
-        if _State.pending[oldest][1] + PENDING_SECONDS > now:
+        if _State.pending[oldest][2] + PENDING_SECONDS > now:
             break
         del _State.pending[oldest]
     ticket = str(next(_State.tickets))
-    _State.pending[ticket] = (outcome, now + outcome.wait, server)
+    _State.pending[ticket] = (request, outcome, now + outcome.wait, server)
     return ticket
 
 
@@ -246,6 +255,8 @@ def _prepared(asked: Request, preparation: Preparation) -> pairs.Result:
         config.append(("PBKDF2-Password", preparation.pin_hash))
     if preparation.matched:
         config.append(("SMSOTP-Matched", preparation.matched))
+    if preparation.candidate is not None:
+        config.append(("SMSOTP-Candidate", preparation.candidate))
     if preparation.reason:
         config.append(("SMSOTP-Reason", preparation.reason))
     request = []
@@ -256,19 +267,24 @@ def _prepared(asked: Request, preparation: Preparation) -> pairs.Result:
     return pairs.result(radiusd.RLM_MODULE_UPDATED, config=config, request=request)
 
 
-def _render(outcome: Outcome) -> pairs.Result:
-    """An outcome in FreeRADIUS's terms."""
+def _render(request: Request | None, outcome: Outcome) -> pairs.Result:
+    """An outcome in FreeRADIUS's terms.  The policy makes the EAP packet of a rejection."""
+    turn = None if request is None else request.eap
     if isinstance(outcome, Accepted):
-        return pairs.result(radiusd.RLM_MODULE_OK, [])
+        success = [] if turn is None else [pairs.eap_message(turn.succeed())]
+        return pairs.result(radiusd.RLM_MODULE_OK, success)
     message = pairs.reply_message(outcome.text)
-    if isinstance(outcome, Rejected) or outcome.style == "reject":
+    unasked = turn is not None and turn.last
+    if isinstance(outcome, Rejected) or outcome.style == "reject" or unasked:
         settled = [("SMSOTP-Settled", "yes")]
         return pairs.result(radiusd.RLM_MODULE_REJECT, [message], settled)
+    asked = [("State", outcome.transaction_id), message]
+    if turn is not None:
+        state, packet = turn.ask(outcome.text, outcome.transaction_id, outcome.echo)
+        asked = [("State", state), pairs.eap_message(packet)]
     # HANDLED with the packet type beside it: if that pair were lost, FreeRADIUS would reject.
     return pairs.result(
-        radiusd.RLM_MODULE_HANDLED,
-        [("State", outcome.transaction_id), message],
-        [("Response-Packet-Type", "Access-Challenge")],
+        radiusd.RLM_MODULE_HANDLED, asked, [("Response-Packet-Type", "Access-Challenge")]
     )
 
 

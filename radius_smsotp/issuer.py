@@ -87,6 +87,11 @@ class Issuer:
             return secrets.token_hex(16)
         return code.derive(key, challenge.transaction_id, challenge.digits)
 
+    def echo(self, challenge: Challenge, answer: str) -> str:
+        """`core.code.echo` of an answer in the conversation that a challenge belongs to."""
+        key = self._keyring.get(challenge.key_id) or self._keyring.secret
+        return code.echo(key, challenge.transaction_id, answer)
+
     def number_tag(self, number: str) -> str:
         """The name under which messages to a number are counted."""
         return code.number_tag(self._keyring.secret, number)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from radius_smsotp.core.model import Style
 
-Step = Literal["pin", "pin-or-code", "pin-and-code"]
-"""What the password of a first request is: a PIN; a PIN that ends in digits while a challenge
-is open, so that it may be PIN and wrong code; a PIN and the right code of a challenge."""
+Step = Literal["pin", "pin-or-code", "pin-and-code", "identity", "code"]
+"""What came.  The password of a first request: a PIN; a PIN that ends in digits while a challenge
+is open, so that it may be PIN and wrong code (of a handshake, FreeRADIUS finds out); a PIN and
+the right code of a challenge.  Or a name alone; or the answer to a challenge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Preparation:
         pin_hash: With what, or None if another module knows.
         matched: The challenge whose code stood behind the PIN.
         reason: Why the login is refused whatever the PIN.
+        candidate: What a handshake is to be checked with before the first factor is: it proves
+            PIN and code of the challenge `matched`.
     """
 
     step: Step
@@ -30,18 +33,21 @@ class Preparation:
     pin_hash: str | None = field(repr=False)
     matched: str = ""
     reason: str = ""
+    candidate: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Challenged:
     """
-    Ask for the code.
+    Ask for the code; in EAP, which begins with a name alone, for the first factor before it.
 
     Attributes:
+        transaction_id: Of the challenge, "" before there is one.
         text: The prompt.
         style: How to ask.
         wait: Seconds that the verdict of the provider is worth; 0 if it is known or was given.
         route: The providers that the message goes through.
+        echo: See `core.code.echo`, of the first answer in EAP.
     """
 
     transaction_id: str
@@ -49,6 +55,7 @@ class Challenged:
     style: Style
     wait: float = 0.0
     route: tuple[str, ...] = ()
+    echo: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from radius_smsotp import eap
 from radius_smsotp.core import pin
 from radius_smsotp.core.model import Client, Style
 from radius_smsotp.core.text import fit
@@ -27,6 +28,9 @@ Result = tuple[int, dict[str, tuple[Pair, ...]]]
 STATE = re.compile(r"[0-9a-f]{32}")
 """A State of ours: the transaction_id, 32 printable octets without NUL."""
 
+HANDSHAKES = frozenset(("CHAP-Password", "MS-CHAP-Response", "MS-CHAP2-Response"))
+"""Attributes that prove a password (RFC 2865 section 5.3; RFC 2548 sections 2.1.3 and 2.3.2)."""
+
 _STYLES: dict[str, Style] = {"challenge": "challenge", "reject": "reject"}
 
 REPLY_MESSAGE_OCTETS = 253
@@ -40,15 +44,21 @@ class Request:
 
     Attributes:
         user: `Stripped-User-Name` if a module before ours has set it, else `User-Name`.
-        password: `User-Password` as text, None if there is none.
+        password: `User-Password`, or what a device has answered in EAP, as text; None if there is
+            neither.
         name: `User-Name` as text, if FreeRADIUS has only its octets left.
-        malformed: Name or password hold a NUL: FreeRADIUS would compare what stands before.
+        malformed: Nothing that could log in.  Name or password hold a NUL (FreeRADIUS would
+            compare what stands before), or `eap` is unfit.
         rewritten: The password that FreeRADIUS has is not the text in `password`.
         transaction_id: From `State`, if it has the form of ours.
+        handshake: The password is proved, not sent: CHAP, MS-CHAP or MS-CHAPv2.
+        eap: The round of EAP-GTC that this request is, if it is one.
         step: What `Service.prepare` found out, see there.
         matched: The challenge whose code stood behind the PIN.
         reason: Why the login is refused whatever the PIN.
         settled: A hook, not the first factor, has decided this request.
+        proved: Whether a handshake has proved the code of its challenge.
+        cleartext: The first factor, if FreeRADIUS knows it in the clear.
         phone, provider, style, template: What FreeRADIUS's modules say of the account.
     """
 
@@ -58,10 +68,14 @@ class Request:
     rewritten: bool
     transaction_id: str | None
     client: Client
+    handshake: bool = False
+    eap: eap.Round | None = None
     step: str = ""
     matched: str = ""
     reason: str = ""
     settled: bool = False
+    proved: bool = False
+    cleartext: str | None = field(default=None, repr=False)
     name: str | None = None
     phone: str | None = field(default=None, repr=False)
     provider: str | None = None
@@ -91,25 +105,35 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         password = pin.decode(raw_password)
     elif sent is not None:
         password = pin.normalise(sent)
-    state = _octets(request.get("State"))
-    text = "" if state is None else state.decode("latin-1")
+    state = (_octets(request.get("State")) or b"").decode("latin-1")
+    transaction_id = state if STATE.fullmatch(state) else None
+    turn = None
+    if "SMSOTP-EAP" in config and "EAP-Message" in request:
+        packet, two = _octets(request["EAP-Message"]) or b"", config["SMSOTP-EAP"] == "gtc-two"
+        turn = eap.read(packet, state, two=two)
+        password = pin.decode(turn.answer) if turn.kind in {"first-factor", "code"} else None
+        transaction_id = turn.transaction_id or None
     address = request.get("SMSOTP-Client-Address", "")
     return Request(
         user=name,
         password=password,
         name=given,
-        malformed="\0" in f"{name}{given}{password}",
+        malformed="\0" in f"{name}{given}{password}" or (turn is not None and turn.kind == "unfit"),
         rewritten=password != sent,
-        transaction_id=text if STATE.fullmatch(text) else None,
+        transaction_id=transaction_id,
         client=Client(
             request.get("SMSOTP-Client") or address or request.get("NAS-Identifier", "unknown"),
             address,
             request.get("Calling-Station-Id", ""),
         ),
+        handshake=password is None and not HANDSHAKES.isdisjoint(request),
+        eap=turn,
         step=config.get("SMSOTP-Step", ""),
         matched=config.get("SMSOTP-Matched", ""),
         reason=config.get("SMSOTP-Reason", ""),
         settled="SMSOTP-Settled" in config,
+        proved="SMSOTP-Proved" in config,
+        cleartext=config.get("Cleartext-Password"),
         phone=config.get("SMSOTP-Phone") or None,
         provider=config.get("SMSOTP-Provider") or None,
         style=_STYLES.get(config.get("SMSOTP-Style", "")),
@@ -149,6 +173,11 @@ def ticket(lists: Mapping[str, Any]) -> str:
 def reply_message(text: str) -> tuple[str, str]:
     """A `Reply-Message`, cut to what one attribute holds, on a character boundary."""
     return ("Reply-Message", fit(text, REPLY_MESSAGE_OCTETS))
+
+
+def eap_message(packet: bytes) -> tuple[str, str]:
+    """An `EAP-Message`; FreeRADIUS cuts it to attributes (RFC 3579 section 3.1)."""
+    return ("EAP-Message", f"0x{packet.hex()}")
 
 
 def _first_values(pairs: Any) -> dict[str, str]:

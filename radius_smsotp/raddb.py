@@ -11,13 +11,15 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
+import socket
 import sysconfig
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radius_smsotp import raddb_files
+from radius_smsotp import certificates, raddb_files
 
 if TYPE_CHECKING:
     from radius_smsotp.freeradius_server import FreeRadius
@@ -28,20 +30,35 @@ MANIFEST = ".smsotp.json"
 FILES = (
     "dictionary.smsotp",
     # Not "smsotp": a stock raddb has a file of that name, for an older module, rlm_smsotp.
+    "mods-available/eap_smsotp",
     "mods-available/python3_smsotp",
     "mods-available/python3_smsotp_delivery",
     "policy.d/smsotp",
     "sites-available/smsotp",
+    "sites-available/smsotp-gtc",
+    "sites-available/smsotp-inner-tunnel",
 )
 LINKS = ("mods-enabled/python3_smsotp", "sites-enabled/smsotp")
+WIFI_LINKS = (
+    "mods-enabled/eap_smsotp",
+    "sites-enabled/smsotp-gtc",
+    "sites-enabled/smsotp-inner-tunnel",
+)
 DELIVERY_LINK = "mods-enabled/python3_smsotp_delivery"
 INCLUDE = "$INCLUDE dictionary.smsotp"
+
+CERTIFICATES = "certs/smsotp"
+GTC = "mods-config/smsotp/gtc"
+GTC_PORT = 11812
+"""On the loopback address: where the tunnels of Wi-Fi end (see ``sites-available/smsotp-gtc``)."""
 
 RETURN_CODES = ("handled", "reject", "updated")
 """Instances of `always` that the policy calls; a stock raddb has them."""
 
 OWN_MODULES = {
     "always": "".join(f"always {name} {{\n\trcode = {name}\n}}\n" for name in RETURN_CODES),
+    "chap": "chap {\n}\n",
+    "mschap": "mschap {\n}\n",
     "pap": "pap {\n\tnormalise = no\n}\n",
     "attr_filter": "attr_filter attr_filter.access_reject {\n"
     '\tkey = "%{User-Name}"\n\tfilename = ${confdir}/access_reject\n}\n',
@@ -71,6 +88,8 @@ def create(
     port: int = 1812,
     secret: str,
     client: str = "127.0.0.0/8",
+    gtc_port: int = GTC_PORT,
+    name: str | None = None,
 ) -> None:
     """
     Make a whole raddb in an empty or new folder.
@@ -80,17 +99,20 @@ def create(
         port: UDP port; the server listens on the loopback address only, unless `client` is
             beyond it.
         secret: Shared by the server and every address in `client`.
+        gtc_port: Another port, on the loopback address, where the tunnels of Wi-Fi end.
+        name: Of the server, in its certificate; by default this host's.
 
     Raises:
         FileExistsError: The folder is not empty.
+        SmsotpError: No certificate could be made.
     """
     folder = folder.absolute()
     network = ip_network(client, strict=False)
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; name a new folder")
-    for name in ("log", "run", "mods-enabled", "sites-enabled", "mods-config"):
-        (folder / name).mkdir()
+    for part in ("log", "run", "mods-enabled", "sites-enabled", "mods-config"):
+        (folder / part).mkdir()
     any_address = "*" if network.version == 4 else "::"
     values = {
         "RADDB": str(folder),
@@ -104,18 +126,32 @@ def create(
     quoted = secret.replace("\\", "\\\\").replace('"', '\\"')
     clients = f'client local {{\n\t{address} = {network}\n\tsecret = "{quoted}"\n}}\n'
     _write(folder / "clients.conf", clients)
-    for name, text in OWN_FILES.items():
-        _write(folder / name, text)
-    for name, text in OWN_MODULES.items():
-        _write(folder / "mods-enabled" / name, text)
-    install(folder, settings, server)
+    for file, text in OWN_FILES.items():
+        _write(folder / file, text)
+    for module, text in OWN_MODULES.items():
+        _write(folder / "mods-enabled" / module, text)
+    install(folder, settings, server, gtc_port=gtc_port, name=name)
 
 
-def install(raddb: Path, settings: Path, server: FreeRadius) -> Report:
+def install(
+    raddb: Path,
+    settings: Path,
+    server: FreeRadius,
+    *,
+    wifi: bool = True,
+    gtc_port: int = GTC_PORT,
+    name: str | None = None,
+) -> Report:
     """
     Add our files to a raddb, or bring those that nobody has edited to this version.
 
+    Args:
+        wifi: Enable what Wi-Fi needs, and make its certificate and secret where there is none.
+        gtc_port: See `create`; without effect once the secret is there.
+        name: See `create`; without effect once the certificate is there.
+
     Raises:
+        SmsotpError: No certificate could be made.
         FileNotFoundError: There is no raddb at that path.
         PermissionError: This user may not write there.
     """
@@ -125,11 +161,18 @@ def install(raddb: Path, settings: Path, server: FreeRadius) -> Report:
     report = Report()
     manifest = _read_manifest(raddb)
     values = _values(settings)
-    for name in FILES:
-        _install_file(raddb, name, _text(name, values), manifest, report)
+    for file in FILES:
+        _install_file(raddb, file, _text(file, values), manifest, report)
     links = [*LINKS, DELIVERY_LINK] if server.runs_two_instances else list(LINKS)
-    for name in links:
-        _link(raddb, name, report)
+    if wifi:
+        _write_gtc(raddb, gtc_port, report)
+        for path in certificates.ensure(raddb / CERTIFICATES, name or socket.getfqdn()):
+            _give(raddb, path)
+            report.written.append(str(path.relative_to(raddb)))
+        _give(raddb, raddb / CERTIFICATES)
+        links += WIFI_LINKS
+    for link in links:
+        _link(raddb, link, report)
     _include(raddb, report)
     _write(raddb / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
     _give(raddb, raddb / MANIFEST)
@@ -192,6 +235,20 @@ def _link(raddb: Path, name: str, report: Report) -> None:
     report.written.append(name)
 
 
+def _write_gtc(raddb: Path, port: int, report: Report) -> None:
+    """Port and secret between the tunnels of Wi-Fi and our site, unless they are there."""
+    path = raddb / GTC
+    if path.exists():
+        report.unchanged.append(GTC)
+        return
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    text = f'smsotp_gtc_port = {port}\nsmsotp_gtc_secret = "{secrets.token_hex(24)}"\n'
+    _write(path, text, mode=0o600)
+    for made in (path.parent, path):
+        _give(raddb, made)
+    report.written.append(GTC)
+
+
 def _include(raddb: Path, report: Report) -> None:
     """Let the dictionary of raddb include ours; the line is the only one we add to a file."""
     path = raddb / "dictionary"
@@ -214,9 +271,10 @@ def _read_manifest(raddb: Path) -> dict[str, str]:
     return manifest
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, mode: int = 0o640) -> None:
     """Write a file whole or not at all, readable for its owner and group: it may hold secrets."""
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o640
+    if path.exists():
+        mode = path.stat().st_mode & 0o777
     partial = path.with_name(f".{path.name}.part")
     with contextlib.suppress(FileNotFoundError):
         partial.unlink()

@@ -7,15 +7,16 @@ Each method is one request of FreeRADIUS and one transaction.  No network, no pa
 from __future__ import annotations
 
 import logging
-import secrets
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core import code, lockout, login, phone, pin, placeholder
-from radius_smsotp.core.model import Account, Challenge, Event, Lockout, Tally
+from radius_smsotp.admission import Admission
+from radius_smsotp.core import code, lockout, login, placeholder
+from radius_smsotp.core.model import Challenge, Event, Lockout, Tally
 from radius_smsotp.core.name import fold
 from radius_smsotp.issuer import Issuer
-from radius_smsotp.outcome import Accepted, Challenged, Outcome, Preparation, Rejected
+from radius_smsotp.outcome import Accepted, Challenged, Outcome, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,46 +47,27 @@ class Service:
         courier: Courier,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._loaded = loaded
         self._texts = loaded.values.texts
         self._store = store
         self._courier = courier
         self._issuer = Issuer(loaded, keyring, courier)
         self._now = now
-        self._decoy = pin.decoy(
-            secrets.token_bytes(pin.SALT_OCTETS + 64), loaded.values.pin.iterations
-        )
+        self.admission = Admission(loaded, store, self._issuer, now)
 
     # What FreeRADIUS asks
 
-    def prepare(self, request: Request) -> Preparation:
-        """Find the account, and tell FreeRADIUS how to check the first factor."""
-        now = self._now()
-        with self._store.read() as tx:
-            facts = self._facts(tx, request, now)
-        password = request.password if request.rewritten else None
-        pin_hash = facts.account.pin_hash if facts.account else None
-        tail = None if login.obstacle(facts, now) else self._tail(facts, request)
-        if tail is not None and tail[1]:
-            return Preparation("pin-and-code", tail[0], pin_hash, matched=tail[1])
-        decision = login.admit(facts, self._policy(request).login, now)
-        # A guess at an open challenge is counted even if no more SMS may be sent: with the real
-        # PIN it is refused in `begin`, with another one it ends in `first_factor_failed`.
-        if isinstance(decision, login.Refuse) and tail is None:
-            # Whatever stands against the login, it looks like a wrong PIN and takes as long.
-            ours = pin_hash is not None or not facts.elsewhere
-            decoy = self._decoy if ours else None
-            return Preparation("pin", password, decoy, reason=decision.reason)
-        return Preparation("pin" if tail is None else "pin-or-code", password, pin_hash)
+    def ask(self) -> Challenged:
+        """Ask for the first factor, where the protocol begins with a name alone."""
+        return Challenged("", self._texts.first_factor, "challenge")
 
     def begin(self, request: Request) -> Outcome:
         """The first factor was right: open a challenge, or spend the code that came with it."""
-        if request.step == "pin-and-code":
+        if request.step == "pin-and-code" or request.proved:
             return self._spend_matched(request)
         now = self._now()
-        own = self._policy(request)
+        own = self.admission.policy(request)
         with self._store.write() as tx:
-            facts = self._facts(tx, request, now)
+            facts = self.admission.facts(tx, request, now)
             decision = login.admit(facts, own.login, now)
             if isinstance(decision, login.Refuse):
                 tx.add_event(_event("login-refused", request, now, reason=decision.reason))
@@ -108,12 +90,15 @@ class Service:
     def answer(self, request: Request) -> Outcome:
         """Judge the answer to a challenge."""
         now = self._now()
-        own = self._policy(request)
+        own = self.admission.policy(request)
         name = fold(request.user)
-        answer = request.password or ""
         again = None
         with self._store.write(durable=True) as tx:
             challenge = tx.challenge(request.transaction_id or "")
+            expected = self._issuer.expected(challenge)
+            answer = request.password or ""
+            if request.handshake and request.proved:
+                answer = expected
             tally = Tally()
             if challenge is not None and login.asks_again(answer, own.login):
                 tag = self._issuer.challenge_tag(challenge)
@@ -122,11 +107,12 @@ class Service:
                 challenge,
                 name,
                 answer,
-                self._issuer.expected(challenge),
+                expected,
                 tx.lockout(name),
                 tally,
                 own.login,
                 now,
+                echoed=self._is_echo(request, challenge),
             )
             if isinstance(decision, login.Resend):
                 again = self._resend(tx, request, decision.challenge, now)
@@ -143,9 +129,12 @@ class Service:
             if request.reason:
                 tx.add_event(_event("login-refused", request, now, reason=request.reason))
                 return Rejected(self._texts.failed)
-            policy = self._policy(request).login
+            policy = self.admission.policy(request).login
             counted = lockout.after_failure(tx.lockout(name), policy, now)
-            tx.add_event(_event("pin-wrong", request, now))
+            account = tx.account(name) if request.handshake and request.cleartext is None else None
+            hashed = account is not None and account.pin_hash is not None
+            detail = {"reason": "hashed-pin"} if hashed else {}
+            tx.add_event(_event("pin-wrong", request, now, None, **detail))
             self._count_failure(tx, request, counted, now)
             if request.step != "pin":
                 # It may have been the right PIN and a wrong code: that is a guess as well.
@@ -163,74 +152,32 @@ class Service:
         """Every provider refused while the first step waited."""
         return Rejected(self._texts.undelivered)
 
-    def malformed(self) -> Rejected:
+    def malformed(self, request: Request | None = None) -> Rejected:
         """The request is nothing that could ever log in."""
+        if request is not None and request.eap is not None and request.eap.fault:
+            fault = request.eap.fault
+            log.warning("the device of %r %s", request.user, fault)
+            with self._store.write() as tx:
+                tx.add_event(_event("eap-refused", request, self._now(), text=fault))
         return Rejected(self._texts.failed)
 
     def unavailable(self) -> Rejected:
         """The store did not answer."""
         return Rejected(self._texts.unavailable)
 
-    # Facts
-
-    def _facts(self, tx: Transaction, request: Request, now: datetime) -> login.Facts:
-        name = fold(request.user)
-        account = tx.account(name)
-        number = self._number(request, account)
-        tag = "" if number is None else self._issuer.number_tag(number)
-        countries = self._loaded.values.limits.countries
-        client = request.client
-        may_be_remembered = bool(self._policy(request).remember) and client.station != ""
-        return login.Facts(
-            account=account,
-            phone=number,
-            elsewhere=request.phone is not None,
-            allowed=number is None or phone.is_allowed(number, countries),
-            lockout=tx.lockout(name),
-            tally=tx.tally(name, tag, client.name, now),
-            running=tx.open_challenges(now, name),
-            client=client.name,
-            remembered=may_be_remembered
-            and tx.is_remembered(name, client.name, client.station, now),
-        )
-
-    def _number(self, request: Request, account: Account | None) -> str | None:
-        """The number of this login: FreeRADIUS's attribute wins over the account."""
-        if request.phone is None:
-            return account.phone if account else None
-        try:
-            return phone.normalise(request.phone, self._loaded.values.country)
-        except ValueError as error:
-            log.warning("SMSOTP-Phone of %r %s", request.user, error)
-            return None
-
-    def _policy(self, request: Request) -> ClientPolicy:
-        return self._loaded.for_client(request.client.name, request.client.address)
-
-    def _tail(self, facts: login.Facts, request: Request) -> tuple[str, str] | None:
-        """
-        Try the end of a password as code of an open challenge.
-
-        Returns:
-            The head, and the challenge that the tail is the code of, or ""; None if the
-            password does not end in a code, or no challenge is open.
-        """
-        found: tuple[str, str] | None = None
-        for challenge in facts.running:
-            parts = login.split_password(request.password or "", challenge.digits)
-            if parts is None:
-                continue
-            if code.matches(parts[1], self._issuer.expected(challenge)):
-                return parts[0], challenge.transaction_id
-            found = (parts[0], "")
-        return found
+    def _is_echo(self, request: Request, challenge: Challenge | None) -> bool:
+        """Whether a device has answered in EAP what it had answered to the first question."""
+        if challenge is None or request.eap is None or not request.eap.echo:
+            return False
+        echo = self._issuer.echo(challenge, request.password or "")
+        return code.matches(echo, request.eap.echo)
 
     # Effects
 
     def _spend_matched(self, request: Request) -> Outcome:
         """The PIN was right, and the code behind it was compared before: spend its challenge."""
         now = self._now()
-        own = self._policy(request)
+        own = self.admission.policy(request)
         name = fold(request.user)
         with self._store.write(durable=True) as tx:
             challenge = tx.challenge(request.matched)
@@ -273,6 +220,9 @@ class Service:
                 tx.add_event(event)
                 denied = self._texts.resend_denied
                 return self._challenged(request, decision.challenge, own, denied)
+            case login.Unasked():
+                tx.add_event(_event("password-repeated", request, now, challenge))
+                return self._challenged(replace(request, style="reject"), decision.challenge, own)
             case login.Reject():
                 if decision.challenge is not None:
                     tx.save_answer(decision.challenge)
@@ -315,12 +265,16 @@ class Service:
         }
         template = own.prompt if style == "challenge" else self._texts.code_sent
         waiting = challenge.delivery.state == "queued" and not before
+        echo = ""
+        if request.eap is not None:
+            echo = request.eap.echo or self._issuer.echo(challenge, request.password or "")
         return Challenged(
             challenge.transaction_id,
             before + placeholder.fill(template, values),
             style,
             own.wait if waiting else 0.0,
             challenge.delivery.route,
+            echo,
         )
 
 

@@ -212,6 +212,10 @@ class RememberSettings(Section):
 class TextSettings(Section):
     """What users read besides the prompt."""
 
+    first_factor: Annotated[str, template()] = Field(
+        "PIN: ",
+        description="what a device asks for first, where it is us who asks: Wi-Fi with EAP-GTC",
+    )
     failed: Annotated[str, template()] = Field(
         "Login failed.",
         description="wrong PIN, unknown or locked account, limit reached: all alike on purpose",

@@ -100,7 +100,7 @@ class TestServer:
         """Settings, key, store, courier and service belong together."""
         site.node()
         one = Server(site.settings_path)
-        ready = one.service.prepare(request())
+        ready = one.service.admission.prepare(request())
         assert ready.reason == ""
         outcome = one.service.begin(request(step=ready.step))
         assert isinstance(outcome, Challenged)

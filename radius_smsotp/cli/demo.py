@@ -65,7 +65,9 @@ def _build(folder: Path, port: int) -> str:
     _smsotp("init", str(site))
     add = ("user", "add", NAME, "--phone", PHONE, "--pin-stdin")
     _smsotp("--config", str(settings), *add, standard_input=f"{PIN}\n")
-    raddb.create(folder / "raddb", settings, server, port=port, secret=SECRET)
+    raddb.create(
+        folder / "raddb", settings, server, port=port, secret=SECRET, gtc_port=_free_port()
+    )
     return ".".join(map(str, server.version))
 
 

@@ -11,6 +11,19 @@ from radius_smsotp import freeradius_server
 from radius_smsotp import raddb as files
 from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError
 
+gtc_port = click.option(
+    "--gtc-port",
+    default=files.GTC_PORT,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    help="UDP port on the loopback address where the tunnels of Wi-Fi end.",
+)
+server_name = click.option(
+    "--server-name",
+    metavar="NAME",
+    help="DNS name in the certificate for Wi-Fi.  [default: this host's]",
+)
+
 
 @click.group()
 def raddb() -> None:
@@ -36,10 +49,20 @@ def raddb() -> None:
     metavar="CIDR",
     help="Addresses that may ask.",
 )
+@gtc_port
+@server_name
 @click.pass_obj
-def create(config: Path, folder: Path, port: int, secret: str | None, client: str) -> None:
+def create(
+    config: Path,
+    folder: Path,
+    port: int,
+    secret: str | None,
+    client: str,
+    gtc_port: int,
+    server_name: str | None,
+) -> None:
     """
-    Make a whole configuration in DIR that FreeRADIUS runs as it is.
+    Make a whole configuration in DIR that FreeRADIUS runs as it is, for VPN and Wi-Fi.
 
     \b
     Example:
@@ -49,13 +72,22 @@ def create(config: Path, folder: Path, port: int, secret: str | None, client: st
     secret = secret or secrets.token_urlsafe(24)
     try:
         server = _freeradius()
-        files.create(folder, config, server, port=port, secret=secret, client=client)
+        files.create(
+            folder,
+            config,
+            server,
+            port=port,
+            secret=secret,
+            client=client,
+            gtc_port=gtc_port,
+            name=server_name,
+        )
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--client") from None
     except FileExistsError as error:
         raise SmsotpError(str(error)) from None
     click.echo(f"{folder}: a configuration for {client} on port {port}; the secret stands in")
-    click.echo(f"{folder / 'clients.conf'}.  Start it:")
+    click.echo(f"{folder / 'clients.conf'}.  Wi-Fi devices trust {_authority(folder)}.  Start it:")
     click.echo(f"  {server.program.name} -f -d {folder}")
 
 
@@ -68,8 +100,11 @@ def create(config: Path, folder: Path, port: int, secret: str | None, client: st
     type=click.Path(path_type=Path),
     help="The configuration to extend.",
 )
+@click.option("--wifi/--no-wifi", default=True, show_default=True, help="Enable PEAP and TTLS.")
+@gtc_port
+@server_name
 @click.pass_obj
-def install(config: Path, folder: Path) -> None:
+def install(config: Path, folder: Path, wifi: bool, gtc_port: int, server_name: str | None) -> None:
     """
     Add our files to the configuration in --raddb.  Files that you have edited stay as they are.
 
@@ -79,7 +114,10 @@ def install(config: Path, folder: Path) -> None:
       freeradius -XC
     """
     try:
-        report = files.install(folder, config, _freeradius())
+        server = _freeradius()
+        report = files.install(
+            folder, config, server, wifi=wifi, gtc_port=gtc_port, name=server_name
+        )
     except FileNotFoundError as error:
         raise SmsotpError(str(error)) from None
     for name in report.written:
@@ -90,6 +128,12 @@ def install(config: Path, folder: Path) -> None:
         click.echo(f"edited     {folder / name}: kept; compare it with {files.source(name)}")
     click.echo("Now name 'virtual_server = smsotp' for the clients that shall need a code, in")
     click.echo(f"{folder / 'clients.conf'}, and restart FreeRADIUS.")
+    if wifi:
+        click.echo(f"Wi-Fi devices trust {_authority(folder)}.")
+
+
+def _authority(folder: Path) -> Path:
+    return folder / files.CERTIFICATES / "ca.pem"
 
 
 def _freeradius() -> freeradius_server.FreeRadius:

@@ -129,7 +129,14 @@ class Reject:
     lockout: Lockout | None = None
 
 
-Judgement = Accept | Again | Resend | ResendDenied | Reject
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """The first factor once more in place of a code: this device asks its user only once."""
+
+    challenge: Challenge
+
+
+Judgement = Accept | Again | Resend | ResendDenied | Unasked | Reject
 
 
 Admission = Open | Repeat | Trust | Refuse
@@ -159,6 +166,8 @@ def judge(
     tally: Tally,
     policy: LoginPolicy,
     now: datetime,
+    *,
+    echoed: bool = False,
 ) -> Judgement:
     """
     Judge the answer to a challenge.
@@ -170,6 +179,8 @@ def judge(
         expected: The derived code, ``challenge.digits`` decimal digits.
         tally: Of the challenge's account, number and client; read if `asks_again`.
         now: Aware UTC time of arrival.
+        echoed: Whether the answer is the one that the first factor was: a device that keeps a
+            password sends it to every question.  It is no guess.
     """
     # RFC 2865 5.24: State comes back unchanged, so one that is not ours was never sent.
     if challenge is None:
@@ -182,6 +193,8 @@ def judge(
         return Reject("expired")
     if lockout.is_locked(locked, now):
         return Reject("locked")
+    if echoed:
+        return Unasked(challenge)
     if asks_again(answer, policy):
         limit = limits.reached(tally, policy)
         return ResendDenied(challenge, limit) if limit else Resend(challenge)

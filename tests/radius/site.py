@@ -91,7 +91,15 @@ class Site:
         port = free_port()
         folder = self.folder / name
         assert self.server is not None
-        raddb.create(folder, self.settings_path, self.server, port=port, secret=SECRET)
+        raddb.create(
+            folder,
+            self.settings_path,
+            self.server,
+            port=port,
+            secret=SECRET,
+            gtc_port=free_port(),
+            name="radius.example.org",
+        )
         # A rejection shall not take a second, as it does where passwords are guessed.
         conf = folder / "radiusd.conf"
         conf.write_text(conf.read_text().replace("reject_delay = 1", "reject_delay = 0"))

@@ -1,0 +1,155 @@
+"""
+Who asks, what is known of them, and how FreeRADIUS is to check their first factor.
+
+Nothing is decided or stored here: see `core.login` and `service`.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import TYPE_CHECKING
+
+from radius_smsotp.core import code, login, phone, pin
+from radius_smsotp.core.name import fold
+from radius_smsotp.outcome import Preparation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from radius_smsotp.core.model import Account
+    from radius_smsotp.issuer import Issuer
+    from radius_smsotp.pairs import Request
+    from radius_smsotp.settings_file import ClientPolicy, Loaded
+    from radius_smsotp.store import Store
+    from radius_smsotp.store.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+
+class Admission:
+    """
+    The authorize section's side of a login.
+
+    Args:
+        now: The clock: aware UTC.
+    """
+
+    def __init__(
+        self, loaded: Loaded, store: Store, issuer: Issuer, now: Callable[[], datetime]
+    ) -> None:
+        self._loaded = loaded
+        self._store = store
+        self._issuer = issuer
+        self._now = now
+        self._decoy = pin.decoy(
+            secrets.token_bytes(pin.SALT_OCTETS + 64), loaded.values.pin.iterations
+        )
+
+    def prepare(self, request: Request) -> Preparation:
+        """Find the account, and tell FreeRADIUS how to check the first factor."""
+        now = self._now()
+        with self._store.read() as tx:
+            facts = self.facts(tx, request, now)
+        if request.handshake:
+            return self._prepare_handshake(request, facts, now)
+        password = request.password if request.rewritten else None
+        pin_hash = facts.account.pin_hash if facts.account else None
+        tail = None if login.obstacle(facts, now) else self._tail(facts, request)
+        if tail is not None and tail[1]:
+            return Preparation("pin-and-code", tail[0], pin_hash, matched=tail[1])
+        decision = login.admit(facts, self.policy(request).login, now)
+        # A guess at an open challenge is counted even if no more SMS may be sent: with the real
+        # PIN it is refused in `begin`, with another one it ends in `first_factor_failed`.
+        if isinstance(decision, login.Refuse) and tail is None:
+            # Whatever stands against the login, it looks like a wrong PIN and takes as long.
+            ours = pin_hash is not None or not facts.elsewhere
+            decoy = self._decoy if ours else None
+            return Preparation("pin", password, decoy, reason=decision.reason)
+        return Preparation("pin" if tail is None else "pin-or-code", password, pin_hash)
+
+    def prepare_answer(self, request: Request) -> str | None:
+        """What a handshake is to prove in the second step: the code, if it can be accepted."""
+        with self._store.read() as tx:
+            challenge = tx.challenge(request.transaction_id or "")
+        if challenge is None or not challenge.is_open(self._now()):
+            return None
+        return self._issuer.expected(challenge)
+
+    def facts(self, tx: Transaction, request: Request, now: datetime) -> login.Facts:
+        name = fold(request.user)
+        account = tx.account(name)
+        number = self._number(request, account)
+        tag = "" if number is None else self._issuer.number_tag(number)
+        countries = self._loaded.values.limits.countries
+        client = request.client
+        may_be_remembered = bool(self.policy(request).remember) and client.station != ""
+        return login.Facts(
+            account=account,
+            phone=number,
+            elsewhere=request.phone is not None,
+            allowed=number is None or phone.is_allowed(number, countries),
+            lockout=tx.lockout(name),
+            tally=tx.tally(name, tag, client.name, now),
+            running=tx.open_challenges(now, name),
+            client=client.name,
+            remembered=may_be_remembered
+            and tx.is_remembered(name, client.name, client.station, now),
+        )
+
+    def _number(self, request: Request, account: Account | None) -> str | None:
+        """The number of this login: FreeRADIUS's attribute wins over the account."""
+        if request.phone is None:
+            return account.phone if account else None
+        try:
+            return phone.normalise(request.phone, self._loaded.values.country)
+        except ValueError as error:
+            log.warning("SMSOTP-Phone of %r %s", request.user, error)
+            return None
+
+    def policy(self, request: Request) -> ClientPolicy:
+        return self._loaded.for_client(request.client.name, request.client.address)
+
+    def _tail(self, facts: login.Facts, request: Request) -> tuple[str, str] | None:
+        """
+        Try the end of a password as code of an open challenge.
+
+        Returns:
+            The head, and the challenge that the tail is the code of, or ""; None if the
+            password does not end in a code, or no challenge is open.
+        """
+        found: tuple[str, str] | None = None
+        for challenge in facts.running:
+            parts = login.split_password(request.password or "", challenge.digits)
+            if parts is None:
+                continue
+            if code.matches(parts[1], self._issuer.expected(challenge)):
+                return parts[0], challenge.transaction_id
+            found = (parts[0], "")
+        return found
+
+    def _prepare_handshake(
+        self, request: Request, facts: login.Facts, now: datetime
+    ) -> Preparation:
+        """
+        The same for CHAP and MS-CHAP, which prove a password and do not show it.
+
+        PIN and code in one password can be proved if FreeRADIUS knows the PIN in the clear.  If
+        it does not, the code alone may follow the PIN, from the same station only.
+        """
+        client = request.client
+        if login.obstacle(facts, now) is None and facts.running:
+            newest = facts.running[0]
+            expected = self._issuer.expected(newest)
+            near = client.station and (client.name, client.station) == (
+                newest.client,
+                newest.station,
+            )
+            if request.cleartext is not None or near:
+                candidate = (request.cleartext or "") + expected
+                matched = newest.transaction_id
+                return Preparation("pin-or-code", None, None, matched, candidate=candidate)
+        decision = login.admit(facts, self.policy(request).login, now)
+        reason = decision.reason if isinstance(decision, login.Refuse) else ""
+        return Preparation("pin", None, None, reason=reason)

@@ -1,0 +1,131 @@
+"""
+EAP-GTC in as many rounds as a login takes (RFC 3748 section 5.6): packets to answers, prompts
+to packets.
+
+What the server needs to know in the next round travels in `State`, which the tunnel keeps and
+no device sees.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from radius_smsotp.core.text import fit
+
+# RFC 3748 sections 4.1 and 4.2: codes.
+REQUEST, RESPONSE, SUCCESS = 1, 2, 3
+
+# RFC 3748 section 5: types.
+IDENTITY, NAK, GTC = 1, 3, 6
+
+HEADER = 4
+"""Octets of code, identifier and length, which the length counts too (RFC 3748 section 4)."""
+
+PROMPT_OCTETS = 1020 - HEADER - 1
+"""RFC 3748 section 3.1: every lower layer carries packets of 1020 octets."""
+
+METHODS = {
+    4: "MD5",
+    5: "OTP",
+    13: "TLS",
+    21: "TTLS",
+    25: "PEAP",
+    26: "MSCHAPv2",
+    43: "FAST",
+    52: "PWD",
+}
+"""Types that devices ask for in place of GTC (IANA, EAP Method Types)."""
+
+NOBODY = "0" * 32
+"""In place of a transaction_id while the first factor is asked for."""
+
+Kind = Literal["identity", "first-factor", "code", "unfit"]
+"""identity: the conversation begins; first-factor, code: what an answer is meant for; unfit:
+nothing that a login could go on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """
+    One response of a device.
+
+    Attributes:
+        identifier: Of the response, 0 to 255; what is unreadable has 0.
+        answer: What was typed, octets.
+        transaction_id: Of the challenge that is answered, "" before there is one.
+        echo: See `core.code.echo`, of the first answer of this conversation; "" before.
+        fault: Why it is unfit, as a sentence without a subject.
+        last: Whether this conversation has no room for another question.
+    """
+
+    kind: Kind
+    identifier: int = 0
+    answer: bytes = field(default=b"", repr=False)
+    transaction_id: str = ""
+    echo: str = ""
+    fault: str = ""
+    last: bool = False
+
+    def ask(self, prompt: str, transaction_id: str = "", echo: str = "") -> tuple[str, bytes]:
+        """
+        Ask the next question.
+
+        Returns:
+            `State`, and the packet: Request/GTC with the prompt, in UTF-8.
+        """
+        # RFC 3748 section 4.1: the identifier changes with each new request.
+        identifier = (self.identifier + 1) % 256
+        shown = fit(prompt, PROMPT_OCTETS).encode()
+        state = f"{transaction_id or NOBODY}{identifier:02x}{echo}"
+        return state, _packet(REQUEST, identifier, bytes([GTC]) + shown)
+
+    def succeed(self) -> bytes:
+        """The packet that ends a login well, with the identifier of the response (section 4.2)."""
+        return _packet(SUCCESS, self.identifier, b"")
+
+
+STATE = re.compile(r"([0-9a-f]{32})([0-9a-f]{2})([0-9a-f]{16})?")
+"""transaction_id or `NOBODY`, the identifier of the request, and the echo of the first answer."""
+
+
+def read(packet: bytes, state: str, *, two: bool = False) -> Round:
+    """
+    Read the response of a device.
+
+    Args:
+        packet: EAP-Message, whole.
+        state: `State` as text, "" if there is none.
+        two: The device may be asked two questions at most.
+    """
+    if len(packet) <= HEADER:
+        return Round("unfit", fault="sent an EAP packet without type")
+    code, identifier = packet[0], packet[1]
+    length = int.from_bytes(packet[2:HEADER], "big")
+    if code != RESPONSE or not HEADER < length <= len(packet):
+        return Round("unfit", identifier, fault="sent an EAP packet that is no whole response")
+    # RFC 3748 section 4.1: what is behind the length is padding.
+    method, data = packet[HEADER], packet[HEADER + 1 : length]
+    if method == IDENTITY:
+        return Round("identity", identifier)
+    if method == NAK:
+        wanted = ", ".join(METHODS.get(one, str(one)) for one in data if one) or "nothing else"
+        return Round("unfit", identifier, fault=f"refuses EAP-GTC and asks for {wanted}")
+    if method != GTC:
+        named = METHODS.get(method, str(method))
+        return Round("unfit", identifier, fault=f"sent EAP type {named} in place of GTC")
+    asked = STATE.fullmatch(state)
+    if asked is None:
+        return Round("unfit", identifier, fault="answers a question that was not asked")
+    transaction_id, expected, echo = asked[1], int(asked[2], 16), asked[3] or ""
+    if identifier != expected:
+        # RFC 3579 section 2.2 would have it ignored, but a tunnel waits for a reply.
+        return Round("unfit", identifier, fault="answers another question than the one asked")
+    if transaction_id == NOBODY:
+        return Round("first-factor", identifier, data)
+    return Round("code", identifier, data, transaction_id, echo, last=two)
+
+
+def _packet(code: int, identifier: int, rest: bytes) -> bytes:
+    return bytes([code, identifier]) + (HEADER + len(rest)).to_bytes(2, "big") + rest
