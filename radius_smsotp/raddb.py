@@ -113,6 +113,8 @@ def create(
         raise FileExistsError(f"{folder} is not empty; name a new folder")
     for part in ("log", "run", "mods-enabled", "sites-enabled", "mods-config"):
         (folder / part).mkdir()
+    # For the TLS sessions of Wi-Fi, if their cache is enabled (see mods-available/eap_smsotp).
+    (folder / "log" / "tlscache").mkdir(mode=0o700)
     any_address = "*" if network.version == 4 else "::"
     values = {
         "RADDB": str(folder),

@@ -72,7 +72,18 @@ class Supplicant:
 
     def __enter__(self) -> Self:
         place = Path(self._folder.name)
-        command = ["stdbuf", "-oL", "eapol_test", "-W", "-i", "test", "-t", "120", "-c", place / "conf"]
+        command = [
+            "stdbuf",
+            "-oL",
+            "eapol_test",
+            "-W",
+            "-i",
+            "test",
+            "-t",
+            "120",
+            "-c",
+            place / "conf",
+        ]
         command += ["-a", "127.0.0.1", "-p", str(self._radiusd.port), "-s", SECRET]
         command += ["-M", self._station, *self._options]
         with self._output.open("wb") as output:
