@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 SETUP = Path(__file__).resolve().parents[2] / "setup.py"
-TESTS_NEED = ("pytest", "hypothesis", "aiosmtpd", "smspdudecoder", "bitstring")
+TESTS_NEED = ("pytest", "hypothesis", "aiosmtpd", "smspdudecoder", "bitstring", "pycryptodome")
 
 
 def requirements() -> list[str]:
