@@ -50,12 +50,15 @@ class Client:
     Attributes:
         name: Its short name in ``clients.conf``, else its address.
         address: Where the packet came from.
-        station: ``Calling-Station-Id`` behind it, "" if the client did not say.
+        station: ``Calling-Station-Id`` behind it as `core.station.normalise` leaves it, "" if the
+            client did not say.
+        ssid: The wireless network of that station, "" if there is none.
     """
 
     name: str
     address: str = ""
     station: str = ""
+    ssid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
