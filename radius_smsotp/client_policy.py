@@ -18,7 +18,7 @@ from radius_smsotp.core.model import LoginPolicy, Style
 from radius_smsotp.setting_types import TextSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from radius_smsotp.client_settings import ClientSettings, SsidSettings
     from radius_smsotp.settings import Settings
@@ -97,21 +97,29 @@ def policy(values: Settings, name: str, address: str, ssid: str) -> ClientPolicy
 
 def effective(values: Settings, name: str, address: str, ssid: str) -> dict[str, Effective]:
     """Each setting that may differ for a client (see `FOR_ALL`), with its value and source."""
-    scopes: list[tuple[str, SsidSettings]] = []
+    parts: list[tuple[str, SsidSettings]] = []
     key = _nearest(values.clients, name, address)
     if key is not None:
         own = values.clients[key]
-        scopes.append((f"clients.{key}", own))
+        parts.append((f"clients.{key}", own))
         if ssid in own.ssids:
-            scopes.append((f"clients.{key}.ssids.{ssid}", own.ssids[ssid]))
+            parts.append((f"clients.{key}.ssids.{ssid}", own.ssids[ssid]))
     found = {}
     for field, place in FOR_ALL.items():
         found[field] = _for_all(values, place)
-        for path, scope in scopes:
+        for path, scope in parts:
             value = _own(scope, field)
             if value is not None:
                 found[field] = Effective(value, f"{path}.{field}")
     return found
+
+
+def scopes(values: Settings) -> Iterator[tuple[str, SsidSettings]]:
+    """Every part of ``clients`` and its path: each client, and each SSID of it."""
+    for key, own in values.clients.items():
+        yield f"clients.{key}", own
+        for ssid, network_own in own.ssids.items():
+            yield f"clients.{key}.ssids.{ssid}", network_own
 
 
 def _nearest(clients: Mapping[str, ClientSettings], name: str, address: str) -> str | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+import unicodedata
 from collections.abc import Mapping
+from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from radius_smsotp.core.model import Bind, Style
@@ -13,6 +16,38 @@ from radius_smsotp.setting_types import Country, MessageText, Prompt, Section, T
 
 SSID_OCTETS = 32
 """IEEE 802.11 section 9.4.2.2."""
+
+
+def network(key: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """The network, or single address, that a key of ``clients`` names; None for a short name."""
+    try:
+        return ipaddress.ip_network(key, strict=False)
+    except ValueError:
+        return None
+
+
+def _client_key(key: str) -> str:
+    # A short name may hold a slash; what looks like an address before one is meant as a network.
+    if re.fullmatch(r"[0-9a-fA-F.:]+/[0-9]+", key) and network(key) is None:
+        raise PydanticCustomError(
+            "network", "is no network; write one as 192.0.2.0/24 or 2001:db8::/32"
+        )
+    return key
+
+
+def _ssid(name: str) -> str:
+    if not 1 <= len(name.encode()) <= SSID_OCTETS:
+        raise PydanticCustomError(
+            "ssid",
+            "is no SSID: those have 1 to {most} octets; write it as access points show it",
+            {"most": SSID_OCTETS},
+        )
+    # As `pin.decode` leaves what comes in.
+    return unicodedata.normalize("NFC", name)
+
+
+ClientKey = Annotated[str, AfterValidator(_client_key)]
+Ssid = Annotated[str, AfterValidator(_ssid)]
 
 
 class SsidSettings(Section):
@@ -36,25 +71,8 @@ class SsidSettings(Section):
 class ClientSettings(SsidSettings):
     """What differs for one RADIUS client; what is absent is as for all."""
 
-    ssids: Mapping[str, SsidSettings] = Field(
+    ssids: Mapping[Ssid, SsidSettings] = Field(
         default_factory=dict,
         description="all of this once more, for single wireless networks: "
         '{"Guests": {style: reject}}',
     )
-
-    @field_validator("ssids")
-    @classmethod
-    def _lengths(cls, value: Mapping[str, SsidSettings]) -> Mapping[str, SsidSettings]:
-        if not all(1 <= len(ssid.encode()) <= SSID_OCTETS for ssid in value):
-            raise PydanticCustomError(
-                "ssid", "an SSID has 1 to {most} octets; write it as it is", {"most": SSID_OCTETS}
-            )
-        return value
-
-
-def network(key: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """The network, or single address, that a key of ``clients`` names; None for a short name."""
-    try:
-        return ipaddress.ip_network(key, strict=False)
-    except ValueError:
-        return None

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from radius_smsotp.client_settings import ClientSettings, network
+from radius_smsotp.client_settings import ClientKey, ClientSettings
 from radius_smsotp.core.model import Bind, Style
 from radius_smsotp.setting_types import Country, MessageText, Prompt, Section, TextSettings
 
@@ -217,21 +217,8 @@ class Settings(Section):
         repr=False,
         description="mail servers that providers of type smtp name",
     )
-    clients: Mapping[str, ClientSettings] = Field(
+    clients: Mapping[ClientKey, ClientSettings] = Field(
         default_factory=dict,
         description="by short name, address or network of the RADIUS client: what differs for it, "
         "and under `ssids` for one of its wireless networks",
     )
-
-    @field_validator("clients")
-    @classmethod
-    def _networks(cls, value: Mapping[str, ClientSettings]) -> Mapping[str, ClientSettings]:
-        for key in value:
-            # A short name may hold a slash; digits before one are meant as a network.
-            if re.fullmatch(r"[0-9a-fA-F.:]+/[0-9]+", key) and network(key) is None:
-                raise PydanticCustomError(
-                    "network",
-                    "'{key}' is no network; write it as 192.0.2.0/24 or 2001:db8::/32",
-                    {"key": key},
-                )
-        return value

@@ -168,7 +168,8 @@ def _problems(prefix: str, model: type[BaseModel], error: ValidationError) -> li
     """pydantic's errors as ours."""
     problems = []
     for item in error.errors(include_input=False, include_url=False):
-        loc = [str(part) for part in item["loc"]]
+        # pydantic points at a key of a mapping by one part more.
+        loc = [str(part) for part in item["loc"] if part != "[key]"]
         fault, _, remedy = item["msg"].removeprefix("Value error, ").partition("; ")
         if item["type"] == "extra_forbidden":
             fault, remedy = "there is no such setting", _suggestion(model, loc)
