@@ -10,6 +10,7 @@ import logging
 import secrets
 from typing import TYPE_CHECKING
 
+from radius_smsotp import devices
 from radius_smsotp.core import code, login, phone, pin
 from radius_smsotp.core.name import fold
 from radius_smsotp.outcome import Preparation
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from radius_smsotp.client_policy import ClientPolicy
     from radius_smsotp.core.model import Account
     from radius_smsotp.issuer import Issuer
     from radius_smsotp.pairs import Request
-    from radius_smsotp.settings_file import ClientPolicy, Loaded
+    from radius_smsotp.settings_file import Loaded
     from radius_smsotp.store import Store
     from radius_smsotp.store.transaction import Transaction
 
@@ -83,19 +85,18 @@ class Admission:
         number = self._number(request, account)
         tag = "" if number is None else self._issuer.number_tag(number)
         countries = self._loaded.values.limits.countries
-        client = request.client
-        may_be_remembered = bool(self.policy(request).remember) and client.station != ""
+        own = self.policy(request)
+        running = tx.open_challenges(now, name)
         return login.Facts(
             account=account,
             phone=number,
             elsewhere=request.phone is not None,
             allowed=number is None or phone.is_allowed(number, countries),
             lockout=tx.lockout(name),
-            tally=tx.tally(name, tag, client.name, now),
-            running=tx.open_challenges(now, name),
-            client=client.name,
-            remembered=may_be_remembered
-            and tx.is_remembered(name, client.name, client.station, now),
+            tally=tx.tally(name, tag, request.client.name, now),
+            running=login.answerable(running, request.client, own.login),
+            client=request.client.name,
+            remembered=devices.is_known(tx, request, own, tag, now),
         )
 
     def _number(self, request: Request, account: Account | None) -> str | None:
@@ -103,13 +104,14 @@ class Admission:
         if request.phone is None:
             return account.phone if account else None
         try:
-            return phone.normalise(request.phone, self._loaded.values.country)
+            return phone.normalise(request.phone, self.policy(request).country)
         except ValueError as error:
             log.warning("SMSOTP-Phone of %r %s", request.user, error)
             return None
 
     def policy(self, request: Request) -> ClientPolicy:
-        return self._loaded.for_client(request.client.name, request.client.address)
+        client = request.client
+        return self._loaded.for_client(client.name, client.address, client.ssid)
 
     def _tail(self, facts: login.Facts, request: Request) -> tuple[str, str] | None:
         """

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from radius_smsotp.core.model import Event
+from radius_smsotp.core.name import fold
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from radius_smsotp.core.model import Challenge
+    from radius_smsotp.pairs import Request
 
 KINDS = {
     "challenge-opened": "a code was asked for and the challenge was opened",
@@ -31,7 +33,9 @@ KINDS = {
     "code-rejected": "an answer that could not be accepted; the reason says why",
     "password-repeated": "the device sent the password again in place of a code; not counted",
     "eap-refused": "the device cannot do EAP-GTC, or what it sent is no answer",
-    "device-accepted": "a remembered device logged in with the PIN alone",
+    "device-remembered": "the device was remembered after a whole login",
+    "device-accepted": "a remembered device logged in without a code",
+    "device-forgotten": "remembered devices were forgotten: each needs a code again",
     "account-locked": "too many wrong PINs or codes; the account is locked for a time",
     "account-added": "an account was added",
     "account-changed": "an account was changed",
@@ -54,6 +58,8 @@ REASONS = {
     "per_day": "limits.per_day is reached",
     "unknown-challenge": "State names no challenge of ours",
     "foreign": "the challenge belongs to another account",
+    "foreign-client": "the challenge belongs to another client, and challenge.bind forbids that",
+    "foreign-station": "the challenge belongs to another station, and challenge.bind forbids that",
     "spent": "the code was used before",
     "exhausted": "no guesses are left",
     "undelivered": "no provider took the message",
@@ -76,5 +82,25 @@ def challenge_event(
         challenge.transaction_id,
         challenge.client,
         challenge.station,
+        detail,
+    )
+
+
+def login_event(
+    kind: str,
+    request: Request,
+    now: datetime,
+    challenge: Challenge | None = None,
+    **detail: str | int | float,
+) -> Event:
+    """An event of a login, with who asks; of the challenge that it is about, or asks for."""
+    asked = request.matched or request.transaction_id or ""
+    return Event(
+        kind,
+        now,
+        fold(request.user),
+        challenge.transaction_id if challenge else asked,
+        request.client.name,
+        request.client.station,
         detail,
     )

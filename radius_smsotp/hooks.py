@@ -115,7 +115,7 @@ def guarded(hook: Hook) -> Hook:
             return hook(lists)
         except StoreError as error:
             log.error("%s", error)
-            return _render(None, _State.server.service.unavailable())
+            return _render(None, _State.server.service.unavailable(pairs.parse(lists)))
         except Exception as error:  # noqa: BLE001  # rlm_python3 would log values of our variables
             log.error("%s failed: %s", hook.__name__, _where(error))
             return pairs.result(radiusd.RLM_MODULE_REJECT, [], [("SMSOTP-Settled", "yes")])
@@ -153,7 +153,7 @@ def authenticate(lists: Lists) -> pairs.Result:
     if request is None:
         return _render(None, server.service.malformed())
     if request.step == "identity":
-        return _render(request, server.service.ask())
+        return _render(request, server.service.ask(request))
     if request.step == "" or (request.password is None and not request.handshake):
         # The policy did not run `authorize`: nobody has said what the first factor is.
         return _render(request, server.service.malformed(request))
@@ -245,7 +245,7 @@ def _concluded(server: Server, outcome: Challenged, until: float) -> Outcome:
         # The challenge is open and its message on its way: only the verdict stays unknown.
         log.warning("the verdict on a message cannot be read: %s", error)
         return outcome
-    return server.service.undelivered() if state == "failed" else outcome
+    return Rejected(outcome.undelivered) if state == "failed" else outcome
 
 
 def _prepared(asked: Request, preparation: Preparation) -> pairs.Result:

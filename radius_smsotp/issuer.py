@@ -13,11 +13,12 @@ from radius_smsotp.core.name import fold
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from radius_smsotp.client_policy import ClientPolicy
     from radius_smsotp.core.login import Facts
     from radius_smsotp.courier import Courier
     from radius_smsotp.keyring import Keyring
     from radius_smsotp.pairs import Request
-    from radius_smsotp.settings_file import ClientPolicy, Loaded
+    from radius_smsotp.settings_file import Loaded
 
 
 class Issuer:

@@ -48,6 +48,7 @@ class Challenged:
         wait: Seconds that the verdict of the provider is worth; 0 if it is known or was given.
         route: The providers that the message goes through.
         echo: See `core.code.echo`, of the first answer in EAP.
+        undelivered: What to say instead, if all providers refuse meanwhile.
     """
 
     transaction_id: str
@@ -56,6 +57,7 @@ class Challenged:
     wait: float = 0.0
     route: tuple[str, ...] = ()
     echo: str = ""
+    undelivered: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from radius_smsotp import eap
-from radius_smsotp.core import pin
+from radius_smsotp.core import pin, station
 from radius_smsotp.core.model import Client, Style
 from radius_smsotp.core.text import fit
 
@@ -124,7 +124,10 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         client=Client(
             request.get("SMSOTP-Client") or address or request.get("NAS-Identifier", "unknown"),
             address,
-            request.get("Calling-Station-Id", ""),
+            station.normalise(_text(request, "Calling-Station-Id", 4)),
+            # What FreeRADIUS's policy rewrite_called_station_id has cut off, if it ran before us.
+            request.get("Called-Station-SSID")
+            or station.ssid(_text(request, "Called-Station-Id", 3)),
         ),
         handshake=password is None and not HANDSHAKES.isdisjoint(request),
         eap=turn,
@@ -186,6 +189,12 @@ def _first_values(pairs: Any) -> dict[str, str]:
     for pair in pairs or ():
         values.setdefault(pair[0], pair[1])
     return values
+
+
+def _text(request: Mapping[str, str], attribute: str, number: int) -> str:
+    """An attribute, or the octets that `smsotp_authorize` has made of it; "" if it is not there."""
+    raw = _octets(request.get(f"Tmp-Octets-{number}"))
+    return request.get(attribute, "") if raw is None else pin.decode(raw)
 
 
 def _octets(value: str | None) -> bytes | None:

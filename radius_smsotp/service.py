@@ -11,9 +11,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from radius_smsotp import devices
 from radius_smsotp.admission import Admission
+from radius_smsotp.audit import login_event as _event
 from radius_smsotp.core import code, lockout, login, placeholder
-from radius_smsotp.core.model import Challenge, Event, Lockout, Tally
+from radius_smsotp.core.model import Challenge, Lockout, Tally
 from radius_smsotp.core.name import fold
 from radius_smsotp.issuer import Issuer
 from radius_smsotp.outcome import Accepted, Challenged, Outcome, Rejected
@@ -21,10 +23,12 @@ from radius_smsotp.outcome import Accepted, Challenged, Outcome, Rejected
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from radius_smsotp.client_policy import ClientPolicy
     from radius_smsotp.courier import Courier
     from radius_smsotp.keyring import Keyring
     from radius_smsotp.pairs import Request
-    from radius_smsotp.settings_file import ClientPolicy, Loaded
+    from radius_smsotp.setting_types import TextSettings
+    from radius_smsotp.settings_file import Loaded
     from radius_smsotp.store import Store
     from radius_smsotp.store.transaction import Transaction
 
@@ -47,7 +51,7 @@ class Service:
         courier: Courier,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._texts = loaded.values.texts
+        self._for_all = loaded.values.texts
         self._store = store
         self._courier = courier
         self._issuer = Issuer(loaded, keyring, courier)
@@ -56,9 +60,9 @@ class Service:
 
     # What FreeRADIUS asks
 
-    def ask(self) -> Challenged:
+    def ask(self, request: Request) -> Challenged:
         """Ask for the first factor, where the protocol begins with a name alone."""
-        return Challenged("", self._texts.first_factor, "challenge")
+        return Challenged("", self._texts(request).first_factor, "challenge")
 
     def begin(self, request: Request) -> Outcome:
         """The first factor was right: open a challenge, or spend the code that came with it."""
@@ -71,7 +75,7 @@ class Service:
             decision = login.admit(facts, own.login, now)
             if isinstance(decision, login.Refuse):
                 tx.add_event(_event("login-refused", request, now, reason=decision.reason))
-                return Rejected(self._texts.failed)
+                return Rejected(own.texts.failed)
             if isinstance(decision, login.Trust):
                 tx.clear_lockout(fold(request.user))
                 tx.add_event(_event("device-accepted", request, now))
@@ -106,6 +110,7 @@ class Service:
             decision = login.judge(
                 challenge,
                 name,
+                request.client,
                 answer,
                 expected,
                 tx.lockout(name),
@@ -124,13 +129,13 @@ class Service:
     def first_factor_failed(self, request: Request) -> Rejected:
         """The PIN was wrong, or the login was refused whatever the PIN."""
         now = self._now()
+        own = self.admission.policy(request)
         name = fold(request.user)
         with self._store.write(durable=not request.reason) as tx:
             if request.reason:
                 tx.add_event(_event("login-refused", request, now, reason=request.reason))
-                return Rejected(self._texts.failed)
-            policy = self.admission.policy(request).login
-            counted = lockout.after_failure(tx.lockout(name), policy, now)
+                return Rejected(own.texts.failed)
+            counted = lockout.after_failure(tx.lockout(name), own.login, now)
             account = tx.account(name) if request.handshake and request.cleartext is None else None
             hashed = account is not None and account.pin_hash is not None
             detail = {"reason": "hashed-pin"} if hashed else {}
@@ -138,19 +143,16 @@ class Service:
             self._count_failure(tx, request, counted, now)
             if request.step != "pin":
                 # It may have been the right PIN and a wrong code: that is a guess as well.
-                for challenge in tx.open_challenges(now, name):
+                running = tx.open_challenges(now, name)
+                for challenge in login.answerable(running, request.client, own.login):
                     tx.save_answer(login.burn(challenge))
-        return Rejected(self._texts.failed)
+        return Rejected(own.texts.failed)
 
     def first_factor_down(self, request: Request) -> Rejected:
         """The module that checks the first factor did not answer: nobody's fault, not counted."""
         with self._store.write() as tx:
             tx.add_event(_event("first-factor-down", request, self._now()))
-        return Rejected(self._texts.unavailable)
-
-    def undelivered(self) -> Rejected:
-        """Every provider refused while the first step waited."""
-        return Rejected(self._texts.undelivered)
+        return self.unavailable(request)
 
     def malformed(self, request: Request | None = None) -> Rejected:
         """The request is nothing that could ever log in."""
@@ -159,11 +161,15 @@ class Service:
             log.warning("the device of %r %s", request.user, fault)
             with self._store.write() as tx:
                 tx.add_event(_event("eap-refused", request, self._now(), text=fault))
-        return Rejected(self._texts.failed)
+        return Rejected(self._texts(request).failed)
 
-    def unavailable(self) -> Rejected:
+    def unavailable(self, request: Request | None = None) -> Rejected:
         """The store did not answer."""
-        return Rejected(self._texts.unavailable)
+        return Rejected(self._texts(request).unavailable)
+
+    def _texts(self, request: Request | None) -> TextSettings:
+        """What the users of a client read; those of all, if it is not known who asks."""
+        return self.admission.policy(request).texts if request else self._for_all
 
     def _is_echo(self, request: Request, challenge: Challenge | None) -> bool:
         """Whether a device has answered in EAP what it had answered to the first question."""
@@ -183,7 +189,15 @@ class Service:
             challenge = tx.challenge(request.matched)
             expected = self._issuer.expected(challenge)
             decision = login.judge(
-                challenge, name, expected, expected, tx.lockout(name), Tally(), own.login, now
+                challenge,
+                name,
+                request.client,
+                expected,
+                expected,
+                tx.lockout(name),
+                Tally(),
+                own.login,
+                now,
             )
             return self._settle(tx, request, decision, own, now)
 
@@ -201,24 +215,23 @@ class Service:
             case login.Accept():
                 tx.save_answer(decision.challenge)
                 tx.clear_lockout(fold(request.user))
-                if own.remember and request.client.station:
-                    name, station = request.client.name, request.client.station
-                    tx.remember_device(fold(request.user), name, station, now + own.remember)
                 tx.add_event(_event("code-accepted", request, now, challenge))
+                tag = self._issuer.challenge_tag(decision.challenge)
+                devices.remember(tx, request, own, tag, now)
                 return Accepted()
             case login.Again():
                 tx.save_answer(decision.challenge)
                 tx.add_event(_event("code-wrong", request, now, challenge))
                 self._count_failure(tx, request, decision.lockout, now)
                 values = {"guesses": decision.challenge.guesses_left}
-                before = placeholder.fill(self._texts.wrong_code, values)
+                before = placeholder.fill(own.texts.wrong_code, values)
                 return self._challenged(request, decision.challenge, own, before)
             case login.Resend():
-                return self._challenged(request, decision.challenge, own, self._texts.resent)
+                return self._challenged(request, decision.challenge, own, own.texts.resent)
             case login.ResendDenied():
                 event = _event("sms-resend-denied", request, now, challenge, reason=decision.limit)
                 tx.add_event(event)
-                denied = self._texts.resend_denied
+                denied = own.texts.resend_denied
                 return self._challenged(request, decision.challenge, own, denied)
             case login.Unasked():
                 tx.add_event(_event("password-repeated", request, now, challenge))
@@ -231,7 +244,8 @@ class Service:
                 if decision.lockout is not None:
                     self._count_failure(tx, request, decision.lockout, now)
                 undelivered = decision.reason == "undelivered"
-                return self.undelivered() if undelivered else Rejected(self._texts.start_again)
+                texts = own.texts
+                return Rejected(texts.undelivered if undelivered else texts.start_again)
 
     def _resend(
         self, tx: Transaction, request: Request, challenge: Challenge, now: datetime
@@ -251,6 +265,7 @@ class Service:
         tx.put_lockout(name, counted)
         if lockout.is_locked(counted, now) and not lockout.is_locked(before, now):
             tx.add_event(_event("account-locked", request, now))
+            devices.forget_locked(tx, request, now)
 
     def _challenged(
         self, request: Request, challenge: Challenge, own: ClientPolicy, before: str = ""
@@ -263,7 +278,7 @@ class Service:
             "minutes": challenge.minutes,
             "resend": own.login.resend_word,
         }
-        template = own.prompt if style == "challenge" else self._texts.code_sent
+        template = own.prompt if style == "challenge" else own.texts.code_sent
         waiting = challenge.delivery.state == "queued" and not before
         echo = ""
         if request.eap is not None:
@@ -275,23 +290,5 @@ class Service:
             own.wait if waiting else 0.0,
             challenge.delivery.route,
             echo,
+            own.texts.undelivered,
         )
-
-
-def _event(
-    kind: str,
-    request: Request,
-    now: datetime,
-    challenge: Challenge | None = None,
-    **detail: str | int | float,
-) -> Event:
-    asked = request.matched or request.transaction_id or ""
-    return Event(
-        kind,
-        now,
-        fold(request.user),
-        challenge.transaction_id if challenge else asked,
-        request.client.name,
-        request.client.station,
-        detail,
-    )

@@ -9,60 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from string import Formatter
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from radius_smsotp.core import phone
-from radius_smsotp.core.model import Style
+from radius_smsotp.client_settings import ClientKey, ClientSettings
+from radius_smsotp.core.model import Bind, Style
+from radius_smsotp.setting_types import Country, MessageText, Prompt, Section, TextSettings
 
 DEFAULT_PATH = Path("/etc/radius-smsotp/smsotp.yaml")
-
-
-def template(*known: str, needs: str | None = None) -> AfterValidator:
-    """A validator for texts with placeholders: only `known` ones, and `needs` among them."""
-
-    def check(text: str) -> str:
-        try:
-            fields = [_field(*parts) for _, *parts in Formatter().parse(text)]
-        except ValueError as error:
-            raise PydanticCustomError(
-                "template",
-                "{fault}; write a brace that is meant as such twice",
-                {"fault": str(error)},
-            ) from None
-        choice = ", ".join(f"{{{name}}}" for name in known) or "none"
-        used = {name for name in fields if name is not None}
-        if unknown := sorted(used - set(known)):
-            raise PydanticCustomError(
-                "template",
-                "{unknown} is no placeholder here; known: {known}",
-                {"unknown": f"{{{unknown[0]}}}", "known": choice},
-            )
-        if needs and needs not in used:
-            raise PydanticCustomError("template", "{needs} is missing", {"needs": f"{{{needs}}}"})
-        return text
-
-    return AfterValidator(check)
-
-
-def _field(name: str | None, form: str | None, conversion: str | None) -> str | None:
-    """A placeholder as it was written; only its bare name is ever filled in."""
-    if name is None:
-        return None
-    return name + (f"!{conversion}" if conversion else "") + (f":{form}" if form else "")
-
-
-Prompt = Annotated[str, template("phone_hint", "digits", "minutes", "resend")]
-MessageText = Annotated[str, template("code", "minutes", "name", needs="code")]
-
-
-class Section(BaseModel):
-    """A part of the file: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class CodeSettings(Section):
@@ -87,6 +43,12 @@ class ChallengeSettings(Section):
     )
     resend: str = Field(
         "r", max_length=20, description="the answer that asks for one more SMS; empty: none does"
+    )
+    bind: Bind = Field(
+        "account",
+        description="who may answer a challenge: account: its account, through any client; client: "
+        "only through the client that it was opened for; station: only from the same "
+        "`Calling-Station-Id` behind that client",
     )
 
 
@@ -205,58 +167,9 @@ class RememberSettings(Section):
         ge=0,
         le=8760,
         description="for so long after a whole login the same account needs only its PIN, from the "
-        "same `Calling-Station-Id` behind the same client; 0: every login needs a code",
+        "same `Calling-Station-Id` in the same SSID behind the same client; 0: every login needs a "
+        "code",
     )
-
-
-class TextSettings(Section):
-    """What users read besides the prompt."""
-
-    first_factor: Annotated[str, template()] = Field(
-        "PIN: ",
-        description="what a device asks for first, where it is us who asks: Wi-Fi with EAP-GTC",
-    )
-    failed: Annotated[str, template()] = Field(
-        "Login failed.",
-        description="wrong PIN, unknown or locked account, limit reached: all alike on purpose",
-    )
-    start_again: Annotated[str, template()] = Field(
-        "This code is not valid any more. Please log in again from the start.",
-        description="challenge expired, spent, unknown, or of somebody else",
-    )
-    undelivered: Annotated[str, template()] = Field(
-        "The SMS with your code could not be sent. Please try again later.",
-        description="every provider refused",
-    )
-    wrong_code: Annotated[str, template("guesses")] = Field(
-        "Wrong code, {guesses} left. ", description="stands before the prompt after a wrong code"
-    )
-    resent: Annotated[str, template()] = Field(
-        "Sent again. ", description="stands before the prompt after a resend"
-    )
-    resend_denied: Annotated[str, template()] = Field(
-        "No more SMS can be sent now. ",
-        description="stands before the prompt when a limit forbids a resend",
-    )
-    code_sent: Annotated[str, template("phone_hint", "digits", "minutes")] = Field(
-        "A code was sent to {phone_hint}. Log in again with your PIN followed by the code.",
-        description="answer to the first step with `style: reject`",
-    )
-    unavailable: Annotated[str, template()] = Field(
-        "Login is not possible at the moment. Please try again later.",
-        description="the store does not answer",
-    )
-
-
-class ClientSettings(Section):
-    """What differs for one RADIUS client; what is absent is as for all."""
-
-    style: Style | None = Field(None, description="as challenge.style")
-    prompt: Prompt | None = Field(None, description="as challenge.prompt")
-    resend: str | None = Field(None, max_length=20, description="as challenge.resend")
-    wait: float | None = Field(None, ge=0, le=10, description="as delivery.wait")
-    message: MessageText | None = Field(None, description="as message")
-    remember: int | None = Field(None, ge=0, le=8760, description="as remember.hours")
 
 
 class AuditSettings(Section):
@@ -275,7 +188,7 @@ class Settings(Section):
     key_file: Path = Field(
         Path("key"), description="the key that codes are derived from; mode 0600"
     )
-    country: str | None = Field(
+    country: Country | None = Field(
         None,
         description='where numbers without country code belong, as "DE"; absent: all need one',
     )
@@ -304,18 +217,8 @@ class Settings(Section):
         repr=False,
         description="mail servers that providers of type smtp name",
     )
-    clients: Mapping[str, ClientSettings] = Field(
+    clients: Mapping[ClientKey, ClientSettings] = Field(
         default_factory=dict,
-        description="by short name, address or prefix of the RADIUS client: what differs for it",
+        description="by short name, address or network of the RADIUS client: what differs for it, "
+        "and under `ssids` for one of its wireless networks",
     )
-
-    @field_validator("country")
-    @classmethod
-    def _numbering_plan(cls, value: str | None) -> str | None:
-        if value is not None and not phone.is_country(value):
-            raise PydanticCustomError(
-                "country",
-                '\'{country}\' is no country; write its ISO 3166 code, as "DE" or "GB"',
-                {"country": value},
-            )
-        return value

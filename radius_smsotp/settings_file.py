@@ -5,38 +5,24 @@ The YAML file read: frozen settings, or every error at once with its path.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from radius_smsotp import providers, strict_yaml
-from radius_smsotp.core.model import LoginPolicy, Style
+from radius_smsotp import client_policy, providers, strict_yaml
+from radius_smsotp.client_policy import ClientPolicy
 from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.providers import ProviderSettings
-from radius_smsotp.settings import ClientSettings, DeliverySettings, Settings
+from radius_smsotp.settings import DeliverySettings, Settings
 from radius_smsotp.strict_yaml import shown
 
 POLICIES_MOST = 1024
-"""Clients whose policy is kept: a whole network may be one client to FreeRADIUS."""
-
-
-@dataclass(frozen=True)
-class ClientPolicy:
-    """What holds for one RADIUS client, worked out from `Settings`."""
-
-    login: LoginPolicy
-    style: Style
-    prompt: str
-    message: str
-    wait: float
-    remember: timedelta
+"""Clients and SSIDs whose policy is kept: a whole network may be one entry in `clients`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +37,7 @@ class Loaded:
     path: Path
     values: Settings
     providers: Mapping[str, ProviderSettings]
-    _policies: dict[tuple[str, str], ClientPolicy] = field(
+    _policies: dict[tuple[str, str, str], ClientPolicy] = field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -79,53 +65,15 @@ class Loaded:
         longest = max((one for one in prefixes if phone.startswith(one)), key=len, default=None)
         return self.order if longest is None else prefixes[longest]
 
-    def for_client(self, name: str, address: str) -> ClientPolicy:
-        """What holds for a client: by short name, then by address, then by the longest prefix."""
-        policy = self._policies.get((name, address))
-        if policy is None:
+    def for_client(self, name: str, address: str, ssid: str = "") -> ClientPolicy:
+        """What holds for a client and SSID, see `client_policy`."""
+        found = self._policies.get((name, address, ssid))
+        if found is None:
             if len(self._policies) >= POLICIES_MOST:
                 self._policies.clear()
-            policy = self._policies[name, address] = self._policy(name, address)
-        return policy
-
-    def _policy(self, name: str, address: str) -> ClientPolicy:
-        values = self.values
-        own = self._client(name, address)
-        return ClientPolicy(
-            LoginPolicy(
-                digits=values.code.digits,
-                lifetime=timedelta(seconds=values.code.lifetime),
-                guesses=values.code.guesses,
-                resend_word=values.challenge.resend if own.resend is None else own.resend,
-                cooldown=timedelta(seconds=values.limits.cooldown),
-                per_account_hour=values.limits.per_account_hour,
-                per_number_hour=values.limits.per_number_hour,
-                per_client_hour=values.limits.per_client_hour,
-                per_day=values.limits.per_day,
-                lockout_failures=values.lockout.failures,
-                lockout_time=timedelta(minutes=values.lockout.minutes),
-            ),
-            style=own.style or values.challenge.style,
-            prompt=values.challenge.prompt if own.prompt is None else own.prompt,
-            message=own.message or values.message,
-            wait=values.delivery.wait if own.wait is None else own.wait,
-            remember=timedelta(
-                hours=values.remember.hours if own.remember is None else own.remember
-            ),
-        )
-
-    def _client(self, name: str, address: str) -> ClientSettings:
-        clients = self.values.clients
-        if name in clients:
-            return clients[name]
-        try:
-            asked = ipaddress.ip_address(address)
-        except ValueError:
-            return ClientSettings()
-        networks = [(net, key) for key in clients if (net := _network(key)) and asked in net]
-        if not networks:
-            return ClientSettings()
-        return clients[max(networks, key=lambda pair: pair[0].prefixlen)[1]]
+            found = client_policy.policy(self.values, name, address, ssid)
+            self._policies[name, address, ssid] = found
+        return found
 
 
 def load(path: Path) -> Loaded:
@@ -220,7 +168,8 @@ def _problems(prefix: str, model: type[BaseModel], error: ValidationError) -> li
     """pydantic's errors as ours."""
     problems = []
     for item in error.errors(include_input=False, include_url=False):
-        loc = [str(part) for part in item["loc"]]
+        # pydantic points at a key of a mapping by one part more.
+        loc = [str(part) for part in item["loc"] if part != "[key]"]
         fault, _, remedy = item["msg"].removeprefix("Value error, ").partition("; ")
         if item["type"] == "extra_forbidden":
             fault, remedy = "there is no such setting", _suggestion(model, loc)
@@ -254,19 +203,15 @@ def _meaning(model: type[BaseModel], loc: list[str]) -> str:
 def _fields(model: type[BaseModel], loc: list[str]) -> tuple[list[str], str]:
     """The settings below a place in the file, and what the last known one on the way is for."""
     description = ""
+    chosen = False
     for part in loc:
-        field = model.model_fields.get(part)
+        field = None if chosen else model.model_fields.get(part)
+        chosen = False
         if field is None:
             continue  # a name of the administrator's choice, as in `clients`
         description = field.description or ""
         for kind in (field.annotation, *get_args(field.annotation)):
             if isinstance(kind, type) and issubclass(kind, BaseModel):
                 model = kind
+                chosen = get_origin(field.annotation) is Mapping
     return list(model.model_fields), description
-
-
-def _network(key: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    try:
-        return ipaddress.ip_network(key, strict=False)
-    except ValueError:
-        return None

@@ -145,6 +145,29 @@ class TestClient:
         client = request(*attributes, ("Calling-Station-Id", "02-00")).client
         assert (client.name, client.address, client.station) == (name, address, "02-00")
 
+    @pytest.mark.parametrize(
+        "attributes",
+        [
+            [("Called-Station-Id", "00-10-A4-23-19-C0:Büro 2")],
+            [("Tmp-Octets-3", octets("00-10-A4-23-19-C0:Büro 2"))],
+            [("Tmp-Octets-3", octets("00-10-A4-23-19-C0:Büro 2".encode("latin-1")))],
+            # FreeRADIUS's rewrite_called_station_id takes the SSID off.
+            [("Called-Station-Id", "00-10-A4-23-19-C0"), ("Called-Station-SSID", "Büro 2")],
+        ],
+    )
+    def test_the_ssid_is_read_wherever_it_stands(self, attributes: list[tuple[str, str]]) -> None:
+        """In octets, if the bytes were not plain."""
+        assert request(*attributes).client.ssid == "Büro 2"
+
+    @pytest.mark.parametrize(
+        "attribute",
+        [("Calling-Station-Id", "0010.a423.19c0"), ("Tmp-Octets-4", octets("0010a42319c0"))],
+    )
+    def test_a_station_has_one_form(self, attribute: tuple[str, str]) -> None:
+        """Whatever the make of the access point."""
+        client = request(attribute).client
+        assert (client.station, client.ssid) == ("00-10-A4-23-19-C0", "")
+
 
 class TestConfig:
     def test_what_modules_of_freeradius_say_is_read(self) -> None:

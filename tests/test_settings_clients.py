@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.test_settings_file import loaded
+from tests.test_settings_file import lines, loaded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,3 +100,52 @@ class TestClients:
         assert (rules.lockout_failures, rules.lockout_time) == (4, timedelta(minutes=7))
         assert (rules.per_account_hour, rules.per_number_hour, rules.per_client_hour) == (1, 2, 3)
         assert (rules.cooldown, rules.per_day) == (timedelta(seconds=9), 5000)
+
+
+class TestErrors:
+    def test_each_stands_with_its_path(self, path: Path) -> None:
+        """All at once, within the SSID too."""
+        text = """
+            providers: {demo: {type: folder, path: outbox}}
+            clients:
+              wifi:
+                country: ZZ
+                texts: {faild: x, wrong_code: "{code}"}
+                ssids:
+                  Guests: {style: nono, stile: reject, ssids: {}, bind: nas}
+                  "": {}
+                  1234: {}
+                  this is longer than any SSID can be: {}
+              10.0.0.0/33: {}
+              style: {ssids: {a: {waiit: 1}}}
+        """
+        found = {line.removeprefix("smsotp.yaml: clients.") for line in lines(path, text)}
+        assert found == {
+            'wifi.country: \'ZZ\' is no country; write its ISO 3166 code, as "DE" or "GB"',
+            "wifi.texts.faild: there is no such setting; did you mean 'failed'?",
+            "wifi.texts.wrong_code: {code} is no placeholder here; known: {guesses}",
+            "wifi.ssids.Guests.style: input should be 'challenge' or 'reject'; this is: as "
+            "challenge.style",
+            "wifi.ssids.Guests.stile: there is no such setting; did you mean 'style'?",
+            "wifi.ssids.Guests.ssids: there is no such setting; known here: bind, country, "
+            "message, prompt, remember, resend, style, texts, wait",
+            "wifi.ssids.Guests.bind: input should be 'account', 'client' or 'station'; this is: "
+            "as challenge.bind",
+            "wifi.ssids: is no SSID: those have 1 to 32 octets; write it as access points show it",
+            "wifi.ssids.1234: input should be a valid string; put it in quotes",
+            "wifi.ssids.this is longer than any SSID can be: is no SSID: those have 1 to 32 "
+            "octets; write it as access points show it",
+            "10.0.0.0/33: is no network; write one as 192.0.2.0/24 or 2001:db8::/32",
+            # A client may be called like a setting.
+            "style.ssids.a.waiit: there is no such setting; did you mean 'wait'?",
+        }
+
+    @pytest.mark.parametrize("name", ["ap/7", "10.1.2.3/16", "vpn-1", "Büro", "fe80::1"])
+    def test_a_name_or_network_is_taken_as_it_is(self, path: Path, name: str) -> None:
+        """Host bits in a network do not matter."""
+        assert loaded(path, clients={name: {"wait": 3}}).for_client(name, "").wait == 3
+
+    def test_an_ssid_is_found_however_its_letters_are_composed(self, path: Path) -> None:
+        """An editor may write an umlaut as letter and mark."""
+        one = loaded(path, clients={"wifi": {"ssids": {"Bu\u0308ro": {"wait": 3}}}})
+        assert one.for_client("wifi", "", "Büro").wait == 3

@@ -25,6 +25,7 @@ COMMANDS = {
     "init": "Make settings, key and store in DIR.",
     "check": "Find every problem of settings, key, store, providers and FreeRADIUS.",
     "user": "Accounts: who may log in, and where the codes go.",
+    "client": "RADIUS clients: what the settings come to for one of them.",
     "provider": "Providers: what sends the SMS.",
     "challenge": "Logins that wait for their code.",
     "trace": "Tell what happened to an account or to one login.",

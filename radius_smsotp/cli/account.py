@@ -6,6 +6,7 @@ import os
 import pwd
 import secrets
 import unicodedata
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -85,7 +86,8 @@ def save(tx: Transaction, before: Account | None, after: Account) -> None:
     Add or change an account, with all that follows from it.
 
     Codes under way are worthless afterwards: they may have gone to a number that is not
-    the user's any more.  A device is remembered for its PIN and number.
+    the user's any more.  A device is remembered for its PIN and number, and as long as the
+    account is enabled.
     """
     now = datetime.now(UTC)
     tx.put_account(after, now)
@@ -101,8 +103,10 @@ def save(tx: Transaction, before: Account | None, after: Account) -> None:
     fields = ", ".join(name for name, differs in changed.items() if differs)
     tx.add_event(event("account-changed", after.name, fields))
     tx.cancel_challenges(after.name)
-    if changed["phone"] or changed["pin"]:
-        tx.forget_devices(after.name)
+    if changed["phone"] or changed["pin"] or not after.enabled:
+        number = tx.forget_devices(after.name)
+        if number:
+            tx.add_event(devices_forgotten(after.name, number))
 
 
 def remove(tx: Transaction, name: str) -> bool:
@@ -118,6 +122,12 @@ def event(kind: str, name: str, fields: str = "") -> Event:
     detail: dict[str, str | int | float] = {"fields": fields} if fields else {}
     detail["by"] = os.environ.get("SUDO_USER") or _login_name()
     return Event(kind, datetime.now(UTC), name, detail=detail)
+
+
+def devices_forgotten(name: str, number: int, station: str = "") -> Event:
+    """The event that devices were forgotten: one, wherever it was, or all."""
+    one = event("device-forgotten", name)
+    return replace(one, station=station, detail={"devices": number, **one.detail})
 
 
 def _login_name() -> str:

@@ -13,6 +13,8 @@ TEST = "try it with 'smsotp provider test {provider} --phone NUMBER'"
 TRY_LATER = "raise it in the settings, or wait"
 START_AGAIN = "the user has to log in again from the start"
 
+BOUND = START_AGAIN + "; if clients share their logins, set challenge.bind: account"
+
 REMEDIES = {
     "login-refused unknown-account": "add it: smsotp user add {account} --phone NUMBER",
     "login-refused disabled": "smsotp user enable {account}",
@@ -36,6 +38,8 @@ REMEDIES = {
     "code-rejected expired": START_AGAIN + "; if SMS come late, raise code.lifetime",
     "code-rejected locked": "wait for lockout.minutes, or: smsotp user unlock {account}",
     "code-rejected undelivered": "see what the providers said; 'smsotp provider test' tries one",
+    "code-rejected foreign-client": BOUND,
+    "code-rejected foreign-station": BOUND,
     "code-rejected": START_AGAIN,
 }
 """Kind of event, with its reason where that matters, to what to do."""

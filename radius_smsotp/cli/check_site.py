@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from radius_smsotp import keyring, settings_file
+from radius_smsotp import client_policy, keyring, settings_file
 from radius_smsotp.chain import Chain
 from radius_smsotp.cli.finding import Finding, error, errors, note, warning
 from radius_smsotp.cli.site import PATIENCE
@@ -79,9 +79,9 @@ def _waits(loaded: Loaded) -> Iterator[Finding]:
     """Waits longer than clients wait for us."""
     waits = {"delivery.wait": loaded.values.delivery.wait}
     waits |= {
-        f"clients.{name}.wait": client.wait
-        for name, client in loaded.values.clients.items()
-        if client.wait is not None
+        f"{path}.wait": own.wait
+        for path, own in client_policy.scopes(loaded.values)
+        if own.wait is not None
     }
     for path, seconds in waits.items():
         if seconds > CLIENT_PATIENCE:
@@ -126,8 +126,8 @@ def _messages(loaded: Loaded, name: str) -> Iterator[Finding]:
     """How many SMS the texts need, and in which alphabet; each more costs, and comes later."""
     templates = {"message": loaded.values.message}
     templates |= {
-        f"clients.{client}.message": own.message
-        for client, own in loaded.values.clients.items()
+        f"{path}.message": own.message
+        for path, own in client_policy.scopes(loaded.values)
         if own.message
     }
     code = loaded.values.code

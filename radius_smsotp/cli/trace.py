@@ -25,11 +25,22 @@ DETAILS = {
     "seconds": "seconds ",
     "text": "",
     "fields": "",
+    "hours": "hours ",
+    "devices": "devices ",
+    "ssid": "SSID ",
     "by": "by ",
 }
 """What an event's detail holds, in the order and words of a line."""
 
-BEGINNINGS = {"challenge-opened", "challenge-repeated", "login-refused", "pin-wrong"}
+BEGINNINGS = {
+    "challenge-opened",
+    "challenge-repeated",
+    "device-accepted",
+    "device-forgotten",
+    "device-remembered",
+    "login-refused",
+    "pin-wrong",
+}
 """Kinds whose line says who asked; the lines after it belong to the same login."""
 
 

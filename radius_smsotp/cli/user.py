@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from radius_smsotp.cli import account, output
 from radius_smsotp.cli.site import Site
+from radius_smsotp.cli.user_devices import devices
 from radius_smsotp.cli.user_import import export_accounts, import_accounts
 from radius_smsotp.cli.user_show import list_accounts, show
 from radius_smsotp.core import pin as pins
@@ -35,7 +35,7 @@ def user() -> None:
     """
 
 
-for command in (show, list_accounts, import_accounts, export_accounts):
+for command in (show, list_accounts, devices, import_accounts, export_accounts):
     user.add_command(command)
 
 
@@ -238,33 +238,6 @@ def unlock(config: Path, name: str) -> None:
             return
         tx.add_event(account.event("account-unlocked", name))
     click.echo(f"{name}: unlocked")
-
-
-@user.command()
-@account.name_argument
-@click.option("--forget", is_flag=True, help="Forget them: each needs a code again.")
-@click.pass_obj
-def devices(config: Path, name: str, forget: bool) -> None:
-    """
-    List the devices that need no code for a while (see remember.hours).
-
-    \b
-    Examples:
-      smsotp user devices alice
-      smsotp user devices alice --forget
-    """
-    with Site(config) as site:
-        if forget:
-            with site.store.write(durable=True) as tx:
-                number = tx.forget_devices(name)
-                if number:
-                    tx.add_event(account.event("account-changed", name, "devices"))
-            click.echo(f"{name}: devices forgotten: {number}")
-            return
-        with site.store.read() as tx:
-            found = tx.devices(name, datetime.now(UTC))
-    rows = [(station, client, output.local(until)) for client, station, until in found]
-    output.table(("Device", "Client", "Until"), rows, empty=f"{name}: no device is remembered")
 
 
 def _change(site: Site, name: str, **fields: Any) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from radius_smsotp.core.model import Account, Challenge, Lockout, LoginPolicy, Tally
+    from radius_smsotp.core.model import Account, Challenge, Client, Lockout, LoginPolicy, Tally
 
 RefusalReason = Literal[
     "unknown-account",
@@ -30,6 +30,8 @@ RefusalReason = Literal[
 RejectionReason = Literal[
     "unknown-challenge",
     "foreign",
+    "foreign-client",
+    "foreign-station",
     "spent",
     "exhausted",
     "undelivered",
@@ -50,7 +52,7 @@ class Facts:
         elsewhere: FreeRADIUS has said where the code would go (`SMSOTP-Phone` is set), so that
             no account of ours is needed.
         allowed: Whether the country list lets messages go to `phone`.
-        running: The open challenges of this account, newest first.
+        running: The open challenges of this account that are `answerable`, newest first.
         client: Name of the RADIUS client that asks.
         remembered: Whether the device that asks needs no code for now.
     """
@@ -160,6 +162,7 @@ def admit(facts: Facts, policy: LoginPolicy, now: datetime) -> Admission:
 def judge(
     challenge: Challenge | None,
     account: str,
+    client: Client,
     answer: str,
     expected: str,
     locked: Lockout,
@@ -175,6 +178,7 @@ def judge(
     Args:
         challenge: What `State` named, or None if it named none of ours.
         account: Who answers.
+        client: From where.
         answer: What was typed.
         expected: The derived code, ``challenge.digits`` decimal digits.
         tally: Of the challenge's account, number and client; read if `asks_again`.
@@ -187,6 +191,9 @@ def judge(
         return Reject("unknown-challenge")
     if challenge.account != account:
         return Reject("foreign")
+    elsewhere = bound_elsewhere(challenge, client, policy)
+    if elsewhere is not None:
+        return Reject(elsewhere)
     if challenge.state != "open":
         return Reject(challenge.state)
     if now >= challenge.expires_at:
@@ -202,6 +209,24 @@ def judge(
     if code.matches("".join(answer.split()), expected):
         return Accept(replace(challenge, state="spent"))
     return _wrong(challenge, locked, policy, now)
+
+
+def bound_elsewhere(
+    challenge: Challenge, client: Client, policy: LoginPolicy
+) -> RejectionReason | None:
+    """Why a challenge may not be answered from here (see `model.Bind`), None if it may."""
+    if policy.bind != "account" and challenge.client != client.name:
+        return "foreign-client"
+    if policy.bind == "station" and challenge.station != client.station:
+        return "foreign-station"
+    return None
+
+
+def answerable(
+    challenges: Sequence[Challenge], client: Client, policy: LoginPolicy
+) -> list[Challenge]:
+    """The challenges that may be answered from here."""
+    return [one for one in challenges if bound_elsewhere(one, client, policy) is None]
 
 
 def asks_again(answer: str, policy: LoginPolicy) -> bool:

@@ -22,6 +22,11 @@ Style = Literal["challenge", "reject"]
 no challenge and send PIN and code in one password afterwards."""
 
 
+Bind = Literal["account", "client", "station"]
+"""Who may answer a challenge: its account, through any client; only through the client it was
+opened for; only from the same station behind that client."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """
@@ -50,12 +55,15 @@ class Client:
     Attributes:
         name: Its short name in ``clients.conf``, else its address.
         address: Where the packet came from.
-        station: ``Calling-Station-Id`` behind it, "" if the client did not say.
+        station: ``Calling-Station-Id`` behind it as `core.station.normalise` leaves it, "" if the
+            client did not say.
+        ssid: The wireless network of that station, "" if there is none.
     """
 
     name: str
     address: str = ""
     station: str = ""
+    ssid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +128,26 @@ class Challenge:
 
 
 @dataclass(frozen=True, slots=True)
+class Device:
+    """
+    A station from which an account needs no code for a while.
+
+    Attributes:
+        client: Name of the RADIUS client it was behind.
+        ssid: The wireless network it was in, "" if there is none.
+        station: As `core.station.normalise` leaves it.
+        number_tag: Of the number that its code went to (see `core.code.number_tag`).
+    """
+
+    account: str
+    client: str
+    ssid: str
+    station: str
+    number_tag: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Lockout:
     """
     How often in a row an account's PIN or code was wrong.
@@ -160,6 +188,7 @@ class LoginPolicy:
     per_day: int
     lockout_failures: int
     lockout_time: timedelta
+    bind: Bind = "account"
 
 
 @dataclass(frozen=True, slots=True)

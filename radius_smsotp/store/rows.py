@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from radius_smsotp.core.model import Account, Challenge, Delivery, Event, Lockout
+from radius_smsotp.core.model import Account, Challenge, Delivery, Device, Event, Lockout
 
 Row = tuple[Any, ...]
 
@@ -16,6 +16,7 @@ CHALLENGE = (
     "expires_at, guesses_left, state, delivery_state, route, sealed_phone, template, sends, "
     "provider, lease_owner, lease_until"
 )
+DEVICE = "account, client, ssid, station, number_tag, expires_at"
 EVENT = "kind, time, account, transaction_id, client, station, detail"
 
 
@@ -90,6 +91,30 @@ def challenge_row(value: Challenge) -> Row:
         delivery.provider,
         delivery.lease_owner,
         seconds(delivery.lease_until),
+    )
+
+
+def device(row: Row) -> Device:
+    """A row of `DEVICE` columns."""
+    return Device(
+        account=row[0],
+        client=row[1],
+        ssid=row[2],
+        station=row[3],
+        number_tag=row[4],
+        expires_at=datetime.fromtimestamp(row[5], UTC),
+    )
+
+
+def device_row(value: Device) -> Row:
+    """The `DEVICE` columns of a device."""
+    return (
+        value.account,
+        value.client,
+        value.ssid,
+        value.station,
+        value.number_tag,
+        value.expires_at.timestamp(),
     )
 
 

@@ -100,4 +100,20 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
     ),
+    (
+        # Devices are told apart by SSID too, and remembered for a number.  Those of before say
+        # neither: each needs a code once more.
+        "DROP TABLE device",
+        """
+        CREATE TABLE device (
+            account TEXT NOT NULL,
+            client TEXT NOT NULL,
+            ssid TEXT NOT NULL,
+            station TEXT NOT NULL,
+            number_tag TEXT NOT NULL,
+            expires_at DOUBLE PRECISION NOT NULL,
+            PRIMARY KEY (account, client, ssid, station)
+        )
+        """,
+    ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from radius_smsotp.core.model import Tally
@@ -11,7 +11,7 @@ from radius_smsotp.store import rows
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from radius_smsotp.core.model import Account, Challenge, Event, Lockout
+    from radius_smsotp.core.model import Account, Challenge, Client, Device, Event, Lockout
 
 SLOT = 300
 """Seconds in a slot of the tallies.  An hourly limit looks back for its time and up to one slot
@@ -218,35 +218,47 @@ class Transaction:
 
     # Remembered devices
 
-    def is_remembered(self, account: str, client: str, station: str, now: datetime) -> bool:
-        """Whether this device needs no code now."""
+    def is_remembered(self, account: str, client: Client, number_tag: str, now: datetime) -> bool:
+        """Whether the station behind this client needs no code now, to this number."""
         sql = (
-            "SELECT 1 FROM device WHERE account = ? AND client = ? AND station = ? "
-            "AND expires_at > ?"
+            "SELECT 1 FROM device WHERE account = ? AND client = ? AND ssid = ? AND station = ? "
+            "AND number_tag = ? AND expires_at > ?"
         )
-        values = (account, client, station, now.timestamp())
+        place = (client.name, client.ssid, client.station)
+        values = (account, *place, number_tag, now.timestamp())
         return self._db.execute(sql, values).fetchone() is not None
 
-    def devices(self, account: str, now: datetime) -> list[tuple[str, str, datetime]]:
-        """The remembered devices of an account: client, station, and until when."""
+    def devices(self, account: str, now: datetime) -> list[Device]:
+        """The remembered devices of an account, by client, SSID and station."""
         sql = (
-            "SELECT client, station, expires_at FROM device WHERE account = ? "
-            "AND expires_at > ? ORDER BY client, station"
+            f"SELECT {rows.DEVICE} FROM device WHERE account = ? AND expires_at > ? "  # noqa: S608
+            "ORDER BY client, ssid, station"
         )
-        found = self._db.execute(sql, (account, now.timestamp()))
-        return [(row[0], row[1], datetime.fromtimestamp(row[2], UTC)) for row in found]
+        return [rows.device(row) for row in self._db.execute(sql, (account, now.timestamp()))]
 
-    def remember_device(self, account: str, client: str, station: str, until: datetime) -> None:
-        """Let this device log in with the PIN alone."""
+    def remember_device(self, device: Device) -> None:
+        """Let this device log in without a code; what was known of it before is replaced."""
         self._db.execute(
-            "INSERT INTO device (account, client, station, expires_at) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (account, client, station) DO UPDATE SET expires_at = excluded.expires_at",
-            (account, client, station, until.timestamp()),
+            f"INSERT INTO device ({rows.DEVICE}) VALUES (?, ?, ?, ?, ?, ?) "  # noqa: S608  # constants
+            "ON CONFLICT (account, client, ssid, station) DO UPDATE SET "
+            "number_tag = excluded.number_tag, expires_at = excluded.expires_at",
+            rows.device_row(device),
         )
 
-    def forget_devices(self, account: str) -> int:
-        """Forget all devices of an account.  Returns how many there were."""
-        return self._count("DELETE FROM device WHERE account = ?", account)
+    def forget_devices(self, account: str, station: str | None = None) -> int:
+        """
+        Forget the devices of an account.
+
+        Args:
+            station: Only this one, wherever it was; None for all.
+
+        Returns:
+            How many there were.
+        """
+        if station is None:
+            return self._count("DELETE FROM device WHERE account = ?", account)
+        sql = "DELETE FROM device WHERE account = ? AND station = ?"
+        return self._count(sql, account, station)
 
     # Audit trail
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from radius_smsotp.cli import smsotp
+from radius_smsotp.core.model import Device
 from radius_smsotp.store import open_store
 from tests.site import Node
 
@@ -116,6 +117,15 @@ class Installation:
             node.close()
         for store in self._stores:
             store.close()
+
+
+def remember(here: Installation, hours: int = 5, **fields: str) -> None:
+    """Let a device of alice's be remembered."""
+    usual = {"client": "wifi", "ssid": "Office", "station": "02-00-00-00-00-01"}
+    until = datetime.now(UTC) + timedelta(hours=hours)
+    device = Device("alice", **(usual | fields), number_tag="tag", expires_at=until)
+    with here.store().write() as tx:
+        tx.remember_device(device)
 
 
 def environ() -> dict[str, str]:

@@ -10,7 +10,7 @@ import pytest
 
 from radius_smsotp.core.model import Lockout
 from radius_smsotp.outcome import Accepted, Rejected
-from tests.cli.installation import ROUNDS
+from tests.cli.installation import ROUNDS, remember
 from tests.site import kind, pap
 
 if TYPE_CHECKING:
@@ -218,6 +218,7 @@ class TestSet:
         alice.done("user", "set", "alice", *change)
         shown = alice.done("user", "devices", "alice")
         assert ("no device is remembered" in shown) == forgotten
+        assert (alice.events("alice")[-1].kind == "device-forgotten") == forgotten
 
     def test_what_does_not_change_anything_is_no_event(self, alice: Installation) -> None:
         alice.done("user", "set", "alice", "--phone", PHONE, "--no-provider")
@@ -343,33 +344,6 @@ class TestUnlock:
 
     def test_a_name_that_nobody_knows_is_refused(self, here: Installation) -> None:
         assert here.run("user", "unlock", "nobody").exit_code == 1
-
-
-class TestDevices:
-    def test_they_are_listed_with_their_end(self, alice: Installation) -> None:
-        remember(alice)
-        lines = alice.done("user", "devices", "alice").splitlines()
-        assert lines[0].split() == ["Device", "Client", "Until"]
-        assert lines[1].split()[:2] == ["02-00-00-00-00-01", "vpn"]
-        assert len(lines) == 2
-
-    def test_one_whose_time_is_over_is_not_listed(self, alice: Installation) -> None:
-        remember(alice, hours=-1)
-        assert "no device is remembered" in alice.done("user", "devices", "alice")
-
-    def test_forgetting_them_is_an_event(self, alice: Installation) -> None:
-        remember(alice)
-        shown = alice.done("user", "devices", "alice", "--forget")
-        assert shown == "alice: devices forgotten: 1\n"
-        assert "no device is remembered" in alice.done("user", "devices", "alice")
-        assert fields(alice)[-1] == ("account-changed", "devices")
-
-
-def remember(here: Installation, hours: int = 5) -> None:
-    """Let a device of alice's be remembered."""
-    until = datetime.now(UTC) + timedelta(hours=hours)
-    with here.store().write() as tx:
-        tx.remember_device("alice", "vpn", "02-00-00-00-00-01", until)
 
 
 def lock(here: Installation, minutes: int, name: str = "alice") -> None:

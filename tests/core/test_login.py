@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import pytest
 from hypothesis import given
@@ -25,7 +25,18 @@ from radius_smsotp.core.login import (
     ResendDenied,
     Trust,
 )
-from radius_smsotp.core.model import Account, Challenge, Delivery, Lockout, LoginPolicy, Tally
+from radius_smsotp.core.model import (
+    Account,
+    Challenge,
+    Client,
+    Delivery,
+    Lockout,
+    LoginPolicy,
+    Tally,
+)
+
+if TYPE_CHECKING:
+    from radius_smsotp.core.model import Bind
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 CODE = "012345"
@@ -86,6 +97,7 @@ def judge(one: Challenge | None, answer: str = CODE, **fields: Any) -> login.Jud
     """Judge alice's answer."""
     usual: dict[str, Any] = {
         "account": "alice",
+        "client": Client("vpn"),
         "expected": CODE,
         "locked": Lockout(),
         "tally": Tally(),
@@ -219,6 +231,8 @@ class TestJudge:
     REJECTIONS: ClassVar[dict[str, tuple[Challenge | None, dict[str, Any]]]] = {
         "unknown-challenge": (None, {}),
         "foreign": (challenge(account="bob"), {}),
+        "foreign-client": (challenge(client="wifi"), {"policy": replace(POLICY, bind="client")}),
+        "foreign-station": (challenge(station="02"), {"policy": replace(POLICY, bind="station")}),
         "spent": (challenge(state="spent"), {}),
         "exhausted": (challenge(state="exhausted", guesses_left=0), {}),
         "undelivered": (challenge(state="undelivered"), {}),
@@ -235,6 +249,30 @@ class TestJudge:
         """The right code, a wrong one and the wish for another SMS are all the same then."""
         one, more = self.REJECTIONS[reason]
         assert judge(one, answer, **more) == Reject(reason)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        ("bind", "client", "accepted"),
+        [
+            ("account", Client("wifi", "", "03"), True),
+            ("account", Client("vpn", "", "02"), True),
+            ("client", Client("wifi", "", "02"), False),
+            ("client", Client("vpn", "192.0.2.9", "03"), True),
+            ("station", Client("wifi", "", "02"), False),
+            ("station", Client("vpn", "", "03"), False),
+            ("station", Client("vpn"), False),
+            ("station", Client("vpn", "192.0.2.9", "02"), True),
+        ],
+    )
+    def test_a_challenge_is_answered_from_where_it_is_bound_to(
+        self, bind: Bind, client: Client, accepted: bool
+    ) -> None:
+        """Opened through the client "vpn", by the station "02"."""
+        policy = replace(POLICY, bind=bind)
+        one = challenge(station="02")
+        assert isinstance(judge(one, client=client, policy=policy), Accept) == accepted
+        other = challenge(client=client.name, station=client.station)
+        found = login.answerable([one, other], client, policy)
+        assert found == ([one, other] if accepted else [other])
 
     def test_every_reason_to_reject_is_tested_here(self) -> None:
         """A new reason needs a test."""

@@ -22,6 +22,7 @@ PURE = {
     "functools",
     "hashlib",
     "hmac",
+    "ipaddress",
     "itertools",
     "math",
     "re",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp.core.model import Account, Challenge, Delivery, Event, Lockout
+from radius_smsotp.core.model import Account, Challenge, Client, Delivery, Device, Event, Lockout
 from radius_smsotp.errors import StoreError
 from radius_smsotp.store import open_store
 
@@ -28,6 +28,7 @@ NOW = datetime(2026, 3, 2, 12, 0, 0, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 ALICE = Account("alice", "+491701234567", "$PBKDF2$HMACSHA2+512:1:c2FsdA==$aGFzaA==", "backup")
+HERE = Client("wifi", "192.0.2.1", "02-00-00-00-00-01", "Office Wi-Fi")
 
 
 def challenge(number: int = 1, **fields: Any) -> Challenge:
@@ -60,6 +61,19 @@ def delivery(**fields: Any) -> Delivery:
         "lease_until": NOW,
     }
     return Delivery(**(usual | fields))
+
+
+def device(**fields: Any) -> Device:
+    """A device of alice, remembered for an hour."""
+    usual: dict[str, Any] = {
+        "account": "alice",
+        "client": HERE.name,
+        "ssid": HERE.ssid,
+        "station": HERE.station,
+        "number_tag": "tag",
+        "expires_at": NOW + HOUR,
+    }
+    return Device(**(usual | fields))
 
 
 def event(kind: str = "pin-wrong", **fields: Any) -> Event:
@@ -240,15 +254,15 @@ class StoreContract:
             for number, name in ((1, "alice"), (2, "bob")):
                 tx.put_account(Account(name, None), NOW)
                 tx.put_lockout(name, Lockout(1, NOW))
-                tx.remember_device(name, "vpn", "02", NOW + HOUR)
+                tx.remember_device(device(account=name))
                 tx.add_challenge(challenge(number, account=name))
             assert tx.delete_account("alice") is True
             assert tx.delete_account("alice") is False
             assert tx.lockout("alice") == Lockout()
-            assert not tx.is_remembered("alice", "vpn", "02", NOW)
+            assert not tx.is_remembered("alice", HERE, "tag", NOW)
             assert [one.account for one in tx.open_challenges(NOW)] == ["bob"]
             assert tx.lockout("bob") == Lockout(1, NOW)
-            assert tx.is_remembered("bob", "vpn", "02", NOW)
+            assert tx.is_remembered("bob", HERE, "tag", NOW)
 
     # Challenges
 

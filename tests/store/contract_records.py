@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from radius_smsotp.core.model import Lockout, Tally
 from radius_smsotp.store.transaction import HOUR_SLOTS, PRUNE_SLICE, SLOT
-from tests.store.contract import ALICE, HOUR, NOW, SECOND, challenge, event
+from tests.store.contract import ALICE, HERE, HOUR, NOW, SECOND, challenge, device, event
 
 if TYPE_CHECKING:
     from radius_smsotp.store import Store
@@ -95,21 +96,47 @@ class RecordsContract:
 
     # Remembered devices
 
-    def test_a_device_is_remembered_for_its_account_client_and_time(self, store: Store) -> None:
-        """And for no other; remembering it again sets the time anew."""
+    def test_a_device_is_remembered_where_it_was_and_for_its_number(self, store: Store) -> None:
+        """Until its time is over; for no other account, client, SSID, station or number."""
         with store.write() as tx:
-            tx.remember_device("alice", "vpn", "02", NOW + SECOND)
-            assert tx.is_remembered("alice", "vpn", "02", NOW)
-            assert not tx.is_remembered("alice", "vpn", "02", NOW + SECOND)
-            for other in (("bob", "vpn", "02"), ("alice", "wifi", "02"), ("alice", "vpn", "03")):
-                assert not tx.is_remembered(*other, NOW)
-            tx.remember_device("alice", "vpn", "02", NOW + HOUR)
-            tx.remember_device("alice", "vpn", "01", NOW + HOUR)
-            tx.remember_device("alice", "vpn", "00", NOW)
-            shown = [("vpn", "01", NOW + HOUR), ("vpn", "02", NOW + HOUR)]
-            assert tx.devices("alice", NOW) == shown
+            tx.remember_device(device())
+            assert tx.is_remembered("alice", HERE, "tag", NOW)
+            assert not tx.is_remembered("alice", HERE, "tag", NOW + HOUR)
+            assert not tx.is_remembered("alice", HERE, "another", NOW)
+            assert not tx.is_remembered("bob", HERE, "tag", NOW)
+            for other in ({"name": "vpn"}, {"ssid": "Guests"}, {"ssid": ""}, {"station": "03"}):
+                assert not tx.is_remembered("alice", replace(HERE, **other), "tag", NOW)
+            assert tx.is_remembered("alice", replace(HERE, address="192.0.2.9"), "tag", NOW)
+
+    def test_remembering_it_again_sets_time_and_number_anew(self, store: Store) -> None:
+        """There is one row of it."""
+        later = device(number_tag="new", expires_at=NOW + 2 * HOUR)
+        with store.write() as tx:
+            tx.remember_device(device())
+            tx.remember_device(later)
+            assert tx.devices("alice", NOW) == [later]
+            assert not tx.is_remembered("alice", HERE, "tag", NOW)
+
+    def test_devices_are_listed_and_forgotten_one_by_one_or_all(self, store: Store) -> None:
+        """Those whose time is over are not listed."""
+        several = [
+            device(client="vpn", ssid="", station="192.0.2.7"),
+            device(),
+            device(station="02-00-00-00-00-02"),
+            device(ssid="Staff"),
+        ]
+        over = device(station="old", expires_at=NOW)
+        with store.write() as tx:
+            for one in (*reversed(several), over, device(account="bob")):
+                tx.remember_device(one)
+            assert tx.devices("alice", NOW) == several
+            assert tx.forget_devices("alice", "02-00-00-00-00-99") == 0
+            # Wherever it was.
+            assert tx.forget_devices("alice", HERE.station) == 2
+            assert tx.devices("alice", NOW) == [several[0], several[2]]
             assert tx.forget_devices("alice") == 3
             assert tx.devices("alice", NOW) == []
+            assert tx.devices("bob", NOW) == [device(account="bob")]
 
     # Audit trail
 
@@ -156,8 +183,8 @@ class RecordsContract:
             tx.add_challenge(challenge(2, expires_at=NOW))
             tx.add_event(event(time=NOW - 2 * SECOND))
             tx.add_event(event(time=NOW))
-            tx.remember_device("alice", "vpn", "old", NOW - SECOND)
-            tx.remember_device("alice", "vpn", "new", NOW + SECOND)
+            tx.remember_device(device(station="old", expires_at=NOW - SECOND))
+            tx.remember_device(device())
             tx.count_message("alice", "tag", "vpn", NOW - 25 * HOUR)
             tx.count_message("alice", "tag", "vpn", NOW - 23 * HOUR)
             before = tx.tally("alice", "tag", "vpn", NOW)
@@ -166,7 +193,7 @@ class RecordsContract:
             assert tx.challenge(challenge(1).transaction_id) is None
             assert tx.challenge(challenge(2).transaction_id) is not None
             assert len(tx.events("alice", 10)) == 1
-            assert tx.devices("alice", NOW) == [("vpn", "new", NOW + SECOND)]
+            assert tx.devices("alice", NOW) == [device()]
             assert tx.tally("alice", "tag", "vpn", NOW) == before
             assert (tx.account("alice"), tx.lockout("alice")) == (ALICE, Lockout(1, NOW))
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 import sqlite3
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pytest
 
 from radius_smsotp.store import open_store, rows, sqlite
 from radius_smsotp.store.schema import VERSIONS
-from tests.store.contract import ALICE, NOW, challenge
+from tests.store.contract import ALICE, HERE, NOW, challenge, device
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FINGERPRINTS = ("5ded90c67f7785bd",)
+FINGERPRINTS = ("5ded90c67f7785bd", "6cb9b02d49a970a5")
 """Of each version that was ever released.  A store may be of any of them: they never change."""
 
 
@@ -57,7 +58,12 @@ def test_a_new_store_is_of_the_newest_version(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("table", "names"),
-    [("account", rows.ACCOUNT), ("challenge", rows.CHALLENGE), ("event", rows.EVENT)],
+    [
+        ("account", rows.ACCOUNT),
+        ("challenge", rows.CHALLENGE),
+        ("device", rows.DEVICE),
+        ("event", rows.EVENT),
+    ],
 )
 def test_what_is_read_and_written_are_columns(tmp_path: Path, table: str, names: str) -> None:
     """The lists in `rows` and the tables agree."""
@@ -86,6 +92,34 @@ def test_a_store_of_an_earlier_version_takes_the_missing_steps(
     assert version(tmp_path / "db") == len(VERSIONS) + 1
 
 
+def test_from_version_1_all_comes_along_but_remembered_devices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They say neither SSID nor number: each needs a code once more, and is remembered again."""
+    store = open_store(f"sqlite:///{tmp_path}/db")
+    with monkeypatch.context() as then:
+        then.setattr(sqlite, "VERSIONS", VERSIONS[:1])
+        store.migrate()
+        with store.write() as tx:
+            tx.put_account(ALICE, NOW)
+            tx.add_challenge(challenge())
+    store.close()
+    db = sqlite3.connect(tmp_path / "db")
+    old = ("alice", HERE.name, HERE.station, device().expires_at.timestamp())
+    db.execute("INSERT INTO device VALUES (?, ?, ?, ?)", old)
+    db.commit()
+    db.close()
+    store.migrate()
+    with store.write() as tx:
+        assert tx.account("alice") == ALICE
+        assert tx.open_challenges(NOW) == [challenge()]
+        assert tx.devices("alice", NOW) == []
+        tx.remember_device(device())
+        assert tx.is_remembered("alice", HERE, "tag", NOW)
+    store.close()
+    assert version(tmp_path / "db") == len(VERSIONS)
+
+
 def test_a_step_that_fails_leaves_the_version_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,7 +142,7 @@ def test_a_step_that_fails_leaves_the_version_before_it(
 
 def test_no_column_holds_a_code_or_a_pin() -> None:
     """Number and PIN hash stand with the account; with a challenge the number is sealed."""
-    for statement in VERSIONS[0]:
+    for statement in chain(*VERSIONS):
         table = re.search(r"CREATE TABLE (\w+)", statement)
         if table and table[1] != "account":
             assert not re.search(r"\b(code|pin|pin_hash|phone|password)\b", statement)

@@ -1,0 +1,74 @@
+"""``smsotp client``: what the settings come to for one RADIUS client."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from radius_smsotp import client_policy
+from radius_smsotp.cli import output
+from radius_smsotp.cli.site import Site
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.group()
+def client() -> None:
+    """
+    RADIUS clients: what the settings come to for one of them.
+
+    \b
+    Example:
+      smsotp client show fortigate
+    """
+
+
+@client.command()
+@click.argument("name", metavar="NAME|ADDRESS")
+@click.option("--address", help="The address, where NAME alone does not find the entry.")
+@click.option("--ssid", default="", help="The wireless network behind it.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def show(config: Path, name: str, address: str | None, ssid: str, as_json: bool) -> None:
+    """
+    Show what holds for a client, and where in the settings it stands.
+
+    NAME is the client's short name in FreeRADIUS's clients.conf.  It need not be there:
+    this tells what would hold.
+
+    \b
+    Examples:
+      smsotp client show fortigate
+      smsotp client show 10.1.4.7 --ssid "Office Wi-Fi"
+    """
+    where = _address(name if address is None else address)
+    if address is not None and not where:
+        raise click.BadParameter("this is no IP address", param_hint="--address")
+    with Site(config) as site:
+        found = client_policy.effective(site.loaded.values, name, where, ssid)
+    if as_json:
+        settings = {field: {"value": one.value, "from": one.source} for field, one in found.items()}
+        output.as_json({"name": name, "address": where, "ssid": ssid, "settings": settings})
+        return
+    rows = [(field, one.source, _shown(one.value)) for field, one in found.items()]
+    output.table(("Setting", "From", "Value"), rows, empty="")
+
+
+def _address(text: str) -> str:
+    """The IP address that a text is; "" if it is none."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""
+
+
+def _shown(value: Any) -> str:
+    """A value as YAML has it: texts in quotes, so that blanks at their ends show."""
+    if isinstance(value, str) and re.fullmatch(r"\w+", value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
