@@ -49,7 +49,7 @@ def ask(
         check=False,
     )
     _, found, reply = done.stdout.partition("Received ")
-    assert found, done.stdout + done.stderr + radiusd.log()[-3000:]
+    assert found, f"{done}\n{radiusd.log()[-3000:]}"
     message = re.search(r'Reply-Message = "(.*)"', reply)
     given = re.search(r"State = (0x[0-9a-f]+)", reply)
     return Answer(reply.split()[0], message[1] if message else "", given[1] if given else "")

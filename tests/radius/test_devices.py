@@ -19,7 +19,7 @@ STATION = "02-00-00-00-00-01"
 
 @pytest.fixture
 def site(make_site: Callable[..., Site]) -> Site:
-    """Devices are remembered in the SSID "Office", and a code is sent at once where it is needed."""
+    """Devices are remembered in the SSID "Office"; every login that needs a code gets a new one."""
     return make_site(
         clients={"local": {"ssids": {"Office": {"remember": 8}}}},
         limits={"cooldown": 0, "per_account_hour": 0, "per_number_hour": 0},

@@ -1,4 +1,4 @@
-"""`style: reject` by client and by SSID: the code is sent, then PIN and code come in one password."""
+"""`style: reject` by client and SSID: the code is sent, then PIN and code come in one password."""
 
 from __future__ import annotations
 
