@@ -61,13 +61,13 @@ class SqliteStore:
             # a file when it closes any of its handles (SQLite, How To Corrupt, section 2.2).
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            with self._transaction("durable", "BEGIN IMMEDIATE", self._writing) as db:
+                self._step_forward(db)
             mode = stat.S_IMODE(self.path.stat().st_mode)
             if mode & 0o007:
                 # Numbers and PIN hashes; and who writes here lets in whom they like.
                 fault = f"is open to everybody (mode {mode:04o})"
                 raise self._fault(fault, f"chmod 600 {self.path}")
-            with self._transaction("durable", "BEGIN IMMEDIATE", self._writing) as db:
-                self._step_forward(db)
         except OSError as error:
             raise self._fault(f"cannot be made ({error.strerror})", remedy) from None
         except StoreError as error:
