@@ -19,6 +19,7 @@ from radius_smsotp.core.model import Account
 from radius_smsotp.core.name import fold
 from radius_smsotp.radius_client import NoReplyError, RadiusClient, Reply
 from radius_smsotp.store import open_store
+from tests import leaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +83,7 @@ class Site:
         self, name: str, phone: str | None = PHONE, pin_text: str | None = PIN, **more: Any
     ) -> None:
         """Add an account."""
+        leaks.note_pin(self.folder, pin_text)
         pin_hash = None if pin_text is None else pin.digest(pin_text, os.urandom(16), 1000)
         with self.store.write() as tx:
             tx.put_account(Account(fold(name), phone, pin_hash, **more), datetime.now(UTC))
@@ -146,6 +148,7 @@ class Radiusd:
         self.port = port
         self.log_path = folder / "log" / "stdout.log"
         self.client = RadiusClient("127.0.0.1", port, SECRET, timeout=20, attempts=1)
+        self.options = ["-f", "-l", "stdout"]
         self.process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> subprocess.Popen[bytes]:
@@ -153,7 +156,7 @@ class Radiusd:
         assert self.site.server is not None
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [self.site.server.program, "-f", "-l", "stdout", "-d", self.folder],
+                [self.site.server.program, *self.options, "-d", self.folder],
                 stdout=log,
                 stderr=log,
             )
