@@ -7,13 +7,13 @@ Each method is one request of FreeRADIUS and one transaction.  No network, no pa
 from __future__ import annotations
 
 import logging
-import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core import code, lockout, login, phone, pin, placeholder
+from radius_smsotp.core import code, lockout, login, phone, placeholder
 from radius_smsotp.core.model import Account, Challenge, Event, Lockout, Tally
 from radius_smsotp.core.name import fold
+from radius_smsotp.decoy import NOBODY, Decoys
 from radius_smsotp.issuer import Issuer
 from radius_smsotp.outcome import Accepted, Challenged, Outcome, Preparation, Rejected
 
@@ -52,9 +52,7 @@ class Service:
         self._courier = courier
         self._issuer = Issuer(loaded, keyring, courier)
         self._now = now
-        self._decoy = pin.decoy(
-            secrets.token_bytes(pin.SALT_OCTETS + 64), loaded.values.pin.iterations
-        )
+        self._decoys = Decoys(store, loaded.values.pin.iterations)
 
     # What FreeRADIUS asks
 
@@ -74,7 +72,7 @@ class Service:
         if isinstance(decision, login.Refuse) and tail is None:
             # Whatever stands against the login, it looks like a wrong PIN and takes as long.
             ours = pin_hash is not None or not facts.elsewhere
-            decoy = self._decoy if ours else None
+            decoy = self._decoys.of(fold(request.user), pin_hash) if ours else None
             return Preparation("pin", password, decoy, reason=decision.reason)
         return Preparation("pin" if tail is None else "pin-or-code", password, pin_hash)
 
@@ -139,12 +137,14 @@ class Service:
         """The PIN was wrong, or the login was refused whatever the PIN."""
         now = self._now()
         name = fold(request.user)
-        with self._store.write(durable=not request.reason) as tx:
-            if request.reason:
-                tx.add_event(_event("login-refused", request, now, reason=request.reason))
-                return Rejected(self._texts.failed)
+        with self._store.write(durable=True) as tx:
             policy = self._policy(request).login
             counted = lockout.after_failure(tx.lockout(name), policy, now)
+            if request.reason:
+                # As much is written as for a wrong PIN, and synced: it must not show in the time.
+                tx.add_event(_event("login-refused", request, now, reason=request.reason))
+                tx.put_lockout(NOBODY, counted)
+                return Rejected(self._texts.failed)
             tx.add_event(_event("pin-wrong", request, now))
             self._count_failure(tx, request, counted, now)
             if request.step != "pin":

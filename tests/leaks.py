@@ -84,11 +84,11 @@ def search(site: Path) -> list[str]:
 
 
 def _is_place_of_secrets(site: Path, path: Path) -> bool:
-    """Settings, key, FreeRADIUS's configuration, and whatever took an SMS."""
+    """Settings, key, lists of accounts, FreeRADIUS's configuration, and what took an SMS."""
     inside = path.relative_to(site).parts
     if (site / inside[0] / "clients.conf").is_file():
         return inside[1] not in {"log", "run"}
-    return inside[0].startswith(("smsotp.yaml", "key", "outbox"))
+    return inside[0].startswith(("smsotp.yaml", "key", "outbox")) or path.suffix == ".csv"
 
 
 def _leaks(where: str, octets: bytes, secrets: Secrets, *, numbers: bool) -> Iterator[str]:
@@ -142,11 +142,11 @@ def _passwords(value: Any) -> Iterator[str]:
 
 
 def _tables(path: Path) -> Iterator[tuple[str, str]]:
-    """The text of every table; a time is a number with six digits behind its point, and no text."""
+    """The text of every table.  Numbers are none: a time has six digits behind its point."""
     with contextlib.closing(_opened(path)) as db:
         for (table,) in _rows(db, "SELECT name FROM sqlite_master WHERE type = 'table'"):
             cells = (cell for row in _rows(db, f"SELECT * FROM {table}") for cell in row)
-            yield table, "\n".join(str(cell) for cell in cells if not isinstance(cell, float))
+            yield table, "\n".join(str(cell) for cell in cells if isinstance(cell, str | bytes))
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -80,11 +80,16 @@ class Site:
         self.settings_path.write_text(json.dumps(values | settings), encoding="utf-8")
 
     def add(
-        self, name: str, phone: str | None = PHONE, pin_text: str | None = PIN, **more: Any
+        self,
+        name: str,
+        phone: str | None = PHONE,
+        pin_text: str | None = PIN,
+        rounds: int = 1000,
+        **more: Any,
     ) -> None:
-        """Add an account."""
+        """Add an account, its PIN hashed with so many rounds."""
         leaks.note_pin(self.folder, pin_text)
-        pin_hash = None if pin_text is None else pin.digest(pin_text, os.urandom(16), 1000)
+        pin_hash = None if pin_text is None else pin.digest(pin_text, os.urandom(16), rounds)
         with self.store.write() as tx:
             tx.put_account(Account(fold(name), phone, pin_hash, **more), datetime.now(UTC))
 
