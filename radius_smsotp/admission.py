@@ -7,12 +7,12 @@ Nothing is decided or stored here: see `core.login` and `service`.
 from __future__ import annotations
 
 import logging
-import secrets
 from typing import TYPE_CHECKING
 
 from radius_smsotp import devices
-from radius_smsotp.core import code, login, phone, pin
+from radius_smsotp.core import code, login, phone
 from radius_smsotp.core.name import fold
+from radius_smsotp.decoy import Decoys
 from radius_smsotp.outcome import Preparation
 
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ class Admission:
         self._store = store
         self._issuer = issuer
         self._now = now
-        self._decoy = pin.decoy(
-            secrets.token_bytes(pin.SALT_OCTETS + 64), loaded.values.pin.iterations
-        )
+        self._decoys = Decoys(store, loaded.values.pin.iterations)
 
     def prepare(self, request: Request) -> Preparation:
         """Find the account, and tell FreeRADIUS how to check the first factor."""
@@ -67,7 +65,7 @@ class Admission:
         if isinstance(decision, login.Refuse) and tail is None:
             # Whatever stands against the login, it looks like a wrong PIN and takes as long.
             ours = pin_hash is not None or not facts.elsewhere
-            decoy = self._decoy if ours else None
+            decoy = self._decoys.of(fold(request.user), pin_hash) if ours else None
             return Preparation("pin", password, decoy, reason=decision.reason)
         return Preparation("pin" if tail is None else "pin-or-code", password, pin_hash)
 

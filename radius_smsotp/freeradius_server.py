@@ -11,6 +11,9 @@ from pathlib import Path
 SECOND_INSTANCE_FROM = (3, 2, 7)
 """Before, a second python3 instance aborts the server (FreeRADIUS issue 5111)."""
 
+MITIGATED_FROM = (3, 2, 5)
+"""The first that knows ``limit_proxy_state``, against BlastRADIUS (CVE-2024-3596)."""
+
 PLACES = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 
 
@@ -25,6 +28,11 @@ class FreeRadius:
     def runs_two_instances(self) -> bool:
         """Whether `smsotp_delivery` may be enabled."""
         return self.version >= SECOND_INSTANCE_FROM
+
+    @property
+    def limits_proxy_state(self) -> bool:
+        """Whether ``clients.conf`` may ask for what keeps BlastRADIUS out."""
+        return self.version >= MITIGATED_FROM
 
     @property
     def libdir(self) -> Path:

@@ -94,8 +94,8 @@ class Issuer:
         return code.echo(key, challenge.transaction_id, answer)
 
     def number_tag(self, number: str) -> str:
-        """The name under which messages to a number are counted."""
-        return code.number_tag(self._keyring.secret, number)
+        """The name under which messages to a number are counted; a new key does not change it."""
+        return code.number_tag(self._keyring.oldest_secret, number)
 
     def challenge_tag(self, challenge: Challenge) -> str:
         """`number_tag` of the number that a challenge's message goes to."""

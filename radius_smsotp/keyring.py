@@ -1,8 +1,10 @@
 """
 The key file: what codes are derived from, and all that makes them unguessable.
 
-One key a line, ``ID SECRET``: the id names it in every challenge, the secret is 64 hex
-digits.  The first line signs new challenges; the others let running ones end.
+One key a line, ``ID SECRET [FROM]``, the newest first: the id names it in every challenge, the
+secret is 64 hex digits, and FROM is when it begins to sign new challenges (ISO 8601 with zone;
+absent: at once).  The first one whose time has come signs; the others let running challenges
+end, and let servers know in good time what another one signs with.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+HEADING = "# smsotp key file: 'ID SECRET [FROM]' a line, the newest first; see 'smsotp key --help'."
+
 
 @dataclass(frozen=True)
 class Keyring:
@@ -29,25 +33,39 @@ class Keyring:
 
     Attributes:
         current: Id of the key for new challenges.
-        keys: Id to secret, `KEY_OCTETS` octets each.
+        keys: Id to secret, `KEY_OCTETS` octets each, newest first.
+        waiting: Id of the key that takes over next, and when; None if there is none.
     """
 
     current: str
     keys: Mapping[str, bytes] = field(repr=False)
+    waiting: tuple[str, datetime] | None = None
 
     @property
     def secret(self) -> bytes:
         """The key for new challenges."""
         return self.keys[self.current]
 
+    @property
+    def oldest_secret(self) -> bytes:
+        """The key that stays when a new one is put before it."""
+        return list(self.keys.values())[-1]
+
+    def is_outdated(self, now: datetime) -> bool:
+        """Whether the key that waits should sign by now: then the file is to be read again."""
+        return self.waiting is not None and now >= self.waiting[1]
+
     def get(self, key_id: str) -> bytes | None:
         """The key of a running challenge, or None if it was taken out of the file."""
         return self.keys.get(key_id)
 
 
-def read(path: Path) -> Keyring:
+def read(path: Path, now: datetime | None = None) -> Keyring:
     """
     Read the key file.
+
+    Args:
+        now: Aware UTC; None is the present.
 
     Raises:
         ConfigurationError: It is absent, readable by others, too short, or malformed.
@@ -64,34 +82,97 @@ def read(path: Path) -> Keyring:
         raise _fault(path, fault, "make the user of FreeRADIUS its owner") from None
     if mode & 0o077:
         raise _fault(path, f"is open to others (mode {mode:04o})", f"chmod 600 {path}")
+    now = now or datetime.now(UTC)
     keys: dict[str, bytes] = {}
+    current = ""
+    waiting: tuple[str, datetime] | None = None
     for number, line in enumerate(content.splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
+        if not _is_key(line):
             continue
-        key_id, secret = _parse(path, number, line)
+        key_id, secret, begins = _parse(path, number, line)
         if key_id in keys:
             raise _fault(path, f"line {number}: the id stands here twice", "give each key its own")
         keys[key_id] = secret
+        if current == "":
+            if begins is None or begins <= now:
+                current = key_id
+            else:
+                waiting = (key_id, begins)
     if not keys:
         raise _fault(path, "holds no key", f"remove it and run 'smsotp init {path.parent}'")
-    return Keyring(next(iter(keys)), keys)
+    if current == "":
+        raise _fault(path, "holds no key whose time has come", "remove the time behind one of them")
+    return Keyring(current, keys, waiting)
 
 
 def create(path: Path) -> None:
     """Write a new key file, mode 0600.  Raises FileExistsError: a key is never overwritten."""
-    # An id of its own, always: a challenge finds its key by it.
-    key_id = f"k{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4)}"
-    line = f"{key_id} {secrets.token_hex(KEY_OCTETS)}\n"
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write("# smsotp key file: 'ID SECRET' a line; the first one is in use.\n" + line)
+        file.write(f"{HEADING}\n{_new_id()} {secrets.token_hex(KEY_OCTETS)}\n")
 
 
-def _parse(path: Path, number: int, line: str) -> tuple[str, bytes]:
+def add(path: Path, begins: datetime) -> str:
+    """
+    Put a new key before the others.
+
+    Args:
+        begins: When it is to sign new challenges: when every process has read the file.
+
+    Returns:
+        Its id.
+
+    Raises:
+        ConfigurationError: The file cannot be used as it is, or not be written.
+    """
+    read(path)
+    key_id = _new_id()
+    line = f"{key_id} {secrets.token_hex(KEY_OCTETS)} {begins.isoformat(timespec='milliseconds')}"
+    lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+    first = next(number for number, text in enumerate(lines) if _is_key(text))
+    _rewrite(path, [*lines[:first], line, *lines[first:]])
+    return key_id
+
+
+def remove(path: Path, key_id: str) -> None:
+    """Take a key out of the file.  Raises ConfigurationError as `add` does."""
+    read(path)
+    lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+    _rewrite(path, [text for text in lines if not _is_key(text) or text.split()[0] != key_id])
+
+
+def _rewrite(path: Path, lines: list[str]) -> None:
+    """Replace the file as a whole; at no time can others read what is written."""
+    path = path.resolve()
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii", errors="replace") as file:
+            file.write("\n".join(lines) + "\n")
+            file.flush()
+            # A key that a crash takes away again takes all challenges with it.
+            os.fsync(handle)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        remedy = f"let its owner write to {path.parent}"
+        raise _fault(path, f"cannot be written ({error.strerror})", remedy) from None
+
+
+def _new_id() -> str:
+    """An id of its own, always: a challenge finds its key by it."""
+    return f"k{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4)}"
+
+
+def _is_key(line: str) -> bool:
+    return line.strip() != "" and not line.startswith("#")
+
+
+def _parse(path: Path, number: int, line: str) -> tuple[str, bytes, datetime | None]:
     where = f"line {number}"
     remedy = "write 'ID SECRET' with 64 hex digits as secret"
     words = line.split()
-    if len(words) != 2:  # id and secret
+    if len(words) not in {2, 3}:  # id and secret, and when it begins
         raise _fault(path, f"{where} is not 'ID SECRET'", remedy)
     try:
         secret = bytes.fromhex(words[1])
@@ -99,7 +180,18 @@ def _parse(path: Path, number: int, line: str) -> tuple[str, bytes]:
         raise _fault(path, f"{where}: the secret is not hexadecimal", remedy) from None
     if len(secret) < KEY_OCTETS:
         raise _fault(path, f"{where}: the secret is too short ({len(secret)} octets)", remedy)
-    return words[0], secret
+    return words[0], secret, _moment(path, where, words[2]) if len(words) == 3 else None
+
+
+def _moment(path: Path, where: str, word: str) -> datetime:
+    try:
+        begins = datetime.fromisoformat(word)
+        if begins.tzinfo is not None:
+            return begins
+    except ValueError:
+        pass
+    fault = f"{where}: what stands behind the secret is no time"
+    raise _fault(path, fault, "write one as 2026-03-01T12:00:00+00:00, or nothing")
 
 
 def _fault(path: Path, fault: str, remedy: str) -> ConfigurationError:

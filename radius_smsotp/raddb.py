@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 from radius_smsotp import certificates, raddb_files
 
 if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
     from radius_smsotp.freeradius_server import FreeRadius
 
 MANIFEST = ".smsotp.json"
@@ -69,6 +71,16 @@ OWN_FILES = {
     "\tReply-Message =* ANY,\n\tMS-CHAP-Error =* ANY,\n\tProxy-State =* ANY\n",
     "dictionary": f"{INCLUDE}\n",
 }
+
+BLASTRADIUS = """
+	#  BlastRADIUS, CVE-2024-3596.  The attack hides what it changes in Proxy-State, which only
+	#  proxies send: it must come signed.
+	limit_proxy_state = yes
+	#  "auto": if the first request after the start is signed, all others must be.  "yes": all
+	#  must be.  Take that as soon as these clients sign (RFC 3579 section 3.2).
+	require_message_authenticator = auto
+"""
+"""In ``clients.conf``, where FreeRADIUS knows it."""
 
 
 @dataclass
@@ -124,10 +136,7 @@ def create(
     }
     values |= _values(settings)
     _write(folder / "radiusd.conf", _text("radiusd.conf", values))
-    address = "ipaddr" if network.version == 4 else "ipv6addr"
-    quoted = secret.replace("\\", "\\\\").replace('"', '\\"')
-    clients = f'client local {{\n\t{address} = {network}\n\tsecret = "{quoted}"\n}}\n'
-    _write(folder / "clients.conf", clients)
+    _write(folder / "clients.conf", _client(network, secret, server))
     for file, text in OWN_FILES.items():
         _write(folder / file, text)
     for module, text in OWN_MODULES.items():
@@ -191,6 +200,14 @@ def python_path() -> str:
 def source(name: str) -> Path:
     """Where the file of this version is that `install` would write."""
     return raddb_files.folder() / name
+
+
+def _client(network: IPv4Network | IPv6Network, secret: str, server: FreeRadius) -> str:
+    """The one client of a raddb of ours."""
+    address = "ipaddr" if network.version == 4 else "ipv6addr"
+    quoted = secret.replace("\\", "\\\\").replace('"', '\\"')
+    guard = BLASTRADIUS if server.limits_proxy_state else ""
+    return f'client local {{\n\t{address} = {network}\n\tsecret = "{quoted}"\n{guard}}}\n'
 
 
 def _values(settings: Path) -> dict[str, str]:

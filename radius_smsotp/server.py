@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from radius_smsotp import keyring, settings_file
@@ -64,6 +65,7 @@ class Server:
             problems += error.problems
         if problems or keys is None:
             raise ConfigurationError(problems)
+        self.keys = keys
         self.courier = Courier(self.loaded, keys, self.store)
         self.service = Service(self.loaded, keys, self.store, self.courier)
 
@@ -114,7 +116,8 @@ class Watch:
         loaded = self._current.loaded
         now = _fingerprint(loaded.path) + _fingerprint(loaded.key_path)
         # What did not work may do so without a change here: a new key, a store, now in place.
-        if now == self._seen and not self._problems:
+        due = self._current.keys.is_outdated(datetime.now(UTC))
+        if now == self._seen and not self._problems and not due:
             return False
         self._seen = now
         try:

@@ -17,6 +17,7 @@ from radius_smsotp.audit import login_event as _event
 from radius_smsotp.core import code, lockout, login, placeholder
 from radius_smsotp.core.model import Challenge, Lockout, Tally
 from radius_smsotp.core.name import fold
+from radius_smsotp.decoy import NOBODY
 from radius_smsotp.issuer import Issuer
 from radius_smsotp.outcome import Accepted, Challenged, Outcome, Rejected
 
@@ -131,11 +132,13 @@ class Service:
         now = self._now()
         own = self.admission.policy(request)
         name = fold(request.user)
-        with self._store.write(durable=not request.reason) as tx:
-            if request.reason:
-                tx.add_event(_event("login-refused", request, now, reason=request.reason))
-                return Rejected(own.texts.failed)
+        with self._store.write(durable=True) as tx:
             counted = lockout.after_failure(tx.lockout(name), own.login, now)
+            if request.reason:
+                # As much is written as for a wrong PIN, and synced: it must not show in the time.
+                tx.add_event(_event("login-refused", request, now, reason=request.reason))
+                tx.put_lockout(NOBODY, counted)
+                return Rejected(own.texts.failed)
             account = tx.account(name) if request.handshake and request.cleartext is None else None
             hashed = account is not None and account.pin_hash is not None
             detail = {"reason": "hashed-pin"} if hashed else {}

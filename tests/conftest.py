@@ -13,6 +13,7 @@ from radius_smsotp import providers
 # Their assertions shall say as much as those of a test module; so before they are imported.
 pytest.register_assert_rewrite("tests.site", "tests.store", "tests.providers.contract")
 
+from tests import leaks  # noqa: E402
 from tests.site import Clock, Gateways, Site  # noqa: E402
 
 if TYPE_CHECKING:
@@ -20,6 +21,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from radius_smsotp.providers import Message
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Nothing that this run wrote holds a secret; a leak fails it, whatever the tests said."""
+    factory = getattr(session.config, "_tmp_path_factory", None)
+    if factory is None or factory._basetemp is None:
+        return
+    sites = leaks.sites(factory.getbasetemp())
+    found = [leak for site in sites for leak in leaks.search(site)]
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and sites:
+        reporter.write_line(f"\n{len(sites)} sites searched for secrets: {len(found)} leaks")
+        for leak in found:
+            reporter.write_line(f"LEAK {leak}", red=True)
+    if found:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -81,6 +82,48 @@ def test_the_first_line_is_in_use_and_the_others_still_open(path: Path) -> None:
     assert keys.get("older") is None
 
 
+def test_a_key_signs_when_its_time_has_come(path: Path) -> None:
+    """So all servers change over at once, and have known it before."""
+    old = SECRET.replace("0", "f")
+    begins = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    written(path, f"new {SECRET} 2026-03-01T13:00:00+01:00\nold {old}\n")
+    before = keyring.read(path, begins - timedelta(seconds=1))
+    assert (before.current, before.waiting) == ("old", ("new", begins))
+    assert before.get("new") == bytes.fromhex(SECRET)
+    assert not before.is_outdated(begins - timedelta(seconds=1))
+    assert before.is_outdated(begins)
+    after = keyring.read(path, begins)
+    assert (after.current, after.waiting) == ("new", None)
+    assert not after.is_outdated(begins + timedelta(days=1))
+    assert before.oldest_secret == after.oldest_secret == bytes.fromhex(old)
+
+
+def test_a_new_key_goes_before_the_others_and_an_old_one_goes(path: Path) -> None:
+    """The rest of the file stays as it is, and its mode as well."""
+    written(path, f"# ours\n\nk1 {SECRET}\n# the end\n")
+    begins = datetime.now(UTC) + timedelta(hours=1)
+    made = keyring.add(path, begins)
+    keys = keyring.read(path)
+    assert list(keys.keys) == [made, "k1"]
+    assert keys.current == "k1"
+    assert keyring.read(path, begins).current == made
+    assert path.read_text().startswith(f"# ours\n\n{made} ")
+    assert path.read_text().endswith(f"\nk1 {SECRET}\n# the end\n")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    keyring.remove(path, made)
+    assert path.read_text() == f"# ours\n\nk1 {SECRET}\n# the end\n"
+    assert [one.name for one in path.parent.iterdir()] == ["key"]
+
+
+def test_a_link_to_the_key_file_stays_one(tmp_path: Path) -> None:
+    """What it points to is replaced."""
+    written(tmp_path / "real", f"k1 {SECRET}\n")
+    (tmp_path / "key").symlink_to("real")
+    made = keyring.add(tmp_path / "key", datetime.now(UTC))
+    assert (tmp_path / "key").is_symlink()
+    assert keyring.read(tmp_path / "real").get(made) is not None
+
+
 def test_a_keyring_does_not_show_its_keys(path: Path) -> None:
     """Its repr may come into a log."""
     assert SECRET not in repr(keyring.read(written(path, f"k {SECRET}")))
@@ -100,7 +143,10 @@ def test_a_file_that_others_may_use_is_refused(path: Path, mode: int) -> None:
         ("# only a comment\n", "holds no key"),
         ("k\n", "line 1 is not 'ID SECRET'"),
         (f"{SECRET}\n", "line 1 is not 'ID SECRET'"),
-        (f"# first\nk {SECRET} more\n", "line 2 is not 'ID SECRET'"),
+        (f"# first\nk {SECRET} more stuff\n", "line 2 is not 'ID SECRET'"),
+        (f"# first\nk {SECRET} more\n", "line 2: what stands behind the secret is no time"),
+        (f"k {SECRET} 2026-01-01T00:00:00\n", "line 1: what stands behind the secret is no time"),
+        (f"k {SECRET} 9999-01-01T00:00:00Z\n", "holds no key whose time has come"),
         (f"{SECRET} k\n", "line 1: the secret is not hexadecimal"),
         ("k 0011\n", "line 1: the secret is too short (2 octets)"),
         (f"k {SECRET[:-2]}\n", "too short (31 octets)"),

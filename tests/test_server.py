@@ -6,6 +6,7 @@ import logging
 import os
 import sqlite3
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,6 +165,17 @@ class TestWatch:
         keyring.create(new)
         new.replace(site.folder / "key")
         assert running.look()
+
+    def test_a_key_whose_time_comes_takes_over(self, site: Site, running: Running) -> None:
+        """The file is read twice: when it has changed, and when the key in it begins."""
+        begins = datetime.now(UTC) + timedelta(seconds=0.4)
+        made = keyring.add(site.folder / "key", begins)
+        assert running.look()
+        assert running.servers[-1].keys.current != made
+        eventually(running.look)
+        assert running.servers[-1].keys.current == made
+        assert datetime.now(UTC) >= begins - timedelta(milliseconds=1)
+        assert not running.look()
 
     def test_a_file_that_was_rewritten_within_its_time_is_noticed(
         self, site: Site, running: Running

@@ -6,6 +6,7 @@ import re
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -147,6 +148,18 @@ class TestTwoSteps:
         assert kind(other.second(challenged, "r")) == "challenged"
         other.settle(challenged.transaction_id)
         assert len(site.gateways.sent) == 1
+
+    def test_a_new_key_forgets_no_message_to_a_number(self, site: Site) -> None:
+        """What leaves for a number is counted under a tag that hangs on a key."""
+        limits = {"per_account_hour": 0, "per_number_hour": 3, "cooldown": 0}
+        node = site.node(limits=limits)
+        for _ in range(2):
+            node.challenge()
+        keyring.add(site.folder / "key", datetime.now(UTC) - timedelta(hours=1))
+        other = site.node(limits=limits)
+        assert other.keys.current != node.keys.current
+        for server in (node, other):
+            assert kind(server.first()) == ("challenged" if server is node else "rejected")
 
     def test_a_key_that_took_over_the_id_of_another_opens_nothing(
         self, site: Site, node: Node

@@ -6,15 +6,12 @@ import os
 import pwd
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from radius_smsotp.cli import CONFIGURATION, check_freeradius, check_site, output
 from radius_smsotp.cli.site import acting_as, freeradius_user
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @click.command()
@@ -24,9 +21,16 @@ if TYPE_CHECKING:
     metavar="USER",
     help="For root: whose rights to check with.  [default: who FreeRADIUS runs as]",
 )
+@click.option(
+    "--raddb",
+    default="/etc/freeradius/3.0",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The configuration of FreeRADIUS to look at.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-def check(config: Path, name: str | None, as_json: bool) -> None:
+def check(config: Path, name: str | None, raddb: Path, as_json: bool) -> None:
     """
     Find every problem of settings, key, store, providers and FreeRADIUS.
 
@@ -41,7 +45,7 @@ def check(config: Path, name: str | None, as_json: bool) -> None:
     user = _user(name)
     with acting_as(user):
         found = check_site.findings(config)
-    found += check_freeradius.findings()
+    found += check_freeradius.findings(raddb)
     if as_json:
         output.as_json([asdict(one) for one in found])
     else:

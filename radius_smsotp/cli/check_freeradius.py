@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
+from typing import TYPE_CHECKING
 
 from radius_smsotp import freeradius_server
 from radius_smsotp.cli.finding import Finding, error, warning
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OLDEST = (3, 0, 22)
 """The first whose `pap` reads our PIN hashes (see `core.pin.digest`)."""
@@ -14,14 +18,21 @@ OLDEST = (3, 0, 22)
 REPLIES_LOST = {(3, 2, 9), (3, 2, 10)}
 """FreeRADIUS issue 5911: outside debug mode no value that Python returns reaches the reply."""
 
+INSTANCE = re.compile(r"^[ \t]*python3(?:[ \t]+([\w.-]+))?[ \t]*\{", re.MULTILINE)
+"""Where a file of raddb begins an instance of the module; without a name it has the module's."""
 
-def findings() -> list[Finding]:
-    """Version, and the module that runs Python."""
+
+def findings(raddb: Path) -> list[Finding]:
+    """Version, the module that runs Python, and its instances in `raddb`."""
     server = freeradius_server.find()
     if server is None:
         remedy = "install it: apt-get install freeradius freeradius-python3"
         return [error("FreeRADIUS", "is not installed here", remedy)]
-    return [*version_findings(server.version), *_module_findings(server)]
+    return [
+        *version_findings(server.version),
+        *_module_findings(server),
+        *instance_findings(server, raddb / "mods-enabled"),
+    ]
 
 
 def version_findings(version: tuple[int, int, int]) -> list[Finding]:
@@ -33,6 +44,29 @@ def version_findings(version: tuple[int, int, int]) -> list[Finding]:
         fault = "loses every reply of a Python module outside debug mode (issue 5911)"
         return [error(path, fault, "install 3.2.11 or later, or stay on 3.2.8")]
     return []
+
+
+def instance_findings(server: freeradius_server.FreeRadius, enabled: Path) -> list[Finding]:
+    """What is known against the python3 instances in a folder of raddb, if it may be read."""
+    instances: dict[str, str] = {}
+    try:
+        for path in sorted(enabled.iterdir()):
+            for found in INSTANCE.finditer(path.read_text(encoding="utf-8", errors="replace")):
+                instances[found[1] or "python3"] = path.name
+    except OSError:
+        return []
+    if server.runs_two_instances:
+        if "smsotp" in instances and "smsotp_delivery" not in instances:
+            fault = "logins wait for each other's SMS: smsotp_delivery is not enabled"
+            return [warning(str(enabled), fault, "run 'smsotp raddb install' again")]
+        return []
+    if len(instances) < 2:  # one is what works
+        return []
+    others = [file for name, file in instances.items() if name != "smsotp"]
+    fault = f"two python3 instances, {' and '.join(sorted(instances))}, abort this version"
+    oldest = ".".join(map(str, freeradius_server.SECOND_INSTANCE_FROM))
+    remedy = f"remove {' and '.join(others)} there, or install {oldest} or later"
+    return [error(str(enabled), f"{fault} at the start (issue 5111)", remedy)]
 
 
 def _module_findings(server: freeradius_server.FreeRadius) -> list[Finding]:

@@ -41,7 +41,12 @@ def raddb() -> None:
 @click.option(
     "--port", default=1812, show_default=True, type=click.IntRange(1, 65535), help="UDP port."
 )
-@click.option("--secret", help="Shared secret of the clients.  [default: a random one]")
+@click.option(
+    "--secret",
+    envvar="SMSOTP_SECRET",
+    help="Shared secret of the clients; $SMSOTP_SECRET keeps it out of the process list.  "
+    "[default: a random one]",
+)
 @click.option(
     "--client",
     default="127.0.0.0/8",

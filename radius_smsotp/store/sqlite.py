@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 import threading
 import time
 from pathlib import Path
@@ -62,6 +63,11 @@ class SqliteStore:
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             with self._transaction("durable", "BEGIN IMMEDIATE", self._writing) as db:
                 self._step_forward(db)
+            mode = stat.S_IMODE(self.path.stat().st_mode)
+            if mode & 0o007:
+                # Numbers and PIN hashes; and who writes here lets in whom they like.
+                fault = f"is open to everybody (mode {mode:04o})"
+                raise self._fault(fault, f"chmod 600 {self.path}")
         except OSError as error:
             raise self._fault(f"cannot be made ({error.strerror})", remedy) from None
         except StoreError as error:

@@ -52,6 +52,15 @@ class Transaction:
         row = self._db.execute(sql, (name,)).fetchone()
         return None if row is None else rows.account(row)
 
+    def next_pin_hash(self, name: str) -> str | None:
+        """The PIN hash of the first account from that name on, or else of the first one at all."""
+        for start in (name, ""):
+            sql = "SELECT pin_hash FROM account WHERE name >= ? ORDER BY name LIMIT 1"
+            row = self._db.execute(sql, (start,)).fetchone()
+            if row is not None:
+                return None if row[0] is None else str(row[0])
+        return None
+
     def accounts(self) -> Iterator[tuple[Account, Lockout]]:
         """All accounts with their lock-outs, by name."""
         sql = (

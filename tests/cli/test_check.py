@@ -290,6 +290,29 @@ class TestFreeRadius:
         own = f"3.{sys.version_info.minor}"
         assert f"runs Python 3.9, this program runs on Python {own}" in done.stdout
 
+    def test_two_instances_abort_an_older_version(self, here: Installation, tmp_path: Path) -> None:
+        raddb = make_raddb(tmp_path, "smsotp", "mine")
+        done = here.call("check", "--raddb", str(raddb), *OURSELVES)
+        assert done.returncode == 3
+        assert (
+            f"error    {raddb}/mods-enabled: two python3 instances, mine and smsotp, abort this "
+            "version at the start (issue 5111); remove file-mine there, or install 3.2.7 or later"
+        ) in done.stdout.splitlines()
+        (raddb / "mods-enabled" / "file-mine").unlink()
+        assert here.call("check", "--raddb", str(raddb), *OURSELVES).returncode == 0
+
+    def test_what_an_upgrade_has_made_possible(self, here: Installation, tmp_path: Path) -> None:
+        """With 3.2.7 the waiting leaves FreeRADIUS's lock."""
+        raddb = make_raddb(tmp_path, "smsotp")
+        words = ("check", "--raddb", str(raddb), *OURSELVES)
+        path = server(tmp_path, "3.2.7")
+        done = here.call(*words, env={"PATH": path})
+        assert "smsotp_delivery is not enabled; run 'smsotp raddb install' again" in done.stdout
+        make_raddb(tmp_path, "smsotp_delivery", "mine")
+        done = here.call(*words, env={"PATH": path})
+        assert done.returncode == 0
+        assert str(raddb) not in done.stdout
+
     def test_it_is_not_installed(self, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", "")
         monkeypatch.setattr(freeradius_server, "PLACES", ())
@@ -326,6 +349,15 @@ class TestRights:
 
     def test_an_unknown_user_is_wrong_usage(self, here: Installation) -> None:
         assert here.run("check", "--user", "nobody-x").exit_code == 2
+
+
+def make_raddb(folder: Path, *instances: str) -> Path:
+    """A raddb with these python3 instances enabled, each in a file of its own."""
+    enabled = folder / "raddb" / "mods-enabled"
+    enabled.mkdir(parents=True, exist_ok=True)
+    for name in instances:
+        (enabled / f"file-{name}").write_text(f"# python3 x {{\npython3 {name} {{\n}}\n")
+    return folder / "raddb"
 
 
 def put(here: Installation, account: Account) -> None:

@@ -19,6 +19,7 @@ from radius_smsotp.core.model import Account
 from radius_smsotp.core.name import fold
 from radius_smsotp.radius_client import NoReplyError, RadiusClient, Reply
 from radius_smsotp.store import open_store
+from tests import leaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,10 +80,16 @@ class Site:
         self.settings_path.write_text(json.dumps(values | settings), encoding="utf-8")
 
     def add(
-        self, name: str, phone: str | None = PHONE, pin_text: str | None = PIN, **more: Any
+        self,
+        name: str,
+        phone: str | None = PHONE,
+        pin_text: str | None = PIN,
+        rounds: int = 1000,
+        **more: Any,
     ) -> None:
-        """Add an account."""
-        pin_hash = None if pin_text is None else pin.digest(pin_text, os.urandom(16), 1000)
+        """Add an account, its PIN hashed with so many rounds."""
+        leaks.note_pin(self.folder, pin_text)
+        pin_hash = None if pin_text is None else pin.digest(pin_text, os.urandom(16), rounds)
         with self.store.write() as tx:
             tx.put_account(Account(fold(name), phone, pin_hash, **more), datetime.now(UTC))
 
@@ -154,6 +161,7 @@ class Radiusd:
         self.port = port
         self.log_path = folder / "log" / "stdout.log"
         self.client = RadiusClient("127.0.0.1", port, SECRET, timeout=20, attempts=1)
+        self.options = ["-f", "-l", "stdout"]
         self.process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> subprocess.Popen[bytes]:
@@ -161,7 +169,7 @@ class Radiusd:
         assert self.site.server is not None
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [self.site.server.program, "-f", "-l", "stdout", "-d", self.folder],
+                [self.site.server.program, *self.options, "-d", self.folder],
                 stdout=log,
                 stderr=log,
             )

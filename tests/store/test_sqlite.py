@@ -74,6 +74,22 @@ class TestTheFile:
         store.backup(copy)
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
 
+    @pytest.mark.parametrize("mode", [0o604, 0o602, 0o644])
+    def test_a_file_that_is_open_to_everybody_is_refused(self, path: Path, mode: int) -> None:
+        """It holds numbers, and whoever writes to it lets in whom they like."""
+        path.touch()
+        path.chmod(mode)
+        with pytest.raises(ConfigurationError, match="is open to everybody"):
+            open_store(f"sqlite:///{path}").migrate()
+
+    def test_a_group_may_be_let_in(self, path: Path) -> None:
+        """Of the administrator's choice, for reports and backups."""
+        path.touch()
+        path.chmod(0o640)
+        one = open_store(f"sqlite:///{path}")
+        one.migrate()
+        one.close()
+
     def test_readers_and_writers_do_not_wait_for_each_other(self, store: Store) -> None:
         """Write-ahead logging, as the contract needs it."""
         with store.write():

@@ -1,0 +1,148 @@
+"""``smsotp key``: what codes are derived from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from radius_smsotp import keyring
+from radius_smsotp.cli import output
+from radius_smsotp.cli.site import Site, acting_as
+from radius_smsotp.errors import SmsotpError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from radius_smsotp.core.model import Challenge
+    from radius_smsotp.keyring import Keyring
+
+NOTICE = timedelta(seconds=10)
+"""Every process of a host has read the new key by then: they look each second."""
+
+
+@click.group()
+def key() -> None:
+    """
+    Keys: what codes are derived from.
+
+    \b
+    Example:
+      smsotp key rotate
+    """
+
+
+@key.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def list_keys(config: Path, as_json: bool) -> None:
+    """
+    List the keys, newest first, and how many open challenges hang on each.  No secret is shown.
+
+    \b
+    Examples:
+      smsotp key list
+      smsotp key list --json
+    """
+    with Site(config) as site:
+        keys = keyring.read(site.loaded.key_path)
+        needed = Counter(one.key_id for one in _open(site))
+    if as_json:
+        output.as_json(
+            [
+                {"id": one, "state": _state(keys, one)[0], "open_challenges": needed[one]}
+                for one in keys.keys
+            ]
+        )
+        return
+    rows = [(one, " ".join(_state(keys, one)), needed[one]) for one in keys.keys]
+    output.table(("Key", "State", "Open challenges"), rows, empty="")
+
+
+@key.command()
+@click.option(
+    "--in",
+    "minutes",
+    type=click.IntRange(min=1),
+    metavar="MINUTES",
+    help="When the new key takes over: time to copy the file.  [default: in 10 seconds]",
+)
+@click.pass_obj
+def rotate(config: Path, minutes: int | None) -> None:
+    """
+    Make a new key, for the challenges to come.  Those that run end under the old one.
+
+    With several servers the key file must be on all of them before the new key takes over: give
+    yourself time with --in, and copy it.
+
+    \b
+    Examples:
+      smsotp key rotate
+      smsotp key rotate --in 60
+    """
+    with Site(config) as site, acting_as(site.owner):
+        path = site.loaded.key_path
+        keys = keyring.read(path)
+        if keys.waiting is not None:
+            waiting, until = keys.waiting
+            raise SmsotpError(f"{waiting} is waiting already, until {output.local(until)}")
+        begins = datetime.now(UTC) + (timedelta(minutes=minutes) if minutes else NOTICE)
+        made = keyring.add(path, begins)
+        lifetime = site.loaded.values.code.lifetime
+    click.echo(f"{made}: signs new challenges from {output.local(begins)} on")
+    if minutes:
+        click.echo(f"Copy {path} to every other server before that.")
+    unused = output.local(begins + timedelta(seconds=lifetime))
+    click.echo(f"From {unused} on the old one may go: smsotp key retire {keys.current}")
+
+
+@key.command()
+@click.argument("key_id", metavar="ID")
+@click.option("--cancel", is_flag=True, help="End the open challenges that hang on it.")
+@click.pass_obj
+def retire(config: Path, key_id: str, cancel: bool) -> None:
+    """
+    Remove a key that signs no more.
+
+    Where a key has become known to others: rotate, then retire it with --cancel.
+
+    \b
+    Examples:
+      smsotp key retire k20260301-5f0c9a12
+      smsotp key retire k20260301-5f0c9a12 --cancel
+    """
+    with Site(config) as site, acting_as(site.owner):
+        path = site.loaded.key_path
+        keys = keyring.read(path)
+        if keys.get(key_id) is None:
+            raise SmsotpError(f"there is no key '{key_id}'; see 'smsotp key list'")
+        if key_id == keys.current:
+            raise SmsotpError(f"{key_id} signs new challenges; first 'smsotp key rotate'")
+        needing = [one for one in _open(site) if one.key_id == key_id]
+        if needing and not cancel:
+            challenges = (
+                "1 open challenge" if len(needing) == 1 else f"{len(needing)} open challenges"
+            )
+            raise SmsotpError(f"{challenges} still need it; wait, or end them with --cancel")
+        keyring.remove(path, key_id)
+        if needing:
+            with site.store.write(durable=True) as tx:
+                for one in needing:
+                    tx.save_answer(replace(one, state="cancelled"))
+    click.echo(f"{key_id}: retired")
+
+
+def _open(site: Site) -> list[Challenge]:
+    with site.store.read() as tx:
+        return tx.open_challenges(datetime.now(UTC))
+
+
+def _state(keys: Keyring, key_id: str) -> tuple[str, ...]:
+    if key_id == keys.current:
+        return ("signs",)
+    if keys.waiting is not None and key_id == keys.waiting[0]:
+        return ("waits", f"until {output.local(keys.waiting[1])}")
+    return ("old",)
