@@ -25,9 +25,9 @@ REMEDIES = {
     "login-refused": TRY_LATER,
     "pin-wrong": "if the PIN is forgotten: smsotp user set {account} --pin-stdin; if it is wrong "
     "for everybody, compare the client's shared secret with clients.conf",
-    "pin-wrong hashed-pin": "CHAP and MS-CHAP cannot check our PINs: let FreeRADIUS know the password "
-    "from LDAP, SQL, a users file or Active Directory, or set the client to PAP",
-    "password-repeated": "the device has stored the password: the user types PIN and code into it as one",
+    "pin-wrong hashed-pin": "CHAP and MS-CHAP cannot check our PINs: let FreeRADIUS know "
+    "the password from LDAP, SQL, a users file or Active Directory, or set the client to PAP",
+    "password-repeated": "the device has stored the password: the user gives it both in one",
     "eap-refused": "set the device's inner authentication (phase 2) to GTC, or to PAP with TTLS",
     "first-factor-down": "look into FreeRADIUS's log: the module that checks passwords is down",
     "account-locked": "wait for lockout.minutes, or: smsotp user unlock {account}",
