@@ -103,7 +103,7 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
     init = f"'smsotp init {loaded.path.parent}'"
     try:
         if not store.exists():
-            return [error(f"store ({loaded.store_url})", "is not there", f"make it with {init}")]
+            return [error(f"store ({store.name})", "is not there", f"make it with {init}")]
         store.migrate()
         now = datetime.now(UTC)
         with store.read() as tx:
@@ -112,7 +112,7 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
     except ConfigurationError as raised:
         return errors(raised)
     except StoreError as raised:
-        return [error(f"store ({loaded.store_url})", str(raised), "free or restore it")]
+        return [error(f"store ({store.name})", str(raised), "free or restore it")]
     if waiting:
         external = loaded.values.delivery.courier == "external"
         remedy = "start 'smsotp courier'" if external else "start FreeRADIUS"
