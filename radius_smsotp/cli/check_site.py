@@ -105,6 +105,8 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
         if not store.exists():
             return [error(f"store ({store.name})", "is not there", f"make it with {init}")]
         store.migrate()
+        text, doubts = store.inspect()
+        found = [note("store", text), *(warning(one.path, one.fault, one.remedy) for one in doubts)]
         now = datetime.now(UTC)
         with store.read() as tx:
             accounts += [one for one, _ in tx.accounts()]
@@ -118,8 +120,8 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
         remedy = "start 'smsotp courier'" if external else "start FreeRADIUS"
         verb = "waits" if waiting == 1 else "wait"
         fault = f"{_count(waiting, 'message')} {verb}, and nobody sends them"
-        return [error("store", fault, remedy)]
-    return []
+        return [*found, error("store", fault, remedy)]
+    return found
 
 
 def _messages(loaded: Loaded, name: str) -> Iterator[Finding]:

@@ -77,6 +77,14 @@ class Store(Protocol):
             StoreError: The store did not answer in time.
         """
 
+    def inspect(self) -> tuple[str, list[Problem]]:
+        """
+        What it is, in one line, and what is worth a look although it works.
+
+        Raises:
+            StoreError: The store did not answer in time.
+        """
+
     def close(self) -> None:
         """Close all connections; the next transaction opens new ones."""
 

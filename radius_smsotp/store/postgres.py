@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
+from radius_smsotp.store import postgres_condition
 from radius_smsotp.store.postgres_connection import (
     GONE,
     Connection,
@@ -67,12 +68,6 @@ OWN_TABLES = f"""
 MADE_AT_ONCE = {"23505", "42P07", "42710"}
 """What CREATE TABLE IF NOT EXISTS fails with if another session is just making the same."""
 
-MISSING_RIGHTS = b"""
-    SELECT string_agg(relname, ', ' ORDER BY relname) FROM pg_class
-    WHERE relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'smsotp_schema'::regclass)
-    AND relname = ANY (%s) AND NOT has_table_privilege(oid, 'SELECT, INSERT, UPDATE, DELETE')
-"""
-
 
 class PostgresStore:
     """A store in the database that a URL of libpq names."""
@@ -106,20 +101,10 @@ class PostgresStore:
                 _make_own_tables(db)
             if version != len(VERSIONS):
                 self._step_forward(db)
-            tables = [
-                "stripe",
-                "account",
-                "lockout",
-                "challenge",
-                "tally",
-                "device",
-                "event",
-                "breaker",
-            ]
-            [lacking] = db.execute(MISSING_RIGHTS, [tables]).fetchone() or [None]
+            lacking = postgres_condition.missing_rights(db)
             if lacking:
                 remedy = "GRANT SELECT, INSERT, UPDATE, DELETE on all tables to this role"
-                raise self._fault(f"this role may not use {lacking}", remedy)
+                raise self._fault(f"this role may not use {', '.join(lacking)}", remedy)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -140,6 +125,11 @@ class PostgresStore:
 
         with self._transaction(begin) as db:
             yield Transaction(Session(db), functools.partial(_lock_tallies, db))
+
+    def inspect(self) -> tuple[str, list[Problem]]:
+        """See `Store.inspect`."""
+        with self._transaction(lambda _: READ.encode()) as db:
+            return postgres_condition.inspect(db, f"store ({self.name})", self._given)
 
     def close(self) -> None:
         """See `Store.close`."""

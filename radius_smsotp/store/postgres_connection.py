@@ -53,6 +53,9 @@ SENTENCES = {
 CONFLICTS = {"40001", "40P01"}
 """Serialization failure, which CockroachDB and YugabyteDB use freely, and deadlock."""
 
+CUT = {"57P01", "57P02", "57P05", "25P03"}
+"""What the server says before it closes a connection."""
+
 GONE = "the database does not answer"
 
 POLLED = {Wait.R: select.POLLIN, Wait.W: select.POLLOUT, Wait.RW: select.POLLIN | select.POLLOUT}

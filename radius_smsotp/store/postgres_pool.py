@@ -17,7 +17,7 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from radius_smsotp.errors import StoreError
-from radius_smsotp.store.postgres_connection import GONE, Connection
+from radius_smsotp.store.postgres_connection import CUT, GONE, Connection, OverdueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,10 +93,10 @@ class Pool:
             try:
                 db.execute(begin(db.patience), prepare=False)
             except psycopg.Error as error:
-                stale = db.broken and error.sqlstate is None and time.monotonic() < until
-                self.give_back(db)
                 # It was cut while nobody used it, by a restart of the database, say.
-                if not stale:
+                stale = db.closed or error.sqlstate in CUT
+                self.give_back(db)
+                if not stale or isinstance(error, OverdueError):
                     raise
             except BaseException:
                 self.give_back(db)

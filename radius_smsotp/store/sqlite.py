@@ -91,6 +91,12 @@ class SqliteStore:
         with self._transaction(kind, "BEGIN IMMEDIATE", self._writing) as db:
             yield Transaction(db)
 
+    def inspect(self) -> tuple[str, list[Problem]]:
+        """See `Store.inspect`."""
+        with self._transaction("reader", "BEGIN", self._reading) as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+        return f"SQLite {sqlite3.sqlite_version}, schema {version}", []
+
     def close(self) -> None:
         """See `Store.close`."""
         with self._reading, self._writing:
