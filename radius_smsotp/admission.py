@@ -91,10 +91,11 @@ class Admission:
             elsewhere=request.phone is not None,
             allowed=number is None or phone.is_allowed(number, countries),
             lockout=tx.lockout(name),
-            tally=tx.tally(name, tag, request.client.name, now),
             running=login.answerable(running, request.client, own.login),
             client=request.client.name,
             remembered=devices.is_known(tx, request, own, tag, now),
+            # Last: other accounts of this client may have to wait until it is counted.
+            tally=tx.tally(name, tag, request.client.name, now),
         )
 
     def _number(self, request: Request, account: Account | None) -> str | None:

@@ -42,7 +42,9 @@ class Chain:
         on_report: Callable[[str, str, bool, str], None] | None = None,
     ) -> None:
         around = providers.Surroundings(
-            loaded.path.parent, loaded.values.smtp_servers, store.folder
+            loaded.path.parent,
+            loaded.values.smtp_servers,
+            store.folder or loaded.path.parent,
         )
         self._loaded = loaded
         self._store = store

@@ -23,13 +23,13 @@ from radius_smsotp.core.model import Attempt, Challenge, DeliveryState
 from radius_smsotp.crew import Crew
 from radius_smsotp.errors import StoreError
 from radius_smsotp.reports import Reports
+from radius_smsotp.store import Store, insist
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from radius_smsotp.keyring import Keyring
     from radius_smsotp.settings_file import Loaded
-    from radius_smsotp.store import Store
     from radius_smsotp.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -141,15 +141,16 @@ class Courier:
         """
         with self._sweeping:
             # A lease lasts for an attempt, not for a wait: no more than can be begun at once.
-            free = self._loaded.values.delivery.threads - len(self._errands)
-            if free <= 0 or self._closing.is_set():
+            most = min(self._loaded.values.delivery.threads - len(self._errands), SWEEP_MOST)
+            if most <= 0 or self._closing.is_set():
                 return 0
             now = self._now()
             with self._store.read() as tx:
-                if not tx.unsent(now, 1):
-                    return 0
-            with self._store.write() as tx:
-                found = tx.unsent(now, min(free, SWEEP_MOST))
+                whose = {challenge.account for challenge in tx.unsent(now, most)}
+            if not whose:
+                return 0
+            with self._store.write(*whose) as tx:  # another process may have been faster
+                found = [one for one in tx.unsent(now, most) if one.account in whose]
                 taken = [self._lease(tx, challenge, now) for challenge in found]
             for challenge in taken:
                 self._take(Errand(challenge))
@@ -203,14 +204,14 @@ class Courier:
 
     def _deliver(self, challenge: Challenge) -> DeliveryState:
         """Walk one message down its route, and store what every attempt came to."""
-        held = self._hold(challenge)
+        held = insist(self._hold, challenge)
         if held is None:
             return challenge.delivery.state
         challenge = held
         sms = composer.compose(challenge, self._keyring, self._loaded.values.sms)
         route = self.chain.usable(challenge.delivery.route)
         if sms is None or not route:
-            return self._give_up(challenge)
+            return insist(self._give_up, challenge)
         silent = False
         for position, name in enumerate(route):
             if not challenge.is_open(self._now()):
@@ -223,7 +224,7 @@ class Courier:
                 state = "accepted"
             elif not rest or (silent and self._loaded.values.delivery.unknown == "stop"):
                 state = "unknown" if silent else "failed"
-            challenge, is_wanted = self._record(challenge, attempt, state, rest)
+            challenge, is_wanted = insist(self._record, challenge, attempt, state, rest)
             if state != "queued" or not is_wanted:
                 break
         return challenge.delivery.state
@@ -257,7 +258,7 @@ class Courier:
         # Before anything can wait: a report may come at once.
         if attempt.message_id:
             self._reports.expect(attempt.provider, attempt.message_id, challenge)
-        with self._store.write() as tx:
+        with self._store.write(challenge.account) as tx:
             tx.add_event(audit.challenge_event(f"sms-{attempt.verdict}", challenge, now, **detail))
             is_wanted = self._save(tx, challenge, now)
         return challenge, is_wanted
@@ -268,7 +269,7 @@ class Courier:
         if challenge is None:
             return
         try:
-            lost = self._note_report(challenge, provider, delivered, words)
+            lost = insist(self._note_report, challenge, provider, delivered, words)
         except StoreError as error:
             log.warning("a delivery report could not be recorded: %s", error)
             return
@@ -281,7 +282,7 @@ class Courier:
         """Returns the challenge, leased, if its message goes through the next provider."""
         now = self._now()
         kind = "sms-delivered" if delivered else "sms-lost"
-        with self._store.write() as tx:
+        with self._store.write(challenge.account) as tx:
             detail = {"provider": provider, "text": words}
             tx.add_event(audit.challenge_event(kind, challenge, now, **detail))
             found = tx.challenge(challenge.transaction_id)
@@ -296,7 +297,7 @@ class Courier:
         """There is no way to send this message."""
         now = self._now()
         delivery = replace(challenge.delivery, state="failed", lease_owner=None, lease_until=None)
-        with self._store.write() as tx:
+        with self._store.write(challenge.account) as tx:
             self._save(tx, replace(challenge, delivery=delivery), now)
         return "failed"
 
@@ -325,7 +326,7 @@ class Courier:
         longest = timedelta(seconds=self.chain.longest(delivery.route))
         if delivery.lease_until is not None and delivery.lease_until - now >= longest:
             return challenge
-        with self._store.write() as tx:
+        with self._store.write(challenge.account) as tx:
             found = tx.challenge(challenge.transaction_id)
             if found is None or found.delivery != delivery:
                 return None

@@ -42,6 +42,10 @@ class StoreError(SmsotpError):
     """The store did not answer: refuse the login, try again with the next one."""
 
 
+class StoreConflictError(StoreError):
+    """Two transactions got into each other's way, and this one was undone: `store.insist`."""
+
+
 class DeliveryError(SmsotpError):
     """A provider did not accept a message."""
 

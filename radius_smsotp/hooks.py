@@ -32,6 +32,7 @@ from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.outcome import Accepted, Challenged, Outcome, Preparation, Rejected
 from radius_smsotp.server import Server, Watch
 from radius_smsotp.settings import DEFAULT_PATH
+from radius_smsotp.store import insist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -112,7 +113,7 @@ def guarded(hook: Hook) -> Hook:
     def call(lists: Lists) -> pairs.Result:
         try:
             _start()
-            return hook(lists)
+            return insist(hook, lists)
         except StoreError as error:
             log.error("%s", error)
             return _render(None, _State.server.service.unavailable(pairs.parse(lists)))

@@ -71,7 +71,7 @@ class Service:
             return self._spend_matched(request)
         now = self._now()
         own = self.admission.policy(request)
-        with self._store.write() as tx:
+        with self._store.write(fold(request.user)) as tx:
             facts = self.admission.facts(tx, request, now)
             decision = login.admit(facts, own.login, now)
             if isinstance(decision, login.Refuse):
@@ -98,7 +98,7 @@ class Service:
         own = self.admission.policy(request)
         name = fold(request.user)
         again = None
-        with self._store.write(durable=True) as tx:
+        with self._store.write(name, durable=True) as tx:
             challenge = tx.challenge(request.transaction_id or "")
             expected = self._issuer.expected(challenge)
             answer = request.password or ""
@@ -132,7 +132,7 @@ class Service:
         now = self._now()
         own = self.admission.policy(request)
         name = fold(request.user)
-        with self._store.write(durable=True) as tx:
+        with self._store.write(name, durable=True) as tx:
             counted = lockout.after_failure(tx.lockout(name), own.login, now)
             if request.reason:
                 # As much is written as for a wrong PIN, and synced: it must not show in the time.
@@ -153,7 +153,7 @@ class Service:
 
     def first_factor_down(self, request: Request) -> Rejected:
         """The module that checks the first factor did not answer: nobody's fault, not counted."""
-        with self._store.write() as tx:
+        with self._store.write(fold(request.user)) as tx:
             tx.add_event(_event("first-factor-down", request, self._now()))
         return self.unavailable(request)
 
@@ -162,7 +162,7 @@ class Service:
         if request is not None and request.eap is not None and request.eap.fault:
             fault = request.eap.fault
             log.warning("the device of %r %s", request.user, fault)
-            with self._store.write() as tx:
+            with self._store.write(fold(request.user)) as tx:
                 tx.add_event(_event("eap-refused", request, self._now(), text=fault))
         return Rejected(self._texts(request).failed)
 
@@ -188,7 +188,7 @@ class Service:
         now = self._now()
         own = self.admission.policy(request)
         name = fold(request.user)
-        with self._store.write(durable=True) as tx:
+        with self._store.write(name, durable=True) as tx:
             challenge = tx.challenge(request.matched)
             expected = self._issuer.expected(challenge)
             decision = login.judge(

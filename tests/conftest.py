@@ -15,6 +15,7 @@ pytest.register_assert_rewrite("tests.site", "tests.store", "tests.providers.con
 
 from tests import leaks  # noqa: E402
 from tests.site import Clock, Gateways, Site  # noqa: E402
+from tests.store.postgres_server import PostgresServer  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,6 +77,17 @@ def gateways(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateways]:
     monkeypatch.setattr(providers, "TYPES", (*providers.TYPES, "scripted"))
     yield here
     here.release()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for all tests that leave it running."""
+    server = PostgresServer()
+    try:
+        server.start("deadlock_timeout=50ms")
+        yield server
+    finally:
+        server.close()
 
 
 @pytest.fixture

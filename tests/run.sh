@@ -10,10 +10,10 @@ cd "$(dirname "$0")/.."
 . tests/setup.sh
 
 need_packages freeradius freeradius-python3 freeradius-utils python3-venv mmdebstrap \
-    openssl radsecproxy strace
+    openssl postgresql radsecproxy strace
 # node-smpp, an SMSC of another make.
 need_command npm npm
-make_venv "[test,smpp]"
+make_venv "[test,smpp,postgres]"
 
 if [ $# -gt 0 ]; then
     exec .venv/bin/python -m pytest "$@"

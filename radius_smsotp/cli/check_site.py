@@ -103,8 +103,10 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
     init = f"'smsotp init {loaded.path.parent}'"
     try:
         if not store.exists():
-            return [error(f"store ({loaded.store_url})", "is not there", f"make it with {init}")]
+            return [error(f"store ({store.name})", "is not there", f"make it with {init}")]
         store.migrate()
+        text, doubts = store.inspect()
+        found = [note("store", text), *(warning(one.path, one.fault, one.remedy) for one in doubts)]
         now = datetime.now(UTC)
         with store.read() as tx:
             accounts += [one for one, _ in tx.accounts()]
@@ -112,14 +114,14 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
     except ConfigurationError as raised:
         return errors(raised)
     except StoreError as raised:
-        return [error(f"store ({loaded.store_url})", str(raised), "free or restore it")]
+        return [error(f"store ({store.name})", str(raised), "free or restore it")]
     if waiting:
         external = loaded.values.delivery.courier == "external"
         remedy = "start 'smsotp courier'" if external else "start FreeRADIUS"
         verb = "waits" if waiting == 1 else "wait"
         fault = f"{_count(waiting, 'message')} {verb}, and nobody sends them"
-        return [error("store", fault, remedy)]
-    return []
+        return [*found, error("store", fault, remedy)]
+    return found
 
 
 def _messages(loaded: Loaded, name: str) -> Iterator[Finding]:

@@ -59,7 +59,8 @@ def init(folder: Path, owner: str | None, store: str | None) -> None:
     _make_settings(settings, store or f"sqlite:///{folder / STORE}", folder / KEY)
     loaded = settings_file.load(settings)
     if store is not None and loaded.values.store != store:
-        raise SmsotpError(f"{settings} names another store already: {loaded.store_url}")
+        there = open_store(loaded.store_url).name
+        raise SmsotpError(f"{settings} names another store already: {there}")
     with acting_as(keeper):
         _make_key(loaded.key_path)
         ours += [settings, loaded.key_path, *_make_store(loaded)]
@@ -150,13 +151,13 @@ def _make_store(loaded: Loaded) -> list[Path]:
     """Make the store, or bring its schema to this version.  Returns the files of it."""
     store = open_store(loaded.store_url)
     there = store.exists()
-    made = _make_folder(store.folder)
+    made = store.folder is not None and _make_folder(store.folder)
     store.migrate()
     store.close()
-    click.echo(f"{'was there' if there else 'made     '}  {loaded.store_url}")
-    scheme, _, path = loaded.store_url.partition("://")
-    if scheme != "sqlite":
+    click.echo(f"{'was there' if there else 'made     '}  {store.name}")
+    if store.folder is None:
         return []
+    path = loaded.store_url.partition("://")[2]
     files = [Path(f"{path}{end}") for end in ("", "-wal", "-shm")]
     return [store.folder, *files] if made else files
 

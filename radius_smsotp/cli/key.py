@@ -129,7 +129,8 @@ def retire(config: Path, key_id: str, cancel: bool) -> None:
             raise SmsotpError(f"{challenges} still need it; wait, or end them with --cancel")
         keyring.remove(path, key_id)
         if needing:
-            with site.store.write(durable=True) as tx:
+            accounts = {one.account for one in needing}
+            with site.store.write(*accounts, durable=True) as tx:
                 for one in needing:
                     tx.save_answer(replace(one, state="cancelled"))
     click.echo(f"{key_id}: retired")

@@ -137,7 +137,7 @@ def send_test(config: Path, name: str, number: str) -> None:
             to = account.read_phone(number, loaded.values.country)
         except ValueError as error:
             raise click.BadParameter(str(error)) from None
-        lock_folder = open_store(loaded.store_url).folder
+        lock_folder = open_store(loaded.store_url).folder or loaded.path.parent
         around = providers.Surroundings(loaded.path.parent, loaded.values.smtp_servers, lock_folder)
         code = loaded.values.code
         made_up = str(secrets.randbelow(10**code.digits)).zfill(code.digits)

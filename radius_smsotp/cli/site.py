@@ -57,7 +57,7 @@ class Site:
         store = open_store(self.loaded.store_url, PATIENCE)
         if not store.exists():
             remedy = f"make it with 'smsotp init {self.loaded.path.parent}'"
-            raise ConfigurationError([Problem(self.loaded.store_url, "is not there", remedy)])
+            raise ConfigurationError([Problem(store.name, "is not there", remedy)])
         store.migrate()
         return store
 

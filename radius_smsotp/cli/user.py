@@ -104,7 +104,7 @@ def add(
             _refuse_if_known(tx.account(name))
         chosen = _pin(pin, pin_stdin, no_pin, ask=True)
         new = replace(new, pin_hash=_hashed(site, chosen))
-        with site.store.write(durable=True) as tx:
+        with site.store.write(name, durable=True) as tx:
             _refuse_if_known(tx.account(name))
             account.save(tx, None, new)
     click.echo(f"{name}: added")
@@ -179,7 +179,7 @@ def delete(config: Path, name: str, yes: bool) -> None:
                 raise click.UsageError("there is no terminal to ask on; say --yes")
             if not click.confirm(f"Delete {output.clean(name)}?"):
                 raise SmsotpError("nothing was deleted")
-        with site.store.write(durable=True) as tx:
+        with site.store.write(name, durable=True) as tx:
             account.known(tx, name)
             account.remove(tx, name)
     click.echo(f"{name}: deleted")
@@ -230,7 +230,7 @@ def unlock(config: Path, name: str) -> None:
     Example:
       smsotp user unlock alice
     """
-    with Site(config) as site, site.store.write(durable=True) as tx:
+    with Site(config) as site, site.store.write(name, durable=True) as tx:
         # A lock-out may belong to a name that only LDAP knows.
         if not tx.clear_lockout(name):
             account.known(tx, name)
@@ -241,7 +241,7 @@ def unlock(config: Path, name: str) -> None:
 
 
 def _change(site: Site, name: str, **fields: Any) -> None:
-    with site.store.write(durable=True) as tx:
+    with site.store.write(name, durable=True) as tx:
         before = account.known(tx, name)
         after = replace(before, **fields)
         if after != before:

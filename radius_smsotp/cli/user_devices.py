@@ -61,7 +61,7 @@ def devices(config: Path, name: str, forget: str | None, forget_all: bool, as_js
 
 def _forget(config: Path, name: str, station: str | None) -> None:
     """Forget one device, or all."""
-    with Site(config) as site, site.store.write(durable=True) as tx:
+    with Site(config) as site, site.store.write(name, durable=True) as tx:
         number = tx.forget_devices(name, station)
         if number:
             tx.add_event(account.devices_forgotten(name, number, station or ""))

@@ -178,7 +178,8 @@ def _write(store: Store, changes: Sequence[Change]) -> None:
                 part = changes[start : start + SLICE]
                 last = start + SLICE >= len(changes)
                 # The last one takes those before it to the disk as well.
-                with store.write(durable=last) as tx:
+                names = (change.after.name for change in part)
+                with store.write(*names, durable=last) as tx:
                     for change in part:
                         _apply(tx, change)
                 done += part
@@ -195,7 +196,8 @@ def _undo(store: Store, done: Sequence[Change]) -> list[str]:
     for start in range(0, len(done), SLICE):
         part = done[start : start + SLICE]
         try:
-            with store.write(durable=True) as tx:
+            names = (change.after.name for change in part)
+            with store.write(*names, durable=True) as tx:
                 for change in part:
                     if change.before is None:
                         account.remove(tx, change.after.name)

@@ -7,30 +7,44 @@ A store gives transactions; what can be read and written in one stands in
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import re
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
-from radius_smsotp.errors import ConfigurationError, Problem
+from radius_smsotp.errors import ConfigurationError, Problem, StoreConflictError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from radius_smsotp.store.transaction import Transaction
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+KINDS = "write sqlite:///PATH or postgresql://USER@HOST/DATABASE"
+
+TRIES = 4
+"""How often a transaction is begun at most that another one gets into the way of."""
 
 
 class Store(Protocol):
     """One store.  Used by several threads at once, and by several processes."""
 
     @property
-    def folder(self) -> Path:
-        """Where files belong that go with this store (locks of devices)."""
+    def name(self) -> str:
+        """The URL as it may be shown: without a password."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where files belong that go with this store (locks of devices); None if it has none."""
 
     def exists(self) -> bool:
         """
         Whether there is anything to `migrate`, or it would be made.
 
         Raises:
-            ConfigurationError: This user may not even look.
+            ConfigurationError: This user may not even look, or nobody answers.
         """
 
     def migrate(self) -> None:
@@ -49,11 +63,13 @@ class Store(Protocol):
             StoreError: The store did not answer in time.
         """
 
-    def write(self, *, durable: bool = False) -> AbstractContextManager[Transaction]:
+    def write(self, *accounts: str, durable: bool = False) -> AbstractContextManager[Transaction]:
         """
-        A transaction that nobody else writes beside; rolled back if the block raises.
+        A transaction; rolled back if the block raises.
 
         Args:
+            accounts: Nobody else writes about these accounts, or their challenges, beside it.
+                None named: nobody else writes at all.
             durable: It must survive a power cut: True where a code is spent or a guess is
                 counted, False where losing the last moments costs one more SMS at most.
 
@@ -61,13 +77,12 @@ class Store(Protocol):
             StoreError: The store did not answer in time.
         """
 
-    def backup(self, path: Path) -> None:
+    def inspect(self) -> tuple[str, list[Problem]]:
         """
-        Copy the whole store, while it is in use, into a new file.
+        What it is, in one line, and what is worth a look although it works.
 
         Raises:
-            FileExistsError: There is a file at `path`; nothing is overwritten.
-            StoreError: The store, or the disk under `path`, did not work.
+            StoreError: The store did not answer in time.
         """
 
     def close(self) -> None:
@@ -79,17 +94,43 @@ def open_store(url: str, patience: float = 1.0) -> Store:
     The store that a URL names.  Nothing is opened yet.
 
     Args:
-        url: ``sqlite:///PATH`` with an absolute path.
-        patience: Seconds to wait for another process that is writing.
+        url: ``sqlite:///PATH`` with an absolute path, or ``postgresql://…`` as libpq reads it.
+        patience: Seconds that a transaction may take, waiting for others included.
 
     Raises:
-        ConfigurationError: There is no such kind of store.
+        ConfigurationError: There is no such kind of store, or what it needs is not installed.
     """
     scheme, _, path = url.partition(":///")
     if scheme == "sqlite" and path.startswith("/"):
         from radius_smsotp.store.sqlite import SqliteStore  # noqa: PLC0415  # only what is used
 
         return SqliteStore(path, patience)
+    if re.match("postgres(ql)?://", url):
+        try:
+            from radius_smsotp.store.postgres import PostgresStore  # noqa: PLC0415  # as above
+        except ModuleNotFoundError as error:
+            if error.name not in {"psycopg", "psycopg_pool"}:
+                raise
+            remedy = "pip install 'radius-smsotp[postgres]'"
+            raise ConfigurationError(
+                [Problem("store", f"the Python package {error.name} is not installed", remedy)]
+            ) from None
+        return PostgresStore(url, patience)
     # Not the whole URL: it may hold a password.
     fault = f"'{url.partition(':')[0]}' is no kind of store"
-    raise ConfigurationError([Problem("store", fault, "write sqlite:///PATH")])
+    raise ConfigurationError([Problem("store", fault, KINDS)])
+
+
+def insist(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """
+    Call `work` again if its transaction ran into another one: the only place that does so.
+
+    Args:
+        work: Does nothing that would count twice before its transaction has ended.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return work(*arguments, **named)
+        except StoreConflictError:
+            continue  # the other one has ended: that is why this one failed
+    return work(*arguments, **named)

@@ -37,6 +37,11 @@ class SqliteStore:
         self._connections: dict[str, sqlite3.Connection] = {}
 
     @property
+    def name(self) -> str:
+        """See `Store.name`."""
+        return f"sqlite:///{self.path}"
+
+    @property
     def folder(self) -> Path:
         """Where the file lies."""
         return self.path.parent
@@ -80,23 +85,17 @@ class SqliteStore:
             yield Transaction(db)
 
     @contextlib.contextmanager
-    def write(self, *, durable: bool = False) -> Iterator[Transaction]:
-        """See `Store.write`."""
+    def write(self, *_accounts: str, durable: bool = False) -> Iterator[Transaction]:
+        """See `Store.write`.  One writes at a time, whatever about."""
         kind = "durable" if durable else "writer"
         with self._transaction(kind, "BEGIN IMMEDIATE", self._writing) as db:
             yield Transaction(db)
 
-    def backup(self, path: Path) -> None:
-        """See `Store.backup`."""
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        try:
-            with self._reading, contextlib.closing(sqlite3.connect(path)) as target:
-                # In one step: a copy in several would begin anew whenever somebody writes.
-                self._connection("reader").backup(target)
-        except sqlite3.Error as error:
-            path.unlink()
-            self._drop("reader")
-            raise StoreError(_sentence(error)) from error
+    def inspect(self) -> tuple[str, list[Problem]]:
+        """See `Store.inspect`."""
+        with self._transaction("reader", "BEGIN", self._reading) as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+        return f"SQLite {sqlite3.sqlite_version}, schema {version}", []
 
     def close(self) -> None:
         """See `Store.close`."""

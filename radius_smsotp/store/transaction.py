@@ -9,7 +9,7 @@ from radius_smsotp.core.model import Tally
 from radius_smsotp.store import rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from radius_smsotp.core.model import Account, Challenge, Client, Device, Event, Lockout
 
@@ -39,10 +39,20 @@ class Connection(Protocol):
 
 
 class Transaction:
-    """The store within one transaction.  Names are folded (see `core.name.fold`)."""
+    """
+    The store within one transaction.  Names are folded (see `core.name.fold`).
 
-    def __init__(self, connection: Connection) -> None:
+    Args:
+        connection: Takes ``?`` for a value.
+        lock: Called with the names under which messages are counted, before the counts are read
+            in order to count one more; None where nobody else writes meanwhile.
+    """
+
+    def __init__(
+        self, connection: Connection, lock: Callable[[Sequence[str]], None] | None = None
+    ) -> None:
         self._db = connection
+        self._lock = lock
 
     # Accounts
 
@@ -211,6 +221,8 @@ class Transaction:
             "OR (scope = 'all' AND slot >= ?) GROUP BY scope"
         )
         names = _scopes(account, number_tag, client)
+        if self._lock is not None:
+            self._lock(names)
         values = (names[0], hour, names[1], hour, names[2], hour, slot - DAY_SLOTS)
         sums = dict(self._db.execute(sql, values).fetchall())
         return Tally(*(int(sums.get(name, 0)) for name in names))
@@ -316,13 +328,13 @@ class Transaction:
         doomed = (
             ("challenge", "transaction_id", "expires_at", challenges_before.timestamp()),
             ("event", "id", "time", events_before.timestamp()),
-            ("device", "rowid", "expires_at", now.timestamp()),
-            ("tally", "rowid", "slot", int(now.timestamp()) // SLOT - DAY_SLOTS),
+            ("device", "account, client, ssid, station", "expires_at", now.timestamp()),
+            ("tally", "scope, slot", "slot", int(now.timestamp()) // SLOT - DAY_SLOTS),
         )
         removed = 0
         for table, key, column, limit in doomed:
             sql = (
-                f"DELETE FROM {table} WHERE {key} IN "  # noqa: S608  # constants only
+                f"DELETE FROM {table} WHERE ({key}) IN "  # noqa: S608  # constants only
                 f"(SELECT {key} FROM {table} WHERE {column} < ? LIMIT {PRUNE_SLICE})"
             )
             removed += self._count(sql, limit)

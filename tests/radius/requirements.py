@@ -10,7 +10,7 @@ TESTS_NEED = ("pytest", "hypothesis", "aiosmtpd", "smspdudecoder", "bitstring", 
 
 
 def requirements() -> list[str]:
-    """``install_requires``, and of the extra ``test`` what the radius tests import."""
+    """``install_requires``, the extra ``postgres``, and what the tests import of ``test``."""
     call = next(
         node
         for node in ast.walk(ast.parse(SETUP.read_text(encoding="utf-8")))
@@ -18,8 +18,9 @@ def requirements() -> list[str]:
     )
     values = {word.arg: word.value for word in call.keywords}
     needed: list[str] = ast.literal_eval(values["install_requires"])
-    extra: list[str] = ast.literal_eval(values["extras_require"])["test"]
-    return needed + [one for one in extra if one.startswith(TESTS_NEED)]
+    extras: dict[str, list[str]] = ast.literal_eval(values["extras_require"])
+    of_tests = [one for one in extras["test"] if one.startswith(TESTS_NEED)]
+    return needed + extras["postgres"] + of_tests
 
 
 if __name__ == "__main__":

@@ -65,7 +65,8 @@ class Site:
         assert self.server is not None, "FreeRADIUS is not installed"
         self.write_settings(**settings)
         keyring.create(folder / "key")
-        self.store: Store = open_store(f"sqlite:///{folder}/smsotp.db", patience=10)
+        url = settings.get("store", f"sqlite:///{folder}/smsotp.db")
+        self.store: Store = open_store(url, patience=10)
         self.store.migrate()
         self.daemons: list[Radiusd] = []
 

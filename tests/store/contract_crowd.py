@@ -18,8 +18,7 @@ from radius_smsotp.store import open_store
 from tests.store.contract import ALICE, NOW, SECOND, challenge, delivery, event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from radius_smsotp.store import Store
 
@@ -129,6 +128,9 @@ def is_whole(store: Store) -> bool:
 class CrowdContract:
     """The suite; `url` and `store` come from `StoreContract`."""
 
+    HASTE = 0.05
+    """A patience, in seconds, that is soon at its end, but enough for a connection."""
+
     @pytest.fixture
     def children(self) -> Iterator[list[Child]]:
         """Processes that end with the test, however that ends."""
@@ -188,7 +190,7 @@ class CrowdContract:
         """A process that keeps the lock stops nobody for good, and no reader at all."""
         children.append(Child(HOLD, url))
         assert children[0].says() == "held"
-        hasty = open_store(url, patience=0.05)
+        hasty = open_store(url, patience=self.HASTE)
         with pytest.raises(StoreError, match="another process is writing"), hasty.write():
             pass
         with hasty.read() as tx:
@@ -201,7 +203,7 @@ class CrowdContract:
 
     def test_a_busy_thread_is_an_error_within_patience(self, url: str, store: Store) -> None:
         """The same within one process."""
-        hasty = open_store(url, patience=0.05)
+        hasty = open_store(url, patience=self.HASTE)
 
         def write() -> None:
             with hasty.write():
@@ -225,26 +227,6 @@ class CrowdContract:
                     assert tx.challenge(f"{number * 1_000_000 + done:032x}") is not None
             assert is_whole(store)
 
-    def test_a_backup_comes_to_an_end_while_others_write(
-        self, store: Store, url: str, children: list[Child], tmp_path: Path
-    ) -> None:
-        """And holds one state: no half of a transaction."""
-        with store.write() as tx:
-            for _ in range(40_000):
-                tx.add_event(event(account="bob", detail={"text": "x" * 1000}))
-        children.append(Child(WRITE, url, 0))
-        assert children[0].says() == "writing"
-        path = tmp_path / "copy"
-        with ThreadPoolExecutor(1) as pool:
-            future = pool.submit(store.backup, path)
-            try:
-                future.result(20)
-            finally:
-                children[0].kill()
-        copy = open_store(f"sqlite:///{path}")
-        assert is_whole(copy)
-        copy.close()
-
     def test_a_second_store_in_one_process_does_not_loosen_the_first(
         self, store: Store, url: str, children: list[Child]
     ) -> None:
@@ -266,11 +248,12 @@ class CrowdContract:
         again.close()
 
     def test_several_processes_may_make_the_store_at_once(
-        self, url: str, children: list[Child]
+        self, make_url: Callable[[], str], children: list[Child]
     ) -> None:
         """radiusd, the courier and a command start together after an installation."""
-        for number in range(STARTS):
-            new = [Child(MIGRATE, f"{url}{number}") for _ in range(4)]
+        for _ in range(STARTS):
+            url = make_url()
+            new = [Child(MIGRATE, url) for _ in range(4)]
             children += new
             assert [child.says() for child in new] == ["ready"] * 4
             for child in new:

@@ -86,7 +86,13 @@ class RecordsContract:
             assert tally(hours=25) == Tally()
 
     @settings(
-        max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=40,
+        deadline=None,
+        # The store outlives an example, which tidies up; and each kind of store runs this.
+        suppress_health_check=[
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.differing_executors,
+        ],
     )
     @given(
         gaps=st.lists(

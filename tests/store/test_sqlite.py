@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sqlite3
 import stat
@@ -22,6 +23,8 @@ from tests.store.contract_crowd import BEGIN, CrowdContract, is_whole
 from tests.store.contract_records import RecordsContract
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from radius_smsotp.store import Store
     from tests.site import Site
 
@@ -34,8 +37,9 @@ def path(tmp_path: Path) -> Path:
 
 class TestContract(StoreContract, RecordsContract, CrowdContract):
     @pytest.fixture
-    def url(self, path: Path) -> str:
-        return f"sqlite:///{path}"
+    def make_url(self, path: Path) -> Callable[[], str]:
+        numbers = itertools.count()
+        return lambda: f"sqlite:///{path}{next(numbers)}"
 
 
 @pytest.fixture
@@ -67,12 +71,6 @@ class TestTheFile:
         assert len(files) == 3
         for file in files:
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
-
-    def test_a_backup_is_as_closed(self, store: Store, path: Path) -> None:
-        """It holds the same."""
-        copy = path.with_name("copy")
-        store.backup(copy)
-        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
 
     @pytest.mark.parametrize("mode", [0o604, 0o602, 0o644])
     def test_a_file_that_is_open_to_everybody_is_refused(self, path: Path, mode: int) -> None:

@@ -1,0 +1,273 @@
+"""
+The store in a PostgreSQL database, shared by several servers.
+
+A transaction that writes locks the accounts it is about first: it holds their row of the table
+``stripe`` until it ends.  So two answers for one account come one after the other, on whichever
+server, while other accounts go on beside them; and every statement after the lock sees what
+those before it have committed (READ COMMITTED).  Locks are taken in the order of their numbers:
+no two transactions wait for each other.  Rows instead of advisory locks, because CockroachDB
+takes calls of the latter and does nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from radius_smsotp.errors import ConfigurationError, Problem, StoreError
+from radius_smsotp.store import postgres_condition
+from radius_smsotp.store.postgres_connection import (
+    GONE,
+    Connection,
+    OverdueError,
+    Session,
+    parameters,
+    reason,
+    shown,
+    store_error,
+)
+from radius_smsotp.store.postgres_pool import Pool
+from radius_smsotp.store.schema import VERSIONS
+from radius_smsotp.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+ACCOUNT_STRIPES = 256
+"""Two accounts of the same stripe wait for each other, a few milliseconds: one pair in so many."""
+
+TALLY_STRIPES = 63
+"""For the names under which messages are counted, behind those of the accounts."""
+
+ALL_STRIPE = ACCOUNT_STRIPES + TALLY_STRIPES
+"""Of the messages of a day, locked last because everybody does."""
+
+MIGRATION_SECONDS = 60.0
+"""How long a start may wait for another server that brings the schema forward."""
+
+GRACE = 0.75
+"""Part of the patience after which the server ends a wait for a lock: it can say what for."""
+
+READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+
+OWN_TABLES = f"""
+    CREATE TABLE IF NOT EXISTS smsotp_schema (id INTEGER PRIMARY KEY, version INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS stripe (number INTEGER PRIMARY KEY);
+    INSERT INTO smsotp_schema VALUES (1, 0) ON CONFLICT DO NOTHING;
+    INSERT INTO stripe SELECT generate_series(0, {ALL_STRIPE}) ON CONFLICT DO NOTHING;
+"""  # noqa: S608  # constants only
+
+MADE_AT_ONCE = {"23505", "42P07", "42710"}
+"""What CREATE TABLE IF NOT EXISTS fails with if another session is just making the same."""
+
+
+class PostgresStore:
+    """A store in the database that a URL of libpq names."""
+
+    def __init__(self, url: str, patience: float) -> None:
+        self._given = parameters(url)
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._pool: Pool | None = None
+
+    @property
+    def name(self) -> str:
+        """See `Store.name`."""
+        return shown(self._given)
+
+    @property
+    def folder(self) -> Path | None:
+        """None: it lies elsewhere."""
+        return None
+
+    def exists(self) -> bool:
+        """See `Store.exists`."""
+        with self._alone() as db:
+            return _version(db) is not None
+
+    def migrate(self) -> None:
+        """See `Store.migrate`."""
+        with self._alone() as db:
+            version = _version(db)
+            if version is None:
+                _make_own_tables(db)
+            if version != len(VERSIONS):
+                self._step_forward(db)
+            lacking = postgres_condition.missing_rights(db)
+            if lacking:
+                remedy = "GRANT SELECT, INSERT, UPDATE, DELETE on all tables to this role"
+                raise self._fault(f"this role may not use {', '.join(lacking)}", remedy)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """See `Store.read`."""
+        with self._transaction(lambda _: READ.encode()) as db:
+            yield Transaction(Session(db))
+
+    @contextlib.contextmanager
+    def write(self, *accounts: str, durable: bool = False) -> Iterator[Transaction]:
+        """See `Store.write`."""
+        lock = _lock_of(set(map(_account_stripe, accounts)) or range(ACCOUNT_STRIPES))
+
+        def begin(seconds: float) -> bytes:
+            wait = max(1, int(seconds * GRACE * 1000))
+            sync = "ON" if durable else "OFF"
+            settings = f"SET LOCAL synchronous_commit TO {sync}; SET LOCAL lock_timeout TO {wait}"
+            return f"{WRITE}; {settings}; {lock}".encode()
+
+        with self._transaction(begin) as db:
+            yield Transaction(Session(db), functools.partial(_lock_tallies, db))
+
+    def inspect(self) -> tuple[str, list[Problem]]:
+        """See `Store.inspect`."""
+        with self._transaction(lambda _: READ.encode()) as db:
+            return postgres_condition.inspect(db, f"store ({self.name})", self._given)
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+
+    @contextlib.contextmanager
+    def _transaction(self, begin: Callable[[float], bytes]) -> Iterator[Connection]:
+        pool = self._opened()
+        try:
+            db = pool.take(begin, time.monotonic() + self._patience)
+            try:
+                yield db
+                _commit(db)
+            except BaseException as error:
+                _undo(db, error)
+                raise
+            finally:
+                pool.give_back(db)
+        except OverdueError:
+            pool.trip()
+            raise StoreError(f"{GONE} within {self._patience:g} s") from None
+        except psycopg.Error as error:
+            raise store_error(error) from error
+
+    def _opened(self) -> Pool:
+        with self._lock:
+            if self._pool is None:
+                self._pool = Pool(self._given, self._configure)
+            return self._pool
+
+    def _configure(self, db: Connection) -> None:
+        """The server's own timeouts: it shall not go on when we have given up."""
+        db.patience = MIGRATION_SECONDS
+        milliseconds = max(1, int(self._patience * 1000))
+        db.execute(
+            f"SET statement_timeout = {milliseconds}; "
+            f"SET idle_in_transaction_session_timeout = {max(milliseconds, 1000)}".encode(),
+            prepare=False,
+        )
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[Connection]:
+        """A connection of its own, beside the pool: nothing stays open, no thread is started."""
+        remedy = "see that it runs, and that this host and role may reach it"
+        try:
+            db = Connection.connect(**self._given, autocommit=True)
+        except psycopg.Error as error:
+            why = reason(error, str(self._given.get("password") or ""))
+            raise self._fault(f"cannot be reached ({why})", remedy) from None
+        try:
+            db.patience = MIGRATION_SECONDS
+            yield db
+        except psycopg.Error as error:
+            raise self._fault(str(store_error(error)), "see the log of the database") from None
+        finally:
+            db.close()
+
+    def _step_forward(self, db: Connection) -> None:
+        db.execute(b"BEGIN")
+        # Whoever comes second waits here, and finds nothing left to do.
+        [version] = db.execute(b"SELECT version FROM smsotp_schema FOR UPDATE").fetchone() or [0]
+        if version > len(VERSIONS):
+            raise self._fault(
+                f"has schema {version}, this program knows up to {len(VERSIONS)}",
+                "upgrade radius-smsotp on this server",
+            )
+        for statements in VERSIONS[version:]:
+            for statement in statements:
+                db.execute(_dialect(statement).encode())
+        db.execute(b"UPDATE smsotp_schema SET version = %s", [len(VERSIONS)])
+        db.execute(b"COMMIT")
+
+    def _fault(self, fault: str, remedy: str) -> ConfigurationError:
+        return ConfigurationError([Problem(f"store ({self.name})", fault, remedy)])
+
+
+def _dialect(statement: str) -> str:
+    """A statement of `schema` as PostgreSQL has it: a key that numbers itself."""
+    key = "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY"
+    return statement.replace("id INTEGER PRIMARY KEY", f"id {key}")
+
+
+def _version(db: Connection) -> int | None:
+    """The version of the schema, None if there is none."""
+    [there] = db.execute(b"SELECT to_regclass('smsotp_schema') IS NOT NULL").fetchone() or [False]
+    if not there:
+        return None
+    row = db.execute(b"SELECT version FROM smsotp_schema").fetchone()
+    return int(row[0]) if row else None
+
+
+def _make_own_tables(db: Connection) -> None:
+    """Make the two tables that the other store does not need, whoever else is at it."""
+    while True:
+        try:
+            db.execute(f"BEGIN; {OWN_TABLES} COMMIT".encode(), prepare=False)
+        except psycopg.Error as error:
+            if error.sqlstate not in MADE_AT_ONCE:
+                raise
+            db.execute(b"ROLLBACK")
+        else:
+            return
+
+
+def _stripe(name: str, stripes: int) -> int:
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).digest()
+    return int.from_bytes(digest) % stripes
+
+
+def _account_stripe(name: str) -> int:
+    return _stripe(name, ACCOUNT_STRIPES)
+
+
+def _lock_of(stripes: Iterable[int]) -> str:
+    numbers = ", ".join(map(str, sorted(stripes)))
+    return f"SELECT 1 FROM stripe WHERE number IN ({numbers}) ORDER BY number FOR UPDATE"  # noqa: S608
+
+
+def _lock_tallies(db: Connection, names: Sequence[str]) -> None:
+    """Nobody else counts under these names until the transaction ends; the last is the day's."""
+    stripes = {ACCOUNT_STRIPES + _stripe(name, TALLY_STRIPES) for name in names[:-1]}
+    db.execute(_lock_of({*stripes, ALL_STRIPE}).encode(), prepare=False)
+
+
+def _commit(db: Connection) -> None:
+    db.warnings.clear()
+    db.execute(b"COMMIT")
+    # "canceling wait for synchronous replication": a fail-over may lose what was committed.
+    if db.warnings:
+        raise StoreError("the database does not confirm that it will keep a change")
+
+
+def _undo(db: Connection, error: BaseException) -> None:
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        db.close()  # it was the primary once; the next connection finds the one of today
+    if not db.closed:
+        with contextlib.suppress(psycopg.Error):
+            db.execute(b"ROLLBACK")

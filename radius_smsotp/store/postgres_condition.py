@@ -1,0 +1,97 @@
+"""What a PostgreSQL server is like, for ``smsotp check``: what it is, and what is worth a look."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from typing import TYPE_CHECKING, Any
+
+from radius_smsotp.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from radius_smsotp.store.postgres_connection import Connection
+
+CLOCK_SECONDS = 2.0
+"""A difference of clocks that shows that one of them is not kept.  Codes expire by the clock of
+the RADIUS server that is asked, so all of them must agree; the database's own counts for nothing,
+but is the one clock that each of them can be compared with."""
+
+TABLES = ["stripe", "account", "lockout", "challenge", "tally", "device", "event", "breaker"]
+
+MISSING_RIGHTS = b"""
+    SELECT name FROM unnest(%s::text[]) AS name WHERE NOT (
+        has_table_privilege(name, 'SELECT') AND has_table_privilege(name, 'INSERT')
+        AND has_table_privilege(name, 'UPDATE') AND has_table_privilege(name, 'DELETE')
+    )
+"""
+
+FACTS = b"""
+    SELECT version(), (SELECT version FROM smsotp_schema),
+        extract(epoch FROM clock_timestamp())::double precision,
+        current_setting('fsync', true), current_setting('full_page_writes', true),
+        current_setting('server_encoding', true)
+"""
+
+
+def missing_rights(db: Connection) -> list[str]:
+    """The tables of ours that this role may not read and write."""
+    return [name for (name,) in db.execute(MISSING_RIGHTS, [TABLES])]
+
+
+def inspect(db: Connection, path: str, given: dict[str, Any]) -> tuple[str, list[Problem]]:
+    """
+    See `Store.inspect`.
+
+    Args:
+        path: Where the store is, for people.
+        given: Parameters of libpq.
+    """
+    before = time.time()
+    row = db.execute(FACTS).fetchone()
+    after = time.time()
+    assert row is not None, "a SELECT without FROM has one row"  # noqa: S101  # for mypy
+    version, schema, there, *settings = row
+    ahead = there - (before + after) / 2
+    uncertain = (after - before) / 2
+    text = f"{version.partition(' (')[0].partition(' on ')[0]}, schema {schema}"
+    doubts = [
+        *_clock(ahead, uncertain),
+        *_durability(settings[0], settings[1]),
+        *_encoding(settings[2]),
+        *_encryption(db, given),
+    ]
+    return text, [Problem(path, fault, remedy) for fault, remedy in doubts]
+
+
+def _clock(ahead: float, uncertain: float) -> Iterator[tuple[str, str]]:
+    if abs(ahead) > CLOCK_SECONDS + uncertain:
+        side = "ahead of" if ahead > 0 else "behind"
+        fault = f"its clock is {abs(ahead):.1f} s {side} this host's"
+        yield fault, "keep the clocks of all hosts with NTP: codes expire by them"
+
+
+def _durability(fsync: str | None, full_pages: str | None) -> Iterator[tuple[str, str]]:
+    for name, value in (("fsync", fsync), ("full_page_writes", full_pages)):
+        if value == "off":
+            fault = f"{name} is off: after a power cut, spent codes may count again"
+            yield fault, f"set {name} = on in postgresql.conf"
+
+
+def _encoding(name: str | None) -> Iterator[tuple[str, str]]:
+    # SQL_ASCII takes octets as they come, which are UTF-8 here.
+    if name not in {"UTF8", "SQL_ASCII", None}:
+        fault = f"its encoding is {name}: not every user name can be stored"
+        yield fault, "make the database with ENCODING 'UTF8' TEMPLATE template0"
+
+
+def _encryption(db: Connection, given: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    address = db.info.hostaddr
+    if not address or ipaddress.ip_address(address).is_loopback:
+        return
+    remedy = "write ?sslmode=verify-full behind the URL"
+    if not db.pgconn.ssl_in_use:
+        yield "the connection to it is not encrypted", remedy
+    elif str(given.get("sslmode")) not in {"verify-full", "verify-ca"}:
+        yield "its certificate is not checked: anybody in between could be it", remedy

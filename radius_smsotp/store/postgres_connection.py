@@ -1,0 +1,190 @@
+"""One connection to PostgreSQL: nobody waits for it longer than they have agreed to."""
+
+from __future__ import annotations
+
+import functools
+import math
+import select
+import time
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.waiting import Ready, Wait
+
+from radius_smsotp.errors import ConfigurationError, Problem, StoreConflictError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+DEFAULTS: dict[str, str | int] = {
+    "connect_timeout": 3,
+    # A host that has gone away is noticed within 16 s even where nobody waits for it.
+    "keepalives_idle": 10,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 5000,
+    # Of several hosts, the one that is primary now.
+    "target_session_attrs": "read-write",
+    "application_name": "radius-smsotp",
+    "client_encoding": "UTF8",
+}
+"""Parameters of libpq where the URL does not set them.  Seconds; `tcp_user_timeout` in ms."""
+
+SENTENCES = {
+    "25006": "the database is a standby that only reads",
+    "25P03": "the database has ended a transaction that stood still",
+    "28000": "the database does not let this role in",
+    "28P01": "the database does not take this password",
+    "3D000": "there is no such database",
+    "42501": "the database role lacks a privilege",
+    "42P01": "a table is missing",
+    "53100": "the disk of the database is full",
+    "53200": "the database is out of memory",
+    "53300": "the database has too many connections",
+    "55P03": "another process is writing to the store for too long",
+    "57014": "the database took too long",
+    "57P01": "the database is being stopped",
+    "57P03": "the database is starting or stopping",
+    "XX001": "the store is damaged",
+}
+"""SQLSTATE (PostgreSQL, appendix A) to what it means."""
+
+CONFLICTS = {"40001", "40P01"}
+"""Serialization failure, which CockroachDB and YugabyteDB use freely, and deadlock."""
+
+CUT = {"57P01", "57P02", "57P05", "25P03"}
+"""What the server says before it closes a connection."""
+
+GONE = "the database does not answer"
+
+POLLED = {Wait.R: select.POLLIN, Wait.W: select.POLLOUT, Wait.RW: select.POLLIN | select.POLLOUT}
+
+
+class OverdueError(psycopg.OperationalError):
+    """The server has taken too long; the connection was closed."""
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """
+    A connection with a budget of time.
+
+    The server has timeouts of its own, but not for a commit that waits for a standby, and none
+    at all when it is not there any more.
+
+    Attributes:
+        patience: Seconds that may still be spent on waiting for the server.
+        warnings: What the server has warned of.
+    """
+
+    patience = math.inf
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.warnings: list[str] = []
+        self.add_notice_handler(self._note)
+
+    def wait(self, gen: Generator[Wait, Ready, Any], *_: Any, **__: Any) -> Any:
+        """As psycopg's, which waits for as long as it takes."""
+        poll = select.poll()
+        start = time.monotonic()
+        until = start + self.patience
+        try:
+            wanted = next(gen)
+            while True:
+                poll.register(self.pgconn.socket, POLLED[wanted])
+                left = until - time.monotonic()
+                found = poll.poll(min(left, 3600.0) * 1000) if left > 0 else []
+                if not found:
+                    self.close()
+                    raise OverdueError(GONE)
+                events = found[0][1]
+                writable, readable = events & select.POLLOUT, events & ~select.POLLOUT
+                # POLLERR and POLLHUP count as readable: reading will tell.
+                ready = Ready.RW if writable else Ready.R
+                wanted = gen.send(ready if readable else Ready.W)
+        except StopIteration as end:
+            return end.value
+        finally:
+            self.patience -= time.monotonic() - start
+
+    def _note(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        if diagnostic.severity_nonlocalized == "WARNING":
+            self.warnings.append(diagnostic.sqlstate or "")
+
+
+class Session:
+    """A connection as `transaction.Connection` has it: values are marked with ``?``."""
+
+    def __init__(self, db: Connection) -> None:
+        self._db = db
+
+    def execute(self, sql: str, parameters: Any = ()) -> Any:
+        """Run one statement.  Returns a cursor."""
+        return self._db.execute(_marked(sql), parameters)
+
+    def executemany(self, sql: str, parameters: Any) -> Any:
+        """Run one statement for each of several rows.  Returns a cursor."""
+        cursor = self._db.cursor()
+        cursor.executemany(_marked(sql), parameters)
+        return cursor
+
+
+@functools.lru_cache(1000)
+def _marked(sql: str) -> bytes:
+    """The paramstyle of psycopg.  No statement of ours holds a per cent sign."""
+    return sql.replace("?", "%s").encode()
+
+
+def parameters(url: str) -> dict[str, Any]:
+    """
+    The parameters of libpq that a URL and `DEFAULTS` give.
+
+    Raises:
+        ConfigurationError: libpq cannot read it.
+    """
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.Error:
+        # Its words repeat part of the URL, which may be the password.
+        fault = "is no URL that libpq can read"
+        remedy = "write postgresql://USER@HOST/DATABASE, special characters as %XX"
+        raise ConfigurationError([Problem("store", fault, remedy)]) from None
+    return DEFAULTS | given
+
+
+def shown(given: dict[str, Any]) -> str:
+    """A URL without password."""
+    hosts = str(given.get("host") or given.get("hostaddr") or "").split(",")
+    ports = str(given.get("port") or "").split(",")
+    ports += ports[-1:] * (len(hosts) - len(ports))
+    places = (
+        (f"[{host}]" if ":" in host else "" if host.startswith("/") else host)
+        + (f":{port}" if port else "")
+        for host, port in zip(hosts, ports, strict=False)
+    )
+    user = f"{given['user']}@" if given.get("user") else ""
+    service = f"?service={given['service']}" if given.get("service") else ""
+    return f"postgresql://{user}{','.join(places)}/{given.get('dbname') or ''}{service}"
+
+
+def store_error(error: psycopg.Error) -> StoreError:
+    """What an error means, for a log.  PostgreSQL's own words may hold values."""
+    state = error.sqlstate
+    if state in CONFLICTS:
+        return StoreConflictError(f"two transactions got into each other's way ({state})")
+    if state is None:
+        unreachable = isinstance(error, psycopg.OperationalError)
+        return StoreError(
+            GONE if unreachable else f"the store does not work ({type(error).__name__})"
+        )
+    return StoreError(f"{SENTENCES.get(state, 'the store does not work')} ({state})")
+
+
+def reason(error: psycopg.Error, password: str) -> str:
+    """Why a connection failed, in the last words of libpq, which names hosts and roles."""
+    if error.sqlstate in SENTENCES:
+        return f"{SENTENCES[error.sqlstate]} ({error.sqlstate})"
+    lines = [line for line in str(error).splitlines() if line and not line.startswith("\t")]
+    text = (lines[0] if lines else type(error).__name__).rpartition("failed: ")[2]
+    return text.replace(password, "***") if password else text

@@ -1,0 +1,141 @@
+"""
+The connections of one process to PostgreSQL, and a circuit breaker around them.
+
+No login connects: psycopg_pool does that in a thread of its own.  Once the database was gone,
+nobody waits for it any more but a thread that looks whether it is back: FreeRADIUS lets one
+login at a time in, and each would wait behind all those before it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+
+from radius_smsotp.errors import StoreError
+from radius_smsotp.store.postgres_connection import CUT, GONE, Connection, OverdueError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS = 8
+"""Of one process at most.  One login at a time is in here, and couriers write briefly."""
+
+IDLE_SECONDS = 300.0
+"""After which a connection beyond the first is let go of."""
+
+LOOK_PATIENCE = 5.0
+"""Seconds that an answer may take then; a connection to several hosts may need that."""
+
+LOOK_SECONDS = 0.5
+"""How often to look whether a database that was gone is back."""
+
+GIVE_UP_SECONDS = 1.0
+"""For how long the pool goes on by itself: its pauses double, ours do not."""
+
+# Its lines would go to standard error, and hold what we say in sentences.
+logging.getLogger("psycopg.pool").disabled = True
+logging.getLogger("psycopg").disabled = True
+
+
+class Pool:
+    """
+    Connections that are ready.
+
+    Args:
+        given: Parameters of libpq.
+        configure: Called once with each new connection.
+    """
+
+    def __init__(self, given: dict[str, Any], configure: Callable[[Connection], None]) -> None:
+        self._down = False
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._pool = ConnectionPool(
+            kwargs={**given, "autocommit": True},
+            connection_class=Connection,
+            configure=configure,
+            min_size=1,
+            max_size=CONNECTIONS,
+            max_idle=IDLE_SECONDS,
+            reconnect_timeout=GIVE_UP_SECONDS,
+            num_workers=1,
+            open=True,
+        )
+
+    def take(self, begin: Callable[[float], bytes], until: float) -> Connection:
+        """
+        A connection on which a transaction was begun, to be given back.
+
+        Args:
+            begin: The statements that begin it, within so many seconds.
+            until: `time.monotonic()` seconds.
+
+        Raises:
+            StoreError: There is none in time, or the database is known to be gone.
+            psycopg.Error: The statements did not work.
+        """
+        if self._down:
+            raise StoreError(f"{GONE}; it is tried again all the time")
+        while True:
+            try:
+                db = self._pool.getconn(until - time.monotonic())
+            except (PoolTimeout, PoolClosed):
+                self.trip()
+                raise StoreError(GONE) from None
+            db.patience = until - time.monotonic()
+            try:
+                db.execute(begin(db.patience), prepare=False)
+            except psycopg.Error as error:
+                # It was cut while nobody used it, by a restart of the database, say.
+                stale = db.closed or error.sqlstate in CUT
+                self.give_back(db)
+                if not stale or isinstance(error, OverdueError):
+                    raise
+            except BaseException:
+                self.give_back(db)
+                raise
+            else:
+                return db
+
+    def give_back(self, db: Connection) -> None:
+        """Let others use it; one that is not idle is closed."""
+        if db.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            db.close()
+        self._pool.putconn(db)
+
+    def trip(self) -> None:
+        """Nobody waits for the database any more until it has answered again."""
+        with self._lock:
+            if self._down or self._closing.is_set():
+                return
+            self._down = True
+        log.error("%s; logins are refused until it is back", GONE)
+        threading.Thread(target=self._look, name="smsotp-database", daemon=True).start()
+
+    def close(self) -> None:
+        """Close what is idle; what is in use is closed when it comes back."""
+        self._closing.set()
+        self._pool.close(timeout=1.0)
+
+    def _look(self) -> None:
+        while not self._closing.is_set():
+            try:
+                db = self._pool.getconn(LOOK_PATIENCE)
+                db.patience = LOOK_PATIENCE
+                try:
+                    db.execute(b"SELECT 1", prepare=False)
+                finally:
+                    self.give_back(db)
+            except (psycopg.Error, PoolTimeout, PoolClosed):
+                self._closing.wait(LOOK_SECONDS)
+            else:
+                self._down = False
+                log.warning("the database answers again")
+                return

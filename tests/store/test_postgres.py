@@ -1,0 +1,309 @@
+"""The store in a PostgreSQL database."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from radius_smsotp.core.model import Lockout
+from radius_smsotp.errors import StoreConflictError, StoreError
+from radius_smsotp.store import insist, open_store, postgres_pool
+from tests.store.contract import ALICE, NOW, StoreContract, challenge, event
+from tests.store.contract_crowd import BEGIN, CrowdContract
+from tests.store.contract_records import RecordsContract
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from radius_smsotp.store import Store
+    from tests.store.postgres_server import PostgresServer
+
+
+class TestContract(StoreContract, RecordsContract, CrowdContract):
+    HASTE = 1.0
+
+    @pytest.fixture
+    def make_url(self, postgres_server: PostgresServer) -> Callable[[], str]:
+        return postgres_server.make_url
+
+
+def run(program: str, url: str) -> str:
+    """What a process of its own prints."""
+    whole = [sys.executable, "-c", BEGIN + program, url]
+    return subprocess.run(whole, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+class TestLocks:
+    """What waits for what: all that is about one account, and nothing else."""
+
+    def test_another_account_does_not_wait(self, postgres_store: Store) -> None:
+        """Whatever alice's transaction does, and for however long."""
+        with postgres_store.write("alice", durable=True) as tx:
+            tx.put_lockout("alice", Lockout(1, NOW))
+            with postgres_store.write("bob", durable=True) as beside:
+                beside.put_lockout("bob", Lockout(1, NOW))
+        with postgres_store.read() as tx:
+            assert [tx.lockout(name).failures for name in ("alice", "bob")] == [1, 1]
+
+    def test_the_same_account_does(self, postgres_store: Store, postgres_url: str) -> None:
+        """On whichever server it is asked about."""
+        other = open_store(postgres_url, patience=0.5)
+        with postgres_store.write("alice"):
+            with (
+                pytest.raises(StoreError, match="another process is writing"),
+                other.write("alice"),
+            ):
+                pass
+            with other.write("bob", "carol"):
+                pass
+        other.close()
+
+    def test_a_transaction_about_everything_waits_for_all(
+        self, postgres_store: Store, postgres_url: str
+    ) -> None:
+        """An import, a clean-up; and everybody waits for it."""
+        other = open_store(postgres_url, patience=0.5)
+        with postgres_store.write("alice"), pytest.raises(StoreError), other.write():
+            pass
+        with postgres_store.write(), pytest.raises(StoreError), other.write("alice"):
+            pass
+        other.close()
+
+    def test_accounts_named_in_any_order_do_not_block_each_other_for_good(
+        self, postgres_store: Store
+    ) -> None:
+        """Locks are taken in one order: no deadlock, so no transaction is undone."""
+        names = [f"user{number}" for number in range(40)]
+
+        def count(turn: int) -> None:
+            for _ in range(10):
+                with postgres_store.write(*(names if turn % 2 else reversed(names))) as tx:
+                    for name in names[turn % 5 :: 5]:
+                        tx.put_lockout(name, Lockout(tx.lockout(name).failures + 1, NOW))
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(count, range(6)))
+        with postgres_store.read() as tx:
+            assert sum(tx.lockout(name).failures for name in names) == 6 * 10 * 8
+
+    @pytest.mark.parametrize("shared", ["number", "client", "day"])
+    def test_a_limit_that_accounts_share_is_kept_to_the_message(
+        self, postgres_store: Store, shared: str
+    ) -> None:
+        """Who counts has read the count before, and nobody counts in between."""
+        sent: list[int] = []
+
+        def ask(who: int) -> None:
+            for turn in range(10):
+                with postgres_store.write(f"user{who}") as tx:
+                    number, client = f"{who}-{turn}", f"{who}-{turn}"
+                    if shared == "number":
+                        number = "one"
+                    elif shared == "client":
+                        client = "one"
+                    tally = tx.tally(f"user{who}", number, client, NOW)
+                    counts = {
+                        "number": tally.number_hour,
+                        "client": tally.client_hour,
+                        "day": tally.day,
+                    }
+                    if counts[shared] < 17:
+                        tx.count_message(f"user{who}", number, client, NOW)
+                        sent.append(who)
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(ask, range(6)))
+        assert len(sent) == 17
+
+    def test_what_another_program_gets_into_the_way_of_is_tried_again(
+        self, postgres_store: Store, beside: psycopg.Connection[Any]
+    ) -> None:
+        """PostgreSQL undoes one of two that wait for each other; ours is then done once more."""
+        with postgres_store.write() as tx:
+            tx.add_challenge(challenge())
+        tries: list[int] = []
+        locked, undone = threading.Event(), threading.Event()
+
+        def spend() -> None:
+            with postgres_store.write("alice", durable=True) as tx:
+                tries.append(1)
+                if len(tries) == 1:
+                    locked.set()
+                tx.save_answer(replace(challenge(), state="spent"))
+
+        def get_in_the_way() -> None:
+            # Somebody with psql: the row first, then what is locked before it.  Its session
+            # notices no deadlock, so that it is ours that is undone.
+            beside.execute("SET deadlock_timeout = '20s'")
+            with beside.transaction():
+                beside.execute("SELECT 1 FROM challenge FOR UPDATE")
+                undone.set()
+                assert locked.wait(20)
+                beside.execute("SELECT 1 FROM stripe FOR UPDATE")
+
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(get_in_the_way)
+            assert undone.wait(20)
+            insist(spend)
+            future.result(20)
+        assert len(tries) == 2
+        with postgres_store.read() as tx:
+            assert tx.open_challenges(NOW) == []
+
+    def test_it_is_not_tried_for_ever(self) -> None:
+        """Somebody waits for the answer."""
+        tries: list[int] = []
+
+        def fail() -> None:
+            tries.append(1)
+            raise StoreConflictError("again")
+
+        with pytest.raises(StoreConflictError):
+            insist(fail)
+        assert len(tries) == 4
+
+
+class TestConnections:
+    def test_there_are_never_more_than_a_few(
+        self, postgres_store: Store, beside: psycopg.Connection[Any]
+    ) -> None:
+        """However many threads write: a database serves a limited number."""
+        most: list[int] = []
+        count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+
+        def write(number: int) -> None:
+            for _ in range(5):
+                with postgres_store.write(f"user{number}") as tx:
+                    tx.add_event(event())
+                    if number == 0:
+                        most.append(beside.execute(count).fetchone()[0])  # type: ignore[index]
+
+        with ThreadPoolExecutor(40) as pool:
+            list(pool.map(write, range(40)))
+        assert 2 <= max(most) <= postgres_pool.CONNECTIONS + 1
+
+    def test_a_connection_that_was_cut_is_noticed(
+        self, postgres_store: Store, beside: psycopg.Connection[Any]
+    ) -> None:
+        """While nobody used it; the login after it does not suffer."""
+        with postgres_store.read():
+            pass
+        cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        assert beside.execute(f"{cut} AND datname = current_database()").fetchall()
+        with postgres_store.write("alice") as tx:
+            tx.put_account(ALICE, NOW)
+
+    def test_a_transaction_whose_process_stands_still_lets_go(
+        self, postgres_store: Store, postgres_url: str
+    ) -> None:
+        """A virtual machine that is paused in the middle of a login: others go on within 1 s."""
+        stuck = open_store(postgres_url, patience=0.2)
+
+        def stand_still() -> None:
+            with stuck.write("alice") as tx:
+                tx.put_lockout("alice", Lockout(5, NOW))
+                with postgres_store.write(
+                    "alice"
+                ) as other:  # waits for the database to end the first
+                    other.put_lockout("alice", Lockout(1, NOW))
+
+        with pytest.raises(StoreError):
+            stand_still()
+        stuck.close()
+        with postgres_store.read() as tx:
+            assert tx.lockout("alice").failures == 1
+
+    def test_a_fork_after_close_shares_nothing(
+        self, postgres_store: Store, postgres_url: str
+    ) -> None:
+        """radiusd forks after it has loaded us; parent and child then each open their own."""
+        run(
+            """
+import os
+store.migrate()
+store.close()
+child = os.fork()
+name = "parent" if child else "child"
+for _ in range(20):
+    with store.write(name, durable=True) as tx:
+        tx.add_event(event(account=name))
+store.close()
+if not child:
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+""",
+            postgres_url,
+        )
+        with postgres_store.read() as tx:
+            assert [len(tx.events(name, 100)) for name in ("parent", "child")] == [20, 20]
+
+    def test_making_it_ready_leaves_neither_thread_nor_connection(self, postgres_url: str) -> None:
+        """`migrate` runs before radiusd forks, and a thread would not come along."""
+        shown = run(
+            """
+import threading
+store.exists()
+store.migrate()
+say(threading.active_count())
+import os
+say(sum("socket:" in os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
+    if os.path.islink(f"/proc/self/fd/{fd}")))
+""",
+            postgres_url,
+        )
+        assert shown.split() == ["1", "0"]
+
+    def test_sqlite_needs_no_driver(self, tmp_path: Path) -> None:
+        """The library is imported for such a URL alone."""
+        shown = run("say('psycopg' in sys.modules)", f"sqlite:///{tmp_path}/db")
+        assert shown.split() == ["False"]
+
+    def test_a_missing_driver_is_named_with_the_command_that_installs_it(self) -> None:
+        """As a person would type it."""
+        program = """
+import sys
+sys.modules["psycopg"] = None
+from radius_smsotp.store import open_store
+open_store("postgresql://smsotp:geheim@db/smsotp")
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=False
+        )
+        assert done.stderr.splitlines()[-1].endswith(
+            "store: the Python package psycopg is not installed; "
+            "pip install 'radius-smsotp[postgres]'"
+        )
+        assert "geheim@" not in done.stderr.splitlines()[-1]
+
+
+class TestDurability:
+    def test_a_durable_commit_waits_for_the_disk_and_others_do_not(
+        self,
+        postgres_server: PostgresServer,
+        postgres_store: Store,
+        beside: psycopg.Connection[Any],
+    ) -> None:
+        """Whatever is the default of the database."""
+        beside.execute("ALTER ROLE smsotp SET synchronous_commit = off")
+        try:
+            postgres_store.close()
+            for durable in (True, False):
+                with postgres_store.write("alice", durable=durable) as tx:
+                    [value] = tx._db.execute("SHOW synchronous_commit").fetchone()  # type: ignore[attr-defined]
+                    assert value == ("on" if durable else "off")
+                    tx.add_event(event())
+                behind = beside.execute(
+                    "SELECT pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()"
+                ).fetchone()
+                if durable:
+                    assert behind == (False,)
+        finally:
+            beside.execute("ALTER ROLE smsotp RESET synchronous_commit")

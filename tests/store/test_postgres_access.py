@@ -1,0 +1,179 @@
+"""Who gets into a PostgreSQL store, with what schema, and what `smsotp check` says of it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from radius_smsotp.errors import ConfigurationError
+from radius_smsotp.store import open_store, postgres, postgres_condition
+from radius_smsotp.store.postgres_condition import TABLES
+from radius_smsotp.store.schema import VERSIONS
+from tests.store.contract import ALICE, HOUR, NOW, event
+from tests.store.postgres_server import PASSWORD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from radius_smsotp.store import Store
+    from tests.store.postgres_server import PostgresServer
+
+
+class TestSchema:
+    def test_a_newer_store_is_refused(
+        self, postgres_store: Store, beside: psycopg.Connection[Any]
+    ) -> None:
+        """And left as it is."""
+        newer = len(VERSIONS) + 1
+        beside.execute("UPDATE smsotp_schema SET version = %s", [newer])
+        with pytest.raises(ConfigurationError, match=f"has schema {newer}.*upgrade radius-smsotp"):
+            postgres_store.migrate()
+        assert beside.execute("SELECT version FROM smsotp_schema").fetchone() == (newer,)
+
+    def test_a_step_that_fails_leaves_the_version_before_it(
+        self,
+        postgres_store: Store,
+        beside: psycopg.Connection[Any],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """All of it or nothing."""
+        step = ("CREATE TABLE later (x INTEGER)", "CREATE TABLE account (x INTEGER)")
+        monkeypatch.setattr(postgres, "VERSIONS", (*VERSIONS, step))
+        with pytest.raises(ConfigurationError, match="does not work"):
+            postgres_store.migrate()
+        assert beside.execute("SELECT to_regclass('later')").fetchone() == (None,)
+        assert beside.execute("SELECT version FROM smsotp_schema").fetchone() == (len(VERSIONS),)
+
+    def test_every_table_is_checked_for_rights(
+        self, postgres_store: Store, beside: psycopg.Connection[Any]
+    ) -> None:
+        """None is forgotten when one comes in addition."""
+        sql = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 2200"
+        tables = {name for (name,) in beside.execute(sql)}
+        assert tables == {*TABLES, "smsotp_schema"}
+
+    def test_a_role_without_rights_is_told_which(
+        self,
+        postgres_server: PostgresServer,
+        postgres_store: Store,
+        beside: psycopg.Connection[Any],
+    ) -> None:
+        """At the start, not at a login; what it does have is enough if it is not the owner."""
+        beside.execute("CREATE ROLE guest LOGIN")
+        try:
+            tables = ", ".join(TABLES)
+            beside.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO guest")
+            beside.execute("GRANT SELECT ON smsotp_schema TO guest")
+            [name] = beside.execute("SELECT current_database()").fetchone()  # type: ignore[misc]
+            guest = open_store(postgres_server.url(name, "guest"))
+            guest.migrate()
+            with guest.write("alice", durable=True) as tx:
+                tx.put_account(ALICE, NOW)
+                tx.add_event(event())
+                tx.prune(NOW, NOW, NOW + HOUR)
+            guest.close()
+            beside.execute("REVOKE UPDATE ON event, device FROM guest")
+            with pytest.raises(ConfigurationError, match="may not use device, event; GRANT"):
+                guest.migrate()
+        finally:
+            beside.execute("DROP OWNED BY guest")
+            beside.execute("DROP ROLE guest")
+
+
+class TestPassword:
+    """A role with a password, which is nowhere shown."""
+
+    @pytest.fixture
+    def locked_url(self, postgres_server: PostgresServer) -> Iterator[str]:
+        """A database of a role whose password is asked for."""
+        url = postgres_server.make_url()
+        postgres_server.run_sql(f"CREATE ROLE keeper LOGIN SUPERUSER PASSWORD '{PASSWORD}'")
+        rules = postgres_server.data / "pg_hba.conf"
+        before = rules.read_text()
+        rules.write_text(f"host all keeper all scram-sha-256\n{before}")
+        postgres_server.run_sql("SELECT pg_reload_conf()")
+        yield url.replace("smsotp@", "keeper@")
+        rules.write_text(before)
+        postgres_server.run_sql("SELECT pg_reload_conf()")
+        for sql in ("DROP OWNED BY keeper", "DROP ROLE keeper"):
+            postgres_server.run_sql(sql, url.rpartition("/")[2])
+
+    def test_it_may_stand_in_the_url(self, locked_url: str) -> None:
+        """And is left out where the store is named."""
+        quoted = PASSWORD.replace("%", "%25")
+        one = open_store(locked_url.replace("keeper@", f"keeper:{quoted}@"))
+        one.migrate()
+        assert one.name == locked_url
+        one.close()
+
+    @pytest.mark.parametrize("way", ["PGPASSFILE", "PGSERVICEFILE"])
+    def test_it_may_stand_in_a_file_of_libpq(
+        self, locked_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+    ) -> None:
+        """Which only the user of FreeRADIUS may read."""
+        file = tmp_path / "file"
+        url = locked_url
+        if way == "PGPASSFILE":
+            file.write_text(f"127.0.0.1:*:*:keeper:{PASSWORD}\n")
+        else:
+            file.write_text(f"[door]\nuser=keeper\npassword={PASSWORD}\n")
+            url = locked_url.replace("keeper@", "") + "?service=door"
+        file.chmod(0o600)
+        monkeypatch.setenv(way, str(file))
+        one = open_store(url)
+        one.migrate()
+        with one.write("alice") as tx:
+            tx.put_account(ALICE, NOW)
+        assert PASSWORD not in one.name
+        one.close()
+
+    @pytest.mark.parametrize("bad", ["geheim:x@", "ge%heim@", "geheim@:"])
+    def test_no_fault_shows_it(self, locked_url: str, bad: str) -> None:
+        """Neither a wrong one nor one in a URL that nobody can read."""
+        with pytest.raises(ConfigurationError) as caught:
+            open_store(locked_url.replace("keeper@", f"keeper:{bad}")).migrate()
+        assert "heim" not in str(caught.value)
+
+    def test_a_wrong_one_is_said(self, locked_url: str) -> None:
+        """In words of libpq, which name the role."""
+        one = open_store(locked_url.replace("keeper@", "keeper:falsch@"))
+        with pytest.raises(ConfigurationError, match=r"password authentication failed.*keeper"):
+            one.migrate()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql:///smsotp?host=/run/postgresql", "postgresql:///smsotp"),
+        ("postgres://a:b@h/d", "postgresql://a@h/d"),
+        ("postgresql://a:b@h1:1,h2:2/d?sslmode=require", "postgresql://a@h1:1,h2:2/d"),
+        ("postgresql://a:b@[::1]:5433/d", "postgresql://a@[::1]:5433/d"),
+        ("postgresql:///?service=door&password=b", "postgresql:///?service=door"),
+    ],
+)
+def test_a_name_is_the_url_without_its_password(url: str, shown: str) -> None:
+    """As `smsotp check` shows it."""
+    assert open_store(url).name == shown
+
+
+class TestInspection:
+    def test_it_says_what_it_is(self, postgres_store: Store) -> None:
+        """And has nothing to complain of."""
+        text, doubts = postgres_store.inspect()
+        assert re.fullmatch(r"PostgreSQL \d+\.\d+, schema \d+", text)
+        assert doubts == []
+
+    def test_another_clock_is_told(
+        self, postgres_store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """All servers judge the same codes by their own clocks."""
+        for ahead, words in ((-60.0, "60.0 s ahead"), (60.0, "60.0 s behind")):
+            with monkeypatch.context() as patch:
+                real = postgres_condition.time.time
+                patch.setattr(postgres_condition.time, "time", lambda: real() + ahead)  # noqa: B023
+                [doubt] = postgres_store.inspect()[1]
+            assert words in doubt.fault

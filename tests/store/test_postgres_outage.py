@@ -1,0 +1,179 @@
+"""A database that goes away, and comes back: nobody waits for long, and nothing is lost."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from radius_smsotp.core.model import Lockout
+from radius_smsotp.errors import ConfigurationError, StoreError
+from radius_smsotp.store import open_store
+from tests.site import eventually
+from tests.store.contract import ALICE, NOW, challenge
+from tests.store.postgres_server import PostgresServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from radius_smsotp.store import Store
+
+PATIENCE = 0.5
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """A server that comes and goes."""
+    one = PostgresServer()
+    try:
+        one.start()
+        yield one
+    finally:
+        one.close()
+
+
+@pytest.fixture
+def store(server: PostgresServer) -> Iterator[Store]:
+    """A store on it, in use."""
+    one = open_store(server.make_url(), PATIENCE)
+    one.migrate()
+    with one.write(durable=True) as tx:
+        tx.put_account(ALICE, NOW)
+    yield one
+    one.close()
+
+
+def works(store: Store) -> bool:
+    """Whether it can be read and written."""
+    try:
+        with store.write("alice", durable=True) as tx:
+            return tx.account("alice") == ALICE
+    except StoreError:
+        return False
+
+
+def refusal(store: Store) -> str:
+    """What it says while it cannot be used."""
+    with pytest.raises(StoreError) as caught, store.read() as tx:
+        tx.account("alice")
+    return str(caught.value)
+
+
+class TestOutage:
+    def test_a_restart_is_not_noticed(self, server: PostgresServer, store: Store) -> None:
+        """Connections that it cut are replaced on the way."""
+        server.stop()
+        server.start()
+        assert works(store)
+
+    @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGQUIT])
+    def test_one_that_is_gone_is_said_and_found_again(
+        self, server: PostgresServer, store: Store, sign: int
+    ) -> None:
+        """Stopped or crashed; what was committed is there afterwards."""
+        server.stop(sign)
+        assert "does not answer" in refusal(store)
+        assert "tried again" in refusal(store)
+        server.start()
+        eventually(lambda: works(store))
+
+    def test_one_that_hangs_is_waited_for_once(self, server: PostgresServer, store: Store) -> None:
+        """FreeRADIUS lets one login at a time in: those after it are refused at once."""
+        server.freeze()
+        begun = time.monotonic()
+        assert "within 0.5 s" in refusal(store)
+        for _ in range(200):
+            assert "tried again" in refusal(store)
+        waited = time.monotonic() - begun
+        server.thaw()
+        eventually(lambda: works(store))
+        # 201 logins, one after the other, that each waited for half a second: 100 s.
+        assert waited < 20
+
+    def test_a_write_that_hangs_is_not_taken_for_done(
+        self, server: PostgresServer, store: Store
+    ) -> None:
+        """Who does not hear that a code is spent lets nobody in."""
+
+        def spend() -> None:
+            with store.write("alice", durable=True) as tx:
+                tx.put_lockout("alice", Lockout(1, NOW))
+                server.freeze()
+
+        with pytest.raises(StoreError):
+            spend()
+        server.thaw()
+        eventually(lambda: works(store))
+
+    def test_a_start_without_it_is_refused_with_a_sentence(self, server: PostgresServer) -> None:
+        """Of radiusd, and of each command."""
+        url = server.make_url()
+        server.stop()
+        one = open_store(url, PATIENCE)
+        for start in (one.exists, one.migrate):
+            with pytest.raises(ConfigurationError, match=r"cannot be reached \(.*refused"):
+                start()
+        server.start()
+        one.migrate()
+        assert one.exists()
+
+
+def test_what_was_acknowledged_survives_a_failover() -> None:
+    """
+    A standby that commits are confirmed by is promoted when the primary is lost for good.
+
+    No spent mark is missing there that anybody was let in on; the URL names both.
+    """
+    primary = PostgresServer()
+    standby = None
+    try:
+        primary.start()
+        url = primary.make_url()
+        standby = PostgresServer(primary)
+        standby.start("cluster_name=standby")
+        primary.run_sql("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+        primary.run_sql("SELECT pg_reload_conf()")
+        confirmed = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+        eventually(lambda: primary.run_sql(confirmed) == [(1,)])
+        place = f"127.0.0.1:{primary.port}"
+        store = open_store(url.replace(place, f"{place},127.0.0.1:{standby.port}"), 2.0)
+        store.migrate()
+        with store.write(durable=True) as tx:
+            tx.put_account(ALICE, NOW)
+        spent: list[str] = []
+        for number in range(30):
+            with store.write("alice") as tx:
+                tx.add_challenge(challenge(number))
+            with store.write("alice", durable=True) as tx:
+                tx.save_answer(challenge(number, state="spent"))
+            spent.append(challenge(number).transaction_id)
+        _without_standby(store, standby)
+        primary.stop(signal.SIGQUIT)
+        assert not works(store)
+        standby.run_sql("SELECT pg_promote()")
+        # It inherits the wish for a standby of its own, which nobody is.
+        standby.run_sql("ALTER SYSTEM RESET synchronous_standby_names")
+        standby.run_sql("SELECT pg_reload_conf()")
+        with pytest.raises(psycopg.OperationalError):
+            primary.run_sql("SELECT 1")
+        eventually(lambda: works(store))
+        with store.read() as tx:
+            states = [tx.challenge(one) for one in spent]
+        assert [one.state for one in states if one is not None] == ["spent"] * 30
+        store.close()
+    finally:
+        if standby is not None:
+            standby.close()
+        primary.close()
+
+
+def _without_standby(store: Store, standby: PostgresServer) -> None:
+    """While the standby hangs, nothing durable is acknowledged; the rest goes on."""
+    standby.freeze()
+    with pytest.raises(StoreError, match="within 2 s"), store.write("bob", durable=True) as tx:
+        tx.add_challenge(challenge(1000, state="spent"))
+    standby.thaw()
+    eventually(lambda: works(store))
