@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 . tests/setup.sh
 
 need_packages freeradius freeradius-python3 freeradius-utils python3-venv mmdebstrap \
-    openssl postgresql radsecproxy strace
+    eapoltest openssl postgresql radsecproxy strace
 # node-smpp, an SMSC of another make.
 need_command npm npm
 make_venv "[test,smpp,postgres]"
