@@ -183,7 +183,9 @@ class Settings(Section):
 
     store: str = Field(
         "sqlite:////var/lib/radius-smsotp/smsotp.db",
-        description="sqlite:///PATH; a path that is not absolute counts from the settings file",
+        description="sqlite:///PATH (a path that is not absolute counts from the settings file) "
+        "or postgresql://USER@HOST/DATABASE with any parameter of libpq; a password lies better "
+        "in ``~/.pgpass`` or a service file; see Stores",
     )
     key_file: Path = Field(
         Path("key"), description="the key that codes are derived from; mode 0600"

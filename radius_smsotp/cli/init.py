@@ -49,6 +49,7 @@ def init(folder: Path, owner: str | None, store: str | None) -> None:
     Examples:
       smsotp init /etc/radius-smsotp
       smsotp init ./site
+      smsotp init /etc/radius-smsotp --store postgresql://smsotp@db/smsotp
     """
     folder = folder.absolute()
     settings = folder / SETTINGS
