@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.radius import malformed
+from tests.radius.datagram import ACCEPT, CHALLENGE, REJECT
 from tests.radius.site import PIN
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ def test_malformed_packets(lenient: Site) -> None:
     radiusd = lenient.start()
     outcome = malformed.throw(radiusd, PACKETS)
     assert outcome.sent == PACKETS
-    # They get past FreeRADIUS: most of those that are right in form were answered.
-    assert outcome.replies[3] > PACKETS / 5
-    assert outcome.replies[11] > 100
-    assert set(outcome.replies) <= {2, 3, 5, 11} - {malformed.ACCEPT}
+    # They get past FreeRADIUS: those that are right in form were answered.
+    assert outcome.replies[REJECT] > PACKETS / 5
+    assert outcome.replies[CHALLENGE] > 20
+    assert ACCEPT not in outcome.replies
     assert malformed.complaints(radiusd) == []
     assert outcome.memory[-1] - outcome.memory[0] <= malformed.MOST_GROWTH
     assert radiusd.ask("bob", PIN).kind == "Access-Challenge"
