@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 TARGETS = {
     "hook": "tests.fuzz.hook:calls",
+    "eap": "tests.fuzz.pure:eap_packets",
     "attributes": "tests.fuzz.pure:attributes",
     "settings": "tests.fuzz.pure:settings",
     "key-file": "tests.fuzz.pure:key_file",

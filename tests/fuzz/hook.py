@@ -16,7 +16,7 @@ from radius_smsotp.core import pin
 from radius_smsotp.core.model import Account
 from radius_smsotp.store import open_store
 from tests.fuzz.dough import Dough
-from tests.fuzz.pure import lists
+from tests.fuzz.pure import eap_packet, lists
 
 CODES = {"REJECT": 0, "FAIL": 1, "OK": 2, "HANDLED": 3, "INVALID": 4, "NOOP": 7, "UPDATED": 8}
 """Return codes of rlm_python3, which sees to it that hooks import them from `radiusd`."""
@@ -111,6 +111,14 @@ def calls(octets: bytes) -> None:
             ("User-Password", password.encode("utf-8", "replace").decode()),
             ("State", f"0x{radiusd.state.encode().hex()}"),
         )
+        if dough.number(3) == 0:
+            tunnel = ("SMSOTP-EAP", dough.one(("gtc", "gtc-two")))
+            given["config"] = (tunnel, *given["config"])
+            packet = bytearray(eap_packet(dough))
+            # The identifier that is asked for stands in State, else no answer is one.
+            if len(radiusd.state) >= 34 and dough.number(4):
+                packet[1] = int(radiusd.state[32:34], 16)
+            given["request"] = (("EAP-Message", f"0x{packet.hex()}"), *given["request"])
     result = radiusd.call(which, given)
     returned, updates = result
     assert type(result) is tuple

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from radius_smsotp import keyring, pairs, raddb_files, settings_file
+from radius_smsotp import eap, keyring, pairs, raddb_files, settings_file
 from radius_smsotp.core import code, login, message, name, pdu, phone, pin, placeholder, text
 from radius_smsotp.errors import ConfigurationError, DeliveryError, Unknown
 from radius_smsotp.providers import Message, Receipt, http_verdict, modem_at, sipgate, smpp_session
@@ -50,6 +50,9 @@ NAMES = (
     "Tmp-Octets-0",
     "Tmp-Octets-1",
     "Tmp-Octets-2",
+    "Tmp-Octets-3",
+    "Tmp-Octets-4",
+    "Called-Station-Id",
     "EAP-Message",
     "CHAP-Password",
     "MS-CHAP2-Response",
@@ -64,7 +67,11 @@ CONFIG = (
     "SMSOTP-Style",
     "SMSOTP-Text",
     "SMSOTP-Ticket",
+    "SMSOTP-EAP",
+    "SMSOTP-Candidate",
 )
+"""What the policy sets; not SMSOTP-Proved, which is FreeRADIUS's word that a code was right."""
+
 VALUES = (
     "alice",
     "1234",
@@ -98,6 +105,29 @@ def lists(dough: Dough) -> dict[str, Any]:
     if dough.number(4):
         request = (("User-Name", dough.one(("alice", "bob", "nobody"))), *request)
     return {"request": request, "config": some(CONFIG), "reply": None, "session-state": ()}
+
+
+def eap_packet(dough: Dough) -> bytes:
+    """An EAP packet (RFC 3748 section 4), mostly a response that is right in form."""
+    data = dough.one((b"", b"1234", b"000000", b"r", dough.octets(dough.number(64))))
+    method = dough.one((6, 6, 6, 1, 3, 26, dough.number(256)))
+    length = dough.one((5 + len(data),) * 3 + (dough.number(65536),))
+    code = dough.one((2, 2, 2, dough.number(256)))
+    return bytes((code, dough.number(256))) + length.to_bytes(2, "big") + bytes((method,)) + data
+
+
+def eap_packets(octets: bytes) -> None:
+    """EAP packets and the State beside them: a round, and a packet that asks the next question."""
+    dough = Dough(octets)
+    packet = eap_packet(dough) if dough.number(3) else dough.octets(64)
+    state = dough.one((f"{'0' * 32}{dough.number(256):02x}", f"{'a1' * 16}07", dough.text()))
+    found = eap.read(packet, state, two=bool(dough.number(2)))
+    assert (found.kind == "unfit") == bool(found.fault)
+    next_state, question = found.ask(dough.text(2000), found.transaction_id, found.echo)
+    assert eap.STATE.fullmatch(next_state)
+    assert int.from_bytes(question[2:4], "big") == len(question) <= 1020
+    assert question[1] == (found.identifier + 1) % 256
+    assert found.succeed() == bytes((eap.SUCCESS, found.identifier, 0, 4))
 
 
 @functools.cache
