@@ -45,6 +45,7 @@ setup(
     extras_require={
         "postgres": ["psycopg[binary,pool]>=3.1"],  # the PostgreSQL store
         "smpp": ["smpplib>=2.2"],  # the smpp provider
+        "fuzz": ["atheris>=2.3"],  # looks for octets that reach new code: tests/fuzz.sh
         "test": [
             "pytest>=8",  # the test runner
             "aiosmtpd",  # a mail server that the smtp provider speaks to

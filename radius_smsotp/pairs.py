@@ -168,9 +168,9 @@ def result(
     return (int(code), {name: pairs for name, pairs in updates.items() if pairs})
 
 
-def ticket(lists: Mapping[str, Any]) -> str:
+def ticket(lists: Mapping[str, Any] | None) -> str:
     """What the first instance gave the second one to find its login by; "" if nothing."""
-    return _first_values(lists.get("config")).get("SMSOTP-Ticket", "")
+    return _first_values((lists or {}).get("config")).get("SMSOTP-Ticket", "")
 
 
 def reply_message(text: str) -> tuple[str, str]:
