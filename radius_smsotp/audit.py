@@ -28,6 +28,7 @@ KINDS = {
     "sms-resend-denied": "the user asked for one more SMS, a limit stood against it",
     "code-accepted": "the code was right; the challenge is spent",
     "code-wrong": "the code was wrong",
+    "answer-repeated": "the same packet came again; it got the same reply, and nothing changed",
     "code-rejected": "an answer that could not be accepted; the reason says why",
     "device-accepted": "a remembered device logged in with the PIN alone",
     "account-locked": "too many wrong PINs or codes; the account is locked for a time",
@@ -51,13 +52,13 @@ REASONS = {
     "per_client_hour": "limits.per_client_hour is reached",
     "per_day": "limits.per_day is reached",
     "unknown-challenge": "State names no challenge of ours",
-    "foreign": "the challenge belongs to another account",
+    "foreign": "the challenge belongs to another account, client or station",
     "spent": "the code was used before",
     "exhausted": "no guesses are left",
     "undelivered": "no provider took the message",
     "cancelled": "the account was changed meanwhile",
     "expired": "the code came too late",
-    "bad-phone": "SMSOTP-Phone is not a phone number",
+    "bad-phone": "no value of SMSOTP-Phone is a phone number",
 }
 """Reason in an event's detail to what it means."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.core import pin
-from radius_smsotp.core.model import Client, Style
+from radius_smsotp.core.model import Client
 from radius_smsotp.core.text import fit
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ Result = tuple[int, dict[str, tuple[Pair, ...]]]
 STATE = re.compile(r"[0-9a-f]{32}")
 """A State of ours: the transaction_id, 32 printable octets without NUL."""
 
-_STYLES: dict[str, Style] = {"challenge": "challenge", "reject": "reject"}
-
 REPLY_MESSAGE_OCTETS = 253
 """RFC 2865 section 5: a value holds 253 octets at most."""
 
@@ -41,6 +39,7 @@ class Request:
     Attributes:
         user: `Stripped-User-Name` if a module before ours has set it, else `User-Name`.
         password: `User-Password` as text, None if there is none.
+        packet: The Request Authenticator, as FreeRADIUS writes it; "" if the policy says none.
         name: `User-Name` as text, if FreeRADIUS has only its octets left.
         malformed: Name or password hold a NUL: FreeRADIUS would compare what stands before.
         rewritten: The password that FreeRADIUS has is not the text in `password`.
@@ -49,7 +48,8 @@ class Request:
         matched: The challenge whose code stood behind the PIN.
         reason: Why the login is refused whatever the PIN.
         settled: A hook, not the first factor, has decided this request.
-        phone, provider, style, template: What FreeRADIUS's modules say of the account.
+        phones, provider, style, template: What FreeRADIUS's modules say of the account, as they
+            say it; see `elsewhere`.
     """
 
     user: str
@@ -63,10 +63,11 @@ class Request:
     reason: str = ""
     settled: bool = False
     name: str | None = None
-    phone: str | None = field(default=None, repr=False)
+    phones: tuple[str, ...] = field(default=(), repr=False)
     provider: str | None = None
-    style: Style | None = None
+    style: str | None = None
     template: str | None = field(default=None, repr=False)
+    packet: str = ""
 
 
 def parse(lists: Mapping[str, Any] | None) -> Request | None:
@@ -110,10 +111,11 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         matched=config.get("SMSOTP-Matched", ""),
         reason=config.get("SMSOTP-Reason", ""),
         settled="SMSOTP-Settled" in config,
-        phone=config.get("SMSOTP-Phone") or None,
+        phones=_values((lists or {}).get("config"), "SMSOTP-Phone"),
         provider=config.get("SMSOTP-Provider") or None,
-        style=_STYLES.get(config.get("SMSOTP-Style", "")),
+        style=config.get("SMSOTP-Style") or None,
         template=config.get("SMSOTP-Text") or None,
+        packet=request.get("SMSOTP-Packet", ""),
     )
 
 
@@ -157,6 +159,11 @@ def _first_values(pairs: Any) -> dict[str, str]:
     for pair in pairs or ():
         values.setdefault(pair[0], pair[1])
     return values
+
+
+def _values(pairs: Any, name: str) -> tuple[str, ...]:
+    """All values of one attribute that say anything, in the order in which they were set."""
+    return tuple(pair[1] for pair in pairs or () if pair[0] == name and pair[1].strip())
 
 
 def _octets(value: str | None) -> bytes | None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core import code, lockout, login, phone, pin, placeholder
-from radius_smsotp.core.model import Account, Challenge, Event, Lockout, Tally
+from radius_smsotp import elsewhere, prompt
+from radius_smsotp.core import code, lockout, login, phone, pin
+from radius_smsotp.core.model import Challenge, Event, Lockout, Tally
 from radius_smsotp.core.name import fold
 from radius_smsotp.issuer import Issuer
 from radius_smsotp.outcome import Accepted, Challenged, Outcome, Preparation, Rejected
@@ -127,6 +129,8 @@ class Service:
                 tally,
                 own.login,
                 now,
+                client=request.client,
+                tag=self._issuer.answer_tag(request),
             )
             if isinstance(decision, login.Resend):
                 again = self._resend(tx, request, decision.challenge, now)
@@ -176,7 +180,10 @@ class Service:
     def _facts(self, tx: Transaction, request: Request, now: datetime) -> login.Facts:
         name = fold(request.user)
         account = tx.account(name)
-        number = self._number(request, account)
+        if request.phones:
+            number = elsewhere.number(request, self._loaded.values)
+        else:
+            number = account.phone if account else None
         tag = "" if number is None else self._issuer.number_tag(number)
         countries = self._loaded.values.limits.countries
         client = request.client
@@ -184,7 +191,7 @@ class Service:
         return login.Facts(
             account=account,
             phone=number,
-            elsewhere=request.phone is not None,
+            elsewhere=bool(request.phones),
             allowed=number is None or phone.is_allowed(number, countries),
             lockout=tx.lockout(name),
             tally=tx.tally(name, tag, client.name, now),
@@ -193,16 +200,6 @@ class Service:
             remembered=may_be_remembered
             and tx.is_remembered(name, client.name, client.station, now),
         )
-
-    def _number(self, request: Request, account: Account | None) -> str | None:
-        """The number of this login: FreeRADIUS's attribute wins over the account."""
-        if request.phone is None:
-            return account.phone if account else None
-        try:
-            return phone.normalise(request.phone, self._loaded.values.country)
-        except ValueError as error:
-            log.warning("SMSOTP-Phone of %r %s", request.user, error)
-            return None
 
     def _policy(self, request: Request) -> ClientPolicy:
         return self._loaded.for_client(request.client.name, request.client.address)
@@ -232,11 +229,21 @@ class Service:
         now = self._now()
         own = self._policy(request)
         name = fold(request.user)
+        # Both factors came in one request: nothing half-open is taken over from elsewhere.
+        policy = replace(own.login, binding="account")
         with self._store.write(durable=True) as tx:
             challenge = tx.challenge(request.matched)
             expected = self._issuer.expected(challenge)
             decision = login.judge(
-                challenge, name, expected, expected, tx.lockout(name), Tally(), own.login, now
+                challenge,
+                name,
+                expected,
+                expected,
+                tx.lockout(name),
+                Tally(),
+                policy,
+                now,
+                client=request.client,
             )
             return self._settle(tx, request, decision, own, now)
 
@@ -263,9 +270,11 @@ class Service:
                 tx.save_answer(decision.challenge)
                 tx.add_event(_event("code-wrong", request, now, challenge))
                 self._count_failure(tx, request, decision.lockout, now)
-                values = {"guesses": decision.challenge.guesses_left}
-                before = placeholder.fill(self._texts.wrong_code, values)
+                before = prompt.wrong_code(decision.challenge, self._texts)
                 return self._challenged(request, decision.challenge, own, before)
+            case login.Echo():
+                tx.add_event(_event("answer-repeated", request, now, challenge))
+                return self._echoed(request, decision.challenge, own)
             case login.Resend():
                 return self._challenged(request, decision.challenge, own, self._texts.resent)
             case login.ResendDenied():
@@ -283,10 +292,19 @@ class Service:
                 undelivered = decision.reason == "undelivered"
                 return self.undelivered() if undelivered else Rejected(self._texts.start_again)
 
+    def _echoed(self, request: Request, challenge: Challenge, own: ClientPolicy) -> Outcome:
+        """The reply that the same packet got before."""
+        if challenge.state == "spent":
+            return Accepted()
+        again = login.asks_again(request.password or "", own.login)
+        before = self._texts.resent if again else prompt.wrong_code(challenge, self._texts)
+        return self._challenged(request, challenge, own, before)
+
     def _resend(
         self, tx: Transaction, request: Request, challenge: Challenge, now: datetime
     ) -> Challenge:
         again = self._issuer.reissue(challenge, now)
+        tx.save_answer(again)
         tx.save_delivery(again, sends_before=challenge.delivery.sends)
         tag = self._issuer.challenge_tag(challenge)
         tx.count_message(challenge.account, tag, challenge.client, now)
@@ -305,23 +323,7 @@ class Service:
     def _challenged(
         self, request: Request, challenge: Challenge, own: ClientPolicy, before: str = ""
     ) -> Challenged:
-        """Ask for the code of a challenge, with a sentence before the prompt if there is one."""
-        style = request.style or own.style
-        values = {
-            "phone_hint": challenge.phone_hint,
-            "digits": challenge.digits,
-            "minutes": challenge.minutes,
-            "resend": own.login.resend_word,
-        }
-        template = own.prompt if style == "challenge" else self._texts.code_sent
-        waiting = challenge.delivery.state == "queued" and not before
-        return Challenged(
-            challenge.transaction_id,
-            before + placeholder.fill(template, values),
-            style,
-            own.wait if waiting else 0.0,
-            challenge.delivery.route,
-        )
+        return prompt.ask(request, challenge, own, self._texts, before)
 
 
 def _event(

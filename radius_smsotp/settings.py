@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal
@@ -16,7 +17,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from pydantic_core import PydanticCustomError
 
 from radius_smsotp.core import phone
-from radius_smsotp.core.model import Style
+from radius_smsotp.core.lockout import LONGEST
+from radius_smsotp.core.model import Binding, Style
 
 DEFAULT_PATH = Path("/etc/radius-smsotp/smsotp.yaml")
 
@@ -88,6 +90,12 @@ class ChallengeSettings(Section):
     resend: str = Field(
         "r", max_length=20, description="the answer that asks for one more SMS; empty: none does"
     )
+    bind: Binding = Field(
+        "client",
+        description="where an answer must come from. client: the RADIUS client that asked; "
+        "station: and the same `Calling-Station-Id`; account: anywhere, as long as it is of the "
+        "account that asked",
+    )
 
 
 class PinSettings(Section):
@@ -106,7 +114,9 @@ class LockoutSettings(Section):
     failures: int = Field(
         10, ge=1, description="wrong PINs and codes in a row that lock an account"
     )
-    minutes: int = Field(15, ge=1, le=1440, description="how long it stays locked")
+    minutes: int = Field(
+        15, ge=1, le=LONGEST // timedelta(minutes=1), description="how long it stays locked"
+    )
 
 
 def number_prefix(value: Any) -> str:

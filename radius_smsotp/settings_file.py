@@ -104,6 +104,7 @@ class Loaded:
                 per_day=values.limits.per_day,
                 lockout_failures=values.lockout.failures,
                 lockout_time=timedelta(minutes=values.lockout.minutes),
+                binding=values.challenge.bind,
             ),
             style=own.style or values.challenge.style,
             prompt=values.challenge.prompt if own.prompt is None else own.prompt,

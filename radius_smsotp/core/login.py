@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from radius_smsotp.core.model import Account, Challenge, Lockout, LoginPolicy, Tally
+    from radius_smsotp.core.model import Account, Challenge, Client, Lockout, LoginPolicy, Tally
 
 RefusalReason = Literal[
     "unknown-account",
@@ -129,7 +129,14 @@ class Reject:
     lockout: Lockout | None = None
 
 
-Judgement = Accept | Again | Resend | ResendDenied | Reject
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """A packet that was judged came once more: the same reply, and nothing changes."""
+
+    challenge: Challenge
+
+
+Judgement = Accept | Again | Resend | ResendDenied | Reject | Echo
 
 
 Admission = Open | Repeat | Trust | Refuse
@@ -159,6 +166,9 @@ def judge(
     tally: Tally,
     policy: LoginPolicy,
     now: datetime,
+    *,
+    client: Client,
+    tag: str = "",
 ) -> Judgement:
     """
     Judge the answer to a challenge.
@@ -170,12 +180,19 @@ def judge(
         expected: The derived code, ``challenge.digits`` decimal digits.
         tally: Of the challenge's account, number and client; read if `asks_again`.
         now: Aware UTC time of arrival.
+        client: Where the answer comes from.
+        tag: Of the answer and the packet it came in, see `core.code.answer_tag`.
     """
     # RFC 2865 5.24: State comes back unchanged, so one that is not ours was never sent.
     if challenge is None:
         return Reject("unknown-challenge")
-    if challenge.account != account:
+    if challenge.account != account or not _comes_home(challenge, client, policy):
         return Reject("foreign")
+    # A retransmission.  It lets nobody in: a reply is valid for one Request Authenticator only
+    # (RFC 2865 section 3), and the client that made it was told the same before.
+    known = tag != "" and challenge.answered == tag
+    if known and challenge.state in {"open", "spent"} and now < challenge.expires_at:
+        return Echo(challenge)
     if challenge.state != "open":
         return Reject(challenge.state)
     if now >= challenge.expires_at:
@@ -184,11 +201,11 @@ def judge(
         return Reject("locked")
     if asks_again(answer, policy):
         limit = limits.reached(tally, policy)
-        return ResendDenied(challenge, limit) if limit else Resend(challenge)
+        return ResendDenied(challenge, limit) if limit else Resend(replace(challenge, answered=tag))
     # People read "123 456" and type it so.
     if code.matches("".join(answer.split()), expected):
-        return Accept(replace(challenge, state="spent"))
-    return _wrong(challenge, locked, policy, now)
+        return Accept(replace(challenge, state="spent", answered=tag))
+    return _wrong(replace(challenge, answered=tag), locked, policy, now)
 
 
 def asks_again(answer: str, policy: LoginPolicy) -> bool:
@@ -229,6 +246,15 @@ def obstacle(facts: Facts, now: datetime) -> RefusalReason | None:
     if facts.phone is None:
         return "bad-phone" if facts.elsewhere else "no-phone"
     return None if facts.allowed else "country"
+
+
+def _comes_home(challenge: Challenge, client: Client, policy: LoginPolicy) -> bool:
+    """Whether an answer comes from where the challenge was sent to, as far as that matters."""
+    if policy.binding == "account":
+        return True
+    if challenge.client != client.name:
+        return False
+    return policy.binding == "client" or challenge.station == client.station
 
 
 def _wrong(

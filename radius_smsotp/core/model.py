@@ -21,6 +21,9 @@ Style = Literal["challenge", "reject"]
 """How the first step is answered: Access-Challenge, or Access-Reject for clients that know
 no challenge and send PIN and code in one password afterwards."""
 
+Binding = Literal["account", "client", "station"]
+"""Who may answer a challenge: its account; from the client that asked; for the same station."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -94,6 +97,7 @@ class Challenge:
         key_id: Which key its code is derived with.
         digits: Length of the code.
         phone_hint: The masked number, "***67".
+        answered: Tag of the answer that was judged last (see `core.code.answer_tag`), or "".
     """
 
     transaction_id: str
@@ -108,6 +112,7 @@ class Challenge:
     guesses_left: int
     state: ChallengeState
     delivery: Delivery
+    answered: str = ""
 
     def is_open(self, now: datetime) -> bool:
         """Whether it may still be answered."""
@@ -160,6 +165,7 @@ class LoginPolicy:
     per_day: int
     lockout_failures: int
     lockout_time: timedelta
+    binding: Binding = "client"
 
 
 @dataclass(frozen=True, slots=True)

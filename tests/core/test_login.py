@@ -16,6 +16,7 @@ from radius_smsotp.core import login
 from radius_smsotp.core.login import (
     Accept,
     Again,
+    Echo,
     Facts,
     Open,
     Refuse,
@@ -25,7 +26,16 @@ from radius_smsotp.core.login import (
     ResendDenied,
     Trust,
 )
-from radius_smsotp.core.model import Account, Challenge, Delivery, Lockout, LoginPolicy, Tally
+from radius_smsotp.core.model import (
+    Account,
+    Binding,
+    Challenge,
+    Client,
+    Delivery,
+    Lockout,
+    LoginPolicy,
+    Tally,
+)
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 CODE = "012345"
@@ -42,6 +52,7 @@ POLICY = LoginPolicy(
     lockout_failures=10,
     lockout_time=timedelta(minutes=15),
 )
+VPN = Client("vpn", "192.0.2.1", "02-00-00-00-00-01")
 LOCKED = Lockout(10, NOW, NOW + timedelta(minutes=1))
 ALMOST_LOCKED = Lockout(9, NOW)
 FULL = Tally(account_hour=6)
@@ -91,6 +102,7 @@ def judge(one: Challenge | None, answer: str = CODE, **fields: Any) -> login.Jud
         "tally": Tally(),
         "policy": POLICY,
         "now": NOW,
+        "client": VPN,
     }
     return login.judge(one, answer=answer, **(usual | fields))
 
@@ -306,3 +318,62 @@ def test_burning_ends_at_nothing() -> None:
     for _ in range(2):
         one = login.burn(one)
         assert (one.guesses_left, one.state) == (0, "exhausted")
+
+
+class TestBinding:
+    @pytest.mark.parametrize(
+        ("client", "station", "accepted"),
+        [
+            ("vpn", "here", {"account", "client", "station"}),
+            ("vpn", "there", {"account", "client"}),
+            ("wifi", "here", {"account"}),
+            ("wifi", "there", {"account"}),
+        ],
+    )
+    def test_an_answer_comes_from_where_the_setting_says(
+        self, client: str, station: str, accepted: set[str]
+    ) -> None:
+        """`challenge.bind`."""
+        one = challenge(station="here")
+        asked = Client(client, "192.0.2.1", station)
+        for binding in get_args(Binding):
+            decision = judge(one, client=asked, policy=replace(POLICY, binding=binding))
+            assert isinstance(decision, Accept) == (binding in accepted)
+            assert isinstance(decision, Accept) or decision == Reject("foreign")
+
+    def test_another_account_never_answers(self) -> None:
+        """Whatever the setting."""
+        for binding in get_args(Binding):
+            policy = replace(POLICY, binding=binding)
+            assert judge(challenge(), account="bob", policy=policy) == Reject("foreign")
+
+
+class TestRetransmission:
+    """RFC 2865 section 3: the same packet gets the same reply."""
+
+    @pytest.mark.parametrize("answer", [CODE, "999999", "r"])
+    def test_the_same_answer_in_the_same_packet_changes_nothing(self, answer: str) -> None:
+        """No guess, no failure, no message, and no code is used twice."""
+        first = judge(challenge(), answer, tag="one")
+        assert isinstance(first, Accept | Again | Resend)
+        assert first.challenge.answered == "one"
+        assert judge(first.challenge, answer, tag="one") == Echo(first.challenge)
+
+    def test_another_packet_is_another_answer(self) -> None:
+        """The code was used; a wrong one is one more guess."""
+        spent = challenge(state="spent", answered="one")
+        assert judge(spent, tag="two") == Reject("spent")
+        assert isinstance(judge(challenge(answered="one"), "999999", tag="two"), Again)
+
+    def test_without_a_tag_nothing_is_a_retransmission(self) -> None:
+        """Of a policy that does not say which packet it was, and of challenges from before."""
+        assert judge(challenge(state="spent")) == Reject("spent")
+
+    def test_it_ends_with_the_challenge(self) -> None:
+        """What is past its time, closed or of somebody else gets no Access-Accept any more."""
+        spent = challenge(state="spent", answered="one")
+        later = NOW + POLICY.lifetime
+        assert judge(spent, tag="one", now=later) == Reject("spent")
+        assert judge(replace(spent, state="cancelled"), tag="one") == Reject("cancelled")
+        assert judge(spent, tag="one", account="bob") == Reject("foreign")
+        assert judge(spent, tag="one", client=Client("wifi")) == Reject("foreign")

@@ -16,7 +16,7 @@ from tests.store.contract import ALICE, NOW, challenge
 if TYPE_CHECKING:
     from pathlib import Path
 
-FINGERPRINTS = ("5ded90c67f7785bd",)
+FINGERPRINTS = ("5ded90c67f7785bd", "78e5818dd44468e7")
 """Of each version that was ever released.  A store may be of any of them: they never change."""
 
 
