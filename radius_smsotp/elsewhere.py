@@ -33,17 +33,22 @@ def number(request: Request, values: Settings) -> str | None:
         E.164: the first one that messages may go to (`limits.countries`), else the first one
         that is a number at all; None if none is.
     """
-    readable = []
+    readable: list[str] = []
+    faults: list[str] = []
     for text in request.phones:
         try:
             one = phone.normalise(text, values.country)
         except ValueError as error:
-            log.warning("SMSOTP-Phone of %r %s", request.user, error)
+            faults.append(str(error))
             continue
         if phone.is_allowed(one, values.limits.countries):
             return one
         readable.append(one)
-    return next(iter(readable), None)
+    if readable:
+        return readable[0]
+    for fault in faults:
+        log.warning("SMSOTP-Phone of %r %s", request.user, fault)
+    return None
 
 
 def provider(request: Request, known: Collection[str]) -> str | None:

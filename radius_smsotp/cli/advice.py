@@ -14,7 +14,8 @@ TRY_LATER = "raise it in the settings, or wait"
 START_AGAIN = "the user has to log in again from the start"
 
 REMEDIES = {
-    "login-refused unknown-account": "add it: smsotp user add {account} --phone NUMBER",
+    "login-refused unknown-account": "add it: smsotp user add {account} --phone NUMBER "
+    "(or have LDAP or SQL set SMSOTP-Phone)",
     "login-refused disabled": "smsotp user enable {account}",
     "login-refused locked": "wait for lockout.minutes, or: smsotp user unlock {account}",
     "login-refused no-phone": "smsotp user set {account} --phone NUMBER",
@@ -23,7 +24,7 @@ REMEDIES = {
     "login-refused": TRY_LATER,
     "pin-wrong": "if the PIN is forgotten: smsotp user set {account} --pin-stdin; if it is wrong "
     "for everybody, compare the client's shared secret with clients.conf",
-    "first-factor-down": "look into FreeRADIUS's log: the module that checks passwords is down",
+    "first-factor-down": "look into FreeRADIUS's log: its LDAP, SQL or other module does not work",
     "account-locked": "wait for lockout.minutes, or: smsotp user unlock {account}",
     "challenge-opened": "the message was not sent yet; if it stays so, see 'smsotp check'",
     "sms-accepted": "waiting for the code; if no SMS came, ask the provider about its message id",

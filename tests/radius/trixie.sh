@@ -9,14 +9,13 @@ root=$top/.cache/trixie
 # The SMSC of test_smpp.py needs Node.js, which is not in there.
 [ $# -gt 0 ] || set -- tests/radius --ignore=tests/radius/test_smpp.py
 
-if [ ! -e "$root/complete" ]; then
+packages=freeradius,freeradius-ldap,freeradius-python3,freeradius-utils,openssl,python3-venv,slapd
+if [ "$(cat "$root/complete" 2>/dev/null)" != "$packages" ]; then
     echo "Making a Debian 13 …"
     rm -rf "$root"
     mkdir -p "$top/.cache"
-    mmdebstrap --quiet --variant=apt \
-        --include=freeradius,freeradius-python3,freeradius-utils,openssl,python3-venv \
-        trixie "$root"
-    : >"$root/complete"
+    mmdebstrap --quiet --variant=apt --include="$packages" trixie "$root"
+    echo "$packages" >"$root/complete"
 fi
 
 # Wheels are fetched outside: the chroot needs neither network nor certificates.
