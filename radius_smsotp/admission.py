@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from radius_smsotp import devices
+from radius_smsotp import devices, elsewhere
 from radius_smsotp.core import code, login, phone
 from radius_smsotp.core.name import fold
 from radius_smsotp.decoy import Decoys
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from radius_smsotp.client_policy import ClientPolicy
-    from radius_smsotp.core.model import Account
     from radius_smsotp.issuer import Issuer
     from radius_smsotp.pairs import Request
     from radius_smsotp.settings_file import Loaded
@@ -49,6 +48,12 @@ class Admission:
 
     def prepare(self, request: Request) -> Preparation:
         """Find the account, and tell FreeRADIUS how to check the first factor."""
+        if request.eap is not None and request.eap.kind in {"identity", "mschapv2"}:
+            return Preparation(request.eap.kind, None, None)
+        if request.transaction_id is not None and request.password is not None:
+            return Preparation("code", None, None)
+        if request.transaction_id is not None:
+            return Preparation("code", None, None, candidate=self._provable_code(request))
         now = self._now()
         with self._store.read() as tx:
             facts = self.facts(tx, request, now)
@@ -69,26 +74,21 @@ class Admission:
             return Preparation("pin", password, decoy, reason=decision.reason)
         return Preparation("pin" if tail is None else "pin-or-code", password, pin_hash)
 
-    def prepare_answer(self, request: Request) -> str | None:
-        """What a handshake is to prove in the second step: the code, if it can be accepted."""
-        with self._store.read() as tx:
-            challenge = tx.challenge(request.transaction_id or "")
-        if challenge is None or not challenge.is_open(self._now()):
-            return None
-        return self._issuer.expected(challenge)
-
     def facts(self, tx: Transaction, request: Request, now: datetime) -> login.Facts:
         name = fold(request.user)
         account = tx.account(name)
-        number = self._number(request, account)
-        tag = "" if number is None else self._issuer.number_tag(number)
-        countries = self._loaded.values.limits.countries
         own = self.policy(request)
+        countries = self._loaded.values.limits.countries
+        if request.phones:
+            number = elsewhere.number(request, own.country, countries)
+        else:
+            number = account.phone if account else None
+        tag = "" if number is None else self._issuer.number_tag(number)
         running = tx.open_challenges(now, name)
         return login.Facts(
             account=account,
             phone=number,
-            elsewhere=request.phone is not None,
+            elsewhere=bool(request.phones),
             allowed=number is None or phone.is_allowed(number, countries),
             lockout=tx.lockout(name),
             running=login.answerable(running, request.client, own.login),
@@ -97,16 +97,6 @@ class Admission:
             # Last: other accounts of this client may have to wait until it is counted.
             tally=tx.tally(name, tag, request.client.name, now),
         )
-
-    def _number(self, request: Request, account: Account | None) -> str | None:
-        """The number of this login: FreeRADIUS's attribute wins over the account."""
-        if request.phone is None:
-            return account.phone if account else None
-        try:
-            return phone.normalise(request.phone, self.policy(request).country)
-        except ValueError as error:
-            log.warning("SMSOTP-Phone of %r %s", request.user, error)
-            return None
 
     def policy(self, request: Request) -> ClientPolicy:
         client = request.client
@@ -129,6 +119,14 @@ class Admission:
                 return parts[0], challenge.transaction_id
             found = (parts[0], "")
         return found
+
+    def _provable_code(self, request: Request) -> str | None:
+        """What a handshake is to prove in the second step: the code, if it can be accepted."""
+        with self._store.read() as tx:
+            challenge = tx.challenge(request.transaction_id or "")
+        if challenge is None or not challenge.is_open(self._now()):
+            return None
+        return self._issuer.expected(challenge)
 
     def _prepare_handshake(
         self, request: Request, facts: login.Facts, now: datetime

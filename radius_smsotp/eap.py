@@ -18,7 +18,7 @@ from radius_smsotp.core.text import fit
 REQUEST, RESPONSE, SUCCESS = 1, 2, 3
 
 # RFC 3748 section 5: types.
-IDENTITY, NAK, GTC = 1, 3, 6
+IDENTITY, NAK, GTC, MSCHAPV2 = 1, 3, 6, 26
 
 HEADER = 4
 """Octets of code, identifier and length, which the length counts too (RFC 3748 section 4)."""
@@ -41,9 +41,9 @@ METHODS = {
 NOBODY = "0" * 32
 """In place of a transaction_id while the first factor is asked for."""
 
-Kind = Literal["identity", "first-factor", "code", "unfit"]
-"""identity: the conversation begins; first-factor, code: what an answer is meant for; unfit:
-nothing that a login could go on with."""
+Kind = Literal["identity", "first-factor", "code", "mschapv2", "unfit"]
+"""identity: the conversation begins; first-factor, code: what an answer is meant for; mschapv2:
+the device knows that in place of GTC; unfit: nothing that a login could go on with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Round:
         answer: What was typed, octets.
         transaction_id: Of the challenge that is answered, "" before there is one.
         echo: See `core.code.echo`, of the first answer of this conversation; "" before.
-        fault: Why it is unfit, as a sentence without a subject.
+        fault: Why it is unfit, or would be without MSCHAPv2, as a sentence without a subject.
         last: Whether this conversation has no room for another question.
     """
 
@@ -80,6 +80,10 @@ class Round:
         shown = fit(prompt, PROMPT_OCTETS).encode()
         state = f"{transaction_id or NOBODY}{identifier:02x}{echo}"
         return state, _packet(REQUEST, identifier, bytes([GTC]) + shown)
+
+    def begin(self, name: str) -> bytes:
+        """The packet with which another method begins: Response/Identity (section 5.1)."""
+        return _packet(RESPONSE, self.identifier, bytes([IDENTITY]) + name.encode())
 
     def succeed(self) -> bytes:
         """The packet that ends a login well, with the identifier of the response (section 4.2)."""
@@ -111,7 +115,8 @@ def read(packet: bytes, state: str, *, two: bool = False) -> Round:
         return Round("identity", identifier)
     if method == NAK:
         wanted = ", ".join(METHODS.get(one, str(one)) for one in data if one) or "nothing else"
-        return Round("unfit", identifier, fault=f"refuses EAP-GTC and asks for {wanted}")
+        kind: Kind = "mschapv2" if MSCHAPV2 in data else "unfit"
+        return Round(kind, identifier, fault=f"refuses EAP-GTC and asks for {wanted}")
     if method != GTC:
         named = METHODS.get(method, str(method))
         return Round("unfit", identifier, fault=f"sent EAP type {named} in place of GTC")

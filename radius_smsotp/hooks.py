@@ -29,7 +29,7 @@ import radiusd
 from radius_smsotp import logs, pairs
 from radius_smsotp.core.limits import RATION_WINDOW, wait_allowance
 from radius_smsotp.errors import ConfigurationError, StoreError
-from radius_smsotp.outcome import Accepted, Challenged, Outcome, Preparation, Rejected
+from radius_smsotp.outcome import Accepted, Challenged, Outcome, Rejected
 from radius_smsotp.server import Server, Watch
 from radius_smsotp.settings import DEFAULT_PATH
 from radius_smsotp.store import insist
@@ -37,6 +37,7 @@ from radius_smsotp.store import insist
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from radius_smsotp.outcome import Preparation
     from radius_smsotp.pairs import Request
 
     Lists = Mapping[str, Any]
@@ -131,19 +132,11 @@ def authorize(lists: Lists) -> pairs.Result:
     if request is None:
         return pairs.result(radiusd.RLM_MODULE_NOOP)
     service = _State.server.service
-    admission = service.admission
     if request.malformed:
         return _render(request, service.malformed(request))
-    if request.eap is not None and request.eap.kind == "identity":
-        return _prepared(request, Preparation("identity", None, None))
-    if request.transaction_id is not None and request.eap is not None:
-        return _prepared(request, Preparation("code", None, None))
-    if request.transaction_id is not None and request.handshake:
-        candidate = admission.prepare_answer(request)
-        return _prepared(request, Preparation("code", None, None, candidate=candidate))
-    if request.password is None and not request.handshake:
+    if request.password is None and not request.handshake and request.eap is None:
         return pairs.result(radiusd.RLM_MODULE_NOOP)
-    return _prepared(request, admission.prepare(request))
+    return _prepared(request, service.admission.prepare(request))
 
 
 @guarded
@@ -251,7 +244,9 @@ def _concluded(server: Server, outcome: Challenged, until: float) -> Outcome:
 
 def _prepared(asked: Request, preparation: Preparation) -> pairs.Result:
     """What FreeRADIUS needs to check the first factor."""
-    config = [("Auth-Type", "smsotp"), ("SMSOTP-Step", preparation.step)]
+    config: list[tuple[str, str]] = [("SMSOTP-Step", preparation.step)]
+    if preparation.step != "mschapv2":  # that is another module's
+        config.append(("Auth-Type", "smsotp"))
     if preparation.pin_hash is not None:
         config.append(("PBKDF2-Password", preparation.pin_hash))
     if preparation.matched:
@@ -265,6 +260,8 @@ def _prepared(asked: Request, preparation: Preparation) -> pairs.Result:
         request.append(("User-Name", asked.name))
     if preparation.password is not None:
         request.append(("User-Password", preparation.password))
+    if preparation.step == "mschapv2" and asked.eap is not None:
+        request.append(pairs.eap_message(asked.eap.begin(asked.identity)))
     return pairs.result(radiusd.RLM_MODULE_UPDATED, config=config, request=request)
 
 

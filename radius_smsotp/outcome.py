@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from radius_smsotp.core.model import Style
 
-Step = Literal["pin", "pin-or-code", "pin-and-code", "identity", "code"]
+Step = Literal["pin", "pin-or-code", "pin-and-code", "identity", "mschapv2", "code"]
 """What came.  The password of a first request: a PIN; a PIN that ends in digits while a challenge
 is open, so that it may be PIN and wrong code (of a handshake, FreeRADIUS finds out); a PIN and
-the right code of a challenge.  Or a name alone; or the answer to a challenge."""
+the right code of a challenge.  Or a name alone; or the wish for EAP-MSCHAPv2; or the answer to a
+challenge."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def test_a_long_prompt_is_cut_between_two_characters() -> None:
         (b"\x02\x08\x00\x04", "", "sent an EAP packet without type"),
         (b"\x02\x08\x00\x0a\x06123", "", "sent an EAP packet that is no whole response"),
         (b"\x01\x08\x00\x05\x06", "", "sent an EAP packet that is no whole response"),
-        (b"\x02\x08\x00\x08\x03\x1a\x19\x07", "", "refuses EAP-GTC and asks for MSCHAPv2, PEAP, 7"),
+        (b"\x02\x08\x00\x07\x03\x19\x07", "", "refuses EAP-GTC and asks for PEAP, 7"),
         (b"\x02\x08\x00\x06\x03\x00", "", "refuses EAP-GTC and asks for nothing else"),
         (b"\x02\x08\x00\x06\x0d\x80", "", "sent EAP type TLS in place of GTC"),
         (gtc(8, b"1234"), "", "answers a question that was not asked"),
@@ -91,12 +91,19 @@ def test_what_is_no_answer_is_unfit_and_the_fault_is_named(
     assert (turn.kind, turn.fault, turn.answer) == ("unfit", fault, b"")
 
 
+def test_a_device_may_want_mschapv2_and_then_that_begins_with_its_name() -> None:
+    """RFC 3748 section 5.3.1: a Legacy Nak names what the device would rather have."""
+    turn = read(b"\x02\x08\x00\x07\x03\x19\x1a", f"{NOBODY}08")
+    assert (turn.kind, turn.fault) == ("mschapv2", "refuses EAP-GTC and asks for PEAP, MSCHAPv2")
+    assert turn.begin("zoë") == b"\x02\x08\x00\x09\x01zo\xc3\xab"
+
+
 @given(st.binary(max_size=64), st.text(max_size=60))
 def test_nothing_that_is_sent_raises_or_is_taken_for_an_answer_without_a_question(
     packet: bytes, state: str
 ) -> None:
     turn = read(packet, state)
-    assert turn.kind in {"identity", "unfit"} or eap.STATE.fullmatch(state)
+    assert turn.kind in {"identity", "mschapv2", "unfit"} or eap.STATE.fullmatch(state)
 
 
 @given(

@@ -14,7 +14,7 @@ ACCOUNT = "name, phone, pin_hash, provider, enabled"
 CHALLENGE = (
     "transaction_id, account, client, station, key_id, digits, phone_hint, created_at, "
     "expires_at, guesses_left, state, delivery_state, route, sealed_phone, template, sends, "
-    "provider, lease_owner, lease_until"
+    "provider, lease_owner, lease_until, answered"
 )
 DEVICE = "account, client, ssid, station, number_tag, expires_at"
 EVENT = "kind, time, account, transaction_id, client, station, detail"
@@ -65,6 +65,7 @@ def challenge(row: Row) -> Challenge:
             lease_owner=row[17],
             lease_until=moment(row[18]),
         ),
+        answered=row[19],
     )
 
 
@@ -91,6 +92,7 @@ def challenge_row(value: Challenge) -> Row:
         delivery.provider,
         delivery.lease_owner,
         seconds(delivery.lease_until),
+        value.answered,
     )
 
 

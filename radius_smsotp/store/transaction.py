@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from radius_smsotp.core.lockout import LONGEST
 from radius_smsotp.core.model import Tally
 from radius_smsotp.store import rows
 
@@ -18,8 +19,7 @@ SLOT = 300
 more, so that never more than it says leave in any hour."""
 
 HOUR_SLOTS = 3600 // SLOT
-"""The daily limit counts by the hour, and looks back for up to an hour more: 25 rows to add up
-at each login instead of 289."""
+"""The daily limit counts by the hour, and looks back for up to one more: 25 rows, not 289."""
 
 DAY_SLOTS = 86400 // SLOT + HOUR_SLOTS - 1
 """How many slots before the present one an hour begins that still reaches into the last day."""
@@ -156,17 +156,19 @@ class Transaction:
 
     def add_challenge(self, challenge: Challenge) -> None:
         """Add a challenge."""
-        marks = ", ".join("?" * 19)
+        marks = ", ".join("?" * 20)
         self._db.execute(
             f"INSERT INTO challenge ({rows.CHALLENGE}) VALUES ({marks})",  # noqa: S608  # constants
             rows.challenge_row(challenge),
         )
 
     def save_answer(self, challenge: Challenge) -> None:
-        """Store what an answer changed: state and guesses left."""
+        """Store what an answer changed: state, guesses left, and which answer it was."""
+        one = challenge
         self._db.execute(
-            "UPDATE challenge SET state = ?, guesses_left = ? WHERE transaction_id = ?",
-            (challenge.state, challenge.guesses_left, challenge.transaction_id),
+            "UPDATE challenge SET state = ?, guesses_left = ?, answered = ? "
+            "WHERE transaction_id = ?",
+            (one.state, one.guesses_left, one.answered, one.transaction_id),
         )
 
     def save_delivery(self, challenge: Challenge, sends_before: int | None = None) -> bool:
@@ -313,21 +315,17 @@ class Transaction:
 
     def breakers(self) -> dict[str, tuple[str, datetime | None, str]]:
         """Provider to state, since when, and why."""
-        found = self._db.execute("SELECT provider, state, since, reason FROM breaker")
-        return {row[0]: (row[1], rows.moment(row[2]), row[3]) for row in found}
+        sql = "SELECT provider, state, since, reason FROM breaker"
+        return {row[0]: (row[1], rows.moment(row[2]), row[3]) for row in self._db.execute(sql)}
 
     # Clean-up
 
     def prune(self, challenges_before: datetime, events_before: datetime, now: datetime) -> int:
-        """
-        Remove at most `PRUNE_SLICE` rows of each kind that are past their use.
-
-        Returns:
-            How many rows went; 0 when there is nothing left to remove.
-        """
+        """Remove up to `PRUNE_SLICE` rows of each kind past its use.  Returns how many went."""
         doomed = (
             ("challenge", "transaction_id", "expires_at", challenges_before.timestamp()),
             ("event", "id", "time", events_before.timestamp()),
+            ("lockout", "account", "last_failure_at", (now - LONGEST).timestamp()),
             ("device", "account, client, ssid, station", "expires_at", now.timestamp()),
             ("tally", "scope, slot", "slot", int(now.timestamp()) // SLOT - DAY_SLOTS),
         )
@@ -341,7 +339,7 @@ class Transaction:
         return removed
 
     def _count(self, sql: str, *values: Any) -> int:
-        """Run a statement, and say how many rows it changed."""
+        """Run a statement.  Returns how many rows it changed."""
         return int(self._db.execute(sql, values).rowcount)
 
 

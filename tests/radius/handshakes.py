@@ -53,6 +53,7 @@ class Reply:
     Attributes:
         proved: The server has proved that it knows the password too (MS-CHAPv2).
         keys: There are keys for MPPE in it.
+        error: MS-CHAP-Error, behind the octet that names the handshake.
     """
 
     kind: str
@@ -60,10 +61,16 @@ class Reply:
     state: bytes | None
     proved: bool
     keys: bool
+    error: bytes = b""
 
 
 class HandshakeClient:
-    """Speaks to a port of the loopback address."""
+    """
+    Speaks to a port of the loopback address.
+
+    Attributes:
+        identifier: One octet, by which a handshake is told from others.
+    """
 
     def __init__(self, port: int, station: str = "192.0.2.7") -> None:
         self._client = client.Client(
@@ -78,6 +85,7 @@ class HandshakeClient:
         self._client._SocketOpen()
         self._client._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         self._station = station
+        self.identifier = b"\x05"
 
     def ask(
         self, kind: Kind, password: str, state: bytes | None = None, user: str = "alice"
@@ -91,18 +99,18 @@ class HandshakeClient:
             request["State"] = state
         challenge, peer = os.urandom(16), os.urandom(16)
         if kind == "chap":
-            digest = hashlib.md5(b"\x05" + password.encode() + challenge).digest()
-            request["CHAP-Password"] = b"\x05" + digest
+            digest = hashlib.md5(self.identifier + password.encode() + challenge).digest()
+            request["CHAP-Password"] = self.identifier + digest
             request["CHAP-Challenge"] = challenge
         elif kind == "mschap":
             proof = _proof(password, challenge[:8])
             request["MS-CHAP-Challenge"] = challenge[:8]
-            request["MS-CHAP-Response"] = b"\x05\x01" + bytes(24) + proof
+            request["MS-CHAP-Response"] = self.identifier + b"\x01" + bytes(24) + proof
         else:
             hashed = hashlib.sha1(peer + challenge + user.encode()).digest()[:8]
             proof = _proof(password, hashed)
             request["MS-CHAP-Challenge"] = challenge
-            request["MS-CHAP2-Response"] = b"\x05\x00" + peer + bytes(8) + proof
+            request["MS-CHAP2-Response"] = self.identifier + b"\x00" + peer + bytes(8) + proof
         reply = self._client.SendPacket(request)
         told = b"".join(reply.get("MS-CHAP2-Success", []))
         return Reply(
@@ -111,6 +119,7 @@ class HandshakeClient:
             next(iter(reply.get("State", [])), None),
             kind == "mschapv2" and told[1:] == _authenticator(password, proof, hashed),
             any(name in reply for name in KEYS),
+            b"".join(reply.get("MS-CHAP-Error", []))[1:],
         )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.radius.handshakes import HandshakeClient, Kind
 from tests.radius.site import PIN, Radiusd, Site
-from tests.radius.supplicant import Supplicant
+from tests.radius.supplicant import STATION, Supplicant
 from tests.radius.test_one_password import SENT
 from tests.radius.test_wifi import code, wrong
 
@@ -25,11 +26,10 @@ def in_the_clear(raddb: Path) -> None:
     (raddb / "users").write_text(f'alice Cleartext-Password := "{PIN}"\n')
     files = "files {\n\tfilename = ${confdir}/users\n}\n"
     (raddb / "mods-enabled" / "files").write_text(files)
-    for name in ("smsotp", "smsotp-gtc"):
-        path = raddb / "sites-available" / name
-        text = path.read_text()
-        assert "\t\t#  files\n" in text
-        path.write_text(text.replace("\t\t#  files\n", "\t\tfiles\n"))
+    path = raddb / "policy.d" / "smsotp"
+    text = path.read_text()
+    assert "smsotp_account {\n}" in text
+    path.write_text(text.replace("smsotp_account {\n}", "smsotp_account {\n\tfiles\n}"))
 
 
 @pytest.fixture
@@ -74,8 +74,17 @@ def test_wrong_codes_are_counted_as_ever(site: Site, radiusd: Radiusd, kind: Kin
 
 
 @KINDS
-def test_a_wrong_pin_is_counted(site: Site, radiusd: Radiusd, kind: Kind) -> None:
-    assert HandshakeClient(radiusd.port).ask(kind, "9999").kind == "Access-Reject"
+@pytest.mark.parametrize("identifier", [b"\x05", b"\xff"])
+def test_a_wrong_pin_is_counted(
+    site: Site, radiusd: Radiusd, kind: Kind, identifier: bytes
+) -> None:
+    """Whatever the octet is that MS-CHAP-Error begins with."""
+    client = HandshakeClient(radiusd.port)
+    client.identifier = identifier
+    rejected = client.ask(kind, "9999")
+    assert rejected.kind == "Access-Reject"
+    told = kind != "chap" and identifier < b"\x80"
+    assert rejected.error.startswith(b"E=691") == told
     assert site.kinds("alice") == ["pin-wrong"]
 
 
@@ -133,15 +142,49 @@ def test_a_pin_of_ours_cannot_be_proved_and_the_trail_says_so(site: Site) -> Non
 def test_an_unknown_account_is_rejected_alike(radiusd: Radiusd, kind: Kind) -> None:
     client = HandshakeClient(radiusd.port)
     known, unknown = client.ask(kind, "9999"), client.ask(kind, "9999", user="nobody")
-    assert known == unknown
+    # In each MS-CHAP-Error there is a challenge of its own.
+    assert replace(known, error=b"") == replace(unknown, error=b"")
+    assert known.error[:11] == unknown.error[:11]
 
 
-@pytest.mark.parametrize("phase2", ["CHAP", "MSCHAP", "MSCHAPV2"])
-def test_inside_ttls_too(site: Site, radiusd: Radiusd, phase2: str) -> None:
-    method = f'eap=TTLS phase2="auth={phase2}"'
-    for password, let_in in ((PIN, False), ("", True)):
-        stored = password or PIN + code(site)
-        with Supplicant(radiusd, method, password=stored) as device:
+@pytest.mark.parametrize(
+    "method",
+    [
+        'eap=TTLS phase2="auth=CHAP"',
+        'eap=TTLS phase2="auth=MSCHAP"',
+        'eap=TTLS phase2="auth=MSCHAPV2"',
+        'eap=TTLS phase2="autheap=MSCHAPV2"',
+        'eap=PEAP phase2="auth=MSCHAPV2"',
+    ],
+)
+def test_devices_that_know_no_gtc_send_pin_and_code_in_one_password(
+    site: Site, radiusd: Radiusd, method: str
+) -> None:
+    """As Windows does, and phones whose users have not chosen anything."""
+
+    def attempt(password: str) -> bool:
+        with Supplicant(radiusd, method, password=password) as device:
             assert device.question() is None
-            assert device.accepted() == let_in
-    assert site.kinds("alice").count("code-accepted") == 1
+            return device.accepted()
+
+    assert not attempt("9999")
+    assert site.kinds("alice") == ["pin-wrong"]
+    assert not attempt(PIN)
+    assert not attempt(PIN + wrong(code(site)))
+    assert site.kinds("alice").count("pin-wrong") == 2
+    assert attempt(PIN + code(site))
+    assert not attempt(PIN + code(site))
+    assert len(site.messages()) == 1
+    accepted = [event for event in site.events("alice") if event.kind == "code-accepted"]
+    assert [(event.client, event.station) for event in accepted] == [
+        ("local", STATION.replace(":", "-"))
+    ]
+
+
+def test_who_has_both_is_asked_in_gtc(site: Site, radiusd: Radiusd) -> None:
+    """Two questions are better than one password of two parts."""
+    with Supplicant(radiusd, 'eap=PEAP phase2="auth=MSCHAPV2 auth=GTC"') as device:
+        assert device.question() == "PIN: "
+        assert device.answer(PIN) == PROMPT
+        assert device.answer(code(site)) is None
+        assert device.accepted()

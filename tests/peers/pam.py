@@ -1,0 +1,71 @@
+"""A service that asks PAM: pam_radius_auth, and pamtester in the place of sshd or OpenVPN."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.peers.dialogue import Dialogue
+from tests.radius import recipe
+from tests.radius.site import SECRET
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tests.radius.site import Radiusd
+
+SERVICE = "smsotp-test"
+# PAM reads services from /etc/pam.d only: in a mount namespace of its own, that is our folder.
+ENTER = 'mount --bind "$0" /etc/pam.d && exec "$@"'
+
+
+class Pam:
+    """
+    One PAM service.
+
+    Args:
+        options: Of ``pam_radius_auth.so``, besides ``conf``.
+        timeout: Seconds after which pam_radius gives a server up.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        servers: Sequence[Radiusd],
+        options: str = "prompt=PIN",
+        timeout: int = 10,
+    ) -> None:
+        self.services = folder / "pam.d"
+        self.services.mkdir(parents=True)
+        said = recipe.files("SSH and sudo")
+        line = said["pam_radius_auth.conf"].splitlines()[0]
+        path = folder / "pam_radius_auth.conf"
+        path.write_text(
+            "".join(
+                recipe.fill_in(
+                    f"{line}\n",
+                    {
+                        "192.0.2.10:1812": f"127.0.0.1:{server.port}",
+                        "not-my-secret": SECRET,
+                        " 10\n": f" {timeout}\n",
+                    },
+                )
+                for server in servers
+            )
+        )
+        path.chmod(0o600)
+        auth = recipe.fill_in(
+            said["pam.d/sshd"], {"/etc/pam_radius_auth.conf": str(path), "prompt=PIN": options}
+        )
+        (self.services / SERVICE).write_text(f"{auth}account required pam_permit.so\n")
+
+    def authenticate(self, user: str = "alice") -> Dialogue:
+        """Ask for ``authenticate``, as every service does first."""
+        return Dialogue(
+            in_service_folder(self.services, "pamtester", SERVICE, user, "authenticate")
+        )
+
+
+def in_service_folder(services: Path, *words: str) -> list[str]:
+    """A command whose PAM services are those of a folder."""
+    return ["unshare", "--mount", "sh", "-euc", ENTER, str(services), *words]
