@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import functools
 import itertools
 import logging
+import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -48,6 +49,10 @@ log = logging.getLogger(__name__)
 PENDING_SECONDS = 60.0
 """For so long after its deadline a login is kept for `await_delivery`, which takes it out at
 once; beyond that it never comes: the policy does not call it."""
+
+
+FAREWELL_SECONDS = 1.0
+"""How long `detach` waits for threads that were told to end; those that send may take longer."""
 
 
 class _State:
@@ -104,6 +109,11 @@ def detach(_: Lists | None) -> int:
     if _State.started:
         _State.watch.stop()
         _State.server.close()
+        # FreeRADIUS ends Python and unloads it next: a thread that wakes up in there would crash.
+        until = time.monotonic() + FAREWELL_SECONDS
+        for thread in threading.enumerate():
+            if thread.name.startswith("smsotp-"):
+                thread.join(max(0.0, until - time.monotonic()))
     return 0
 
 
