@@ -6,10 +6,9 @@ Nothing is decided or stored here: see `core.login` and `service`.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
-from radius_smsotp import devices
+from radius_smsotp import devices, elsewhere
 from radius_smsotp.core import code, login, phone
 from radius_smsotp.core.name import fold
 from radius_smsotp.decoy import Decoys
@@ -20,14 +19,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from radius_smsotp.client_policy import ClientPolicy
-    from radius_smsotp.core.model import Account
     from radius_smsotp.issuer import Issuer
     from radius_smsotp.pairs import Request
     from radius_smsotp.settings_file import Loaded
     from radius_smsotp.store import Store
     from radius_smsotp.store.transaction import Transaction
-
-log = logging.getLogger(__name__)
 
 
 class Admission:
@@ -80,15 +76,18 @@ class Admission:
     def facts(self, tx: Transaction, request: Request, now: datetime) -> login.Facts:
         name = fold(request.user)
         account = tx.account(name)
-        number = self._number(request, account)
-        tag = "" if number is None else self._issuer.number_tag(number)
         countries = self._loaded.values.limits.countries
         own = self.policy(request)
+        if request.phones:
+            number = elsewhere.number(request, own.country, countries)
+        else:
+            number = account.phone if account else None
+        tag = "" if number is None else self._issuer.number_tag(number)
         running = tx.open_challenges(now, name)
         return login.Facts(
             account=account,
             phone=number,
-            elsewhere=request.phone is not None,
+            elsewhere=bool(request.phones),
             allowed=number is None or phone.is_allowed(number, countries),
             lockout=tx.lockout(name),
             running=login.answerable(running, request.client, own.login),
@@ -97,16 +96,6 @@ class Admission:
             # Last: other accounts of this client may have to wait until it is counted.
             tally=tx.tally(name, tag, request.client.name, now),
         )
-
-    def _number(self, request: Request, account: Account | None) -> str | None:
-        """The number of this login: FreeRADIUS's attribute wins over the account."""
-        if request.phone is None:
-            return account.phone if account else None
-        try:
-            return phone.normalise(request.phone, self.policy(request).country)
-        except ValueError as error:
-            log.warning("SMSOTP-Phone of %r %s", request.user, error)
-            return None
 
     def policy(self, request: Request) -> ClientPolicy:
         client = request.client

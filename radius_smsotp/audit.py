@@ -30,6 +30,7 @@ KINDS = {
     "sms-resend-denied": "the user asked for one more SMS, a limit stood against it",
     "code-accepted": "the code was right; the challenge is spent",
     "code-wrong": "the code was wrong",
+    "answer-repeated": "the same packet came again; it got the same reply, and nothing changed",
     "code-rejected": "an answer that could not be accepted; the reason says why",
     "password-repeated": "the device sent the password again in place of a code; not counted",
     "eap-refused": "the device cannot do EAP-GTC, or what it sent is no answer",
@@ -66,7 +67,7 @@ REASONS = {
     "cancelled": "the account was changed meanwhile",
     "expired": "the code came too late",
     "hashed-pin": "CHAP and MS-CHAP need the PIN in the clear; this account has a hash",
-    "bad-phone": "SMSOTP-Phone is not a phone number",
+    "bad-phone": "no value of SMSOTP-Phone is a phone number",
 }
 """Reason in an event's detail to what it means."""
 

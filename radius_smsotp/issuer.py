@@ -6,6 +6,7 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from radius_smsotp import elsewhere
 from radius_smsotp.core import code, phone
 from radius_smsotp.core.model import Challenge, Delivery
 from radius_smsotp.core.name import fold
@@ -34,7 +35,9 @@ class Issuer:
         # RFC 4086 section 8: 128 bits that nobody can guess.
         transaction_id = secrets.token_hex(16)
         number = facts.phone or ""
-        wanted = request.provider or (facts.account.provider if facts.account else None)
+        wanted = elsewhere.provider(request, self._loaded.providers)
+        if wanted is None and facts.account is not None:
+            wanted = facts.account.provider
         route = self._loaded.route(number)
         if wanted is not None and wanted in self._loaded.providers:
             route = tuple(dict.fromkeys((wanted, *route)))
@@ -55,7 +58,7 @@ class Issuer:
                 state="queued",
                 route=route,
                 sealed_phone=code.seal(self._keyring.secret, transaction_id, number),
-                template=request.template or own.message,
+                template=elsewhere.template(request, own.message),
                 lease_owner=owner,
                 lease_until=until,
             ),
@@ -96,6 +99,18 @@ class Issuer:
     def number_tag(self, number: str) -> str:
         """The name under which messages to a number are counted; a new key does not change it."""
         return code.number_tag(self._keyring.oldest_secret, number)
+
+    def answer_tag(self, request: Request) -> str:
+        """
+        The name by which a retransmission of this answer is known.
+
+        Returns:
+            "" if there is none: a handshake cannot be compared with the one before, and EAP has
+            an identifier for each round.
+        """
+        if not request.packet or request.handshake or request.eap is not None:
+            return ""
+        return code.answer_tag(self._keyring.oldest_secret, request.packet, request.password or "")
 
     def challenge_tag(self, challenge: Challenge) -> str:
         """`number_tag` of the number that a challenge's message goes to."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from radius_smsotp import eap
 from radius_smsotp.core import pin, station
-from radius_smsotp.core.model import Client, Style
+from radius_smsotp.core.model import Client
 from radius_smsotp.core.text import fit
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ STATE = re.compile(r"[0-9a-f]{32}")
 HANDSHAKES = frozenset(("CHAP-Password", "MS-CHAP-Response", "MS-CHAP2-Response"))
 """Attributes that prove a password (RFC 2865 section 5.3; RFC 2548 sections 2.1.3 and 2.3.2)."""
 
-_STYLES: dict[str, Style] = {"challenge": "challenge", "reject": "reject"}
-
 REPLY_MESSAGE_OCTETS = 253
 """RFC 2865 section 5: a value holds 253 octets at most."""
 
@@ -46,6 +44,7 @@ class Request:
         user: `Stripped-User-Name` if a module before ours has set it, else `User-Name`.
         password: `User-Password`, or what a device has answered in EAP, as text; None if there is
             neither.
+        packet: The Request Authenticator, as FreeRADIUS writes it; "" if the policy says none.
         name: `User-Name` as text, if FreeRADIUS has only its octets left.
         malformed: Nothing that could log in.  Name or password hold a NUL (FreeRADIUS would
             compare what stands before), or `eap` is unfit.
@@ -59,7 +58,8 @@ class Request:
         settled: A hook, not the first factor, has decided this request.
         proved: Whether a handshake has proved the code of its challenge.
         cleartext: The first factor, if FreeRADIUS knows it in the clear.
-        phone, provider, style, template: What FreeRADIUS's modules say of the account.
+        phones, provider, style, template: What FreeRADIUS's modules say of the account, as they
+            say it; see `elsewhere`.
     """
 
     user: str
@@ -77,10 +77,11 @@ class Request:
     proved: bool = False
     cleartext: str | None = field(default=None, repr=False)
     name: str | None = None
-    phone: str | None = field(default=None, repr=False)
+    phones: tuple[str, ...] = field(default=(), repr=False)
     provider: str | None = None
-    style: Style | None = None
+    style: str | None = None
     template: str | None = field(default=None, repr=False)
+    packet: str = ""
 
 
 def parse(lists: Mapping[str, Any] | None) -> Request | None:
@@ -137,10 +138,11 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         settled="SMSOTP-Settled" in config,
         proved="SMSOTP-Proved" in config,
         cleartext=config.get("Cleartext-Password"),
-        phone=config.get("SMSOTP-Phone") or None,
+        phones=_values((lists or {}).get("config"), "SMSOTP-Phone"),
         provider=config.get("SMSOTP-Provider") or None,
-        style=_STYLES.get(config.get("SMSOTP-Style", "")),
+        style=config.get("SMSOTP-Style") or None,
         template=config.get("SMSOTP-Text") or None,
+        packet=request.get("SMSOTP-Packet", ""),
     )
 
 
@@ -195,6 +197,11 @@ def _text(request: Mapping[str, str], attribute: str, number: int) -> str:
     """An attribute, or the octets that `smsotp_authorize` has made of it; "" if it is not there."""
     raw = _octets(request.get(f"Tmp-Octets-{number}"))
     return request.get(attribute, "") if raw is None else pin.decode(raw)
+
+
+def _values(pairs: Any, name: str) -> tuple[str, ...]:
+    """All values of one attribute that say anything, in the order in which they were set."""
+    return tuple(pair[1] for pair in pairs or () if pair[0] == name and pair[1].strip())
 
 
 def _octets(value: str | None) -> bytes | None:

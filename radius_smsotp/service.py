@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from radius_smsotp import devices
+from radius_smsotp import devices, prompt
 from radius_smsotp.admission import Admission
 from radius_smsotp.audit import login_event as _event
-from radius_smsotp.core import code, lockout, login, placeholder
+from radius_smsotp.core import code, lockout, login
 from radius_smsotp.core.model import Challenge, Lockout, Tally
 from radius_smsotp.core.name import fold
 from radius_smsotp.decoy import NOBODY
@@ -119,6 +119,7 @@ class Service:
                 own.login,
                 now,
                 echoed=self._is_echo(request, challenge),
+                tag=self._issuer.answer_tag(request),
             )
             if isinstance(decision, login.Resend):
                 again = self._resend(tx, request, decision.challenge, now)
@@ -226,9 +227,11 @@ class Service:
                 tx.save_answer(decision.challenge)
                 tx.add_event(_event("code-wrong", request, now, challenge))
                 self._count_failure(tx, request, decision.lockout, now)
-                values = {"guesses": decision.challenge.guesses_left}
-                before = placeholder.fill(own.texts.wrong_code, values)
+                before = prompt.wrong_code(decision.challenge, own)
                 return self._challenged(request, decision.challenge, own, before)
+            case login.Retransmitted():
+                tx.add_event(_event("answer-repeated", request, now, challenge))
+                return self._answered(request, decision.challenge, own)
             case login.Resend():
                 return self._challenged(request, decision.challenge, own, own.texts.resent)
             case login.ResendDenied():
@@ -250,10 +253,19 @@ class Service:
                 texts = own.texts
                 return Rejected(texts.undelivered if undelivered else texts.start_again)
 
+    def _answered(self, request: Request, challenge: Challenge, own: ClientPolicy) -> Outcome:
+        """The reply that the same packet got before."""
+        if challenge.state == "spent":
+            return Accepted()
+        again = login.asks_again(request.password or "", own.login)
+        before = own.texts.resent if again else prompt.wrong_code(challenge, own)
+        return self._challenged(request, challenge, own, before)
+
     def _resend(
         self, tx: Transaction, request: Request, challenge: Challenge, now: datetime
     ) -> Challenge:
         again = self._issuer.reissue(challenge, now)
+        tx.save_answer(again)
         tx.save_delivery(again, sends_before=challenge.delivery.sends)
         tag = self._issuer.challenge_tag(challenge)
         tx.count_message(challenge.account, tag, challenge.client, now)
@@ -273,25 +285,7 @@ class Service:
     def _challenged(
         self, request: Request, challenge: Challenge, own: ClientPolicy, before: str = ""
     ) -> Challenged:
-        """Ask for the code of a challenge, with a sentence before the prompt if there is one."""
-        style = request.style or own.style
-        values = {
-            "phone_hint": challenge.phone_hint,
-            "digits": challenge.digits,
-            "minutes": challenge.minutes,
-            "resend": own.login.resend_word,
-        }
-        template = own.prompt if style == "challenge" else own.texts.code_sent
-        waiting = challenge.delivery.state == "queued" and not before
         echo = ""
         if request.eap is not None:
             echo = request.eap.echo or self._issuer.echo(challenge, request.password or "")
-        return Challenged(
-            challenge.transaction_id,
-            before + placeholder.fill(template, values),
-            style,
-            own.wait if waiting else 0.0,
-            challenge.delivery.route,
-            echo,
-            own.texts.undelivered,
-        )
+        return prompt.ask(request, challenge, own, before, echo)

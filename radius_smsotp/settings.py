@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from radius_smsotp.client_settings import ClientKey, ClientSettings
+from radius_smsotp.core.lockout import LONGEST
 from radius_smsotp.core.model import Bind, Style
 from radius_smsotp.setting_types import Country, MessageText, Prompt, Section, TextSettings
 
@@ -68,7 +70,9 @@ class LockoutSettings(Section):
     failures: int = Field(
         10, ge=1, description="wrong PINs and codes in a row that lock an account"
     )
-    minutes: int = Field(15, ge=1, le=1440, description="how long it stays locked")
+    minutes: int = Field(
+        15, ge=1, le=LONGEST // timedelta(minutes=1), description="how long it stays locked"
+    )
 
 
 def number_prefix(value: Any) -> str:

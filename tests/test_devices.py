@@ -89,15 +89,15 @@ class TestHow:
 
     def test_accounts_from_elsewhere_have_devices_too(self, node: Node) -> None:
         """Number from LDAP, say, and no account of ours."""
-        login(node, "carol", phone=PHONE)
-        assert node.first("carol", client=OFFICE, phone=PHONE) == Accepted()
+        login(node, "carol", phones=(PHONE,))
+        assert node.first("carol", client=OFFICE, phones=(PHONE,)) == Accepted()
 
     def test_another_number_from_elsewhere_needs_a_code(self, node: Node) -> None:
         """Nobody tells us of the change: the device is remembered for the number."""
-        login(node, "carol", phone=PHONE)
-        changed = node.first("carol", client=OFFICE, phone="+491709999999")
+        login(node, "carol", phones=(PHONE,))
+        changed = node.first("carol", client=OFFICE, phones=("+491709999999",))
         assert kind(changed) == "challenged"
-        assert node.first("carol", client=OFFICE, phone="+49 (170) 1234567") == Accepted()
+        assert node.first("carol", client=OFFICE, phones=("+49 (170) 1234567",)) == Accepted()
 
     def test_an_account_has_its_own_devices(self, node: Node) -> None:
         """A notebook of two users."""

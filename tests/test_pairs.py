@@ -174,6 +174,8 @@ class TestConfig:
         """From the control list: a client cannot set it."""
         said = (
             ("SMSOTP-Phone", "0170 1234567"),
+            ("SMSOTP-Phone", ""),
+            ("SMSOTP-Phone", "0170 7654321"),
             ("SMSOTP-Provider", "backup"),
             ("SMSOTP-Style", "reject"),
             ("SMSOTP-Text", "{code}"),
@@ -183,23 +185,21 @@ class TestConfig:
             ("SMSOTP-Settled", "yes"),
         )
         parsed = request(config=said)
-        assert (parsed.phone, parsed.provider) == ("0170 1234567", "backup")
-        assert (parsed.style, parsed.template) == ("reject", "{code}")
+        assert parsed.phones == ("0170 1234567", "0170 7654321")
+        assert (parsed.provider, parsed.style, parsed.template) == ("backup", "reject", "{code}")
         assert (parsed.step, parsed.matched, parsed.reason) == ("pin-and-code", ID, "locked")
         assert parsed.settled
         none = request(*said)
-        assert (none.phone, none.provider, none.style, none.template) == (None,) * 4
+        assert none.phones == ()
+        assert (none.provider, none.style, none.template) == (None,) * 3
         assert (none.step, none.matched, none.reason, none.settled) == ("", "", "", False)
 
     def test_an_empty_value_says_nothing(self) -> None:
         """An LDAP entry whose number is empty has none."""
         said = [(f"SMSOTP-{name}", "") for name in ("Phone", "Provider", "Style", "Text")]
         parsed = request(config=said)
-        assert (parsed.phone, parsed.provider, parsed.style, parsed.template) == (None,) * 4
-
-    def test_a_style_that_is_none_is_left_out(self) -> None:
-        """The setting holds then."""
-        assert request(config=(("SMSOTP-Style", "sms"),)).style is None
+        assert parsed.phones == ()
+        assert (parsed.provider, parsed.style, parsed.template) == (None,) * 3
 
     def test_the_first_value_of_an_attribute_counts(self) -> None:
         """As everywhere in FreeRADIUS."""

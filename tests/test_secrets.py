@@ -46,7 +46,7 @@ class Story:
     def tell(self) -> None:
         """Logins of every kind, and everything that may go wrong."""
         gateways = self.site.gateways
-        for user, more in (("alice", {}), ("carol", {"phone": ELSEWHERE})):
+        for user, more in (("alice", {}), ("carol", {"phones": (ELSEWHERE,)})):
             gateways.will("first", None)
             one = self.asked(user, PIN, **more)
             self.shown.append(self.node.second(one, "000000000", user))
@@ -64,7 +64,7 @@ class Story:
             one = self.asked(user, PIN, style="reject", **more)
             self.asked(user, "wrong" + self.codes[-1], **more)
             self.asked(user, PIN + "000000000", **more)
-        self.asked("alice", PIN, phone="no number 0664 7654999")
+        self.asked("alice", PIN, phones=("no number 0664 7654999",))
         self.asked("nobody", PIN)
         self.node.courier.sweep()
 

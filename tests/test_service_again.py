@@ -61,6 +61,44 @@ class TestRepeat:
         assert node.challenge().transaction_id != first.transaction_id
 
 
+class TestRetransmission:
+    """The same packet comes again, after FreeRADIUS has forgotten it or at another server."""
+
+    def test_the_code_is_spent_once_and_both_are_let_in(self, site: Site, node: Node) -> None:
+        """Only a reply to this very packet fits the client that asks (RFC 2865 section 3)."""
+        challenged = node.challenge()
+        code = node.code(challenged)
+        assert node.second(challenged, code, packet="0x01") == Accepted()
+        for server in (node, site.node()):
+            assert server.second(challenged, code, packet="0x01") == Accepted()
+        assert kind(node.second(challenged, code, packet="0x02")) == "rejected"
+        assert kind(node.second(challenged, "000000", packet="0x01")) == "rejected"
+        assert node.kinds().count("code-accepted") == 1
+        assert node.kinds().count("answer-repeated") == 2
+
+    def test_a_wrong_code_is_one_guess(self, node: Node) -> None:
+        """And one failure of the account."""
+        challenged = node.challenge()
+        first = node.second(challenged, "000000", packet="0x01")
+        assert node.second(challenged, "000000", packet="0x01") == first
+        assert node.stored(challenged.transaction_id).guesses_left == 2
+        with node.store.read() as tx:
+            assert tx.lockout("alice").failures == 1
+
+    def test_a_resend_sends_once(self, node: Node, gateways: Gateways) -> None:
+        """The user has asked once."""
+        challenged = node.challenge()
+        texts = []
+        for _ in range(2):
+            again = node.second(challenged, "r", packet="0x01")
+            assert isinstance(again, Challenged)
+            texts.append(again.text)
+            node.settle(challenged.transaction_id)
+        assert texts[0].startswith("Sent again. ")
+        assert texts[1] == texts[0]
+        assert len(gateways.sent) == 2
+
+
 class TestResend:
     def test_it_sends_the_same_code_through_the_next_provider(
         self, node: Node, gateways: Gateways

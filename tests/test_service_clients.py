@@ -98,7 +98,7 @@ class TestCountry:
             (GUESTS, "078-123 45 67"),
             (GUESTS, "+49 (170) 1234567"),
         ):
-            node.challenge("carol", client=client, phone=number)
+            node.challenge("carol", client=client, phones=(number,))
         assert [message.phone for _, message in gateways.sent] == [
             "+491701234567",
             "+436641234567",
@@ -109,8 +109,10 @@ class TestCountry:
     def test_without_one_it_is_no_number(self, site: Site) -> None:
         """Nothing is guessed."""
         node = site.node(clients={"wifi": {"country": "AT"}})
-        assert kind(node.first("carol", client=STAFF, phone="0664 1234567")) == "challenged"
-        assert kind(node.first("carol", client=Client("vpn"), phone="0664 1234567")) == "rejected"
+        assert kind(node.first("carol", client=STAFF, phones=("0664 1234567",))) == "challenged"
+        assert (
+            kind(node.first("carol", client=Client("vpn"), phones=("0664 1234567",))) == "rejected"
+        )
 
 
 class TestBind:

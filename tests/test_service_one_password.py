@@ -75,9 +75,9 @@ class TestRight:
 
     def test_the_pin_alone_goes_to_whoever_checks_it(self, node: Node) -> None:
         """LDAP, say, for an account that has no PIN of ours."""
-        challenged = node.challenge("carol", phone=PHONE)
+        challenged = node.challenge("carol", phones=(PHONE,))
         ready = node.service.admission.prepare(
-            request("carol", "Kennwort" + node.code(challenged), phone=PHONE)
+            request("carol", "Kennwort" + node.code(challenged), phones=(PHONE,))
         )
         assert (ready.step, ready.password, ready.pin_hash) == ("pin-and-code", "Kennwort", None)
         assert ready.matched == challenged.transaction_id

@@ -168,10 +168,10 @@ class TestAccountsFromElsewhere:
     ) -> None:
         """In any writing of its country; none of ours is needed, and no PIN of ours is checked."""
         node = site.node(country="DE")
-        asked = request("carol", "Kennwort", phone="0170 / 765 43 21")
+        asked = request("carol", "Kennwort", phones=("0170 / 765 43 21",))
         ready = node.service.admission.prepare(asked)
         assert (ready.pin_hash, ready.reason) == (None, "")
-        challenged = node.challenge("carol", phone="0170 / 765 43 21")
+        challenged = node.challenge("carol", phones=("0170 / 765 43 21",))
         assert gateways.sent[0][1].phone == "+491707654321"
         assert challenged.text.endswith("***21: ")
         assert node.second(challenged, node.code(challenged), "carol") == Accepted()
@@ -179,8 +179,8 @@ class TestAccountsFromElsewhere:
     def test_it_wins_over_the_number_in_the_store(self, site: Site, gateways: Gateways) -> None:
         """And the PIN stays that of the account."""
         node = site.node()
-        assert node.first(password="wrong", phone="+491707654321") == FAILED
-        node.challenge(phone="+491707654321")
+        assert node.first(password="wrong", phones=("+491707654321",)) == FAILED
+        node.challenge(phones=("+491707654321",))
         assert gateways.sent[0][1].phone == "+491707654321"
 
     def test_a_number_that_is_none_is_a_bad_one(
@@ -188,26 +188,53 @@ class TestAccountsFromElsewhere:
     ) -> None:
         """It is not replaced by another one; the log says so without the number."""
         node = site.node()
-        assert node.first(phone="0170 7654321") == FAILED
+        assert node.first(phones=("0170 7654321",)) == FAILED
         assert node.events()[-1].detail == {"reason": "bad-phone"}
         assert "has no country code" in caplog.text
         assert "7654321" not in caplog.text
+
+    def test_the_first_number_that_is_one_and_allowed_is_taken(
+        self, site: Site, gateways: Gateways
+    ) -> None:
+        """A directory has several values of `mobile`, in any order and of any quality."""
+        node = site.node(country="DE", limits={"countries": ["+49"]})
+        numbers = ("ask at the desk", "+43 664 1234567", "0170 7654321", PHONE)
+        node.challenge("carol", phones=numbers)
+        assert gateways.sent[0][1].phone == "+491707654321"
+        assert node.first("dora", phones=numbers[:2]) == FAILED
+        assert node.events("dora")[-1].detail == {"reason": "country"}
+        assert node.first("emil", phones=numbers[:1]) == FAILED
+        assert node.events("emil")[-1].detail == {"reason": "bad-phone"}
+
+    def test_what_cannot_be_used_is_logged_and_the_settings_hold(
+        self, site: Site, gateways: Gateways, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A text without the code would be an SMS that helps nobody."""
+        node = site.node()
+        challenged = node.challenge(
+            "carol", phones=(PHONE,), provider="third", style="sms", template="Hi {{code}} {name}"
+        )
+        assert (challenged.style, challenged.route) == ("challenge", ("first", "second"))
+        assert gateways.sent[0][1].text.startswith(node.code(challenged))
+        for name in ("Provider", "Style", "Text"):
+            assert f"SMSOTP-{name} of 'carol'" in caplog.text
+        assert "Hi" not in caplog.text
 
     def test_an_account_of_ours_that_is_disabled_stays_so(self, site: Site) -> None:
         """Whatever LDAP says of it."""
         node = site.node()
         add(node, "disabled", PHONE, enabled=False)
-        assert node.first("disabled", phone=PHONE) == FAILED
+        assert node.first("disabled", phones=(PHONE,)) == FAILED
 
     def test_it_is_locked_like_any_other(self, site: Site) -> None:
         """The lock-out is by name."""
         node = site.node(lockout={"failures": 2})
         for _ in range(2):
-            ready = node.service.admission.prepare(request("carol", "wrong", phone=PHONE))
+            ready = node.service.admission.prepare(request("carol", "wrong", phones=(PHONE,)))
             node.service.first_factor_failed(
-                request("carol", "wrong", phone=PHONE, step=ready.step, reason=ready.reason)
+                request("carol", "wrong", phones=(PHONE,), step=ready.step, reason=ready.reason)
             )
-        assert node.first("carol", phone=PHONE) == FAILED
+        assert node.first("carol", phones=(PHONE,)) == FAILED
         assert node.events("carol")[-1].detail == {"reason": "locked"}
 
     def test_it_may_say_provider_text_and_style(self, site: Site, gateways: Gateways) -> None:

@@ -76,6 +76,17 @@ def number_tag(key: bytes, phone: str) -> str:
     return hmac.digest(key, b"number-tag " + phone.encode(), "sha256").hex()[:16]
 
 
+def answer_tag(key: bytes, authenticator: str, answer: str) -> str:
+    """
+    A name for one answer in one packet: 32 hex digits, not reversible.
+
+    A retransmission has the same Request Authenticator and the same attributes (RFC 2865
+    section 3); a client that uses an authenticator twice has not given the same answer.
+    """
+    text = f"answer-tag {authenticator} {answer}".encode("utf-8", "replace")
+    return hmac.digest(key, text, "sha256").hex()[:32]
+
+
 def _mask(key: bytes, transaction_id: str, octets: bytes) -> bytes:
     stream = hmac.digest(key, b"phone-seal " + transaction_id.encode(), hashlib.sha256)
     return bytes(a ^ b for a, b in zip(octets, stream, strict=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from radius_smsotp.core.model import Lockout
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from radius_smsotp.core.model import LoginPolicy
+
+LONGEST = timedelta(days=1)
+"""The longest lock-out that the settings allow: failures older than this mean nothing."""
 
 
 def is_locked(lockout: Lockout, now: datetime) -> bool:

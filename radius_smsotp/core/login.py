@@ -138,7 +138,14 @@ class Unasked:
     challenge: Challenge
 
 
-Judgement = Accept | Again | Resend | ResendDenied | Unasked | Reject
+@dataclass(frozen=True, slots=True)
+class Retransmitted:
+    """A packet that was judged came once more: the same reply, and nothing changes."""
+
+    challenge: Challenge
+
+
+Judgement = Accept | Again | Resend | ResendDenied | Unasked | Reject | Retransmitted
 
 
 Admission = Open | Repeat | Trust | Refuse
@@ -171,6 +178,7 @@ def judge(
     now: datetime,
     *,
     echoed: bool = False,
+    tag: str = "",
 ) -> Judgement:
     """
     Judge the answer to a challenge.
@@ -185,6 +193,7 @@ def judge(
         now: Aware UTC time of arrival.
         echoed: Whether the answer is the one that the first factor was: a device that keeps a
             password sends it to every question.  It is no guess.
+        tag: Of the answer and the packet it came in, see `core.code.answer_tag`.
     """
     # RFC 2865 5.24: State comes back unchanged, so one that is not ours was never sent.
     if challenge is None:
@@ -194,6 +203,11 @@ def judge(
     elsewhere = bound_elsewhere(challenge, client, policy)
     if elsewhere is not None:
         return Reject(elsewhere)
+    # It lets nobody in who was not: a reply is valid for one Request Authenticator only (RFC 2865
+    # section 3), and the client that made it was told the same before.
+    known = tag != "" and challenge.answered == tag
+    if known and challenge.state in {"open", "spent"} and now < challenge.expires_at:
+        return Retransmitted(challenge)
     if challenge.state != "open":
         return Reject(challenge.state)
     if now >= challenge.expires_at:
@@ -204,11 +218,11 @@ def judge(
         return Unasked(challenge)
     if asks_again(answer, policy):
         limit = limits.reached(tally, policy)
-        return ResendDenied(challenge, limit) if limit else Resend(challenge)
+        return ResendDenied(challenge, limit) if limit else Resend(replace(challenge, answered=tag))
     # People read "123 456" and type it so.
     if code.matches("".join(answer.split()), expected):
-        return Accept(replace(challenge, state="spent"))
-    return _wrong(challenge, locked, policy, now)
+        return Accept(replace(challenge, state="spent", answered=tag))
+    return _wrong(replace(challenge, answered=tag), locked, policy, now)
 
 
 def bound_elsewhere(

@@ -102,6 +102,7 @@ class Challenge:
         key_id: Which key its code is derived with.
         digits: Length of the code.
         phone_hint: The masked number, "***67".
+        answered: Tag of the answer that was judged last (see `core.code.answer_tag`), or "".
     """
 
     transaction_id: str
@@ -116,6 +117,7 @@ class Challenge:
     guesses_left: int
     state: ChallengeState
     delivery: Delivery
+    answered: str = ""
 
     def is_open(self, now: datetime) -> bool:
         """Whether it may still be answered."""

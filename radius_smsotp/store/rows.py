@@ -14,7 +14,7 @@ ACCOUNT = "name, phone, pin_hash, provider, enabled"
 CHALLENGE = (
     "transaction_id, account, client, station, key_id, digits, phone_hint, created_at, "
     "expires_at, guesses_left, state, delivery_state, route, sealed_phone, template, sends, "
-    "provider, lease_owner, lease_until"
+    "provider, lease_owner, lease_until, answered"
 )
 DEVICE = "account, client, ssid, station, number_tag, expires_at"
 EVENT = "kind, time, account, transaction_id, client, station, detail"
@@ -33,6 +33,11 @@ def moment(value: float | None) -> datetime | None:
 def account(row: Row) -> Account:
     """A row of `ACCOUNT` columns."""
     return Account(row[0], row[1], row[2], row[3], bool(row[4]))
+
+
+def account_row(value: Account) -> Row:
+    """The `ACCOUNT` columns of an account."""
+    return (value.name, value.phone, value.pin_hash, value.provider, int(value.enabled))
 
 
 def lockout(row: Row | None) -> Lockout:
@@ -65,6 +70,7 @@ def challenge(row: Row) -> Challenge:
             lease_owner=row[17],
             lease_until=moment(row[18]),
         ),
+        answered=row[19],
     )
 
 
@@ -91,6 +97,7 @@ def challenge_row(value: Challenge) -> Row:
         delivery.provider,
         delivery.lease_owner,
         seconds(delivery.lease_until),
+        value.answered,
     )
 
 

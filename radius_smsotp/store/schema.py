@@ -116,4 +116,6 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
     ),
+    # Which answer was judged last, so that its retransmission gets the same reply.
+    ("ALTER TABLE challenge ADD COLUMN answered TEXT NOT NULL DEFAULT ''",),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from radius_smsotp.core.lockout import LONGEST
 from radius_smsotp.core.model import Tally
 from radius_smsotp.store import rows
 
@@ -87,15 +88,7 @@ class Transaction:
             "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET phone = excluded.phone, "
             "pin_hash = excluded.pin_hash, provider = excluded.provider, "
             "enabled = excluded.enabled, changed_at = excluded.changed_at",
-            (
-                account.name,
-                account.phone,
-                account.pin_hash,
-                account.provider,
-                int(account.enabled),
-                now.timestamp(),
-                now.timestamp(),
-            ),
+            (*rows.account_row(account), now.timestamp(), now.timestamp()),
         )
 
     def delete_account(self, name: str) -> bool:
@@ -156,17 +149,19 @@ class Transaction:
 
     def add_challenge(self, challenge: Challenge) -> None:
         """Add a challenge."""
-        marks = ", ".join("?" * 19)
+        marks = ", ".join("?" * 20)
         self._db.execute(
             f"INSERT INTO challenge ({rows.CHALLENGE}) VALUES ({marks})",  # noqa: S608  # constants
             rows.challenge_row(challenge),
         )
 
     def save_answer(self, challenge: Challenge) -> None:
-        """Store what an answer changed: state and guesses left."""
+        """Store what an answer changed: state, guesses left, and which answer it was."""
+        one = challenge
         self._db.execute(
-            "UPDATE challenge SET state = ?, guesses_left = ? WHERE transaction_id = ?",
-            (challenge.state, challenge.guesses_left, challenge.transaction_id),
+            "UPDATE challenge SET state = ?, guesses_left = ?, answered = ? "
+            "WHERE transaction_id = ?",
+            (one.state, one.guesses_left, one.answered, one.transaction_id),
         )
 
     def save_delivery(self, challenge: Challenge, sends_before: int | None = None) -> bool:
@@ -328,6 +323,7 @@ class Transaction:
         doomed = (
             ("challenge", "transaction_id", "expires_at", challenges_before.timestamp()),
             ("event", "id", "time", events_before.timestamp()),
+            ("lockout", "account", "last_failure_at", (now - LONGEST).timestamp()),
             ("device", "account, client, ssid, station", "expires_at", now.timestamp()),
             ("tally", "scope, slot", "slot", int(now.timestamp()) // SLOT - DAY_SLOTS),
         )

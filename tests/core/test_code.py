@@ -121,12 +121,31 @@ def test_a_tag_names_one_number_and_does_not_show_it(key: bytes, one: str, two: 
     assert one not in tag
 
 
-def test_code_seal_and_tag_come_from_separate_streams() -> None:
-    """Knowing one of the three does not give another: their HMAC inputs never meet."""
+def test_an_answer_has_one_tag_in_one_packet() -> None:
+    """Another answer, packet or key has another; the answer is not in it."""
+    tag = code.answer_tag(b"k" * 32, "0x01", "123456")
+    assert tag == code.answer_tag(b"k" * 32, "0x01", "123456")
+    others = [
+        (b"k" * 32, "0x02", "123456"),
+        (b"k" * 32, "0x01", "123457"),
+        (b"K" * 32, "0x01", "123456"),
+    ]
+    assert len({tag, *(code.answer_tag(*one) for one in others)}) == 4
+    assert len(tag) == 32
+    assert "123456" not in tag
+
+
+def test_code_seal_and_tags_come_from_separate_streams() -> None:
+    """Knowing one of them does not give another: their HMAC inputs never meet."""
     key, transaction_id = b"k" * 32, "0" * 32
     phone = "+491701234567"
-    inputs = {transaction_id, f"phone-seal {transaction_id}", f"number-tag {phone}"}
-    assert len({hmac.digest(key, text.encode(), "sha256") for text in inputs}) == 3
+    inputs = {
+        transaction_id,
+        f"phone-seal {transaction_id}",
+        f"number-tag {phone}",
+        "answer-tag 0x00 123456",
+    }
+    assert len({hmac.digest(key, text.encode(), "sha256") for text in inputs}) == 4
     stream = hmac.digest(key, f"phone-seal {transaction_id}".encode(), "sha256")
     sealed = bytes.fromhex(code.seal(key, transaction_id, phone))
     assert bytes(a ^ b for a, b in zip(sealed, stream, strict=False)) == phone.encode()

@@ -23,6 +23,7 @@ from radius_smsotp.core.login import (
     Repeat,
     Resend,
     ResendDenied,
+    Retransmitted,
     Trust,
 )
 from radius_smsotp.core.model import (
@@ -344,3 +345,33 @@ def test_burning_ends_at_nothing() -> None:
     for _ in range(2):
         one = login.burn(one)
         assert (one.guesses_left, one.state) == (0, "exhausted")
+
+
+class TestRetransmission:
+    """RFC 2865 section 3: the same packet gets the same reply."""
+
+    @pytest.mark.parametrize("answer", [CODE, "999999", "r"])
+    def test_the_same_answer_in_the_same_packet_changes_nothing(self, answer: str) -> None:
+        """No guess, no failure, no message, and no code is used twice."""
+        first = judge(challenge(), answer, tag="one")
+        assert isinstance(first, Accept | Again | Resend)
+        assert first.challenge.answered == "one"
+        assert judge(first.challenge, answer, tag="one") == Retransmitted(first.challenge)
+
+    def test_another_packet_is_another_answer(self) -> None:
+        """The code was used; a wrong one is one more guess."""
+        spent = challenge(state="spent", answered="one")
+        assert judge(spent, tag="two") == Reject("spent")
+        assert isinstance(judge(challenge(answered="one"), "999999", tag="two"), Again)
+
+    def test_without_a_tag_nothing_is_a_retransmission(self) -> None:
+        """Of a policy that does not say which packet it was, and of challenges from before."""
+        assert judge(challenge(state="spent")) == Reject("spent")
+
+    def test_it_ends_with_the_challenge(self) -> None:
+        """What is past its time, closed or of somebody else gets no Access-Accept any more."""
+        spent = challenge(state="spent", answered="one")
+        later = NOW + POLICY.lifetime
+        assert judge(spent, tag="one", now=later) == Reject("spent")
+        assert judge(replace(spent, state="cancelled"), tag="one") == Reject("cancelled")
+        assert judge(spent, tag="one", account="bob") == Reject("foreign")

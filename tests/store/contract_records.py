@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from radius_smsotp.core.lockout import LONGEST
 from radius_smsotp.core.model import Lockout, Tally
 from radius_smsotp.store.transaction import HOUR_SLOTS, PRUNE_SLICE, SLOT
 from tests.store.contract import ALICE, HERE, HOUR, NOW, SECOND, challenge, device, event
@@ -197,10 +198,11 @@ class RecordsContract:
     # Clean-up
 
     def test_pruning_removes_what_is_past_its_use_and_nothing_else(self, store: Store) -> None:
-        """Old challenges, old events, devices and tallies that have run out."""
+        """Old challenges, events and failures, devices and tallies that have run out."""
         with store.write() as tx:
             tx.put_account(ALICE, NOW)
-            tx.put_lockout("alice", Lockout(1, NOW))
+            tx.put_lockout("alice", Lockout(1, NOW - LONGEST))
+            tx.put_lockout("elsewhere", Lockout(1, NOW - LONGEST - SECOND))
             tx.add_challenge(challenge(1, expires_at=NOW - 2 * SECOND))
             tx.add_challenge(challenge(2, expires_at=NOW))
             tx.add_event(event(time=NOW - 2 * SECOND))
@@ -210,14 +212,15 @@ class RecordsContract:
             tx.count_message("alice", "tag", "vpn", NOW - 25 * HOUR)
             tx.count_message("alice", "tag", "vpn", NOW - 23 * HOUR)
             before = tx.tally("alice", "tag", "vpn", NOW)
-            assert tx.prune(NOW - SECOND, NOW - SECOND, NOW) == 3 + 4  # 4 scopes of a tally
+            assert tx.prune(NOW - SECOND, NOW - SECOND, NOW) == 4 + 4  # 4 scopes of a tally
             assert tx.prune(NOW - SECOND, NOW - SECOND, NOW) == 0
             assert tx.challenge(challenge(1).transaction_id) is None
             assert tx.challenge(challenge(2).transaction_id) is not None
             assert len(tx.events("alice", 10)) == 1
             assert tx.devices("alice", NOW) == [device()]
             assert tx.tally("alice", "tag", "vpn", NOW) == before
-            assert (tx.account("alice"), tx.lockout("alice")) == (ALICE, Lockout(1, NOW))
+            assert (tx.account("alice"), tx.lockout("alice")) == (ALICE, Lockout(1, NOW - LONGEST))
+            assert tx.lockout("elsewhere") == Lockout()
 
     def test_pruning_goes_in_slices(self, store: Store) -> None:
         """A login never waits for a big clean-up."""

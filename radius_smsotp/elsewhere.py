@@ -1,0 +1,74 @@
+"""
+What FreeRADIUS's modules say of an account: the attributes `SMSOTP-Phone`, `-Provider`, `-Style`
+and `-Text`, from LDAP, SQL, a file.
+
+Nobody can mend such a value at the time of a login.  What cannot be used is logged, without
+the value of a number or a text, and what the settings say holds instead.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from radius_smsotp.core import phone
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from radius_smsotp.core.model import Style
+    from radius_smsotp.pairs import Request
+
+log = logging.getLogger(__name__)
+
+STYLES: dict[str, Style] = {"challenge": "challenge", "reject": "reject"}
+
+
+def number(request: Request, country: str | None, countries: Sequence[str]) -> str | None:
+    """
+    Choose one of the values of `SMSOTP-Phone`.
+
+    Args:
+        country: Where national writings belong.
+        countries: `limits.countries`.
+
+    Returns:
+        E.164: the first one that messages may go to, else the first one
+        that is a number at all; None if none is.
+    """
+    readable = []
+    for text in request.phones:
+        try:
+            one = phone.normalise(text, country)
+        except ValueError as error:
+            log.warning("SMSOTP-Phone of %r %s", request.user, error)
+            continue
+        if phone.is_allowed(one, countries):
+            return one
+        readable.append(one)
+    return next(iter(readable), None)
+
+
+def provider(request: Request, known: Collection[str]) -> str | None:
+    """The provider that `SMSOTP-Provider` names, if there is one of that name."""
+    if request.provider is None or request.provider in known:
+        return request.provider
+    log.warning("SMSOTP-Provider of %r is none of the providers", request.user)
+    return None
+
+
+def style(request: Request, usual: Style) -> Style:
+    """How `SMSOTP-Style` wants the second step to be asked for."""
+    if request.style is None:
+        return usual
+    if request.style not in STYLES:
+        log.warning("SMSOTP-Style of %r is not one of %s", request.user, ", ".join(STYLES))
+    return STYLES.get(request.style, usual)
+
+
+def template(request: Request, usual: str) -> str:
+    """The text that `SMSOTP-Text` wants to be sent; one without code would help nobody."""
+    if request.template is None or "{code}" in request.template.replace("{{", ""):
+        return request.template or usual
+    log.warning("SMSOTP-Text of %r holds no {code}", request.user)
+    return usual
