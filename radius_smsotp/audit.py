@@ -18,7 +18,7 @@ KINDS = {
     "challenge-repeated": "the first step came again within the cooldown; no second SMS",
     "login-refused": "the first step was refused; the reason says why",
     "pin-wrong": "the first factor was wrong",
-    "first-factor-down": "the module that checks the first factor did not answer",
+    "first-factor-down": "a module that knows the account or checks the PIN did not answer",
     "sms-accepted": "a provider took the message",
     "sms-refused": "a provider refused the message",
     "sms-unavailable": "a provider could not be reached or was busy",

@@ -36,17 +36,22 @@ def number(request: Request, country: str | None, countries: Sequence[str]) -> s
         E.164: the first one that messages may go to, else the first one
         that is a number at all; None if none is.
     """
-    readable = []
+    readable: list[str] = []
+    faults: list[str] = []
     for text in request.phones:
         try:
             one = phone.normalise(text, country)
         except ValueError as error:
-            log.warning("SMSOTP-Phone of %r %s", request.user, error)
+            faults.append(str(error))
             continue
         if phone.is_allowed(one, countries):
             return one
         readable.append(one)
-    return next(iter(readable), None)
+    if readable:
+        return readable[0]
+    for fault in faults:
+        log.warning("SMSOTP-Phone of %r %s", request.user, fault)
+    return None
 
 
 def provider(request: Request, known: Collection[str]) -> str | None:

@@ -9,8 +9,10 @@ set -eu
 cd "$(dirname "$0")/.."
 . tests/setup.sh
 
-need_packages freeradius freeradius-python3 freeradius-utils python3-venv mmdebstrap \
-    eapoltest openssl postgresql radsecproxy strace
+need_packages freeradius freeradius-ldap freeradius-python3 freeradius-utils python3-venv \
+    mmdebstrap eapoltest openssl postgresql radsecproxy slapd strace
+# Clients of VPN concentrators and of PAM, for tests/peers.
+need_packages libpam-radius-auth ocserv openconnect pamtester
 # node-smpp, an SMSC of another make.
 need_command npm npm
 make_venv "[test,smpp,postgres]"

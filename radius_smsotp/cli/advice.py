@@ -16,7 +16,8 @@ START_AGAIN = "the user has to log in again from the start"
 BOUND = START_AGAIN + "; if clients share their logins, set challenge.bind: account"
 
 REMEDIES = {
-    "login-refused unknown-account": "add it: smsotp user add {account} --phone NUMBER",
+    "login-refused unknown-account": "add it: smsotp user add {account} --phone NUMBER "
+    "(or have LDAP or SQL set SMSOTP-Phone)",
     "login-refused disabled": "smsotp user enable {account}",
     "login-refused locked": "wait for lockout.minutes, or: smsotp user unlock {account}",
     "login-refused no-phone": "smsotp user set {account} --phone NUMBER",
@@ -29,7 +30,7 @@ REMEDIES = {
     "the password from LDAP, SQL, a users file or Active Directory, or set the client to PAP",
     "password-repeated": "the device has stored the password: the user gives it both in one",
     "eap-refused": "set the device's inner authentication (phase 2) to GTC, or to PAP with TTLS",
-    "first-factor-down": "look into FreeRADIUS's log: the module that checks passwords is down",
+    "first-factor-down": "look into FreeRADIUS's log: its LDAP, SQL or other module does not work",
     "account-locked": "wait for lockout.minutes, or: smsotp user unlock {account}",
     "challenge-opened": "the message was not sent yet; if it stays so, see 'smsotp check'",
     "sms-accepted": "waiting for the code; if no SMS came, ask the provider about its message id",

@@ -121,7 +121,7 @@ class TestAdvice:
         assert lines == [
             "the first step was refused; the reason says why (there is no such account, "
             "client vpn, station 02-00-00-00-00-01)",
-            "=> add it: smsotp user add bob --phone NUMBER",
+            "=> add it: smsotp user add bob --phone NUMBER (or have LDAP or SQL set SMSOTP-Phone)",
         ]
 
     def test_a_disabled_account(self, alice: Installation) -> None:
@@ -162,7 +162,7 @@ class TestAdvice:
     def test_there_is_advice_for_every_kind_and_reason_that_fails(self) -> None:
         """And none for a kind or a reason that does not exist."""
         fine = {"challenge-repeated", "sms-delivered", "sms-resent", "code-accepted", "code-wrong"}
-        fine |= {"device-remembered", "device-accepted", "device-forgotten"}
+        fine |= {"answer-repeated", "device-remembered", "device-accepted", "device-forgotten"}
         fine |= {"provider-skipped", "provider-used", "account-added"}
         fine |= {"account-changed", "account-deleted", "account-unlocked"}
         for kind in audit.KINDS:

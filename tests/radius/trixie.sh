@@ -9,7 +9,8 @@ root=$top/.cache/trixie
 # The SMSC of test_smpp.py needs Node.js, which is not in there.
 [ $# -gt 0 ] || set -- tests/radius --ignore=tests/radius/test_smpp.py
 
-packages=eapoltest,freeradius,freeradius-python3,freeradius-utils,openssl,postgresql,python3-venv,radsecproxy
+packages=eapoltest,freeradius,freeradius-ldap,freeradius-python3,freeradius-utils,openssl
+packages=$packages,postgresql,python3-venv,radsecproxy,slapd
 if [ "$(cat "$root/complete" 2>/dev/null)" != "$packages" ]; then
     echo "Making a Debian 13 …"
     rm -rf "$root"

@@ -1,0 +1,71 @@
+"""The recipes of freeradius/README.rst, read from there: what is written is what is tested."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TEXT = (Path(__file__).resolve().parents[2] / "freeradius" / "README.rst").read_text("utf-8")
+BLOCK = r"\n\n((?:(?: {4}.*)?\n)+)"
+"""A literal block: indented lines and empty ones."""
+
+
+def section(title: str) -> str:
+    """What stands below a title of the third level, up to the next title."""
+    upto = r"(.*?)(?=^[^\n]+\n[-~]{3,}\n|\Z)"
+    found = re.search(rf"^{re.escape(title)}\n~+\n{upto}", TEXT, re.MULTILINE | re.DOTALL)
+    assert found, f"freeradius/README.rst has no section {title}"
+    return found[1]
+
+
+def files(title: str) -> dict[str, str]:
+    """The files of a recipe: a path within raddb, to the block that stands below it."""
+    found = re.findall(rf"^``([\w./-]+)``::{BLOCK}", section(title), re.MULTILINE)
+    assert found, f"section {title} shows no file"
+    return {path: textwrap.dedent(text).strip() + "\n" for path, text in found}
+
+
+def code(title: str, language: str) -> str:
+    """The first block of a language in a section."""
+    found = re.search(rf"^\.\. code-block:: {language}{BLOCK}", section(title), re.MULTILINE)
+    assert found, f"section {title} shows no {language}"
+    return textwrap.dedent(found[1]).strip() + "\n"
+
+
+def install(raddb: Path, title: str, replacements: Mapping[str, str]) -> None:
+    """
+    Do what a recipe says: write its files, put its blocks into ``policy.d/smsotp``.
+
+    Args:
+        replacements: What the reader fills in, to what it is here; each must be there.
+    """
+    written = ""
+    for name, text in files(title).items():
+        written += text
+        for placeholder, value in replacements.items():
+            text = text.replace(placeholder, value)  # noqa: PLW2901
+        path = raddb / name
+        if name == "policy.d/smsotp":
+            replace_policies(path, text)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    assert all(placeholder in written for placeholder in replacements), written
+
+
+def replace_policies(path: Path, text: str) -> None:
+    """Put blocks in the place of those of the same name."""
+    policies = path.read_text("utf-8")
+    blocks = re.findall(r"^(\w+) \{\n.*?^\}\n", text, re.MULTILINE | re.DOTALL)
+    assert blocks
+    for name in blocks:
+        pattern = re.compile(rf"^{name} \{{\n.*?^\}}\n", re.MULTILINE | re.DOTALL)
+        [block] = [match[0] for match in pattern.finditer(text)]
+        assert len(pattern.findall(policies)) == 1, name
+        policies = pattern.sub(lambda _, block=block: block, policies)
+    path.write_text(policies, encoding="utf-8")
