@@ -1,0 +1,154 @@
+"""A VPN concentrator under test: a real ocserv, and openconnect before it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.radius.directory import free_tcp_port
+from tests.radius.site import SECRET
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.radius.site import Radiusd
+
+OCSERV = shutil.which("ocserv", path="/usr/sbin:/usr/local/sbin:/usr/bin") or "/usr/sbin/ocserv"
+READY_SECONDS = 20.0
+
+CONFIGURATION = """\
+auth = "radius[config={folder}/radiusclient.conf]"
+listen-host = 127.0.0.1
+tcp-port = {port}
+socket-file = {folder}/ocserv.sock
+run-as-user = root
+run-as-group = root
+pid-file = {folder}/ocserv.pid
+server-cert = {folder}/cert.pem
+server-key = {folder}/cert.key
+isolate-workers = false
+max-ban-score = 0
+max-clients = 16
+max-same-clients = 16
+device = smsotp
+ipv4-network = 192.0.2.0/24
+auth-timeout = 60
+log-level = 2
+"""
+
+RADIUS = """\
+nas-identifier ocserv
+authserver {servers}
+acctserver {servers}
+servers {folder}/servers
+dictionary /etc/radcli/dictionary
+default_realm
+radius_timeout {timeout}
+radius_retries 1
+bindaddr *
+"""
+
+
+class Concentrator:
+    """
+    ocserv on a free port.
+
+    Args:
+        servers: The RADIUS servers, the first one asked first.
+        timeout: Seconds after which ocserv gives one of them up.
+    """
+
+    def __init__(self, folder: Path, servers: Sequence[Radiusd], timeout: int = 10) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self.port = free_tcp_port()
+        subprocess.run(
+            [
+                *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"),
+                *("ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=vpn"),
+                *("-addext", "subjectAltName=IP:127.0.0.1"),
+                *("-keyout", folder / "cert.key", "-out", folder / "cert.pem"),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        self.process: subprocess.Popen[bytes] | None = None
+        (folder / "ocserv.conf").write_text(CONFIGURATION.format(folder=folder, port=self.port))
+        places = ",".join(f"127.0.0.1:{server.port}" for server in servers)
+        (folder / "radiusclient.conf").write_text(
+            RADIUS.format(folder=folder, servers=places, timeout=timeout)
+        )
+        (folder / "servers").write_text(f"127.0.0.1 {SECRET}\n")
+
+    def start(self) -> None:
+        """Start the process and wait until it listens."""
+        with (self.folder / "ocserv.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [OCSERV, "--foreground", "--config", self.folder / "ocserv.conf"],
+                stdout=log,
+                stderr=log,
+            )
+        until = time.monotonic() + READY_SECONDS
+        while not self.answers():
+            assert self.process.poll() is None, self.log()
+            assert time.monotonic() < until, self.log()
+            time.sleep(0.05)
+
+    def answers(self) -> bool:
+        """Whether somebody listens at its port."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self) -> None:
+        """End it, with the processes that it has started."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(20)
+            self.process = None
+
+    def log(self) -> str:
+        """What it has written."""
+        return (self.folder / "ocserv.log").read_text(encoding="utf-8", errors="replace")
+
+    def connect(self, user: str = "alice") -> Dialogue:
+        """Start openconnect, up to the moment at which it would open the tunnel."""
+        return Dialogue(
+            [
+                *("openconnect", "--authenticate", "--passwd-on-stdin", "--no-dtls"),
+                *("--cafile", str(self.folder / "cert.pem"), "--user", user),
+                f"https://127.0.0.1:{self.port}",
+            ]
+        )
+
+
+class Dialogue:
+    """A program that asks, and what is typed; both as the user has it."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.process = subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"LANG": "C.UTF-8"},
+        )
+
+    def type(self, line: str) -> None:
+        """Answer."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n".encode())
+        self.process.stdin.flush()
+
+    def end(self) -> tuple[int, str]:
+        """Type nothing more.  Returns exit status and all that was shown."""
+        try:
+            shown = self.process.communicate(timeout=30)[0]
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            shown = self.process.communicate()[0]
+        return self.process.returncode, shown.decode("utf-8", "replace")
