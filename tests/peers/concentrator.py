@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
@@ -10,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.peers.dialogue import Dialogue
 from tests.radius.directory import free_tcp_port
 from tests.radius.site import SECRET
 
@@ -124,31 +124,3 @@ class Concentrator:
                 f"https://127.0.0.1:{self.port}",
             ]
         )
-
-
-class Dialogue:
-    """A program that asks, and what is typed; both as the user has it."""
-
-    def __init__(self, words: Sequence[str]) -> None:
-        self.process = subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=os.environ | {"LANG": "C.UTF-8"},
-        )
-
-    def type(self, line: str) -> None:
-        """Answer."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{line}\n".encode())
-        self.process.stdin.flush()
-
-    def end(self) -> tuple[int, str]:
-        """Type nothing more.  Returns exit status and all that was shown."""
-        try:
-            shown = self.process.communicate(timeout=30)[0]
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            shown = self.process.communicate()[0]
-        return self.process.returncode, shown.decode("utf-8", "replace")

@@ -1,0 +1,56 @@
+"""A service that asks PAM: pam_radius_auth, and pamtester in the place of sshd or OpenVPN."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.peers.dialogue import Dialogue
+from tests.radius.site import SECRET
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tests.radius.site import Radiusd
+
+SERVICE = "smsotp-test"
+# PAM reads services from /etc/pam.d only: in a mount namespace of its own, that is our folder.
+ENTER = 'mount --bind "$0" /etc/pam.d && exec "$@"'
+
+
+class Pam:
+    """
+    One PAM service.
+
+    Args:
+        options: Of ``pam_radius_auth.so``, besides ``conf``.
+        timeout: Seconds after which pam_radius gives a server up.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        servers: Sequence[Radiusd],
+        options: str = "prompt=PIN",
+        timeout: int = 10,
+    ) -> None:
+        (folder / "pam.d").mkdir(parents=True)
+        self.folder = folder
+        configuration = folder / "pam_radius.conf"
+        configuration.write_text(
+            "".join(f"127.0.0.1:{one.port} {SECRET} {timeout}\n" for one in servers)
+        )
+        configuration.chmod(0o600)
+        (folder / "pam.d" / SERVICE).write_text(
+            f"auth required pam_radius_auth.so conf={configuration} {options}\n"
+            "account required pam_permit.so\n"
+        )
+
+    def authenticate(self, user: str = "alice") -> Dialogue:
+        """Ask for ``authenticate``, as every service does first."""
+        return Dialogue(
+            [
+                *("unshare", "--mount", "sh", "-euc", ENTER, str(self.folder / "pam.d")),
+                *("pamtester", SERVICE, user, "authenticate"),
+            ]
+        )
