@@ -42,6 +42,16 @@ class Dialogue:
             assert self._more(until), f"{text!r} is not in {self.shown!r}"
         self._read = found + len(text)
 
+    def reads_one_of(self, *texts: str) -> bool:
+        """Read a little.  Returns whether it has shown one of the texts."""
+        self._more(time.monotonic() + 0.1)
+        return any(text in self.shown for text in texts)
+
+    def stop(self) -> None:
+        """Do not wait for its end."""
+        self.process.terminate()
+        self.end()
+
     def end(self) -> tuple[int, str]:
         """Type nothing more.  Returns exit status and all that was shown."""
         assert self.process.stdin is not None

@@ -34,14 +34,14 @@ class Pam:
         options: str = "prompt=PIN",
         timeout: int = 10,
     ) -> None:
-        (folder / "pam.d").mkdir(parents=True)
-        self.folder = folder
+        self.services = folder / "pam.d"
+        self.services.mkdir(parents=True)
         configuration = folder / "pam_radius.conf"
         configuration.write_text(
             "".join(f"127.0.0.1:{one.port} {SECRET} {timeout}\n" for one in servers)
         )
         configuration.chmod(0o600)
-        (folder / "pam.d" / SERVICE).write_text(
+        (self.services / SERVICE).write_text(
             f"auth required pam_radius_auth.so conf={configuration} {options}\n"
             "account required pam_permit.so\n"
         )
@@ -49,8 +49,10 @@ class Pam:
     def authenticate(self, user: str = "alice") -> Dialogue:
         """Ask for ``authenticate``, as every service does first."""
         return Dialogue(
-            [
-                *("unshare", "--mount", "sh", "-euc", ENTER, str(self.folder / "pam.d")),
-                *("pamtester", SERVICE, user, "authenticate"),
-            ]
+            in_service_folder(self.services, "pamtester", SERVICE, user, "authenticate")
         )
+
+
+def in_service_folder(services: Path, *words: str) -> list[str]:
+    """A command whose PAM services are those of a folder."""
+    return ["unshare", "--mount", "sh", "-euc", ENTER, str(services), *words]
