@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.peers.dialogue import Dialogue
+from tests.radius import recipe
 from tests.radius.directory import free_tcp_port
 from tests.radius.site import SECRET
 
@@ -22,7 +23,6 @@ OCSERV = shutil.which("ocserv", path="/usr/sbin:/usr/local/sbin:/usr/bin") or "/
 READY_SECONDS = 20.0
 
 CONFIGURATION = """\
-auth = "radius[config={folder}/radiusclient.conf]"
 listen-host = 127.0.0.1
 tcp-port = {port}
 socket-file = {folder}/ocserv.sock
@@ -39,18 +39,6 @@ device = smsotp
 ipv4-network = 192.0.2.0/24
 auth-timeout = 60
 log-level = 2
-"""
-
-RADIUS = """\
-nas-identifier ocserv
-authserver {servers}
-acctserver {servers}
-servers {folder}/servers
-dictionary /etc/radcli/dictionary
-default_realm
-radius_timeout {timeout}
-radius_retries 1
-bindaddr *
 """
 
 
@@ -78,11 +66,27 @@ class Concentrator:
             capture_output=True,
         )
         self.process: subprocess.Popen[bytes] | None = None
-        (folder / "ocserv.conf").write_text(CONFIGURATION.format(folder=folder, port=self.port))
+        said = recipe.files("OpenConnect")
         places = ",".join(f"127.0.0.1:{server.port}" for server in servers)
-        (folder / "radiusclient.conf").write_text(
-            RADIUS.format(folder=folder, servers=places, timeout=timeout)
-        )
+        for name, before, replacements in (
+            (
+                "ocserv.conf",
+                CONFIGURATION.format(folder=folder, port=self.port),
+                {"/etc/radcli/radiusclient.conf": f"{folder}/radiusclient.conf"},
+            ),
+            (
+                "radiusclient.conf",
+                "",
+                {
+                    "192.0.2.10:1812,192.0.2.11:1812": places,
+                    "192.0.2.10:1813,192.0.2.11:1813": places,
+                    "/etc/radcli/servers": f"{folder}/servers",
+                    "radius_timeout 10": f"radius_timeout {timeout}",
+                },
+            ),
+        ):
+            text = recipe.fill_in(said[name], replacements)
+            (folder / name).write_text(before + text)
         (folder / "servers").write_text(f"127.0.0.1 {SECRET}\n")
 
     def start(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.peers.dialogue import Dialogue
+from tests.radius import recipe
 from tests.radius.site import SECRET
 
 if TYPE_CHECKING:
@@ -36,15 +37,27 @@ class Pam:
     ) -> None:
         self.services = folder / "pam.d"
         self.services.mkdir(parents=True)
-        configuration = folder / "pam_radius.conf"
-        configuration.write_text(
-            "".join(f"127.0.0.1:{one.port} {SECRET} {timeout}\n" for one in servers)
+        said = recipe.files("SSH and sudo")
+        line = said["pam_radius_auth.conf"].splitlines()[0]
+        path = folder / "pam_radius_auth.conf"
+        path.write_text(
+            "".join(
+                recipe.fill_in(
+                    f"{line}\n",
+                    {
+                        "192.0.2.10:1812": f"127.0.0.1:{server.port}",
+                        "not-my-secret": SECRET,
+                        " 10\n": f" {timeout}\n",
+                    },
+                )
+                for server in servers
+            )
         )
-        configuration.chmod(0o600)
-        (self.services / SERVICE).write_text(
-            f"auth required pam_radius_auth.so conf={configuration} {options}\n"
-            "account required pam_permit.so\n"
+        path.chmod(0o600)
+        auth = recipe.fill_in(
+            said["pam.d/sshd"], {"/etc/pam_radius_auth.conf": str(path), "prompt=PIN": options}
         )
+        (self.services / SERVICE).write_text(f"{auth}account required pam_permit.so\n")
 
     def authenticate(self, user: str = "alice") -> Dialogue:
         """Ask for ``authenticate``, as every service does first."""

@@ -14,6 +14,7 @@ import pytest
 from tests.peers.dialogue import Dialogue
 from tests.peers.network import own_network
 from tests.peers.pam import SERVICE, Pam, in_service_folder
+from tests.radius import recipe
 from tests.radius.directory import free_tcp_port
 from tests.radius.site import PIN, SECRET, Radiusd, Site, eventually, free_port
 
@@ -36,12 +37,9 @@ ca {folder}/cert.pem
 cert {folder}/cert.pem
 key {folder}/cert.key
 verify-client-cert none
-username-as-common-name
-auth-gen-token 43200
 status {folder}/status 1
 verb 3
 tmp-dir {folder}
-plugin {plugin}
 """
 
 RADIUS_PLUGIN_CONFIGURATION = """\
@@ -101,7 +99,9 @@ class OpenVpn:
             capture_output=True,
         )
         path = folder / "server.conf"
-        path.write_text(SERVER.format(folder=folder, port=self.port, plugin=plugin))
+        own = SERVER.format(folder=folder, port=self.port)
+        said = recipe.files("OpenVPN")["server.conf"]
+        path.write_text(own + recipe.fill_in(said, {f"{PAM_PLUGIN} openvpn": plugin}))
         self.server = Dialogue(in_service_folder(services, "openvpn", "--config", str(path)))
         self.server.expect("Initialization Sequence Completed")
 

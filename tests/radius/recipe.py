@@ -44,18 +44,25 @@ def install(raddb: Path, title: str, replacements: Mapping[str, str]) -> None:
     Args:
         replacements: What the reader fills in, to what it is here; each must be there.
     """
-    written = ""
-    for name, text in files(title).items():
-        written += text
-        for placeholder, value in replacements.items():
-            text = text.replace(placeholder, value)  # noqa: PLW2901
+    said = files(title)
+    everything = "".join(said.values())
+    assert all(one in everything for one in replacements), everything
+    for name, text in said.items():
+        here = {one: value for one, value in replacements.items() if one in text}
         path = raddb / name
         if name == "policy.d/smsotp":
-            replace_policies(path, text)
+            replace_policies(path, fill_in(text, here))
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-    assert all(placeholder in written for placeholder in replacements), written
+            path.write_text(fill_in(text, here), encoding="utf-8")
+
+
+def fill_in(text: str, replacements: Mapping[str, str]) -> str:
+    """Replace what the reader would; each of it must be there."""
+    for one, value in replacements.items():
+        assert one in text, (one, text)
+        text = text.replace(one, value)
+    return text
 
 
 def replace_policies(path: Path, text: str) -> None:
