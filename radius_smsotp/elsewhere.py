@@ -29,8 +29,8 @@ def number(request: Request, country: str | None, countries: Sequence[str]) -> s
     Choose one of the values of `SMSOTP-Phone`.
 
     Args:
-        country: Where national numbers belong, ISO 3166, or None.
-        countries: Allowed prefixes, see `core.phone.is_allowed`.
+        country: Where national writings belong.
+        countries: `limits.countries`.
 
     Returns:
         E.164: the first one that messages may go to, else the first one

@@ -101,11 +101,16 @@ class Issuer:
         return code.number_tag(self._keyring.oldest_secret, number)
 
     def answer_tag(self, request: Request) -> str:
-        """The name by which a retransmission of this answer is known; "" if there is none."""
-        # A handshake has to be proved again: what it adds to the reply is not kept.
-        if not request.packet or request.handshake:
+        """
+        The name by which a retransmission of this answer is known.
+
+        Returns:
+            "" if there is none: a handshake cannot be compared with the one before, and EAP has
+            an identifier for each round.
+        """
+        if not request.packet or request.handshake or request.eap is not None:
             return ""
-        return code.answer_tag(self._keyring.secret, request.packet, request.password or "")
+        return code.answer_tag(self._keyring.oldest_secret, request.packet, request.password or "")
 
     def challenge_tag(self, challenge: Challenge) -> str:
         """`number_tag` of the number that a challenge's message goes to."""

@@ -12,17 +12,15 @@ if TYPE_CHECKING:
     from radius_smsotp.client_policy import ClientPolicy
     from radius_smsotp.core.model import Challenge
     from radius_smsotp.pairs import Request
-    from radius_smsotp.setting_types import TextSettings
 
 
 def ask(
     request: Request, challenge: Challenge, own: ClientPolicy, before: str = "", echo: str = ""
 ) -> Challenged:
     """
-    Ask for the code of a challenge.
+    Ask for the code of a challenge, with a sentence before the prompt if there is one.
 
     Args:
-        before: A sentence to stand before the prompt.
         echo: See `Challenged`.
     """
     style = elsewhere.style(request, own.style)
@@ -45,6 +43,6 @@ def ask(
     )
 
 
-def wrong_code(challenge: Challenge, texts: TextSettings) -> str:
+def wrong_code(challenge: Challenge, own: ClientPolicy) -> str:
     """What stands before the prompt after a wrong code."""
-    return placeholder.fill(texts.wrong_code, {"guesses": challenge.guesses_left})
+    return placeholder.fill(own.texts.wrong_code, {"guesses": challenge.guesses_left})

@@ -227,11 +227,11 @@ class Service:
                 tx.save_answer(decision.challenge)
                 tx.add_event(_event("code-wrong", request, now, challenge))
                 self._count_failure(tx, request, decision.lockout, now)
-                before = prompt.wrong_code(decision.challenge, own.texts)
+                before = prompt.wrong_code(decision.challenge, own)
                 return self._challenged(request, decision.challenge, own, before)
             case login.Retransmitted():
                 tx.add_event(_event("answer-repeated", request, now, challenge))
-                return self._same_reply(request, decision.challenge, own)
+                return self._answered(request, decision.challenge, own)
             case login.Resend():
                 return self._challenged(request, decision.challenge, own, own.texts.resent)
             case login.ResendDenied():
@@ -253,12 +253,12 @@ class Service:
                 texts = own.texts
                 return Rejected(texts.undelivered if undelivered else texts.start_again)
 
-    def _same_reply(self, request: Request, challenge: Challenge, own: ClientPolicy) -> Outcome:
+    def _answered(self, request: Request, challenge: Challenge, own: ClientPolicy) -> Outcome:
         """The reply that the same packet got before."""
         if challenge.state == "spent":
             return Accepted()
         again = login.asks_again(request.password or "", own.login)
-        before = own.texts.resent if again else prompt.wrong_code(challenge, own.texts)
+        before = own.texts.resent if again else prompt.wrong_code(challenge, own)
         return self._challenged(request, challenge, own, before)
 
     def _resend(
@@ -285,7 +285,6 @@ class Service:
     def _challenged(
         self, request: Request, challenge: Challenge, own: ClientPolicy, before: str = ""
     ) -> Challenged:
-        """Ask for the code of a challenge, with a sentence before the prompt if there is one."""
         echo = ""
         if request.eap is not None:
             echo = request.eap.echo or self._issuer.echo(challenge, request.password or "")

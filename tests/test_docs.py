@@ -136,6 +136,17 @@ def test_the_version_is_the_one_that_is_packaged() -> None:
     assert f"\n{packaged[1]}" in (TOP / "CHANGELOG.rst").read_text()
 
 
+def test_a_client_is_marked_as_tried_or_not_and_the_test_is_there() -> None:
+    """Whoever reads a recipe knows whether somebody has seen it work."""
+    clients = CLIENTS.split("\nClients\n-------\n")[1].split("\n-----")[0]
+    recipes = re.findall(r"^[^\n]+\n~{3,}\n(.*?)(?=^[^\n]+\n~{3,}\n|\Z)", clients, re.M | re.S)
+    assert len(recipes) > 10
+    for recipe in recipes:
+        assert re.search(r"^:(Tried|Not tried here): ", recipe, re.MULTILINE), recipe
+    for path in re.findall(r"``(tests/[\w./]+)``", README + CLIENTS):
+        assert (TOP / path).is_file(), path
+
+
 def test_no_line_of_the_documents_is_a_leftover() -> None:
     for text in (README, CLIENTS):
         assert ".. include" not in text

@@ -31,9 +31,9 @@ def prune(config: Path, days: int | None) -> None:
     """
     Remove what is past its use.
 
-    That is events that are old enough, challenges that ended more than a day ago, wrong PINs and
-    codes older than that, and devices and counts of messages that have run out.
-    Logins go on meanwhile.  Meant for a timer, once a day.
+    That is events that are old enough, challenges that ended more than a day ago, failures older
+    than any lock-out, remembered devices whose time is over, and old counts of messages.  Logins
+    go on meanwhile.  Meant for a timer, once a day.
 
     \b
     Examples:

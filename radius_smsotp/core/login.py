@@ -145,7 +145,7 @@ class Retransmitted:
     challenge: Challenge
 
 
-Judgement = Accept | Again | Resend | ResendDenied | Unasked | Retransmitted | Reject
+Judgement = Accept | Again | Resend | ResendDenied | Unasked | Reject | Retransmitted
 
 
 Admission = Open | Repeat | Trust | Refuse
@@ -203,8 +203,8 @@ def judge(
     elsewhere = bound_elsewhere(challenge, client, policy)
     if elsewhere is not None:
         return Reject(elsewhere)
-    # A retransmission.  It lets nobody in: a reply is valid for one Request Authenticator only
-    # (RFC 2865 section 3), and the client that made it was told the same before.
+    # It lets nobody in who was not: a reply is valid for one Request Authenticator only (RFC 2865
+    # section 3), and the client that made it was told the same before.
     known = tag != "" and challenge.answered == tag
     if known and challenge.state in {"open", "spent"} and now < challenge.expires_at:
         return Retransmitted(challenge)

@@ -35,6 +35,11 @@ def account(row: Row) -> Account:
     return Account(row[0], row[1], row[2], row[3], bool(row[4]))
 
 
+def account_row(value: Account) -> Row:
+    """The `ACCOUNT` columns of an account."""
+    return (value.name, value.phone, value.pin_hash, value.provider, int(value.enabled))
+
+
 def lockout(row: Row | None) -> Lockout:
     """A row of failures, last_failure_at, locked_until; none means that nothing was counted."""
     return Lockout() if row is None else Lockout(row[0], moment(row[1]), moment(row[2]))

@@ -19,7 +19,8 @@ SLOT = 300
 more, so that never more than it says leave in any hour."""
 
 HOUR_SLOTS = 3600 // SLOT
-"""The daily limit counts by the hour, and looks back for up to one more: 25 rows, not 289."""
+"""The daily limit counts by the hour, and looks back for up to an hour more: 25 rows to add up
+at each login instead of 289."""
 
 DAY_SLOTS = 86400 // SLOT + HOUR_SLOTS - 1
 """How many slots before the present one an hour begins that still reaches into the last day."""
@@ -87,15 +88,7 @@ class Transaction:
             "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET phone = excluded.phone, "
             "pin_hash = excluded.pin_hash, provider = excluded.provider, "
             "enabled = excluded.enabled, changed_at = excluded.changed_at",
-            (
-                account.name,
-                account.phone,
-                account.pin_hash,
-                account.provider,
-                int(account.enabled),
-                now.timestamp(),
-                now.timestamp(),
-            ),
+            (*rows.account_row(account), now.timestamp(), now.timestamp()),
         )
 
     def delete_account(self, name: str) -> bool:
@@ -315,13 +308,18 @@ class Transaction:
 
     def breakers(self) -> dict[str, tuple[str, datetime | None, str]]:
         """Provider to state, since when, and why."""
-        sql = "SELECT provider, state, since, reason FROM breaker"
-        return {row[0]: (row[1], rows.moment(row[2]), row[3]) for row in self._db.execute(sql)}
+        found = self._db.execute("SELECT provider, state, since, reason FROM breaker")
+        return {row[0]: (row[1], rows.moment(row[2]), row[3]) for row in found}
 
     # Clean-up
 
     def prune(self, challenges_before: datetime, events_before: datetime, now: datetime) -> int:
-        """Remove up to `PRUNE_SLICE` rows of each kind past its use.  Returns how many went."""
+        """
+        Remove at most `PRUNE_SLICE` rows of each kind that are past their use.
+
+        Returns:
+            How many rows went; 0 when there is nothing left to remove.
+        """
         doomed = (
             ("challenge", "transaction_id", "expires_at", challenges_before.timestamp()),
             ("event", "id", "time", events_before.timestamp()),
@@ -339,7 +337,7 @@ class Transaction:
         return removed
 
     def _count(self, sql: str, *values: Any) -> int:
-        """Run a statement.  Returns how many rows it changed."""
+        """Run a statement, and say how many rows it changed."""
         return int(self._db.execute(sql, values).rowcount)
 
 

@@ -161,15 +161,8 @@ class TestAdvice:
 
     def test_there_is_advice_for_every_kind_and_reason_that_fails(self) -> None:
         """And none for a kind or a reason that does not exist."""
-        fine = {
-            "answer-repeated",
-            "challenge-repeated",
-            "sms-delivered",
-            "sms-resent",
-            "code-accepted",
-            "code-wrong",
-        }
-        fine |= {"device-remembered", "device-accepted", "device-forgotten"}
+        fine = {"challenge-repeated", "sms-delivered", "sms-resent", "code-accepted", "code-wrong"}
+        fine |= {"answer-repeated", "device-remembered", "device-accepted", "device-forgotten"}
         fine |= {"provider-skipped", "provider-used", "account-added"}
         fine |= {"account-changed", "account-deleted", "account-unlocked"}
         for kind in audit.KINDS:

@@ -31,7 +31,7 @@ PEOPLE = {
     "frank": ("s3cret", ["ask at the desk", "+43 664 1234567", "0170 12345-88"]),
     "gina": ("s3cret", []),
     "jürgen": ("Straße", ["+49 170 1234577"]),
-    "hal": ("s3cret", ["none of your business"]),
+    "hal": ("s3cret", ["+1 202 5"]),
 }
 GERMAN = {"country": "DE", "limits": {"countries": ["+49"]}}
 BOB = {"bob": "secret"}
@@ -180,7 +180,7 @@ def test_an_account_of_ours_counts_beside_that_of_ldap(
         country="DE",
         providers={
             "demo": {"type": "folder", "path": "outbox"},
-            "other": {"type": "folder", "path": "other"},
+            "other": {"type": "folder", "path": "outbox-other"},
         },
     )
     site.add("erin", "+491700000000", pin_text=None, provider="other")
@@ -188,7 +188,7 @@ def test_an_account_of_ours_counts_beside_that_of_ldap(
     radiusd = start_with_ldap(site, directory)
     challenge = radiusd.challenge("erin", "s3cret")
     assert challenge.message.endswith("***99: ")
-    [sent] = (site.folder / "other").iterdir()
+    [sent] = (site.folder / "outbox-other").iterdir()
     assert challenge.state is not None
     assert sent.stem == challenge.state.decode()
     assert radiusd.ask("frank", "s3cret").kind == "Access-Reject"
@@ -260,7 +260,7 @@ def test_a_users_file(make_site: Callable[..., Site]) -> None:
     site = make_site(
         providers={
             "demo": {"type": "folder", "path": "outbox"},
-            "backup": {"type": "folder", "path": "backup"},
+            "backup": {"type": "folder", "path": "outbox-backup"},
         }
     )
 
@@ -279,7 +279,7 @@ def test_a_users_file(make_site: Callable[..., Site]) -> None:
         "Access-Reject",
         "A code was sent to ***02. Log in again with your PIN followed by the code.",
     )
-    [sent] = eventually(lambda: list((site.folder / "backup").glob("*.json")))
+    [sent] = eventually(lambda: list((site.folder / "outbox-backup").glob("*.json")))
     code = site_code(sent)
     assert sent.read_text("utf-8").count(f"{code} opens the door, carol.") == 1
     assert radiusd.ask("carol", f"not-my-password{code}").kind == "Access-Accept"

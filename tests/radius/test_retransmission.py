@@ -225,20 +225,5 @@ def test_a_challenge_is_answered_by_the_client_that_got_it(
         reply = two.ask("alice", code, challenge.state)
         assert (reply.kind == "Access-Accept") == accepted
         if not accepted:
-            assert site.events("alice")[-1].detail == {"reason": "foreign"}
+            assert site.events("alice")[-1].detail == {"reason": "foreign-client"}
             assert one.ask("alice", code, challenge.state).kind == "Access-Accept"
-
-
-def test_a_challenge_is_answered_from_the_station_that_asked(
-    make_site: Callable[..., Site],
-) -> None:
-    for bind, accepted in (("client", True), ("station", False)):
-        site = make_site(challenge={"bind": bind})
-        radiusd = site.start()
-        challenge = radiusd.ask("alice", PIN, station="02-00-00-00-00-01")
-        code = site.code(challenge.state)
-        reply = radiusd.ask("alice", code, challenge.state, station="02-00-00-00-00-02")
-        assert (reply.kind == "Access-Accept") == accepted
-        if not accepted:
-            reply = radiusd.ask("alice", code, challenge.state, station="02-00-00-00-00-01")
-            assert reply.kind == "Access-Accept"

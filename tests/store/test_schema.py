@@ -104,11 +104,12 @@ def test_from_version_1_all_comes_along_but_remembered_devices(
             tx.put_account(ALICE, NOW)
     store.close()
     db = sqlite3.connect(tmp_path / "db")
+    # Which answer was judged last was not kept then.
+    names, values = rows.CHALLENGE.removesuffix(", answered"), rows.challenge_row(challenge())[:-1]
+    marks = ", ".join("?" * len(values))
+    db.execute(f"INSERT INTO challenge ({names}) VALUES ({marks})", values)
     old = ("alice", HERE.name, HERE.station, device().expires_at.timestamp())
     db.execute("INSERT INTO device VALUES (?, ?, ?, ?)", old)
-    # As version 1 knew it: without the last column of today.
-    row = rows.challenge_row(challenge())[:-1]
-    db.execute(f"INSERT INTO challenge VALUES ({', '.join('?' * len(row))})", row)
     db.commit()
     db.close()
     store.migrate()
