@@ -114,20 +114,32 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
 
 class Session:
-    """A connection as `transaction.Connection` has it: values are marked with ``?``."""
+    """
+    A connection as `transaction.Connection` has it: values are marked with ``?``.
 
-    def __init__(self, db: Connection) -> None:
+    Args:
+        patience: Seconds for each statement, instead of those that the transaction has in all.
+    """
+
+    def __init__(self, db: Connection, patience: float | None = None) -> None:
         self._db = db
+        self._patience = patience
 
     def execute(self, sql: str, parameters: Any = ()) -> Any:
         """Run one statement.  Returns a cursor."""
+        self._renew()
         return self._db.execute(_marked(sql), parameters)
 
     def executemany(self, sql: str, parameters: Any) -> Any:
         """Run one statement for each of several rows.  Returns a cursor."""
+        self._renew()
         cursor = self._db.cursor()
         cursor.executemany(_marked(sql), parameters)
         return cursor
+
+    def _renew(self) -> None:
+        if self._patience is not None:
+            self._db.patience = self._patience
 
 
 @functools.lru_cache(1000)

@@ -117,3 +117,14 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
         """,
     ),
 )
+
+TABLES = {
+    "account": ("name",),
+    "lockout": ("account",),
+    "challenge": ("transaction_id",),
+    "tally": ("scope", "slot"),
+    "device": ("account", "client", "ssid", "station"),
+    "event": ("id",),
+    "breaker": ("provider",),
+}
+"""Each table of the newest version, and its key."""
