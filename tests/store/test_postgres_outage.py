@@ -62,6 +62,11 @@ def refusal(store: Store) -> str:
     return str(caught.value)
 
 
+def test_one_as_it_is_installed_gives_nothing_to_complain_of(store: Store) -> None:
+    """To `smsotp check`."""
+    assert store.inspect()[1] == []
+
+
 class TestOutage:
     def test_a_restart_is_not_noticed(self, server: PostgresServer, store: Store) -> None:
         """Connections that it cut are replaced on the way."""
