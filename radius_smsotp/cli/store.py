@@ -73,7 +73,7 @@ def copy(source: str, target: str, overwrite: bool) -> None:
     finally:
         here.close()
         there.close()
-    click.echo(f"copied: {', '.join(f'{number} {NAMES[one]}' for one, number in counts.items())}")
+    click.echo(", ".join(f"{NAMES[table]}: {number}" for table, number in counts.items()))
 
 
 def _absolute(url: str) -> str:

@@ -29,7 +29,6 @@ from radius_smsotp.store.postgres_connection import (
     OverdueError,
     Session,
     parameters,
-    reason,
     shown,
     store_error,
 )
@@ -198,9 +197,8 @@ class PostgresStore:
         remedy = "see that it runs, and that this host and role may reach it"
         try:
             db = Connection.connect(**self._given, autocommit=True)
-        except psycopg.Error as error:
-            why = reason(error, str(self._given.get("password") or ""))
-            raise self._fault(f"cannot be reached ({why})", remedy) from None
+        except psycopg.Error:
+            raise self._fault(f"cannot be reached ({Connection.failure})", remedy) from None
         try:
             db.patience = MIGRATION_SECONDS
             yield db

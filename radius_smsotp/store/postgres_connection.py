@@ -6,7 +6,7 @@ import functools
 import math
 import select
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -73,16 +73,29 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     at all when it is not there any more.
 
     Attributes:
+        failure: Why the last attempt to connect failed, "" if it did not.
         patience: Seconds that may still be spent on waiting for the server.
         warnings: What the server has warned of.
     """
 
+    failure: ClassVar[str] = ""
     patience = math.inf
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.warnings: list[str] = []
         self.add_notice_handler(self._note)
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **given: Any) -> Self:
+        """As psycopg's; what it fails with is kept for those who did not call it."""
+        try:
+            made = super().connect(conninfo, **given)
+        except psycopg.Error as error:
+            Connection.failure = reason(error, str(given.get("password") or ""))
+            raise
+        Connection.failure = ""
+        return made
 
     def wait(self, gen: Generator[Wait, Ready, Any], *_: Any, **__: Any) -> Any:
         """As psycopg's, which waits for as long as it takes."""

@@ -44,7 +44,7 @@ class TestCopy:
             os.chown(here.folder / "smsotp.db", 65534, 65534)
         backup = tmp_path / "backup.db"
         told = here.done("store", "copy", url_of(here), f"sqlite:///{backup}")
-        assert re.match(r"copied: 1 accounts, 0 lock-outs, .* 1 events", told)
+        assert re.match(r"accounts: 1, lock-outs: 0, .* events: 1, ", told)
         status = backup.stat()
         assert stat.S_IMODE(status.st_mode) == 0o600
         assert status.st_uid == (here.folder / "smsotp.db").stat().st_uid
@@ -97,7 +97,7 @@ class TestCopy:
         target = f"sqlite:///{tmp_path}/backup.db"
         with Terminal(here, "store", "copy", url_of(here), target) as terminal:
             terminal.expect("Copying")
-            terminal.expect("copied: 1 accounts")
+            terminal.expect("accounts: 1, ")
             assert terminal.wait() == 0
 
     def test_accounts_go_to_postgresql_and_back(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -76,14 +77,16 @@ class TestOutage:
 
     @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGQUIT])
     def test_one_that_is_gone_is_said_and_found_again(
-        self, server: PostgresServer, store: Store, sign: int
+        self, server: PostgresServer, store: Store, sign: int, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Stopped or crashed; what was committed is there afterwards."""
         server.stop(sign)
         assert "does not answer" in refusal(store)
         assert "tried again" in refusal(store)
+        eventually(lambda: re.search(r"(?i)connection refused", caplog.text))
         server.start()
         eventually(lambda: works(store))
+        assert "the database answers again" in caplog.text
 
     def test_one_that_hangs_is_waited_for_once(self, server: PostgresServer, store: Store) -> None:
         """FreeRADIUS lets one login at a time in: those after it are refused at once."""
