@@ -1,7 +1,7 @@
 #!/bin/sh
 # kill -9 of radiusd, of `smsotp courier` and of a command, at random moments under load:
 #
-#   sh tests/crash.sh [ROUNDS]    200 unless told; about a quarter of an hour
+#   sh tests/crash.sh [ROUNDS]    200 unless told; about a quarter of an hour, longer on a busy machine
 #
 # Everything runs on loopback, in a temporary folder that goes with the end.
 set -eu

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 SMALL_DISK = """#!/bin/sh
 set -e
 cp -a '{disk}' '{disk}.copy'
-exec unshare --mount sh -euc '
+# In a chroot the root is no mount, and trixie.sh has cut it off from other namespaces before.
+kind=private
+mountpoint -q / || kind=unchanged
+exec unshare --mount --propagation "$kind" sh -euc '
     mount -t tmpfs -o size=8m,mode=0700 smsotp "{disk}"
     cp -a "{disk}.copy"/. "{disk}"
     {then}
