@@ -81,10 +81,10 @@ def gateways(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateways]:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """A PostgreSQL server for all tests that leave it running."""
+    """A PostgreSQL server for all tests that leave it running.  No power cut is to come."""
     server = PostgresServer()
     try:
-        server.start("deadlock_timeout=50ms")
+        server.start("fsync=off", "deadlock_timeout=50ms")
         yield server
     finally:
         server.close()

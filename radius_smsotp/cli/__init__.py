@@ -30,6 +30,7 @@ COMMANDS = {
     "challenge": "Logins that wait for their code.",
     "trace": "Tell what happened to an account or to one login.",
     "key": "Keys: what codes are derived from.",
+    "store": "All that is kept, as a whole.",
     "prune": "Remove what is past its use.",
     "courier": "Send the messages, as a process of its own.",
     "raddb": "Make or extend a configuration of FreeRADIUS.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
 
@@ -67,6 +68,25 @@ def span(seconds: float) -> str:
         if number:
             parts.append(f"{number} {name}")
     return " ".join(parts[:2]) or "0 s"
+
+
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """
+    A progress bar on a terminal, nothing elsewhere.
+
+    Yields:
+        What sets it: so many are done, of so many.
+    """
+    if not sys.stderr.isatty():
+        yield lambda done, whole: None
+        return
+    from rich.console import Console  # noqa: PLC0415  # slow to import, and of no use in a pipe
+    from rich.progress import Progress  # noqa: PLC0415
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, whole: bar.update(task, completed=done, total=whole)
 
 
 def _for_a_terminal(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:

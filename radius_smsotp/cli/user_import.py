@@ -27,7 +27,7 @@ from radius_smsotp.core.model import Account
 from radius_smsotp.errors import SmsotpError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from radius_smsotp.cli.account_file import Sheet
     from radius_smsotp.store import Store
@@ -159,11 +159,11 @@ def _hashed(changes: Sequence[Change], iterations: int) -> list[Change]:
     # Threads do: hashlib lets go of Python's lock while it hashes.
     pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
     try:
-        with _progress(len(changes)) as advance:
+        with output.progress("Hashing PINs") as advance:
             done = []
             for change in pool.map(one, changes):
                 done.append(change)
-                advance()
+                advance(len(done), len(changes))
         return done
     finally:
         pool.shutdown(cancel_futures=True)
@@ -225,20 +225,6 @@ def _undisturbed() -> Iterator[None]:
     finally:
         for kind, handler in zip(kinds, before, strict=True):
             signal.signal(kind, handler)
-
-
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on a terminal, nothing elsewhere.  Yields what moves it by one."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console  # noqa: PLC0415  # slow to import, and of no use in a pipe
-    from rich.progress import Progress  # noqa: PLC0415
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Hashing PINs", total=total)
-        yield lambda: progress.advance(task)
 
 
 def _many(number: int, thing: str) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from radius_smsotp.store.contents import Contents
     from radius_smsotp.store.transaction import Transaction
 
 P = ParamSpec("P")
@@ -75,6 +76,22 @@ class Store(Protocol):
 
         Raises:
             StoreError: The store did not answer in time.
+        """
+
+    def snapshot(self) -> AbstractContextManager[Contents]:
+        """
+        One state of the whole store, to be read for as long as that takes.
+
+        Raises:
+            StoreError: The store did not answer.
+        """
+
+    def refill(self) -> AbstractContextManager[Contents]:
+        """
+        A durable transaction beside which nobody else writes, for as long as that takes.
+
+        Raises:
+            StoreError: The store did not answer.
         """
 
     def inspect(self) -> tuple[str, list[Problem]]:

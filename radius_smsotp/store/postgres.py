@@ -22,13 +22,13 @@ import psycopg
 
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
 from radius_smsotp.store import postgres_condition
+from radius_smsotp.store.contents import Contents
 from radius_smsotp.store.postgres_connection import (
     GONE,
     Connection,
     OverdueError,
     Session,
     parameters,
-    reason,
     shown,
     store_error,
 )
@@ -57,6 +57,10 @@ GRACE = 0.75
 
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+
+NO_HURRY = "SET LOCAL statement_timeout TO 0; SET LOCAL idle_in_transaction_session_timeout TO 0"
+LONG_SECONDS = 600.0
+"""That one statement of a copy may take."""
 
 OWN_TABLES = f"""
     CREATE TABLE IF NOT EXISTS smsotp_schema (id INTEGER PRIMARY KEY, version INTEGER NOT NULL);
@@ -126,6 +130,20 @@ class PostgresStore:
         with self._transaction(begin) as db:
             yield Transaction(Session(db), functools.partial(_lock_tallies, db))
 
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Contents]:
+        """See `Store.snapshot`."""
+        with self._transaction(lambda _: f"{READ}; {NO_HURRY}".encode()) as db:
+            yield Contents(Session(db, LONG_SECONDS))
+
+    @contextlib.contextmanager
+    def refill(self) -> Iterator[Contents]:
+        """See `Store.refill`."""
+        lock = _lock_of(range(ACCOUNT_STRIPES))
+        begin = f"{WRITE}; SET LOCAL synchronous_commit TO ON; {NO_HURRY}; {lock}"
+        with self._transaction(lambda _: begin.encode()) as db:
+            yield Contents(Session(db, LONG_SECONDS))
+
     def inspect(self) -> tuple[str, list[Problem]]:
         """See `Store.inspect`."""
         with self._transaction(lambda _: READ.encode()) as db:
@@ -179,9 +197,8 @@ class PostgresStore:
         remedy = "see that it runs, and that this host and role may reach it"
         try:
             db = Connection.connect(**self._given, autocommit=True)
-        except psycopg.Error as error:
-            why = reason(error, str(self._given.get("password") or ""))
-            raise self._fault(f"cannot be reached ({why})", remedy) from None
+        except psycopg.Error:
+            raise self._fault(f"cannot be reached ({Connection.failure})", remedy) from None
         try:
             db.patience = MIGRATION_SECONDS
             yield db

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.errors import Problem
+from radius_smsotp.store.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +18,6 @@ CLOCK_SECONDS = 2.0
 """A difference of clocks that shows that one of them is not kept.  Codes expire by the clock of
 the RADIUS server that is asked, so all of them must agree; the database's own counts for nothing,
 but is the one clock that each of them can be compared with."""
-
-TABLES = ["stripe", "account", "lockout", "challenge", "tally", "device", "event", "breaker"]
 
 MISSING_RIGHTS = b"""
     SELECT name FROM unnest(%s::text[]) AS name WHERE NOT (
@@ -37,7 +36,7 @@ FACTS = b"""
 
 def missing_rights(db: Connection) -> list[str]:
     """The tables of ours that this role may not read and write."""
-    return [name for (name,) in db.execute(MISSING_RIGHTS, [TABLES])]
+    return [name for (name,) in db.execute(MISSING_RIGHTS, [["stripe", *TABLES]])]
 
 
 def inspect(db: Connection, path: str, given: dict[str, Any]) -> tuple[str, list[Problem]]:

@@ -6,7 +6,7 @@ import functools
 import math
 import select
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -73,16 +73,29 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     at all when it is not there any more.
 
     Attributes:
+        failure: Why the last attempt to connect failed, "" if it did not.
         patience: Seconds that may still be spent on waiting for the server.
         warnings: What the server has warned of.
     """
 
+    failure: ClassVar[str] = ""
     patience = math.inf
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.warnings: list[str] = []
         self.add_notice_handler(self._note)
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **given: Any) -> Self:
+        """As psycopg's; what it fails with is kept for those who did not call it."""
+        try:
+            made = super().connect(conninfo, **given)
+        except psycopg.Error as error:
+            Connection.failure = reason(error, str(given.get("password") or ""))
+            raise
+        Connection.failure = ""
+        return made
 
     def wait(self, gen: Generator[Wait, Ready, Any], *_: Any, **__: Any) -> Any:
         """As psycopg's, which waits for as long as it takes."""
@@ -114,20 +127,32 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
 
 class Session:
-    """A connection as `transaction.Connection` has it: values are marked with ``?``."""
+    """
+    A connection as `transaction.Connection` has it: values are marked with ``?``.
 
-    def __init__(self, db: Connection) -> None:
+    Args:
+        patience: Seconds for each statement, instead of those that the transaction has in all.
+    """
+
+    def __init__(self, db: Connection, patience: float | None = None) -> None:
         self._db = db
+        self._patience = patience
 
     def execute(self, sql: str, parameters: Any = ()) -> Any:
         """Run one statement.  Returns a cursor."""
+        self._renew()
         return self._db.execute(_marked(sql), parameters)
 
     def executemany(self, sql: str, parameters: Any) -> Any:
         """Run one statement for each of several rows.  Returns a cursor."""
+        self._renew()
         cursor = self._db.cursor()
         cursor.executemany(_marked(sql), parameters)
         return cursor
+
+    def _renew(self) -> None:
+        if self._patience is not None:
+            self._db.patience = self._patience
 
 
 @functools.lru_cache(1000)

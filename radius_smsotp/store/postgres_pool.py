@@ -116,7 +116,8 @@ class Pool:
             if self._down or self._closing.is_set():
                 return
             self._down = True
-        log.error("%s; logins are refused until it is back", GONE)
+        why = f" ({Connection.failure})" if Connection.failure else ""
+        log.error("%s%s; logins are refused until it is back", GONE, why)
         threading.Thread(target=self._look, name="smsotp-database", daemon=True).start()
 
     def close(self) -> None:
@@ -125,6 +126,7 @@ class Pool:
         self._pool.close(timeout=1.0)
 
     def _look(self) -> None:
+        told = Connection.failure
         while not self._closing.is_set():
             try:
                 db = self._pool.getconn(LOOK_PATIENCE)
@@ -134,6 +136,9 @@ class Pool:
                 finally:
                     self.give_back(db)
             except (psycopg.Error, PoolTimeout, PoolClosed):
+                if Connection.failure not in {"", told}:
+                    told = Connection.failure
+                    log.error("the database cannot be reached: %s", told)
                 self._closing.wait(LOOK_SECONDS)
             else:
                 self._down = False

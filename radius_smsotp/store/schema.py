@@ -119,3 +119,14 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
     # Which answer was judged last, so that its retransmission gets the same reply.
     ("ALTER TABLE challenge ADD COLUMN answered TEXT NOT NULL DEFAULT ''",),
 )
+
+TABLES = {
+    "account": ("name",),
+    "lockout": ("account",),
+    "challenge": ("transaction_id",),
+    "tally": ("scope", "slot"),
+    "device": ("account", "client", "ssid", "station"),
+    "event": ("id",),
+    "breaker": ("provider",),
+}
+"""Each table of the newest version, and its key."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
+from radius_smsotp.store.contents import Contents
 from radius_smsotp.store.schema import VERSIONS
 from radius_smsotp.store.transaction import Transaction
 
@@ -90,6 +91,21 @@ class SqliteStore:
         kind = "durable" if durable else "writer"
         with self._transaction(kind, "BEGIN IMMEDIATE", self._writing) as db:
             yield Transaction(db)
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Contents]:
+        """See `Store.snapshot`."""
+        with self._transaction("reader", "BEGIN", self._reading) as db:
+            yield Contents(db)
+        # The log could not be emptied while we read.  Else a login would find it long, and do it.
+        with self._reading, contextlib.suppress(sqlite3.Error):
+            self._connection("reader").execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    @contextlib.contextmanager
+    def refill(self) -> Iterator[Contents]:
+        """See `Store.refill`."""
+        with self._transaction("durable", "BEGIN IMMEDIATE", self._writing) as db:
+            yield Contents(db)
 
     def inspect(self) -> tuple[str, list[Problem]]:
         """See `Store.inspect`."""

@@ -1,8 +1,10 @@
 """
 One server of a race: a process with the hooks of its own, called as rlm_python3 calls them.
 
-Reads a request a line, ``KIND WHEN USER PASSWORD STATE``, and at `WHEN` (seconds of the monotonic
+Reads a request a line, ``STEP WHEN USER PASSWORD STATE``, and at `WHEN` (seconds of the monotonic
 clock, which all processes of a machine share) hands it to the hook; writes its outcome a line.
+STEP is what the policy sets, ``code`` or ``pin``; or else ``authorize``, or ``wrong-pin``, when
+FreeRADIUS has found so.
 """
 
 from __future__ import annotations
@@ -36,14 +38,18 @@ def main() -> None:
     assert hooks.instantiate(None) == 0
     print("ready", flush=True)
     for line in sys.stdin:
-        kind, when, user, password, state = line.split()
+        step, when, user, password, state = line.split()
         request = [("User-Name", user), ("User-Password", password), ("SMSOTP-Client", "vpn")]
         if state != "-":
             request.append(("State", f"0x{state.encode().hex()}"))
-        lists: dict[str, Any] = {"request": tuple(request), "config": (("SMSOTP-Step", kind),)}
+        hook = {"authorize": hooks.authorize, "wrong-pin": hooks.post_auth}.get(
+            step, hooks.authenticate
+        )
+        known = step.removeprefix("wrong-") if hook is not hooks.authorize else ""
+        lists: dict[str, Any] = {"request": tuple(request), "config": (("SMSOTP-Step", known),)}
         time.sleep(max(0.0, float(when) - time.monotonic()))
         begun = time.monotonic()
-        code, updates = hooks.authenticate(lists)
+        code, updates = hook(lists)
         ended = time.monotonic()
         found = [value for name, _, value in updates.get("reply", ()) if name == "State"]
         print(CODES[code], *(found or ["-"]), begun, ended, flush=True)

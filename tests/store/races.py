@@ -29,6 +29,8 @@ from tests.store.postgres_server import PostgresServer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from radius_smsotp.keyring import Keyring
+
 SERVERS = 4
 LEAD = 0.003
 """Seconds between telling the servers and the instant that they wait for."""
@@ -59,11 +61,16 @@ class Result:
 
 
 class Server:
-    """One process with hooks."""
+    """
+    One process with hooks.
 
-    def __init__(self, settings: Path) -> None:
+    Args:
+        before: The command that runs it, if it does not run by itself.
+    """
+
+    def __init__(self, settings: Path, *before: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.store.racer", str(settings)],
+            [*before, sys.executable, "-m", "tests.store.racer", str(settings)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -71,10 +78,10 @@ class Server:
         )
         assert self.hears() == ["ready"]
 
-    def tell(self, kind: str, when: float, password: str, state: str = "-") -> None:
+    def tell(self, step: str, when: float, password: str, state: str = "-") -> None:
         """Give it a request of alice's."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{kind} {when} alice {password} {state}\n")
+        self._process.stdin.write(f"{step} {when} alice {password} {state}\n")
 
     def hears(self) -> list[str]:
         """Its answer."""
@@ -93,26 +100,7 @@ class Server:
 
 def run(folder: Path, url: str, races: int) -> Result:
     """Let `races` be run on the store that a URL names."""
-    settings = folder / "smsotp.yaml"
-    values = {
-        "store": url,
-        "key_file": "key",
-        "limits": {
-            "cooldown": 0,
-            **dict.fromkeys(("per_account_hour", "per_number_hour", "per_day"), 10**6),
-        },
-        "providers": {"demo": {"type": "folder", "path": "outbox"}},
-        "delivery": {"wait": 0},
-    }
-    settings.write_text(json.dumps(values), encoding="utf-8")
-    keyring.create(folder / "key")
-    loaded = settings_file.load(settings)
-    keys = keyring.read(loaded.key_path)
-    store = open_store(loaded.store_url, 10)
-    store.migrate()
-    with store.write("alice", durable=True) as tx:
-        tx.put_account(Account("alice", "+491701234567", None), datetime.now(UTC))
-    store.close()
+    settings, keys = prepare(folder, url)
     result = Result()
     with contextlib.ExitStack() as stack:
         servers = []
@@ -127,6 +115,32 @@ def run(folder: Path, url: str, races: int) -> Result:
             assert kind == "HANDLED", kind
             _race(servers, state, code.derive(keys.secret, state, 6), result)
     return result
+
+
+def prepare(folder: Path, url: str) -> tuple[Path, Keyring]:
+    """Settings, key, and a store with alice in it."""
+    settings = folder / "smsotp.yaml"
+    values = {
+        "store": url,
+        "key_file": "key",
+        "limits": {
+            "cooldown": 0,
+            **dict.fromkeys(("per_account_hour", "per_number_hour", "per_day"), 10**6),
+        },
+        "providers": {"demo": {"type": "folder", "path": "outbox"}},
+        # Nobody sends: that would only take time.
+        "delivery": {"wait": 0, "courier": "external"},
+    }
+    settings.write_text(json.dumps(values), encoding="utf-8")
+    keyring.create(folder / "key")
+    loaded = settings_file.load(settings)
+    keys = keyring.read(loaded.key_path)
+    store = open_store(loaded.store_url, 10)
+    store.migrate()
+    with store.write("alice", durable=True) as tx:
+        tx.put_account(Account("alice", "+491701234567", None), datetime.now(UTC))
+    store.close()
+    return settings, keys
 
 
 def _race(servers: Sequence[Server], state: str, answer: str, result: Result) -> None:

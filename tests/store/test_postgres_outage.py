@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -62,6 +63,11 @@ def refusal(store: Store) -> str:
     return str(caught.value)
 
 
+def test_one_as_it_is_installed_gives_nothing_to_complain_of(store: Store) -> None:
+    """To `smsotp check`."""
+    assert store.inspect()[1] == []
+
+
 class TestOutage:
     def test_a_restart_is_not_noticed(self, server: PostgresServer, store: Store) -> None:
         """Connections that it cut are replaced on the way."""
@@ -71,14 +77,16 @@ class TestOutage:
 
     @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGQUIT])
     def test_one_that_is_gone_is_said_and_found_again(
-        self, server: PostgresServer, store: Store, sign: int
+        self, server: PostgresServer, store: Store, sign: int, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Stopped or crashed; what was committed is there afterwards."""
         server.stop(sign)
         assert "does not answer" in refusal(store)
         assert "tried again" in refusal(store)
+        eventually(lambda: re.search(r"(?i)connection refused", caplog.text))
         server.start()
         eventually(lambda: works(store))
+        assert "the database answers again" in caplog.text
 
     def test_one_that_hangs_is_waited_for_once(self, server: PostgresServer, store: Store) -> None:
         """FreeRADIUS lets one login at a time in: those after it are refused at once."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
+from radius_smsotp.core import code
+from tests.site import eventually
 from tests.store import races
 
 if TYPE_CHECKING:
@@ -26,3 +29,33 @@ def test_one_of_four_servers_accepts_a_code(
     assert result.outcomes == {1: RACES}
     assert result.others == 0
     assert result.together > 0
+
+
+def test_a_login_that_runs_into_another_transaction_is_tried_again(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    """The database undoes one of two that wait for each other; the user notices nothing."""
+    url = postgres_server.make_url()
+    settings, keys = races.prepare(tmp_path, url)
+    # Time for the other one to come into our way; our patience for a lock is 0.75 s.
+    postgres_server.run_sql(
+        f"ALTER DATABASE {url.rpartition('/')[2]} SET deadlock_timeout = '400ms'"
+    )
+    server = races.Server(settings)
+    try:
+        server.tell("pin", 0.0, "1234")
+        _, state, *_ = server.hears()
+        with psycopg.connect(url, autocommit=True) as other:
+            # Somebody with psql; not their session notices the deadlock, but ours.
+            other.execute("SET deadlock_timeout = '20s'")
+            other.execute("BEGIN")
+            other.execute("SELECT 1 FROM challenge FOR UPDATE")
+            server.tell("code", 0.0, code.derive(keys.secret, state, 6), state)
+            waiting = "SELECT 1 FROM pg_locks WHERE NOT granted"
+            eventually(lambda: other.execute(waiting).fetchall())
+            other.execute("SELECT 1 FROM stripe FOR UPDATE")
+            other.execute("COMMIT")
+        assert server.hears()[0] == "OK"
+    finally:
+        server.end()
+    assert "deadlock detected" in postgres_server.log()

@@ -1,0 +1,102 @@
+"""``smsotp store``: all that is kept, as a whole."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from radius_smsotp.cli import output
+from radius_smsotp.cli.site import PATIENCE, freeradius_user
+from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError
+from radius_smsotp.store import open_store, transfer
+
+if TYPE_CHECKING:
+    from radius_smsotp.store import Store
+
+NAMES = {
+    "account": "accounts",
+    "lockout": "lock-outs",
+    "challenge": "challenges",
+    "tally": "counts of messages",
+    "device": "devices",
+    "event": "events",
+    "breaker": "states of providers",
+}
+"""Table to what people call its rows."""
+
+
+@click.group()
+def store() -> None:
+    """
+    All that is kept, as a whole.
+
+    \b
+    Example:
+      smsotp store copy sqlite:////var/lib/radius-smsotp/smsotp.db postgresql://smsotp@db/smsotp
+    """
+
+
+@store.command()
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.option("--overwrite", is_flag=True, help="Replace what is in TO.")
+def copy(source: str, target: str, overwrite: bool) -> None:
+    """
+    Copy everything in the store FROM into the store TO: all of it, or nothing.
+
+    FROM is as it was at one moment; it may be in use, and no login waits.  TO is made if it is
+    not there.  Both are written as the setting 'store' is.  A password does not belong on a
+    command line, where others can see it: see Stores in README.
+
+    \b
+    Examples:
+      smsotp store copy sqlite:////var/lib/radius-smsotp/smsotp.db sqlite:////root/backup.db
+      smsotp store copy sqlite:////var/lib/radius-smsotp/smsotp.db postgresql://smsotp@db/smsotp
+    """
+    here, there = (open_store(_absolute(url), PATIENCE) for url in (source, target))
+    if here.name == there.name:
+        raise SmsotpError("FROM and TO are the same store")
+    if not here.exists():
+        raise ConfigurationError(
+            [Problem(here.name, "is not there", "see 'store' in the settings")]
+        )
+    here.migrate()
+    _make(there, _keeper(here))
+    try:
+        with output.progress("Copying") as advance:
+            counts = transfer.copy(here, there, advance, overwrite=overwrite)
+    except transfer.NotEmptyError as error:
+        raise SmsotpError(f"{error}; --overwrite replaces what is there") from None
+    finally:
+        here.close()
+        there.close()
+    click.echo(", ".join(f"{NAMES[table]}: {number}" for table, number in counts.items()))
+
+
+def _absolute(url: str) -> str:
+    """A path that is not absolute counts from here."""
+    scheme, _, path = url.partition(":///")
+    return f"sqlite:///{Path(path).absolute()}" if scheme == "sqlite" and path else url
+
+
+def _keeper(source: Store) -> tuple[int, int]:
+    """User and group that a new file shall belong to: those of the old one, or FreeRADIUS's."""
+    path = source.name.removeprefix("sqlite://")
+    if path != source.name:
+        found = Path(path).stat()
+        return found.st_uid, found.st_gid
+    user = freeradius_user()
+    return (user.pw_uid, user.pw_gid) if user else (os.getuid(), os.getgid())
+
+
+def _make(target: Store, keeper: tuple[int, int]) -> None:
+    """Make the target, or bring its schema forward."""
+    is_new = not target.exists()
+    target.migrate()
+    path = target.name.removeprefix("sqlite://")
+    if is_new and path != target.name and os.geteuid() == 0:
+        target.close()
+        os.chown(path, *keeper)
