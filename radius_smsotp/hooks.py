@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import functools
 import itertools
 import logging
+import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     Hook = Callable[[Lists], pairs.Result]
 
 log = logging.getLogger(__name__)
+
+ENDING_SECONDS = 0.5
+"""For so long FreeRADIUS's end waits for threads that have something under way."""
 
 PENDING_SECONDS = 60.0
 """For so long after its deadline a login is kept for `await_delivery`, which takes it out at
@@ -103,6 +107,7 @@ def detach(_: Lists | None) -> int:
     if _State.started:
         _State.watch.stop()
         _State.server.close()
+        _end_threads()
     return 0
 
 
@@ -204,6 +209,24 @@ def _start() -> None:
             if not replaced:
                 _State.server.start()
             _State.watch.start()
+
+
+def _end_threads() -> None:
+    """
+    Let no thread of ours see the interpreter go.
+
+    FreeRADIUS before 3.2.7 ends it without holding its lock (`Py_Finalize` in `mod_detach`): a
+    thread that wakes up meanwhile, since its gateway answers, takes the process down with it.
+    """
+    until = time.monotonic() + ENDING_SECONDS
+    # FreeRADIUS's own threads, which it has ended by now, have names that Python made up.
+    ours = [one for one in threading.enumerate() if not one.name.startswith(("Dummy", "Main"))]
+    for thread in ours:
+        if thread is not threading.current_thread():
+            thread.join(max(0.0, until - time.monotonic()))
+    if any(thread.is_alive() for thread in ours if thread is not threading.current_thread()):
+        log.info("messages under way are left to the next start")
+        os._exit(0)
 
 
 def _replace(server: Server) -> None:
