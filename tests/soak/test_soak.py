@@ -30,8 +30,8 @@ def test_a_short_soak(tmp_path: Path) -> None:
 def test_what_grows_is_seen() -> None:
     steady = [Reading(100 + number % 3, 12, 20 + number % 2, 3.0) for number in range(40)]
     assert gauge.grown(steady) == []
-    leaking = [Reading(100 + number, 12, 20, 3.0 + number / 5) for number in range(40)]
+    leaking = [Reading(100 + number, 12, 20, 3.0 + number / 4) for number in range(40)]
     assert gauge.grown(leaking) == [
         "memory grew from 114.5 to 134.5",
-        "store grew from 5.9 to 9.9",
+        "store grew from 6.6 to 11.6",
     ]
