@@ -46,13 +46,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ENDING_SECONDS = 0.5
+"""For so long FreeRADIUS's end waits for threads that have something under way."""
+
 PENDING_SECONDS = 60.0
 """For so long after its deadline a login is kept for `await_delivery`, which takes it out at
 once; beyond that it never comes: the policy does not call it."""
-
-
-FAREWELL_SECONDS = 1.0
-"""How long `detach` waits for threads that were told to end; those that send may take longer."""
 
 
 class _State:
@@ -109,11 +108,7 @@ def detach(_: Lists | None) -> int:
     if _State.started:
         _State.watch.stop()
         _State.server.close()
-        # FreeRADIUS ends Python and unloads it next: a thread that wakes up in there would crash.
-        until = time.monotonic() + FAREWELL_SECONDS
-        for thread in threading.enumerate():
-            if thread.name.startswith("smsotp-"):
-                thread.join(max(0.0, until - time.monotonic()))
+        _end_threads()
     return 0
 
 
@@ -207,6 +202,24 @@ def _start() -> None:
             if not replaced:
                 _State.server.start()
             _State.watch.start()
+
+
+def _end_threads() -> None:
+    """
+    Let no thread of ours see the interpreter go.
+
+    FreeRADIUS before 3.2.7 ends it without holding its lock (`Py_Finalize` in `mod_detach`): a
+    thread that wakes up meanwhile, since its gateway answers, takes the process down with it.
+    """
+    until = time.monotonic() + ENDING_SECONDS
+    # FreeRADIUS's own threads, which it has ended by now, have names that Python made up.
+    ours = [one for one in threading.enumerate() if not one.name.startswith(("Dummy", "Main"))]
+    for thread in ours:
+        if thread is not threading.current_thread():
+            thread.join(max(0.0, until - time.monotonic()))
+    if any(thread.is_alive() for thread in ours if thread is not threading.current_thread()):
+        log.info("messages under way are left to the next start")
+        os._exit(0)
 
 
 def _replace(server: Server) -> None:
