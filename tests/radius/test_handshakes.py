@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.radius import recipe
 from tests.radius.handshakes import HandshakeClient, Kind
 from tests.radius.site import PIN, Radiusd, Site
 from tests.radius.supplicant import Supplicant
@@ -25,11 +26,7 @@ def in_the_clear(raddb: Path) -> None:
     (raddb / "users").write_text(f'alice Cleartext-Password := "{PIN}"\n')
     files = "files {\n\tfilename = ${confdir}/users\n}\n"
     (raddb / "mods-enabled" / "files").write_text(files)
-    for name in ("smsotp", "smsotp-gtc"):
-        path = raddb / "sites-available" / name
-        text = path.read_text()
-        assert "\t\t#  files\n" in text
-        path.write_text(text.replace("\t\t#  files\n", "\t\tfiles\n"))
+    recipe.replace_policies(raddb / "policy.d" / "smsotp", "smsotp_account {\n\tfiles\n}\n")
 
 
 @pytest.fixture
