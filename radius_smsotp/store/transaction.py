@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,6 +25,11 @@ at each login instead of 289."""
 
 DAY_SLOTS = 86400 // SLOT + HOUR_SLOTS - 1
 """How many slots before the present one an hour begins that still reaches into the last day."""
+
+TALLY = "SELECT " + ", ".join(
+    ["(SELECT sum(sent) FROM tally WHERE scope = ? AND slot >= ?)"] * len(fields(Tally))
+)
+"""One range of the primary key for each field of a `Tally`."""
 
 PRUNE_SLICE = 500
 """Rows that one `prune` removes at most: few enough that no login waits for it."""
@@ -210,17 +216,12 @@ class Transaction:
         """Messages that were asked for in the last hour and day."""
         slot = int(now.timestamp()) // SLOT
         hour = slot - HOUR_SLOTS
-        sql = (
-            "SELECT scope, sum(sent) FROM tally WHERE (scope = ? AND slot >= ?) "
-            "OR (scope = ? AND slot >= ?) OR (scope = ? AND slot >= ?) "
-            "OR (scope = 'all' AND slot >= ?) GROUP BY scope"
-        )
         names = _scopes(account, number_tag, client)
         if self._lock is not None:
             self._lock(names)
-        values = (names[0], hour, names[1], hour, names[2], hour, slot - DAY_SLOTS)
-        sums = dict(self._db.execute(sql, values).fetchall())
-        return Tally(*(int(sums.get(name, 0)) for name in names))
+        values = (names[0], hour, names[1], hour, names[2], hour, names[3], slot - DAY_SLOTS)
+        sums = self._db.execute(TALLY, values).fetchone()
+        return Tally(*(int(sent or 0) for sent in sums))
 
     def count_message(self, account: str, number_tag: str, client: str, now: datetime) -> None:
         """Count one message."""
