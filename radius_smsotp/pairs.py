@@ -99,7 +99,12 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
     request = _first_values((lists or {}).get("request"))
     config = _first_values((lists or {}).get("config"))
     given = _decoded(request, "Tmp-Octets-0")
-    name = _decoded(request, "Tmp-Octets-2") or request.get("Stripped-User-Name") or given or request.get("User-Name")
+    name = (
+        _decoded(request, "Tmp-Octets-2")
+        or request.get("Stripped-User-Name")
+        or given
+        or request.get("User-Name")
+    )
     if not name:
         return None
     sent = request.get("User-Password")

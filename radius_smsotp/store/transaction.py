@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,11 +25,6 @@ at each login instead of 289."""
 
 DAY_SLOTS = 86400 // SLOT + HOUR_SLOTS - 1
 """How many slots before the present one an hour begins that still reaches into the last day."""
-
-TALLY = "SELECT " + ", ".join(
-    ["(SELECT sum(sent) FROM tally WHERE scope = ? AND slot >= ?)"] * len(fields(Tally))
-)
-"""One range of the primary key for each field of a `Tally`."""
 
 PRUNE_SLICE = 500
 """Rows that one `prune` removes at most: few enough that no login waits for it."""
@@ -220,7 +215,8 @@ class Transaction:
         if self._lock is not None:
             self._lock(names)
         values = (names[0], hour, names[1], hour, names[2], hour, names[3], slot - DAY_SLOTS)
-        sums = self._db.execute(TALLY, values).fetchone()
+        one = "(SELECT sum(sent) FROM tally WHERE scope = ? AND slot >= ?)"
+        sums = self._db.execute(f"SELECT {one}, {one}, {one}, {one}", values).fetchone()
         return Tally(*(int(sent or 0) for sent in sums))
 
     def count_message(self, account: str, number_tag: str, client: str, now: datetime) -> None:
@@ -288,13 +284,15 @@ class Transaction:
 
     def events(self, name_or_id: str, most: int) -> list[Event]:
         """The last events of an account or of a challenge, oldest first."""
+        whose, values = "account = ?", [name_or_id]
+        if re.fullmatch("[0-9a-f]{32}", name_or_id):
+            # No index: see `schema`.
+            whose, values = "account = ? OR transaction_id = ?", [name_or_id, name_or_id]
         sql = (
             f"SELECT {rows.EVENT} FROM event WHERE id IN "  # noqa: S608  # constants only
-            "(SELECT id FROM event WHERE account = ? UNION SELECT id FROM event "
-            "WHERE transaction_id = ? AND transaction_id <> '' ORDER BY id DESC LIMIT ?) "
-            "ORDER BY time, id"
+            f"(SELECT id FROM event WHERE {whose} ORDER BY id DESC LIMIT ?) ORDER BY time, id"
         )
-        return [rows.event(row) for row in self._db.execute(sql, (name_or_id, name_or_id, most))]
+        return [rows.event(row) for row in self._db.execute(sql, (*values, most))]
 
     # Providers
 
