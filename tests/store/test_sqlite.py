@@ -123,9 +123,9 @@ class TestDurability:
             raise OSError(errno.EIO, "Input/output error")
 
         monkeypatch.setattr(os, "fdatasync", fail)
-        with pytest.raises(StoreError, match="the disk under the store fails"):
-            with store.write(durable=True) as tx:
-                tx.add_event(event("spent"))
+        failed = pytest.raises(StoreError, match="the disk under the store fails")
+        with failed, store.write(durable=True) as tx:
+            tx.add_event(event("spent"))
         with store.write() as tx:
             tx.add_event(event("not durable"))
 
