@@ -89,6 +89,7 @@ class Admission:
             account=account,
             phone=number,
             elsewhere=bool(request.phones),
+            number_tag=tag,
             allowed=number is None or phone.is_allowed(number, countries),
             lockout=tx.lockout(name),
             running=login.answerable(running, request.client, own.login),

@@ -310,6 +310,8 @@ class Courier:
         """
         if not tx.save_delivery(challenge):
             return False
+        if challenge.delivery.state == "accepted":
+            return True  # there is nothing left to send, whoever waits
         current = tx.challenge(challenge.transaction_id)
         if current is None or not current.is_open(now):
             return False

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -36,33 +36,33 @@ class Crew(Generic[Job]):
     def __init__(self, work: Callable[[Job], None], most: int) -> None:
         self._work = work
         self._most = most
-        # One lock for jobs and counts: a thread that has just taken a job, or given up
-        # waiting, must never still count as idle when the next job comes.
-        self._change = threading.Condition()
-        self._jobs: deque[Job] = deque()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        # One lock for both counts: a thread may end while there are more threads than jobs, so
+        # that a job which finds one to spare will not be left without.
+        self._lock = threading.Lock()
+        self._under_way = 0
         self._threads = 0
-        self._idle = 0
         self._dismissed = False
 
     def add(self, job: Job) -> bool:
         """Take a job.  Returns False if too many wait already, or there is no thread for it."""
-        with self._change:
-            if len(self._jobs) >= QUEUE_MOST:
+        with self._lock:
+            if self._under_way - self._threads >= QUEUE_MOST:
                 return False
-            self._jobs.append(job)
-            if self._idle < len(self._jobs) and self._threads < self._most:
+            if self._threads <= self._under_way and self._threads < self._most:
                 self._start()
             if self._threads == 0:
-                self._jobs.pop()
                 return False
-            self._change.notify()
+            self._under_way += 1
+            self._jobs.put(job)
             return True
 
     def dismiss(self) -> None:
         """Let every thread end when no job is left."""
-        with self._change:
+        with self._lock:
             self._dismissed = True
-            self._change.notify_all()
+            for _ in range(self._threads):
+                self._jobs.put(None)
 
     def _start(self) -> None:
         try:
@@ -74,16 +74,29 @@ class Crew(Generic[Job]):
 
     def _run(self) -> None:
         while True:
-            with self._change:
-                self._idle += 1
-                self._change.wait_for(lambda: self._jobs or self._dismissed, IDLE_SECONDS)
-                self._idle -= 1
-                if not self._jobs:
+            job = self._next()
+            if job is not None:
+                self._do(job)
+                if not self._dismissed:
+                    continue
+            with self._lock:
+                if self._under_way < self._threads:
                     self._threads -= 1
                     return
-                job = self._jobs.popleft()
-            try:
-                self._work(job)
-            except Exception as error:  # noqa: BLE001  # the next job has nothing to do with it
-                # The type only: the text of an unforeseen error may hold anything.
-                log.error("a courier thread met %s", type(error).__name__)
+
+    def _next(self) -> Job | None:
+        """The next job; None if there was none for long, or it is time to end."""
+        try:
+            return self._jobs.get(timeout=IDLE_SECONDS)
+        except queue.Empty:
+            return None
+
+    def _do(self, job: Job) -> None:
+        try:
+            self._work(job)
+        except Exception as error:  # noqa: BLE001  # the next job has nothing to do with it
+            # The type only: the text of an unforeseen error may hold anything.
+            log.error("a courier thread met %s", type(error).__name__)
+        finally:
+            with self._lock:
+                self._under_way -= 1

@@ -98,18 +98,18 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
     """
     request = _first_values((lists or {}).get("request"))
     config = _first_values((lists or {}).get("config"))
-    raw_name, raw_password, raw_stripped = (
-        _octets(request.get(f"Tmp-Octets-{number}")) for number in (0, 1, 2)
+    given = _decoded(request, "Tmp-Octets-0")
+    name = (
+        _decoded(request, "Tmp-Octets-2")
+        or request.get("Stripped-User-Name")
+        or given
+        or request.get("User-Name")
     )
-    given = None if raw_name is None else pin.decode(raw_name)
-    stripped = None if raw_stripped is None else pin.decode(raw_stripped)
-    name = stripped or request.get("Stripped-User-Name") or given or request.get("User-Name")
     if not name:
         return None
-    sent = password = request.get("User-Password")
-    if raw_password is not None:
-        password = pin.decode(raw_password)
-    elif sent is not None:
+    sent = request.get("User-Password")
+    password = _decoded(request, "Tmp-Octets-1")
+    if password is None and sent is not None:
         password = pin.normalise(sent)
     state = (_octets(request.get("State")) or b"").decode("latin-1")
     transaction_id = state if STATE.fullmatch(state) else None
@@ -135,10 +135,10 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         client=Client(
             request.get("SMSOTP-Client") or address or request.get("NAS-Identifier", "unknown"),
             address,
-            station.normalise(_text(request, "Calling-Station-Id", 4)),
+            station.normalise(_text(request, "Calling-Station-Id", "Tmp-Octets-4")),
             # What FreeRADIUS's policy rewrite_called_station_id has cut off, if it ran before us.
             request.get("Called-Station-SSID")
-            or station.ssid(_text(request, "Called-Station-Id", 3)),
+            or station.ssid(_text(request, "Called-Station-Id", "Tmp-Octets-3")),
         ),
         handshake=password is None and not HANDSHAKES.isdisjoint(request),
         eap=turn,
@@ -197,16 +197,21 @@ def eap_message(packet: bytes) -> tuple[str, str]:
 
 def _first_values(pairs: Any) -> dict[str, str]:
     """The first value of each attribute."""
-    values: dict[str, str] = {}
-    for pair in pairs or ():
-        values.setdefault(pair[0], pair[1])
-    return values
+    return dict(reversed(pairs or ()))
 
 
-def _text(request: Mapping[str, str], attribute: str, number: int) -> str:
+def _text(request: Mapping[str, str], attribute: str, octets: str) -> str:
     """An attribute, or the octets that `smsotp_authorize` has made of it; "" if it is not there."""
-    raw = _octets(request.get(f"Tmp-Octets-{number}"))
-    return request.get(attribute, "") if raw is None else pin.decode(raw)
+    decoded = _decoded(request, octets)
+    return request.get(attribute, "") if decoded is None else decoded
+
+
+def _decoded(request: Mapping[str, str], attribute: str) -> str | None:
+    """The text in an attribute of octets, if it is there."""
+    if attribute not in request:
+        return None
+    raw = _octets(request[attribute])
+    return None if raw is None else pin.decode(raw)
 
 
 def _values(pairs: Any, name: str) -> tuple[str, ...]:

@@ -86,8 +86,7 @@ class Service:
                 return self._challenged(request, decision.challenge, own)
             challenge = self._issuer.issue(request, facts, own, now)
             tx.add_challenge(challenge)
-            tag = self._issuer.number_tag(facts.phone or "")
-            tx.count_message(challenge.account, tag, challenge.client, now)
+            tx.count_message(challenge.account, facts.number_tag, challenge.client, now)
             tx.add_event(_event("challenge-opened", request, now, challenge))
         self._courier.hand_over(challenge)
         return self._challenged(request, challenge, own)
@@ -220,8 +219,9 @@ class Service:
                 tx.save_answer(decision.challenge)
                 tx.clear_lockout(fold(request.user))
                 tx.add_event(_event("code-accepted", request, now, challenge))
-                tag = self._issuer.challenge_tag(decision.challenge)
-                devices.remember(tx, request, own, tag, now)
+                if own.remember:
+                    tag = self._issuer.challenge_tag(decision.challenge)
+                    devices.remember(tx, request, own, tag, now)
                 return Accepted()
             case login.Again():
                 tx.save_answer(decision.challenge)

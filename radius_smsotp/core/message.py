@@ -37,6 +37,7 @@ def compose(
     if transliterate:
         filled = text.transliterate(filled)
     last = f"\n@{autofill} #{code}" if autofill else ""
-    if code not in text.split(filled + last)[0]:
+    front = filled[: text.SHORTEST_PART]
+    if code not in front and code not in text.split(filled + last)[0]:
         filled = f"{code} {filled}"
     return filled + last

@@ -13,4 +13,6 @@ def fold(name: str) -> str:
     were two, whoever knows a PIN would get the limits of each writing.  RFC 8265 section 3.3
     (UsernameCaseMapped): width mapping, lower case, normalisation form C; form KC maps width.
     """
+    if name.isascii():
+        return name.lower()  # what the rest comes to
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).lower())

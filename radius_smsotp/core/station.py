@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 
@@ -11,7 +12,11 @@ _MAC = re.compile("[0-9a-f]{2}(?:[-:. ]?[0-9a-f]{2}){5}", re.IGNORECASE)
 _PORT = re.compile(r"\[(?P<bracketed>[^]]+)\](?::\d+)?|(?P<strongswan>.+)\[\d+\]|(?P<v4>[^:]+):\d+")
 """[2001:db8::1]:4500; 192.0.2.1[4500], as strongSwan writes it; 192.0.2.1:4500."""
 
+STATIONS = 4096
+"""Remembered results: the same station is in each request of a login, and comes back."""
 
+
+@functools.lru_cache(STATIONS)
 def normalise(station: str) -> str:
     """
     One form for all writings of a Calling-Station-Id.
@@ -28,6 +33,7 @@ def normalise(station: str) -> str:
     return _address(station) or station
 
 
+@functools.lru_cache(STATIONS)
 def ssid(called: str) -> str:
     """
     The SSID in a Called-Station-Id, "" if there is none.

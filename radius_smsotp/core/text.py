@@ -64,6 +64,10 @@ _NEAREST = {
 }
 
 
+SHORTEST_PART = 33
+"""Letters that the first part of any message holds: of UCS2, with a surrogate pair for each."""
+
+
 class Alphabet(Enum):
     """The two alphabets of an SMS.  Units are septets in GSM7 and 16-bit words in UCS2."""
 

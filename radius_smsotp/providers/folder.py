@@ -61,20 +61,27 @@ class Provider:
             "text": message.text,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
+        text = json.dumps(record, ensure_ascii=False)
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # A file of another name first: who watches the folder never reads half a message.
-            handle, partial = tempfile.mkstemp(dir=self.path, prefix=".", suffix=".part")
             try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    json.dump(record, file, ensure_ascii=False)
-                Path(partial).rename(self.path / f"{message.transaction_id}.json")
-            except OSError:
-                Path(partial).unlink(missing_ok=True)
-                raise
+                self._write(f"{message.transaction_id}.json", text)
+            except FileNotFoundError:
+                self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._write(f"{message.transaction_id}.json", text)
         except OSError as error:
             raise Unavailable(f"cannot write to the folder ({error.strerror})") from error
         return Receipt(message.transaction_id)
+
+    def _write(self, name: str, text: str) -> None:
+        """Write a file under another name first: who watches never reads half a message."""
+        handle, partial = tempfile.mkstemp(dir=self.path, prefix=".", suffix=".part")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(partial).rename(self.path / name)
+        except OSError:
+            Path(partial).unlink(missing_ok=True)
+            raise
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -10,6 +10,8 @@ from radius_smsotp.core.model import Account, Challenge, Delivery, Device, Event
 
 Row = tuple[Any, ...]
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 ACCOUNT = "name, phone, pin_hash, provider, enabled"
 CHALLENGE = (
     "transaction_id, account, client, station, key_id, digits, phone_hint, created_at, "
@@ -140,5 +142,5 @@ def event_row(value: Event) -> Row:
         value.transaction_id,
         value.client,
         value.station,
-        json.dumps(value.detail, ensure_ascii=False),
+        _encode(value.detail),
     )

@@ -1,10 +1,12 @@
 """
 The store in one SQLite file, shared by every radiusd and the command line on a host.
 
-WAL, so that nobody who reads waits for who writes.  Two connections write: one syncs each
-commit to the disk (a spent code must survive a power cut), one leaves that to the next sync.
-Within a process a lock decides who writes next; SQLite's own waiting sleeps in ever longer
-steps and is left to the case that another process writes.
+WAL, so that nobody who reads waits for who writes.  One connection reads and one writes: each
+further one would find the pages it has in memory outdated by every commit of the others.  The
+log is synced after a durable commit (a spent code must survive a power cut), when others may
+write already: a disk takes longer than all the rest.  The other commits leave that to the next
+sync.  Within a process a lock decides who writes next; SQLite's own waiting sleeps in ever
+longer steps and is left to the case that another process writes.
 """
 
 from __future__ import annotations
@@ -67,8 +69,9 @@ class SqliteStore:
             # a file when it closes any of its handles (SQLite, How To Corrupt, section 2.2).
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            with self._transaction("durable", "BEGIN IMMEDIATE", self._writing) as db:
+            with self._transaction("writer", "BEGIN IMMEDIATE", self._writing) as db:
                 self._step_forward(db)
+            self._sync()
             mode = stat.S_IMODE(self.path.stat().st_mode)
             if mode & 0o007:
                 # Numbers and PIN hashes; and who writes here lets in whom they like.
@@ -88,9 +91,10 @@ class SqliteStore:
     @contextlib.contextmanager
     def write(self, *_accounts: str, durable: bool = False) -> Iterator[Transaction]:
         """See `Store.write`.  One writes at a time, whatever about."""
-        kind = "durable" if durable else "writer"
-        with self._transaction(kind, "BEGIN IMMEDIATE", self._writing) as db:
+        with self._transaction("writer", "BEGIN IMMEDIATE", self._writing) as db:
             yield Transaction(db)
+        if durable:
+            self._sync()
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Contents]:
@@ -154,9 +158,29 @@ class SqliteStore:
             )
             self._connections[kind] = db
             self._use_wal(db)
-            db.execute(f"PRAGMA synchronous = {'FULL' if kind == 'durable' else 'NORMAL'}")
+            db.execute("PRAGMA synchronous = NORMAL")
             db.execute(f"PRAGMA query_only = {int(kind == 'reader')}")
         return self._connections[kind]
+
+    def _sync(self) -> None:
+        """
+        Bring to the disk what was committed: what SQLite does itself at ``synchronous = FULL``,
+        but there before anybody else may write.
+
+        SQLite locks nothing in this file, so that closing it drops no lock (see `migrate`).
+        """
+        try:
+            log = os.open(f"{self.path}-wal", os.O_RDWR)
+        except FileNotFoundError:
+            return  # the last connection was closed meanwhile, which syncs the store itself
+        except OSError as error:
+            raise StoreError(f"the log of the store cannot be opened ({error.strerror})") from error
+        try:
+            os.fdatasync(log)
+        except OSError as error:
+            raise StoreError(f"the disk under the store fails ({error.strerror})") from error
+        finally:
+            os.close(log)
 
     def _use_wal(self, db: sqlite3.Connection) -> None:
         """Switch to WAL; two who do so to a new file at once get SQLITE_BUSY without waiting."""

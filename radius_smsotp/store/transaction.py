@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -210,17 +211,13 @@ class Transaction:
         """Messages that were asked for in the last hour and day."""
         slot = int(now.timestamp()) // SLOT
         hour = slot - HOUR_SLOTS
-        sql = (
-            "SELECT scope, sum(sent) FROM tally WHERE (scope = ? AND slot >= ?) "
-            "OR (scope = ? AND slot >= ?) OR (scope = ? AND slot >= ?) "
-            "OR (scope = 'all' AND slot >= ?) GROUP BY scope"
-        )
         names = _scopes(account, number_tag, client)
         if self._lock is not None:
             self._lock(names)
-        values = (names[0], hour, names[1], hour, names[2], hour, slot - DAY_SLOTS)
-        sums = dict(self._db.execute(sql, values).fetchall())
-        return Tally(*(int(sums.get(name, 0)) for name in names))
+        values = (names[0], hour, names[1], hour, names[2], hour, names[3], slot - DAY_SLOTS)
+        one = "(SELECT sum(sent) FROM tally WHERE scope = ? AND slot >= ?)"
+        sums = self._db.execute(f"SELECT {one}, {one}, {one}, {one}", values).fetchone()
+        return Tally(*(int(sent or 0) for sent in sums))
 
     def count_message(self, account: str, number_tag: str, client: str, now: datetime) -> None:
         """Count one message."""
@@ -287,13 +284,15 @@ class Transaction:
 
     def events(self, name_or_id: str, most: int) -> list[Event]:
         """The last events of an account or of a challenge, oldest first."""
+        whose, values = "account = ?", [name_or_id]
+        if re.fullmatch("[0-9a-f]{32}", name_or_id):
+            # No index: see `schema`.
+            whose, values = "account = ? OR transaction_id = ?", [name_or_id, name_or_id]
         sql = (
             f"SELECT {rows.EVENT} FROM event WHERE id IN "  # noqa: S608  # constants only
-            "(SELECT id FROM event WHERE account = ? UNION SELECT id FROM event "
-            "WHERE transaction_id = ? AND transaction_id <> '' ORDER BY id DESC LIMIT ?) "
-            "ORDER BY time, id"
+            f"(SELECT id FROM event WHERE {whose} ORDER BY id DESC LIMIT ?) ORDER BY time, id"
         )
-        return [rows.event(row) for row in self._db.execute(sql, (name_or_id, name_or_id, most))]
+        return [rows.event(row) for row in self._db.execute(sql, (*values, most))]
 
     # Providers
 

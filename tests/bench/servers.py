@@ -174,7 +174,7 @@ def with_hook(module: str, gateway: str = "") -> Callable[[Path], None]:
 
 
 def without_module(raddb: Path) -> None:
-    """Edit a raddb: no python module at all."""
-    for link in (raddb / "mods-enabled").glob("python3_smsotp*"):
+    """Edit a raddb: no python module at all, and no Wi-Fi, which would need it."""
+    for link in (*raddb.glob("mods-enabled/*_smsotp*"), *raddb.glob("sites-enabled/smsotp-*")):
         link.unlink()
     (raddb / "sites-available" / "smsotp").write_text(EMPTY_SITE)

@@ -17,7 +17,7 @@ from tests.store.contract import ALICE, HERE, NOW, challenge, device
 if TYPE_CHECKING:
     from pathlib import Path
 
-FINGERPRINTS = ("5ded90c67f7785bd", "6cb9b02d49a970a5", "78e5818dd44468e7")
+FINGERPRINTS = ("5ded90c67f7785bd", "6cb9b02d49a970a5", "78e5818dd44468e7", "e57899f84f357ffb")
 """Of each version that was ever released.  A store may be of any of them: they never change."""
 
 
