@@ -176,7 +176,8 @@ def test_an_account_of_ldap_logs_in_over_wi_fi_and_a_directory_that_is_down_is_n
         assert device.answer(site.code(opened.transaction_id.encode())) is None
         assert device.accepted()
     with Supplicant(radiusd, PEAP_GTC, user="erin") as device:
-        assert device.question() is None
+        assert device.question() == "PIN: "
+        assert device.answer("s3cret") is None
         assert not device.accepted()
     assert "first-factor-down" in site.kinds("erin")
     assert "account-locked" not in site.kinds("erin")
