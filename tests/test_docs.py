@@ -147,6 +147,14 @@ def test_a_client_is_marked_as_tried_or_not_and_the_test_is_there() -> None:
         assert (TOP / path).is_file(), path
 
 
+def test_no_two_attributes_of_the_dictionary_share_a_number() -> None:
+    """FreeRADIUS takes it without a word, and hands one over under the name of the other."""
+    text = (TOP / "freeradius" / "dictionary.smsotp").read_text(encoding="utf-8")
+    numbers = re.findall(r"^ATTRIBUTE\s+\S+\s+(\d+)", text, re.MULTILINE)
+    assert len(numbers) > 10
+    assert len(set(numbers)) == len(numbers)
+
+
 def test_no_line_of_the_documents_is_a_leftover() -> None:
     for text in (README, CLIENTS):
         assert ".. include" not in text

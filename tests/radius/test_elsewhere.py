@@ -16,6 +16,7 @@ import pytest
 from tests.radius import recipe
 from tests.radius.directory import Directory
 from tests.radius.site import Radiusd, Site, eventually
+from tests.radius.supplicant import PEAP_GTC, Supplicant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -158,6 +159,27 @@ def test_a_directory_that_is_down_is_not_the_users_fault(
     assert radiusd.ask("erin", code, challenge.state).kind == "Access-Accept"
     directory.start()
     eventually(lambda: radiusd.ask("erin", "s3cret").kind == "Access-Challenge")
+    assert "account-locked" not in site.kinds("erin")
+
+
+def test_an_account_of_ldap_logs_in_over_wi_fi_and_a_directory_that_is_down_is_not_its_fault(
+    make_site: Callable[..., Site], directory: Directory
+) -> None:
+    site = make_site(**GERMAN | {"lockout": {"failures": 1, "minutes": 15}})
+    radiusd = start_with_ldap(site, directory)
+    with Supplicant(radiusd, PEAP_GTC, user="erin") as device:
+        assert device.question() == "PIN: "
+        assert device.answer("s3cret") == "Enter the 6-digit code sent to ***99: "
+        directory.stop()
+        # The second step does not need it.
+        opened = site.events("erin")[0]
+        assert device.answer(site.code(opened.transaction_id.encode())) is None
+        assert device.accepted()
+    with Supplicant(radiusd, PEAP_GTC, user="erin") as device:
+        assert device.question() == "PIN: "
+        assert device.answer("s3cret") is None
+        assert not device.accepted()
+    assert "first-factor-down" in site.kinds("erin")
     assert "account-locked" not in site.kinds("erin")
 
 
