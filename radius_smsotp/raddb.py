@@ -36,6 +36,7 @@ FILES = (
     "mods-available/python3_smsotp",
     "mods-available/python3_smsotp_delivery",
     "policy.d/smsotp",
+    "policy.d/smsotp_first_factor",
     "sites-available/smsotp",
     "sites-available/smsotp-gtc",
     "sites-available/smsotp-inner-tunnel",

@@ -39,7 +39,7 @@ def code(title: str, language: str) -> str:
 
 def install(raddb: Path, title: str, replacements: Mapping[str, str]) -> None:
     """
-    Do what a recipe says: write its files, put its blocks into ``policy.d/smsotp``.
+    Do what a recipe says: write its files, put its blocks into ``policy.d/smsotp_first_factor``.
 
     Args:
         replacements: What the reader fills in, to what it is here; each must be there.
@@ -50,7 +50,7 @@ def install(raddb: Path, title: str, replacements: Mapping[str, str]) -> None:
     for name, text in said.items():
         here = {one: value for one, value in replacements.items() if one in text}
         path = raddb / name
-        if name == "policy.d/smsotp":
+        if name == "policy.d/smsotp_first_factor":
             replace_policies(path, fill_in(text, here))
         else:
             path.parent.mkdir(parents=True, exist_ok=True)

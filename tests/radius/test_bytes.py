@@ -126,7 +126,7 @@ def test_a_name_that_came_as_octets_is_there_again_for_other_modules(
     site.add("jürgen", pin_text=None)
 
     def edit(raddb: Path) -> None:
-        path = raddb / "policy.d" / "smsotp"
+        path = raddb / "policy.d" / "smsotp_first_factor"
         unlang = 'if (&User-Name == "jürgen") {\n\t\tupdated\n\t}\n\telse {\n\t\treject\n\t}'
         path.write_text(path.read_text().replace("{\n\tpap\n}", "{\n\t" + unlang + "\n}"))
 

@@ -79,11 +79,10 @@ def test_a_login_in_one_password_counts_and_a_lock_out_ends_it(
 def test_an_account_from_elsewhere_has_devices_too(site: Site) -> None:
     # What a directory would do, in unlang: it knows the number, and lets any password pass.
     def edit(raddb: Path) -> None:
-        policy = raddb / "policy.d" / "smsotp"
+        policy = raddb / "policy.d" / "smsotp_first_factor"
         number = 'update control {\n\t\t&SMSOTP-Phone := "+491701234567"\n\t}\n'
         text = policy.read_text().replace("{\n\tpap\n}", "{\n\tupdated\n}")
-        text = text.replace("smsotp_authorize {\n", "smsotp_authorize {\n\t" + number)
-        policy.write_text(text)
+        policy.write_text(text.replace("smsotp_account {\n", "smsotp_account {\n\t" + number))
 
     radiusd = site.start(edit=edit)
     login(site, radiusd, user="carol")

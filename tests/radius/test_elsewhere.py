@@ -238,8 +238,8 @@ def test_sql_with_freeradius_own_tables(make_site: Callable[..., Site]) -> None:
         (raddb / "mods-enabled" / "sql").write_text(module)
         # Debian has it enabled; those queries use it.
         shutil.copy(STOCK / "mods-available" / "expr", raddb / "mods-enabled")
-        blocks = recipe.files("SQL")["policy.d/smsotp"]
-        recipe.replace_policies(raddb / "policy.d" / "smsotp", blocks)
+        blocks = recipe.files("SQL")["policy.d/smsotp_first_factor"]
+        recipe.replace_policies(raddb / "policy.d" / "smsotp_first_factor", blocks)
 
     radiusd = site.start(edit=edit)
     assert_accounts(site, radiusd, BOB, "***01")

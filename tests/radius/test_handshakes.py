@@ -26,7 +26,7 @@ def in_the_clear(raddb: Path) -> None:
     (raddb / "users").write_text(f'alice Cleartext-Password := "{PIN}"\n')
     files = "files {\n\tfilename = ${confdir}/users\n}\n"
     (raddb / "mods-enabled" / "files").write_text(files)
-    path = raddb / "policy.d" / "smsotp"
+    path = raddb / "policy.d" / "smsotp_first_factor"
     text = path.read_text()
     assert "smsotp_account {\n}" in text
     path.write_text(text.replace("smsotp_account {\n}", "smsotp_account {\n\tfiles\n}"))

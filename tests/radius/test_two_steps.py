@@ -171,7 +171,7 @@ def test_the_example_policy_lets_another_module_check_the_first_factor(
     site.add("carol", pin_text=None)
 
     def edit(raddb: object) -> None:
-        path = site.folder / "raddb" / "policy.d" / "smsotp"
+        path = site.folder / "raddb" / "policy.d" / "smsotp_first_factor"
         text = path.read_text()
         unlang = 'if (&User-Password == "elsewhere") {\n\t\tupdated\n\t}\n\telse {\n\t\treject\n\t}'
         assert "smsotp_first_factor {\n\tpap\n}" in text
