@@ -115,6 +115,8 @@ class SqliteStore:
         """See `Store.inspect`."""
         with self._transaction("reader", "BEGIN", self._reading) as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
+            if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                raise StoreError("the store is damaged (PRAGMA quick_check)")
         return f"SQLite {sqlite3.sqlite_version}, schema {version}", []
 
     def close(self) -> None:
