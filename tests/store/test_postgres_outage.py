@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -100,6 +102,23 @@ class TestOutage:
         eventually(lambda: works(store))
         # 201 logins, one after the other, that each waited for half a second: 100 s.
         assert waited < 20
+
+    def test_connections_that_hang_are_left_behind(
+        self, server: PostgresServer, store: Store
+    ) -> None:
+        """A firewall has forgotten them, say: new ones work, and the old ones never again."""
+        with ExitStack() as stack:
+            for _ in range(5):
+                stack.enter_context(store.read())
+        numbers = server.run_sql(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'radius-smsotp'"
+        )
+        assert len(numbers) >= 5
+        for (number,) in numbers:
+            os.kill(int(str(number)), signal.SIGSTOP)
+        assert "within 0.5 s" in refusal(store)
+        eventually(lambda: works(store))
+        server.thaw()
 
     def test_a_write_that_hangs_is_not_taken_for_done(
         self, server: PostgresServer, store: Store
