@@ -108,8 +108,9 @@ class SqliteStore:
     @contextlib.contextmanager
     def refill(self) -> Iterator[Contents]:
         """See `Store.refill`."""
-        with self._transaction("durable", "BEGIN IMMEDIATE", self._writing) as db:
+        with self._transaction("writer", "BEGIN IMMEDIATE", self._writing) as db:
             yield Contents(db)
+        self._sync()
 
     def inspect(self) -> tuple[str, list[Problem]]:
         """See `Store.inspect`."""
