@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -134,6 +135,34 @@ class TestOutage:
             spend()
         server.thaw()
         eventually(lambda: works(store))
+
+    def test_a_commit_that_no_standby_has_confirmed_is_not_taken_for_done(
+        self, server: PostgresServer, store: Store
+    ) -> None:
+        """The database gives up waiting for the standby, says "COMMIT", and warns."""
+        patient = open_store(store.name, 20)
+        server.run_sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        server.run_sql("SELECT pg_reload_conf()")
+        eventually(lambda: server.run_sql("SHOW synchronous_standby_names") == [("nobody",)])
+
+        def spend() -> None:
+            with patient.write("bob", durable=True) as tx:
+                tx.put_lockout("bob", Lockout(1, NOW))
+
+        try:
+            with patient.write("alice") as tx:  # what need not last waits for nobody
+                tx.put_lockout("alice", Lockout(1, NOW))
+            with ThreadPoolExecutor(1) as pool:
+                future = pool.submit(spend)
+                waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+                eventually(lambda: server.run_sql(f"SELECT pg_cancel_backend(pid) {waiting}"))
+                error = future.exception(20)
+        finally:
+            server.run_sql("ALTER SYSTEM RESET synchronous_standby_names")
+            server.run_sql("SELECT pg_reload_conf()")
+            patient.close()
+        assert isinstance(error, StoreError)
+        assert "does not confirm" in str(error)
 
     def test_a_start_without_it_is_refused_with_a_sentence(self, server: PostgresServer) -> None:
         """Of radiusd, and of each command."""
