@@ -277,9 +277,10 @@ def _lock_tallies(db: Connection, names: Sequence[str]) -> None:
 
 def _commit(db: Connection) -> None:
     db.warnings.clear()
-    db.execute(b"COMMIT")
+    # A transaction in which a statement has failed ends with "ROLLBACK" in reply to this.
+    done = db.execute(b"COMMIT").statusmessage == "COMMIT"
     # "canceling wait for synchronous replication": a fail-over may lose what was committed.
-    if db.warnings:
+    if db.warnings or not done:
         raise StoreError("the database does not confirm that it will keep a change")
 
 

@@ -59,7 +59,7 @@ def inspect(db: Connection, path: str, given: dict[str, Any]) -> tuple[str, list
         *_clock(ahead, uncertain),
         *_durability(settings[0], settings[1]),
         *_encoding(settings[2]),
-        *_encryption(db, given),
+        *encryption(db.info.hostaddr, str(given.get("sslmode", "")), tls=db.pgconn.ssl_in_use),
     ]
     return text, [Problem(path, fault, remedy) for fault, remedy in doubts]
 
@@ -85,12 +85,19 @@ def _encoding(name: str | None) -> Iterator[tuple[str, str]]:
         yield fault, "make the database with ENCODING 'UTF8' TEMPLATE template0"
 
 
-def _encryption(db: Connection, given: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    address = db.info.hostaddr
+def encryption(address: str, mode: str, *, tls: bool) -> Iterator[tuple[str, str]]:
+    """
+    What may be seen, or pretended, on the way to the database: faults with their remedies.
+
+    Args:
+        address: Its IP address, "" for a socket of this host.
+        mode: ``sslmode`` as it was given.
+        tls: Whether the connection is encrypted.
+    """
     if not address or ipaddress.ip_address(address).is_loopback:
         return
     remedy = "write ?sslmode=verify-full behind the URL"
-    if not db.pgconn.ssl_in_use:
+    if not tls:
         yield "the connection to it is not encrypted", remedy
-    elif str(given.get("sslmode")) not in {"verify-full", "verify-ca"}:
+    elif mode not in {"verify-full", "verify-ca"}:
         yield "its certificate is not checked: anybody in between could be it", remedy

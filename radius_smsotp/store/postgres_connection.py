@@ -17,6 +17,8 @@ from radius_smsotp.errors import ConfigurationError, Problem, StoreConflictError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from psycopg_pool import ConnectionPool
+
 DEFAULTS: dict[str, str | int] = {
     "connect_timeout": 3,
     # A host that has gone away is noticed within 16 s even where nobody waits for it.
@@ -74,11 +76,13 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
     Attributes:
         failure: Why the last attempt to connect failed, "" if it did not.
+        home: The pool that it goes back to.
         patience: Seconds that may still be spent on waiting for the server.
         warnings: What the server has warned of.
     """
 
     failure: ClassVar[str] = ""
+    home: ConnectionPool[Connection]
     patience = math.inf
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

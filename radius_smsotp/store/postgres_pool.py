@@ -54,20 +54,12 @@ class Pool:
     """
 
     def __init__(self, given: dict[str, Any], configure: Callable[[Connection], None]) -> None:
+        self._given = given
+        self._configure = configure
         self._down = False
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._pool = ConnectionPool(
-            kwargs={**given, "autocommit": True},
-            connection_class=Connection,
-            configure=configure,
-            min_size=1,
-            max_size=CONNECTIONS,
-            max_idle=IDLE_SECONDS,
-            reconnect_timeout=GIVE_UP_SECONDS,
-            num_workers=1,
-            open=True,
-        )
+        self._pool = self._made()
 
     def take(self, begin: Callable[[float], bytes], until: float) -> Connection:
         """
@@ -85,7 +77,7 @@ class Pool:
             raise StoreError(f"{GONE}; it is tried again all the time")
         while True:
             try:
-                db = self._pool.getconn(until - time.monotonic())
+                db = self._ready(until - time.monotonic())
             except (PoolTimeout, PoolClosed):
                 self.trip()
                 raise StoreError(GONE) from None
@@ -108,7 +100,7 @@ class Pool:
         """Let others use it; one that is not idle is closed."""
         if db.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
             db.close()
-        self._pool.putconn(db)
+        db.home.putconn(db)
 
     def trip(self) -> None:
         """Nobody waits for the database any more until it has answered again."""
@@ -123,13 +115,40 @@ class Pool:
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it comes back."""
         self._closing.set()
-        self._pool.close(timeout=1.0)
+        with self._lock:
+            self._pool.close(timeout=1.0)
+
+    def _made(self) -> ConnectionPool[Connection]:
+        return ConnectionPool(
+            kwargs={**self._given, "autocommit": True},
+            connection_class=Connection,
+            configure=self._configure,
+            min_size=1,
+            max_size=CONNECTIONS,
+            max_idle=IDLE_SECONDS,
+            reconnect_timeout=GIVE_UP_SECONDS,
+            num_workers=1,
+            open=True,
+        )
+
+    def _ready(self, seconds: float) -> Connection:
+        """A connection that will go back to where it is from."""
+        pool = self._pool
+        db = pool.getconn(seconds)
+        db.home = pool
+        return db
 
     def _look(self) -> None:
         told = Connection.failure
+        # Those that are idle may hang as well, each for as long as we would wait.
+        with self._lock:
+            if self._closing.is_set():
+                return
+            hanging, self._pool = self._pool, self._made()
+        hanging.close(timeout=0)
         while not self._closing.is_set():
             try:
-                db = self._pool.getconn(LOOK_PATIENCE)
+                db = self._ready(LOOK_PATIENCE)
                 db.patience = LOOK_PATIENCE
                 try:
                     db.execute(b"SELECT 1", prepare=False)

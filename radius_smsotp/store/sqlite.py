@@ -108,13 +108,16 @@ class SqliteStore:
     @contextlib.contextmanager
     def refill(self) -> Iterator[Contents]:
         """See `Store.refill`."""
-        with self._transaction("durable", "BEGIN IMMEDIATE", self._writing) as db:
+        with self._transaction("writer", "BEGIN IMMEDIATE", self._writing) as db:
             yield Contents(db)
+        self._sync()
 
     def inspect(self) -> tuple[str, list[Problem]]:
         """See `Store.inspect`."""
         with self._transaction("reader", "BEGIN", self._reading) as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
+            if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                raise StoreError("the store is damaged (PRAGMA quick_check)")
         return f"SQLite {sqlite3.sqlite_version}, schema {version}", []
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ root=$top/.cache/trixie
 # The SMSC of test_smpp.py needs Node.js, which is not in there.
 [ $# -gt 0 ] || set -- tests/radius --ignore=tests/radius/test_smpp.py
 
-packages=eapoltest,freeradius,freeradius-ldap,freeradius-python3,freeradius-utils,openssl,postgresql
+packages=eapoltest,freeradius,freeradius-ldap,freeradius-python3,freeradius-utils,mount,openssl,postgresql
 packages=$packages,python3-venv,radsecproxy,slapd
 if [ "$(cat "$root/complete" 2>/dev/null)" != "$packages" ]; then
     echo "Making a Debian 13 …"

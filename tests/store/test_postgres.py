@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -285,6 +286,20 @@ open_store("postgresql://smsotp:geheim@db/smsotp")
 
 
 class TestDurability:
+    def test_a_block_that_goes_on_after_a_failure_is_not_taken_for_done(
+        self, postgres_store: Store
+    ) -> None:
+        """PostgreSQL answers its COMMIT with a roll-back, and no error."""
+
+        def go_on() -> None:
+            with postgres_store.write("alice", durable=True) as tx:
+                tx.add_challenge(challenge())
+                with contextlib.suppress(psycopg.Error):
+                    tx.add_challenge(challenge())
+
+        with pytest.raises(StoreError, match="does not confirm"):
+            go_on()
+
     def test_a_durable_commit_waits_for_the_disk_and_others_do_not(
         self,
         postgres_server: PostgresServer,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -11,6 +14,7 @@ import pytest
 from radius_smsotp.errors import ConfigurationError
 from radius_smsotp.store import open_store, postgres, postgres_condition
 from radius_smsotp.store.schema import TABLES, VERSIONS
+from tests.site import eventually
 from tests.store.contract import ALICE, HOUR, NOW, event
 from tests.store.postgres_server import PASSWORD
 
@@ -176,3 +180,66 @@ class TestInspection:
                 patch.setattr(postgres_condition.time, "time", lambda: real() + ahead)  # noqa: B023
                 doubt, _ = postgres_store.inspect()[1]
             assert words in doubt.fault
+
+    @pytest.mark.parametrize(
+        ("address", "mode", "tls", "fault"),
+        [
+            ("", "", False, ""),
+            ("127.0.0.1", "", False, ""),
+            ("::1", "", False, ""),
+            ("192.0.2.1", "", False, "is not encrypted"),
+            ("192.0.2.1", "", True, "certificate is not checked"),
+            ("2001:db8::1", "require", True, "certificate is not checked"),
+            ("192.0.2.1", "verify-full", True, ""),
+        ],
+    )
+    def test_a_way_on_which_others_can_read_is_told(
+        self, address: str, mode: str, tls: bool, fault: str
+    ) -> None:
+        """Numbers and PIN hashes pass there."""
+        found = [words for words, _ in postgres_condition.encryption(address, mode, tls=tls)]
+        assert len(found) == bool(fault)
+        assert all(fault in words for words in found)
+
+
+class TestTls:
+    @pytest.fixture
+    def certified(self, postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Path]:
+        """The certificate that the server shows, for the name localhost."""
+        for name in ("server", "other"):
+            key, certificate = tmp_path / f"{name}.key", tmp_path / f"{name}.crt"
+            names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+            command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *names]
+            command += ["-keyout", str(key), "-out", str(certificate)]
+            subprocess.run(command, check=True, capture_output=True)
+        for name in ("server.key", "server.crt"):
+            file = postgres_server.data / name
+            shutil.copy(tmp_path / name, file)
+            file.chmod(0o600)
+            owner = postgres_server.data.stat()
+            os.chown(file, owner.st_uid, owner.st_gid)
+        postgres_server.run_sql("ALTER SYSTEM SET ssl = on")
+        postgres_server.run_sql("SELECT pg_reload_conf()")
+        eventually(lambda: postgres_server.run_sql("SHOW ssl") == [("on",)])
+        yield tmp_path / "server.crt"
+        postgres_server.run_sql("ALTER SYSTEM RESET ssl")
+        postgres_server.run_sql("SELECT pg_reload_conf()")
+
+    def test_the_url_says_whose_certificate_is_trusted(
+        self, postgres_server: PostgresServer, certified: Path
+    ) -> None:
+        """As for every program that uses libpq; another server's is refused."""
+        url = postgres_server.make_url().replace("127.0.0.1", "localhost")
+        verified = f"{url}?sslmode=verify-full&sslrootcert="
+        one = open_store(f"{verified}{certified}")
+        one.migrate()
+        with one.write("alice", durable=True) as tx:
+            tx.put_account(ALICE, NOW)
+        encrypted = postgres_server.run_sql(
+            "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
+            "WHERE application_name = 'radius-smsotp' AND state = 'idle' AND ssl"
+        )
+        assert encrypted == [(True,)]
+        one.close()
+        with pytest.raises(ConfigurationError, match="certificate verify failed"):
+            open_store(f"{verified}{certified.with_name('other.crt')}").migrate()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -101,6 +104,23 @@ class TestOutage:
         # 201 logins, one after the other, that each waited for half a second: 100 s.
         assert waited < 20
 
+    def test_connections_that_hang_are_left_behind(
+        self, server: PostgresServer, store: Store
+    ) -> None:
+        """A firewall has forgotten them, say: new ones work, and the old ones never again."""
+        with ExitStack() as stack:
+            for _ in range(5):
+                stack.enter_context(store.read())
+        numbers = server.run_sql(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'radius-smsotp'"
+        )
+        assert len(numbers) >= 5
+        for (number,) in numbers:
+            os.kill(int(str(number)), signal.SIGSTOP)
+        assert "within 0.5 s" in refusal(store)
+        eventually(lambda: works(store))
+        server.thaw()
+
     def test_a_write_that_hangs_is_not_taken_for_done(
         self, server: PostgresServer, store: Store
     ) -> None:
@@ -115,6 +135,34 @@ class TestOutage:
             spend()
         server.thaw()
         eventually(lambda: works(store))
+
+    def test_a_commit_that_no_standby_has_confirmed_is_not_taken_for_done(
+        self, server: PostgresServer, store: Store
+    ) -> None:
+        """The database gives up waiting for the standby, says "COMMIT", and warns."""
+        patient = open_store(store.name, 20)
+        server.run_sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        server.run_sql("SELECT pg_reload_conf()")
+        eventually(lambda: server.run_sql("SHOW synchronous_standby_names") == [("nobody",)])
+
+        def spend() -> None:
+            with patient.write("bob", durable=True) as tx:
+                tx.put_lockout("bob", Lockout(1, NOW))
+
+        try:
+            with patient.write("alice") as tx:  # what need not last waits for nobody
+                tx.put_lockout("alice", Lockout(1, NOW))
+            with ThreadPoolExecutor(1) as pool:
+                future = pool.submit(spend)
+                waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+                eventually(lambda: server.run_sql(f"SELECT pg_cancel_backend(pid) {waiting}"))
+                error = future.exception(20)
+        finally:
+            server.run_sql("ALTER SYSTEM RESET synchronous_standby_names")
+            server.run_sql("SELECT pg_reload_conf()")
+            patient.close()
+        assert isinstance(error, StoreError)
+        assert "does not confirm" in str(error)
 
     def test_a_start_without_it_is_refused_with_a_sentence(self, server: PostgresServer) -> None:
         """Of radiusd, and of each command."""

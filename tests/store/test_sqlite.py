@@ -231,6 +231,24 @@ except StoreError as error:
         path.write_bytes(octets)
         with pytest.raises(StoreError, match="the store is damaged"), store.read() as tx:
             tx.challenge(challenge(1).transaction_id)
+        with pytest.raises(StoreError, match="the store is damaged"):
+            store.inspect()
+
+    def test_damage_that_no_login_meets(self, store: Store, path: Path) -> None:
+        """Is found by `smsotp check`, while there is still a whole backup."""
+        with store.write() as tx:
+            for _ in range(500):
+                tx.add_event(event(detail={"text": "x" * 500}))
+            tx.put_account(ALICE, NOW)
+        store.close()
+        octets = bytearray(path.read_bytes())
+        at = octets.index(b"x" * 300) // 4096 * 4096
+        octets[at : at + 100] = b"\xa5" * 100
+        path.write_bytes(octets)
+        with store.read() as tx:
+            assert tx.account("alice") == ALICE
+        with pytest.raises(StoreError, match="the store is damaged"):
+            store.inspect()
 
     def test_a_store_that_has_gone_away(self, store: Store, path: Path) -> None:
         """Removed while we run: no second, empty store is made in its place at a login."""
