@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from radius_smsotp import devices, elsewhere
+from radius_smsotp import counters, devices, elsewhere
 from radius_smsotp.core import code, login, phone
 from radius_smsotp.core.name import fold
 from radius_smsotp.decoy import Decoys
@@ -85,18 +85,21 @@ class Admission:
             number = account.phone if account else None
         tag = "" if number is None else self._issuer.number_tag(number)
         running = tx.open_challenges(now, name)
+        counter = counters.whose(tx, request, now)
         return login.Facts(
             account=account,
             phone=number,
             elsewhere=bool(request.phones),
             number_tag=tag,
             allowed=number is None or phone.is_allowed(number, countries),
-            lockout=tx.lockout(name),
+            lockout=tx.lockout(counter),
             running=login.answerable(running, request.client, own.login),
             client=request.client.name,
             remembered=devices.is_known(tx, request, own, tag, now),
             # Last: other accounts of this client may have to wait until it is counted.
-            tally=tx.tally(name, tag, request.client.name, now),
+            tally=tx.tally(
+                counter, counters.tagged(counter, request, tag), request.client.name, now
+            ),
         )
 
     def policy(self, request: Request) -> ClientPolicy:

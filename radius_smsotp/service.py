@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from radius_smsotp import devices, prompt
+from radius_smsotp import counters, devices, prompt
 from radius_smsotp.admission import Admission
 from radius_smsotp.audit import login_event as _event
 from radius_smsotp.core import code, lockout, login
@@ -78,7 +78,7 @@ class Service:
                 tx.add_event(_event("login-refused", request, now, reason=decision.reason))
                 return Rejected(own.texts.failed)
             if isinstance(decision, login.Trust):
-                tx.clear_lockout(fold(request.user))
+                counters.welcome(tx, request, now)
                 tx.add_event(_event("device-accepted", request, now))
                 return Accepted()
             if isinstance(decision, login.Repeat):
@@ -86,7 +86,7 @@ class Service:
                 return self._challenged(request, decision.challenge, own)
             challenge = self._issuer.issue(request, facts, own, now)
             tx.add_challenge(challenge)
-            tx.count_message(challenge.account, facts.number_tag, challenge.client, now)
+            self._count_message(tx, request, facts.number_tag, now)
             tx.add_event(_event("challenge-opened", request, now, challenge))
         self._courier.hand_over(challenge)
         return self._challenged(request, challenge, own)
@@ -103,17 +103,18 @@ class Service:
             answer = request.password or ""
             if request.handshake and request.proved:
                 answer = expected
+            counter = counters.whose(tx, request, now)
             tally = Tally()
             if challenge is not None and login.asks_again(answer, own.login):
-                tag = self._issuer.challenge_tag(challenge)
-                tally = tx.tally(name, tag, challenge.client, now)
+                tag = counters.tagged(counter, request, self._issuer.challenge_tag(challenge))
+                tally = tx.tally(counter, tag, challenge.client, now)
             decision = login.judge(
                 challenge,
                 name,
                 request.client,
                 answer,
                 expected,
-                tx.lockout(name),
+                tx.lockout(counter),
                 tally,
                 own.login,
                 now,
@@ -133,7 +134,8 @@ class Service:
         own = self.admission.policy(request)
         name = fold(request.user)
         with self._store.write(name, durable=True) as tx:
-            counted = lockout.after_failure(tx.lockout(name), own.login, now)
+            before = tx.lockout(counters.whose(tx, request, now))
+            counted = lockout.after_failure(before, own.login, now)
             if request.reason:
                 # As much is written as for a wrong PIN, and synced: it must not show in the time.
                 tx.add_event(_event("login-refused", request, now, reason=request.reason))
@@ -197,7 +199,7 @@ class Service:
                 request.client,
                 expected,
                 expected,
-                tx.lockout(name),
+                tx.lockout(counters.whose(tx, request, now)),
                 Tally(),
                 own.login,
                 now,
@@ -217,7 +219,7 @@ class Service:
         match decision:
             case login.Accept():
                 tx.save_answer(decision.challenge)
-                tx.clear_lockout(fold(request.user))
+                counters.welcome(tx, request, now)
                 tx.add_event(_event("code-accepted", request, now, challenge))
                 if own.remember:
                     tag = self._issuer.challenge_tag(decision.challenge)
@@ -267,17 +269,21 @@ class Service:
         again = self._issuer.reissue(challenge, now)
         tx.save_answer(again)
         tx.save_delivery(again, sends_before=challenge.delivery.sends)
-        tag = self._issuer.challenge_tag(challenge)
-        tx.count_message(challenge.account, tag, challenge.client, now)
+        self._count_message(tx, request, self._issuer.challenge_tag(challenge), now)
         tx.add_event(_event("sms-resent", request, now, challenge))
         return again
+
+    def _count_message(self, tx: Transaction, request: Request, tag: str, now: datetime) -> None:
+        counter = counters.whose(tx, request, now)
+        tagged = counters.tagged(counter, request, tag)
+        tx.count_message(counter, tagged, request.client.name, now)
 
     def _count_failure(
         self, tx: Transaction, request: Request, counted: Lockout, now: datetime
     ) -> None:
-        name = fold(request.user)
-        before = tx.lockout(name)
-        tx.put_lockout(name, counted)
+        counter = counters.whose(tx, request, now)
+        before = tx.lockout(counter)
+        tx.put_lockout(counter, counted)
         if lockout.is_locked(counted, now) and not lockout.is_locked(before, now):
             tx.add_event(_event("account-locked", request, now))
             devices.forget_locked(tx, request, now)

@@ -232,7 +232,7 @@ def unlock(config: Path, name: str) -> None:
     """
     with Site(config) as site, site.store.write(name, durable=True) as tx:
         # A lock-out may belong to a name that only LDAP knows.
-        if not tx.clear_lockout(name):
+        if not tx.clear_lockout(name) | tx.clear_stations(name):
             account.known(tx, name)
             click.echo(f"{name}: was not locked")
             return

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 LONGEST = timedelta(days=1)
 """The longest lock-out that the settings allow: failures older than this mean nothing."""
 
+STATION_KNOWN = timedelta(days=90)
+"""For so long after its last login or failure a station has counters of its own."""
+
 
 def is_locked(lockout: Lockout, now: datetime) -> bool:
     """Whether the account is locked."""

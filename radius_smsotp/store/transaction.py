@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from radius_smsotp.core.lockout import LONGEST
+from radius_smsotp.core.lockout import STATION_KNOWN
 from radius_smsotp.core.model import Tally
 from radius_smsotp.store import rows
 
@@ -100,6 +100,7 @@ class Transaction:
             Whether it was there.
         """
         self.clear_lockout(name)
+        self.clear_stations(name, known=False)
         self.forget_devices(name)
         self.cancel_challenges(name)
         return self._count("DELETE FROM account WHERE name = ?", name) > 0
@@ -113,22 +114,25 @@ class Transaction:
 
     def put_lockout(self, account: str, lockout: Lockout) -> None:
         """Store failures and lock-out of an account."""
+        seconds, until = rows.seconds, rows.seconds(lockout.locked_until)
         self._db.execute(
             "INSERT INTO lockout (account, failures, last_failure_at, locked_until) "
             "VALUES (?, ?, ?, ?) ON CONFLICT (account) DO UPDATE SET "
             "failures = excluded.failures, last_failure_at = excluded.last_failure_at, "
             "locked_until = excluded.locked_until",
-            (
-                account,
-                lockout.failures,
-                rows.seconds(lockout.last_failure_at),
-                rows.seconds(lockout.locked_until),
-            ),
+            (account, lockout.failures, seconds(lockout.last_failure_at), until),
         )
 
     def clear_lockout(self, account: str) -> bool:
         """Forget failures and lock-out.  Returns whether there was anything to forget."""
         return self._count("DELETE FROM lockout WHERE account = ?", account) > 0
+
+    def clear_stations(self, account: str, *, known: bool = True) -> bool:
+        """The same for the stations of an account (see `counters`), which stay `known` or not."""
+        action = "UPDATE lockout SET failures = 0, locked_until = NULL WHERE failures > 0 AND"
+        action = action if known else "DELETE FROM lockout WHERE"
+        sql = f"{action} substr(account, 1, ?) = ?"
+        return self._count(sql, len(account) + 1, f"{account}\n") > 0
 
     # Challenges
 
@@ -322,8 +326,8 @@ class Transaction:
         doomed = (
             ("challenge", "transaction_id", "expires_at", challenges_before.timestamp()),
             ("event", "id", "time", events_before.timestamp()),
-            ("lockout", "account", "last_failure_at", (now - LONGEST).timestamp()),
             ("device", "account, client, ssid, station", "expires_at", now.timestamp()),
+            ("lockout", "account", "last_failure_at", (now - STATION_KNOWN).timestamp()),
             ("tally", "scope, slot", "slot", int(now.timestamp()) // SLOT - DAY_SLOTS),
         )
         removed = 0

@@ -1,0 +1,54 @@
+"""
+Under which name the failures and messages of a login are counted.
+
+A station from which an account has logged in whole has counters of its own.  So whoever guesses
+at the account, or has messages sent to it, from anywhere else uses up the account's common ones,
+and its user is let in all the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from radius_smsotp.core.lockout import STATION_KNOWN
+from radius_smsotp.core.model import Lockout
+from radius_smsotp.core.name import fold
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from radius_smsotp.pairs import Request
+    from radius_smsotp.store.transaction import Transaction
+
+
+def whose(tx: Transaction, request: Request, now: datetime) -> str:
+    """The account, or its station if that is known."""
+    own = _own(request)
+    if own:
+        seen = tx.lockout(own).last_failure_at
+        if seen is not None and now - seen < STATION_KNOWN:
+            return own
+    return fold(request.user)
+
+
+def tagged(counter: str, request: Request, number_tag: str) -> str:
+    """The tag under which messages to a number are counted with this counter."""
+    return number_tag if counter == fold(request.user) else f"{number_tag} {counter}"
+
+
+def welcome(tx: Transaction, request: Request, now: datetime) -> None:
+    """A login was whole: forget the failures before it, and know the station from now on."""
+    tx.clear_lockout(whose(tx, request, now))
+    own = _own(request)
+    if own:
+        # No failure, and when that was so; a failure counts on from there.
+        tx.put_lockout(own, Lockout(0, now))
+
+
+def _own(request: Request) -> str:
+    """The name of the station's counters, "" if it does not say who it is."""
+    client = request.client
+    if not client.station:
+        return ""
+    # An account's name is one line.
+    return "\n".join((fold(request.user), client.name, client.station))
