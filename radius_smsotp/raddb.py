@@ -19,9 +19,10 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radius_smsotp import certificates, raddb_files
+from radius_smsotp import certificates, raddb_files, raddb_workers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from ipaddress import IPv4Network, IPv6Network
 
     from radius_smsotp.freeradius_server import FreeRadius
@@ -54,6 +55,9 @@ CERTIFICATES = "certs/smsotp"
 GTC = "mods-config/smsotp/gtc"
 GTC_PORT = 11812
 """On the loopback address: where the tunnels of Wi-Fi end (see ``sites-available/smsotp-gtc``)."""
+
+WORKER_PORT = 12812
+"""On the loopback address, of the first worker behind a front (see `raddb_workers`)."""
 
 RETURN_CODES = ("handled", "reject", "updated")
 """Instances of `always` that the policy calls; a stock raddb has them."""
@@ -103,6 +107,7 @@ def create(
     client: str = "127.0.0.0/8",
     gtc_port: int = GTC_PORT,
     name: str | None = None,
+    worker_ports: Sequence[int] = (),
 ) -> None:
     """
     Make a whole raddb in an empty or new folder.
@@ -114,6 +119,8 @@ def create(
         secret: Shared by the server and every address in `client`.
         gtc_port: Another port, on the loopback address, where the tunnels of Wi-Fi end.
         name: Of the server, in its certificate; by default this host's.
+        worker_ports: Ports on the loopback address, one for each worker behind the server; see
+            `raddb_workers`.  The n-th one's tunnels end at the n-th port after `gtc_port`.
 
     Raises:
         FileExistsError: The folder is not empty.
@@ -136,13 +143,20 @@ def create(
         "PORT": str(port),
     }
     values |= _values(settings)
-    _write(folder / "radiusd.conf", _text("radiusd.conf", values))
+    if worker_ports:
+        _write(folder / "radiusd.conf", _text("front.conf", values))
+        _write_workers(folder, values, worker_ports, gtc_port)
+        gtc: int | str = raddb_workers.GTC_PORT_VARIABLE
+    else:
+        own = {"NAME": "name = smsotp", "CLIENTS": "clients.conf", "REJECT_DELAY": "1"}
+        _write(folder / "radiusd.conf", _text("radiusd.conf", values | own))
+        gtc = gtc_port
     _write(folder / "clients.conf", _client(network, secret, server))
     for file, text in OWN_FILES.items():
         _write(folder / file, text)
     for module, text in OWN_MODULES.items():
         _write(folder / "mods-enabled" / module, text)
-    install(folder, settings, server, gtc_port=gtc_port, name=name)
+    install(folder, settings, server, gtc_port=gtc, name=name)
 
 
 def install(
@@ -151,7 +165,7 @@ def install(
     server: FreeRadius,
     *,
     wifi: bool = True,
-    gtc_port: int = GTC_PORT,
+    gtc_port: int | str = GTC_PORT,
     name: str | None = None,
 ) -> Report:
     """
@@ -255,7 +269,28 @@ def _link(raddb: Path, name: str, report: Report) -> None:
     report.written.append(name)
 
 
-def _write_gtc(raddb: Path, port: int, report: Report) -> None:
+def _write_workers(
+    raddb: Path, values: dict[str, str], ports: Sequence[int], gtc_port: int
+) -> None:
+    """What the front and its workers need beside the files that all have in common."""
+    secret = secrets.token_hex(24)
+    named = dict(zip(raddb_workers.names(len(ports)), ports, strict=True))
+    # The front delays what they reject.
+    common = {
+        "NAME": "#  Its name stands in worker1.conf and so on.",
+        "LISTEN": "127.0.0.1",
+        "PORT": raddb_workers.PORT_VARIABLE,
+        "CLIENTS": "worker-clients.conf",
+        "REJECT_DELAY": "0",
+    }
+    _write(raddb / "worker.conf", _text("radiusd.conf", values | common))
+    _write(raddb / "worker-clients.conf", raddb_workers.clients(secret))
+    _write(raddb / "workers.conf", raddb_workers.pool(named, secret))
+    for number, (name, port) in enumerate(named.items(), 1):
+        _write(raddb / f"{name}.conf", raddb_workers.worker(name, port, gtc_port + number))
+
+
+def _write_gtc(raddb: Path, port: int | str, report: Report) -> None:
     """Port and secret between the tunnels of Wi-Fi and our site, unless they are there."""
     path = raddb / GTC
     if path.exists():

@@ -1,15 +1,16 @@
 #!/bin/sh
 # How fast it is, on this machine, against the same FreeRADIUS with less in it:
 #
-#   sh tests/bench.sh            about four minutes
+#   sh tests/bench.sh            about a quarter of an hour
 #   sh tests/bench.sh --quick    seconds: shows that it works, not how fast it is
 #   sh tests/bench.sh --rst      the table as README.rst has it
+#   sh tests/bench.sh --write    puts table and chart into README.rst
 #
 # Everything runs on loopback, in a temporary folder that goes with the end.
 set -eu
 cd "$(dirname "$0")/.."
 . tests/setup.sh
 
-need_packages freeradius freeradius-python3 python3-venv
-make_venv ""
+need_packages freeradius freeradius-python3 postgresql python3-venv
+make_venv "[test,postgres]"
 exec .venv/bin/python -m tests.bench "$@"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from radius_smsotp import freeradius_server
+from radius_smsotp import freeradius_server, raddb_workers
 from radius_smsotp import raddb as files
 from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError
 
@@ -54,6 +54,20 @@ def raddb() -> None:
     metavar="CIDR",
     help="Addresses that may ask.",
 )
+@click.option(
+    "--workers",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 64),
+    help="Processes behind the one that listens; 0 for one process that does it all.",
+)
+@click.option(
+    "--worker-port",
+    default=files.WORKER_PORT,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    help="UDP port of the first worker on the loopback address; the others follow.",
+)
 @gtc_port
 @server_name
 @click.pass_obj
@@ -63,6 +77,8 @@ def create(
     port: int,
     secret: str | None,
     client: str,
+    workers: int,
+    worker_port: int,
     gtc_port: int,
     server_name: str | None,
 ) -> None:
@@ -86,6 +102,7 @@ def create(
             client=client,
             gtc_port=gtc_port,
             name=server_name,
+            worker_ports=range(worker_port, worker_port + workers),
         )
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--client") from None
@@ -94,6 +111,8 @@ def create(
     click.echo(f"{folder}: a configuration for {client} on port {port}; the secret stands in")
     click.echo(f"{folder / 'clients.conf'}.  Wi-Fi devices trust {_authority(folder)}.  Start it:")
     click.echo(f"  {server.program.name} -f -d {folder}")
+    for name in raddb_workers.names(workers):
+        click.echo(f"  {server.program.name} -f -d {folder} -n {name}")
 
 
 @raddb.command()

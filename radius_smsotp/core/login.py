@@ -51,23 +51,23 @@ class Facts:
         phone: Where the code would go: FreeRADIUS's `SMSOTP-Phone`, else the account's; E.164.
         elsewhere: FreeRADIUS has said where the code would go (`SMSOTP-Phone` is set), so that
             no account of ours is needed.
-        number_tag: Of `phone` (see `core.code.number_tag`), "" if there is none.
         allowed: Whether the country list lets messages go to `phone`.
         running: The open challenges of this account that are `answerable`, newest first.
         client: Name of the RADIUS client that asks.
         remembered: Whether the device that asks needs no code for now.
+        number_tag: Of `phone` (see `core.code.number_tag`), "" if there is none.
     """
 
     account: Account | None
     phone: str | None
     elsewhere: bool
-    number_tag: str
     allowed: bool
     lockout: Lockout
     tally: Tally
     running: Sequence[Challenge]
     client: str
     remembered: bool = False
+    number_tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,17 +17,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radius_smsotp import freeradius_server
-from tests.bench import gateways, logins, starts, table
+from tests.bench import chart, gateways, inside, lasting, logins, sizes, starts, stores, table
 from tests.bench.extent import FULL, QUICK
+from tests.reference import README
 
 if TYPE_CHECKING:
     from tests.bench.extent import Extent
+
+CHART = Path(__file__).with_name("speed.svg")
+BEGIN, END = ".. begin speed\n", ".. end speed\n"
+"""Where in README.rst the table stands."""
 
 
 def measure(folder: Path, extent: Extent) -> list[table.Row]:
     """Everything there is to measure."""
     rows: list[table.Row] = []
-    for part in (logins, gateways, starts):
+    for part in (logins, inside, gateways, sizes, stores, lasting, starts):
         name = part.__name__.rpartition(".")[2]
         print(f"measuring {name} …", file=sys.stderr)
         (folder / name).mkdir()
@@ -47,11 +52,20 @@ def note(extent: Extent) -> str:
     )
 
 
+def filled(text: str, made: str) -> str:
+    """README.rst with another table between the marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    assert after, "README.rst has no place for the table"
+    return f"{before}{BEGIN}\n{made}\n\n{END}{after}"
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser("tests/bench.sh", description="How fast radius_smsotp is.")
     parser.add_argument("--quick", action="store_true", help="seconds; shows that it works")
-    parser.add_argument("--rst", action="store_true", help="the table for README.rst")
+    parser.add_argument("--rst", action="store_true", help="the table as README.rst has it")
+    parser.add_argument("--write", action="store_true", help="renew table and chart of README.rst")
     options = parser.parse_args()
     extent = QUICK if options.quick else FULL
     # Ends like Ctrl-C: every radiusd and the folder go.
@@ -60,6 +74,10 @@ def main() -> None:
         rows = measure(Path(folder), extent)
     show = table.rst if options.rst else table.plain
     print(show(rows, note(extent)))
+    if options.write:
+        text = README.read_text(encoding="utf-8")
+        README.write_text(filled(text, table.rst(rows, note(extent))), encoding="utf-8")
+        CHART.write_text(chart.svg(chart.groups(rows)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -15,13 +15,46 @@ class Extent:
         seconds: One run of logins.
         gateway: Seconds that the slow gateway takes.
         hanging: Seconds for which the hanging gateway is watched.
+        crowd: Users who wait for either.
+        sizes: Accounts, and past challenges and events, in a store.
+        sqlite, postgresql: So many radiusd share a store.
+        inside: Logins that are looked at from inside.
+        lasting: Logins after which the memory is looked at.
     """
 
     rounds: int
     seconds: float
     gateway: float
     hanging: float
+    crowd: int
+    sizes: tuple[int, ...]
+    sqlite: tuple[int, ...]
+    postgresql: tuple[int, ...]
+    inside: int
+    lasting: int
 
 
-FULL = Extent(rounds=3, seconds=4.0, gateway=1.0, hanging=10.0)
-QUICK = Extent(rounds=1, seconds=0.2, gateway=0.2, hanging=1.5)
+FULL = Extent(
+    rounds=3,
+    seconds=4.0,
+    gateway=1.0,
+    hanging=10.0,
+    crowd=200,
+    sizes=(1_000, 100_000, 1_000_000),
+    sqlite=(1, 2, 4),
+    postgresql=(1, 2),
+    inside=3000,
+    lasting=100_000,
+)
+QUICK = Extent(
+    rounds=1,
+    seconds=0.2,
+    gateway=0.2,
+    hanging=1.5,
+    crowd=40,
+    sizes=(100, 1_000),
+    sqlite=(1, 2),
+    postgresql=(1,),
+    inside=20,
+    lasting=20,
+)

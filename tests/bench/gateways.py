@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.bench import load
+from tests.bench.logins import CHEAP, NO_WAIT
 from tests.bench.servers import Server, with_hook
 from tests.bench.table import Row, compared, medians
 from tests.providers.gateway import Call, Gateway, answers, stall
@@ -22,7 +26,6 @@ if TYPE_CHECKING:
     from tests.providers.gateway import Behaviour
 
 TOGETHER = [f"user{number}" for number in range(12)]
-WAITING = [f"user{number}" for number in range(40)]
 
 PAUSE = 0.1
 """Seconds between two second steps of others."""
@@ -31,9 +34,11 @@ NAIVE = "SMS sent inside the hook"
 
 
 def measure(folder: Path, extent: Extent) -> Iterator[Row]:
-    """Two gateways, against a hook that asks them itself."""
+    """Gateways that are slow or hang, against one that is not, and a hook that asks them itself."""
+    yield from _rates(folder, extent)
     last: dict[str, list[list[float]]] = {"ours": [], "naive": []}
     others: dict[str, list[list[float]]] = {"ours": [], "naive": []}
+    bounds: list[list[float]] = []
     for turn in range(extent.rounds):
         for kind in ("ours", "naive"):
             with _server(kind, folder / f"{kind}-slow{turn}") as (server, gateway):
@@ -41,8 +46,11 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
                 seconds = asyncio.run(_until_all_are_challenged(server))
                 last[kind].append([seconds / extent.gateway])
             with _server(kind, folder / f"{kind}-hanging{turn}") as (server, gateway):
-                times = asyncio.run(_second_steps(server, gateway, extent.hanging))
+                waiting = [f"user{number}" for number in range(extent.crowd)]
+                times = asyncio.run(_second_steps(server, gateway, waiting, extent.hanging))
                 others[kind].append([median(times), max(times)])
+                if kind == "ours":
+                    bounds.append([server.threads(), server.memory() / 1e6])
     yield compared(
         f"{len(TOGETHER)} users together, gateway takes {extent.gateway:g} s: "
         "all are challenged after, times the gateway's",
@@ -51,20 +59,62 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
         NAIVE,
     )
     yield Row(
-        f"{len(WAITING)} users wait for a gateway that hangs for {extent.hanging:g} s: "
+        f"{extent.crowd} users wait for a gateway that hangs for {extent.hanging:g} s: "
         "second steps of others, p50 / worst, ms",
         medians(others["ours"], 1e3),
         f"{medians(others['naive'], 1e3)} ({NAIVE})",
     )
+    yield Row("meanwhile: threads of radiusd / its memory, MB", medians(bounds))
+
+
+def _rates(folder: Path, extent: Extent) -> Iterator[Row]:
+    """How many log in while messages take their time, each user again and again."""
+    rates: dict[float, list[list[float]]] = {0.0: [], extent.gateway: []}
+    second: list[list[float]] = []
+    for turn in range(extent.rounds):
+        for seconds, found in rates.items():
+            with _gateway(seconds) as url:
+                name = f"{seconds:g}-{turn}"
+                settings = {"providers": {"gateway": _provider(url)}, **NO_WAIT}
+                with Server(folder / name, **settings) as server:
+                    server.add(CHEAP)
+                    users = itertools.cycle(CHEAP)
+                    work = load.log_in(
+                        server, users, extent.crowd, extent.seconds, settle=seconds == 0
+                    )
+                    done = asyncio.run(work)
+            found.append([done.logins / done.seconds])
+            if seconds:
+                times = sorted(done.second)
+                second.append([times[len(times) // 2], times[len(times) * 99 // 100]])
+    what = f"logins a second, {extent.crowd} users, gateway takes {extent.gateway:g} s"
+    yield compared(what, rates[extent.gateway], rates[0.0], "gateway that answers at once")
+    yield Row("meanwhile: second step, p50 / p99, ms", medians(second, 1e3))
+
+
+@contextmanager
+def _gateway(seconds: float) -> Iterator[str]:
+    """A gateway that takes so long; its URL."""
+    command = [sys.executable, "-m", "tests.bench.slow_gateway", str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}/"
+        finally:
+            process.kill()
+
+
+def _provider(url: str) -> dict[str, Any]:
+    # A GET: the gateway of this bench reads no body.
+    parameter = {"to": "{phone}", "text": "{message}"}
+    return {"type": "http", "url": url, "http_method": "GET", "parameter": parameter}
 
 
 @contextmanager
 def _server(kind: str, folder: Path) -> Iterator[tuple[Server, Gateway]]:
     with Gateway(answers(200, "ID: 4711")) as gateway:
         edit = with_hook("naive_hook", gateway.url) if kind == "naive" else None
-        parameter = {"to": "{phone}", "text": "{message}"}
-        provider = {"type": "http", "url": gateway.url, "parameter": parameter}
-        with Server(folder, edit, providers={"gateway": provider}) as server:
+        with Server(folder, edit, providers={"gateway": _provider(gateway.url)}) as server:
             yield server, gateway
 
 
@@ -89,18 +139,20 @@ async def _until_all_are_challenged(server: Server) -> float:
         return time.perf_counter() - began
 
 
-async def _second_steps(server: Server, gateway: Gateway, seconds: float) -> list[float]:
+async def _second_steps(
+    server: Server, gateway: Gateway, crowded: list[str], seconds: float
+) -> list[float]:
     """
-    Users who were challenged before answer one by one, while `WAITING` wait for the gateway.
+    Users who were challenged before answer one by one, while a crowd waits for the gateway.
 
     Returns:
         Seconds that each answer took; infinite if there was no reply before the end.
     """
     names = [f"other{number}" for number in range(int(seconds / PAUSE))]
-    server.add(WAITING + names)
+    server.add(crowded + names)
     async with (
         load.crowd(server, len(names)) as others,
-        load.crowd(server, len(WAITING)) as crowd,
+        load.crowd(server, len(crowded)) as crowd,
         asyncio.timeout(seconds + load.PATIENCE),
     ):
         pairs = list(zip(others, names, strict=True))
@@ -108,7 +160,7 @@ async def _second_steps(server: Server, gateway: Gateway, seconds: float) -> lis
         gateway.behave = stall
         waiting = [
             asyncio.create_task(user.first_step(name))
-            for user, name in zip(crowd, WAITING, strict=True)
+            for user, name in zip(crowd, crowded, strict=True)
         ]
         answering = []
         for (other, name), state in zip(pairs, states, strict=True):

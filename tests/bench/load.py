@@ -127,9 +127,10 @@ async def crowd(server: Server, size: int) -> AsyncIterator[list[User]]:
     loop = asyncio.get_running_loop()
     users: list[User] = []
     try:
-        for _ in range(size):
+        for number in range(size):
+            port = server.ports[number % len(server.ports)]
             _, user = await loop.create_datagram_endpoint(
-                lambda: User(server), remote_addr=("127.0.0.1", server.port)
+                lambda: User(server), remote_addr=("127.0.0.1", port)
             )
             users.append(user)
         yield users
@@ -138,17 +139,27 @@ async def crowd(server: Server, size: int) -> AsyncIterator[list[User]]:
             user.close()
 
 
-async def log_in(server: Server, names: Iterator[str], size: int, seconds: float) -> Load:
+async def log_in(
+    server: Server,
+    names: Iterator[str],
+    size: int,
+    seconds: float,
+    most: int = MOST_LOGINS,
+    *,
+    settle: bool = True,
+) -> Load:
     """
     Let `size` users at once log in, again and again, for some time.
 
     Args:
         names: An account for each login; none comes again while it is in use.
+        most: Logins at most, and about.
+        settle: Wait until the last message is sent.
     """
     load = Load()
 
     async def go_on(user: User) -> None:
-        while time.perf_counter() - began < seconds and load.logins < MOST_LOGINS:
+        while time.perf_counter() - began < seconds and load.logins < most:
             name = next(names)
             state = await user.first_step(name)
             load.first.append(user.seconds)
@@ -162,6 +173,7 @@ async def log_in(server: Server, names: Iterator[str], size: int, seconds: float
                 group.create_task(go_on(user))
         load.seconds = time.perf_counter() - began
         load.own_cpu = time.process_time() - own_cpu
-    server.settle()
+    if settle:
+        server.settle()
     load.cpu = server.cpu() - cpu
     return load

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.settings import PinSettings
 from tests.bench import load
@@ -42,6 +42,9 @@ WARM_UP = 0.3
 HASHES = 5
 """For each core, to see how many a second it can do."""
 
+NO_WAIT: dict[str, Any] = {"delivery": {"wait": 0}}
+"""No login waits for the verdict of the provider."""
+
 EMPTY = "empty hook"
 
 Loads = dict[int, list["Load"]]
@@ -56,6 +59,7 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
         UnexpectedReplyError: A login was not accepted, or its SMS not sent.
     """
     ours, empty = defaultdict(list), defaultdict(list)
+    hasty: list[Load] = []
     costly: list[Load] = []
     hashes: list[list[float]] = []
     with (
@@ -63,18 +67,24 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
         tempfile.TemporaryDirectory(dir="/dev/shm") as outbox,
         Server(folder / "empty-hook", with_hook("empty_hook")) as empty_server,
         Server(folder / "product") as server,
+        Server(folder / "product-no-wait", **NO_WAIT) as hasty_server,
     ):
         server.site.outbox.symlink_to(outbox)
         server.add(CHEAP)
         server.add(COSTLY, ROUNDS)
         server.live_through_a_day(CHEAP[0])
+        hasty_server.site.outbox.symlink_to(outbox)
+        hasty_server.add(CHEAP)
+        hasty_server.live_through_a_day(CHEAP[0])
         names, costly_names = itertools.cycle(CHEAP), itertools.cycle(COSTLY)
         _run(empty_server, names, BUSY, WARM_UP)
         warm = _run(server, names, BUSY, WARM_UP)
+        _run(hasty_server, names, BUSY, WARM_UP)
         for _ in range(extent.rounds):
             for size in CROWDS:
                 empty[size].append(_run(empty_server, names, size, extent.seconds))
                 ours[size].append(_run(server, names, size, extent.seconds))
+            hasty.append(_run(hasty_server, names, BUSY, extent.seconds))
             hashes.append([_hashes_a_second()])
             costly.append(_run(server, costly_names, BUSY, extent.seconds))
         counted = sum(one.logins for one in itertools.chain([warm], costly, *ours.values()))
@@ -82,6 +92,8 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
         if found != counted:
             raise load.UnexpectedReplyError(f"{counted} logins, but {found} in the audit trail")
     yield from _rates_and_costs(ours, empty)
+    what = f"logins a second, {BUSY} users, delivery.wait: 0"
+    yield compared(what, _rates(hasty), _rates(empty[BUSY]), EMPTY)
     what = f"logins a second, {BUSY} users, PIN hash of {ROUNDS} rounds"
     yield compared(what, _rates(costly), hashes, "the hash alone")
     yield from _times(ours, empty)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from contextlib import ExitStack
@@ -70,49 +71,63 @@ server smsotp {
 
 class Server:
     """
-    A radiusd from the start to the end of a `with` block.
+    A radiusd, or several on one store, from the start to the end of a `with` block.
 
     Args:
         folder: A new folder for everything.
         edit: Changes its raddb before the start; unchanged, it is ours.
+        processes: How many radiusd.
         settings: Sections of smsotp.yaml.
 
     Attributes:
+        ports: Of each radiusd.
         ready_after: Seconds that its start took.
     """
 
     def __init__(
-        self, folder: Path, edit: Callable[[Path], None] | None = None, **settings: Any
+        self,
+        folder: Path,
+        edit: Callable[[Path], None] | None = None,
+        processes: int = 1,
+        **settings: Any,
     ) -> None:
         folder.mkdir()
         self.site = Site(folder, limits=LIMITS, **settings)
+        self.ports: list[int] = []
         self.ready_after = 0.0
         self._key = keyring.read(folder / "key").secret
-        raddb, self.port = self.site.make_raddb()
-        conf = raddb / "radiusd.conf"
-        port = f"port = {self.port}"
-        conf.write_text(conf.read_text().replace(port, f"{port}\n\t{RECEIVE_BUFFER}"))
-        if edit:
-            edit(raddb)
-        self._radiusd = Radiusd(self.site, raddb, self.port)
+        self._radiusds = []
+        for number in range(processes):
+            raddb, port = self.site.make_raddb(f"raddb{number}")
+            conf = raddb / "radiusd.conf"
+            line = f"port = {port}"
+            conf.write_text(conf.read_text().replace(line, f"{line}\n\t{RECEIVE_BUFFER}"))
+            if edit:
+                edit(raddb)
+            self.ports.append(port)
+            self._radiusds.append(Radiusd(self.site, raddb, port))
 
     def __enter__(self) -> Self:
         began = time.perf_counter()
         with ExitStack() as stack:
             # Until it is ready, whatever happens ends it.
             stack.push(self)
-            process = self._radiusd.run()
-            while "Ready to process requests" not in self._radiusd.log():
-                assert process.poll() is None, self._radiusd.log()
-                assert time.perf_counter() - began < READY_SECONDS, self._radiusd.log()
-                time.sleep(0.002)
+            for radiusd in self._radiusds:
+                radiusd.run()
+            for radiusd in self._radiusds:
+                while "Ready to process requests" not in radiusd.log():
+                    assert radiusd.process is not None
+                    assert radiusd.process.poll() is None, radiusd.log()
+                    assert time.perf_counter() - began < READY_SECONDS, radiusd.log()
+                    time.sleep(0.002)
             stack.pop_all()
         self.ready_after = time.perf_counter() - began
         return self
 
     def __exit__(self, *_: object) -> None:
         # One that hangs with its gateway does not end when it is asked to.
-        self._radiusd.stop(signal.SIGKILL)
+        for radiusd in self._radiusds:
+            radiusd.stop(signal.SIGKILL)
         self.site.close()
 
     def add(self, names: Sequence[str], rounds: int = 1) -> None:
@@ -147,11 +162,26 @@ class Server:
 
     def cpu(self) -> float:
         """Seconds of CPU that it has spent, all threads together, in steps of 10 ms."""
-        assert self._radiusd.process is not None
-        stat = Path(f"/proc/{self._radiusd.process.pid}/stat").read_text(encoding="ascii")
         # proc(5): utime and stime are fields 14 and 15; the name in field 2 may hold blanks.
-        fields = stat.rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        fields = [text.rpartition(")")[2].split() for text in self._proc("stat")]
+        return sum(int(one[11]) + int(one[12]) for one in fields) / TICKS
+
+    def memory(self) -> float:
+        """Octets of it that are in memory now."""
+        return 1024 * self._status("VmRSS")
+
+    def threads(self) -> float:
+        """How many threads it has now."""
+        return self._status("Threads")
+
+    def _status(self, field: str) -> float:
+        found = (re.search(rf"(?m)^{field}:\s+(\d+)", text) for text in self._proc("status"))
+        return float(sum(int(one[1]) for one in found if one))
+
+    def _proc(self, file: str) -> list[str]:
+        """What the kernel says of each process."""
+        running = [one.process.pid for one in self._radiusds if one.process]
+        return [Path(f"/proc/{pid}/{file}").read_text(encoding="ascii") for pid in running]
 
     def settle(self) -> None:
         """Wait until it has nothing left to do: until the messages, too, are sent."""

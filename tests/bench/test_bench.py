@@ -5,17 +5,33 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from radius_smsotp.store import open_store
-from tests.bench import gateways, load, logins, starts, table
+from tests.bench import (
+    chart,
+    gateways,
+    inside,
+    lasting,
+    load,
+    logins,
+    sizes,
+    starts,
+    stores,
+    table,
+)
+from tests.bench.__main__ import filled
+from tests.bench.chart import number
 from tests.bench.extent import QUICK
 from tests.bench.servers import Server
 from tests.radius.site import eventually
+from tests.reference import README
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,6 +53,7 @@ def test_logins_are_counted_only_if_the_server_accepted_them(tmp_path: Path) -> 
     assert list(rows) == [
         "logins a second, 32 users",
         "CPU of radiusd a login, 32 users, µs",
+        "logins a second, 32 users, delivery.wait: 0",
         "logins a second, 32 users, PIN hash of 210000 rounds",
         *steps,
         "load generator, % of one core",
@@ -72,15 +89,72 @@ def test_a_login_that_is_not_accepted_ends_the_bench(tmp_path: Path) -> None:
 
 
 def test_gateways_and_starts_have_their_rows(tmp_path: Path) -> None:
-    slow, hanging = gateways.measure(tmp_path, QUICK)
+    rate, _, slow, hanging, bounds = gateways.measure(tmp_path, QUICK)
+    assert rate.what == "logins a second, 40 users, gateway takes 0.2 s"
+    assert rate.ratio
     assert slow.what.startswith("12 users together, gateway takes 0.2 s")
     assert slow.ours
     assert slow.ratio
     assert hanging.what.startswith("40 users wait for a gateway that hangs")
     assert "no reply" not in hanging.ours
     assert hanging.other.startswith("no reply / no reply")
+    # 64 that send, and those of FreeRADIUS.
+    assert number(bounds.ours) < 64 + 80
     ready, told = starts.measure(tmp_path, QUICK)
     assert (ready.what, told.what) == ("radiusd is ready after, ms", "smsotp --help, ms")
+
+
+def test_what_happens_inside_is_counted(tmp_path: Path) -> None:
+    """A login is four transactions, one of them synced: see "Speed" in README.rst."""
+    hooks, _, counts = inside.measure(tmp_path, QUICK)
+    assert len(hooks.ours.split(" / ")) == len(inside.PARTS[:3])
+    statements, transactions, syncs = map(number, counts.ours.split(" / "))
+    # Beside it somebody looks for messages that were left behind, every two seconds.
+    assert 21 <= statements < 23
+    assert 4 <= transactions < 5
+    assert syncs == 1
+
+
+def test_a_big_store_is_what_it_says(tmp_path: Path) -> None:
+    server = Server(tmp_path / "site")
+    sizes.fill(server, 50)
+    server.site.close()
+    db = sqlite3.connect(tmp_path / "site" / "smsotp.db")
+    for name, key in (("account", "name"), ("challenge", "account"), ("event", "account")):
+        sql = f"SELECT count(DISTINCT {key}) FROM {name} WHERE {key} LIKE 'user%'"
+        assert db.execute(sql).fetchone() == (50,), name
+    db.close()
+    assert len(list(sizes.measure(tmp_path, QUICK))) == 4
+
+
+def test_several_radiusd_share_a_store_and_memory_is_looked_at(tmp_path: Path) -> None:
+    sqlite, postgres = stores.measure(tmp_path, QUICK)
+    assert (sqlite.what, postgres.what) == (
+        "logins a second, 32 users, SQLite, 2 radiusd",
+        "logins a second, 32 users, PostgreSQL, 1 radiusd",
+    )
+    memory, threads = lasting.measure(tmp_path, QUICK)
+    assert len(memory.ours.split(" / ")) == len(threads.ours.split(" / ")) == 3
+
+
+def test_table_and_chart_go_into_the_readme() -> None:
+    """The chart is XML with a bar for each figure, the longest as long as there is room."""
+    rows = [
+        table.Row("logins a second, 32 users", "2,000", "8,000 (empty hook)", "0.25"),
+        table.Row("logins a second, 32 users, delivery.wait: 0", "2,200", "8,000 (empty hook)"),
+        table.Row("logins a second, 200 users, gateway takes 1 s", "900", "1,000 (at once)"),
+        table.Row("CPU a login, 2 accounts, past challenges and events, µs", "301", "300 (1)"),
+    ]
+    drawn = ElementTree.fromstring(chart.svg(chart.groups(rows)))
+    bars = drawn.findall("{http://www.w3.org/2000/svg}rect")
+    widths = [float(bar.attrib["width"]) for bar in bars]
+    assert len(widths) == 7
+    assert widths[0] * 4 == widths[2] == chart.WIDTH - chart.LEFT - chart.RIGHT
+    readme = README.read_text("utf-8")
+    made = filled(readme, "a table")
+    assert "\n\na table\n\n" in made
+    assert filled(made, "a table") == made
+    assert len(made.splitlines()) < len(readme.splitlines())
 
 
 def test_nothing_is_left_when_it_is_ended_in_the_middle(tmp_path: Path) -> None:
@@ -88,8 +162,8 @@ def test_nothing_is_left_when_it_is_ended_in_the_middle(tmp_path: Path) -> None:
     bench = subprocess.Popen([sys.executable, "-m", "tests.bench"], cwd=ROOT, env=environment)
     try:
         children = Path(f"/proc/{bench.pid}/task/{bench.pid}/children")
-        # The empty hook's radiusd and ours.
-        eventually(lambda: len(children.read_text().split()) == 2)
+        # The empty hook's radiusd and ours, which waits and which does not.
+        eventually(lambda: len(children.read_text().split()) == 3)
         servers = [Path(f"/proc/{pid}") for pid in children.read_text().split()]
         bench.send_signal(signal.SIGTERM)
         assert bench.wait(20) == 128 + signal.SIGTERM

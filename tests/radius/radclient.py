@@ -32,8 +32,9 @@ def ask(
     station: str = "",
     called: str = "",
     state: str = "",
+    more: str = "",
 ) -> Answer:
-    """One Access-Request."""
+    """One Access-Request, with `more` as radclient reads it."""
     attributes = {
         "User-Name": f'"{user}"',
         "User-Password": f'"{password}"',
@@ -43,7 +44,7 @@ def ask(
     }
     done = subprocess.run(
         ["radclient", "-x", "-t", "20", "-r", "1", f"127.0.0.1:{radiusd.port}", "auth", SECRET],
-        input=", ".join(f"{name} = {value}" for name, value in attributes.items() if value),
+        input=", ".join(f"{name} = {value}" for name, value in attributes.items() if value) + more,
         capture_output=True,
         text=True,
         check=False,

@@ -22,7 +22,7 @@ from radius_smsotp.store import open_store
 from tests import leaks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from radius_smsotp.core.model import Event
     from radius_smsotp.store import Store
@@ -94,7 +94,7 @@ class Site:
         with self.store.write() as tx:
             tx.put_account(Account(fold(name), phone, pin_hash, **more), datetime.now(UTC))
 
-    def make_raddb(self, name: str = "raddb") -> tuple[Path, int]:
+    def make_raddb(self, name: str = "raddb", worker_ports: Sequence[int] = ()) -> tuple[Path, int]:
         """A raddb of its own, and its port."""
         port = free_port()
         folder = self.folder / name
@@ -107,6 +107,7 @@ class Site:
             secret=SECRET,
             gtc_port=free_port(),
             name="radius.example.org",
+            worker_ports=worker_ports,
         )
         # A rejection shall not take a second, as it does where passwords are guessed.
         conf = folder / "radiusd.conf"

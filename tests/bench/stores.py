@@ -1,0 +1,50 @@
+"""Several radiusd on one store: what one interpreter's lock holds up, another one does."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from tests.bench import load
+from tests.bench.logins import BUSY, CHEAP, NO_WAIT
+from tests.bench.servers import Server
+from tests.bench.table import Row, compared
+from tests.store.postgres_server import PostgresServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.bench.extent import Extent
+
+
+def measure(folder: Path, extent: Extent) -> Iterator[Row]:
+    """Logins a second, against one radiusd with SQLite."""
+    postgres = PostgresServer()
+    rates: dict[tuple[str, int], list[list[float]]] = {}
+    try:
+        postgres.start()
+        kinds = [("SQLite", number) for number in extent.sqlite]
+        kinds += [("PostgreSQL", number) for number in extent.postgresql]
+        with ExitStack() as stack:
+            servers = {}
+            for kind, processes in kinds:
+                settings: dict[str, Any] = dict(NO_WAIT)
+                if kind == "PostgreSQL":
+                    settings["store"] = postgres.make_url()
+                server = Server(folder / f"{kind}{processes}", processes=processes, **settings)
+                server.add(CHEAP)
+                stack.enter_context(server)
+                servers[kind, processes] = server, itertools.cycle(CHEAP)
+                rates[kind, processes] = []
+            for _ in range(extent.rounds):
+                for which, (server, names) in servers.items():
+                    done = asyncio.run(load.log_in(server, names, BUSY, extent.seconds))
+                    rates[which].append([done.logins / done.seconds])
+    finally:
+        postgres.close()
+    for (kind, processes), values in list(rates.items())[1:]:
+        what = f"logins a second, {BUSY} users, {kind}, {processes} radiusd"
+        yield compared(what, values, rates[kinds[0]], "SQLite, 1 radiusd")
