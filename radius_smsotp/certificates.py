@@ -68,8 +68,7 @@ def ensure(folder: Path, name: str) -> list[Path]:
         return []
     made = []
     if not authority[0].exists():
-        subject = f"/CN=Wi-Fi authority of {name}"
-        _request(AUTHORITY, subject, authority, AUTHORITY_DAYS)
+        _request(AUTHORITY, f"Wi-Fi authority of {name}", authority, AUTHORITY_DAYS)
         made += authority
     elif not authority[1].exists():
         raise SmsotpError(
@@ -77,12 +76,14 @@ def ensure(folder: Path, name: str) -> list[Path]:
             f"{server[1]}, or remove {authority[0]} as well for a new authority"
         )
     signed = ("-CA", str(authority[0]), "-CAkey", str(authority[1]))
-    _request(SERVER.replace("NAME", name), f"/CN={name}", server, SERVER_DAYS, *signed)
+    _request(SERVER.replace("NAME", name), name, server, SERVER_DAYS, *signed)
     return made + server
 
 
-def _request(config: str, subject: str, files: list[Path], days: int, *options: str) -> None:
+def _request(config: str, name: str, files: list[Path], days: int, *options: str) -> None:
     """Make a certificate and its key, both or none."""
+    # RFC 5280 appendix A.1: ub-common-name.
+    subject = f"/CN={name[:64]}"
     with TemporaryDirectory(dir=files[0].parent) as place:
         settings, certificate, key = (Path(place) / name for name in ("cnf", "pem", "key"))
         settings.write_text(config, encoding="utf-8")

@@ -76,6 +76,13 @@ def test_without_the_authority_s_key_the_remedy_is_named(tmp_path: Path) -> None
     assert not (tmp_path / "server.pem").exists()
 
 
+def test_a_long_name_is_whole_where_devices_compare_it(tmp_path: Path) -> None:
+    """RFC 5280 has room for 64 characters in the common name, and for more beside it."""
+    name = f"{'radius.' * 12}example.org"
+    certificates.ensure(tmp_path, name)
+    assert f"DNS:{name}" in shown(tmp_path / "server.pem")
+
+
 def test_a_name_that_openssl_does_not_take_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(SmsotpError, match="openssl made no certificate"):
         certificates.ensure(tmp_path, "radius.example.org,DNS")
