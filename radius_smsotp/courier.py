@@ -255,8 +255,7 @@ class Courier:
         }
         detail |= {"text": attempt.text} if attempt.text else {}
         detail |= {"message_id": attempt.message_id} if attempt.message_id else {}
-        # Before anything can wait: a report may come at once.
-        if attempt.message_id:
+        if attempt.message_id:  # before anything can wait: a report may come at once
             self._reports.expect(attempt.provider, attempt.message_id, challenge)
         with self._store.write(challenge.account) as tx:
             tx.add_event(audit.challenge_event(f"sms-{attempt.verdict}", challenge, now, **detail))
@@ -295,10 +294,9 @@ class Courier:
 
     def _give_up(self, challenge: Challenge) -> DeliveryState:
         """There is no way to send this message."""
-        now = self._now()
         delivery = replace(challenge.delivery, state="failed", lease_owner=None, lease_until=None)
         with self._store.write(challenge.account) as tx:
-            self._save(tx, replace(challenge, delivery=delivery), now)
+            self._save(tx, replace(challenge, delivery=delivery), self._now())
         return "failed"
 
     def _save(self, tx: Transaction, challenge: Challenge, now: datetime) -> bool:
