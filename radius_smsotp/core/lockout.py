@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from radius_smsotp.core.model import LoginPolicy
 
 LONGEST = timedelta(days=1)
-"""The longest lock-out that the settings allow: failures older than this mean nothing."""
+"""The longest lock-out that the settings allow."""
 
 STATION_KNOWN = timedelta(days=90)
-"""For so long after its last login or failure a station has counters of its own."""
+"""For so long after its last login or failure a station has counters of its own.  No lock-out is
+longer: what is older than this means nothing."""
 
 
 def is_locked(lockout: Lockout, now: datetime) -> bool:

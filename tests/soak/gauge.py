@@ -23,11 +23,11 @@ class Reading:
     store: float
 
 
-MAY_GROW = Reading(memory=8.0, threads=4, files=12, store=4.5)
+MAY_GROW = Reading(memory=8.0, threads=8, files=12, store=4.5)
 """From the second to the last quarter of the time, on average.  What FreeRADIUS and Python set
 aside comes in the first one.  SQLite fills a cache of 2 MB for each of three connections, and
-4 MiB of write-ahead log before it begins that anew; threads and connections come and go with
-the gateways."""
+4 MiB of write-ahead log before it begins that anew; eight threads, and their connections, come
+and go with the gateways."""
 
 
 def read(pid: int, store: Path) -> Reading:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from radius_smsotp.core.lockout import LONGEST
+from radius_smsotp.core.lockout import STATION_KNOWN
 from radius_smsotp.core.model import Lockout, Tally
 from radius_smsotp.store.transaction import HOUR_SLOTS, PRUNE_SLICE, SLOT
 from tests.store.contract import ALICE, HERE, HOUR, NOW, SECOND, challenge, device, event
@@ -201,8 +201,8 @@ class RecordsContract:
         """Old challenges, events and failures, devices and tallies that have run out."""
         with store.write() as tx:
             tx.put_account(ALICE, NOW)
-            tx.put_lockout("alice", Lockout(1, NOW - LONGEST))
-            tx.put_lockout("elsewhere", Lockout(1, NOW - LONGEST - SECOND))
+            tx.put_lockout("alice", Lockout(1, NOW - STATION_KNOWN))
+            tx.put_lockout("elsewhere", Lockout(1, NOW - STATION_KNOWN - SECOND))
             tx.add_challenge(challenge(1, expires_at=NOW - 2 * SECOND))
             tx.add_challenge(challenge(2, expires_at=NOW))
             tx.add_event(event(time=NOW - 2 * SECOND))
@@ -219,7 +219,10 @@ class RecordsContract:
             assert len(tx.events("alice", 10)) == 1
             assert tx.devices("alice", NOW) == [device()]
             assert tx.tally("alice", "tag", "vpn", NOW) == before
-            assert (tx.account("alice"), tx.lockout("alice")) == (ALICE, Lockout(1, NOW - LONGEST))
+            assert (tx.account("alice"), tx.lockout("alice")) == (
+                ALICE,
+                Lockout(1, NOW - STATION_KNOWN),
+            )
             assert tx.lockout("elsewhere") == Lockout()
 
     def test_pruning_goes_in_slices(self, store: Store) -> None:
