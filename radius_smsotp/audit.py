@@ -10,7 +10,7 @@ from radius_smsotp.core.name import fold
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from radius_smsotp.core.model import Challenge
+    from radius_smsotp.core.model import Attempt, Challenge
     from radius_smsotp.pairs import Request
 
 KINDS = {
@@ -85,6 +85,17 @@ def challenge_event(
         challenge.station,
         detail,
     )
+
+
+def attempt_event(challenge: Challenge, attempt: Attempt, now: datetime) -> Event:
+    """The event of one attempt at one provider."""
+    detail: dict[str, str | int | float] = {
+        "provider": attempt.provider,
+        "seconds": attempt.seconds,
+    }
+    detail |= {"text": attempt.text} if attempt.text else {}
+    detail |= {"message_id": attempt.message_id} if attempt.message_id else {}
+    return challenge_event(f"sms-{attempt.verdict}", challenge, now, **detail)
 
 
 def login_event(

@@ -249,16 +249,11 @@ class Courier:
             lease_until=self._lease_end(now, rest) if going_on else None,
         )
         challenge = replace(challenge, delivery=delivery)
-        detail: dict[str, str | int | float] = {
-            "provider": attempt.provider,
-            "seconds": attempt.seconds,
-        }
-        detail |= {"text": attempt.text} if attempt.text else {}
-        detail |= {"message_id": attempt.message_id} if attempt.message_id else {}
-        if attempt.message_id:  # before anything can wait: a report may come at once
+        # Before anything can wait: a report may come at once.
+        if attempt.message_id:
             self._reports.expect(attempt.provider, attempt.message_id, challenge)
         with self._store.write(challenge.account) as tx:
-            tx.add_event(audit.challenge_event(f"sms-{attempt.verdict}", challenge, now, **detail))
+            tx.add_event(audit.attempt_event(challenge, attempt, now))
             is_wanted = self._save(tx, challenge, now)
         return challenge, is_wanted
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 from radius_smsotp.core.model import Account, Challenge, Delivery, Device, Event, Lockout
 
 Row = tuple[Any, ...]
+
+TRANSACTION_ID = re.compile("[0-9a-f]{32}")
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 from radius_smsotp.core.lockout import STATION_KNOWN
@@ -226,11 +226,12 @@ class Transaction:
     def count_message(self, account: str, number_tag: str, client: str, now: datetime) -> None:
         """Count one message."""
         slot = int(now.timestamp()) // SLOT
-        *hourly, daily = _scopes(account, number_tag, client)
-        self._db.executemany(
-            "INSERT INTO tally (scope, slot, sent) VALUES (?, ?, 1) "
+        slots = (slot, slot, slot, slot - slot % HOUR_SLOTS)
+        one = "(?, ?, 1)"
+        self._db.execute(
+            f"INSERT INTO tally (scope, slot, sent) VALUES {one}, {one}, {one}, {one} "  # noqa: S608
             "ON CONFLICT (scope, slot) DO UPDATE SET sent = tally.sent + 1",
-            [*((scope, slot) for scope in hourly), (daily, slot - slot % HOUR_SLOTS)],
+            [*chain(*zip(_scopes(account, number_tag, client), slots, strict=True))],
         )
 
     # Remembered devices
@@ -289,7 +290,7 @@ class Transaction:
     def events(self, name_or_id: str, most: int) -> list[Event]:
         """The last events of an account or of a challenge, oldest first."""
         whose, values = "account = ?", [name_or_id]
-        if re.fullmatch("[0-9a-f]{32}", name_or_id):
+        if rows.TRANSACTION_ID.fullmatch(name_or_id):
             # No index: see `schema`.
             whose, values = "account = ? OR transaction_id = ?", [name_or_id, name_or_id]
         sql = (

@@ -18,6 +18,7 @@ class Extent:
         crowd: Users who wait for either.
         sizes: Accounts, and past challenges and events, in a store.
         sqlite, postgresql: So many radiusd share a store.
+        workers: So many are behind a front.
         inside: Logins that are looked at from inside.
         lasting: Logins after which the memory is looked at.
     """
@@ -30,6 +31,7 @@ class Extent:
     sizes: tuple[int, ...]
     sqlite: tuple[int, ...]
     postgresql: tuple[int, ...]
+    workers: tuple[int, ...]
     inside: int
     lasting: int
 
@@ -43,6 +45,7 @@ FULL = Extent(
     sizes=(1_000, 100_000, 1_000_000),
     sqlite=(1, 2, 4),
     postgresql=(1, 2),
+    workers=(2, 4),
     inside=3000,
     lasting=100_000,
 )
@@ -55,6 +58,7 @@ QUICK = Extent(
     sizes=(100, 1_000),
     sqlite=(1, 2),
     postgresql=(1,),
+    workers=(2,),
     inside=20,
     lasting=20,
 )

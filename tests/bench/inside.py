@@ -48,12 +48,6 @@ class Connection(sqlite3.Connection):
         spent[kind] += sql != "COMMIT"
         return timed("store", super().execute, sql, *values)
 
-    def executemany(self, sql: str, values: Any) -> sqlite3.Cursor:
-        """See `sqlite3`."""
-        rows = list(values)
-        spent["statements"] += len(rows)
-        return timed("store", super().executemany, sql, rows)
-
 
 def timed(part: str, work: Callable[..., Any], *arguments: Any) -> Any:
     """Call `work`, and note the CPU that this thread has spent."""

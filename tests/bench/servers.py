@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from radius_smsotp import keyring
+from radius_smsotp import keyring, raddb_workers
 from radius_smsotp.core import code, pin
 from radius_smsotp.core.model import Account
-from tests.radius.site import PIN, READY_SECONDS, Radiusd, Site
+from tests.radius.site import PIN, READY_SECONDS, Radiusd, Site, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,7 +76,8 @@ class Server:
     Args:
         folder: A new folder for everything.
         edit: Changes its raddb before the start; unchanged, it is ours.
-        processes: How many radiusd.
+        processes: How many radiusd, each with a port of its own.
+        workers: How many behind each of them.
         settings: Sections of smsotp.yaml.
 
     Attributes:
@@ -89,6 +90,7 @@ class Server:
         folder: Path,
         edit: Callable[[Path], None] | None = None,
         processes: int = 1,
+        workers: int = 0,
         **settings: Any,
     ) -> None:
         folder.mkdir()
@@ -98,13 +100,16 @@ class Server:
         self._key = keyring.read(folder / "key").secret
         self._radiusds = []
         for number in range(processes):
-            raddb, port = self.site.make_raddb(f"raddb{number}")
-            conf = raddb / "radiusd.conf"
-            line = f"port = {port}"
-            conf.write_text(conf.read_text().replace(line, f"{line}\n\t{RECEIVE_BUFFER}"))
+            worker_ports = [free_port() for _ in range(workers)]
+            raddb, port = self.site.make_raddb(f"raddb{number}", worker_ports)
+            for conf in (raddb / "radiusd.conf", *raddb.glob("worker.conf")):
+                text = re.sub("(?m)^\tport = .*", rf"\g<0>\n\t{RECEIVE_BUFFER}", conf.read_text())
+                conf.write_text(text)
             if edit:
                 edit(raddb)
             self.ports.append(port)
+            for name in raddb_workers.names(workers):
+                self._radiusds.append(Radiusd(self.site, raddb, port, name))
             self._radiusds.append(Radiusd(self.site, raddb, port))
 
     def __enter__(self) -> Self:

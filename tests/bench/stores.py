@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.bench.extent import Extent
 
+FRONT = "SQLite, behind a front"
+
 
 def measure(folder: Path, extent: Extent) -> Iterator[Row]:
     """Logins a second, against one radiusd with SQLite."""
@@ -27,6 +29,7 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
     try:
         postgres.start()
         kinds = [("SQLite", number) for number in extent.sqlite]
+        kinds += [(FRONT, number) for number in extent.workers]
         kinds += [("PostgreSQL", number) for number in extent.postgresql]
         with ExitStack() as stack:
             servers = {}
@@ -34,7 +37,9 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
                 settings: dict[str, Any] = dict(NO_WAIT)
                 if kind == "PostgreSQL":
                     settings["store"] = postgres.make_url()
-                server = Server(folder / f"{kind}{processes}", processes=processes, **settings)
+                several = "workers" if kind == FRONT else "processes"
+                place = folder / str(len(servers))
+                server = Server(place, **{several: processes}, **settings)
                 server.add(CHEAP)
                 stack.enter_context(server)
                 servers[kind, processes] = server, itertools.cycle(CHEAP)
@@ -46,5 +51,6 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
     finally:
         postgres.close()
     for (kind, processes), values in list(rates.items())[1:]:
-        what = f"logins a second, {BUSY} users, {kind}, {processes} radiusd"
+        several = "workers" if kind == FRONT else "radiusd"
+        what = f"logins a second, {BUSY} users, {kind}, {processes} {several}"
         yield compared(what, values, rates[kinds[0]], "SQLite, 1 radiusd")

@@ -155,15 +155,20 @@ class Site:
 
 
 class Radiusd:
-    """One FreeRADIUS process, multi-threaded as in production."""
+    """
+    One FreeRADIUS process, multi-threaded as in production.
 
-    def __init__(self, site: Site, folder: Path, port: int) -> None:
+    Args:
+        name: Of its configuration file, for a worker.
+    """
+
+    def __init__(self, site: Site, folder: Path, port: int, name: str = "radiusd") -> None:
         self.site = site
         self.folder = folder
         self.port = port
-        self.log_path = folder / "log" / "stdout.log"
+        self.log_path = folder / "log" / f"{name}.stdout"
         self.client = RadiusClient("127.0.0.1", port, SECRET, timeout=20, attempts=1)
-        self.options = ["-f", "-l", "stdout"]
+        self.options = ["-f", "-l", "stdout", "-n", name]
         self.process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> subprocess.Popen[bytes]:

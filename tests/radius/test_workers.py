@@ -48,10 +48,7 @@ def servers(make_site: Callable[..., Site]) -> tuple[Site, Radiusd, dict[str, Ra
     folder, port = site.make_raddb(worker_ports=[free_port() for _ in range(WORKERS)])
     workers = {}
     for name in raddb_workers.names(WORKERS):
-        worker = Radiusd(site, folder, port)
-        worker.options += ["-n", name]
-        worker.log_path = folder / "log" / f"{name}.stdout"
-        workers[name] = worker
+        workers[name] = Radiusd(site, folder, port, name)
     front = Radiusd(site, folder, port)
     for one in (*workers.values(), front):
         site.daemons.append(one)
