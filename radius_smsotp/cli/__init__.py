@@ -26,6 +26,7 @@ COMMANDS = {
     "check": "Find every problem of settings, key, store, providers and FreeRADIUS.",
     "user": "Accounts: who may log in, and where the codes go.",
     "client": "RADIUS clients: what the settings come to for one of them.",
+    "language": "Languages: in which there are texts for users.",
     "provider": "Providers: what sends the SMS.",
     "challenge": "Logins that wait for their code.",
     "trace": "Tell what happened to an account or to one login.",
