@@ -28,6 +28,7 @@ setup(
     package_dir={"radius_smsotp.freeradius": "freeradius"},
     package_data={
         "radius_smsotp": ["py.typed"],
+        "radius_smsotp.cli": ["*.html"],
         "radius_smsotp.freeradius": ["*", "*/*"],
         "radius_smsotp.languages": ["*.yaml"],
         "radius_smsotp.providers.presets": ["*.yaml"],

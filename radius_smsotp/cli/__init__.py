@@ -36,6 +36,7 @@ COMMANDS = {
     "courier": "Send the messages, as a process of its own.",
     "raddb": "Make or extend a configuration of FreeRADIUS.",
     "login": "Log in as a RADIUS client would: ask for the PIN, then for the code.",
+    "gateway": "Be an SMS gateway that sends nothing, and shows each message on a page.",
     "demo": "Start FreeRADIUS with an account in a temporary folder, and log in once.",
 }
 """Command to its line in the help."""
