@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from radius_smsotp.client_policy import ClientPolicy
+    from radius_smsotp.core.model import Account
     from radius_smsotp.issuer import Issuer
     from radius_smsotp.pairs import Request
     from radius_smsotp.settings_file import Loaded

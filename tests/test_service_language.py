@@ -74,9 +74,9 @@ def test_nothing_tells_an_account_from_none_before_the_pin_is_right(node: Node) 
 
 def test_a_language_from_elsewhere_wins_over_the_account(node: Node) -> None:
     """As `preferredLanguage` of a directory has it; one without texts is none."""
-    known = {"user": "gerda", "phone": "+491701112267"}
+    known = {"user": "gerda", "phones": ("+491701112267",)}
     assert node.challenge(**known, language="fr-CA, de;q=0.5").text == FRENCH
-    assert node.challenge("elsewhere", phone="+491701112267", language="de").text == GERMAN
+    assert node.challenge("elsewhere", phones=("+491701112267",), language="de").text == GERMAN
     assert node.challenge("fred", language="tlh").text == FRENCH
 
 
