@@ -19,6 +19,7 @@ setup(
         "radius_smsotp.cli",
         "radius_smsotp.core",
         "radius_smsotp.freeradius",
+        "radius_smsotp.languages",
         "radius_smsotp.providers",
         "radius_smsotp.providers.presets",
         "radius_smsotp.store",
@@ -27,7 +28,9 @@ setup(
     package_dir={"radius_smsotp.freeradius": "freeradius"},
     package_data={
         "radius_smsotp": ["py.typed"],
+        "radius_smsotp.cli": ["*.html"],
         "radius_smsotp.freeradius": ["*", "*/*"],
+        "radius_smsotp.languages": ["*.yaml"],
         "radius_smsotp.providers.presets": ["*.yaml"],
     },
     install_requires=[

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from radius_smsotp import counters, devices, elsewhere
 from radius_smsotp.core import code, login, phone
+from radius_smsotp.core.language import choose
 from radius_smsotp.core.name import fold
 from radius_smsotp.decoy import Decoys
 from radius_smsotp.outcome import Preparation
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from radius_smsotp.client_policy import ClientPolicy
+    from radius_smsotp.core.model import Account
     from radius_smsotp.issuer import Issuer
     from radius_smsotp.pairs import Request
     from radius_smsotp.settings_file import Loaded
@@ -102,9 +104,24 @@ class Admission:
             ),
         )
 
-    def policy(self, request: Request) -> ClientPolicy:
+    def policy(self, request: Request, language: str = "") -> ClientPolicy:
+        """What holds for whoever asks; in a language if one is given, else in the client's."""
         client = request.client
-        return self._loaded.for_client(client.name, client.address, client.ssid)
+        return self._loaded.for_client(client.name, client.address, client.ssid, language)
+
+    def language(self, request: Request, account: Account | None) -> str:
+        """
+        What the person behind a request reads: FreeRADIUS's attribute wins over the account.
+
+        Nobody but who has proved the first factor may be answered in it: it would tell whether
+        there is such an account.
+
+        Returns:
+            A language that there are texts in; "" if the client's will do.
+        """
+        known = self._loaded.languages
+        given = choose(request.language, known)
+        return given or choose((account and account.language) or "", known)
 
     def _tail(self, facts: login.Facts, request: Request) -> tuple[str, str] | None:
         """

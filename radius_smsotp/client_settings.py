@@ -12,7 +12,14 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from radius_smsotp.core.model import Bind, Style
-from radius_smsotp.setting_types import Country, MessageText, Prompt, Section, TextSettings
+from radius_smsotp.setting_types import (
+    Country,
+    Language,
+    MessageText,
+    Prompt,
+    Section,
+    TextSettings,
+)
 
 SSID_OCTETS = 32
 """IEEE 802.11 section 9.4.2.2."""
@@ -63,6 +70,7 @@ class SsidSettings(Section):
     country: Country | None = Field(
         None, description="as country, for numbers that FreeRADIUS gives with a request"
     )
+    language: Language | None = Field(None, description="as language")
     texts: TextSettings | None = Field(
         None, description='as texts, those that differ: {failed: "…"}'
     )

@@ -62,6 +62,7 @@ class Issuer:
                 lease_owner=owner,
                 lease_until=until,
             ),
+            language=own.language,
         )
 
     def reissue(self, challenge: Challenge, now: datetime) -> Challenge:

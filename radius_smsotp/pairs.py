@@ -62,8 +62,8 @@ class Request:
         settled: A hook, not the first factor, has decided this request.
         proved: Whether a handshake has proved the code of its challenge.
         cleartext: The first factor, if FreeRADIUS knows it in the clear.
-        phones, provider, style, template: What FreeRADIUS's modules say of the account, as they
-            say it; see `elsewhere`.
+        phones, provider, style, template, language: What FreeRADIUS's modules say of the account,
+            as they say it; see `elsewhere`.
     """
 
     user: str
@@ -87,6 +87,7 @@ class Request:
     style: str | None = None
     template: str | None = field(default=None, repr=False)
     packet: str = ""
+    language: str = ""
 
 
 def parse(lists: Mapping[str, Any] | None) -> Request | None:
@@ -153,6 +154,7 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         style=config.get("SMSOTP-Style") or None,
         template=config.get("SMSOTP-Text") or None,
         packet=request.get("SMSOTP-Packet", ""),
+        language=config.get("SMSOTP-Language", ""),
     )
 
 

@@ -1,8 +1,8 @@
 """
 Puts the files under ``freeradius/`` where FreeRADIUS reads them.
 
-`create` makes a whole raddb that runs as it is; `install` adds ours to one that is there,
-as often as wanted, and never changes a file that somebody has edited.
+`create` makes a whole raddb that runs as it is; `install` adds ours to one that is there.  Either
+as often as wanted: files that nobody has edited come to this version, others stay.
 """
 
 from __future__ import annotations
@@ -15,15 +15,13 @@ import secrets
 import socket
 import sysconfig
 from dataclasses import dataclass, field
-from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radius_smsotp import certificates, raddb_files, raddb_workers
+from radius_smsotp import certificates, raddb_clients, raddb_files, raddb_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from ipaddress import IPv4Network, IPv6Network
+    from collections.abc import Iterable, Sequence
 
     from radius_smsotp.freeradius_server import FreeRadius
 
@@ -77,16 +75,6 @@ OWN_FILES = {
     "dictionary": f"{INCLUDE}\n",
 }
 
-BLASTRADIUS = """
-	#  BlastRADIUS, CVE-2024-3596.  The attack hides what it changes in Proxy-State, which only
-	#  proxies send: it must come signed.
-	limit_proxy_state = yes
-	#  "auto": if the first request after the start is signed, all others must be.  "yes": all
-	#  must be.  Take that as soon as these clients sign (RFC 3579 section 3.2).
-	require_message_authenticator = auto
-"""
-"""In ``clients.conf``, where FreeRADIUS knows it."""
-
 
 @dataclass
 class Report:
@@ -103,60 +91,73 @@ def create(
     server: FreeRadius,
     *,
     port: int = 1812,
-    secret: str,
-    client: str = "127.0.0.0/8",
+    secret: str | None = None,
+    clients: Iterable[str] = ("127.0.0.0/8",),
+    listen: Iterable[str] = (),
     gtc_port: int = GTC_PORT,
     name: str | None = None,
     worker_ports: Sequence[int] = (),
-) -> None:
+) -> Report:
     """
-    Make a whole raddb in an empty or new folder.
+    Make a whole raddb in an empty or new folder, or bring one that it has made to this version.
 
     Args:
         settings: The YAML file that its module reads.
-        port: UDP port; the server listens on the loopback address only, unless `client` is
+        port: UDP port.
+        secret: Shared by the server and all clients; ``$ENV{NAME}`` is read from the environment
+            when FreeRADIUS starts.  None: a random one, unless there is a ``clients.conf``.
+        clients: Addresses and networks that may ask.
+        listen: Addresses to listen on; by default the loopback address, or any if a client is
             beyond it.
-        secret: Shared by the server and every address in `client`.
         gtc_port: Another port, on the loopback address, where the tunnels of Wi-Fi end.
         name: Of the server, in its certificate; by default this host's.
         worker_ports: Ports on the loopback address, one for each worker behind the server; see
             `raddb_workers`.  The n-th one's tunnels end at the n-th port after `gtc_port`.
 
     Raises:
-        FileExistsError: The folder is not empty.
+        ValueError: A client or an address is none.
+        FileExistsError: There is something else in the folder.
         SmsotpError: No certificate could be made.
     """
     folder = folder.absolute()
-    network = ip_network(client, strict=False)
-    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty; name a new folder")
-    for part in ("log", "run", "mods-enabled", "sites-enabled", "mods-config"):
-        (folder / part).mkdir()
-    # For the TLS sessions of Wi-Fi, if their cache is enabled (see mods-available/eap_smsotp).
-    (folder / "log" / "tlscache").mkdir(mode=0o700)
-    any_address = "*" if network.version == 4 else "::"
+    networks = raddb_clients.networks(clients)
     values = {
         "RADDB": str(folder),
         "LIBDIR": str(server.libdir),
-        "LISTEN": "127.0.0.1" if network.is_loopback and network.version == 4 else any_address,
-        "PORT": str(port),
+        "LISTEN": raddb_clients.listen(listen, networks, port),
+        "NAME": "name = smsotp",
+        "CLIENTS": "clients.conf",
+        "REJECT_DELAY": "1",
     }
     values |= _values(settings)
     if worker_ports:
-        _write(folder / "radiusd.conf", _text("front.conf", values))
-        _write_workers(folder, values, worker_ports, gtc_port)
+        values["LISTEN"] = raddb_clients.listen(listen, networks, port, "smsotp-front")
+        texts = raddb_workers.files(values, worker_ports, gtc_port)
         gtc: int | str = raddb_workers.GTC_PORT_VARIABLE
     else:
-        own = {"NAME": "name = smsotp", "CLIENTS": "clients.conf", "REJECT_DELAY": "1"}
-        _write(folder / "radiusd.conf", _text("radiusd.conf", values | own))
+        texts = {"radiusd.conf": raddb_files.text("radiusd.conf", values)}
         gtc = gtc_port
-    _write(folder / "clients.conf", _client(network, secret, server))
-    for file, text in OWN_FILES.items():
-        _write(folder / file, text)
-    for module, text in OWN_MODULES.items():
-        _write(folder / "mods-enabled" / module, text)
-    install(folder, settings, server, gtc_port=gtc, name=name)
+    texts |= OWN_FILES
+    texts |= {f"mods-enabled/{module}": text for module, text in OWN_MODULES.items()}
+    if secret is not None or not (folder / "clients.conf").exists():
+        secret = secret or secrets.token_urlsafe(24)
+        guard = server.limits_proxy_state
+        texts["clients.conf"] = raddb_clients.text(networks, secret, guard=guard)
+    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    if any(folder.iterdir()) and not (folder / MANIFEST).exists():
+        raise FileExistsError(f"{folder} is not empty; name a new folder")
+    for part in ("log", "run", "mods-enabled", "sites-enabled", "mods-config"):
+        (folder / part).mkdir(exist_ok=True)
+    # For the TLS sessions of Wi-Fi, if their cache is enabled (see mods-available/eap_smsotp).
+    (folder / "log" / "tlscache").mkdir(mode=0o700, exist_ok=True)
+    report = Report()
+    manifest = read_manifest(folder)
+    for file, text in texts.items():
+        _install_file(folder, file, text, manifest, report)
+    if worker_ports:
+        _write_once(folder, raddb_workers.SECRET, raddb_workers.secret(), report)
+    write_manifest(folder, manifest)
+    return install(folder, settings, server, gtc_port=gtc, name=name, report=report)
 
 
 def install(
@@ -167,6 +168,7 @@ def install(
     wifi: bool = True,
     gtc_port: int | str = GTC_PORT,
     name: str | None = None,
+    report: Report | None = None,
 ) -> Report:
     """
     Add our files to a raddb, or bring those that nobody has edited to this version.
@@ -175,6 +177,7 @@ def install(
         wifi: Enable what Wi-Fi needs, and make its certificate and secret where there is none.
         gtc_port: See `create`; without effect once the secret is there.
         name: See `create`; without effect once the certificate is there.
+        report: To be added to.
 
     Raises:
         SmsotpError: No certificate could be made.
@@ -184,14 +187,16 @@ def install(
     raddb = raddb.absolute()
     if not (raddb / "radiusd.conf").is_file():
         raise FileNotFoundError(f"{raddb} holds no radiusd.conf; name a raddb with --raddb")
-    report = Report()
-    manifest = _read_manifest(raddb)
+    report = report or Report()
+    manifest = read_manifest(raddb)
     values = _values(settings)
     for file in FILES:
-        _install_file(raddb, file, _text(file, values), manifest, report)
+        _install_file(raddb, file, raddb_files.text(file, values), manifest, report)
     links = [*LINKS, DELIVERY_LINK] if server.runs_two_instances else list(LINKS)
     if wifi:
-        _write_gtc(raddb, gtc_port, report)
+        # Between the tunnels and our site.
+        own = f'smsotp_gtc_port = {gtc_port}\nsmsotp_gtc_secret = "{secrets.token_hex(24)}"\n'
+        _write_once(raddb, GTC, own, report)
         for path in certificates.ensure(raddb / CERTIFICATES, name or socket.getfqdn()):
             _give(raddb, path)
             report.written.append(str(path.relative_to(raddb)))
@@ -200,8 +205,7 @@ def install(
     for link in links:
         _link(raddb, link, report)
     _include(raddb, report)
-    _write(raddb / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-    _give(raddb, raddb / MANIFEST)
+    write_manifest(raddb, manifest)
     return report
 
 
@@ -212,28 +216,8 @@ def python_path() -> str:
     return ":".join(dict.fromkeys(str(place) for place in places))
 
 
-def source(name: str) -> Path:
-    """Where the file of this version is that `install` would write."""
-    return raddb_files.folder() / name
-
-
-def _client(network: IPv4Network | IPv6Network, secret: str, server: FreeRadius) -> str:
-    """The one client of a raddb of ours."""
-    address = "ipaddr" if network.version == 4 else "ipv6addr"
-    quoted = secret.replace("\\", "\\\\").replace('"', '\\"')
-    guard = BLASTRADIUS if server.limits_proxy_state else ""
-    return f'client local {{\n\t{address} = {network}\n\tsecret = "{quoted}"\n{guard}}}\n'
-
-
 def _values(settings: Path) -> dict[str, str]:
     return {"PYTHON_PATH": python_path(), "SETTINGS": str(settings.absolute())}
-
-
-def _text(name: str, values: dict[str, str]) -> str:
-    text = source(name).read_text(encoding="utf-8")
-    for key, value in values.items():
-        text = text.replace(f"@{key}@", value)
-    return text
 
 
 def _install_file(
@@ -251,7 +235,7 @@ def _install_file(
             report.edited.append(name)
             return
     path.parent.mkdir(exist_ok=True)
-    _write(path, text)
+    write(path, text)
     _give(raddb, path)
     manifest[name] = digest
     report.written.append(name)
@@ -269,39 +253,17 @@ def _link(raddb: Path, name: str, report: Report) -> None:
     report.written.append(name)
 
 
-def _write_workers(
-    raddb: Path, values: dict[str, str], ports: Sequence[int], gtc_port: int
-) -> None:
-    """What the front and its workers need beside the files that all have in common."""
-    secret = secrets.token_hex(24)
-    named = dict(zip(raddb_workers.names(len(ports)), ports, strict=True))
-    # The front delays what they reject.
-    common = {
-        "NAME": "#  Its name stands in worker1.conf and so on.",
-        "LISTEN": "127.0.0.1",
-        "PORT": raddb_workers.PORT_VARIABLE,
-        "CLIENTS": "worker-clients.conf",
-        "REJECT_DELAY": "0",
-    }
-    _write(raddb / "worker.conf", _text("radiusd.conf", values | common))
-    _write(raddb / "worker-clients.conf", raddb_workers.clients(secret))
-    _write(raddb / "workers.conf", raddb_workers.pool(named, secret))
-    for number, (name, port) in enumerate(named.items(), 1):
-        _write(raddb / f"{name}.conf", raddb_workers.worker(name, port, gtc_port + number))
-
-
-def _write_gtc(raddb: Path, port: int | str, report: Report) -> None:
-    """Port and secret between the tunnels of Wi-Fi and our site, unless they are there."""
-    path = raddb / GTC
+def _write_once(raddb: Path, name: str, text: str, report: Report) -> None:
+    """A file with a secret: made where there is none, and never changed afterwards."""
+    path = raddb / name
     if path.exists():
-        report.unchanged.append(GTC)
+        report.unchanged.append(name)
         return
     path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    text = f'smsotp_gtc_port = {port}\nsmsotp_gtc_secret = "{secrets.token_hex(24)}"\n'
-    _write(path, text, mode=0o600)
+    write(path, text, mode=0o600)
     for made in (path.parent, path):
         _give(raddb, made)
-    report.written.append(GTC)
+    report.written.append(name)
 
 
 def _include(raddb: Path, report: Report) -> None:
@@ -313,12 +275,12 @@ def _include(raddb: Path, report: Report) -> None:
         return
     if text and not text.endswith("\n"):
         text += "\n"
-    _write(path, f"{text}{INCLUDE}\n")
+    write(path, f"{text}{INCLUDE}\n")
     _give(raddb, path)
     report.written.append("dictionary")
 
 
-def _read_manifest(raddb: Path) -> dict[str, str]:
+def read_manifest(raddb: Path) -> dict[str, str]:
     path = raddb / MANIFEST
     if not path.exists():
         return {}
@@ -326,7 +288,12 @@ def _read_manifest(raddb: Path) -> dict[str, str]:
     return manifest
 
 
-def _write(path: Path, text: str, mode: int = 0o640) -> None:
+def write_manifest(raddb: Path, manifest: dict[str, str]) -> None:
+    write(raddb / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+    _give(raddb, raddb / MANIFEST)
+
+
+def write(path: Path, text: str, mode: int = 0o640) -> None:
     """Write a file whole or not at all, readable for its owner and group: it may hold secrets."""
     if path.exists():
         mode = path.stat().st_mode & 0o777

@@ -8,6 +8,14 @@ Sites, policies and modules are those of one raddb, and stand there once.
 
 from __future__ import annotations
 
+import secrets
+from typing import TYPE_CHECKING
+
+from radius_smsotp import raddb_clients, raddb_files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 PORT_VARIABLE = "${smsotp_worker_port}"
 GTC_PORT_VARIABLE = "${smsotp_worker_gtc_port}"
 """What the common files say where each worker has a port of its own."""
@@ -15,13 +23,57 @@ GTC_PORT_VARIABLE = "${smsotp_worker_gtc_port}"
 FRONT = "smsotp_front"
 """The client that the front is, to the workers: policy.d/smsotp believes it who has asked."""
 
+SECRET = "mods-config/smsotp/workers"  # noqa: S105  # the name of a file
+"""What front and workers share."""
+
+CLIENTS = f"""#  Who may ask a worker: the front, and nobody else.
+client {FRONT} {{
+	ipaddr = 127.0.0.1
+	secret = "${{smsotp_worker_secret}}"
+}}
+"""
+
 
 def names(number: int) -> list[str]:
     """The workers, as in ``freeradius -n worker1``."""
     return [f"worker{one}" for one in range(1, number + 1)]
 
 
-def worker(name: str, port: int, gtc_port: int) -> str:
+def secret() -> str:
+    """What `SECRET` holds."""
+    return f'smsotp_worker_secret = "{secrets.token_hex(24)}"\n'
+
+
+def files(values: Mapping[str, str], ports: Sequence[int], gtc_port: int) -> dict[str, str]:
+    """
+    The files of front and workers, by name.
+
+    Args:
+        values: What ``radiusd.conf`` needs; ``LISTEN`` is where the front listens.
+        ports: Of the workers, on the loopback address.
+        gtc_port: The n-th worker's tunnels end at the n-th port after it.
+    """
+    named = dict(zip(names(len(ports)), ports, strict=True))
+    # The front delays what they reject.
+    common = {
+        "NAME": "#  Its name stands in worker1.conf and so on.",
+        "LISTEN": raddb_clients.section("127.0.0.1", 4, PORT_VARIABLE, "smsotp"),
+        "CLIENTS": "worker-clients.conf",
+        "REJECT_DELAY": "0",
+    }
+    include = f"$INCLUDE ${{confdir}}/{SECRET}\n\n"
+    return {
+        "radiusd.conf": raddb_files.text("front.conf", values),
+        "worker.conf": raddb_files.text("radiusd.conf", {**values, **common}),
+        "worker-clients.conf": include + CLIENTS,
+        "workers.conf": include + _pool(named),
+    } | {
+        f"{name}.conf": _worker(name, port, gtc_port + number)
+        for number, (name, port) in enumerate(named.items(), 1)
+    }
+
+
+def _worker(name: str, port: int, gtc_port: int) -> str:
     """The file of one worker."""
     return (
         f"#  freeradius -f -d … -n {name}\n\n"
@@ -32,14 +84,9 @@ def worker(name: str, port: int, gtc_port: int) -> str:
     )
 
 
-def clients(secret: str) -> str:
-    """Who may ask a worker: the front, and nobody else."""
-    return f'client {FRONT} {{\n\tipaddr = 127.0.0.1\n\tsecret = "{secret}"\n}}\n'
-
-
-def pool(ports: dict[str, int], secret: str) -> str:
+def _pool(ports: Mapping[str, int]) -> str:
     """The workers as the front sees them."""
-    servers = "".join(_home_server(name, port, secret) for name, port in ports.items())
+    servers = "".join(_home_server(name, port) for name, port in ports.items())
     members = "".join(f"\thome_server = smsotp_{name}\n" for name in ports)
     return (
         f"{servers}"
@@ -49,12 +96,12 @@ def pool(ports: dict[str, int], secret: str) -> str:
     )
 
 
-def _home_server(name: str, port: int, secret: str) -> str:
+def _home_server(name: str, port: int) -> str:
     return f"""home_server smsotp_{name} {{
 	type = auth
 	ipaddr = 127.0.0.1
 	port = {port}
-	secret = "{secret}"
+	secret = "${{smsotp_worker_secret}}"
 
 	#  One that has not answered for so long is left out, and asked whether it is back.  It must be
 	#  longer than any delivery.wait.

@@ -83,7 +83,9 @@ class Service:
                 return Accepted()
             if isinstance(decision, login.Repeat):
                 tx.add_event(_event("challenge-repeated", request, now, decision.challenge))
+                own = self._policy_of(request, decision.challenge)
                 return self._challenged(request, decision.challenge, own)
+            own = self.admission.policy(request, self.admission.language(request, facts.account))
             challenge = self._issuer.issue(request, facts, own, now)
             tx.add_challenge(challenge)
             self._count_message(tx, request, facts.number_tag, now)
@@ -94,11 +96,11 @@ class Service:
     def answer(self, request: Request) -> Outcome:
         """Judge the answer to a challenge."""
         now = self._now()
-        own = self.admission.policy(request)
         name = fold(request.user)
         again = None
         with self._store.write(name, durable=True) as tx:
             challenge = tx.challenge(request.transaction_id or "")
+            own = self._policy_of(request, challenge)
             expected = self._issuer.expected(challenge)
             answer = request.password or ""
             if request.handshake and request.proved:
@@ -176,6 +178,10 @@ class Service:
         """What the users of a client read; those of all, if it is not known who asks."""
         return self.admission.policy(request).texts if request else self._for_all
 
+    def _policy_of(self, request: Request, challenge: Challenge | None) -> ClientPolicy:
+        """What holds for an answer, in the language in which its login began."""
+        return self.admission.policy(request, challenge.language if challenge else "")
+
     def _is_echo(self, request: Request, challenge: Challenge | None) -> bool:
         """Whether a device has answered in EAP what it had answered to the first question."""
         if challenge is None or request.eap is None or not request.eap.echo:
@@ -188,10 +194,10 @@ class Service:
     def _spend_matched(self, request: Request) -> Outcome:
         """The PIN was right, and the code behind it was compared before: spend its challenge."""
         now = self._now()
-        own = self.admission.policy(request)
         name = fold(request.user)
         with self._store.write(name, durable=True) as tx:
             challenge = tx.challenge(request.matched)
+            own = self._policy_of(request, challenge)
             expected = self._issuer.expected(challenge)
             decision = login.judge(
                 challenge,

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from radius_smsotp.core import phone
+from radius_smsotp.core import language, phone
 
 
 def template(*known: str, needs: str | None = None) -> AfterValidator:
@@ -63,6 +63,17 @@ def _numbering_plan(country: str) -> str:
 Country = Annotated[str, AfterValidator(_numbering_plan)]
 
 
+def _tag(name: str) -> str:
+    """A language, folded."""
+    folded = language.fold(name)
+    if not language.TAG.fullmatch(folded):
+        raise PydanticCustomError("language", 'is no language; write it as "de" or "pt-BR"')
+    return folded
+
+
+Language = Annotated[str, AfterValidator(_tag)]
+
+
 class Section(BaseModel):
     """A part of the file: unknown keys are errors, values never change."""
 
@@ -105,4 +116,14 @@ class TextSettings(Section):
     unavailable: Annotated[str, template()] = Field(
         "Login is not possible at the moment. Please try again later.",
         description="the store does not answer",
+    )
+
+
+class LanguageSettings(Section):
+    """The texts in one language; what is absent is as it comes along, or as for the client."""
+
+    message: MessageText | None = Field(None, description="as message")
+    prompt: Prompt | None = Field(None, description="as challenge.prompt")
+    texts: TextSettings | None = Field(
+        None, description='as texts, those that differ: {failed: "…"}'
     )

@@ -18,7 +18,15 @@ from pydantic_core import PydanticCustomError
 from radius_smsotp.client_settings import ClientKey, ClientSettings
 from radius_smsotp.core.lockout import LONGEST
 from radius_smsotp.core.model import Bind, Style
-from radius_smsotp.setting_types import Country, MessageText, Prompt, Section, TextSettings
+from radius_smsotp.setting_types import (
+    Country,
+    Language,
+    LanguageSettings,
+    MessageText,
+    Prompt,
+    Section,
+    TextSettings,
+)
 
 DEFAULT_PATH = Path("/etc/radius-smsotp/smsotp.yaml")
 
@@ -198,6 +206,11 @@ class Settings(Section):
         None,
         description='where numbers without country code belong, as "DE"; absent: all need one',
     )
+    language: Language = Field(
+        "en",
+        description="of the texts below; those that are as they came are replaced by the ones in "
+        "this language",
+    )
     code: CodeSettings = CodeSettings()
     challenge: ChallengeSettings = ChallengeSettings()
     message: MessageText = Field(
@@ -212,6 +225,10 @@ class Settings(Section):
     remember: RememberSettings = RememberSettings()
     audit: AuditSettings = AuditSettings()
     texts: TextSettings = TextSettings()
+    languages: Mapping[Language, LanguageSettings] = Field(
+        default_factory=dict,
+        description='your own texts for whoever reads another language: {fr: {message: "…"}}',
+    )
     # As they were written, with their passwords: not in repr().
     providers: Mapping[str, Any] = Field(
         default_factory=dict,

@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from radius_smsotp import client_policy, providers, strict_yaml
+from radius_smsotp import client_policy, languages, providers, strict_yaml
 from radius_smsotp.client_policy import ClientPolicy
 from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.providers import ProviderSettings
@@ -37,7 +37,7 @@ class Loaded:
     path: Path
     values: Settings
     providers: Mapping[str, ProviderSettings]
-    _policies: dict[tuple[str, str, str], ClientPolicy] = field(
+    _policies: dict[tuple[str, str, str, str], ClientPolicy] = field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -65,14 +65,22 @@ class Loaded:
         longest = max((one for one in prefixes if phone.startswith(one)), key=len, default=None)
         return self.order if longest is None else prefixes[longest]
 
-    def for_client(self, name: str, address: str, ssid: str = "") -> ClientPolicy:
-        """What holds for a client and SSID, see `client_policy`."""
-        found = self._policies.get((name, address, ssid))
+    @property
+    def languages(self) -> frozenset[str]:
+        """The languages that there are texts in."""
+        return frozenset((*languages.names(), *self.values.languages))
+
+    def for_client(
+        self, name: str, address: str, ssid: str = "", language: str = ""
+    ) -> ClientPolicy:
+        """What holds for a client and SSID, in a language if one is given: see `client_policy`."""
+        place = (name, address, ssid, language)
+        found = self._policies.get(place)
         if found is None:
             if len(self._policies) >= POLICIES_MOST:
                 self._policies.clear()
-            found = client_policy.policy(self.values, name, address, ssid)
-            self._policies[name, address, ssid] = found
+            found = client_policy.policy(self.values, *place)
+            self._policies[place] = found
         return found
 
 
@@ -101,9 +109,11 @@ def _validate(path: Path, raw: Any) -> Loaded:
         problems += _problems(f"{name}: ", Settings, error)
     problems += _order_problems(name, raw.get("delivery", {}), raw.get("providers"))
     problems += _smtp_problems(name, raw.get("smtp_servers"))
+    loaded = Loaded(path.absolute(), values, own)
+    problems += _language_problems(name, loaded)
     if problems:
         raise ConfigurationError(problems)
-    return Loaded(path.absolute(), values, own)
+    return loaded
 
 
 def _load_providers(name: str, raw: Any) -> tuple[dict[str, ProviderSettings], list[Problem]]:
@@ -149,6 +159,23 @@ def _order_problems(name: str, raw: Any, named: Any) -> list[Problem]:
         for path, order in orders.items()
         for missing in order
         if missing not in (named or ())
+    ]
+
+
+def _language_problems(name: str, loaded: Loaded) -> list[Problem]:
+    """Languages that are named and that there are no texts in."""
+    named = {"language": loaded.values.language}
+    named |= {
+        f"{path}.language": own.language
+        for path, own in client_policy.scopes(loaded.values)
+        if own.language is not None
+    }
+    known = loaded.languages
+    remedy = f"add it to 'languages', or take one of {', '.join(sorted(known))}"
+    return [
+        Problem(f"{name}: {path}", f"there are no texts in '{tag}'", remedy)
+        for path, tag in named.items()
+        if tag not in known
     ]
 
 

@@ -13,8 +13,9 @@ cd "$(dirname "$0")/.."
 box=$PWD/.cache/container
 base=localhost/debian:trixie-slim
 image=localhost/radius-smsotp
+postgres=docker.io/library/postgres:17
 
-need_packages buildah iproute2 iptables mmdebstrap netavark nftables podman python3-venv runc
+need_packages aardvark-dns buildah iproute2 iptables mmdebstrap netavark nftables podman python3-venv runc
 make_venv "[test,smpp]"
 
 mkdir -p "$box/wheels"
@@ -74,6 +75,41 @@ buildah build --pull-never --layers --format docker \
     tail -n 40 "$box/build.log"
     exit 1
 }
+# The service postgres names an image from elsewhere: Debian's PostgreSQL stands in for it here, with
+# the same variables and the same volume.
+if ! buildah inspect --type image "$postgres" >/dev/null 2>&1; then
+    echo "Making a PostgreSQL …"
+    mkdir -p "$box/postgres"
+    cat >"$box/postgres/Dockerfile" <<END
+FROM $base
+RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y postgresql \\
+    && rm -rf /var/lib/apt/lists/*
+COPY start.sh /
+VOLUME /var/lib/postgresql/data
+ENTRYPOINT ["sh", "/start.sh"]
+END
+    cat >"$box/postgres/start.sh" <<'END'
+set -eu
+cd /usr/lib/postgresql/*/bin
+data=/var/lib/postgresql/data
+if [ ! -e "$data/PG_VERSION" ]; then
+    : "${POSTGRES_PASSWORD:?is not set}"
+    chown postgres "$data"
+    printf '%s\n' "$POSTGRES_PASSWORD" >/tmp/password
+    chown postgres /tmp/password
+    runuser -u postgres -- ./initdb -A scram-sha-256 -U "$POSTGRES_USER" --pwfile=/tmp/password "$data"
+    echo "CREATE DATABASE $POSTGRES_DB" | runuser -u postgres -- ./postgres --single -D "$data" template1 || :
+    echo "host all all all scram-sha-256" >>"$data/pg_hba.conf"
+fi
+exec runuser -u postgres -- ./postgres -D "$data" -c "listen_addresses=*" \
+    -c unix_socket_directories=/tmp
+END
+    buildah build --pull-never --format docker --tag "$postgres" "$box/postgres" \
+        >"$box/postgres.log" 2>&1 || {
+        tail -n 40 "$box/postgres.log"
+        exit 1
+    }
+fi
 podman image prune --force >/dev/null 2>&1
 
 # With the first process all others end, and with the last one the mounts and the network.

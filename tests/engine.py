@@ -10,12 +10,15 @@ import re
 import select
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 from typing import Self
 
 import pytest
 
 from tests.radius.site import eventually
+
+PAGE = "http://127.0.0.1:8025"
 
 TOP = Path(__file__).parents[1]
 COMPOSE = TOP / "docker-compose.yml"
@@ -74,12 +77,12 @@ class Terminal:
         """Type a line."""
         os.write(self._end, f"{line}\r".encode())
 
-    def status(self) -> int:
+    def status(self, seconds: float = 30.0) -> int:
         """Read to the end.  Returns the exit status."""
         with contextlib.suppress(OSError):
             while some := os.read(self._end, 4096):
                 self.shown += some.decode()
-        return self._process.wait(30)
+        return self._process.wait(seconds)
 
 
 class Engine:
@@ -88,10 +91,12 @@ class Engine:
 
     Args:
         secret: What a file .env would say.
+        more: What else it would say.
     """
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, **more: str) -> None:
         self.secret = secret
+        self.more = more
 
     def compose(self, *arguments: str) -> str:
         """Run a command and return its output."""
@@ -104,6 +109,11 @@ class Engine:
     def inside(self, *command: str) -> str:
         """Run a command in the container."""
         return self.compose("exec", "-T", "radius", *command)
+
+    def texts(self) -> list[str]:
+        """What the phone on the page shows."""
+        with urllib.request.urlopen(f"{PAGE}/messages?after=0", timeout=30) as reply:
+            return [one["text"] for one in json.load(reply)]
 
     def up(self) -> None:
         """Start it as docker-compose.yml says, and wait until it answers."""
@@ -121,24 +131,20 @@ class Engine:
 
     def login(self) -> tuple[Terminal, str]:
         """Log in with the commands at the top of docker-compose.yml.  Returns the code, too."""
-        _, login, show, *_ = commands()
+        _, login, *_ = commands()
         command = ["podman-compose", "-p", PROJECT, *login]
         with Terminal(command, self._environment()) as terminal:
             terminal.wait_for("PIN: ")
             terminal.type(PIN)
             # The space comes with the prompt that waits for the code, not with the reply before.
             terminal.wait_for("sent to ***67: ")
-            state = re.search(r"State = ([0-9a-f]{32})", terminal.shown)
-            assert state, terminal.shown
-            messages = map(json.loads, filter(str.strip, self.compose(*show).splitlines()))
-            text = next(one["text"] for one in messages if one["transaction_id"] == state[1])
-            code: str = re.findall(r"\b\d{6}\b", text)[0]
+            code: str = re.findall(r"\b\d{6}\b", self.texts()[-1])[0]
             terminal.type(code)
             assert terminal.status() == 0, terminal.shown
         return terminal, code
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "SMSOTP_SECRET": self.secret, "SMSOTP_CLIENT": NETWORK}
+        return {**os.environ, "SMSOTP_SECRET": self.secret, "SMSOTP_CLIENT": NETWORK, **self.more}
 
     def _run(self, *command: str) -> str:
         done = subprocess.run(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp import client_policy
+from radius_smsotp import client_policy, languages
 from radius_smsotp.client_settings import SsidSettings
 from radius_smsotp.setting_types import TextSettings
 from tests.test_settings_file import loaded
@@ -26,6 +26,7 @@ SSID: dict[str, Any] = {
     "message": "ssid {code}",
     "remember": 12,
     "country": "AT",
+    "language": "fr",
     "texts": {"failed": "ssid"},
 }
 
@@ -40,7 +41,9 @@ def sources(one: Loaded, name: str, address: str = "", ssid: str = "") -> dict[s
     """Where each setting comes from that is no default."""
     found = client_policy.effective(one.values, name, address, ssid)
     return {
-        field: own.source for field, own in found.items() if own.source != client_policy.DEFAULT
+        field: own.source
+        for field, own in found.items()
+        if own.source != client_policy.DEFAULT and "shipped" not in own.source
     }
 
 
@@ -52,7 +55,10 @@ def test_whatever_may_be_set_is_taken_from_the_ssid(path: Path) -> None:
     assert (own.style, own.prompt, own.wait, own.message) == ("reject", "ssid", 3, "ssid {code}")
     assert (own.login.resend_word, own.login.bind) == ("again", "station")
     assert (own.remember, own.country) == (timedelta(hours=12), "AT")
-    assert own.texts == TextSettings(failed="ssid")
+    french = languages.texts("fr")
+    assert french
+    assert french.texts
+    assert own.texts == french.texts.model_copy(update={"failed": "ssid"})
     for ssid in ("guests", "Guests ", "Staff", ""):
         assert one.for_client("wifi", "", ssid) == one.for_client("unknown", "")
     assert one.for_client("unknown", "", "Guests") == one.for_client("unknown", "")

@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import pytest
 import yaml
 
 from radius_smsotp.radius_client import RadiusClient
-from tests.engine import COMPOSE, NAME, PIN, TOP, Engine
+from tests.engine import COMPOSE, NAME, PAGE, PIN, TOP, Engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,9 +51,10 @@ class TestFiles:
         """At the top of docker-compose.yml, and where it is read."""
         set_ = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]["radius"]["environment"]
         described = re.findall(r"(?m)^#   (SMSOTP_\w+) ", ENTRYPOINT.read_text("utf-8"))
-        assert set(set_) == set(described)
+        set_ = {name for name in set_ if name.startswith("SMSOTP_")}
+        assert set_ == set(described)
         in_dotenv = set(re.findall(r"(?m)^#   (SMSOTP_\w+)=", COMPOSE.read_text("utf-8")))
-        assert in_dotenv == {*set_, "SMSOTP_LISTEN"}
+        assert in_dotenv == {*set_, "SMSOTP_LISTEN", "SMSOTP_STORE_PASSWORD"}
 
     def test_what_the_image_is_built_from_is_there(self) -> None:
         """And .dockerignore lets it through."""
@@ -219,10 +221,15 @@ class TestContainer:
         assert shown.splitlines() == ["key 600 freerad", "smsotp.db 600 freerad"]
 
     def test_the_check_finds_no_error(self, engine: Engine) -> None:
-        """But it warns that no SMS leaves."""
         found = json.loads(engine.inside("smsotp", "check", "--json"))
-        assert "error" not in {one["level"] for one in found}
-        assert "smsotp.yaml: providers" in {one["path"] for one in found}
+        assert not [one for one in found if one["level"] == "error"]
+
+    def test_the_page_is_there_for_this_machine(self, engine: Engine) -> None:
+        """And the message on it is the one that the account's number got."""
+        with urllib.request.urlopen(PAGE, timeout=30) as reply:
+            assert b"<title>SMS</title>" in reply.read()
+        _, code = engine.login()
+        assert engine.texts()[-1].startswith(f"{code} ")
 
     def test_who_does_not_answer_is_not_healthy(self, engine: Engine) -> None:
         """The check asks with Status-Server, and takes no other answer than a signed one."""
@@ -241,7 +248,8 @@ class TestContainer:
         assert "+491701234567" not in engine.log()
         variables = engine.inside("env").splitlines()
         ours = {line.partition("=")[0] for line in variables if line.startswith("SMSOTP_")}
-        assert ours == {"SMSOTP_SECRET", "SMSOTP_CLIENT", "SMSOTP_DEMO"}
+        described = re.findall(r"(?m)^#   (SMSOTP_\w+) ", ENTRYPOINT.read_text("utf-8"))
+        assert ours == set(described)
         key = engine.inside("cat", "key").split()[-1]
         assert key not in "".join(variables)
 
@@ -265,6 +273,28 @@ class TestContainer:
         assert "Exiting normally" in engine.log()
         engine.compose("start")
         engine.wait(2)
+
+
+@pytest.mark.container
+def test_postgresql_keeps_the_accounts_where_the_profile_says_so() -> None:
+    """With the lines of .env at the top of docker-compose.yml; a new container finds them again."""
+    said = dict(
+        re.findall(r"(?m)^#   (COMPOSE_\w+|SMSOTP_STORE)=(.+)$", COMPOSE.read_text("utf-8"))
+    )
+    one = Engine(SECRET, SMSOTP_STORE_PASSWORD="a password", **said)
+    one.compose("down", "--volumes")
+    try:
+        one.up()
+        one.login()
+        shown = json.loads(one.inside("smsotp", "check", "--json"))
+        assert "PostgreSQL 17" in next(line["fault"] for line in shown if line["path"] == "store")
+        assert "smsotp.db" not in one.inside("ls")
+        assert "a password" not in one.inside("cat", "smsotp.yaml")
+        one.compose("down")
+        one.up()
+        one.login()
+    finally:
+        one.compose("down", "--volumes")
 
 
 @pytest.mark.container

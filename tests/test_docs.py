@@ -106,7 +106,7 @@ def keys(value: Any, prefix: str = "") -> set[str]:
     if (
         not isinstance(value, dict)
         or not value
-        or prefix in {"providers.", "clients.", "smtp_servers."}
+        or prefix in {"providers.", "clients.", "languages.", "smtp_servers."}
     ):
         return {prefix.rstrip(".")}
     return {name for key, inner in value.items() for name in keys(inner, f"{prefix}{key}.")}

@@ -179,6 +179,7 @@ class TestConfig:
             ("SMSOTP-Provider", "backup"),
             ("SMSOTP-Style", "reject"),
             ("SMSOTP-Text", "{code}"),
+            ("SMSOTP-Language", "de-AT, en;q=0.5"),
             ("SMSOTP-Step", "pin-and-code"),
             ("SMSOTP-Matched", ID),
             ("SMSOTP-Reason", "locked"),
@@ -189,10 +190,12 @@ class TestConfig:
         assert (parsed.provider, parsed.style, parsed.template) == ("backup", "reject", "{code}")
         assert (parsed.step, parsed.matched, parsed.reason) == ("pin-and-code", ID, "locked")
         assert parsed.settled
+        assert parsed.language == "de-AT, en;q=0.5"
         none = request(*said)
         assert none.phones == ()
         assert (none.provider, none.style, none.template) == (None,) * 3
         assert (none.step, none.matched, none.reason, none.settled) == ("", "", "", False)
+        assert none.language == ""
 
     def test_an_empty_value_says_nothing(self) -> None:
         """An LDAP entry whose number is empty has none."""

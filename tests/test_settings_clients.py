@@ -128,7 +128,7 @@ class TestErrors:
             "challenge.style",
             "wifi.ssids.Guests.stile: there is no such setting; did you mean 'style'?",
             "wifi.ssids.Guests.ssids: there is no such setting; known here: bind, country, "
-            "message, prompt, remember, resend, style, texts, wait",
+            "language, message, prompt, remember, resend, style, texts, wait",
             "wifi.ssids.Guests.bind: input should be 'account', 'client' or 'station'; this is: "
             "as challenge.bind",
             "wifi.ssids: is no SSID: those have 1 to 32 octets; write it as access points show it",

@@ -26,6 +26,7 @@ COMMANDS = {
     "check": "Find every problem of settings, key, store, providers and FreeRADIUS.",
     "user": "Accounts: who may log in, and where the codes go.",
     "client": "RADIUS clients: what the settings come to for one of them.",
+    "language": "Languages: in which there are texts for users.",
     "provider": "Providers: what sends the SMS.",
     "challenge": "Logins that wait for their code.",
     "trace": "Tell what happened to an account or to one login.",
@@ -35,6 +36,7 @@ COMMANDS = {
     "courier": "Send the messages, as a process of its own.",
     "raddb": "Make or extend a configuration of FreeRADIUS.",
     "login": "Log in as a RADIUS client would: ask for the PIN, then for the code.",
+    "gateway": "Be an SMS gateway that sends nothing, and shows each message on a page.",
     "demo": "Start FreeRADIUS with an account in a temporary folder, and log in once.",
 }
 """Command to its line in the help."""

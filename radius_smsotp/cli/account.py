@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_smsotp.core import phone
+from radius_smsotp.core import language, phone
 from radius_smsotp.core import pin as pins
 from radius_smsotp.core.model import Event
 from radius_smsotp.core.name import fold
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from radius_smsotp.core.model import Account
+    from radius_smsotp.settings_file import Loaded
     from radius_smsotp.store.transaction import Transaction
 
 NAME_OCTETS = 253
@@ -68,6 +69,22 @@ def read_provider(text: str, known: Collection[str]) -> str:
     return text
 
 
+def read_language(text: str, known: Collection[str]) -> str:
+    """A language that there are texts in.  Raises ValueError with a sentence."""
+    tag = language.fold(text)
+    if not language.TAG.fullmatch(tag) or not language.choose(tag, known):
+        raise ValueError(f"the language '{text}' is not one of {', '.join(sorted(known))}")
+    return tag
+
+
+def language_option(loaded: Loaded, text: str | None) -> str | None:
+    """What follows ``--language``.  Raises BadParameter."""
+    try:
+        return None if text is None else read_language(text, loaded.languages)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--language") from None
+
+
 def hashed(pin: str, iterations: int) -> str:
     """The hash of a PIN, with a salt of its own.  Takes a while, on purpose."""
     return pins.digest(pin, secrets.token_bytes(pins.SALT_OCTETS), iterations)
@@ -98,6 +115,7 @@ def save(tx: Transaction, before: Account | None, after: Account) -> None:
         "phone": before.phone != after.phone,
         "pin": before.pin_hash != after.pin_hash,
         "provider": before.provider != after.provider,
+        "language": before.language != after.language,
         "enabled" if after.enabled else "disabled": before.enabled != after.enabled,
     }
     fields = ", ".join(name for name, differs in changed.items() if differs)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from radius_smsotp.core.model import Account
     from radius_smsotp.settings_file import Loaded
 
-COLUMNS = ("name", "phone", "pin", "provider", "enabled")
+COLUMNS = ("name", "phone", "pin", "provider", "enabled", "language")
 REASON = "reason"
 """The column that a file of rejected lines has besides, and that is not read."""
 
@@ -49,6 +49,7 @@ class Entry:
     pin: str | None = field(repr=False)
     provider: str | None
     enabled: bool | None
+    language: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,13 @@ def rejected(sheet: Sheet, faults: Iterable[Fault]) -> str:
 def exported(accounts: Iterable[Account]) -> str:
     """Accounts without their PINs."""
     rows = [
-        (one.name, one.phone or "", one.provider or "", "yes" if one.enabled else "no")
+        (
+            one.name,
+            one.phone or "",
+            one.provider or "",
+            "yes" if one.enabled else "no",
+            one.language or "",
+        )
         for one in accounts
     ]
     return _text([[name for name in COLUMNS if name != "pin"], *rows], ",")
@@ -173,7 +180,9 @@ def _entry(line: Line, columns: Sequence[str], loaded: Loaded) -> Entry:
     # A PIN is taken as it is: a blank may be part of it.
     pin = cells.pop("pin", "")
     told = {column: cell.strip() for column, cell in cells.items()}
-    number, provider, enabled = (told.get(key, "") for key in ("phone", "provider", "enabled"))
+    number, provider, enabled, language = (
+        told.get(key, "") for key in ("phone", "provider", "enabled", "language")
+    )
     return Entry(
         line,
         account.read_name(told["name"]),
@@ -181,6 +190,7 @@ def _entry(line: Line, columns: Sequence[str], loaded: Loaded) -> Entry:
         account.read_pin(pin) if pin else None,
         account.read_provider(provider, loaded.providers) if provider else None,
         _switch(enabled) if enabled else None,
+        account.read_language(language, loaded.languages) if language else None,
     )
 
 

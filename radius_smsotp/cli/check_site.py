@@ -132,6 +132,11 @@ def _messages(loaded: Loaded, name: str) -> Iterator[Finding]:
         for path, own in client_policy.scopes(loaded.values)
         if own.message
     }
+    templates |= {
+        f"languages.{tag}.message": own.message
+        for tag, own in loaded.values.languages.items()
+        if own.message
+    }
     code = loaded.values.code
     values = {"code": "0" * code.digits, "minutes": round(code.lifetime / 60), "name": name}
     sms = loaded.values.sms

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from radius_smsotp import client_policy
-from radius_smsotp.cli import output
+from radius_smsotp.cli import account, output
 from radius_smsotp.cli.site import Site
+from radius_smsotp.core import language as tags
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,9 +33,12 @@ def client() -> None:
 @click.argument("name", metavar="NAME|ADDRESS")
 @click.option("--address", help="The address, where NAME alone does not find the entry.")
 @click.option("--ssid", default="", help="The wireless network behind it.")
+@click.option("--language", default="", help="Whose login: of somebody who reads this language.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-def show(config: Path, name: str, address: str | None, ssid: str, as_json: bool) -> None:
+def show(
+    config: Path, name: str, address: str | None, ssid: str, language: str, as_json: bool
+) -> None:
     """
     Show what holds for a client, and where in the settings it stands.
 
@@ -44,13 +48,15 @@ def show(config: Path, name: str, address: str | None, ssid: str, as_json: bool)
     \b
     Examples:
       smsotp client show fortigate
-      smsotp client show 10.1.4.7 --ssid "Office Wi-Fi"
+      smsotp client show 10.1.4.7 --ssid "Office Wi-Fi" --language de
     """
     where = _address(name if address is None else address)
     if address is not None and not where:
         raise click.BadParameter("this is no IP address", param_hint="--address")
     with Site(config) as site:
-        found = client_policy.effective(site.loaded.values, name, where, ssid)
+        wanted = account.language_option(site.loaded, language or None)
+        known = tags.choose(wanted or "", site.loaded.languages)
+        found = client_policy.effective(site.loaded.values, name, where, ssid, known)
     if as_json:
         settings = {field: {"value": one.value, "from": one.source} for field, one in found.items()}
         output.as_json({"name": name, "address": where, "ssid": ssid, "settings": settings})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 
 import click
 
-from radius_smsotp import freeradius_server, raddb_workers
+from radius_smsotp import freeradius_server, raddb_files, raddb_workers
 from radius_smsotp import raddb as files
+from radius_smsotp import raddb_removal as removal
 from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError
 
 gtc_port = click.option(
@@ -48,11 +48,25 @@ def raddb() -> None:
     "[default: a random one]",
 )
 @click.option(
+    "--secret-env",
+    metavar="NAME",
+    help="FreeRADIUS shall read the secret from this variable of its environment.",
+)
+@click.option(
     "--client",
-    default="127.0.0.0/8",
+    "clients",
+    multiple=True,
+    default=["127.0.0.0/8"],
     show_default=True,
     metavar="CIDR",
-    help="Addresses that may ask.",
+    help="Addresses that may ask; may be given several times.",
+)
+@click.option(
+    "--listen",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Where to listen, '*' for everywhere; may be given several times.  "
+    "[default: the loopback address, or everywhere if a client is beyond it]",
 )
 @click.option(
     "--workers",
@@ -76,7 +90,9 @@ def create(
     folder: Path,
     port: int,
     secret: str | None,
-    client: str,
+    secret_env: str | None,
+    clients: tuple[str, ...],
+    listen: tuple[str, ...],
     workers: int,
     worker_port: int,
     gtc_port: int,
@@ -85,30 +101,41 @@ def create(
     """
     Make a whole configuration in DIR that FreeRADIUS runs as it is, for VPN and Wi-Fi.
 
+    Called again on the same DIR, it brings all files to this version and these options, except
+    those that you have edited.  Without --secret the secrets stay.
+
     \b
-    Example:
+    Examples:
       smsotp --config ./site/smsotp.yaml raddb create ./raddb --port 1812
+      smsotp raddb create ./raddb --client 10.1.0.0/16 --client 2001:db8:1::/48
       freeradius -f -d ./raddb
     """
-    secret = secret or secrets.token_urlsafe(24)
+    if secret_env is not None:
+        secret = f"$ENV{{{secret_env}}}"
+    new = not (folder / files.MANIFEST).exists()
     try:
         server = _freeradius()
-        files.create(
+        report = files.create(
             folder,
             config,
             server,
             port=port,
             secret=secret,
-            client=client,
+            clients=clients,
+            listen=listen,
             gtc_port=gtc_port,
             name=server_name,
             worker_ports=range(worker_port, worker_port + workers),
         )
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--client") from None
+        raise click.BadParameter(str(error)) from None
     except FileExistsError as error:
         raise SmsotpError(str(error)) from None
-    click.echo(f"{folder}: a configuration for {client} on port {port}; the secret stands in")
+    if not new:
+        _tell(folder, report)
+        return
+    asked = ", ".join(clients)
+    click.echo(f"{folder}: a configuration for {asked} on port {port}; the secret stands in")
     click.echo(f"{folder / 'clients.conf'}.  Wi-Fi devices trust {_authority(folder)}.  Start it:")
     click.echo(f"  {server.program.name} -f -d {folder}")
     for name in raddb_workers.names(workers):
@@ -144,16 +171,56 @@ def install(config: Path, folder: Path, wifi: bool, gtc_port: int, server_name: 
         )
     except FileNotFoundError as error:
         raise SmsotpError(str(error)) from None
+    _tell(folder, report)
+    click.echo("Now name 'virtual_server = smsotp' for the clients that shall need a code, in")
+    click.echo(f"{folder / 'clients.conf'}, and restart FreeRADIUS.")
+    if wifi:
+        click.echo(f"Wi-Fi devices trust {_authority(folder)}.")
+
+
+@raddb.command()
+@click.option(
+    "--raddb",
+    "folder",
+    default="/etc/freeradius/3.0",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The configuration to take ours out of.",
+)
+@click.option(
+    "--purge", is_flag=True, help="Remove what you have edited, and the certificates, as well."
+)
+def uninstall(folder: Path, purge: bool) -> None:
+    """
+    Take our files out of the configuration in --raddb again.
+
+    Files that you have edited, and certificates that devices trust, stay where they are, without
+    effect.  Settings, key and store are elsewhere, and stay too.
+
+    \b
+    Example:
+      smsotp raddb uninstall
+    """
+    try:
+        done = removal.uninstall(folder, purge=purge)
+    except FileNotFoundError as error:
+        raise SmsotpError(str(error)) from None
+    for name in done.removed:
+        click.echo(f"removed    {folder / name}")
+    for name in done.kept:
+        click.echo(f"kept       {folder / name}")
+    click.echo("Now restart FreeRADIUS.")
+
+
+def _tell(folder: Path, report: files.Report) -> None:
     for name in report.written:
         click.echo(f"written    {folder / name}")
     for name in report.unchanged:
         click.echo(f"up to date {folder / name}")
     for name in report.edited:
-        click.echo(f"edited     {folder / name}: kept; compare it with {files.source(name)}")
-    click.echo("Now name 'virtual_server = smsotp' for the clients that shall need a code, in")
-    click.echo(f"{folder / 'clients.conf'}, and restart FreeRADIUS.")
-    if wifi:
-        click.echo(f"Wi-Fi devices trust {_authority(folder)}.")
+        source = raddb_files.source(name)
+        compare = f"; compare it with {source}" if source.exists() else ""
+        click.echo(f"edited     {folder / name}: kept{compare}")
 
 
 def _authority(folder: Path) -> Path:

@@ -65,6 +65,7 @@ def _fields(*, phone_required: bool) -> Callable[[Callable[..., None]], Callable
             help="No PIN: FreeRADIUS checks the first factor elsewhere (LDAP, SQL, …).",
         ),
         click.option("--provider", help="The provider that is tried first for this account."),
+        click.option("--language", help="What this person reads, as de; see 'smsotp language'."),
         click.pass_obj,
     )
 
@@ -86,6 +87,7 @@ def add(
     pin_stdin: bool,
     no_pin: bool,
     provider: str | None,
+    language: str | None,
 ) -> None:
     """
     Add an account.
@@ -99,7 +101,12 @@ def add(
       pwgen 8 1 | smsotp user add bob --phone "+49 170 7654321" --pin-stdin
     """
     with Site(config) as site:
-        new = Account(name, _number(site, number), None, _provider(site, provider))
+        new = Account(
+            name,
+            _number(site, number),
+            provider=_provider(site, provider),
+            language=account.language_option(site.loaded, language),
+        )
         with site.store.read() as tx:
             _refuse_if_known(tx.account(name))
         chosen = _pin(pin, pin_stdin, no_pin, ask=True)
@@ -115,6 +122,7 @@ def add(
 @user.command("set")
 @_fields(phone_required=False)
 @click.option("--no-provider", is_flag=True, help="Providers as in delivery.order.")
+@click.option("--no-language", is_flag=True, help="The language of the client.")
 def set_(
     config: Path,
     name: str,
@@ -123,7 +131,9 @@ def set_(
     pin_stdin: bool,
     no_pin: bool,
     provider: str | None,
+    language: str | None,
     no_provider: bool,
+    no_language: bool,
 ) -> None:
     """
     Change an account.
@@ -139,8 +149,10 @@ def set_(
     """
     if provider is not None and no_provider:
         raise click.UsageError("--provider and --no-provider exclude each other")
-    given = (number is not None, pin is not None, pin_stdin, no_pin, provider is not None)
-    if not any((*given, no_provider)):
+    if language is not None and no_language:
+        raise click.UsageError("--language and --no-language exclude each other")
+    given = any(value is not None for value in (number, pin, provider, language))
+    if not any((given, pin_stdin, no_pin, no_provider, no_language)):
         raise click.UsageError("there is nothing to change; name at least one option")
     with Site(config) as site:
         fields: dict[str, Any] = {}
@@ -148,6 +160,8 @@ def set_(
             fields["phone"] = _number(site, number)
         if provider is not None or no_provider:
             fields["provider"] = _provider(site, provider)
+        if language is not None or no_language:
+            fields["language"] = account.language_option(site.loaded, language)
         with site.store.read() as tx:
             account.known(tx, name)
         if pin is not None or pin_stdin or no_pin:

@@ -65,9 +65,9 @@ def import_accounts(
     """
     Add the accounts of a CSV file: all of them, or none if a line is faulty.
 
-    The first line names the columns, in any order: name, phone, and if wanted pin, provider
-    and enabled (yes or no).  UTF-8, separated by comma or semicolon.  An empty field leaves
-    what is there.
+    The first line names the columns, in any order: name, phone, and if wanted pin, provider,
+    enabled (yes or no) and language.  UTF-8, separated by comma or semicolon.  An empty field
+    leaves what is there.
 
     \b
     Examples:
@@ -142,6 +142,7 @@ def _plan(
                 start.pin_hash,
                 entry.provider or start.provider,
                 start.enabled if entry.enabled is None else entry.enabled,
+                entry.language or start.language,
             )
             plans.append(Change(before, after, entry.pin))
     return plans, sorted(faults, key=lambda fault: fault.line.number)

@@ -41,11 +41,12 @@ def list_accounts(config: Path, as_json: bool) -> None:
             one.phone or "none",
             "yes" if one.pin_hash else "no",
             one.provider or "",
+            one.language or "",
             _state(one, counted, now),
         )
         for one, counted in found
     ]
-    columns = ("Name", "Phone", "PIN", "Provider", "State")
+    columns = ("Name", "Phone", "PIN", "Provider", "Language", "State")
     output.table(columns, rows, empty="There is no account yet; add one with 'smsotp user add'.")
 
 
@@ -78,6 +79,7 @@ def show(config: Path, name: str, as_json: bool) -> None:
         ("Phone", one.phone or "none"),
         ("PIN", rounds),
         ("Provider", one.provider or "as in delivery.order"),
+        ("Language", one.language or "as the client's"),
         ("State", _state(one, counted, now)),
         ("Failures in a row", counted.failures),
         ("Remembered devices", len(devices)),
@@ -102,6 +104,7 @@ def _record(one: Account, counted: Lockout, now: datetime) -> dict[str, Any]:
         "phone": one.phone,
         "pin": one.pin_hash is not None,
         "provider": one.provider,
+        "language": one.language,
         "enabled": one.enabled,
         "failures": counted.failures,
         "locked_until": output.iso(counted.locked_until) if locked else None,

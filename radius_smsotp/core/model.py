@@ -38,6 +38,7 @@ class Account:
         pin_hash: ``$PBKDF2$HMACSHA2+512:ROUNDS:SALT$HASH`` as FreeRADIUS's `pap` reads it, or None
             if another module checks the first factor.
         provider: Sends this account's messages first, or None for ``delivery.order``.
+        language: Folded tag (see `core.language`) of what this person reads, or None.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Account:
     pin_hash: str | None = field(default=None, repr=False)
     provider: str | None = None
     enabled: bool = True
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class Challenge:
         digits: Length of the code.
         phone_hint: The masked number, "***67".
         answered: Tag of the answer that was judged last (see `core.code.answer_tag`), or "".
+        language: Of all texts of this login, "" for the client's.
     """
 
     transaction_id: str
@@ -118,6 +121,7 @@ class Challenge:
     state: ChallengeState
     delivery: Delivery
     answered: str = ""
+    language: str = ""
 
     def is_open(self, now: datetime) -> bool:
         """Whether it may still be answered."""

@@ -15,11 +15,11 @@ TRANSACTION_ID = re.compile("[0-9a-f]{32}")
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
-ACCOUNT = "name, phone, pin_hash, provider, enabled"
+ACCOUNT = "name, phone, pin_hash, provider, enabled, language"
 CHALLENGE = (
     "transaction_id, account, client, station, key_id, digits, phone_hint, created_at, "
     "expires_at, guesses_left, state, delivery_state, route, sealed_phone, template, sends, "
-    "provider, lease_owner, lease_until, answered"
+    "provider, lease_owner, lease_until, answered, language"
 )
 DEVICE = "account, client, ssid, station, number_tag, expires_at"
 EVENT = "kind, time, account, transaction_id, client, station, detail"
@@ -37,12 +37,19 @@ def moment(value: float | None) -> datetime | None:
 
 def account(row: Row) -> Account:
     """A row of `ACCOUNT` columns."""
-    return Account(row[0], row[1], row[2], row[3], bool(row[4]))
+    return Account(row[0], row[1], row[2], row[3], bool(row[4]), row[5])
 
 
 def account_row(value: Account) -> Row:
     """The `ACCOUNT` columns of an account."""
-    return (value.name, value.phone, value.pin_hash, value.provider, int(value.enabled))
+    return (
+        value.name,
+        value.phone,
+        value.pin_hash,
+        value.provider,
+        int(value.enabled),
+        value.language,
+    )
 
 
 def lockout(row: Row | None) -> Lockout:
@@ -76,6 +83,7 @@ def challenge(row: Row) -> Challenge:
             lease_until=moment(row[18]),
         ),
         answered=row[19],
+        language=row[20],
     )
 
 
@@ -103,6 +111,7 @@ def challenge_row(value: Challenge) -> Row:
         delivery.lease_owner,
         seconds(delivery.lease_until),
         value.answered,
+        value.language,
     )
 
 

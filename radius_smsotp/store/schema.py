@@ -136,6 +136,11 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
         # for the events of one challenge can wait until all are looked through.
         "DROP INDEX event_challenge",
     ),
+    (
+        # Texts in the language of whoever reads them; a login keeps to one.
+        "ALTER TABLE account ADD COLUMN language TEXT",
+        "ALTER TABLE challenge ADD COLUMN language TEXT NOT NULL DEFAULT ''",
+    ),
 )
 
 TABLES = {

@@ -80,15 +80,16 @@ class Transaction:
             "FROM account LEFT JOIN lockout ON lockout.account = account.name ORDER BY name"
         )
         for row in self._db.execute(sql):
-            yield rows.account(row), rows.lockout(None if row[5] is None else row[5:])
+            yield rows.account(row), rows.lockout(None if row[6] is None else row[6:])
 
     def put_account(self, account: Account, now: datetime) -> None:
         """Add or replace an account."""
         self._db.execute(
             f"INSERT INTO account ({rows.ACCOUNT}, created_at, changed_at) "  # noqa: S608  # constants
-            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET phone = excluded.phone, "
-            "pin_hash = excluded.pin_hash, provider = excluded.provider, "
-            "enabled = excluded.enabled, changed_at = excluded.changed_at",
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
+            "phone = excluded.phone, pin_hash = excluded.pin_hash, provider = excluded.provider, "
+            "enabled = excluded.enabled, language = excluded.language, "
+            "changed_at = excluded.changed_at",
             (*rows.account_row(account), now.timestamp(), now.timestamp()),
         )
 
@@ -154,10 +155,11 @@ class Transaction:
 
     def add_challenge(self, challenge: Challenge) -> None:
         """Add a challenge."""
-        marks = ", ".join("?" * 20)
+        row = rows.challenge_row(challenge)
+        marks = ", ".join("?" * len(row))
         self._db.execute(
             f"INSERT INTO challenge ({rows.CHALLENGE}) VALUES ({marks})",  # noqa: S608  # constants
-            rows.challenge_row(challenge),
+            row,
         )
 
     def save_answer(self, challenge: Challenge) -> None:

@@ -253,6 +253,7 @@ class TestShow:
             "phone": PHONE,
             "pin": True,
             "provider": None,
+            "language": None,
             "enabled": True,
             "failures": 0,
             "locked_until": None,
@@ -267,9 +268,9 @@ class TestList:
         alice.done("user", "add", "bob", "--phone", OTHER)
         alice.done("user", "disable", "bob")
         assert alice.done("user", "list").splitlines() == [
-            "Name   Phone          PIN  Provider  State",
-            "alice  +491701234567  yes            enabled",
-            "bob    +491707654321  no             disabled",
+            "Name   Phone          PIN  Provider  Language  State",
+            "alice  +491701234567  yes                      enabled",
+            "bob    +491707654321  no                       disabled",
         ]
 
     def test_a_lock_out_shows_until_it_has_run_its_time(self, alice: Installation) -> None:

@@ -338,7 +338,7 @@ class TestExport:
     def test_a_dash_is_standard_output_in_utf_8(self, here: Installation) -> None:
         here.done("user", "add", "zoë", "--phone", PHONE)
         done = here.call("user", "export", "-", env={"PYTHONIOENCODING": "ascii"})
-        assert done.stdout == f"name,phone,provider,enabled\nzoë,{PHONE},,yes\n"
+        assert done.stdout == f"name,phone,provider,enabled,language\nzoë,{PHONE},,yes,\n"
 
 
 def fail_at(here: Installation, name: str) -> None:

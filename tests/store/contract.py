@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 3, 2, 12, 0, 0, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
-ALICE = Account("alice", "+491701234567", "$PBKDF2$HMACSHA2+512:1:c2FsdA==$aGFzaA==", "backup")
+ALICE = Account(
+    "alice", "+491701234567", "$PBKDF2$HMACSHA2+512:1:c2FsdA==$aGFzaA==", "backup", language="de"
+)
 HERE = Client("wifi", "192.0.2.1", "02-00-00-00-00-01", "Office Wi-Fi")
 
 
@@ -44,6 +46,7 @@ def challenge(number: int = 1, **fields: Any) -> Challenge:
         "guesses_left": 3,
         "state": "open",
         "delivery": delivery(),
+        "language": "de",
     }
     return Challenge(**(usual | fields))
 

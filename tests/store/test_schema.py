@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sqlite3
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,13 @@ from tests.store.contract import ALICE, HERE, NOW, challenge, device
 if TYPE_CHECKING:
     from pathlib import Path
 
-FINGERPRINTS = ("5ded90c67f7785bd", "6cb9b02d49a970a5", "78e5818dd44468e7", "e57899f84f357ffb")
+FINGERPRINTS = (
+    "5ded90c67f7785bd",
+    "6cb9b02d49a970a5",
+    "78e5818dd44468e7",
+    "e57899f84f357ffb",
+    "6b042f022815c0bb",
+)
 """Of each version that was ever released.  A store may be of any of them: they never change."""
 
 
@@ -100,22 +107,21 @@ def test_from_version_1_all_comes_along_but_remembered_devices(
     with monkeypatch.context() as then:
         then.setattr(sqlite, "VERSIONS", VERSIONS[:1])
         store.migrate()
-        with store.write() as tx:
-            tx.put_account(ALICE, NOW)
     store.close()
-    db = sqlite3.connect(tmp_path / "db")
-    # Which answer was judged last was not kept then.
-    names, values = rows.CHALLENGE.removesuffix(", answered"), rows.challenge_row(challenge())[:-1]
-    marks = ", ".join("?" * len(values))
-    db.execute(f"INSERT INTO challenge ({names}) VALUES ({marks})", values)
+    # Which answer was judged last, and in which language, was not kept then: the last columns.
+    now = NOW.timestamp()
+    account = (*rows.account_row(ALICE)[:-1], now, now)
+    login = rows.challenge_row(challenge())[:-2]
     old = ("alice", HERE.name, HERE.station, device().expires_at.timestamp())
-    db.execute("INSERT INTO device VALUES (?, ?, ?, ?)", old)
+    db = sqlite3.connect(tmp_path / "db")
+    for table, row in (("account", account), ("challenge", login), ("device", old)):
+        db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
     db.commit()
     db.close()
     store.migrate()
     with store.write() as tx:
-        assert tx.account("alice") == ALICE
-        assert tx.open_challenges(NOW) == [challenge()]
+        assert tx.account("alice") == replace(ALICE, language=None)
+        assert tx.open_challenges(NOW) == [replace(challenge(), language="")]
         assert tx.devices("alice", NOW) == []
         tx.remember_device(device())
         assert tx.is_remembered("alice", HERE, "tag", NOW)

@@ -1,0 +1,90 @@
+"""``smsotp language``: the texts in other languages."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import click
+
+from radius_smsotp import languages
+from radius_smsotp.cli import output
+from radius_smsotp.cli.site import Site
+from radius_smsotp.core.language import choose
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.group()
+def language() -> None:
+    """
+    Languages: in which there are texts for users.
+
+    \b
+    Examples:
+      smsotp language list
+      smsotp language show de
+      smsotp user set alice --language de
+    """
+
+
+@language.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def list_languages(config: Path, as_json: bool) -> None:
+    """
+    List the languages: those that come along, and those of the settings.
+
+    \b
+    Example:
+      smsotp language list
+    """
+    with Site(config) as site, site.store.read() as tx:
+        loaded = site.loaded
+        wanted = (one.language for one, _ in tx.accounts())
+        spoken = [choose(tag, loaded.languages) for tag in wanted if tag]
+    shipped, own = languages.names(), loaded.values.languages
+    found = [
+        {
+            "language": tag,
+            "shipped": tag in shipped,
+            "settings": tag in own,
+            "default": tag == loaded.values.language,
+            "accounts": spoken.count(tag),
+        }
+        for tag in sorted(loaded.languages)
+    ]
+    if as_json:
+        output.as_json(found)
+        return
+    rows = [
+        (
+            one["language"],
+            " and ".join(where for where in ("shipped", "settings") if one[where]),
+            one["accounts"],
+            "yes" if one["default"] else "",
+        )
+        for one in found
+    ]
+    output.table(("Language", "Texts", "Accounts", "Default"), rows, empty="")
+
+
+@language.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """
+    Print the texts that come along in a language, to change them under `languages:`.
+
+    Only those that you change need to stand there.
+
+    \b
+    Example:
+      smsotp language show de
+    """
+    known = languages.names()
+    if name not in known:
+        choice = ", ".join(known)
+        fault = f"no texts come along in '{name}'; there are {choice}"
+        raise click.BadParameter(fault, param_hint="NAME")
+    click.echo(f"  {name}:\n{textwrap.indent(languages.text(name), '    ')}", nl=False)

@@ -1,0 +1,90 @@
+"""Who may ask, and where: ``clients.conf`` and the ``listen`` sections of a raddb of ours."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Network = IPv4Network | IPv6Network
+
+BLASTRADIUS = """
+	#  BlastRADIUS, CVE-2024-3596.  The attack hides what it changes in Proxy-State, which only
+	#  proxies send: it must come signed.
+	limit_proxy_state = yes
+	#  "auto": if the first request after the start is signed, all others must be.  "yes": all
+	#  must be.  Take that as soon as these clients sign (RFC 3579 section 3.2).
+	require_message_authenticator = auto
+"""
+"""In ``clients.conf``, where FreeRADIUS knows it."""
+
+ANY = {4: "*", 6: "::"}
+"""Every address of this host, by version of IP, as FreeRADIUS writes it."""
+
+
+def networks(clients: Iterable[str]) -> list[Network]:
+    """Addresses and networks, none twice.  Raises ValueError."""
+    return list(dict.fromkeys(ip_network(one, strict=False) for one in clients))
+
+
+def text(clients: Iterable[Network], secret: str, *, guard: bool) -> str:
+    """
+    ``clients.conf``.
+
+    Args:
+        secret: ``$ENV{NAME}`` stays as it is, for FreeRADIUS to replace.
+        guard: Whether FreeRADIUS knows what keeps BlastRADIUS out.
+    """
+    if not re.fullmatch(r"\$ENV\{\w+\}", secret):
+        escaped = secret.replace("\\", "\\\\").replace('"', '\\"')
+        secret = f'"{escaped}"'
+    sections = []
+    for network in clients:
+        name = "local" if network.is_loopback else str(network)
+        if network.version == 6 and network.is_loopback:
+            name = "local6"
+        address = "ipaddr" if network.version == 4 else "ipv6addr"
+        lines = f"\t{address} = {network}\n\tsecret = {secret}\n{BLASTRADIUS if guard else ''}"
+        sections.append(f"client {name} {{\n{lines}}}\n")
+    return "\n".join(sections)
+
+
+def listen(
+    addresses: Iterable[str],
+    clients: Sequence[Network],
+    port: int,
+    virtual_server: str = "smsotp",
+) -> str:
+    """
+    The ``listen`` sections.
+
+    Args:
+        addresses: Where to listen; if there are none, on the loopback address, or on every one
+            if a client is beyond it, as far as the versions of IP go.
+
+    Raises:
+        ValueError: One is no address.
+    """
+    given = [(one, _version(one)) for one in dict.fromkeys(addresses)]
+    for version, loopback in () if given else ((4, "127.0.0.1"), (6, "::1")):
+        own = [network for network in clients if network.version == version]
+        if own:
+            inside = all(network.is_loopback for network in own)
+            given.append((loopback if inside else ANY[version], version))
+    return "\n".join(section(one, version, port, virtual_server) for one, version in given)
+
+
+def section(address: str, version: int, port: int | str, virtual_server: str) -> str:
+    """One ``listen`` section; `version` of IP."""
+    kind = "ipaddr" if version == 4 else "ipv6addr"
+    return (
+        f"listen {{\n\ttype = auth\n\t{kind} = {address}\n\tport = {port}\n"
+        f"\tvirtual_server = {virtual_server}\n}}\n"
+    )
+
+
+def _version(address: str) -> int:
+    return 4 if address == ANY[4] else ip_address(address).version

@@ -1,0 +1,107 @@
+"""Takes what `raddb.install` has added out of a raddb again."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from radius_smsotp import raddb as files
+from radius_smsotp.errors import SmsotpError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FOLDERS = (files.CERTIFICATES, "mods-config/smsotp")
+"""Made by `raddb.install`, and removed as soon as nothing is in them."""
+
+CALL = re.compile(r"\bvirtual_server\s*=\s*\"?smsotp\b|^\s*-?(?:smsotp|smsotp_\w+)\s*$")
+"""A line by which FreeRADIUS's configuration needs ours."""
+
+
+@dataclass
+class Removal:
+    """What was done: paths within raddb."""
+
+    removed: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+
+def uninstall(raddb: Path, *, purge: bool = False) -> Removal:
+    """
+    Disable ours and remove it; keep what cannot be made again.
+
+    Args:
+        purge: Remove files that somebody has edited, and the certificates of Wi-Fi, as well.
+
+    Raises:
+        FileNotFoundError: There is no raddb at that path.
+        SmsotpError: It is one that `raddb.create` has made; or some line outside our files still
+            needs them, and FreeRADIUS would not start without.
+    """
+    raddb = raddb.absolute()
+    if not (raddb / "radiusd.conf").is_file():
+        raise FileNotFoundError(f"{raddb} holds no radiusd.conf; name a raddb with --raddb")
+    manifest = files.read_manifest(raddb)
+    if "radiusd.conf" in manifest:
+        raise SmsotpError(f"{raddb} is ours as a whole; remove the folder")
+    calls = list(_calls(raddb))
+    if calls:
+        raise SmsotpError("\n".join(f"{place}; remove that first" for place in calls))
+    done = Removal()
+    for link in (*files.LINKS, files.DELIVERY_LINK, *files.WIFI_LINKS):
+        if (raddb / link).is_symlink():
+            (raddb / link).unlink()
+            done.removed.append(link)
+    _exclude(raddb, done)
+    for name in files.FILES:
+        path = raddb / name
+        if not path.is_file():
+            continue
+        ours = manifest.get(name) == hashlib.sha256(path.read_bytes()).hexdigest()
+        _remove(raddb, path, done, ours or purge)
+    certificates = raddb / files.CERTIFICATES
+    for path in sorted(certificates.glob("*")):
+        _remove(raddb, path, done, purge)
+    for name in (files.GTC, files.MANIFEST):
+        _remove(raddb, raddb / name, done, True)
+    for name in FOLDERS:
+        with contextlib.suppress(OSError):  # something is left in it, or it is not there
+            (raddb / name).rmdir()
+    return done
+
+
+def _remove(raddb: Path, path: Path, done: Removal, yes: bool) -> None:
+    name = str(path.relative_to(raddb))
+    if not yes:
+        done.kept.append(name)
+    elif path.exists():
+        path.unlink()
+        done.removed.append(name)
+
+
+def _exclude(raddb: Path, done: Removal) -> None:
+    """Take our line out of the dictionary."""
+    path = raddb / "dictionary"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    others = [line for line in lines if line.strip() != files.INCLUDE]
+    if others != lines:
+        files.write(path, "".join(others))
+        done.removed.append(f"dictionary: {files.INCLUDE}")
+
+
+def _calls(raddb: Path) -> Iterator[str]:
+    """Where the enabled part of the configuration needs ours, in people's words."""
+    own = {raddb / name for name in (*files.FILES, files.GTC)}
+    enabled = (raddb / folder for folder in ("sites-enabled", "mods-enabled", "policy.d"))
+    paths = [*raddb.glob("*.conf"), *(path for folder in enabled for path in folder.glob("*"))]
+    for path in sorted(paths):
+        if path.resolve() in own or not path.is_file():
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        for number, line in enumerate(text.splitlines(), 1):
+            if CALL.search(line.partition("#")[0]):
+                yield f"{path}, line {number}: '{line.strip()}' needs ours"

@@ -1,0 +1,198 @@
+"""A raddb: made and made again, extended, and left as it was."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from radius_smsotp import raddb, raddb_clients, raddb_removal
+from radius_smsotp.errors import SmsotpError
+from radius_smsotp.freeradius_server import FreeRadius
+
+SERVER = FreeRadius(Path("/usr/sbin/freeradius"), (3, 2, 7))
+SETTINGS = Path("/etc/radius-smsotp/smsotp.yaml")
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    """Every file and link below a folder, and what it is."""
+    return {
+        str(path.relative_to(folder)): f"-> {path.readlink()}"
+        if path.is_symlink()
+        else "folder"
+        if path.is_dir()
+        else hashlib.sha256(path.read_bytes()).hexdigest() + oct(path.stat().st_mode)
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """A raddb that `create` has made."""
+    folder = tmp_path / "raddb"
+    raddb.create(folder, SETTINGS, SERVER, secret="one", name="radius.example.org")
+    return folder
+
+
+@pytest.fixture
+def stock(tmp_path: Path) -> Path:
+    """The little of a stock raddb that `install` touches."""
+    folder = tmp_path / "3.0"
+    for name in ("mods-available", "mods-enabled", "sites-available", "sites-enabled"):
+        (folder / name).mkdir(parents=True)
+    for name in ("certs", "mods-config", "policy.d"):
+        (folder / name).mkdir()
+    (folder / "radiusd.conf").write_text("$INCLUDE clients.conf\n")
+    (folder / "clients.conf").write_text("client localhost {\n\tipaddr = 127.0.0.1\n}\n")
+    (folder / "dictionary").write_text("# mine\n$INCLUDE dictionary.local\n")
+    (folder / "mods-available" / "smsotp").write_text("smsotp {\n}\n")
+    (folder / "mods-enabled" / "pap").write_text("pap {\n}\n")
+    (folder / "sites-enabled" / "default").write_text("server default {\n#\tsmsotp\n}\n")
+    return folder
+
+
+class TestCreate:
+    def test_again_it_changes_nothing(self, made: Path) -> None:
+        """Secrets and certificates neither."""
+        before = snapshot(made)
+        report = raddb.create(made, SETTINGS, SERVER, name="other.example.org")
+        assert snapshot(made) == before
+        assert (report.written, report.edited) == ([], [])
+
+    def test_again_it_takes_new_options(self, made: Path) -> None:
+        """Into the files that nobody has edited."""
+        raddb.create(made, SETTINGS, SERVER, secret="two", clients=["10.0.0.0/8"], port=2812)
+        assert 'secret = "two"' in (made / "clients.conf").read_text()
+        assert "ipaddr = *\n\tport = 2812\n" in (made / "radiusd.conf").read_text()
+
+    def test_what_somebody_has_edited_stays(self, made: Path) -> None:
+        """Of the files around ours too, and it says so."""
+        edited = ["clients.conf", "policy.d/smsotp", "radiusd.conf"]
+        for name in edited:
+            with (made / name).open("a") as file:
+                file.write("# mine\n")
+        report = raddb.create(made, SETTINGS, SERVER, secret="two", port=2812)
+        assert sorted(report.edited) == edited
+        assert all((made / name).read_text().endswith("# mine\n") for name in edited)
+
+    def test_a_file_of_an_older_version_comes_to_this_one(self, made: Path) -> None:
+        """Of those around ours too."""
+        path = made / "mods-enabled" / "pap"
+        new = path.read_text()
+        path.write_text("# older\n")
+        manifest = raddb.read_manifest(made)
+        manifest["mods-enabled/pap"] = hashlib.sha256(b"# older\n").hexdigest()
+        raddb.write_manifest(made, manifest)
+        assert "mods-enabled/pap" in raddb.create(made, SETTINGS, SERVER).written
+        assert path.read_text() == new
+
+    def test_a_folder_of_somebody_else_is_refused(self, stock: Path) -> None:
+        """And nothing in it is touched."""
+        before = snapshot(stock)
+        with pytest.raises(FileExistsError, match="is not empty"):
+            raddb.create(stock, SETTINGS, SERVER)
+        assert snapshot(stock) == before
+
+    def test_a_random_secret_is_none_that_anybody_knows(self, tmp_path: Path) -> None:
+        """Another one in each."""
+        texts = set()
+        for name in ("one", "two"):
+            raddb.create(tmp_path / name, SETTINGS, SERVER)
+            texts.add((tmp_path / name / "clients.conf").read_text())
+        assert len(texts) == 2
+
+
+class TestClients:
+    @pytest.mark.parametrize(
+        ("clients", "places"),
+        [
+            (["127.0.0.0/8"], ["ipaddr = 127.0.0.1"]),
+            (["::1"], ["ipv6addr = ::1"]),
+            (["10.0.0.0/8"], ["ipaddr = *"]),
+            (["127.0.0.1", "192.0.2.1"], ["ipaddr = *"]),
+            (["127.0.0.1", "2001:db8::/32"], ["ipaddr = 127.0.0.1", "ipv6addr = ::"]),
+        ],
+    )
+    def test_it_listens_where_clients_can_be(self, clients: list[str], places: list[str]) -> None:
+        found = raddb_clients.listen([], raddb_clients.networks(clients), 1812)
+        assert [line.strip() for line in found.splitlines() if "addr" in line] == places
+
+    def test_it_listens_where_it_is_told_to(self) -> None:
+        networks = raddb_clients.networks(["127.0.0.1"])
+        found = raddb_clients.listen(["192.0.2.5", "::", "*", "*"], networks, 1645)
+        assert found.count("listen {") == 3
+        assert found.count("port = 1645") == 3
+        assert "ipaddr = *" in found
+        with pytest.raises(ValueError, match="not-an-address"):
+            raddb_clients.listen(["not-an-address"], networks, 1812)
+
+    def test_each_network_is_a_client_of_its_own(self) -> None:
+        """Under its address, by which ``clients`` in the settings may name it."""
+        networks = raddb_clients.networks(["127.0.0.1", "10.1.2.3/16", "10.1.0.0/16", "::1"])
+        text = raddb_clients.text(networks, 'a "b" \\c', guard=True)
+        assert text.count("client ") == text.count("limit_proxy_state") == 3
+        assert "client 10.1.0.0/16 {\n\tipaddr = 10.1.0.0/16\n" in text
+        assert text.count('secret = "a \\"b\\" \\\\c"') == 3
+        assert "limit_proxy_state" not in raddb_clients.text(networks, "x", guard=False)
+
+    def test_a_secret_of_the_environment_is_none_of_the_file(self) -> None:
+        """Without quotes FreeRADIUS takes the value as it is."""
+        networks = raddb_clients.networks(["127.0.0.1"])
+        assert "\tsecret = $ENV{X}\n" in raddb_clients.text(networks, "$ENV{X}", guard=False)
+
+
+class TestUninstall:
+    def test_it_leaves_the_raddb_as_it_was(self, stock: Path) -> None:
+        """To the last octet, with --purge: certificates go as well."""
+        before = snapshot(stock)
+        raddb.install(stock, SETTINGS, SERVER, name="radius.example.org")
+        assert snapshot(stock) != before
+        removal = raddb_removal.uninstall(stock, purge=True)
+        assert snapshot(stock) == before
+        assert removal.kept == []
+
+    def test_what_cannot_be_made_again_stays_without_effect(self, stock: Path) -> None:
+        """An edited file, and the authority that devices trust; the next install takes them."""
+        raddb.install(stock, SETTINGS, SERVER, name="radius.example.org")
+        policy = stock / "policy.d" / "smsotp"
+        policy.write_text(policy.read_text() + "# mine\n")
+        authority = (stock / "certs" / "smsotp" / "ca.pem").read_bytes()
+        removal = raddb_removal.uninstall(stock)
+        assert "policy.d/smsotp" in removal.kept
+        assert not list(stock.glob("*-enabled/*smsotp*"))
+        report = raddb.install(stock, SETTINGS, SERVER, name="radius.example.org")
+        assert report.edited == ["policy.d/smsotp"]
+        assert (stock / "certs" / "smsotp" / "ca.pem").read_bytes() == authority
+
+    @pytest.mark.parametrize(
+        ("name", "line"),
+        [
+            ("clients.conf", "\tvirtual_server = smsotp"),
+            ("sites-enabled/default", "\tsmsotp_authorize"),
+            ("sites-enabled/default", "\t\t-smsotp_eap"),
+        ],
+    )
+    def test_it_refuses_as_long_as_something_needs_ours(
+        self, stock: Path, name: str, line: str
+    ) -> None:
+        """FreeRADIUS would not start any more.  It names file and line; nothing is removed."""
+        raddb.install(stock, SETTINGS, SERVER, name="radius.example.org")
+        with (stock / name).open("a") as file:
+            file.write(f"{line}\n")
+        before = snapshot(stock)
+        number = len((stock / name).read_text().splitlines())
+        with pytest.raises(SmsotpError, match=rf"{name}, line {number}: '{line.strip()}'"):
+            raddb_removal.uninstall(stock)
+        assert snapshot(stock) == before
+
+    def test_a_raddb_of_ours_is_removed_as_a_whole(self, made: Path) -> None:
+        with pytest.raises(SmsotpError, match="remove the folder"):
+            raddb_removal.uninstall(made)
+
+    def test_where_there_is_nothing_of_ours_nothing_happens(self, stock: Path) -> None:
+        before = snapshot(stock)
+        assert raddb_removal.uninstall(stock).removed == []
+        assert snapshot(stock) == before
+        with pytest.raises(FileNotFoundError):
+            raddb_removal.uninstall(stock / "nowhere")
