@@ -112,6 +112,9 @@ class Attacker:
                 if isinstance(outcome, Accepted):
                     day.hits += 1
                     day.open.clear()
+                    # Who is in would be known by its station; what is counted here is who is not.
+                    with self._node.store.write("alice") as tx:
+                        tx.clear_stations("alice", known=False)
             day.open = [one for one in day.open if self._is_open(one[0])]
             self._site.clock.advance(STEP)
         return day
