@@ -108,7 +108,7 @@ def detach(_: Lists | None) -> int:
     if _State.started:
         _State.watch.stop()
         _State.server.close()
-        _end_threads()
+        _end()
     return 0
 
 
@@ -204,22 +204,21 @@ def _start() -> None:
             _State.watch.start()
 
 
-def _end_threads() -> None:
+def _end() -> None:
     """
-    Let no thread of ours see the interpreter go.
+    End the process here, once what is nearly done is done.
 
-    FreeRADIUS before 3.2.7 ends it without holding its lock (`Py_Finalize` in `mod_detach`): a
-    thread that wakes up meanwhile, since its gateway answers, takes the process down with it.
+    FreeRADIUS before 3.2.7 ends the interpreter without holding its lock (`Py_Finalize` in
+    `mod_detach`), and crashes if a thread has been at work.  It has stopped serving, removed its
+    PID file and written its log by now: all it would still do is to free memory.
     """
     until = time.monotonic() + ENDING_SECONDS
     # FreeRADIUS's own threads, which it has ended by now, have names that Python made up.
-    ours = [one for one in threading.enumerate() if not one.name.startswith(("Dummy", "Main"))]
-    for thread in ours:
-        if thread is not threading.current_thread():
+    names = ("Dummy", "Main")
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.name.startswith(names):
             thread.join(max(0.0, until - time.monotonic()))
-    if any(thread.is_alive() for thread in ours if thread is not threading.current_thread()):
-        log.info("messages under way are left to the next start")
-        os._exit(0)
+    os._exit(0)
 
 
 def _replace(server: Server) -> None:

@@ -84,11 +84,13 @@ def search(site: Path) -> list[str]:
 
 
 def _is_place_of_secrets(site: Path, path: Path) -> bool:
-    """Settings, key, lists of accounts, FreeRADIUS's configuration, and what took an SMS."""
+    """Settings, key, lists of accounts, configuration of servers, and what took an SMS."""
     inside = path.relative_to(site).parts
     if (site / inside[0] / "clients.conf").is_file():
         return inside[1] not in {"log", "run"}
-    return inside[0].startswith(("smsotp.yaml", "key", "outbox")) or path.suffix == ".csv"
+    if path.suffix in {".conf", ".csv"} or path.name == "servers":
+        return True
+    return inside[0].startswith(("smsotp.yaml", "key", "outbox"))
 
 
 def _leaks(where: str, octets: bytes, secrets: Secrets, *, numbers: bool) -> Iterator[str]:
