@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from radius_smsotp.store.schema import TABLES
+from radius_smsotp.store.transaction import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from radius_smsotp.store.transaction import Connection
 
 SLICE = 1000
 """Rows that are read and written at a time."""
 
 
+class BulkConnection(Connection, Protocol):
+    """The part of a DB-API connection that is used here."""
+
+    def executemany(self, sql: str, parameters: Any, /) -> Any:
+        """Run one statement for each of several rows.  Returns a cursor."""
+
+
 class Contents:
     """The store within one transaction, table by table."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: BulkConnection) -> None:
         self._db = connection
 
     def counts(self) -> dict[str, int]:

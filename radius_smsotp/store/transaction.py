@@ -36,9 +36,6 @@ class Connection(Protocol):
     def execute(self, sql: str, parameters: Any = ..., /) -> Any:
         """Run one statement.  Returns a cursor."""
 
-    def executemany(self, sql: str, parameters: Any, /) -> Any:
-        """Run one statement for each of several rows.  Returns a cursor."""
-
 
 class Transaction:
     """
