@@ -35,6 +35,8 @@ def choose(wanted: str, known: Collection[str]) -> str:
     Returns:
         The known one: "de" for "de-at", unless "de-at" is known itself.
     """
+    if not wanted:
+        return ""  # as of nearly all accounts and requests
     ranked = []
     for part in wanted.split(","):
         tag, _, quality = part.partition(";")

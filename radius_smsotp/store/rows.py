@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from radius_smsotp.core.model import Account, Challenge, Delivery, Device, Event, Lockout
 
@@ -14,6 +14,17 @@ Row = tuple[Any, ...]
 TRANSACTION_ID = re.compile("[0-9a-f]{32}")
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
+class Connection(Protocol):
+    """The part of a DB-API connection that is used here.  It takes ``?`` for a value."""
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> Any:
+        """Run one statement.  Returns a cursor."""
+
+    def executemany(self, sql: str, parameters: Any, /) -> Any:
+        """Run one statement for each of several rows.  Returns a cursor."""
+
 
 ACCOUNT = "name, phone, pin_hash, provider, enabled, language"
 CHALLENGE = (

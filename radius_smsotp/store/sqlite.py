@@ -38,6 +38,7 @@ class SqliteStore:
         self._reading = threading.Lock()
         self._writing = threading.Lock()
         self._connections: dict[str, sqlite3.Connection] = {}
+        self._log = f"{self.path}-wal"
 
     @property
     def name(self) -> str:
@@ -160,6 +161,8 @@ class SqliteStore:
                 uri=True,
             )
             self._connections[kind] = db
+            # SQLite puts it beside the file itself, wherever a link to that may be.
+            self._log = f"{self.path.resolve()}-wal"
             self._use_wal(db)
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute(f"PRAGMA query_only = {int(kind == 'reader')}")
@@ -168,15 +171,15 @@ class SqliteStore:
     def _sync(self) -> None:
         """
         Bring to the disk what was committed: what SQLite does itself at ``synchronous = FULL``,
-        but there before anybody else may write.
+        but while nobody else may write.
 
         SQLite locks nothing in this file, so that closing it drops no lock (see `migrate`).
         """
         try:
-            log = os.open(f"{self.path}-wal", os.O_RDWR)
-        except FileNotFoundError:
-            return  # the last connection was closed meanwhile, which syncs the store itself
+            log = os.open(self._log, os.O_RDWR)
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and "writer" not in self._connections:
+                return  # it went with the last connection, which syncs the store itself
             raise StoreError(f"the log of the store cannot be opened ({error.strerror})") from error
         try:
             os.fdatasync(log)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.core.lockout import STATION_KNOWN
 from radius_smsotp.core.model import Tally
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from radius_smsotp.core.model import Account, Challenge, Client, Device, Event, Lockout
+    from radius_smsotp.store.rows import Connection
 
 SLOT = 300
 """Seconds in a slot of the tallies.  An hourly limit looks back for its time and up to one slot
@@ -28,13 +29,6 @@ DAY_SLOTS = 86400 // SLOT + HOUR_SLOTS - 1
 
 PRUNE_SLICE = 500
 """Rows that one `prune` removes at most: few enough that no login waits for it."""
-
-
-class Connection(Protocol):
-    """The part of a DB-API connection that is used here."""
-
-    def execute(self, sql: str, parameters: Any = ..., /) -> Any:
-        """Run one statement.  Returns a cursor."""
 
 
 class Transaction:

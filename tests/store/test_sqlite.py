@@ -114,6 +114,27 @@ class TestDurability:
             tx.add_event(event("spent"))
         assert kinds == ["spent"]
 
+    def test_a_store_behind_a_link_is_synced_as_well(
+        self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its log lies beside the file, not beside the link."""
+        (tmp_path / "elsewhere").mkdir()
+        path.symlink_to(tmp_path / "elsewhere" / "file.db")
+        synced: list[int] = []
+        monkeypatch.setattr(os, "fdatasync", lambda handle: synced.append(os.fstat(handle).st_ino))
+        one = open_store(f"sqlite:///{path}")
+        (tmp_path / "elsewhere" / "file.db").touch(mode=0o600)
+        one.migrate()
+        with one.write(durable=True) as tx:
+            tx.add_event(event("spent"))
+        assert synced[-1] == (tmp_path / "elsewhere" / "file.db-wal").stat().st_ino
+        one.close()
+
+    def test_a_log_that_is_gone_is_an_error(self, store: Store, path: Path) -> None:
+        """Nobody can say then what a power cut would leave."""
+        with pytest.raises(StoreError, match="log of the store"), store.write(durable=True):
+            path.with_name(f"{path.name}-wal").unlink()
+
     def test_a_disk_that_does_not_sync_is_an_error(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
