@@ -87,7 +87,7 @@ class System:
         Args:
             answers: What is typed when such a question has been asked.
         """
-        line = ["chroot", str(self.root), "/bin/sh", "-c", f"cd /{folder} && {command}"]
+        line = ["/usr/sbin/chroot", str(self.root), "/bin/sh", "-c", f"cd /{folder} && {command}"]
         environment = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM": "dumb"}
         with Terminal(line, environment) as terminal:
             for question, answer in answers.items():
@@ -112,7 +112,7 @@ class System:
     def login(self, command: str = f"smsotp login alice --secret {SECRET}") -> None:
         """PIN and code, typed at the prompts of our own client."""
         known = self.messages()
-        line = ["chroot", str(self.root), "/bin/sh", "-c", command]
+        line = ["/usr/sbin/chroot", str(self.root), "/bin/sh", "-c", command]
         with Terminal(line, {"PATH": "/usr/local/bin:/usr/bin:/bin", "TERM": "dumb"}) as terminal:
             terminal.wait_for("PIN: ")
             terminal.type(PIN)
