@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radius_smsotp import certificates, raddb_clients, raddb_files, raddb_workers
+from radius_smsotp import certificates, raddb_clients, raddb_files, raddb_policy, raddb_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -117,7 +117,7 @@ def create(
     Raises:
         ValueError: A client or an address is none.
         FileExistsError: There is something else in the folder.
-        SmsotpError: No certificate could be made.
+        SmsotpError: No certificate could be made, or see `raddb_policy.refuse_old`.
     """
     folder = folder.absolute()
     networks = raddb_clients.networks(clients)
@@ -152,6 +152,7 @@ def create(
     (folder / "log" / "tlscache").mkdir(mode=0o700, exist_ok=True)
     report = Report()
     manifest = read_manifest(folder)
+    raddb_policy.refuse_old(folder, manifest)
     for file, text in texts.items():
         _install_file(folder, file, text, manifest, report)
     if worker_ports:
@@ -180,7 +181,7 @@ def install(
         report: To be added to.
 
     Raises:
-        SmsotpError: No certificate could be made.
+        SmsotpError: No certificate could be made, or see `raddb_policy.refuse_old`.
         FileNotFoundError: There is no raddb at that path.
         PermissionError: This user may not write there.
     """
@@ -189,6 +190,7 @@ def install(
         raise FileNotFoundError(f"{raddb} holds no radiusd.conf; name a raddb with --raddb")
     report = report or Report()
     manifest = read_manifest(raddb)
+    raddb_policy.refuse_old(raddb, manifest)
     values = _values(settings)
     for file in FILES:
         _install_file(raddb, file, raddb_files.text(file, values), manifest, report)

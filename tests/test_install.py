@@ -80,20 +80,20 @@ class System:
         leave = shutil.ignore_patterns(".venv", ".cache", ".git", "__pycache__")
         shutil.copytree(source, self.root / name, ignore=leave)
 
-    def run(self, command: str, folder: str = "src", **answers: str) -> str:
+    def run(self, command: str, folder: str = "src", status: int = 0, **answers: str) -> str:
         """
-        Run a command as root at a terminal, which must succeed.
+        Run a command as root at a terminal, which must end with `status`.
 
         Args:
             answers: What is typed when such a question has been asked.
         """
-        line = ["chroot", str(self.root), "/bin/sh", "-c", f"cd /{folder} && {command}"]
+        line = ["/usr/sbin/chroot", str(self.root), "/bin/sh", "-c", f"cd /{folder} && {command}"]
         environment = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM": "dumb"}
         with Terminal(line, environment) as terminal:
             for question, answer in answers.items():
                 terminal.wait_for(question.replace("_", " "))
                 terminal.type(answer)
-            assert terminal.status(120) == 0, f"{command}\n{terminal.shown}"
+            assert terminal.status(120) == status, f"{command}\n{terminal.shown}"
         return terminal.shown
 
     def messages(self) -> list[Path]:
@@ -112,7 +112,7 @@ class System:
     def login(self, command: str = f"smsotp login alice --secret {SECRET}") -> None:
         """PIN and code, typed at the prompts of our own client."""
         known = self.messages()
-        line = ["chroot", str(self.root), "/bin/sh", "-c", command]
+        line = ["/usr/sbin/chroot", str(self.root), "/bin/sh", "-c", command]
         with Terminal(line, {"PATH": "/usr/local/bin:/usr/bin:/bin", "TERM": "dumb"}) as terminal:
             terminal.wait_for("PIN: ")
             terminal.type(PIN)
@@ -225,15 +225,21 @@ def test_an_upgrade_keeps_what_is_there(system: System) -> None:
     policy = system.raddb / "policy.d/smsotp"
     policy.write_text(policy.read_text("utf-8") + "# mine\n", "utf-8")
     (system.root / "var/log/freeradius/radius.log").unlink()
-    shown = "".join(system.run(command) for command in block("Upgrading\n" + "~" * 9))
+    commands = block("Upgrading\n" + "~" * 9)
+    refusing = commands.index("smsotp raddb install")
+    for command in commands[:refusing]:
+        system.run(command)
+    # The first version's policy knows nothing of Wi-Fi, and an edited one is not replaced.
+    assert "was edited in an older version" in system.run(commands[refusing], status=1)
+    system.run("freeradius -XC >/dev/null")
+    new = (system.root / "src/freeradius/policy.d/smsotp").read_text("utf-8")
+    policy.write_text(new + "# mine\n", "utf-8")
+    shown = "".join(system.run(command) for command in commands[refusing:])
     assert "edited     /etc/freeradius/3.0/policy.d/smsotp: kept" in shown
     assert "written    /etc/freeradius/3.0/sites-available/smsotp" in shown
     assert policy.read_text("utf-8").endswith("# mine\n")
     assert (system.settings / "key").read_bytes() == key
     assert (system.settings / "smsotp.yaml").read_text("utf-8").endswith("# mine\n")
-    # An edited policy of the first version knows nothing of Wi-Fi: it is merged by hand.
-    system.run(f"cp /src/freeradius/policy.d/smsotp {Path('/etc/freeradius/3.0/policy.d/smsotp')}")
-    system.run("systemctl restart freeradius")
     system.started()
     system.run("smsotp user list | grep alice")
     system.login()

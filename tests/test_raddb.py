@@ -103,6 +103,25 @@ class TestCreate:
         assert len(texts) == 2
 
 
+class TestOldPolicy:
+    def test_an_edited_one_that_lacks_what_is_called_stops_an_upgrade(self, made: Path) -> None:
+        """FreeRADIUS would not start any more.  Nothing is changed, until the two are merged."""
+        policy = made / "policy.d" / "smsotp"
+        new = policy.read_text()
+        policy.write_text(new.replace("smsotp_authenticate {", "smsotp_other {"))
+        (made / "sites-available" / "smsotp").unlink()
+        before = snapshot(made)
+        with pytest.raises(SmsotpError, match="lacks smsotp_authenticate; put your"):
+            raddb.install(made, SETTINGS, SERVER)
+        with pytest.raises(SmsotpError, match="nothing was changed"):
+            raddb.create(made, SETTINGS, SERVER, port=2812)
+        assert snapshot(made) == before
+        policy.write_text(new + "# mine\n")
+        report = raddb.install(made, SETTINGS, SERVER)
+        assert "sites-available/smsotp" in report.written
+        assert report.edited == ["policy.d/smsotp"]
+
+
 class TestClients:
     @pytest.mark.parametrize(
         ("clients", "places"),

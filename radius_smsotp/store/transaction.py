@@ -148,10 +148,8 @@ class Transaction:
         """Add a challenge."""
         row = rows.challenge_row(challenge)
         marks = ", ".join("?" * len(row))
-        self._db.execute(
-            f"INSERT INTO challenge ({rows.CHALLENGE}) VALUES ({marks})",  # noqa: S608  # constants
-            row,
-        )
+        sql = f"INSERT INTO challenge ({rows.CHALLENGE}) VALUES ({marks})"  # noqa: S608  # constants
+        self._db.execute(sql, row)
 
     def save_answer(self, challenge: Challenge) -> None:
         """Store what an answer changed: state, guesses left, and which answer it was."""
