@@ -132,7 +132,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
 class Session:
     """
-    A connection as `transaction.Connection` has it: values are marked with ``?``.
+    A connection as `rows.Connection` has it: values are marked with ``?``.
 
     Args:
         patience: Seconds for each statement, instead of those that the transaction has in all.

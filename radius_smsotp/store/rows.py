@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from radius_smsotp.core.model import Account, Challenge, Delivery, Device, Event, Lockout
 
@@ -16,6 +16,10 @@ TRANSACTION_ID = re.compile("[0-9a-f]{32}")
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 ACCOUNT = "name, phone, pin_hash, provider, enabled, language"
+REPLACE_ACCOUNT = "ON CONFLICT (name) DO UPDATE SET changed_at = excluded.changed_at, " + ", ".join(
+    f"{column} = excluded.{column}" for column in ACCOUNT.split(", ")[1:]
+)
+"""Behind an INSERT of `ACCOUNT` and the times: an account that is there becomes the new one."""
 CHALLENGE = (
     "transaction_id, account, client, station, key_id, digits, phone_hint, created_at, "
     "expires_at, guesses_left, state, delivery_state, route, sealed_phone, template, sends, "
@@ -23,6 +27,16 @@ CHALLENGE = (
 )
 DEVICE = "account, client, ssid, station, number_tag, expires_at"
 EVENT = "kind, time, account, transaction_id, client, station, detail"
+
+
+class Connection(Protocol):
+    """The part of a DB-API connection that is used here.  It takes ``?`` for a value."""
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> Any:
+        """Run one statement.  Returns a cursor."""
+
+    def executemany(self, sql: str, parameters: Any, /) -> Any:
+        """Run one statement for each of several rows.  Returns a cursor."""
 
 
 def seconds(time: datetime | None) -> float | None:
@@ -33,6 +47,11 @@ def seconds(time: datetime | None) -> float | None:
 def moment(value: float | None) -> datetime | None:
     """Undo `seconds`."""
     return None if value is None else datetime.fromtimestamp(value, UTC)
+
+
+def instant(value: float) -> datetime:
+    """A time that is always there."""
+    return datetime.fromtimestamp(value, UTC)
 
 
 def account(row: Row) -> Account:
@@ -154,5 +173,10 @@ def event_row(value: Event) -> Row:
         value.transaction_id,
         value.client,
         value.station,
-        _encode(value.detail),
+        detail(value),
     )
+
+
+def detail(value: Event) -> str:
+    """The column ``detail`` of an event."""
+    return _encode(value.detail)
