@@ -28,7 +28,7 @@ setup(
     package_dir={"radius_smsotp.freeradius": "freeradius"},
     package_data={
         "radius_smsotp": ["py.typed"],
-        "radius_smsotp.cli": ["*.html"],
+        "radius_smsotp.cli": ["*.css", "*.html"],
         "radius_smsotp.freeradius": ["*", "*/*"],
         "radius_smsotp.languages": ["*.yaml"],
         "radius_smsotp.providers.presets": ["*.yaml"],
@@ -42,6 +42,7 @@ setup(
         "phonenumbers>=8.13",  # numbers in any writing to E.164
         "click>=8.1",  # the command line
         "pyrad>=2.4",  # `smsotp login` and `smsotp demo`: a RADIUS client
+        "prometheus_client>=0.19",  # `smsotp exporter` writes its format, never inside radiusd
         "rich>=13",  # tables and progress on the command line, never inside radiusd
         "pyserial>=3.5",  # the modem provider: serial lines and socket://
     ],

@@ -9,6 +9,7 @@ a certificate of yours in its place stays, and a removed one is made anew by the
 from __future__ import annotations
 
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -105,3 +106,25 @@ def _request(config: str, name: str, files: list[Path], days: int, *options: str
         certificate.chmod(0o644)
         key.replace(files[1])
         certificate.replace(files[0])
+
+
+def expires_at(certificate: Path) -> datetime:
+    """
+    Until when a certificate is valid.
+
+    Raises:
+        SmsotpError: It cannot be read, or `openssl` is not there.
+    """
+    command = ["openssl", "x509", "-noout", "-enddate", "-in", str(certificate)]
+    try:
+        done = subprocess.run(  # noqa: S603  # arguments of ours
+            command, capture_output=True, text=True, timeout=10, check=False, env={"LC_ALL": "C"}
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SmsotpError(f"openssl does not run: {error}; apt-get install openssl") from None
+    _, _, text = done.stdout.strip().partition("notAfter=")
+    try:
+        # "Nov 25 03:04:05 2027 GMT"
+        return datetime.strptime(text, "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC)
+    except ValueError:
+        raise SmsotpError(f"{certificate} is no certificate that openssl can read") from None

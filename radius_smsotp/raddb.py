@@ -16,7 +16,7 @@ import socket
 import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from radius_smsotp import certificates, raddb_clients, raddb_files, raddb_policy, raddb_workers
 
@@ -313,3 +313,33 @@ def _give(raddb: Path, path: Path) -> None:
     if os.geteuid() == 0:
         status = raddb.stat()
         os.chown(path, status.st_uid, status.st_gid)
+
+
+State = Literal["missing", "current", "older", "edited", "edited and older"]
+
+
+def compare(raddb: Path, settings: Path) -> dict[str, State]:
+    """
+    What each of our files in a raddb is like, beside the one that `install` would write.
+
+    Raises:
+        OSError: This user may not read it.
+    """
+    manifest = read_manifest(raddb)
+    values = _values(settings)
+    return {
+        name: _state(raddb / name, manifest.get(name), raddb_files.text(name, values))
+        for name in FILES
+    }
+
+
+def _state(path: Path, written: str | None, text: str) -> State:
+    if not path.exists():
+        return "missing"
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    wanted = hashlib.sha256(text.encode()).hexdigest()
+    if found == wanted:
+        return "current"
+    if found == written:
+        return "older"
+    return "edited" if written == wanted else "edited and older"

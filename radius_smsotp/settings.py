@@ -235,6 +235,11 @@ class Settings(Section):
         repr=False,
         description="each a name of your choice, with `type` and its settings",
     )
+    currency: str = Field(
+        "EUR",
+        pattern="^[A-Z]{3}$",
+        description="what the `price` of providers is in, as ISO 4217 has it",
+    )
     smtp_servers: Mapping[str, Any] = Field(
         default_factory=dict,
         repr=False,

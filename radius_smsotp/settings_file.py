@@ -59,6 +59,12 @@ class Loaded:
         """The providers in the order in which they are tried."""
         return self.values.delivery.order or tuple(self.providers)
 
+    @property
+    def prices(self) -> dict[str, float]:
+        """What one message costs at each provider whose price is set."""
+        known = ((name, one.price) for name, one in self.providers.items())
+        return {name: price for name, price in known if price is not None}
+
     def route(self, phone: str) -> tuple[str, ...]:
         """The providers for a number (E.164): of its longest prefix, else `order`."""
         prefixes = self.values.delivery.prefixes

@@ -74,10 +74,14 @@ def table(head: Row | tuple[str, str], body: list[Any]) -> str:
 HEAD: Row = ("setting", "default", "meaning")
 
 
+COMMON = {"``type``", "``timeout``", "``price``"}
+"""What all providers share; README says it once, above them."""
+
+
 def provider_table(kind: str) -> str:
     """The settings of one type of provider, without those that all share."""
     model = providers.module(kind).Settings
-    own = [row for row in rows(model) if row[0] not in {"``type``", "``timeout``"}]
+    own = [row for row in rows(model) if row[0] not in COMMON]
     return table(HEAD, own)
 
 

@@ -112,10 +112,10 @@ class Node:
     `prepare`, `pap` compares, then comes `authenticate` or Post-Auth-Type REJECT.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, patience: float = 10) -> None:
         self.loaded = settings_file.load(site.settings_path)
         self.keys = keyring.read(self.loaded.key_path)
-        self.store = open_store(self.loaded.store_url, patience=10)
+        self.store = open_store(self.loaded.store_url, patience)
         self.store.migrate()
         self.courier = Courier(self.loaded, self.keys, self.store, site.clock)
         self.service = Service(self.loaded, self.keys, self.store, self.courier, site.clock)

@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "eap": {"core"},
     "outcome": {"core"},
     "audit": {"core", "pairs"},
+    "census": {"core", "store"},
     "logs": set(),
     "crew": set(),
 }

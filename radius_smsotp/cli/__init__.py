@@ -8,11 +8,13 @@ Each command is the function of its name in the module of its name, imported whe
 from __future__ import annotations
 
 import io
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from radius_smsotp import __version__
 from radius_smsotp.cli.output import clean
@@ -30,6 +32,9 @@ COMMANDS = {
     "provider": "Providers: what sends the SMS.",
     "challenge": "Logins that wait for their code.",
     "trace": "Tell what happened to an account or to one login.",
+    "stats": "Figures: logins, refusals, messages and what they cost.",
+    "report": "Write the figures as one page for a browser, with charts.",
+    "exporter": "Serve the figures to Prometheus.",
     "key": "Keys: what codes are derived from.",
     "store": "All that is kept, as a whole.",
     "prune": "Remove what is past its use.",
@@ -37,6 +42,8 @@ COMMANDS = {
     "raddb": "Make or extend a configuration of FreeRADIUS.",
     "login": "Log in as a RADIUS client would: ask for the PIN, then for the code.",
     "gateway": "Be an SMS gateway that sends nothing, and shows each message on a page.",
+    "completion": "Print what teaches a shell to complete commands, options, names of accounts and "
+    "providers.",
     "demo": "Start FreeRADIUS with an account in a temporary folder, and log in once.",
 }
 """Command to its line in the help."""
@@ -59,6 +66,16 @@ class LazyGroup(click.Group):
         module = import_module(f"radius_smsotp.cli.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What may come next, without importing the commands."""
+        found = [
+            CompletionItem(name, help=line)
+            for name, line in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        # click's own for options; a group would import each command for its help.
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing them."""
@@ -112,17 +129,19 @@ def smsotp(ctx: click.Context, config: Path) -> None:
 
     \b
     Examples:
-      smsotp demo                               a login on the screen, on a real FreeRADIUS
-      smsotp init /etc/radius-smsotp            settings, key and store
+      smsotp demo                         a login on a real FreeRADIUS
+      smsotp init /etc/radius-smsotp      settings, key and store
       smsotp user add alice --phone +491701234567
-      smsotp check                              what is wrong, and what to do about it
-      smsotp trace alice                        what happened to this user's logins
+      smsotp check                        what is wrong, and what mends it
+      smsotp trace alice                  what happened to this user's logins
     """
     ctx.obj = config
 
 
 def main() -> None:
     """The entry point."""
+    # pydantic would look through all packages for plugins of its own, a third of our start.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a letter shows a question mark instead of ending us.
         if isinstance(stream, io.TextIOWrapper):

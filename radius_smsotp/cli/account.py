@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
+import sys
 import unicodedata
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from radius_smsotp.cli import completion
 from radius_smsotp.core import language, phone
 from radius_smsotp.core import pin as pins
 from radius_smsotp.core.model import Event
@@ -36,7 +38,9 @@ def _name_of_argument(ctx: click.Context, param: click.Parameter, value: str) ->
         raise click.BadParameter(str(error)) from None
 
 
-name_argument = click.argument("name", callback=_name_of_argument)
+name_argument = click.argument(
+    "name", callback=_name_of_argument, shell_complete=completion.accounts
+)
 """A user name on the command line, folded."""
 
 
@@ -45,6 +49,20 @@ def read_name(text: str) -> str:
     name = fold(text)
     _refuse_unsendable("the name", name, NAME_OCTETS)
     return name
+
+
+def ask_phone(given: str | None) -> str:
+    """
+    The number of an option, or else what is typed on a terminal.
+
+    Raises:
+        click.UsageError: There is neither.
+    """
+    if given is not None:
+        return given
+    if not sys.stdin.isatty():
+        raise click.UsageError("Missing option '--phone'.")
+    return str(click.prompt("Phone number, as +491701234567"))
 
 
 def read_phone(text: str, country: str | None) -> str:
@@ -106,11 +124,21 @@ def save(tx: Transaction, before: Account | None, after: Account) -> None:
     the user's any more.  A device is remembered for its PIN and number, and as long as the
     account is enabled.
     """
-    now = datetime.now(UTC)
-    tx.put_account(after, now)
+    tx.put_account(after, datetime.now(UTC))
+    told, forget = change(before, after)
+    tx.add_event(told)
+    if before is not None:
+        tx.cancel_challenges(after.name)
+    if forget:
+        number = tx.forget_devices(after.name)
+        if number:
+            tx.add_event(devices_forgotten(after.name, number))
+
+
+def change(before: Account | None, after: Account) -> tuple[Event, bool]:
+    """The event that tells of a change, and whether remembered devices are to be forgotten."""
     if before is None:
-        tx.add_event(event("account-added", after.name))
-        return
+        return event("account-added", after.name), False
     changed = {
         "phone": before.phone != after.phone,
         "pin": before.pin_hash != after.pin_hash,
@@ -119,12 +147,8 @@ def save(tx: Transaction, before: Account | None, after: Account) -> None:
         "enabled" if after.enabled else "disabled": before.enabled != after.enabled,
     }
     fields = ", ".join(name for name, differs in changed.items() if differs)
-    tx.add_event(event("account-changed", after.name, fields))
-    tx.cancel_challenges(after.name)
-    if changed["phone"] or changed["pin"] or not after.enabled:
-        number = tx.forget_devices(after.name)
-        if number:
-            tx.add_event(devices_forgotten(after.name, number))
+    forget = changed["phone"] or changed["pin"] or not after.enabled
+    return event("account-changed", after.name, fields), forget
 
 
 def remove(tx: Transaction, name: str) -> bool:

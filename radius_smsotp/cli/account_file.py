@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from radius_smsotp.cli.progress import Progress
     from radius_smsotp.core.model import Account
     from radius_smsotp.settings_file import Loaded
 
@@ -70,7 +71,7 @@ class Sheet:
     faults: tuple[Fault, ...]
 
 
-def read(path: Path, loaded: Loaded) -> Sheet:
+def read(path: Path, loaded: Loaded, progress: Progress) -> Sheet:
     """
     Read a file, every line of it.
 
@@ -91,7 +92,9 @@ def read(path: Path, loaded: Loaded) -> Sheet:
     entries: list[Entry] = []
     faults: list[Fault] = []
     seen: dict[str, int] = {}
+    advance = progress.stage("Reading", octets.count(b"\n"))
     for line in lines:
+        advance(1)
         try:
             entry = _entry(line, columns, loaded)
         except ValueError as error:

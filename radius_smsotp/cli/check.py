@@ -7,11 +7,29 @@ import pwd
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from radius_smsotp.cli import CONFIGURATION, check_freeradius, check_site, output
+from radius_smsotp.cli import (
+    CONFIGURATION,
+    check_freeradius,
+    check_host,
+    check_raddb,
+    check_site,
+    output,
+)
 from radius_smsotp.cli.site import acting_as, freeradius_user
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from radius_smsotp.cli.finding import Finding
+
+COLOURS = {"error": "red", "warning": "yellow", "note": "green"}
+
+INDENT = " " * 9
+"""Below the text of a finding, behind its level."""
 
 
 @click.command()
@@ -23,19 +41,19 @@ from radius_smsotp.cli.site import acting_as, freeradius_user
 )
 @click.option(
     "--raddb",
-    default="/etc/freeradius/3.0",
-    show_default=True,
     type=click.Path(path_type=Path),
-    help="The configuration of FreeRADIUS to look at.",
+    help="The configuration of FreeRADIUS to look at.  [default: the folder raddb beside the "
+    "settings, or this machine's]",
 )
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-def check(config: Path, name: str | None, raddb: Path, as_json: bool) -> None:
+def check(config: Path, name: str | None, raddb: Path | None, as_json: bool) -> None:
     """
     Find every problem of settings, key, store, providers and FreeRADIUS.
 
-    Nothing is sent.  Run as root, it checks with the rights of the user that FreeRADIUS runs
-    as.  Exits with 3 if there is an error, with 0 if there are only warnings.
+    For each one: where it is, what it is, what to do about it, and why it matters.  Nothing is
+    sent.  Run as root, it checks with the rights of the user that FreeRADIUS runs as.  Exits
+    with 3 if there is an error, with 0 if there are only warnings.
 
     \b
     Examples:
@@ -45,19 +63,46 @@ def check(config: Path, name: str | None, raddb: Path, as_json: bool) -> None:
     user = _user(name)
     with acting_as(user):
         found = check_site.findings(config)
-    found += check_freeradius.findings(raddb)
+    found += check_freeradius.findings(raddb or check_raddb.place(config), config)
+    found += check_host.clock_findings()
     if as_json:
         output.as_json([asdict(one) for one in found])
     else:
         if user is not None:
             click.echo(f"Checked with the rights of {user.pw_name}.")
         for one in found:
-            remedy = f"; {one.remedy}" if one.remedy else ""
-            click.echo(output.clean(f"{one.level:<7}  {one.path}: {one.fault}{remedy}"))
-        if all(one.level == "note" for one in found):
-            click.echo("No problem found.")
+            _show(one)
+        click.echo(_verdict(found))
     if any(one.level == "error" for one in found):
         sys.exit(CONFIGURATION)
+
+
+def _show(one: Finding) -> None:
+    """A line in a pipe; on a terminal as many as it takes, the level in colour."""
+    level = f"{one.level:<7}"
+    told = output.clean(f"{one.path}: {one.fault}")
+    remedy = output.clean(one.remedy)
+    if not sys.stdout.isatty():
+        click.echo(f"{level}  {told}{f'; {remedy}' if remedy else ''}")
+        if one.why:
+            click.echo(f"{INDENT}{one.why}")
+        return
+    lines = output.wrapped(told, INDENT)
+    click.echo(output.styled(level, COLOURS[one.level]) + lines[len(level) :])
+    if one.why:
+        click.echo(output.wrapped(one.why, INDENT))
+    if remedy:
+        click.echo(output.wrapped(f"=> {remedy}", INDENT))
+
+
+def _verdict(found: Sequence[Finding]) -> str:
+    errors = sum(one.level == "error" for one in found)
+    warnings = sum(one.level == "warning" for one in found)
+    if not errors + warnings:
+        return "No problem found."
+    parts = [(errors, "error"), (warnings, "warning")]
+    counted = (f"{number} {name}{'' if number == 1 else 's'}" for number, name in parts if number)
+    return ", ".join(counted) + "."
 
 
 def _user(name: str | None) -> pwd.struct_passwd | None:

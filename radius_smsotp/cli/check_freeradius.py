@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from radius_smsotp import freeradius_server
-from radius_smsotp.cli.finding import Finding, error, warning
+from radius_smsotp.cli import check_raddb
+from radius_smsotp.cli.finding import Finding, error, note, warning
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,16 +23,18 @@ INSTANCE = re.compile(r"^[ \t]*python3(?:[ \t]+([\w.-]+))?[ \t]*\{", re.MULTILIN
 """Where a file of raddb begins an instance of the module; without a name it has the module's."""
 
 
-def findings(raddb: Path) -> list[Finding]:
-    """Version, the module that runs Python, and its instances in `raddb`."""
+def findings(raddb: Path, config: Path) -> list[Finding]:
+    """Version, the module that runs Python, its instances in `raddb`, and our files there."""
     server = freeradius_server.find()
     if server is None:
         remedy = "install it: apt-get install freeradius freeradius-python3"
-        return [error("FreeRADIUS", "is not installed here", remedy)]
+        why = "It is what asks this program for codes."
+        return [error("FreeRADIUS", "is not installed here", remedy, why=why)]
     return [
         *version_findings(server.version),
         *_module_findings(server),
         *instance_findings(server, raddb / "mods-enabled"),
+        *check_raddb.findings(raddb, config),
     ]
 
 
@@ -39,11 +42,13 @@ def version_findings(version: tuple[int, int, int]) -> list[Finding]:
     """What is known against one version of FreeRADIUS."""
     path = f"FreeRADIUS {'.'.join(map(str, version))}"
     if version < OLDEST:
-        return [error(path, "cannot read the PIN hashes", "install 3.0.22 or later")]
+        why = "Nobody with a PIN of ours can log in."
+        return [error(path, "cannot read the PIN hashes", "install 3.0.22 or later", why=why)]
     if version in REPLIES_LOST:
         fault = "loses every reply of a Python module outside debug mode (issue 5911)"
-        return [error(path, fault, "install 3.2.11 or later, or stay on 3.2.8")]
-    return []
+        why = "No login gets as far as the code."
+        return [error(path, fault, "install 3.2.11 or later, or stay on 3.2.8", why=why)]
+    return [note(path, "is one that this works on")]
 
 
 def instance_findings(server: freeradius_server.FreeRadius, enabled: Path) -> list[Finding]:
@@ -58,7 +63,8 @@ def instance_findings(server: freeradius_server.FreeRadius, enabled: Path) -> li
     if server.runs_two_instances:
         if "smsotp" in instances and "smsotp_delivery" not in instances:
             fault = "logins wait for each other's SMS: smsotp_delivery is not enabled"
-            return [warning(str(enabled), fault, "run 'smsotp raddb install' again")]
+            why = "This version could let them wait side by side."
+            return [warning(str(enabled), fault, "run 'smsotp raddb install' again", why=why)]
         return []
     if len(instances) < 2:  # one is what works
         return []
@@ -66,7 +72,8 @@ def instance_findings(server: freeradius_server.FreeRadius, enabled: Path) -> li
     fault = f"two python3 instances, {' and '.join(sorted(instances))}, abort this version"
     oldest = ".".join(map(str, freeradius_server.SECOND_INSTANCE_FROM))
     remedy = f"remove {' and '.join(others)} there, or install {oldest} or later"
-    return [error(str(enabled), f"{fault} at the start (issue 5111)", remedy)]
+    why = "FreeRADIUS does not start again."
+    return [error(str(enabled), f"{fault} at the start (issue 5111)", remedy, why=why)]
 
 
 def _module_findings(server: freeradius_server.FreeRadius) -> list[Finding]:
@@ -75,11 +82,13 @@ def _module_findings(server: freeradius_server.FreeRadius) -> list[Finding]:
     module = server.libdir / "rlm_python3.so"
     if not module.exists():
         remedy = "install it: apt-get install freeradius-python3"
-        return [error("FreeRADIUS", f"its module python3 is missing ({module})", remedy)]
+        why = "It runs our module."
+        return [error("FreeRADIUS", f"its module python3 is missing ({module})", remedy, why=why)]
     embedded = re.search(rb"libpython3\.(\d+)", module.read_bytes())
     if embedded is None or int(embedded[1]) == sys.version_info.minor:
         return []
     # pydantic and others bring code that is compiled for one version of Python.
     theirs, ours = f"3.{int(embedded[1])}", f"3.{sys.version_info.minor}"
     fault = f"runs Python {theirs}, this program runs on Python {ours}"
-    return [warning("FreeRADIUS", fault, f"install radius-smsotp for Python {theirs}")]
+    why = "Parts of this package are compiled for one version of Python, and fail in another."
+    return [warning("FreeRADIUS", fault, f"install radius-smsotp for Python {theirs}", why=why)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from radius_smsotp import client_policy, keyring, settings_file
 from radius_smsotp.chain import Chain
+from radius_smsotp.cli import check_host
 from radius_smsotp.cli.finding import Finding, error, errors, note, warning
 from radius_smsotp.cli.site import PATIENCE
 from radius_smsotp.core import message, pin, text
@@ -31,6 +32,8 @@ CLIENT_PATIENCE = 3.0
 """Seconds after which clients ask again or give up: radclient and pam_radius_auth; others, such as
 Cisco IOS and FortiOS, take 5."""
 
+STORE = "Without the store every login is refused."
+
 UNSENT_AFTER = timedelta(seconds=10)
 """A message that nobody has taken up for so long is one that nobody looks for."""
 
@@ -40,18 +43,19 @@ def findings(config: Path) -> list[Finding]:
     try:
         loaded = settings_file.load(config)
     except ConfigurationError as raised:
-        return errors(raised)
+        return errors(raised, "FreeRADIUS goes on with the settings from before, if it has any.")
     found = [*_settings(loaded), *_waits(loaded), *_key(loaded)]
     try:
         store = open_store(loaded.store_url, PATIENCE)
     except ConfigurationError as raised:
-        return found + errors(raised)
+        return found + errors(raised, STORE)
     accounts: list[Account] = []
     found += _store(loaded, store, accounts)
     found += _messages(loaded, max((one.name for one in accounts), key=len, default="name"))
     found += _accounts(loaded, accounts)
     chain = Chain(loaded, store, lambda: datetime.now(UTC))
-    found += [error(one.path, one.fault, one.remedy) for one in chain.check()]
+    why = "Messages do not leave this way: the next provider sends them, if there is one."
+    found += [error(one.path, one.fault, one.remedy, why=why) for one in chain.check()]
     chain.close()
     store.close()
     return found
@@ -61,18 +65,25 @@ def _settings(loaded: Loaded) -> Iterator[Finding]:
     name = loaded.path.name
     if loaded.path.stat().st_mode & stat.S_IROTH:
         fault = "can be read by everybody, and may hold passwords"
-        yield warning(name, fault, f"chmod o= {loaded.path}")
+        why = "Whoever is on this machine can send messages at your expense."
+        yield warning(name, fault, f"chmod o= {loaded.path}", why=why)
     for number, line in enumerate(loaded.path.read_text(encoding="utf-8").splitlines(), 1):
         blank = re.search(r"YOUR-[A-Z-]*[A-Z]", line)
         if blank and not line.lstrip().startswith("#"):
             remedy = "write your own; the comment above it says where to find it"
-            yield error(f"{name}, line {number}", f"{blank[0]} is still to be filled in", remedy)
+            fault = f"{blank[0]} is still to be filled in"
+            why = "The gateway takes no messages from us."
+            yield error(f"{name}, line {number}", fault, remedy, why=why)
     if loaded.values.pin.iterations < FEW_ROUNDS:
         fault = f"{loaded.values.pin.iterations} rounds are few"
-        yield warning(f"{name}: pin.iterations", fault, f"take {FEW_ROUNDS} or more")
+        remedy = f"take {FEW_ROUNDS} or more"
+        why = "Who steals the store finds short PINs by trying them all."
+        yield warning(f"{name}: pin.iterations", fault, remedy, why=why)
     if all(loaded.providers[one].type == "folder" for one in loaded.order):
         fault = "no SMS is sent: all of them only write files"
-        yield warning(f"{name}: providers", fault, "add one; see 'smsotp provider preset'")
+        why = "Users wait for a code in vain."
+        remedy = "add one; see 'smsotp provider preset'"
+        yield warning(f"{name}: providers", fault, remedy, why=why)
 
 
 def _waits(loaded: Loaded) -> Iterator[Finding]:
@@ -87,14 +98,15 @@ def _waits(loaded: Loaded) -> Iterator[Finding]:
         if seconds > CLIENT_PATIENCE:
             fault = f"many clients ask again or give up after {CLIENT_PATIENCE:.0f} s"
             remedy = f"take less than {seconds:g}, or raise the clients' timeout above it"
-            yield warning(f"{loaded.path.name}: {path}", fault, remedy)
+            why = "The user sees a failed login, and the SMS comes all the same."
+            yield warning(f"{loaded.path.name}: {path}", fault, remedy, why=why)
 
 
 def _key(loaded: Loaded) -> list[Finding]:
     try:
         keyring.read(loaded.key_path)
     except ConfigurationError as raised:
-        return errors(raised)
+        return errors(raised, "Without the key no code can be made or known: every login fails.")
     return []
 
 
@@ -103,24 +115,28 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
     init = f"'smsotp init {loaded.path.parent}'"
     try:
         if not store.exists():
-            return [error(f"store ({store.name})", "is not there", f"make it with {init}")]
+            path = f"store ({store.name})"
+            return [error(path, "is not there", f"make it with {init}", why=STORE)]
         store.migrate()
         text, doubts = store.inspect()
         found = [note("store", text), *(warning(one.path, one.fault, one.remedy) for one in doubts)]
+        if store.folder is not None:
+            found += check_host.disk_findings(store.folder)
         now = datetime.now(UTC)
         with store.read() as tx:
             accounts += [one for one, _ in tx.accounts()]
             waiting = len(tx.unsent(now - UNSENT_AFTER, 1000))
     except ConfigurationError as raised:
-        return errors(raised)
+        return errors(raised, STORE)
     except StoreError as raised:
-        return [error(f"store ({store.name})", str(raised), "free or restore it")]
+        return [error(f"store ({store.name})", str(raised), "free or restore it", why=STORE)]
     if waiting:
         external = loaded.values.delivery.courier == "external"
         remedy = "start 'smsotp courier'" if external else "start FreeRADIUS"
         verb = "waits" if waiting == 1 else "wait"
         fault = f"{_count(waiting, 'message')} {verb}, and nobody sends them"
-        return [*found, error("store", fault, remedy)]
+        why = "Their users wait for a code in vain."
+        return [*found, error("store", fault, remedy, why=why)]
     return found
 
 
@@ -157,7 +173,8 @@ def _messages(loaded: Loaded, name: str) -> Iterator[Finding]:
             strange = sorted({char for char in whole if text.alphabet(char) is alphabet})
             fault += f" if it holds {' '.join(strange)}"
             remedy = "do without these letters, or set sms.transliterate, or shorten it"
-        yield warning(where, fault, remedy)
+        why = "Each part is paid for, and the last one to arrive is when it can be read."
+        yield warning(where, fault, remedy, why=why)
 
 
 def _accounts(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
@@ -168,23 +185,32 @@ def _accounts(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
             sum(one.phone is None for one in accounts),
             "no phone number: no code can be sent",
             "see 'smsotp user list'; 'smsotp user set NAME --phone …'",
+            "They cannot log in, unless SMSOTP-Phone comes from elsewhere.",
         ),
         (
             sum(one.pin_hash is None for one in accounts),
             "no PIN: FreeRADIUS must check the first factor elsewhere",
             "else 'smsotp user set NAME --pin-stdin'",
+            "With pap as first factor, they cannot log in.",
         ),
         (
             sum(one.provider not in {None, *loaded.providers} for one in accounts),
             "a provider that is not in the settings any more",
             "'smsotp user set NAME --no-provider'",
+            "Their messages go through delivery.order, as everybody's do.",
         ),
-        (len(weak), f"a PIN of fewer than {FEW_ROUNDS} rounds", "set these PINs again"),
+        (
+            len(weak),
+            f"a PIN of fewer than {FEW_ROUNDS} rounds",
+            "set these PINs again",
+            "Who steals the store finds them by trying.",
+        ),
     )
-    for number, lack, remedy in counts:
+    for number, lack, remedy, why in counts:
         if number:
             verb = "has" if number == 1 else "have"
-            yield warning("store", f"{_count(number, 'account')} {verb} {lack}", remedy)
+            fault = f"{_count(number, 'account')} {verb} {lack}"
+            yield warning("store", fault, remedy, why=why)
 
 
 def _count(number: int, thing: str) -> str:

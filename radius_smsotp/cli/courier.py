@@ -37,7 +37,7 @@ def courier(config: Path) -> None:
     Example:
       runuser -u freerad -- smsotp courier
     """
-    _log_to_stderr()
+    log_to_stderr()
     with acting_as(Site(config).owner):
         server = Server(config, in_radiusd=False)
         if server.courier.internal:
@@ -80,7 +80,8 @@ class _Run:
             self._ending.set()
 
 
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
+    """A line for each thing that a process in the background has to say."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handler.addFilter(_one_line)

@@ -15,22 +15,23 @@ should be, and worth knowing."""
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong: where, what, and what to do."""
+    """Where something is, what is wrong there, what to do about it, and why it matters."""
 
     level: Level
     path: str
     fault: str
     remedy: str
+    why: str = ""
 
 
-def error(path: str, fault: str, remedy: str = "") -> Finding:
+def error(path: str, fault: str, remedy: str = "", *, why: str = "") -> Finding:
     """What keeps logins from working."""
-    return Finding("error", path, fault, remedy)
+    return Finding("error", path, fault, remedy, why)
 
 
-def warning(path: str, fault: str, remedy: str = "") -> Finding:
+def warning(path: str, fault: str, remedy: str = "", *, why: str = "") -> Finding:
     """What is worth a look."""
-    return Finding("warning", path, fault, remedy)
+    return Finding("warning", path, fault, remedy, why)
 
 
 def note(path: str, fault: str) -> Finding:
@@ -38,6 +39,7 @@ def note(path: str, fault: str) -> Finding:
     return Finding("note", path, fault, "")
 
 
-def errors(raised: ConfigurationError) -> list[Finding]:
+def errors(raised: ConfigurationError, why: str) -> list[Finding]:
     """Everything that an exception tells of."""
-    return [error(problem.path, problem.fault, problem.remedy) for problem in raised.problems]
+    problems = raised.problems
+    return [error(problem.path, problem.fault, problem.remedy, why=why) for problem in problems]

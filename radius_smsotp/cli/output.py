@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime
 
 
@@ -24,23 +27,52 @@ def clean(value: object) -> str:
     return "".join(char if char.isprintable() else "?" for char in line)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
+def table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    empty: str,
+    numbers: Collection[int] = (),
+) -> None:
     """
     Print rows under their headings; columns that line up where it goes into a pipe.
 
     Args:
         empty: The sentence instead, if there are no rows.
+        numbers: Which columns hold numbers, and are set flush right.
     """
     cells = [[clean(value) for value in row] for row in rows]
     if not cells:
         click.echo(empty, err=not sys.stdout.isatty())
     elif sys.stdout.isatty():
-        _for_a_terminal(columns, cells)
+        _for_a_terminal(columns, cells, numbers)
     else:
         widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
         for line in (columns, *cells):
-            padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            padded = (
+                cell.rjust(width) if at in numbers else cell.ljust(width)
+                for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+            )
             click.echo("  ".join(padded).rstrip())
+
+
+def styled(text: str, colour: str) -> str:
+    """Text in colour where that is wanted: not in a pipe, and not if NO_COLOR is set."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return text
+    return click.style(text, fg=colour)
+
+
+def wrapped(text: str, indent: str) -> str:
+    """Text in lines as long as the terminal, all of them indented; no word is cut."""
+    return textwrap.fill(
+        text,
+        shutil.get_terminal_size().columns,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def as_json(value: Any) -> None:
@@ -89,16 +121,21 @@ def progress(title: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, whole: bar.update(task, completed=done, total=whole)
 
 
-def _for_a_terminal(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+def _for_a_terminal(
+    columns: Sequence[str], cells: Sequence[Sequence[str]], numbers: Collection[int]
+) -> None:
     from rich import box  # noqa: PLC0415  # slow to import, and of no use in a pipe
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     grid = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in grid.columns:
+    for at, column in enumerate(grid.columns):
         # A value that is cut off could be neither read nor copied.
         column.overflow = "fold"
+        if at in numbers:
+            column.justify = "right"
+            column.no_wrap = True
     for row in cells:
         grid.add_row(*map(Text, row))
     Console(highlight=False).print(grid)

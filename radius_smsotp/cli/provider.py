@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from radius_smsotp import providers
-from radius_smsotp.cli import REFUSED, account, output
+from radius_smsotp.cli import REFUSED, account, completion, output
 from radius_smsotp.cli.site import Site, acting_as
 from radius_smsotp.core import message, phone
 from radius_smsotp.errors import DeliveryError
@@ -92,7 +92,7 @@ def list_providers(config: Path, as_json: bool) -> None:
 
 
 @provider.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completion.presets)
 def preset(name: str | None) -> None:
     """
     Print settings of a well-known gateway, to paste under `providers:`; without NAME, all names.
@@ -116,10 +116,14 @@ def preset(name: str | None) -> None:
 
 
 @provider.command("test")
-@click.argument("name")
-@click.option("--phone", "number", required=True, help="Where to send it, as +491701234567.")
+@click.argument("name", shell_complete=completion.providers)
+@click.option(
+    "--phone",
+    "number",
+    help="Where to send it, as +491701234567; on a terminal it is asked for.",
+)
 @click.pass_obj
-def send_test(config: Path, name: str, number: str) -> None:
+def send_test(config: Path, name: str, number: str | None) -> None:
     """
     Send the real text, with a made-up code, through one provider.
 
@@ -134,7 +138,7 @@ def send_test(config: Path, name: str, number: str) -> None:
         loaded = site.loaded
         try:
             account.read_provider(name, loaded.providers)
-            to = account.read_phone(number, loaded.values.country)
+            to = account.read_phone(account.ask_phone(number), loaded.values.country)
         except ValueError as error:
             raise click.BadParameter(str(error)) from None
         lock_folder = open_store(loaded.store_url).folder or loaded.path.parent

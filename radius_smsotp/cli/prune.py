@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING
 
 import click
 
+from radius_smsotp import census
+from radius_smsotp.cli import user_batch
 from radius_smsotp.cli.site import Site
+from radius_smsotp.core import figures
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from radius_smsotp.store import Store
+
 CHALLENGES_KEPT = timedelta(days=1)
 """Ended challenges stay so long: a late answer is told apart from one to no challenge at all."""
+
+FIGURES_KEPT = timedelta(days=400)
+"""So long quarters of an hour are told apart; what was before stays in the totals."""
+
+SLICE = 500
+"""Figures that are moved in one transaction."""
 
 PAUSE = 0.02
 """Seconds between two slices, in which logins get at the store."""
@@ -32,8 +43,9 @@ def prune(config: Path, days: int | None) -> None:
     Remove what is past its use.
 
     That is events that are old enough, challenges that ended more than a day ago, failures older
-    than any lock-out, remembered devices whose time is over, and old counts of messages.  Logins
-    go on meanwhile.  Meant for a timer, once a day.
+    than any lock-out, remembered devices whose time is over, old counts of messages, and what an
+    import that was killed has left.  The figures of 'smsotp stats' stay.  Logins go on
+    meanwhile.  Meant for a timer, once a day.
 
     \b
     Examples:
@@ -43,6 +55,9 @@ def prune(config: Path, days: int | None) -> None:
     now = datetime.now(UTC)
     removed = 0
     with Site(config) as site:
+        user_batch.tidy(site.store)
+        # What goes was counted before.
+        census.bring_forward(site.store, now)
         events_before = now - timedelta(days=days or site.loaded.values.audit.days)
         while True:
             with site.store.write() as tx:
@@ -51,4 +66,14 @@ def prune(config: Path, days: int | None) -> None:
                 break
             removed += gone
             time.sleep(PAUSE)
+        _fold_figures(site.store, now)
     click.echo(f"removed: {removed}")
+
+
+def _fold_figures(store: Store, now: datetime) -> None:
+    """Add figures that are too old to be told apart to those of ever."""
+    left = True
+    while left:
+        with store.write(census.ACCOUNT) as tx:
+            left = tx.figures.fold(figures.slot(now - FIGURES_KEPT), SLICE) > 0
+        time.sleep(PAUSE)

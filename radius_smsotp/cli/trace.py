@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import sys
+import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from radius_smsotp import audit
-from radius_smsotp.cli import output
+from radius_smsotp.cli import completion, output
 from radius_smsotp.cli.advice import advice
 from radius_smsotp.cli.site import Site
+from radius_smsotp.cli.story import Teller
 from radius_smsotp.core.name import fold
 from radius_smsotp.errors import SmsotpError
 
@@ -19,37 +23,36 @@ if TYPE_CHECKING:
 
     from radius_smsotp.core.model import Event
 
-DETAILS = {
-    "provider": "provider ",
-    "message_id": "message id ",
-    "seconds": "seconds ",
-    "text": "",
-    "fields": "",
-    "hours": "hours ",
-    "devices": "devices ",
-    "ssid": "SSID ",
-    "by": "by ",
-}
-"""What an event's detail holds, in the order and words of a line."""
+STARTS = {"challenge-opened", "device-accepted", "login-refused", "pin-wrong", "eap-refused"}
+"""Kinds with which a login begins: on a terminal there is a gap before them."""
 
-BEGINNINGS = {
-    "challenge-opened",
-    "challenge-repeated",
-    "device-accepted",
-    "device-forgotten",
-    "device-remembered",
+GOOD = {"code-accepted", "device-accepted", "sms-accepted", "sms-delivered"}
+BAD = {
+    "account-locked",
+    "code-rejected",
+    "eap-refused",
+    "first-factor-down",
     "login-refused",
-    "pin-wrong",
+    "sms-refused",
+    "sms-undelivered",
 }
-"""Kinds whose line says who asked; the lines after it belong to the same login."""
+
+FOLLOWED = 200
+"""Events that are looked through each time; no account has more within half a second."""
+
+LOOK_SECONDS = 0.5
+"""How often to look for more."""
 
 
 @click.command()
-@click.argument("name", metavar="NAME|TRANSACTION_ID")
+@click.argument("name", metavar="NAME|TRANSACTION_ID", shell_complete=completion.accounts)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1), help="Lines.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--follow", "-f", is_flag=True, help="Go on as things happen, until Ctrl-C.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="For programs; with --follow one object a line."
+)
 @click.pass_obj
-def trace(config: Path, name: str, limit: int, as_json: bool) -> None:
+def trace(config: Path, name: str, limit: int, follow: bool, as_json: bool) -> None:
     """
     Tell what happened to an account or to one login.
 
@@ -59,35 +62,62 @@ def trace(config: Path, name: str, limit: int, as_json: bool) -> None:
     \b
     Examples:
       smsotp trace alice
+      smsotp trace alice --follow
       smsotp trace 0b9f3e0c5d7a4f16a2c84d9e6b1f7a30 --json
     """
-    with Site(config) as site, site.store.read() as tx:
-        found = tx.events(fold(name), limit)
+    with Site(config) as site:
+        with site.store.read() as tx:
+            found = tx.numbered_events(fold(name), limit)
+        if follow:
+            _follow(site, fold(name), found, as_json=as_json)
+    events = [event for _, event in found]
     if as_json:
-        output.as_json([_record(event) for event in found])
+        output.as_json([_record(event) for event in events])
         return
-    if not found:
+    if not events:
         kept = f"events are kept for {site.loaded.values.audit.days} days"
         raise SmsotpError(f"nothing is known of '{output.clean(name)}'; {kept}")
-    for event in found:
-        words, details = audit.KINDS.get(event.kind, event.kind), _details(event)
-        told = f"{words} ({details})" if details else words
-        click.echo(f"{output.local(event.time)}  {output.clean(told)}")
-    if sentence := advice(found[-1]):
-        click.echo(f"=> {output.clean(sentence)}")
+    teller = Teller()
+    for at, event in enumerate(events):
+        _show(teller, event, first=at == 0)
+    _advise(events[-1])
 
 
-def _details(event: Event) -> str:
-    """What else there is to say, in words."""
-    detail = event.detail
-    reason = str(detail.get("reason", ""))
-    parts = [audit.REASONS.get(reason, reason)] if reason else []
-    parts += [f"{words}{detail[key]}" for key, words in DETAILS.items() if key in detail]
-    if event.kind in BEGINNINGS:
-        parts += [f"client {event.client}"] if event.client else []
-        parts += [f"station {event.station}"] if event.station else []
-        parts += [f"transaction {event.transaction_id}"] if event.transaction_id else []
-    return ", ".join(parts)
+def _follow(site: Site, name: str, found: list[tuple[int, Event]], *, as_json: bool) -> NoReturn:
+    """What has happened, and then what happens."""
+    teller = Teller()
+    seen: set[int] = set()
+    while True:
+        # By numbers that were seen, not by the highest: on PostgreSQL one may come late.
+        fresh = [(number, event) for number, event in found if number not in seen]
+        for number, event in fresh:
+            if as_json:
+                click.echo(json.dumps(_record(event)))
+            else:
+                _show(teller, event, first=not seen)
+            seen.add(number)
+        sys.stdout.flush()
+        time.sleep(LOOK_SECONDS)
+        with site.store.read() as tx:
+            found = tx.numbered_events(name, FOLLOWED)
+
+
+def _show(teller: Teller, event: Event, *, first: bool) -> None:
+    when, told = output.local(event.time), output.clean(teller.tell(event))
+    if not sys.stdout.isatty():
+        click.echo(f"{when}  {told}")
+        return
+    if event.kind in STARTS and not first:
+        click.echo()
+    colour = "green" if event.kind in GOOD else "red" if event.kind in BAD else None
+    lines = output.wrapped(told, " " * (len(when) + 2))[len(when) + 2 :]
+    click.echo(f"{when}  {output.styled(lines, colour) if colour else lines}")
+
+
+def _advise(event: Event) -> None:
+    if sentence := advice(event):
+        told = f"=> {output.clean(sentence)}"
+        click.echo(output.wrapped(told, "") if sys.stdout.isatty() else told)
 
 
 def _record(event: Event) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from radius_smsotp.cli import account, output
+from radius_smsotp.cli import account, completion, output
 from radius_smsotp.cli.site import Site
 from radius_smsotp.cli.user_devices import devices
 from radius_smsotp.cli.user_import import export_accounts, import_accounts
@@ -39,14 +39,13 @@ for command in (show, list_accounts, devices, import_accounts, export_accounts):
     user.add_command(command)
 
 
-def _fields(*, phone_required: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _fields() -> Callable[[Callable[..., None]], Callable[..., None]]:
     """What an account is made of, as options."""
     options = (
         account.name_argument,
         click.option(
             "--phone",
             "number",
-            required=phone_required,
             help="Where the codes go, as +491701234567.",
         ),
         click.option(
@@ -64,7 +63,11 @@ def _fields(*, phone_required: bool) -> Callable[[Callable[..., None]], Callable
             is_flag=True,
             help="No PIN: FreeRADIUS checks the first factor elsewhere (LDAP, SQL, …).",
         ),
-        click.option("--provider", help="The provider that is tried first for this account."),
+        click.option(
+            "--provider",
+            help="The provider that is tried first for this account.",
+            shell_complete=completion.providers,
+        ),
         click.option("--language", help="What this person reads, as de; see 'smsotp language'."),
         click.pass_obj,
     )
@@ -78,11 +81,11 @@ def _fields(*, phone_required: bool) -> Callable[[Callable[..., None]], Callable
 
 
 @user.command()
-@_fields(phone_required=True)
+@_fields()
 def add(
     config: Path,
     name: str,
-    number: str,
+    number: str | None,
     pin: str | None,
     pin_stdin: bool,
     no_pin: bool,
@@ -92,8 +95,8 @@ def add(
     """
     Add an account.
 
-    Without one of the PIN options the PIN is asked for on a terminal; elsewhere the account
-    gets none.
+    What is missing is asked for on a terminal.  Elsewhere --phone must be given, and without
+    one of the PIN options the account gets none.
 
     \b
     Examples:
@@ -103,7 +106,7 @@ def add(
     with Site(config) as site:
         new = Account(
             name,
-            _number(site, number),
+            _number(site, account.ask_phone(number)),
             provider=_provider(site, provider),
             language=account.language_option(site.loaded, language),
         )
@@ -120,7 +123,7 @@ def add(
 
 
 @user.command("set")
-@_fields(phone_required=False)
+@_fields()
 @click.option("--no-provider", is_flag=True, help="Providers as in delivery.order.")
 @click.option("--no-language", is_flag=True, help="The language of the client.")
 def set_(

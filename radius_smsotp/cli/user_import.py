@@ -1,52 +1,38 @@
 """
 ``smsotp user import`` and ``export``.
 
-All or nothing, although nobody may wait long for the store: every line is judged and every PIN
-hashed before anything is written; then short slices are written, with pauses for everybody
-else; if one of them fails, those before it are undone.
+Every line is judged and every PIN hashed before anything is written; then all accounts become
+valid in one moment, see `user_batch`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
-import time
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from radius_smsotp.cli import account, account_file, output
+from radius_smsotp.cli import account, account_file, output, user_batch
 from radius_smsotp.cli.account_file import Fault
+from radius_smsotp.cli.progress import Progress
 from radius_smsotp.cli.site import Site
+from radius_smsotp.cli.user_batch import Change
 from radius_smsotp.core.model import Account
 from radius_smsotp.errors import SmsotpError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from radius_smsotp.cli.account_file import Sheet
-    from radius_smsotp.store import Store
-    from radius_smsotp.store.transaction import Transaction
 
-SLICE = 100
-"""Accounts in one transaction, which then takes a few milliseconds."""
-
-PAUSE = 0.02
-"""Seconds between two slices: longer than one takes, so that whoever waits gets in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """An account as it was, None if it is new, as it shall be, and a PIN still to be hashed."""
-
-    before: Account | None
-    after: Account
-    pin: str | None = field(default=None, repr=False)
+NICENESS = 10
+"""Of the threads that hash: FreeRADIUS checks PINs on the same processors, and comes first."""
 
 
 @click.command("import")
@@ -75,9 +61,13 @@ def import_accounts(
       smsotp user import staff.csv --update --keep-going
     """
     with Site(config) as site:
-        sheet = account_file.read(file, site.loaded)
+        if not dry_run and not user_batch.tidy(site.store):
+            raise SmsotpError("another import is under way; try again when it has ended")
+        with Progress() as progress:
+            sheet = account_file.read(file, site.loaded, progress)
         with site.store.read() as tx:
             there = {one.name: one for one, _ in tx.accounts()}
+            newest = tx.staging.newest_change()
         plans, faults = _plan(sheet, there, update=update)
         for fault in faults:
             click.echo(f"line {fault.line.number}: {output.clean(fault.reason)}", err=True)
@@ -85,7 +75,12 @@ def import_accounts(
             raise SmsotpError(f"{_many(len(faults), 'faulty line')}; nothing was imported")
         changes = [plan for plan in plans if plan.pin is not None or plan.after != plan.before]
         if not dry_run:
-            _write(site.store, _hashed(changes, site.loaded.values.pin.iterations))
+            with Progress() as progress:
+                changes = _hashed(changes, site.loaded.values.pin.iterations, progress)
+                total = len(changes)
+                stage = progress.stage("Laying ready", total)
+                land = progress.stage("Importing", total)
+                user_batch.write(site.store, changes, newest, stage, land)
     added = sum(plan.before is None for plan in changes)
     click.echo(
         f"{'would be ' if dry_run else ''}added: {added}, changed: {len(changes) - added}, "
@@ -148,84 +143,30 @@ def _plan(
     return plans, sorted(faults, key=lambda fault: fault.line.number)
 
 
-def _hashed(changes: Sequence[Change], iterations: int) -> list[Change]:
+def _hashed(changes: Sequence[Change], iterations: int, progress: Progress) -> list[Change]:
     """The same changes with the PINs hashed, on all processors."""
+    pins = [change.pin for change in changes if change.pin is not None]
+    advance = progress.stage("Hashing PINs", len(pins))
 
     def one(change: Change) -> Change:
         if change.pin is None:
             return change
         after = replace(change.after, pin_hash=account.hashed(change.pin, iterations))
+        advance(1)
         return Change(change.before, after)
 
     # Threads do: hashlib lets go of Python's lock while it hashes.
-    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), initializer=_step_back)
     try:
-        with output.progress("Hashing PINs") as advance:
-            done = []
-            for change in pool.map(one, changes):
-                done.append(change)
-                advance(len(done), len(changes))
-        return done
+        return list(pool.map(one, changes))
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _write(store: Store, changes: Sequence[Change]) -> None:
-    """Write all changes, or none."""
-    done: list[Change] = []
-    with _undisturbed():
-        try:
-            for start in range(0, len(changes), SLICE):
-                part = changes[start : start + SLICE]
-                last = start + SLICE >= len(changes)
-                # The last one takes those before it to the disk as well.
-                names = (change.after.name for change in part)
-                with store.write(*names, durable=last) as tx:
-                    for change in part:
-                        _apply(tx, change)
-                done += part
-                time.sleep(PAUSE)
-        except SmsotpError as error:
-            left = _undo(store, done)
-            end = f"all but these was undone: {', '.join(left)}" if left else "nothing was imported"
-            raise SmsotpError(f"{error}; {end}") from None
-
-
-def _undo(store: Store, done: Sequence[Change]) -> list[str]:
-    """Bring back what was there before.  Returns the accounts for which that failed."""
-    left: list[str] = []
-    for start in range(0, len(done), SLICE):
-        part = done[start : start + SLICE]
-        try:
-            names = (change.after.name for change in part)
-            with store.write(*names, durable=True) as tx:
-                for change in part:
-                    if change.before is None:
-                        account.remove(tx, change.after.name)
-                    else:
-                        _apply(tx, Change(change.after, change.before))
-        except SmsotpError:
-            left += [change.after.name for change in part]
-        time.sleep(PAUSE)
-    return left
-
-
-def _apply(tx: Transaction, change: Change) -> None:
-    if tx.account(change.after.name) != change.before:
-        raise SmsotpError(f"somebody else has changed '{change.after.name}' meanwhile")
-    account.save(tx, change.before, change.after)
-
-
-@contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """No signal ends the program half way through the writing, which takes a moment only."""
-    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(kind, signal.SIG_IGN) for kind in kinds]
-    try:
-        yield
-    finally:
-        for kind, handler in zip(kinds, before, strict=True):
-            signal.signal(kind, handler)
+def _step_back() -> None:
+    """Let everybody else come first.  Linux has a niceness for each thread."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _many(number: int, thing: str) -> str:

@@ -59,6 +59,11 @@ class ProviderSettings(BaseModel):
 
     type: str
     timeout: float = Field(default=10.0, gt=0, le=120, description="seconds for one attempt")
+    price: float | None = Field(
+        default=None,
+        ge=0,
+        description="what one message costs, in `currency`; for `smsotp stats` and reports",
+    )
 
     @model_validator(mode="before")
     @classmethod

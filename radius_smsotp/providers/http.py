@@ -14,15 +14,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import urllib3
-
 from radius_smsotp.errors import DeliveryError, Problem, Unavailable
 from radius_smsotp.providers import Message, Receipt, Surroundings, connection
 from radius_smsotp.providers.excerpt import excerpt
-from radius_smsotp.providers.http_pool import tls_context
 from radius_smsotp.providers.http_settings import Settings
 from radius_smsotp.providers.http_verdict import judge
-from radius_smsotp.providers.http_wire import Wire
 
 if TYPE_CHECKING:
     import ssl
@@ -40,6 +36,11 @@ class Provider:
     """Sends messages through an HTTP gateway."""
 
     def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
+        # Whoever only reads the settings, as most commands do, need not wait for requests.
+        import urllib3  # noqa: PLC0415
+
+        from radius_smsotp.providers.http_wire import Wire  # noqa: PLC0415
+
         self.name = name
         self._settings = settings
         self._folder = surroundings.folder
@@ -124,6 +125,8 @@ class Provider:
 
     def _tls_context(self) -> ssl.SSLContext:
         settings = self._settings
+        from radius_smsotp.providers.http_pool import tls_context  # noqa: PLC0415  # as above
+
         return tls_context(
             self._path(settings.ca_file),
             self._path(settings.client_cert),

@@ -27,6 +27,10 @@ class Connection(Protocol):
 
 
 ACCOUNT = "name, phone, pin_hash, provider, enabled, language"
+REPLACE_ACCOUNT = "ON CONFLICT (name) DO UPDATE SET changed_at = excluded.changed_at, " + ", ".join(
+    f"{column} = excluded.{column}" for column in ACCOUNT.split(", ")[1:]
+)
+"""Behind an INSERT of `ACCOUNT` and the times: an account that is there becomes the new one."""
 CHALLENGE = (
     "transaction_id, account, client, station, key_id, digits, phone_hint, created_at, "
     "expires_at, guesses_left, state, delivery_state, route, sealed_phone, template, sends, "
@@ -34,6 +38,16 @@ CHALLENGE = (
 )
 DEVICE = "account, client, ssid, station, number_tag, expires_at"
 EVENT = "kind, time, account, transaction_id, client, station, detail"
+
+
+class Connection(Protocol):
+    """The part of a DB-API connection that is used here.  It takes ``?`` for a value."""
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> Any:
+        """Run one statement.  Returns a cursor."""
+
+    def executemany(self, sql: str, parameters: Any, /) -> Any:
+        """Run one statement for each of several rows.  Returns a cursor."""
 
 
 def seconds(time: datetime | None) -> float | None:
@@ -44,6 +58,11 @@ def seconds(time: datetime | None) -> float | None:
 def moment(value: float | None) -> datetime | None:
     """Undo `seconds`."""
     return None if value is None else datetime.fromtimestamp(value, UTC)
+
+
+def instant(value: float) -> datetime:
+    """A time that is always there."""
+    return datetime.fromtimestamp(value, UTC)
 
 
 def account(row: Row) -> Account:
@@ -165,5 +184,10 @@ def event_row(value: Event) -> Row:
         value.transaction_id,
         value.client,
         value.station,
-        _encode(value.detail),
+        detail(value),
     )
+
+
+def detail(value: Event) -> str:
+    """The column ``detail`` of an event."""
+    return _encode(value.detail)

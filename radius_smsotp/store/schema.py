@@ -141,6 +141,48 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE account ADD COLUMN language TEXT",
         "ALTER TABLE challenge ADD COLUMN language TEXT NOT NULL DEFAULT ''",
     ),
+    (
+        # An import is laid ready here, then made valid by one row of `batch`: see `staging`.
+        """
+        CREATE TABLE batch (
+            name TEXT PRIMARY KEY,
+            valid INTEGER NOT NULL,
+            newest DOUBLE PRECISION NOT NULL,
+            touched_at DOUBLE PRECISION NOT NULL
+        )
+        """,
+        "CREATE INDEX batch_valid ON batch (valid)",
+        """
+        CREATE TABLE staged_account (
+            batch TEXT NOT NULL,
+            name TEXT NOT NULL,
+            phone TEXT,
+            pin_hash TEXT,
+            provider TEXT,
+            enabled INTEGER NOT NULL,
+            language TEXT,
+            kind TEXT NOT NULL,
+            detail TEXT NOT NULL,
+            forget INTEGER NOT NULL,
+            PRIMARY KEY (batch, name)
+        )
+        """,
+        "CREATE INDEX account_changed ON account (changed_at)",
+        # How many events of a kind there were in a quarter of an hour: see `store.figures`.
+        """
+        CREATE TABLE figure (
+            slot INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            provider TEXT NOT NULL,
+            bucket INTEGER NOT NULL,
+            events INTEGER NOT NULL,
+            seconds DOUBLE PRECISION NOT NULL,
+            PRIMARY KEY (slot, kind, reason, provider, bucket)
+        )
+        """,
+        "CREATE TABLE counted (until INTEGER PRIMARY KEY)",
+    ),
 )
 
 TABLES = {
@@ -151,5 +193,9 @@ TABLES = {
     "device": ("account", "client", "ssid", "station"),
     "event": ("id",),
     "breaker": ("provider",),
+    "batch": ("name",),
+    "staged_account": ("batch", "name"),
+    "figure": ("slot", "kind", "reason", "provider", "bucket"),
+    "counted": ("until",),
 }
 """Each table of the newest version, and its key."""

@@ -1,4 +1,8 @@
-"""What can be read and written in one transaction: every SQL statement of the project."""
+"""
+What can be read and written in one transaction.
+
+Accounts, imports of many and figures have modules of their own beside this one.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 from radius_smsotp.core.lockout import STATION_KNOWN
 from radius_smsotp.core.model import Tally
 from radius_smsotp.store import rows
+from radius_smsotp.store.account_statements import AccountStatements
+from radius_smsotp.store.figures import FigureStatements
+from radius_smsotp.store.staging import Staging
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from radius_smsotp.core.model import Account, Challenge, Client, Device, Event, Lockout
+    from radius_smsotp.core.model import Challenge, Client, Device, Event, Lockout
     from radius_smsotp.store.rows import Connection
 
 SLOT = 300
@@ -31,7 +38,7 @@ PRUNE_SLICE = 500
 """Rows that one `prune` removes at most: few enough that no login waits for it."""
 
 
-class Transaction:
+class Transaction(AccountStatements):
     """
     The store within one transaction.  Names are folded (see `core.name.fold`).
 
@@ -44,45 +51,20 @@ class Transaction:
     def __init__(
         self, connection: Connection, lock: Callable[[Sequence[str]], None] | None = None
     ) -> None:
-        self._db = connection
+        super().__init__(connection)
         self._lock = lock
 
-    # Accounts
+    @property
+    def staging(self) -> Staging:
+        """Accounts that are laid ready, to become valid all at once."""
+        return Staging(self._db)
 
-    def account(self, name: str) -> Account | None:
-        """The account of that name."""
-        sql = f"SELECT {rows.ACCOUNT} FROM account WHERE name = ?"  # noqa: S608  # constants only
-        row = self._db.execute(sql, (name,)).fetchone()
-        return None if row is None else rows.account(row)
+    @property
+    def figures(self) -> FigureStatements:
+        """How many events there were."""
+        return FigureStatements(self._db)
 
-    def next_pin_hash(self, name: str) -> str | None:
-        """The PIN hash of the first account from that name on, or else of the first one at all."""
-        for start in (name, ""):
-            sql = "SELECT pin_hash FROM account WHERE name >= ? ORDER BY name LIMIT 1"
-            row = self._db.execute(sql, (start,)).fetchone()
-            if row is not None:
-                return None if row[0] is None else str(row[0])
-        return None
-
-    def accounts(self) -> Iterator[tuple[Account, Lockout]]:
-        """All accounts with their lock-outs, by name."""
-        sql = (
-            f"SELECT {rows.ACCOUNT}, failures, last_failure_at, locked_until "  # noqa: S608  # constants
-            "FROM account LEFT JOIN lockout ON lockout.account = account.name ORDER BY name"
-        )
-        for row in self._db.execute(sql):
-            yield rows.account(row), rows.lockout(None if row[6] is None else row[6:])
-
-    def put_account(self, account: Account, now: datetime) -> None:
-        """Add or replace an account."""
-        self._db.execute(
-            f"INSERT INTO account ({rows.ACCOUNT}, created_at, changed_at) "  # noqa: S608  # constants
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
-            "phone = excluded.phone, pin_hash = excluded.pin_hash, provider = excluded.provider, "
-            "enabled = excluded.enabled, language = excluded.language, "
-            "changed_at = excluded.changed_at",
-            (*rows.account_row(account), now.timestamp(), now.timestamp()),
-        )
+    # Accounts: see AccountStatements
 
     def delete_account(self, name: str) -> bool:
         """
@@ -91,6 +73,7 @@ class Transaction:
         Returns:
             Whether it was there.
         """
+        self._land(name)
         self.clear_lockout(name)
         self.clear_stations(name, known=False)
         self.forget_devices(name)
@@ -280,15 +263,20 @@ class Transaction:
 
     def events(self, name_or_id: str, most: int) -> list[Event]:
         """The last events of an account or of a challenge, oldest first."""
+        return [event for _, event in self.numbered_events(name_or_id, most)]
+
+    def numbered_events(self, name_or_id: str, most: int) -> list[tuple[int, Event]]:
+        """The same, each with the number that is its own."""
         whose, values = "account = ?", [name_or_id]
         if rows.TRANSACTION_ID.fullmatch(name_or_id):
             # No index: see `schema`.
             whose, values = "account = ? OR transaction_id = ?", [name_or_id, name_or_id]
         sql = (
-            f"SELECT {rows.EVENT} FROM event WHERE id IN "  # noqa: S608  # constants only
+            f"SELECT {rows.EVENT}, id FROM event WHERE id IN "  # noqa: S608  # constants only
             f"(SELECT id FROM event WHERE {whose} ORDER BY id DESC LIMIT ?) ORDER BY time, id"
         )
-        return [rows.event(row) for row in self._db.execute(sql, (*values, most))]
+        found = self._db.execute(sql, (*values, most))
+        return [(int(row[-1]), rows.event(row)) for row in found]
 
     # Providers
 

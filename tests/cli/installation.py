@@ -99,9 +99,9 @@ class Installation:
         with self.store().read() as tx:
             return tx.events(name, 10_000)
 
-    def node(self) -> Node:
+    def node(self, patience: float = 10) -> Node:
         """A server on this installation, to log in at."""
-        node = Node(self)  # type: ignore[arg-type]  # it has what a node needs of a site
+        node = Node(self, patience)  # type: ignore[arg-type]  # it has what a node needs of a site
         self._nodes.append(node)
         return node
 

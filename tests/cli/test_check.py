@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import sys
 import tempfile
 from dataclasses import replace
@@ -16,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from radius_smsotp import freeradius_server
-from radius_smsotp.cli import smsotp
+from radius_smsotp.cli import check_host, smsotp
 from radius_smsotp.cli.check_freeradius import version_findings
 from radius_smsotp.core import pin
 from radius_smsotp.core.model import Account
@@ -27,14 +28,17 @@ if TYPE_CHECKING:
 
 PHONE = "+491701234567"
 # The installations of the tests belong to whoever runs them.
-OURSELVES = ("--user", "root") if os.geteuid() == 0 else ()
+OURSELVES = (*(("--user", "root") if os.geteuid() == 0 else ()), "--raddb", "/no/such/raddb")
+
+OF_THE_MACHINE = "only write files|is not kept by NTP|lies in memory"
+"""What each of these installations has, and what the machine may have that the tests run on."""
 
 
 def check(here: Installation) -> tuple[int, list[dict[str, str]]]:
     """Exit code and problems, without that on the folder provider of every installation."""
     result = here.run("check", "--json", *OURSELVES)
     found = [one for one in json.loads(result.output) if one["level"] != "note"]
-    return result.exit_code, [one for one in found if "only write files" not in one["fault"]]
+    return result.exit_code, [one for one in found if not re.search(OF_THE_MACHINE, one["fault"])]
 
 
 def only(here: Installation) -> dict[str, str]:
@@ -83,7 +87,8 @@ class TestWhole:
         here.write(providers={"own": {"type": "script", "script": "send.sh"}})
         result = here.run("check", *OURSELVES)
         assert result.exit_code == 0
-        assert result.output.splitlines()[-1] == "No problem found."
+        kept = "No problem found." if check_host.is_clock_kept() is not False else "1 warning."
+        assert result.output.splitlines()[-1] == kept
 
     def test_each_finding_has_level_path_fault_and_remedy(self, here: Installation) -> None:
         here.write(pin={"iterations": 1000})
@@ -92,6 +97,7 @@ class TestWhole:
             "path": "smsotp.yaml: pin.iterations",
             "fault": "1000 rounds are few",
             "remedy": "take 10000 or more",
+            "why": "Who steals the store finds short PINs by trying them all.",
         }
 
     def test_several_faults_are_all_told_at_once(self, here: Installation) -> None:
@@ -258,7 +264,7 @@ class TestWarnings:
 class TestFreeRadius:
     @pytest.mark.parametrize("version", [(3, 0, 22), (3, 2, 1), (3, 2, 8), (3, 2, 11)])
     def test_a_version_that_works(self, version: tuple[int, int, int]) -> None:
-        assert version_findings(version) == []
+        assert [one.level for one in version_findings(version)] == ["note"]
 
     @pytest.mark.parametrize("version", ["3.2.9", "3.2.10"])
     def test_a_version_that_loses_replies(
@@ -292,26 +298,26 @@ class TestFreeRadius:
 
     def test_two_instances_abort_an_older_version(self, here: Installation, tmp_path: Path) -> None:
         raddb = make_raddb(tmp_path, "smsotp", "mine")
-        done = here.call("check", "--raddb", str(raddb), *OURSELVES)
+        done = here.call("check", *OURSELVES, "--raddb", str(raddb))
         assert done.returncode == 3
         assert (
             f"error    {raddb}/mods-enabled: two python3 instances, mine and smsotp, abort this "
             "version at the start (issue 5111); remove file-mine there, or install 3.2.7 or later"
         ) in done.stdout.splitlines()
         (raddb / "mods-enabled" / "file-mine").unlink()
-        assert here.call("check", "--raddb", str(raddb), *OURSELVES).returncode == 0
+        assert here.call("check", *OURSELVES, "--raddb", str(raddb)).returncode == 0
 
     def test_what_an_upgrade_has_made_possible(self, here: Installation, tmp_path: Path) -> None:
         """With 3.2.7 the waiting leaves FreeRADIUS's lock."""
         raddb = make_raddb(tmp_path, "smsotp")
-        words = ("check", "--raddb", str(raddb), *OURSELVES)
+        words = ("check", *OURSELVES, "--raddb", str(raddb))
         path = server(tmp_path, "3.2.7")
         done = here.call(*words, env={"PATH": path})
         assert "smsotp_delivery is not enabled; run 'smsotp raddb install' again" in done.stdout
         make_raddb(tmp_path, "smsotp_delivery", "mine")
         done = here.call(*words, env={"PATH": path})
         assert done.returncode == 0
-        assert str(raddb) not in done.stdout
+        assert f"{raddb}/mods-enabled" not in done.stdout
 
     def test_it_is_not_installed(self, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", "")

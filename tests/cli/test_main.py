@@ -58,6 +58,12 @@ class TestHelp:
         assert heading
         assert f"smsotp {words}" in examples.replace("--config ./site/smsotp.yaml ", "")
 
+    @pytest.mark.parametrize("words", ["", *commands()])
+    def test_the_help_fits_a_terminal_of_80_columns(self, words: str) -> None:
+        asked = [*words.split(), "--help"]
+        shown = CliRunner().invoke(smsotp, asked, terminal_width=80).output.splitlines()
+        assert [line for line in shown if len(line) > 80] == []
+
     @pytest.mark.parametrize("words", commands())
     def test_every_option_of_every_command_is_explained(self, words: str) -> None:
         for parameter in commands()[words].params:

@@ -39,6 +39,15 @@ class TestQuestions:
         assert PIN not in terminal.shown
         assert pin_is(here, PIN)
 
+    def test_a_number_that_is_missing_is_asked_for(self, here: Installation) -> None:
+        with Terminal(here, "user", "add", "alice", "--no-pin") as terminal:
+            terminal.expect("Phone number, as +491701234567: ")
+            terminal.press(f"{PHONE}\n")
+            assert terminal.wait() == 0
+        found = here.account("alice")
+        assert found is not None
+        assert found.phone == PHONE
+
     def test_two_that_differ_are_asked_for_again(self, here: Installation) -> None:
         with Terminal(here, "user", "add", "alice", "--phone", PHONE) as terminal:
             for first, second in ((PIN, "gehiem"), (PIN, PIN)):

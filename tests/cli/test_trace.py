@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ import pytest
 
 from radius_smsotp import audit
 from radius_smsotp.cli.advice import REMEDIES, advice
+from radius_smsotp.cli.story import Teller
 from radius_smsotp.core.model import Event
+from tests.cli.terminal import Terminal
 from tests.providers.gateway import Gateway, answers
 
 if TYPE_CHECKING:
@@ -45,21 +48,23 @@ class TestALogin:
         lines = trace(alice, "Alice")
         assert lines[0].startswith("an account was added (by ")
         assert lines[1] == (
-            "a code was asked for and the challenge was opened (client vpn, station "
+            "the PIN or password was right, a code was made (client vpn, station "
             f"02-00-00-00-00-01, transaction {challenged.transaction_id})"
         )
-        assert lines[2].startswith(
-            f"a provider took the message (provider demo, message id {challenged.transaction_id}, "
+        assert re.fullmatch(
+            rf"demo took the message \(after 0.\d\d s, message id {challenged.transaction_id}\)",
+            lines[2],
         )
-        assert lines[3:] == ["the code was wrong", "the code was right; the challenge is spent"]
+        assert lines[3] == "the code was wrong"
+        assert re.fullmatch(r"the code was right: logged in \(\d+ s after the PIN\)", lines[4])
 
     def test_one_login_is_told_alone_by_its_transaction(self, alice: Installation) -> None:
         node = alice.node()
         challenged = node.challenge("alice", PIN)
         lines = trace(alice, challenged.transaction_id)
         assert [line.partition(" (")[0] for line in lines] == [
-            "a code was asked for and the challenge was opened",
-            "a provider took the message",
+            "the PIN or password was right, a code was made",
+            "demo took the message",
             "=> waiting for the code; if no SMS came, ask the provider about its message id",
         ]
 
@@ -76,7 +81,7 @@ class TestALogin:
             alice.node().first("alice", "wrong")
         lines = trace(alice, "alice", "--limit", "2")
         assert len(lines) == 3
-        assert lines[1].startswith("the first factor was wrong")
+        assert lines[1].startswith("the PIN or password was wrong")
 
     def test_json_holds_every_field_with_its_meaning(self, alice: Installation) -> None:
         challenged = alice.node().challenge("alice", PIN)
@@ -109,6 +114,57 @@ class TestALogin:
         assert json.loads(here.done("trace", "nobody", "--json")) == []
 
 
+class TestFollowing:
+    def test_what_happens_is_told_as_it_happens(self, alice: Installation) -> None:
+        process = alice.start("trace", "alice", "--follow", stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert "an account was added" in process.stdout.readline()
+        node = alice.node()
+        challenged = node.challenge("alice", PIN)
+        assert "a code was made" in process.stdout.readline()
+        assert "demo took the message" in process.stdout.readline()
+        node.second(challenged, node.code(challenged))
+        assert "the code was right: logged in" in process.stdout.readline()
+
+    def test_one_that_is_not_there_yet_is_waited_for(self, alice: Installation) -> None:
+        process = alice.start("trace", "bob", "--follow", "--json", stdout=subprocess.PIPE)
+        alice.node().first("bob", PIN)
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        assert (told["kind"], told["detail"]) == ("login-refused", {"reason": "unknown-account"})
+
+
+class TestSentences:
+    @pytest.mark.parametrize("kind", sorted(audit.KINDS))
+    def test_there_is_one_for_every_kind_whatever_its_detail_holds(self, kind: str) -> None:
+        """Details come from all kinds: none of them may break a line or leave a placeholder."""
+        detail = {"provider": "gw", "seconds": 1.0, "reason": "locked", "text": "so", "devices": 2}
+        for given in ({}, detail):
+            told = Teller().tell(
+                Event(kind, datetime.now(UTC), "alice", "0" * 32, "vpn", "", given)
+            )
+            assert told
+            assert "{" not in told
+            assert told.count("(") == told.count(")")
+
+    def test_a_terminal_shows_each_login_apart_and_no_line_too_long(
+        self, alice: Installation
+    ) -> None:
+        node = alice.node()
+        challenged = node.challenge("alice", PIN)
+        node.second(challenged, node.code(challenged))
+        node.first("alice", "wrong")
+        with Terminal(alice, "trace", "alice", NO_COLOR="1") as terminal:
+            assert terminal.wait() == 0
+        lines = terminal.shown.splitlines()
+        assert max(map(len, lines)) <= 80
+        assert lines.count("") == 2
+        assert "\x1b" not in terminal.shown
+        with Terminal(alice, "trace", "alice") as terminal:
+            assert terminal.wait() == 0
+        assert "\x1b[32m" in terminal.shown
+
+
 class TestAdvice:
     """The last line says what to do, where something has failed."""
 
@@ -119,8 +175,7 @@ class TestAdvice:
         here.node().first("bob", PIN)
         lines = trace(here, "bob")
         assert lines == [
-            "the first step was refused; the reason says why (there is no such account, "
-            "client vpn, station 02-00-00-00-00-01)",
+            "refused: there is no such account (client vpn, station 02-00-00-00-00-01)",
             "=> add it: smsotp user add bob --phone NUMBER (or have LDAP or SQL set SMSOTP-Phone)",
         ]
 
@@ -149,8 +204,9 @@ class TestAdvice:
             alice.write(providers={"gateway": provider})
             alice.node().challenge("alice", PIN)
         lines = trace(alice, "alice")
-        assert lines[2].startswith("a provider refused the message (provider gateway, seconds 0.")
-        assert lines[3].startswith("no provider took the message; the challenge was closed")
+        assert lines[2].startswith("gateway refused the message (after 0.")
+        assert "ERR: no credit" in lines[2]
+        assert lines[3].startswith("no provider took the message: refused")
         assert lines[4].startswith("=> see what the providers said above")
 
     def test_a_login_that_went_well_needs_none(self, alice: Installation) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
 import stat
+import subprocess
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.cli import user_import
+from radius_smsotp.cli import progress, user_batch
+from radius_smsotp.core.model import Account, Event
 from tests.cli.installation import ROUNDS
+from tests.cli.terminal import Terminal
 from tests.site import kind, pap
 
 if TYPE_CHECKING:
-    from radius_smsotp.core.model import Account
     from tests.cli.installation import Installation
 
 PHONE = "+491701234567"
@@ -233,7 +235,7 @@ class TestUpdate:
 
 
 class TestAllOrNothing:
-    """Written in slices: a failure in the middle takes back what went before it."""
+    """Laid ready where nobody sees it, valid in one moment, whatever happens."""
 
     @pytest.fixture
     def before(self, here: Installation) -> list[Account]:
@@ -245,78 +247,164 @@ class TestAllOrNothing:
     def test_a_store_that_fails_in_the_middle_is_as_it_was_before(
         self, here: Installation, before: list[Account]
     ) -> None:
-        fail_at(here, "user00777")
+        fail_at(here, "staged_account", "user00777")
         path = write(here, many(1000).replace("+49", "+43"))
         shown = refused(here, path, "--update")
         assert shown[-1].startswith("smsotp: the store does not work")
         assert shown[-1].endswith("; nothing was imported")
         assert accounts(here) == before
-
-    def test_what_was_taken_back_is_in_the_audit_trail(
-        self, here: Installation, before: list[Account]
-    ) -> None:
-        fail_at(here, "user00777")
-        refused(here, write(here, many(1000)), "--update")
-        kinds = [event.kind for event in here.events("user00500")]
-        assert kinds == ["account-added", "account-deleted"]
-        assert here.events("user00900") == []
+        assert leftovers(here) == (0, 0)
+        assert here.events("user00500") == []
 
     def test_it_works_when_the_store_works_again(
         self, here: Installation, before: list[Account]
     ) -> None:
-        fail_at(here, "user00777")
+        fail_at(here, "staged_account", "user00777")
         path = write(here, many(1000))
         refused(here, path, "--update")
-        with sqlite3.connect(here.folder / "smsotp.db") as db:
-            db.execute("DROP TRIGGER fail")
+        works_again(here)
         shown = here.done("user", "import", path, "--update")
         assert shown == "added: 850, changed: 0, left as they are: 150\n"
 
+    def test_a_store_that_fails_once_all_of_it_counts_takes_nothing_back(
+        self, here: Installation, before: list[Account]
+    ) -> None:
+        """The accounts that did not get where they belong are found where they are."""
+        fail_at(here, "account", "user00777")
+        shown = refused(here, write(here, many(1000).replace("+49", "+43")), "--update")
+        assert "everything is imported and counts" in shown[0]
+        assert leftovers(here)[1] > 0
+        assert len(names(here)) == 1000
+        assert {one.phone[:3] for one in accounts(here) if one.phone} == {"+43"}
+        assert here.account("user00777") is not None
+        works_again(here)
+        here.done("prune")
+        assert leftovers(here) == (0, 0)
+        assert len(names(here)) == 1000
+        assert [event.kind for event in here.events("user00777")] == ["account-added"]
+
+    @pytest.mark.parametrize("others", ["add", "set", "delete"])
     def test_a_change_by_somebody_else_meanwhile_is_not_overwritten(
-        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+        self,
+        here: Installation,
+        before: list[Account],
+        monkeypatch: pytest.MonkeyPatch,
+        others: str,
     ) -> None:
         """Between two slices everybody else has a turn: here an administrator."""
-        added: list[str] = []
+        words = {
+            "add": ("user", "add", "user00555", "--phone", PHONE),
+            "set": ("user", "set", "user00003", "--phone", PHONE),
+            "delete": ("user", "delete", "user00003", "--yes"),
+        }[others]
+        done: list[list[Account]] = []
 
         def pause(_: float) -> None:
-            if not added:
-                added.append(here.done("user", "add", "user00555", "--phone", PHONE))
+            if not done:
+                here.done(*words)
+                done.append(accounts(here))
 
-        monkeypatch.setattr(user_import.time, "sleep", pause)
-        shown = refused(here, write(here, many(1000)))
+        monkeypatch.setattr(user_batch.time, "sleep", pause)
+        shown = refused(here, write(here, many(1000).replace("+49", "+43")), "--update")
+        name = "user00555" if others == "add" else "user00003"
         assert shown[-1] == (
-            "smsotp: somebody else has changed 'user00555' meanwhile; nothing was imported"
+            f"smsotp: somebody else has changed '{name}' meanwhile; nothing was imported"
         )
-        [only] = accounts(here)
-        assert (only.name, only.phone) == ("user00555", PHONE)
+        assert [accounts(here)] == done
 
-    def test_what_cannot_be_taken_back_is_named(self, here: Installation) -> None:
-        fail_at(here, "user00250")
-        with sqlite3.connect(here.folder / "smsotp.db") as db:
-            db.execute(
-                "CREATE TRIGGER keep BEFORE DELETE ON account WHEN OLD.name = 'user00142' "
-                "BEGIN SELECT RAISE(ABORT, 'disk'); END"
-            )
-        shown = refused(here, write(here, many(300)))
-        assert shown[-1].endswith(f"; all but these was undone: {', '.join(names(here))}")
-        assert len(names(here)) == 100
-
-    def test_signals_wait_until_the_writing_is_done(
+    def test_a_change_while_it_moves_is_of_what_was_imported(
         self, here: Installation, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Ctrl-C, or a terminal that is closed, must not leave half of a file."""
-        sent: list[int] = []
+        """As soon as one of the new accounts is there, all of them are."""
+        seen: list[Account | None] = []
 
         def pause(_: float) -> None:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                os.kill(os.getpid(), number)
-                sent.append(number)
+            if not seen and names(here):
+                here.done("user", "set", "user00999", "--phone", OTHER)
+                here.done("user", "delete", "user00998", "--yes")
+                seen.append(here.account("user00999"))
 
-        monkeypatch.setattr(user_import.time, "sleep", pause)
-        here.done("user", "import", write(here, many(300)))
-        assert len(sent) == 9
-        assert len(names(here)) == 300
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        monkeypatch.setattr(user_batch.time, "sleep", pause)
+        here.done("user", "import", write(here, many(1000)))
+        assert seen[0] is not None
+        assert here.account("user00999") == seen[0]
+        assert here.account("user00998") is None
+        assert len(names(here)) == 999
+
+    @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+    @pytest.mark.parametrize("shown", ["Laying ready", "Importing"])
+    def test_a_signal_in_the_middle_leaves_all_of_it_or_nothing(
+        self, here: Installation, before: list[Account], shown: str, kind: signal.Signals
+    ) -> None:
+        path = write(here, many(5000).replace("+49", "+43"))
+        with Terminal(here, "user", "import", path, "--update") as terminal:
+            terminal.expect(shown)
+            terminal.process.send_signal(kind)
+            terminal.wait()
+        phones = {one.phone[:3] for one in accounts(here) if one.phone}
+        assert (len(names(here)), phones) in [(150, {"+49"}), (5000, {"+43"})]
+        if shown == "Importing":
+            assert phones == {"+43"}
+
+    def test_what_a_killed_one_laid_ready_is_removed_after_a_minute(
+        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with here.store().write() as tx:
+            tx.staging.begin("killed", 0.0, datetime.now(UTC))
+            event = Event("account-added", datetime.now(UTC), "zoe")
+            tx.staging.add("killed", [(Account("zoe", PHONE), event, False)], datetime.now(UTC))
+        shown = refused(here, write(here, many(3)))
+        assert shown == ["smsotp: another import is under way; try again when it has ended"]
+        here.done("prune")
+        assert leftovers(here) == (1, 1)
+        monkeypatch.setattr(user_batch, "ABANDONED", timedelta(0))
+        here.done("user", "import", write(here, many(3)))
+        assert leftovers(here) == (0, 0)
+        assert names(here) == ["user00000", "user00001", "user00002"]
+
+
+class TestMany:
+    def test_logins_go_on_during_a_large_import(self, here: Installation) -> None:
+        """A store that is busy for half a second refuses them: see `Store`'s patience."""
+        here.done("user", "add", "alice", "--phone", PHONE, "--pin", "1234")
+        here.write(
+            limits={"per_account_hour": 0, "per_number_hour": 0, "per_day": 0, "cooldown": 0}
+        )
+        path = write(here, many(100_000))
+        node = here.node(patience=0.5)
+        importing = here.start("user", "import", path, stdout=subprocess.PIPE)
+        logins = 0
+        while importing.poll() is None:
+            challenged = node.challenge("alice", "1234")
+            assert kind(node.second(challenged, node.code(challenged))) == "accepted"
+            logins += 1
+        assert importing.stdout is not None
+        assert importing.stdout.read() == "added: 100000, changed: 0, left as they are: 0\n"
+        assert logins > 20
+        assert len(names(here)) == 100_001
+        assert leftovers(here) == (0, 0)
+
+    def test_a_terminal_shows_how_far_it_is_and_for_how_long(self, here: Installation) -> None:
+        path = write(here, "name,phone,pin\n" + "".join(f"u{n},{PHONE},1234\n" for n in range(200)))
+        with Terminal(here, "user", "import", path) as terminal:
+            terminal.expect("Hashing PINs")
+            terminal.expect("0:00:")
+            terminal.expect("to go")
+            terminal.expect("added: 200, changed: 0")
+            assert terminal.wait() == 0
+
+    def test_a_pipe_gets_a_line_now_and_then(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(progress, "QUIET_SECONDS", -1.0)
+        with progress.Progress() as shown:
+            advance = shown.stage("Hashing PINs", 100_000)
+            advance(1)
+            advance(49_999)
+            advance(50_000)
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err == "Hashing PINs: 1 of 100,000, 0 s to go\n"
 
 
 class TestExport:
@@ -341,10 +429,24 @@ class TestExport:
         assert done.stdout == f"name,phone,provider,enabled,language\nzoë,{PHONE},,yes,\n"
 
 
-def fail_at(here: Installation, name: str) -> None:
+def fail_at(here: Installation, table: str, name: str) -> None:
     """Let the store fail when this account is written."""
     with sqlite3.connect(here.folder / "smsotp.db") as db:
         db.execute(
-            f"CREATE TRIGGER fail BEFORE INSERT ON account WHEN NEW.name = '{name}' "
+            f"CREATE TRIGGER fail BEFORE INSERT ON {table} WHEN NEW.name = '{name}' "
             "BEGIN SELECT RAISE(ABORT, 'disk'); END"
         )
+
+
+def works_again(here: Installation) -> None:
+    """Undo `fail_at`."""
+    with sqlite3.connect(here.folder / "smsotp.db") as db:
+        db.execute("DROP TRIGGER fail")
+
+
+def leftovers(here: Installation) -> tuple[int, int]:
+    """How many imports and accounts of them are still laid ready."""
+    with sqlite3.connect(here.folder / "smsotp.db") as db:
+        [imports] = db.execute("SELECT count(*) FROM batch").fetchone()
+        [staged] = db.execute("SELECT count(*) FROM staged_account").fetchone()
+    return imports, staged

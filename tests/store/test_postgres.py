@@ -18,6 +18,7 @@ from radius_smsotp.errors import StoreConflictError, StoreError
 from radius_smsotp.store import insist, open_store, postgres_pool
 from tests.store.contract import ALICE, NOW, StoreContract, challenge, event
 from tests.store.contract_crowd import BEGIN, CrowdContract
+from tests.store.contract_imports import FiguresContract, ImportsContract
 from tests.store.contract_records import RecordsContract
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tests.store.postgres_server import PostgresServer
 
 
-class TestContract(StoreContract, RecordsContract, CrowdContract):
+class TestContract(StoreContract, RecordsContract, CrowdContract, ImportsContract, FiguresContract):
     HASTE = 1.0
 
     @pytest.fixture

@@ -22,6 +22,7 @@ from radius_smsotp.store.schema import VERSIONS
 from radius_smsotp.store.transaction import Transaction
 from tests.store.contract import ALICE, NOW, StoreContract, challenge, event
 from tests.store.contract_crowd import BEGIN, CrowdContract, is_whole
+from tests.store.contract_imports import FiguresContract, ImportsContract
 from tests.store.contract_records import RecordsContract
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a store?#%.db"
 
 
-class TestContract(StoreContract, RecordsContract, CrowdContract):
+class TestContract(StoreContract, RecordsContract, CrowdContract, ImportsContract, FiguresContract):
     @pytest.fixture
     def make_url(self, path: Path) -> Callable[[], str]:
         numbers = itertools.count()

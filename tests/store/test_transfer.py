@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from radius_smsotp.core.figures import Cell, Count
 from radius_smsotp.core.model import Account, Device, Lockout
 from radius_smsotp.errors import StoreError
 from radius_smsotp.store import contents, open_store, transfer
@@ -69,6 +70,10 @@ def fill(store: Store) -> None:
         tx.count_message("alice", "tag", "vpn", NOW)
         tx.remember_device(Device("alice", "vpn", "", "02", "tag", NOW + HOUR))
         tx.put_breaker("first", "open", NOW, "no route")
+        tx.staging.begin("import", 0.0, NOW)
+        staged = event("account-added", account="zoe")
+        tx.staging.add("import", [(Account("zoe", None), staged, False)], NOW)
+        tx.figures.add({Cell(1, "opened"): Count(3)}, None, 2)
 
 
 def everything(store: Store) -> dict[str, list[tuple[object, ...]]]:

@@ -1,0 +1,115 @@
+"""What is wrong with the machine: the disk under the store, and the clock."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from radius_smsotp.cli.finding import Finding, error, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NETWORKED = {
+    "9p", "afs", "beegfs", "ceph", "cifs", "coda", "fuse.ceph-fuse", "fuse.glusterfs",
+    "fuse.s3fs", "fuse.sshfs", "gfs2", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2",
+    "orangefs", "smb3", "smbfs", "vboxsf",
+}  # fmt: skip
+"""File systems that several machines share, as mountinfo(5) names them."""
+
+VOLATILE = {"tmpfs", "ramfs"}
+
+MEGABYTE = 1024 * 1024
+SCARCE, LITTLE = 20 * MEGABYTE, 200 * MEGABYTE
+"""Free octets below which SQLite may soon fail, and that should not be met by surprise.  A login
+writes about 3 kB; its log file alone may take 4 MB before it is emptied."""
+
+STA_UNSYNC = 0x0040
+"""adjtimex(2): nobody keeps this clock."""
+
+
+def disk_findings(folder: Path, mounts: str | None = None) -> Iterator[Finding]:
+    """
+    What is wrong with where an SQLite file lies.
+
+    Args:
+        mounts: What /proc/self/mountinfo says.
+    """
+    path = f"store ({folder})"
+    kind = file_system(folder, mounts)
+    if kind in NETWORKED:
+        why = "SQLite's write-ahead log needs memory that all processes share: it gets damaged."
+        remedy = "set 'store' to a local disk, or to postgresql:// for several servers"
+        yield error(path, f"lies on a network file system ({kind})", remedy, why=why)
+    elif kind in VOLATILE:
+        why = "A restart of the machine removes all accounts."
+        yield warning(path, f"lies in memory ({kind})", "set 'store' to a disk", why=why)
+    try:
+        room = os.statvfs(folder)
+    except OSError:
+        return  # said with the store
+    free = room.f_bavail * room.f_frsize
+    why = "When the disk is full, every login is refused."
+    remedy = f"make room: df -h {folder}; 'smsotp prune' removes old events"
+    if free < SCARCE:
+        yield error(path, f"only {free // MEGABYTE} MB are free there", remedy, why=why)
+    elif free < LITTLE:
+        yield warning(path, f"only {free // MEGABYTE} MB are free there", remedy, why=why)
+
+
+def file_system(folder: Path, mounts: str | None = None) -> str:
+    """The type of the file system that a folder is in, "" if that cannot be told."""
+    if mounts is None:
+        try:
+            mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+    longest, kind = "", ""
+    whole = f"{folder.resolve()}/"
+    for line in mounts.splitlines():
+        before, found, behind = line.partition(" - ")
+        fields = before.split()
+        if not found or len(fields) < 5:
+            continue
+        # Blanks and the like stand there as octal numbers: proc(5).
+        point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
+        # The later of two at the same place lies on top.
+        if whole.startswith(f"{point.rstrip('/')}/") and len(point) >= len(longest):
+            longest, kind = point, behind.split()[0]
+    return kind
+
+
+def clock_findings() -> Iterator[Finding]:
+    """Whether somebody keeps the clock of this machine."""
+    if is_clock_kept() is False:
+        why = "Codes expire by it; with several servers, at different times."
+        remedy = "timedatectl set-ntp true, or install chrony"
+        yield warning("clock", "is not kept by NTP", remedy, why=why)
+
+
+class _Timex(ctypes.Structure):
+    """The beginning of ``struct timex``, and room for the rest."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_char * 256),
+    )
+
+
+def is_clock_kept() -> bool | None:
+    """What the kernel says, whichever program keeps its clock; None where it cannot be asked."""
+    asked = _Timex()
+    try:
+        if ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(asked)) < 0:
+            return None
+    except (OSError, AttributeError):
+        return None
+    return not asked.status & STA_UNSYNC

@@ -1,0 +1,82 @@
+"""``smsotp exporter``: the figures, as Prometheus reads them."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from radius_smsotp import census
+from radius_smsotp.cli.courier import log_to_stderr
+from radius_smsotp.cli.site import Site, acting_as
+from radius_smsotp.errors import SmsotpError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+DEFAULT = "127.0.0.1:9812"
+
+
+def _address(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, int]:
+    host, colon, port = value.rpartition(":")
+    if not colon or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise click.BadParameter("write HOST:PORT, as 127.0.0.1:9812 or [::1]:9812")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+@click.command()
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    default=DEFAULT,
+    show_default=True,
+    callback=_address,
+    help="Where to answer; port 0 takes a free one.",
+)
+@click.pass_obj
+def exporter(config: Path, listen: tuple[str, int]) -> None:
+    """
+    Serve the figures to Prometheus.
+
+    They come from the store: counters go on where they were after a restart, and one exporter
+    is enough for all servers that share the store.  Who can reach the address can read them;
+    they hold no names of users, no numbers and no codes.  Settings are read again when they
+    change.  As root it takes the rights of the key's owner.
+
+    \b
+    Examples:
+      smsotp exporter
+      smsotp exporter --listen 192.0.2.7:9812
+    """
+    from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415  # slow
+
+    from radius_smsotp.cli.metrics import Collector  # noqa: PLC0415  # as above
+
+    log_to_stderr()
+    ending = threading.Event()
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(kind, lambda *_: ending.set())
+    with acting_as(Site(config).owner):
+        with Site(config) as site:
+            # The first time this may take a while: longer than Prometheus waits for an answer.
+            census.bring_forward(site.store, datetime.now(UTC))
+        registry = CollectorRegistry()
+        collector = Collector(config)
+        registry.register(collector)
+        try:
+            server, thread = start_http_server(listen[1], listen[0], registry)
+        except OSError as error:
+            where = f"{listen[0]}:{listen[1]}"
+            raise SmsotpError(f"cannot listen on {where}: {error.strerror or error}") from None
+        host = f"[{listen[0]}]" if ":" in listen[0] else listen[0]
+        log.info("http://%s:%d/metrics answers", host, server.server_port)
+        ending.wait()
+        server.shutdown()
+        thread.join()
+        collector.close()

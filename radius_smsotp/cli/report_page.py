@@ -1,0 +1,226 @@
+"""The page of ``smsotp report``: one file that needs nothing else, no script either."""
+
+from __future__ import annotations
+
+from collections import Counter
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from radius_smsotp.cli import outcomes, report_chart
+from radius_smsotp.cli.stats import ordered
+from radius_smsotp.core import figures
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from radius_smsotp.cli.period import Period
+    from radius_smsotp.core.figures import Provider, Summary
+    from radius_smsotp.settings_file import Loaded
+
+VERDICTS = {
+    "accepted": ("--accepted", "accepted"),
+    "unavailable": ("--unavailable", "unavailable"),
+    "unknown": ("--unknown", "unknown"),
+    "refused": ("--no", "refused"),
+}
+"""Verdict to its colour and word, in the order of a bar."""
+
+REASONS_MOST = 10
+
+NOTHING = "\N{EN DASH}"
+"""Where there is no number."""
+
+STYLE = Path(__file__).with_name("report.css")
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def page(title: str, period: Period, loaded: Loaded) -> str:
+    """The whole page, as HTML 5."""
+    summary = period.summary()
+    parts = (
+        _head(title, period),
+        _tiles(summary, loaded),
+        _daily(period),
+        f'<div class="pair">{_reasons(summary)}{_hours(period)}</div>',
+        _providers(summary, loaded),
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        # Nothing is fetched, whatever a name of a provider may hold.
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        f"<title>{escape(title)}</title>\n<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n"
+        "</head>\n<body>\n<main>\n"
+        + "\n".join(parts)
+        + f"\n<footer>{_footer(period)}</footer>\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _head(title: str, period: Period) -> str:
+    since, until = period.since, period.now.astimezone()
+    text = _date(since) if period.days == 1 else f"{_date(since)} to {_date(until)}"
+    days = "today" if period.days == 1 else f"{period.days} days"
+    return f"<header><h1>{escape(title)}</h1><p>{text} · {days}</p></header>"
+
+
+def _footer(period: Period) -> str:
+    made = f"{period.now.astimezone():%Y-%m-%d %H:%M %Z}"
+    return (
+        f"Made by smsotp report on {escape(made)}. A refusal is an answer: one login may be "
+        "refused several times. A message counts as sent when a provider has accepted it."
+    )
+
+
+def _tiles(summary: Summary, loaded: Loaded) -> str:
+    coded = summary.kinds["code-accepted"]
+    back = f"{coded / summary.opened:.0%}" if summary.opened else NOTHING
+    all_times = figures.Provider()
+    for one in summary.providers.values():
+        all_times.buckets = [a + b for a, b in zip(all_times.buckets, one.buckets, strict=True)]
+    tiles = [
+        ("Logins", f"{summary.logins:,}", _of_devices(summary)),
+        ("Codes used", back, f"of {summary.opened:,} asked for"),
+        ("Refusals", f"{outcomes.refused(summary):,}", _locked(summary)),
+        ("SMS sent", f"{summary.sent:,}", _failed(summary)),
+        ("Half of them within", _seconds(all_times.quantile(0.5)), _slow(all_times)),
+    ]
+    cost = summary.cost(loaded.prices)
+    if cost is not None:
+        each = f"{cost / summary.logins:.3f} a login" if summary.logins else ""
+        tiles.append((f"Cost, {loaded.values.currency}", f"{cost:,.2f}", each))
+    return (
+        '<dl class="tiles">'
+        + "".join(
+            f"<div><dt>{name}</dt><dd>{escape(value)}<small>{escape(more)}</small></dd></div>"
+            for name, value, more in tiles
+        )
+        + "</dl>"
+    )
+
+
+def _of_devices(summary: Summary) -> str:
+    number = summary.kinds["device-accepted"]
+    return f"{number:,} without a code" if number else "all with a code"
+
+
+def _locked(summary: Summary) -> str:
+    return f"accounts locked: {summary.kinds['account-locked']:,}"
+
+
+def _failed(summary: Summary) -> str:
+    return f"that nobody took: {summary.undelivered:,}"
+
+
+def _slow(times: Provider) -> str:
+    slow = times.quantile(0.95)
+    return "" if slow is None else f"95 % within {_seconds(slow)}"
+
+
+def _daily(period: Period) -> str:
+    days = period.by_day()
+    columns = [
+        report_chart.Column(
+            _date(day),
+            f"{day:%-d %b}",
+            (one.kinds["code-accepted"], one.kinds["device-accepted"], outcomes.refused(one)),
+        )
+        for day, one in days
+    ]
+    series = [("code", "let in with a code"), ("device", "let in from a remembered device")]
+    series.append(("refused", "refused"))
+    rows = "".join(
+        f"<tr><td>{column.label}</td>"
+        + "".join(f'<td class="n">{number:,}</td>' for number in column.numbers)
+        + f'<td class="n">{one.sent:,}</td></tr>'
+        for column, (_, one) in zip(columns, days, strict=True)
+    )
+    heads = "".join(f'<th class="n">{head}</th>' for head in ("Code", "Device", "Refused", "SMS"))
+    return (
+        "<section><h2>Day by day</h2><p>What logins came to.</p>"
+        + report_chart.columns(columns, series)
+        + "<details><summary>The same as a table</summary><table><thead><tr><th>Day</th>"
+        + f"{heads}</tr></thead><tbody>{rows}</tbody></table></details></section>"
+    )
+
+
+def _reasons(summary: Summary) -> str:
+    found = list(outcomes.by_words(summary).items())
+    rest = sum(number for _, number in found[REASONS_MOST:])
+    found = found[:REASONS_MOST] + ([("other reasons", rest)] if rest else [])
+    body = report_chart.ranks(found) if found else "<p>Nobody was refused.</p>"
+    return f"<section><h2>Why logins were refused</h2><p>Most frequent first.</p>{body}</section>"
+
+
+def _hours(period: Period) -> str:
+    counted: Counter[tuple[int, int]] = Counter()
+    for one, count in period.counts:
+        if one.kind in {"code-accepted", "device-accepted"}:
+            at = figures.start(one.slot).astimezone()
+            counted[at.weekday(), at.hour] += count.events
+    return (
+        "<section><h2>When people log in</h2><p>By weekday and hour; the stronger, the more.</p>"
+        + report_chart.heat(WEEKDAYS, counted)
+        + "</section>"
+    )
+
+
+def _providers(summary: Summary, loaded: Loaded) -> str:
+    heads = ["Provider", "Verdicts", "Sent", "Arrived", "p50", "p95", "Time to accept"]
+    if loaded.prices:
+        heads.append("Cost")
+    rows = [
+        _provider(name, one, loaded.prices.get(name), heads)
+        for name, one in ordered(summary, loaded).items()
+    ]
+    numeric = {"Sent", "Arrived", "p50", "p95", "Cost"}
+    head = "".join(
+        f'<th class="n">{one}</th>' if one in numeric else f"<th>{one}</th>" for one in heads
+    )
+    key = "".join(
+        f'<li style="--c: var({colour})">{word}</li>' for colour, word in VERDICTS.values()
+    )
+    return (
+        "<section><h2>Providers</h2><p>What each of them made of the messages, and how long it "
+        f'took to accept one.</p><table class="wide"><thead><tr>{head}</tr></thead><tbody>'
+        + "".join(rows)
+        + f'</tbody></table><ul class="key">{key}</ul></section>'
+    )
+
+
+def _provider(name: str, one: Provider, price: float | None, heads: list[str]) -> str:
+    parts = [(colour, word, one.verdicts[verdict]) for verdict, (colour, word) in VERDICTS.items()]
+    arrived = f"{one.delivered:,}" if one.delivered or one.lost else NOTHING
+    cells = [
+        ("", escape(name)),
+        ("", report_chart.bar(parts)),
+        ("n", f"{one.accepted:,}"),
+        ("n", arrived),
+        ("n", _seconds(one.quantile(0.5))),
+        ("n", _seconds(one.quantile(0.95))),
+        ("", report_chart.spark(one.buckets, _bucket_titles())),
+    ]
+    if len(heads) > len(cells):
+        cells.append(("n", NOTHING if price is None else f"{one.accepted * price:,.2f}"))
+    return (
+        "<tr>"
+        + "".join(
+            f'<td class="{kind}" data-of="{head}">{cell}</td>'
+            for head, (kind, cell) in zip(heads, cells, strict=True)
+        )
+        + "</tr>"
+    )
+
+
+def _bucket_titles() -> list[str]:
+    return [f"up to {bound:g} s" for bound in figures.BOUNDS] + [f"over {figures.BOUNDS[-1]:g} s"]
+
+
+def _seconds(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
+
+
+def _date(day: datetime) -> str:
+    return f"{day:%-d %B %Y}"

@@ -1,0 +1,151 @@
+"""``smsotp stats``: how many logins, refusals and messages there were."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from radius_smsotp.cli import outcomes, output, period
+from radius_smsotp.cli.site import Site
+from radius_smsotp.core.figures import VERDICTS, Provider
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from radius_smsotp.core.figures import Summary
+    from radius_smsotp.settings_file import Loaded
+
+DAYS = (1, 7, 30)
+
+
+@click.command()
+@click.option(
+    "--days",
+    type=click.IntRange(1, 366),
+    help="Only the last so many days, today among them.  [default: today, 7 and 30]",
+)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def stats(config: Path, days: int | None, as_json: bool) -> None:
+    """
+    Figures: logins, refusals, messages and what they cost.
+
+    Days begin at midnight, by the clock of this machine.  The cost comes from the `price` of
+    each provider, for every message that it took.  'smsotp prune' removes no figures.
+
+    \b
+    Examples:
+      smsotp stats
+      smsotp stats --days 90 --json | jq '.[0].sms_sent'
+    """
+    now = datetime.now(UTC)
+    spans = DAYS if days is None else (days,)
+    with Site(config) as site:
+        whole = period.look(site.store, max(spans), now)
+        loaded = site.loaded
+    found = {span: whole.last(span) for span in spans}
+    summaries = {span: one.summary() for span, one in found.items()}
+    if as_json:
+        output.as_json(
+            [
+                {"days": span, "since": output.iso(found[span].since)} | _record(one, loaded)
+                for span, one in summaries.items()
+            ]
+        )
+        return
+    titles = ["", *("Today" if span == 1 else f"{span} days" for span in spans)]
+    _logins(titles, list(summaries.values()), loaded)
+    longest = summaries[max(spans)]
+    click.echo(f"\nProviders, {'today' if max(spans) == 1 else f'{max(spans)} days'}")
+    _providers(longest, loaded)
+
+
+def _logins(titles: list[str], found: list[Summary], loaded: Loaded) -> None:
+    def row(title: str, value: Callable[[Summary], object]) -> tuple[str, ...]:
+        return (title, *(_shown(value(one)) for one in found))
+
+    rows = [
+        row("Asked for a code", lambda one: one.opened),
+        row("Let in", lambda one: one.logins),
+        row("  with a code", lambda one: one.kinds["code-accepted"]),
+        row("  from a remembered device", lambda one: one.kinds["device-accepted"]),
+        row("Refused", outcomes.refused),
+    ]
+    words = dict.fromkeys(word for one in reversed(found) for word in outcomes.by_words(one))
+    rows += [
+        (f"  {word}", *(_shown(outcomes.by_words(one).get(word, 0)) for one in found))
+        for word in words
+    ]
+    rows += [
+        row("Accounts locked", lambda one: one.kinds["account-locked"]),
+        row("SMS sent", lambda one: one.sent),
+    ]
+    if loaded.prices:
+        cost = f"Cost, {loaded.values.currency}"
+        rows.append(row(cost, lambda one: f"{one.cost(loaded.prices) or 0:,.2f}"))
+    output.table(titles, rows, empty="", numbers=range(1, len(titles)))
+
+
+def _providers(summary: Summary, loaded: Loaded) -> None:
+    columns = ["Name", "Sent", "Refused", "Unavail.", "Unknown", "Arrived", "Lost", "p50", "p95"]
+    rows = [
+        (
+            name,
+            *(_shown(one.verdicts[verdict]) for verdict in ("accepted", "refused")),
+            *(_shown(one.verdicts[verdict]) for verdict in ("unavailable", "unknown")),
+            *(_shown(number) for number in (one.delivered, one.lost)),
+            *(_seconds(one.quantile(part)) for part in (0.5, 0.95)),
+        )
+        for name, one in ordered(summary, loaded).items()
+    ]
+    numbers = range(1, len(columns))
+    output.table(columns, rows, empty="No provider is named in the settings.", numbers=numbers)
+
+
+def ordered(summary: Summary, loaded: Loaded) -> Mapping[str, Provider]:
+    """What each provider did, in the order of the settings, those that are gone last."""
+    names = dict.fromkeys((*loaded.order, *loaded.providers, *sorted(summary.providers)))
+    return {name: summary.providers.get(name, Provider()) for name in names}
+
+
+def _record(one: Summary, loaded: Loaded) -> dict[str, Any]:
+    """A summary for programs."""
+    return {
+        "asked_for_a_code": one.opened,
+        "let_in": {
+            "code": one.kinds["code-accepted"],
+            "device": one.kinds["device-accepted"],
+        },
+        "refused": [
+            {"step": step, "reason": reason, "meaning": words, "number": number}
+            for (step, reason), (words, number) in outcomes.refusals(one).items()
+            if number
+        ],
+        "accounts_locked": one.kinds["account-locked"],
+        "sms_sent": one.sent,
+        "cost": one.cost(loaded.prices),
+        "currency": loaded.values.currency,
+        "providers": [
+            {
+                "name": name,
+                "verdicts": {verdict: found.verdicts[verdict] for verdict in VERDICTS},
+                "delivered": found.delivered,
+                "lost": found.lost,
+                "seconds_mean": found.mean,
+                "seconds_p50": found.quantile(0.5),
+                "seconds_p95": found.quantile(0.95),
+            }
+            for name, found in ordered(one, loaded).items()
+        ],
+    }
+
+
+def _shown(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f} s"

@@ -1,0 +1,78 @@
+"""What is counted of events, and what the counts come to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from radius_smsotp.core import figures
+from radius_smsotp.core.figures import BOUNDS, UNTIMED, Cell, Count, Provider, summarise
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+def test_a_slot_is_a_quarter_of_an_hour() -> None:
+    slot = figures.slot(NOON)
+    assert figures.start(slot) == NOON
+    assert figures.slot(NOON.replace(minute=14, second=59)) == slot
+    assert figures.slot(NOON.replace(minute=15)) == slot + 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "bucket"), [(0.0, 0), (0.1, 0), (0.11, 1), (30.0, 7), (30.1, 8), (1e9, 8)]
+)
+def test_a_bucket_holds_what_takes_up_to_its_bound(seconds: float, bucket: int) -> None:
+    """As Prometheus's ``le``: less than or equal."""
+    detail = {"provider": "gw", "seconds": seconds, "message_id": "7"}
+    found = figures.cell(1, "sms-accepted", detail)
+    assert found == (Cell(1, "sms-accepted", "", "gw", bucket), seconds)
+
+
+def test_only_accepted_messages_are_timed() -> None:
+    found = figures.cell(1, "sms-unavailable", {"provider": "gw", "seconds": 2.0})
+    assert found == (Cell(1, "sms-unavailable", "", "gw", UNTIMED), 0.0)
+
+
+def test_quantiles_are_as_histogram_quantile_has_them() -> None:
+    """Figures from Prometheus 2.42: histogram_quantile over the same buckets."""
+    one = Provider(buckets=[0, 0, 10, 10, 0, 0, 0, 0, 0])
+    assert one.quantile(0.5) == pytest.approx(0.5)
+    assert one.quantile(0.75) == pytest.approx(0.75)
+    assert one.quantile(1.0) == pytest.approx(1.0)
+    assert Provider(buckets=[0] * len(BOUNDS) + [3]).quantile(0.5) == BOUNDS[-1]
+    assert Provider().quantile(0.5) is None
+
+
+def test_counts_add_up() -> None:
+    found = summarise(
+        [
+            (Cell(1, "challenge-opened"), Count(4)),
+            (Cell(2, "challenge-opened"), Count(1)),
+            (Cell(1, "code-accepted"), Count(3)),
+            (Cell(1, "device-accepted"), Count(2)),
+            (Cell(1, "login-refused", "locked"), Count(6)),
+            (Cell(1, "sms-accepted", "", "a", 2), Count(2, 0.8)),
+            (Cell(1, "sms-accepted", "", "a", 3), Count(1, 0.7)),
+            (Cell(1, "sms-accepted", "", "b", 0), Count(1, 0.1)),
+            (Cell(1, "sms-refused", "", "a"), Count(1)),
+            (Cell(1, "sms-delivered", "", "a"), Count(2)),
+            (Cell(1, "sms-lost", "", "a"), Count(1)),
+            (Cell(1, "provider-skipped", "", "c"), Count(1)),
+        ]
+    )
+    assert (found.opened, found.logins, found.sent) == (5, 5, 4)
+    assert found.reasons == {("login-refused", "locked"): 6}
+    assert set(found.providers) == {"a", "b"}
+    a = found.providers["a"]
+    assert (a.accepted, a.attempts, a.delivered, a.lost) == (3, 4, 2, 1)
+    assert a.mean == pytest.approx(0.5)
+    assert a.buckets == [0, 0, 2, 1, 0, 0, 0, 0, 0]
+
+
+def test_the_cost_is_that_of_messages_whose_price_is_known() -> None:
+    found = summarise([(Cell(1, "sms-accepted", "", name, 0), Count(10)) for name in "ab"])
+    assert found.cost({"a": 0.075}) == pytest.approx(0.75)
+    assert found.cost({"a": 0.075, "b": 0.1, "gone": 9.0}) == pytest.approx(1.75)
+    assert found.cost({}) is None
+    assert summarise([]).cost({"a": 1.0}) == 0
