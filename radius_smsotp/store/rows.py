@@ -40,16 +40,6 @@ DEVICE = "account, client, ssid, station, number_tag, expires_at"
 EVENT = "kind, time, account, transaction_id, client, station, detail"
 
 
-class Connection(Protocol):
-    """The part of a DB-API connection that is used here.  It takes ``?`` for a value."""
-
-    def execute(self, sql: str, parameters: Any = ..., /) -> Any:
-        """Run one statement.  Returns a cursor."""
-
-    def executemany(self, sql: str, parameters: Any, /) -> Any:
-        """Run one statement for each of several rows.  Returns a cursor."""
-
-
 def seconds(time: datetime | None) -> float | None:
     """Seconds since 1970-01-01 UTC."""
     return None if time is None else time.timestamp()
