@@ -35,7 +35,7 @@ def store() -> None:
 
     \b
     Example:
-      smsotp store copy sqlite:////var/lib/radius-smsotp/smsotp.db postgresql://smsotp@db/smsotp
+      smsotp store copy sqlite:////srv/smsotp.db postgresql://smsotp@db/smsotp
     """
 
 
@@ -53,8 +53,8 @@ def copy(source: str, target: str, overwrite: bool) -> None:
 
     \b
     Examples:
-      smsotp store copy sqlite:////var/lib/radius-smsotp/smsotp.db sqlite:////root/backup.db
-      smsotp store copy sqlite:////var/lib/radius-smsotp/smsotp.db postgresql://smsotp@db/smsotp
+      smsotp store copy sqlite:////srv/smsotp.db sqlite:////root/backup.db
+      smsotp store copy sqlite:////srv/smsotp.db postgresql://smsotp@db/smsotp
     """
     here, there = (open_store(_absolute(url), PATIENCE) for url in (source, target))
     if here.name == there.name:

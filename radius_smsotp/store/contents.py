@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.store.schema import TABLES
 
@@ -15,17 +15,10 @@ SLICE = 1000
 """Rows that are read and written at a time."""
 
 
-class BulkConnection(Connection, Protocol):
-    """The part of a DB-API connection that is used here."""
-
-    def executemany(self, sql: str, parameters: Any, /) -> Any:
-        """Run one statement for each of several rows.  Returns a cursor."""
-
-
 class Contents:
     """The store within one transaction, table by table."""
 
-    def __init__(self, connection: BulkConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._db = connection
 
     def counts(self) -> dict[str, int]:
