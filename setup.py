@@ -57,6 +57,8 @@ setup(
             "smspdudecoder",  # reads what the modem provider sends, written by others
             "bitstring<5",  # smspdudecoder 2.2 imports a name that bitstring 5 dropped
             "pycryptodome",  # MD4 and DES, of which MS-CHAP is made, for a client of it
+            "setuptools>=66",  # builds the wheel that is tested, without a download
+            "wheel",  # what setuptools before 70 builds it with
             "hypothesis>=6",  # properties of the pairs codec
             "ruff>=0.6",  # lint and format
             "mypy>=1.11",  # types, strict

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from radius_smsotp.store.rows import Connection
 from radius_smsotp.store.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from radius_smsotp.store.rows import Connection
 
 SLICE = 1000
 """Rows that are read and written at a time."""
