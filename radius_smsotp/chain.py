@@ -32,6 +32,9 @@ class Chain:
         now: The clock: aware UTC.
         on_report: Called with provider, message id, whether it was delivered, and the network's
             words, for each delivery report.
+
+    Attributes:
+        reporting: The providers that `on_report` is called for.
     """
 
     def __init__(
@@ -53,9 +56,11 @@ class Chain:
             name: providers.build(name, settings, around)
             for name, settings in loaded.providers.items()
         }
+        self.reporting: set[str] = set()
         for name, provider in self._providers.items():
             if on_report is not None and isinstance(provider, providers.Reporting):
                 provider.on_report = functools.partial(on_report, name)
+                self.reporting.add(name)
         self._lock = threading.Lock()
         self._health: dict[str, failover.Health] = {}
 

@@ -250,7 +250,7 @@ class Courier:
         )
         challenge = replace(challenge, delivery=delivery)
         # Before anything can wait: a report may come at once.
-        if attempt.message_id:
+        if attempt.message_id and attempt.provider in self.chain.reporting:
             self._reports.expect(attempt.provider, attempt.message_id, challenge)
         with self._store.write(challenge.account) as tx:
             tx.add_event(audit.attempt_event(challenge, attempt, now))

@@ -34,7 +34,7 @@ at each login instead of 289."""
 DAY_SLOTS = 86400 // SLOT + HOUR_SLOTS - 1
 """How many slots before the present one an hour begins that still reaches into the last day."""
 
-PRUNE_SLICE = 500
+PRUNE_SLICE = 200
 """Rows that one `prune` removes at most: few enough that no login waits for it."""
 
 
