@@ -73,7 +73,8 @@ def copy(source: str, target: str, overwrite: bool) -> None:
     finally:
         here.close()
         there.close()
-    click.echo(", ".join(f"{NAMES[table]}: {number}" for table, number in counts.items()))
+    # Figures and what is laid ready of an import come along, and are nobody's question.
+    click.echo(", ".join(f"{name}: {counts[table]}" for table, name in NAMES.items()))
 
 
 def _absolute(url: str) -> str:

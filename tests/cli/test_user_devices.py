@@ -76,7 +76,7 @@ class TestForget:
         shown = alice.done("user", "devices", "alice", "--forget-all")
         assert shown == "alice: devices forgotten: 2\n"
         assert "no device is remembered" in alice.done("user", "devices", "alice")
-        assert "devices 2, by " in alice.done("trace", "alice")
+        assert "devices: 2, by " in alice.done("trace", "alice")
 
     def test_one_that_is_not_there_is_an_error_and_no_event(self, alice: Installation) -> None:
         remember(alice)
