@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import os
@@ -53,6 +54,8 @@ class Terminal:
         )
         os.close(inner)
         self.shown = ""
+        # What is read may end within a letter.
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def __enter__(self) -> Self:
         return self
@@ -69,7 +72,7 @@ class Terminal:
             left = max(0.0, until - time.monotonic())
             assert select.select([self._end], [], [], left)[0], self.shown
             try:
-                self.shown += os.read(self._end, 4096).decode()
+                self.shown += self._decoder.decode(os.read(self._end, 4096))
             except OSError:  # Linux: nobody has the other end open any more
                 pytest.fail(f"it ended without '{text}': {self.shown}")
 
@@ -81,7 +84,7 @@ class Terminal:
         """Read to the end.  Returns the exit status."""
         with contextlib.suppress(OSError):
             while some := os.read(self._end, 4096):
-                self.shown += some.decode()
+                self.shown += self._decoder.decode(some)
         return self._process.wait(seconds)
 
 

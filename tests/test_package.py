@@ -71,6 +71,10 @@ def test_it_makes_a_site_and_a_raddb(wheel: Path, tmp_path: Path) -> None:
     assert str(place) in (tmp_path / "raddb/mods-available/python3_smsotp").read_text("utf-8")
     assert "Anmeldecode" in run("language", "show", "de")
     assert "clickatell" in run("provider", "preset")
+    # FreeRADIUS finds the package by what was written; the libraries lie elsewhere here only.
+    path = tmp_path / "raddb/mods-available/python3_smsotp"
+    libraries = sysconfig.get_path("purelib")
+    path.write_text(path.read_text("utf-8").replace(f"{place}:", f"{place}:{libraries}:", 1))
     found = subprocess.run(
         ["freeradius", "-C", "-l", "stdout", "-d", f"{tmp_path}/raddb"],
         capture_output=True,
