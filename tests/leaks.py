@@ -79,7 +79,8 @@ def search(site: Path) -> list[str]:
             leaks += _leaks(str(path), octets, secrets, numbers=not store)
     for table, text in _tables(site / "smsotp.db"):
         where = f"{site}/smsotp.db, table {table}"
-        leaks += _leaks(where, text.encode(), secrets, numbers=table != "account")
+        known = table in {"account", "staged_account"}
+        leaks += _leaks(where, text.encode(), secrets, numbers=not known)
     return leaks
 
 
@@ -97,11 +98,23 @@ def _leaks(where: str, octets: bytes, secrets: Secrets, *, numbers: bool) -> Ite
     if secrets.words & set(TOKEN.findall(octets)):
         yield f"{where}: a code or PIN"
     kinds: list[tuple[str, Iterable[str]]] = [("a PIN, key or password", secrets.others)]
-    if numbers:
-        kinds.append(("a whole number", secrets.numbers))
+    if numbers and _holds_number(octets, secrets.numbers):
+        yield f"{where}: a whole number"
     for kind, values in kinds:
         if any(value.encode() in octets for value in values):
             yield f"{where}: {kind}"
+
+
+def _holds_number(octets: bytes, numbers: set[str]) -> bool:
+    """Whether one of many numbers is in there: each run of digits is looked at, not each number."""
+    lengths = sorted({len(number) for number in numbers})
+    return any(
+        run[at : at + length] in numbers
+        for found in re.finditer(rb"[0-9]{%d,}" % (lengths[0] if lengths else 99), octets)
+        for run in (found[0].decode(),)
+        for length in lengths
+        for at in range(len(run) - length + 1)
+    )
 
 
 def _secrets(site: Path) -> Secrets:

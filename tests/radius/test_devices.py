@@ -72,7 +72,7 @@ def test_a_login_in_one_password_counts_and_a_lock_out_ends_it(
         ask(radiusd, "wrong", station=STATION, called=OFFICE)
     assert site.kinds("alice")[-2:] == ["account-locked", "device-forgotten"]
     with site.store.write() as tx:
-        tx.clear_lockout("alice")
+        tx.clear_stations("alice")
     assert ask(radiusd, station=STATION, called=OFFICE).kind == "Access-Challenge"
 
 

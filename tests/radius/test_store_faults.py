@@ -175,8 +175,14 @@ def test_a_damaged_store_lets_nobody_in(site: Site, tmp_path: Path) -> None:
     transfer.copy(site.store, backup, lambda _done, _whole: None)
     backup.close()
     site.store.close()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        size = db.execute("PRAGMA page_size").fetchone()[0]
+        found = db.execute("SELECT rootpage FROM sqlite_master WHERE rootpage > 0")
+        pages = [page for (page,) in found]
+    # What is in the tables; where they are can still be read.
     octets = bytearray(path.read_bytes())
-    octets[4096:] = os.urandom(len(octets) - 4096)
+    for page in pages:
+        octets[(page - 1) * size : page * size] = os.urandom(size)
     path.write_bytes(octets)
     radiusd.start()
     for reply in (radiusd.ask("alice", PIN), radiusd.ask("alice", code, challenged.state)):
