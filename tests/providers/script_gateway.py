@@ -63,13 +63,17 @@ def surroundings(folder: Path) -> Surroundings:
     return Surroundings(folder=folder, smtp_servers={}, lock_folder=folder)
 
 
+OTHERS: set[int] = set()
+"""Children of this process that other tests have started, a database server say."""
+
+
 def children() -> list[int]:
-    """Children of this process, zombies included."""
+    """Children of this process, zombies included, but for `OTHERS`."""
     found: list[int] = []
     for task in Path("/proc/self/task").iterdir():
         with suppress(OSError):  # a thread that has just ended
             found += map(int, (task / "children").read_text().split())
-    return found
+    return [pid for pid in found if pid not in OTHERS]
 
 
 def ended(pid: int) -> bool:

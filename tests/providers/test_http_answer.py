@@ -77,7 +77,7 @@ class TestAnswer(HttpTests):
         [
             ("30", 30, 30),
             ("999999999", 3600, 3600),
-            (format_datetime(datetime.now(UTC) + timedelta(minutes=20), usegmt=True), 1100, 1200),
+            ("in 20 minutes", 1100, 1200),
             ("Thu, 01 Jan 1970 00:00:00 GMT", 0, 0),
         ],
         ids=["seconds", "far too many", "date", "date in the past"],
@@ -90,7 +90,9 @@ class TestAnswer(HttpTests):
         least: float,
         most: float,
     ) -> None:
-        gateway.behave = gw.answers(429, Retry_After=given)
+        # RFC 9110 section 10.2.3: seconds, or a date.
+        date = format_datetime(datetime.now(UTC) + timedelta(minutes=20), usegmt=True)
+        gateway.behave = gw.answers(429, Retry_After=given.replace("in 20 minutes", date))
         error = failure(build(url=gateway.url))
         assert isinstance(error, Unavailable)
         assert error.retry_after is not None

@@ -15,7 +15,14 @@ from pydantic import ValidationError
 from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.providers.script import Provider, Settings
 from tests.providers.contract import CODE, PHONE, ProviderContract, message, soon
-from tests.providers.script_gateway import API_KEY, ScriptStandIn, children, ended, eventually
+from tests.providers.script_gateway import (
+    API_KEY,
+    OTHERS,
+    ScriptStandIn,
+    children,
+    ended,
+    eventually,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 def stand_in(tmp_path: Path) -> Iterator[ScriptStandIn]:
     # Group and others may not write, whatever the umask of whoever runs the tests.
     tmp_path.chmod(0o700)
+    OTHERS.update(children())
     yield ScriptStandIn(tmp_path)
     assert children() == [], "a program was left behind"
 
