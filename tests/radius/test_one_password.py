@@ -47,7 +47,7 @@ def test_wrong_codes_behind_the_pin_use_up_the_guesses(site: Site, radiusd: Radi
     assert radiusd.ask("alice", code, challenge.state).kind == "Access-Reject"
 
 
-@pytest.mark.parametrize("pin", ["correct1234567", "123456", "1234567890"])
+@pytest.mark.parametrize("pin", ["correct1234567", "864209", "1234567890"])
 def test_a_pin_that_ends_in_digits_works(site: Site, radiusd: Radiusd, pin: str) -> None:
     site.add("dora", pin_text=pin)
     challenge = radiusd.challenge("dora", pin)
