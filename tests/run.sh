@@ -27,8 +27,10 @@ echo "== lint"
 .venv/bin/ruff format --check .
 .venv/bin/mypy
 
-# Debian 13 has a chroot of its own: its tests run beside those here.
+# Debian 13 has a chroot of its own: its tests run beside those here, once it is made.
+echo "== Debian 13"
 mkdir -p .cache
+sh tests/radius/trixie.sh --version
 sh tests/radius/trixie.sh >.cache/trixie.log 2>&1 &
 trixie=$!
 trap 'kill "$trixie" 2>/dev/null || :' EXIT
