@@ -6,7 +6,6 @@ Nothing is decided or stored here: see `core.login` and `service`.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from radius_smsotp import counters, devices, elsewhere
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from radius_smsotp.settings_file import Loaded
     from radius_smsotp.store import Store
     from radius_smsotp.store.transaction import Transaction
-
-log = logging.getLogger(__name__)
 
 
 class Admission:
@@ -77,6 +74,7 @@ class Admission:
         return Preparation("pin" if tail is None else "pin-or-code", password, pin_hash)
 
     def facts(self, tx: Transaction, request: Request, now: datetime) -> login.Facts:
+        """What the rules of a login need to know of who asks, from one transaction."""
         name = fold(request.user)
         account = tx.account(name)
         own = self.policy(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +11,9 @@ from radius_smsotp import freeradius_server, raddb_files, raddb_workers
 from radius_smsotp import raddb as files
 from radius_smsotp import raddb_removal as removal
 from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 gtc_port = click.option(
     "--gtc-port",
@@ -23,6 +27,18 @@ server_name = click.option(
     metavar="NAME",
     help="DNS name in the certificate for Wi-Fi.  [default: this host's]",
 )
+
+
+def raddb_folder(meaning: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option ``--raddb`` of commands about a configuration that is there."""
+    return click.option(
+        "--raddb",
+        "folder",
+        default="/etc/freeradius/3.0",
+        show_default=True,
+        type=click.Path(path_type=Path),
+        help=meaning,
+    )
 
 
 @click.group()
@@ -143,14 +159,7 @@ def create(
 
 
 @raddb.command()
-@click.option(
-    "--raddb",
-    "folder",
-    default="/etc/freeradius/3.0",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="The configuration to extend.",
-)
+@raddb_folder("The configuration to extend.")
 @click.option("--wifi/--no-wifi", default=True, show_default=True, help="Enable PEAP and TTLS.")
 @gtc_port
 @server_name
@@ -179,14 +188,7 @@ def install(config: Path, folder: Path, wifi: bool, gtc_port: int, server_name: 
 
 
 @raddb.command()
-@click.option(
-    "--raddb",
-    "folder",
-    default="/etc/freeradius/3.0",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="The configuration to take ours out of.",
-)
+@raddb_folder("The configuration to take ours out of.")
 @click.option(
     "--purge", is_flag=True, help="Remove what you have edited, and the certificates, as well."
 )
