@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import socket
-import subprocess
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.peers.dialogue import Dialogue
 from tests.radius import recipe
-from tests.radius.directory import free_tcp_port
 from tests.radius.site import SECRET
+from tests.radius.tcp_server import TcpServer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tests.radius.site import Radiusd
 
 OCSERV = shutil.which("ocserv", path="/usr/sbin:/usr/local/sbin:/usr/bin") or "/usr/sbin/ocserv"
-READY_SECONDS = 20.0
 
 CONFIGURATION = """\
 listen-host = 127.0.0.1
@@ -42,7 +38,7 @@ log-level = 2
 """
 
 
-class Concentrator:
+class Concentrator(TcpServer):
     """
     ocserv on a free port.
 
@@ -52,20 +48,7 @@ class Concentrator:
     """
 
     def __init__(self, folder: Path, servers: Sequence[Radiusd], timeout: int = 10) -> None:
-        folder.mkdir()
-        self.folder = folder
-        self.port = free_tcp_port()
-        subprocess.run(
-            [
-                *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"),
-                *("ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=vpn"),
-                *("-addext", "subjectAltName=IP:127.0.0.1"),
-                *("-keyout", folder / "cert.key", "-out", folder / "cert.pem"),
-            ],
-            check=True,
-            capture_output=True,
-        )
-        self.process: subprocess.Popen[bytes] | None = None
+        super().__init__(folder, "ocserv")
         said = recipe.files("OpenConnect")
         places = ",".join(f"127.0.0.1:{server.port}" for server in servers)
         for name, before, replacements in (
@@ -91,40 +74,14 @@ class Concentrator:
 
     def start(self) -> None:
         """Start the process and wait until it listens."""
-        with (self.folder / "ocserv.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [OCSERV, "--foreground", "--config", self.folder / "ocserv.conf"],
-                stdout=log,
-                stderr=log,
-            )
-        until = time.monotonic() + READY_SECONDS
-        while not self.answers():
-            assert self.process.poll() is None, self.log()
-            assert time.monotonic() < until, self.log()
-            time.sleep(0.05)
-
-    def answers(self) -> bool:
-        """Whether somebody listens at its port."""
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def stop(self) -> None:
-        """End it, with the processes that it has started."""
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(20)
-            self.process = None
-
-    def log(self) -> str:
-        """What it has written."""
-        return (self.folder / "ocserv.log").read_text(encoding="utf-8", errors="replace")
+        self.run([OCSERV, "--foreground", "--config", self.folder / "ocserv.conf"])
 
     def connect(self, user: str = "alice") -> Dialogue:
         """Start openconnect, up to the moment at which it would open the tunnel."""
         return Dialogue(
             [
                 *("openconnect", "--authenticate", "--passwd-on-stdin", "--no-dtls"),
-                *("--cafile", str(self.folder / "cert.pem"), "--user", user),
+                *("--cafile", str(self.certificate), "--user", user),
                 f"https://127.0.0.1:{self.port}",
             ]
         )

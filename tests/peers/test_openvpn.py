@@ -15,8 +15,8 @@ from tests.peers.dialogue import Dialogue
 from tests.peers.network import own_network
 from tests.peers.pam import SERVICE, Pam, in_service_folder
 from tests.radius import recipe
-from tests.radius.directory import free_tcp_port
 from tests.radius.site import PIN, SECRET, Radiusd, Site, eventually, free_port
+from tests.radius.tcp_server import free_tcp_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
