@@ -235,3 +235,12 @@ def test_settings_may_be_json(make_site: Callable[..., Site]) -> None:
     site = make_site()
     assert json.loads(site.settings_path.read_text())["providers"]
     assert site.start().challenge().kind == "Access-Challenge"
+
+
+def test_a_server_that_has_started_is_no_larger_than_it_must(radiusd: Radiusd) -> None:
+    """FreeRADIUS's own settings set 75 MiB aside for requests that max_requests never lets in."""
+    radiusd.challenge()
+    assert radiusd.process is not None
+    status = Path(f"/proc/{radiusd.process.pid}/status").read_text()
+    size = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+    assert size < 90 * 1024
