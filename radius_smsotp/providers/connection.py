@@ -8,7 +8,9 @@ connection, and so does a limit on what is read from it.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
+import os
 import queue
 import socket
 import ssl
@@ -17,10 +19,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 MOST = 1 << 20
 """Octets that are read from one connection: no answer of a gateway comes near it."""
+
+KEPT = 16
+"""TLS contexts that are kept: few sites have as many gateways."""
 
 
 class Connection(socket.socket):
@@ -115,7 +121,31 @@ def secure(connection: Connection, host: str, context: ssl.SSLContext) -> Secure
     return secured
 
 
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+def kept(make: Callable[..., ssl.SSLContext]) -> Callable[..., ssl.SSLContext]:
+    """
+    Make a TLS context once for all who ask for the same, until one of its files changes.
+
+    The certificates of all CAs take 1.5 MB.  Made by another thread after each reading of the
+    settings, they would come to lie in the memory of one thread after the other.
+
+    Args:
+        make: Takes paths (or None) by position, other options by name.
+    """
+
+    @functools.lru_cache(maxsize=KEPT)
+    def made(_: object, *paths: Path | None, **options: bool) -> ssl.SSLContext:
+        return make(*paths, **options)
+
+    @functools.wraps(make)
+    def context(*paths: Path | None, **options: bool) -> ssl.SSLContext:
+        system = ssl.get_default_verify_paths()
+        files = (system.cafile, system.capath, *paths)
+        return made(tuple(map(_stamp, files)), *paths, **options)
+
+    return context
+
+
+def make_tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """
     How to check certificates: against `ca_file` alone, or against those of the system.
 
@@ -127,6 +157,10 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
+tls_context = kept(make_tls_context)
+"""The same, made once.  Not to be changed: others use it."""
+
+
 def reason(error: OSError) -> str:
     """Why a connection failed, in words for the administrator."""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -134,6 +168,15 @@ def reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {(error.reason or 'no reason given').replace('_', ' ').lower()}"
     return (error.strerror or str(error) or type(error).__name__).lower()
+
+
+def _stamp(path: str | Path | None) -> tuple[int, int, int] | None:
+    """What changes when a file does."""
+    try:
+        status = os.stat(path) if path else None  # noqa: PTH116  # no Path for a moment's use
+    except OSError:
+        return None
+    return status and (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def _resolve(host: str, port: int, deadline: float) -> list[Any]:

@@ -7,6 +7,7 @@ written whole or not at all.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -78,9 +79,11 @@ class Provider:
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
-            Path(partial).rename(self.path / name)
+            # Path interns every name it sees, and Python 3.12 keeps such strings for ever.
+            os.replace(partial, os.path.join(self.path, name))  # noqa: PTH105, PTH118
         except OSError:
-            Path(partial).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(partial)  # noqa: PTH108
             raise
 
     def close(self) -> None:

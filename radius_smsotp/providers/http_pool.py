@@ -128,6 +128,7 @@ class _SecureConnection(connection.SecureConnection):
         super().do_handshake(block)
 
 
+@connection.kept
 def tls_context(
     ca_file: Path | None, cert: Path | None, key: Path | None, *, verify: bool
 ) -> ssl.SSLContext:
@@ -143,7 +144,7 @@ def tls_context(
     Raises:
         OSError: A file cannot be read or used.
     """
-    context = connection.tls_context(ca_file)
+    context = connection.make_tls_context(ca_file)
     context.sslsocket_class = _SecureConnection
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
     if not verify:

@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
 from radius_smsotp.errors import Refused, Unavailable
+from radius_smsotp.providers import connection
 from radius_smsotp.providers.smpp_session import Lost, Rejected, Session
 
 if TYPE_CHECKING:
@@ -101,11 +102,7 @@ class Link:
 
     def trust(self) -> ssl.SSLContext:
         """Whom to trust.  Raises OSError if the file of certificates cannot be used."""
-        context = ssl.create_default_context(cafile=self._ca_file)
-        if not self._settings.check_ssl:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
+        return _trust(self._ca_file, verify=self._settings.check_ssl)
 
     async def _open(self) -> Session:
         try:
@@ -173,3 +170,12 @@ def reason(error: OSError) -> str:
     if error.errno is None or error.errno <= 0 or isinstance(error, ssl.SSLError):
         return error.strerror or str(error)
     return os.strerror(error.errno)
+
+
+@connection.kept
+def _trust(ca_file: Path | None, *, verify: bool) -> ssl.SSLContext:
+    context = connection.make_tls_context(ca_file)
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import secrets
 import socket
-import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -163,8 +162,6 @@ class Provider:
         self._folder = surroundings.folder
         self._fault = ""
         self._server = settings.own_server() or self._named_server(surroundings.smtp_servers)
-        self._context: ssl.SSLContext | None = None
-        self._lock = threading.Lock()
 
     def check(self) -> list[Problem]:
         """Connect, log in, and part again."""
@@ -252,16 +249,12 @@ class Provider:
         return Problem(f"providers.{self.name}.identifier", f"{entry}: {fault}", remedy)
 
     def _tls_context(self) -> ssl.SSLContext:
-        """Made once, at the first use: reading the certificates of the system takes a while."""
         ca_file = self._server.ca_file if self._server else None
-        with self._lock:
-            if self._context is None:
-                try:
-                    self._context = tls_context(ca_file and self._folder / ca_file)
-                except OSError as error:
-                    reason = error.strerror or "not a file of certificates"
-                    raise Refused(f"cannot read {ca_file} ({reason})", out_of_order=True) from None
-            return self._context
+        try:
+            return tls_context(ca_file and self._folder / ca_file)
+        except OSError as error:
+            reason = error.strerror or "not a file of certificates"
+            raise Refused(f"cannot read {ca_file} ({reason})", out_of_order=True) from None
 
     def _log_in(self, session: Session, server: SmtpServer) -> None:
         if server.username and server.password:

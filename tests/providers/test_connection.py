@@ -84,6 +84,21 @@ def test_certificate_and_host_name_are_checked(tmp_path: Path) -> None:
     assert context.check_hostname
 
 
+def test_the_same_certificates_are_read_once_and_again_when_they_change(tmp_path: Path) -> None:
+    path = make_certificate(tmp_path).cert
+    context = connection.tls_context(path)
+    assert connection.tls_context(path) is context
+    other = tmp_path / "other"
+    other.mkdir()
+    path.write_bytes(make_certificate(other).cert.read_bytes())
+    renewed = connection.tls_context(path)
+    assert renewed is not context
+    assert renewed.get_ca_certs() != context.get_ca_certs()
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        connection.tls_context(path)
+
+
 def test_an_address_that_refuses_leaves_the_turn_to_the_next(
     monkeypatch: pytest.MonkeyPatch, dripping: Peer
 ) -> None:
