@@ -1,5 +1,5 @@
 #!/bin/sh
-# Everything at once for a long time, on two FreeRADIUS servers with one store:
+# Everything at once for a long time, on three FreeRADIUS servers with one store:
 #
 #   sh tests/soak.sh [MINUTES]     30 unless said otherwise
 #

@@ -28,10 +28,13 @@ def test_a_short_soak(tmp_path: Path) -> None:
 
 
 def test_what_grows_is_seen() -> None:
-    steady = [Reading(100 + number % 3, 12, 20 + number % 2, 3.0) for number in range(40)]
+    steady = [Reading(100 + number % 3, 90, 12, 20 + number % 2, 3.0) for number in range(40)]
     assert gauge.grown(steady) == []
-    leaking = [Reading(100 + number, 12, 20, 3.0 + number / 4) for number in range(40)]
+    leaking = [
+        Reading(100 + number, 90 + number / 12, 12, 20, 3.0 + number / 4) for number in range(40)
+    ]
     assert gauge.grown(leaking) == [
         "memory grew from 114.5 to 134.5",
+        "one_arena grew from 91.2 to 92.9",
         "store grew from 6.6 to 11.6",
     ]
