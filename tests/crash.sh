@@ -1,13 +1,15 @@
 #!/bin/sh
-# kill -9 of radiusd, of `smsotp courier` and of a command, at random moments under load:
+# kill -9 of radiusd, of `smsotp courier`, of a command and of PostgreSQL, at random moments under load:
 #
-#   sh tests/crash.sh [ROUNDS]    200 unless told; about a quarter of an hour, longer on a busy machine
+#   sh tests/crash.sh [ROUNDS] [--store postgres]     200 rounds on SQLite unless told
+#
+# Takes about a quarter of an hour, longer on a busy machine.
 #
 # Everything runs on loopback, in a temporary folder that goes with the end.
 set -eu
 cd "$(dirname "$0")/.."
 . tests/setup.sh
 
-need_packages freeradius freeradius-python3 python3-venv
+need_packages freeradius freeradius-python3 postgresql python3-venv
 make_venv "[test,smpp,postgres]"
 exec .venv/bin/python -m tests.crash "$@"

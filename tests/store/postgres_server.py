@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -134,6 +135,22 @@ class PostgresServer:
             self.process.send_signal(sign)
             self.process.wait(60)
             self.process = None
+
+    def kill(self) -> None:
+        """End all of it with ``kill -9``."""
+        assert self.process is not None
+        numbers = self._processes()
+        for number in numbers:
+            # A child may end by itself once the server is gone.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        self.process.wait(60)
+        self.process = None
+        # While one of them lives it cannot be started again.
+        until = time.monotonic() + START_SECONDS
+        while any(Path(f"/proc/{number}").exists() for number in numbers):
+            assert time.monotonic() < until, "a process of the server does not end"
+            time.sleep(0.01)
 
     def freeze(self) -> None:
         """From now on it takes connections and says nothing, like a machine whose disk hangs."""
