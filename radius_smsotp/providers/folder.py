@@ -8,9 +8,11 @@ written whole or not at all.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +37,7 @@ class Provider:
     def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
         self.name = name
         self.path = surroundings.folder / settings.path
+        self._folder = str(self.path)
 
     def check(self) -> list[Problem]:
         """Look whether the folder can be written."""
@@ -62,29 +65,40 @@ class Provider:
             "text": message.text,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
-        text = json.dumps(record, ensure_ascii=False)
+        text = json.dumps(record, ensure_ascii=False).encode()
         try:
             try:
-                self._write(f"{message.transaction_id}.json", text)
+                self._write(message.transaction_id, text)
             except FileNotFoundError:
                 self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._write(f"{message.transaction_id}.json", text)
+                self._write(message.transaction_id, text)
         except OSError as error:
             raise Unavailable(f"cannot write to the folder ({error.strerror})") from error
         return Receipt(message.transaction_id)
 
-    def _write(self, name: str, text: str) -> None:
+    def _write(self, transaction_id: str, text: bytes) -> None:
         """Write a file under another name first: who watches never reads half a message."""
-        handle, partial = tempfile.mkstemp(dir=self.path, prefix=".", suffix=".part")
+        # No Path: it interns every name it sees, and Python 3.12 keeps such strings for ever.
+        whole = f"{self._folder}/{transaction_id}.json"
+        partial = f"{self._folder}/.{transaction_id}.{threading.get_ident()}.part"
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            # Path interns every name it sees, and Python 3.12 keeps such strings for ever.
-            os.replace(partial, os.path.join(self.path, name))  # noqa: PTH105, PTH118
+            _fill(partial, text)
+            os.rename(partial, whole)  # noqa: PTH104
         except OSError:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink(partial)  # noqa: PTH108
             raise
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _fill(path: str, text: bytes) -> None:
+    """Write a new file that nobody else may read."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        written = os.write(handle, text)
+    finally:
+        os.close(handle)
+    if written < len(text):  # the disk is full
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

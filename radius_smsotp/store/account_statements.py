@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from radius_smsotp.store.rows import Connection
 
 # Constants only: no value ever gets into a statement but by its mark.
-FIND = (
-    f"SELECT {rows.ACCOUNT}, 0 AS place FROM staged_account "  # noqa: S608
-    f"WHERE batch IN ({VALID}) AND name = ? "
-    f"UNION ALL SELECT {rows.ACCOUNT}, 1 AS place FROM account WHERE name = ? "
-    "ORDER BY place LIMIT 1"
+HERE, STAGED = (
+    ", ".join(f"{table}.{column}" for column in rows.ACCOUNT.split(", "))
+    for table in ("account", "staged_account")
 )
+FIND = (
+    f"SELECT {HERE}, {STAGED} FROM (VALUES (CAST(? AS TEXT))) AS wanted "  # noqa: S608
+    f"LEFT JOIN staged_account ON staged_account.batch IN ({VALID}) "
+    "AND staged_account.name = wanted.column1 LEFT JOIN account ON account.name = wanted.column1"
+)
+"""One row, whether there is such an account or not."""
 LIST = (
     f"SELECT {rows.ACCOUNT}, failures, last_failure_at, locked_until FROM ("  # noqa: S608
     f"SELECT {rows.ACCOUNT} FROM staged_account WHERE batch IN ({VALID}) "
@@ -43,8 +47,10 @@ class AccountStatements:
 
     def account(self, name: str) -> Account | None:
         """The account of that name."""
-        row = self._db.execute(FIND, (name, name)).fetchone()
-        return None if row is None else rows.account(row)
+        row = self._db.execute(FIND, (name,)).fetchone()
+        here, staged = row[: len(row) // 2], row[len(row) // 2 :]
+        found = here if staged[0] is None else staged
+        return None if found[0] is None else rows.account(found)
 
     def next_pin_hash(self, name: str) -> str | None:
         """The PIN hash of the first account from that name on, or else of the first one at all."""

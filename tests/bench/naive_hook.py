@@ -10,5 +10,5 @@ def authenticate(request):
     """Ask the gateway, and answer when it has answered."""
     answer = empty_hook.authenticate(request)
     if answer is empty_hook.CHALLENGE:
-        urllib.request.urlopen(radiusd.config["gateway"], timeout=20).close()
+        urllib.request.urlopen(radiusd.config["argument"], timeout=20).close()
     return answer

@@ -38,7 +38,7 @@ python3 bench {{
 	python_path = "{folder}"
 	module = {module}
 	config {{
-		gateway = "{gateway}"
+		argument = "{argument}"
 	}}
 	mod_authenticate = ${{.module}}
 	func_authenticate = authenticate
@@ -196,11 +196,11 @@ class Server:
             time.sleep(IDLE_SECONDS)
 
 
-def with_hook(module: str, gateway: str = "") -> Callable[[Path], None]:
+def with_hook(module: str, argument: str = "") -> Callable[[Path], None]:
     """Edit a raddb: the python module `module` of this folder instead of ours."""
 
     def edit(raddb: Path) -> None:
-        text = HOOK_MODULE.format(folder=HOOKS, module=module, gateway=gateway)
+        text = HOOK_MODULE.format(folder=HOOKS, module=module, argument=argument)
         without_module(raddb)
         (raddb / "mods-enabled" / "bench").write_text(text)
         (raddb / "sites-available" / "smsotp").write_text(HOOK_SITE)
