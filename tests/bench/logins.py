@@ -46,6 +46,9 @@ NO_WAIT: dict[str, Any] = {"delivery": {"wait": 0}}
 """No login waits for the verdict of the provider."""
 
 EMPTY = "empty hook"
+BOOKS = "two rows and a sync"
+LEAST = ", against the least that must be kept"
+"""`empty_hook` and `books_hook`, and what the rows of the latter are called."""
 
 Loads = dict[int, list["Load"]]
 """The runs of each crowd, one for each round."""
@@ -59,13 +62,16 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
         UnexpectedReplyError: A login was not accepted, or its SMS not sent.
     """
     ours, empty = defaultdict(list), defaultdict(list)
+    books: list[Load] = []
     hasty: list[Load] = []
     costly: list[Load] = []
     hashes: list[list[float]] = []
+    keeping_books = with_hook("books_hook", f"{folder}/books.db")
     with (
         # In memory: to make a file costs a disk more than a message costs us.
         tempfile.TemporaryDirectory(dir="/dev/shm") as outbox,
         Server(folder / "empty-hook", with_hook("empty_hook")) as empty_server,
+        Server(folder / "books-hook", keeping_books) as books_server,
         Server(folder / "product") as server,
         Server(folder / "product-no-wait", **NO_WAIT) as hasty_server,
     ):
@@ -80,18 +86,21 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
         _run(empty_server, names, BUSY, WARM_UP)
         warm = _run(server, names, BUSY, WARM_UP)
         _run(hasty_server, names, BUSY, WARM_UP)
+        _run(books_server, names, BUSY, WARM_UP)
         for _ in range(extent.rounds):
             for size in CROWDS:
                 empty[size].append(_run(empty_server, names, size, extent.seconds))
                 ours[size].append(_run(server, names, size, extent.seconds))
             hasty.append(_run(hasty_server, names, BUSY, extent.seconds))
+            books.append(_run(books_server, names, BUSY, extent.seconds))
             hashes.append([_hashes_a_second()])
             costly.append(_run(server, costly_names, BUSY, extent.seconds))
         counted = sum(one.logins for one in itertools.chain([warm], costly, *ours.values()))
         found = server.accepted(CHEAP + COSTLY)
         if found != counted:
             raise load.UnexpectedReplyError(f"{counted} logins, but {found} in the audit trail")
-    yield from _rates_and_costs(ours, empty)
+    yield from _rates_and_costs(ours[BUSY], empty[BUSY], EMPTY, "")
+    yield from _rates_and_costs(ours[BUSY], books, BOOKS, LEAST)
     what = f"logins a second, {BUSY} users, delivery.wait: 0"
     yield compared(what, _rates(hasty), _rates(empty[BUSY]), EMPTY)
     what = f"logins a second, {BUSY} users, PIN hash of {ROUNDS} rounds"
@@ -111,11 +120,11 @@ def _run(server: Server, names: Iterator[str], size: int, seconds: float) -> Loa
     return done
 
 
-def _rates_and_costs(ours: Loads, empty: Loads) -> Iterator[Row]:
-    rates = (_rates(loads[BUSY]) for loads in (ours, empty))
-    yield compared(f"logins a second, {BUSY} users", *rates, EMPTY)
-    costs = ([[one.cpu / one.logins] for one in loads[BUSY]] for loads in (ours, empty))
-    yield compared(f"CPU of radiusd a login, {BUSY} users, µs", *costs, EMPTY, 1e6)
+def _rates_and_costs(ours: list[Load], other: list[Load], than: str, note: str) -> Iterator[Row]:
+    rates = _rates(ours), _rates(other)
+    yield compared(f"logins a second, {BUSY} users{note}", *rates, than)
+    costs = ([[one.cpu / one.logins] for one in loads] for loads in (ours, other))
+    yield compared(f"CPU of radiusd a login, {BUSY} users{note}, µs", *costs, than, 1e6)
 
 
 def _times(ours: Loads, empty: Loads) -> Iterator[Row]:

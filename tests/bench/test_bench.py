@@ -53,6 +53,8 @@ def test_logins_are_counted_only_if_the_server_accepted_them(tmp_path: Path) -> 
     assert list(rows) == [
         "logins a second, 32 users",
         "CPU of radiusd a login, 32 users, µs",
+        "logins a second, 32 users, against the least that must be kept",
+        "CPU of radiusd a login, 32 users, against the least that must be kept, µs",
         "logins a second, 32 users, delivery.wait: 0",
         "logins a second, 32 users, PIN hash of 210000 rounds",
         *steps,
@@ -141,6 +143,7 @@ def test_table_and_chart_go_into_the_readme() -> None:
     """The chart is XML with a bar for each figure, the longest as long as there is room."""
     rows = [
         table.Row("logins a second, 32 users", "2,000", "8,000 (empty hook)", "0.25"),
+        table.Row("logins a second, 32 users, against the least", "2,000", "4,000 (two rows)"),
         table.Row("logins a second, 32 users, delivery.wait: 0", "2,200", "8,000 (empty hook)"),
         table.Row("logins a second, 200 users, gateway takes 1 s", "900", "1,000 (at once)"),
         table.Row("CPU a login, 2 accounts, past challenges and events, µs", "301", "300 (1)"),
@@ -148,8 +151,8 @@ def test_table_and_chart_go_into_the_readme() -> None:
     drawn = ElementTree.fromstring(chart.svg(chart.groups(rows)))
     bars = drawn.findall("{http://www.w3.org/2000/svg}rect")
     widths = [float(bar.attrib["width"]) for bar in bars]
-    assert len(widths) == 7
-    assert widths[0] * 4 == widths[2] == chart.WIDTH - chart.LEFT - chart.RIGHT
+    assert len(widths) == 8
+    assert widths[0] * 4 == widths[3] == chart.WIDTH - chart.LEFT - chart.RIGHT
     readme = README.read_text("utf-8")
     made = filled(readme, "a table")
     assert "\n\na table\n\n" in made
@@ -162,8 +165,8 @@ def test_nothing_is_left_when_it_is_ended_in_the_middle(tmp_path: Path) -> None:
     bench = subprocess.Popen([sys.executable, "-m", "tests.bench"], cwd=ROOT, env=environment)
     try:
         children = Path(f"/proc/{bench.pid}/task/{bench.pid}/children")
-        # The empty hook's radiusd and ours, which waits and which does not.
-        eventually(lambda: len(children.read_text().split()) == 3)
+        # The two hooks' radiusd and ours, which waits and which does not.
+        eventually(lambda: len(children.read_text().split()) == 4)
         servers = [Path(f"/proc/{pid}") for pid in children.read_text().split()]
         bench.send_signal(signal.SIGTERM)
         assert bench.wait(20) == 128 + signal.SIGTERM
