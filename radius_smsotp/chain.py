@@ -6,6 +6,7 @@ import functools
 import logging
 import threading
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from radius_smsotp import providers
@@ -70,12 +71,12 @@ class Chain:
         with self._lock:
             return failover.usable(known, self._health, self._now())
 
-    def is_slow(self, name: str, seconds: float) -> bool:
-        """Whether a message given to this provider `seconds` ago has no verdict yet."""
-        now = self._now()
+    def patience(self, name: str, seconds: float) -> float:
+        """`core.failover.patience` of a provider, in seconds."""
+        most = timedelta(seconds=seconds)
         with self._lock:
-            since = self._health.get(name, failover.Health()).sending_since
-        return any((now - start).total_seconds() >= seconds for start in since)
+            health = self._health.get(name, failover.Health())
+            return failover.patience(health, most, self._now()).total_seconds()
 
     def timeout(self, name: str) -> float:
         """Seconds that one attempt at this provider may take."""

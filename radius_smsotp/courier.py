@@ -127,10 +127,10 @@ class Courier:
                 return state
             time.sleep(min(POLL_SECONDS, left))
 
-    def is_prompt(self, route: tuple[str, ...], seconds: float) -> bool:
-        """Whether a verdict within `seconds` is likely: the provider is not known to be slow."""
+    def patience(self, route: tuple[str, ...], seconds: float) -> float:
+        """Of `seconds`, those that make sense to wait for a verdict: see `core.failover`."""
         first = self.chain.usable(route)[:1]
-        return bool(first) and not self.chain.is_slow(first[0], seconds)
+        return self.chain.patience(first[0], seconds) if first else 0.0
 
     def sweep(self) -> int:
         """

@@ -154,7 +154,7 @@ class TestBreaker:
 
 
 class TestSlowProviders:
-    def test_one_that_has_not_answered_yet_is_slow(
+    def test_one_that_has_not_answered_yet_is_not_waited_for(
         self, chain: Chain, gateways: Gateways, site: Site
     ) -> None:
         """As long as the message is with it."""
@@ -162,14 +162,14 @@ class TestSlowProviders:
         with ThreadPoolExecutor(1) as pool:
             future = pool.submit(attempt, chain)
             eventually(gateways.names)
-            assert not chain.is_slow("first", 1)
+            assert chain.patience("first", 1) == 1
             site.clock.advance(1)
-            assert chain.is_slow("first", 1)
-            assert not chain.is_slow("first", 2)
-            assert not chain.is_slow("second", 0)
+            assert chain.patience("first", 1) == 0
+            assert chain.patience("first", 2) == 2
+            assert chain.patience("second", 1) == 1
             gate.set()
             future.result(20)
-        assert not chain.is_slow("first", 1)
+        assert chain.patience("first", 1) == 1
 
     def test_three_of_them_move_it_to_the_end(
         self, chain: Chain, gateways: Gateways, site: Site

@@ -179,17 +179,17 @@ class TestWaiting:
     ) -> None:
         """Then nobody need wait for it; the one that stands in for it may be prompt."""
         route = ("first", "second")
-        assert node.courier.is_prompt(route, 1.0)
-        assert not node.courier.is_prompt((), 1.0)
+        assert node.courier.patience(route, 1.0) == 1.0
+        assert node.courier.patience((), 1.0) == 0
         gate = gateways.hang("first")
         challenged = node.begun()
         eventually(gateways.names)
         site.clock.advance(1)
-        assert not node.courier.is_prompt(route, 1.0)
-        assert node.courier.is_prompt(("second", "first"), 1.0)
+        assert node.courier.patience(route, 1.0) == 0
+        assert node.courier.patience(("second", "first"), 1.0) == 1.0
         gate.set()
         node.settle(challenged.transaction_id)
-        assert node.courier.is_prompt(route, 1.0)
+        assert node.courier.patience(route, 1.0) == 1.0
 
 
 class TestBounds:

@@ -24,6 +24,14 @@ FIRST_PAUSE = timedelta(seconds=15)
 LONGEST_PAUSE = timedelta(minutes=5)
 """How long a provider is skipped before it is probed: doubled after each failed probe."""
 
+VERDICTS_KEPT = 8
+"""By so many of its last verdicts is judged how long the next one may take."""
+
+USUAL_TIMES = 3
+USUAL_MARGIN = timedelta(milliseconds=200)
+"""A verdict is worth waiting for up to so many times the slowest of them, and a TLS handshake over
+a long way more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -36,6 +44,7 @@ class Health:
         pause: Length of the present or the last pause.
         sending_since: Starts of the sends that have no answer yet, oldest first.
         probing: A probe is under way, and one is enough.
+        took: How long the last verdicts took, `VERDICTS_KEPT` at most.
     """
 
     failures: int = 0
@@ -43,6 +52,7 @@ class Health:
     pause: timedelta = timedelta(0)
     sending_since: tuple[datetime, ...] = ()
     probing: bool = False
+    took: tuple[timedelta, ...] = ()
 
 
 def state(health: Health, now: datetime) -> BreakerState:
@@ -62,6 +72,21 @@ def usable(route: Sequence[str], health: Mapping[str, Health], now: datetime) ->
     """
     skipped = {name for name in route if state(health.get(name, Health()), now) == "open"}
     return sorted(route, key=lambda name: name in skipped)
+
+
+def patience(health: Health, most: timedelta, now: datetime) -> timedelta:
+    """
+    How long it makes sense to wait for a verdict on a message that is handed over now.
+
+    Nothing, while the provider has not answered for as long as it usually takes.
+
+    Args:
+        most: As long as whoever waits would.
+    """
+    if health.took:
+        most = min(most, USUAL_TIMES * max(health.took) + USUAL_MARGIN)
+    late = any(now - since >= most for since in health.sending_since)
+    return timedelta(0) if late else most
 
 
 def started(health: Health, now: datetime) -> Health:
@@ -92,7 +117,8 @@ def ended(
     if start in sending:
         sending.remove(start)
     if verdict == "accepted" or (verdict == "refused" and not out_of_order):
-        return Health(sending_since=tuple(sending))
+        took = (*health.took, now - start)[-VERDICTS_KEPT:]
+        return Health(sending_since=tuple(sending), took=took)
     # What began before the pause was over says nothing new: a gateway that hangs fails for
     # every thread at once, and only a probe may lengthen the pause.
     probed = health.skip_until is not None and start >= health.skip_until

@@ -143,6 +143,37 @@ def test_a_provider_to_be_probed_stands_in_its_place() -> None:
     assert failover.usable("ab", health, NOW + FIRST_PAUSE) == ["a", "b"]
 
 
+def taking(*seconds: float) -> Health:
+    """A provider whose verdicts took so long."""
+    health = Health()
+    for one in seconds:
+        end = NOW + timedelta(seconds=one)
+        health = failover.ended(failover.started(health, NOW), NOW, "accepted", end)
+    return health
+
+
+def test_of_a_provider_that_is_not_known_yet_nobody_expects_less_than_the_settings_allow() -> None:
+    """The first message of the day may take its time."""
+    assert failover.patience(Health(), 2 * SECOND, NOW) == 2 * SECOND
+
+
+def test_a_provider_is_waited_for_as_long_as_it_usually_takes() -> None:
+    """One that answers at once and then hangs stops nobody for the whole of `delivery.wait`."""
+    assert failover.patience(taking(0.1, 0.02), 2 * SECOND, NOW) == timedelta(seconds=0.5)
+    assert failover.patience(taking(5), 2 * SECOND, NOW) == 2 * SECOND
+    late = failover.started(taking(0.1), NOW)
+    assert failover.patience(late, 2 * SECOND, NOW + SECOND / 4) == timedelta(seconds=0.5)
+    assert failover.patience(late, 2 * SECOND, NOW + SECOND / 2) == timedelta(0)
+
+
+def test_how_long_it_usually_takes_is_forgotten_again() -> None:
+    """One slow message does not make it slow for ever; a failure says nothing of it."""
+    slow = taking(5, *[0.1] * (failover.VERDICTS_KEPT - 1))
+    assert failover.patience(slow, 2 * SECOND, NOW) == 2 * SECOND
+    assert failover.patience(taking(5, *[0.1] * 8), 2 * SECOND, NOW) == SECOND / 2
+    assert sent(taking(0.1), "unavailable").took == (SECOND / 10,)
+
+
 class Breaker(RuleBasedStateMachine):
     """Any sequence of sends, whenever they begin and end."""
 
