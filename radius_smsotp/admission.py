@@ -85,20 +85,21 @@ class Admission:
             number = account.phone if account else None
         tag = "" if number is None else self._issuer.number_tag(number)
         running = tx.open_challenges(now, name)
-        counter = counters.whose(tx, request, now)
+        counter = counters.find(tx, request, now)
         return login.Facts(
             account=account,
             phone=number,
             elsewhere=bool(request.phones),
             number_tag=tag,
             allowed=number is None or phone.is_allowed(number, countries),
-            lockout=tx.lockout(counter),
+            counter=counter.name,
+            lockout=counter.lockout,
             running=login.answerable(running, request.client, own.login),
             client=request.client.name,
             remembered=devices.is_known(tx, request, own, tag, now),
             # Last: other accounts of this client may have to wait until it is counted.
             tally=tx.tally(
-                counter, counters.tagged(counter, request, tag), request.client.name, now
+                counter.name, counters.tagged(counter.name, request, tag), request.client.name, now
             ),
         )
 

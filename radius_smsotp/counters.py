@@ -8,6 +8,7 @@ and its user is let in all the same.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from radius_smsotp.core.lockout import STATION_KNOWN
@@ -21,25 +22,41 @@ if TYPE_CHECKING:
     from radius_smsotp.store.transaction import Transaction
 
 
-def whose(tx: Transaction, request: Request, now: datetime) -> str:
-    """The account, or its station if that is known."""
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """
+    Where the failures and messages of one login are counted, and what was counted before.
+
+    Attributes:
+        name: The folded name of the account, or of its station if that is known.
+    """
+
+    name: str
+    lockout: Lockout
+
+
+def find(tx: Transaction, request: Request, now: datetime) -> Counter:
+    """The counter of whoever asks: of the account, or of its station if that is known."""
     own = _own(request)
     if own:
-        seen = tx.lockout(own).last_failure_at
+        found = tx.lockout(own)
+        seen = found.last_failure_at
         if seen is not None and now - seen < STATION_KNOWN:
-            return own
-    return fold(request.user)
+            return Counter(own, found)
+    name = fold(request.user)
+    return Counter(name, tx.lockout(name))
 
 
 def tagged(counter: str, request: Request, number_tag: str) -> str:
-    """The tag under which messages to a number are counted with this counter."""
+    """The tag under which messages to a number are counted with the counter of that name."""
     return number_tag if counter == fold(request.user) else f"{number_tag} {counter}"
 
 
-def welcome(tx: Transaction, request: Request, now: datetime) -> None:
+def welcome(tx: Transaction, request: Request, counter: Counter, now: datetime) -> None:
     """A login was whole: forget the failures before it, and know the station from now on."""
-    tx.clear_lockout(whose(tx, request, now))
     own = _own(request)
+    if counter.name != own and counter.lockout != Lockout():
+        tx.clear_lockout(counter.name)
     if own:
         # No failure, and when that was so; a failure counts on from there.
         tx.put_lockout(own, Lockout(0, now))

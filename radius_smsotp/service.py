@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from radius_smsotp.client_policy import ClientPolicy
+    from radius_smsotp.counters import Counter
     from radius_smsotp.courier import Courier
     from radius_smsotp.keyring import Keyring
     from radius_smsotp.pairs import Request
@@ -78,7 +79,8 @@ class Service:
                 tx.add_event(_event("login-refused", request, now, reason=decision.reason))
                 return Rejected(own.texts.failed)
             if isinstance(decision, login.Trust):
-                counters.welcome(tx, request, now)
+                counter = counters.Counter(facts.counter, facts.lockout)
+                counters.welcome(tx, request, counter, now)
                 tx.add_event(_event("device-accepted", request, now))
                 return Accepted()
             if isinstance(decision, login.Repeat):
@@ -88,7 +90,7 @@ class Service:
             own = self.admission.policy(request, self.admission.language(request, facts.account))
             challenge = self._issuer.issue(request, facts, own, now)
             tx.add_challenge(challenge)
-            self._count_message(tx, request, facts.number_tag, now)
+            self._count_message(tx, request, facts.counter, facts.number_tag, now)
             tx.add_event(_event("challenge-opened", request, now, challenge))
         self._courier.hand_over(challenge)
         return self._challenged(request, challenge, own)
@@ -105,18 +107,19 @@ class Service:
             answer = request.password or ""
             if request.handshake and request.proved:
                 answer = expected
-            counter = counters.whose(tx, request, now)
+            counter = counters.find(tx, request, now)
             tally = Tally()
             if challenge is not None and login.asks_again(answer, own.login):
-                tag = counters.tagged(counter, request, self._issuer.challenge_tag(challenge))
-                tally = tx.tally(counter, tag, challenge.client, now)
+                tag = self._issuer.challenge_tag(challenge)
+                tagged = counters.tagged(counter.name, request, tag)
+                tally = tx.tally(counter.name, tagged, challenge.client, now)
             decision = login.judge(
                 challenge,
                 name,
                 request.client,
                 answer,
                 expected,
-                tx.lockout(counter),
+                counter.lockout,
                 tally,
                 own.login,
                 now,
@@ -124,8 +127,8 @@ class Service:
                 tag=self._issuer.answer_tag(request),
             )
             if isinstance(decision, login.Resend):
-                again = self._resend(tx, request, decision.challenge, now)
-            outcome = self._settle(tx, request, decision, own, now)
+                again = self._resend(tx, request, counter, decision.challenge, now)
+            outcome = self._settle(tx, request, counter, decision, own, now)
         if again is not None:
             self._courier.hand_over(again)
         return outcome
@@ -136,8 +139,8 @@ class Service:
         own = self.admission.policy(request)
         name = fold(request.user)
         with self._store.write(name, durable=True) as tx:
-            before = tx.lockout(counters.whose(tx, request, now))
-            counted = lockout.after_failure(before, own.login, now)
+            counter = counters.find(tx, request, now)
+            counted = lockout.after_failure(counter.lockout, own.login, now)
             if request.reason:
                 # As much is written as for a wrong PIN, and synced: it must not show in the time.
                 tx.add_event(_event("login-refused", request, now, reason=request.reason))
@@ -147,7 +150,7 @@ class Service:
             hashed = account is not None and account.pin_hash is not None
             detail = {"reason": "hashed-pin"} if hashed else {}
             tx.add_event(_event("pin-wrong", request, now, None, **detail))
-            self._count_failure(tx, request, counted, now)
+            self._count_failure(tx, request, counter, counted, now)
             if request.step != "pin":
                 # It may have been the right PIN and a wrong code: that is a guess as well.
                 running = tx.open_challenges(now, name)
@@ -197,6 +200,7 @@ class Service:
         name = fold(request.user)
         with self._store.write(name, durable=True) as tx:
             challenge = tx.challenge(request.matched)
+            counter = counters.find(tx, request, now)
             own = self._policy_of(request, challenge)
             expected = self._issuer.expected(challenge)
             decision = login.judge(
@@ -205,17 +209,18 @@ class Service:
                 request.client,
                 expected,
                 expected,
-                tx.lockout(counters.whose(tx, request, now)),
+                counter.lockout,
                 Tally(),
                 own.login,
                 now,
             )
-            return self._settle(tx, request, decision, own, now)
+            return self._settle(tx, request, counter, decision, own, now)
 
     def _settle(
         self,
         tx: Transaction,
         request: Request,
+        counter: Counter,
         decision: login.Judgement,
         own: ClientPolicy,
         now: datetime,
@@ -225,7 +230,7 @@ class Service:
         match decision:
             case login.Accept():
                 tx.save_answer(decision.challenge)
-                counters.welcome(tx, request, now)
+                counters.welcome(tx, request, counter, now)
                 tx.add_event(_event("code-accepted", request, now, challenge))
                 if own.remember:
                     tag = self._issuer.challenge_tag(decision.challenge)
@@ -234,7 +239,7 @@ class Service:
             case login.Again():
                 tx.save_answer(decision.challenge)
                 tx.add_event(_event("code-wrong", request, now, challenge))
-                self._count_failure(tx, request, decision.lockout, now)
+                self._count_failure(tx, request, counter, decision.lockout, now)
                 before = prompt.wrong_code(decision.challenge, own)
                 return self._challenged(request, decision.challenge, own, before)
             case login.Retransmitted():
@@ -256,7 +261,7 @@ class Service:
                 event = _event("code-rejected", request, now, challenge, reason=decision.reason)
                 tx.add_event(event)
                 if decision.lockout is not None:
-                    self._count_failure(tx, request, decision.lockout, now)
+                    self._count_failure(tx, request, counter, decision.lockout, now)
                 undelivered = decision.reason == "undelivered"
                 texts = own.texts
                 return Rejected(texts.undelivered if undelivered else texts.start_again)
@@ -270,27 +275,32 @@ class Service:
         return self._challenged(request, challenge, own, before)
 
     def _resend(
-        self, tx: Transaction, request: Request, challenge: Challenge, now: datetime
+        self,
+        tx: Transaction,
+        request: Request,
+        counter: Counter,
+        challenge: Challenge,
+        now: datetime,
     ) -> Challenge:
         again = self._issuer.reissue(challenge, now)
         tx.save_answer(again)
         tx.save_delivery(again, sends_before=challenge.delivery.sends)
-        self._count_message(tx, request, self._issuer.challenge_tag(challenge), now)
+        tag = self._issuer.challenge_tag(challenge)
+        self._count_message(tx, request, counter.name, tag, now)
         tx.add_event(_event("sms-resent", request, now, challenge))
         return again
 
-    def _count_message(self, tx: Transaction, request: Request, tag: str, now: datetime) -> None:
-        counter = counters.whose(tx, request, now)
+    def _count_message(
+        self, tx: Transaction, request: Request, counter: str, tag: str, now: datetime
+    ) -> None:
         tagged = counters.tagged(counter, request, tag)
         tx.count_message(counter, tagged, request.client.name, now)
 
     def _count_failure(
-        self, tx: Transaction, request: Request, counted: Lockout, now: datetime
+        self, tx: Transaction, request: Request, counter: Counter, counted: Lockout, now: datetime
     ) -> None:
-        counter = counters.whose(tx, request, now)
-        before = tx.lockout(counter)
-        tx.put_lockout(counter, counted)
-        if lockout.is_locked(counted, now) and not lockout.is_locked(before, now):
+        tx.put_lockout(counter.name, counted)
+        if lockout.is_locked(counted, now) and not lockout.is_locked(counter.lockout, now):
             tx.add_event(_event("account-locked", request, now))
             devices.forget_locked(tx, request, now)
 

@@ -56,6 +56,7 @@ class Facts:
         client: Name of the RADIUS client that asks.
         remembered: Whether the device that asks needs no code for now.
         number_tag: Of `phone` (see `core.code.number_tag`), "" if there is none.
+        counter: The name under which failures and messages are counted.
     """
 
     account: Account | None
@@ -68,6 +69,7 @@ class Facts:
     client: str
     remembered: bool = False
     number_tag: str = ""
+    counter: str = ""
 
 
 @dataclass(frozen=True, slots=True)

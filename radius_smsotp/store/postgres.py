@@ -113,8 +113,8 @@ class PostgresStore:
     @contextlib.contextmanager
     def read(self) -> Iterator[Transaction]:
         """See `Store.read`."""
-        with self._transaction(lambda _: READ.encode()) as db:
-            yield Transaction(Session(db))
+        with self._transaction(lambda _: READ.encode()) as session:
+            yield Transaction(session)
 
     @contextlib.contextmanager
     def write(self, *accounts: str, durable: bool = False) -> Iterator[Transaction]:
@@ -127,27 +127,29 @@ class PostgresStore:
             settings = f"SET LOCAL synchronous_commit TO {sync}; SET LOCAL lock_timeout TO {wait}"
             return f"{WRITE}; {settings}; {lock}".encode()
 
-        with self._transaction(begin) as db:
-            yield Transaction(Session(db), functools.partial(_lock_tallies, db))
+        with self._transaction(begin) as session:
+            yield Transaction(session, functools.partial(_lock_tallies, session))
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Contents]:
         """See `Store.snapshot`."""
-        with self._transaction(lambda _: f"{READ}; {NO_HURRY}".encode()) as db:
-            yield Contents(Session(db, LONG_SECONDS))
+        begin = f"{READ}; {NO_HURRY}"
+        with self._transaction(lambda _: begin.encode(), LONG_SECONDS) as session:
+            yield Contents(session)
 
     @contextlib.contextmanager
     def refill(self) -> Iterator[Contents]:
         """See `Store.refill`."""
         lock = _lock_of(range(ACCOUNT_STRIPES))
         begin = f"{WRITE}; SET LOCAL synchronous_commit TO ON; {NO_HURRY}; {lock}"
-        with self._transaction(lambda _: begin.encode()) as db:
-            yield Contents(Session(db, LONG_SECONDS))
+        with self._transaction(lambda _: begin.encode(), LONG_SECONDS) as session:
+            yield Contents(session)
 
     def inspect(self) -> tuple[str, list[Problem]]:
         """See `Store.inspect`."""
-        with self._transaction(lambda _: READ.encode()) as db:
-            return postgres_condition.inspect(db, f"store ({self.name})", self._given)
+        with self._transaction(lambda _: READ.encode()) as session:
+            path = f"store ({self.name})"
+            return postgres_condition.inspect(session.connection, path, self._given)
 
     def close(self) -> None:
         """See `Store.close`."""
@@ -157,13 +159,16 @@ class PostgresStore:
             pool.close()
 
     @contextlib.contextmanager
-    def _transaction(self, begin: Callable[[float], bytes]) -> Iterator[Connection]:
+    def _transaction(
+        self, begin: Callable[[float], bytes], patience: float | None = None
+    ) -> Iterator[Session]:
         pool = self._opened()
         try:
             db = pool.take(begin, time.monotonic() + self._patience)
             try:
-                yield db
-                _commit(db)
+                session = Session(db, patience)
+                yield session
+                _commit(session)
             except BaseException as error:
                 _undo(db, error)
                 raise
@@ -269,18 +274,19 @@ def _lock_of(stripes: Iterable[int]) -> str:
     return f"SELECT 1 FROM stripe WHERE number IN ({numbers}) ORDER BY number FOR UPDATE"  # noqa: S608
 
 
-def _lock_tallies(db: Connection, names: Sequence[str]) -> None:
+def _lock_tallies(session: Session, names: Sequence[str]) -> None:
     """Nobody else counts under these names until the transaction ends; the last is the day's."""
     stripes = {ACCOUNT_STRIPES + _stripe(name, TALLY_STRIPES) for name in names[:-1]}
-    db.execute(_lock_of({*stripes, ALL_STRIPE}).encode(), prepare=False)
+    session.defer(_lock_of({*stripes, ALL_STRIPE}))
 
 
-def _commit(db: Connection) -> None:
-    db.warnings.clear()
+def _commit(session: Session) -> None:
+    warnings = session.connection.warnings
+    warnings.clear()
     # A transaction in which a statement has failed ends with "ROLLBACK" in reply to this.
-    done = db.execute(b"COMMIT").statusmessage == "COMMIT"
+    done = session.execute("COMMIT").statusmessage == "COMMIT"
     # "canceling wait for synchronous replication": a fail-over may lose what was committed.
-    if db.warnings or not done:
+    if warnings or not done:
         raise StoreError("the database does not confirm that it will keep a change")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import select
@@ -59,6 +60,9 @@ CUT = {"57P01", "57P02", "57P05", "25P03"}
 """What the server says before it closes a connection."""
 
 GONE = "the database does not answer"
+
+CHANGES = ("INSERT ", "UPDATE ", "DELETE ")
+"""How statements begin that have nothing to tell but how many rows they have changed."""
 
 POLLED = {Wait.R: select.POLLIN, Wait.W: select.POLLOUT, Wait.RW: select.POLLIN | select.POLLOUT}
 
@@ -123,6 +127,9 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         except StopIteration as end:
             return end.value
         finally:
+            # What it still wants to say to a server that is gone is of no interest.
+            with contextlib.suppress(psycopg.Error):
+                gen.close()
             self.patience -= time.monotonic() - start
 
     def _note(self, diagnostic: psycopg.errors.Diagnostic) -> None:
@@ -130,33 +137,79 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             self.warnings.append(diagnostic.sqlstate or "")
 
 
+class Deferred:
+    """A statement that changes rows, sent with the next one whose answer is wanted."""
+
+    def __init__(self, session: Session, sql: str, parameters: Any) -> None:
+        self.sql = sql
+        self.parameters = parameters
+        self.cursor: psycopg.Cursor[tuple[Any, ...]] | None = None
+        self._session = session
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it has changed; the server is asked now."""
+        self._session.flush()
+        assert self.cursor is not None  # noqa: S101  # `flush` has raised, or sent it
+        return self.cursor.rowcount
+
+
 class Session:
     """
-    A connection as `rows.Connection` has it: values are marked with ``?``.
+    A connection within a transaction, as `rows.Connection` has it: values are marked with ``?``.
+
+    Between a RADIUS server and its database each answer takes a way there and back, under
+    FreeRADIUS's lock.  So what only changes rows goes along with the next question, or with the
+    commit, in one pipeline; what it fails with is raised there.
 
     Args:
         patience: Seconds for each statement, instead of those that the transaction has in all.
     """
 
     def __init__(self, db: Connection, patience: float | None = None) -> None:
-        self._db = db
+        self.connection = db
         self._patience = patience
+        self._waiting: list[Deferred] = []
 
     def execute(self, sql: str, parameters: Any = ()) -> Any:
-        """Run one statement.  Returns a cursor."""
+        """Run one statement.  Returns a cursor, or what has its `rowcount`."""
+        if sql.startswith(CHANGES):
+            return self.defer(sql, parameters)
         self._renew()
-        return self._db.execute(_marked(sql), parameters)
+        if not self._waiting:
+            return self.connection.execute(_marked(sql), parameters)
+        with self.connection.pipeline():
+            self._send()
+            return self.connection.execute(_marked(sql), parameters)
+
+    def defer(self, sql: str, parameters: Any = ()) -> Deferred:
+        """Run one statement before the next one whose answer is wanted."""
+        one = Deferred(self, sql, parameters)
+        self._waiting.append(one)
+        return one
 
     def executemany(self, sql: str, parameters: Any) -> Any:
         """Run one statement for each of several rows.  Returns a cursor."""
-        self._renew()
-        cursor = self._db.cursor()
+        self.flush()
+        cursor = self.connection.cursor()
         cursor.executemany(_marked(sql), parameters)
         return cursor
 
+    def flush(self) -> None:
+        """Run what was deferred."""
+        self._renew()
+        if self._waiting:
+            with self.connection.pipeline():
+                self._send()
+
+    def _send(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.cursor = self.connection.execute(_marked(one.sql), one.parameters)
+
     def _renew(self) -> None:
         if self._patience is not None:
-            self._db.patience = self._patience
+            self.connection.patience = self._patience
 
 
 @functools.lru_cache(1000)
