@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import subprocess
 import urllib.request
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 
 from tests.cli.figures import a_month
 from tests.cli.installation import ROOT
+from tests.cli.test_dashboard import queries
 
 if TYPE_CHECKING:
     from tests.cli.installation import Installation
 
 RULES = ROOT / "freeradius" / "prometheus-rules.yml"
-DASHBOARD = ROOT / "freeradius" / "grafana-dashboard.json"
 
 
 class Exporter:
@@ -145,16 +142,6 @@ class TestWhatIsMadeOfIt:
     def test_the_rules_are_sound(self) -> None:
         assert "SUCCESS" in promtool("check", "rules", str(RULES))
 
-    def test_the_queries_of_the_dashboard_are_sound(self, tmp_path: Path) -> None:
-        """As recording rules: promtool reads no dashboards."""
-        rules = [
-            {"record": f"panel:{number}", "expr": filled(query)}
-            for number, query in enumerate(queries())
-        ]
-        path = tmp_path / "rules.yml"
-        path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
-        assert "SUCCESS" in promtool("check", "rules", str(path))
-
     def test_they_know_every_metric_they_ask_for(self, here: Installation) -> None:
         a_month(here)
         known = {re.sub(r"\{.*", "", series) for series in Exporter(here).values()}
@@ -168,37 +155,7 @@ class TestWhatIsMadeOfIt:
         for name, value in set(re.findall(r'(\w+)="([\w-]+)"', text)):
             assert f'{name}="{value}"' in series, (name, value)
 
-    def test_each_panel_has_a_place_of_its_own(self) -> None:
-        taken: set[tuple[int, int]] = set()
-        for panel in dashboard()["panels"]:
-            at = panel["gridPos"]
-            cells = {
-                (x, y)
-                for x in range(at["x"], at["x"] + at["w"])
-                for y in range(at["y"], at["y"] + at["h"])
-            }
-            assert not cells & taken, panel["title"]
-            assert max(x for x, _ in cells) < 24
-            taken |= cells
-
 
 def counters(values: dict[str, float]) -> dict[str, float]:
     """Those that may only grow."""
     return {series: value for series, value in values.items() if "_total" in series}
-
-
-def dashboard() -> Any:
-    """The dashboard, as Grafana reads it."""
-    return json.loads(DASHBOARD.read_text("utf-8"))
-
-
-def queries() -> list[str]:
-    """What the dashboard asks Prometheus."""
-    return [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
-
-
-def filled(query: str) -> str:
-    """A query with Grafana's own variables filled in."""
-    for name, value in (("$__rate_interval", "5m"), ("$__interval", "5m"), ("$__range", "1h")):
-        query = query.replace(name, value)
-    return query
