@@ -19,7 +19,7 @@ make_venv "[test,smpp,postgres]"
 mkdir -p "$place"
 
 # What README installs by apt-get is in there already: the test itself needs no network.
-packages=freeradius,freeradius-python3,freeradius-utils,python3-venv
+packages=freeradius,freeradius-python3,freeradius-utils,python3-venv,systemd
 for suite in bookworm trixie; do
     [ "$(cat "$place/$suite.packages" 2>/dev/null)" = "$packages" ] && continue
     echo "Making a $suite …"
@@ -49,6 +49,5 @@ export SMSOTP_INSTALL="$place"
 # A network, a host name and processes of its own: what is started ends with it.
 exec unshare --mount --net --uts --pid --fork --mount-proc --kill-child sh -euc '
     ip link set lo up
-    hostname radius
     exec .venv/bin/python -m pytest -p no:cacheprovider -m "" tests/test_install.py "$@"
 ' pytest "$@"

@@ -19,6 +19,7 @@ import pytest
 from tests.engine import Terminal
 from tests.radius.site import eventually
 from tests.radius.supplicant import PEAP_GTC, Supplicant
+from tests.systemd import Systemd
 from tests.test_raddb import snapshot
 
 if TYPE_CHECKING:
@@ -30,18 +31,6 @@ PLACE = Path(os.environ.get("SMSOTP_INSTALL", "/nonexistent"))
 
 PIN = "2580"
 SECRET = "testing123"
-
-SYSTEMCTL = """#!/bin/sh
-# There is no systemd here: this does what it would, as the unit of Debian says.
-[ "$*" = "restart freeradius" ] || exit 1
-[ ! -e /tmp/radiusd.pid ] || { kill "$(cat /tmp/radiusd.pid)"; rm /tmp/radiusd.pid; sleep 1; }
-unit=$(echo /usr/lib/systemd/system/freeradius.service)
-user=$(sed -n 's/^User=//p' "$unit")
-install -d -o freerad -g freerad /run/freeradius
-setsid setpriv --reuid "${user:-freerad}" --regid freerad --init-groups \\
-    freeradius -f >/tmp/radiusd.out 2>&1 </dev/null &
-echo $! >/tmp/radiusd.pid
-"""
 
 pytestmark = pytest.mark.install
 
@@ -64,16 +53,12 @@ class System:
         self.raddb = root / "etc/freeradius/3.0"
         self.folder = self.raddb
         self.settings = root / "etc/radius-smsotp"
-        systemctl = root / "usr/local/bin/systemctl"
-        systemctl.write_text(SYSTEMCTL)
-        systemctl.chmod(0o755)
+        (root / "etc/hostname").write_text("radius\n")
         (root / "etc/hosts").write_text("127.0.0.1 radius.example.org radius localhost\n")
         (root / "etc/pip.conf").write_text("[global]\nno-index = true\nfind-links = /wheels\n")
-        for name, source in (("proc", "/proc"), ("dev", "/dev"), ("wheels", f"{PLACE}/wheels")):
-            (root / name).mkdir(exist_ok=True)
-            subprocess.run(["mount", "--bind", source, root / name], check=True)
         self.copy(TOP, "src")
         self.copy(PLACE / "older", "older")
+        self.systemd = Systemd(root, PLACE / "wheels")
 
     def copy(self, source: Path, name: str) -> None:
         """Put a checkout into it."""
@@ -87,9 +72,7 @@ class System:
         Args:
             answers: What is typed when such a question has been asked.
         """
-        line = ["/usr/sbin/chroot", str(self.root), "/bin/sh", "-c", f"cd /{folder} && {command}"]
-        environment = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM": "dumb"}
-        with Terminal(line, environment) as terminal:
+        with Terminal(self.systemd.command(command, f"/{folder}"), dict(os.environ)) as terminal:
             for question, answer in answers.items():
                 terminal.wait_for(question.replace("_", " "))
                 terminal.type(answer)
@@ -112,8 +95,7 @@ class System:
     def login(self, command: str = f"smsotp login alice --secret {SECRET}") -> None:
         """PIN and code, typed at the prompts of our own client."""
         known = self.messages()
-        line = ["/usr/sbin/chroot", str(self.root), "/bin/sh", "-c", command]
-        with Terminal(line, {"PATH": "/usr/local/bin:/usr/bin:/bin", "TERM": "dumb"}) as terminal:
+        with Terminal(self.systemd.command(command), dict(os.environ)) as terminal:
             terminal.wait_for("PIN: ")
             terminal.type(PIN)
             terminal.wait_for("sent to ***67: ")
@@ -135,31 +117,12 @@ class System:
         path = self.root / "var/log/freeradius/radius.log"
         return path.read_text("utf-8") if path.exists() else ""
 
-    def started(self, times: int = 1) -> None:
-        """Wait until FreeRADIUS answers for that time; it runs as who it is to run as."""
-        pid = int((self.root / "tmp/radiusd.pid").read_text())
-        ready = "Ready to process requests"
-        eventually(lambda: self.log().count(ready) >= times or not alive(pid))
-        assert alive(pid), self.log()
-        status = Path(f"/proc/{pid}/status").read_text()
-        uid = self.run("id -u freerad").strip()
-        assert f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}" in status
-
-    def close(self) -> None:
-        """End FreeRADIUS, and let go of the folder."""
-        path = self.root / "tmp/radiusd.pid"
-        if path.exists():
-            subprocess.run(["kill", path.read_text().strip()], check=False)
-        for name in ("wheels", "dev", "proc"):
-            subprocess.run(["umount", "--lazy", self.root / name], check=False)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs."""
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
+    def runs(self, unit: str) -> int:
+        """A service runs, as who it is to run as.  Returns its process, by its number inside."""
+        pid = self.systemd.main_pid(unit)
+        assert pid, self.systemd.run(f"journalctl --no-pager --unit {unit}")
+        assert self.systemd.run(f"stat --format %U:%G /proc/{pid}").strip() == "freerad:freerad"
+        return pid
 
 
 @pytest.fixture(params=["bookworm", "trixie"])
@@ -172,7 +135,7 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
     try:
         yield one
     finally:
-        one.close()
+        one.systemd.close()
 
 
 def test_the_first_hour(system: System) -> None:
@@ -185,7 +148,7 @@ def test_the_first_hour(system: System) -> None:
         if "user add" in command:
             system.run(command, PIN=PIN, The_same_PIN_again=PIN)
         elif "smsotp login" in command:
-            system.started()
+            system.runs("freeradius")
             system.login(command)
         elif command.startswith("apt-get"):
             assert "0 newly installed" in system.run(command)
@@ -208,6 +171,47 @@ def test_the_first_hour(system: System) -> None:
     assert snapshot(system.raddb) == before
 
 
+def test_systemd_runs_courier_and_exporter(system: System) -> None:
+    """As the units in freeradius/ say at their top; with the rights that they leave them."""
+    for command in (
+        "/usr/bin/python3 -m venv /opt/radius-smsotp",
+        "/opt/radius-smsotp/bin/pip install .",
+        "ln -s /opt/radius-smsotp/bin/smsotp /usr/local/bin/smsotp",
+        "smsotp init /etc/radius-smsotp",
+        "sed -i 's/^  courier: internal/  courier: external/' /etc/radius-smsotp/smsotp.yaml",
+        f"echo {PIN} | smsotp user add alice --phone +491701234567 --pin-stdin",
+        "smsotp raddb install",
+        r"sed -i 's/^client localhost {/&\n\tvirtual_server = smsotp/' "
+        "/etc/freeradius/3.0/clients.conf",
+        "systemctl restart freeradius",
+    ):
+        system.run(command)
+    for unit in ("smsotp-courier", "smsotp-exporter"):
+        text = (TOP / f"freeradius/{unit}.service").read_text("utf-8")
+        for command in re.findall(r"(?m)^#\t(.+)$", text):
+            system.run(command, "src/freeradius")
+        assert system.systemd.run(f"systemctl is-enabled {unit}").strip() == "enabled"
+    system.login()
+    courier = system.runs("smsotp-courier")
+    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9812/metrics').read().decode())"
+    system.runs("smsotp-exporter")
+    shown = eventually(lambda: system.run(f'/usr/bin/python3 -c "{ask}"'))
+    assert 'smsotp_logins_total{method="code"} 1.0' in shown
+    # Who dies comes back; who is told to end does so in time; and whose settings are wrong stays
+    # down until somebody mends them.
+    system.run(f"kill -KILL {courier}")
+    eventually(lambda: system.systemd.main_pid("smsotp-courier") not in {0, courier})
+    system.login()
+    result = "systemctl show --property=Result --value smsotp-courier"
+    system.run("systemctl stop smsotp-courier")
+    assert system.systemd.run(result).strip() == "success"
+    system.run("echo 'colour: red' >>/etc/radius-smsotp/smsotp.yaml")
+    system.run("systemctl start smsotp-courier")
+    eventually(lambda: system.systemd.run(result).strip() == "exit-code")
+    count = "systemctl show --property=NRestarts --value smsotp-courier"
+    assert system.systemd.run(count).strip() == "0"
+
+
 def test_an_upgrade_keeps_what_is_there(system: System) -> None:
     """From the first version on: settings, key, accounts, and what was edited in raddb."""
     for command in (
@@ -222,7 +226,7 @@ def test_an_upgrade_keeps_what_is_there(system: System) -> None:
         "systemctl restart freeradius",
     ):
         system.run(command, "older")
-    system.started()
+    system.runs("freeradius")
     system.login()
     key = (system.settings / "key").read_bytes()
     settings = (system.settings / "smsotp.yaml").read_text("utf-8")
@@ -244,7 +248,7 @@ def test_an_upgrade_keeps_what_is_there(system: System) -> None:
     assert policy.read_text("utf-8").endswith("# mine\n")
     assert (system.settings / "key").read_bytes() == key
     assert (system.settings / "smsotp.yaml").read_text("utf-8").endswith("# mine\n")
-    system.started(2)
+    system.runs("freeradius")
     system.run("smsotp user list | grep alice")
     system.login()
     system.wifi()

@@ -67,9 +67,10 @@ def trace(config: Path, name: str, limit: int, follow: bool, as_json: bool) -> N
     """
     with Site(config) as site:
         with site.store.read() as tx:
+            newest = tx.newest_event()
             found = tx.numbered_events(fold(name), limit)
         if follow:
-            _follow(site, fold(name), found, as_json=as_json)
+            _follow(site, fold(name), newest, found, as_json=as_json)
     events = [event for _, event in found]
     if as_json:
         output.as_json([_record(event) for event in events])
@@ -83,8 +84,10 @@ def trace(config: Path, name: str, limit: int, follow: bool, as_json: bool) -> N
     _advise(events[-1])
 
 
-def _follow(site: Site, name: str, found: list[tuple[int, Event]], *, as_json: bool) -> NoReturn:
-    """What has happened, and then what happens."""
+def _follow(
+    site: Site, name: str, newest: int, found: list[tuple[int, Event]], *, as_json: bool
+) -> NoReturn:
+    """What has happened, and then what happens: events behind the one that was the newest."""
     teller = Teller()
     seen: set[int] = set()
     while True:
@@ -99,7 +102,8 @@ def _follow(site: Site, name: str, found: list[tuple[int, Event]], *, as_json: b
         sys.stdout.flush()
         time.sleep(LOOK_SECONDS)
         with site.store.read() as tx:
-            found = tx.numbered_events(name, FOLLOWED)
+            seen_until, newest = newest, tx.newest_event()
+            found = tx.numbered_events(name, FOLLOWED, seen_until)
 
 
 def _show(teller: Teller, event: Event, *, first: bool) -> None:

@@ -1,7 +1,7 @@
 """
 What can be read and written in one transaction.
 
-Accounts, imports of many and figures have modules of their own beside this one.
+Accounts, events, imports of many and figures have modules of their own beside this one.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from radius_smsotp.core.lockout import STATION_KNOWN
 from radius_smsotp.core.model import Tally
 from radius_smsotp.store import rows
 from radius_smsotp.store.account_statements import AccountStatements
+from radius_smsotp.store.event_statements import EventStatements
 from radius_smsotp.store.figures import FigureStatements
 from radius_smsotp.store.staging import Staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from radius_smsotp.core.model import Challenge, Client, Device, Event, Lockout
+    from radius_smsotp.core.model import Challenge, Client, Device, Lockout
     from radius_smsotp.store.rows import Connection
 
 SLOT = 300
@@ -38,7 +39,7 @@ PRUNE_SLICE = 200
 """Rows that one `prune` removes at most: few enough that no login waits for it."""
 
 
-class Transaction(AccountStatements):
+class Transaction(AccountStatements, EventStatements):
     """
     The store within one transaction.  Names are folded (see `core.name.fold`).
 
@@ -252,31 +253,7 @@ class Transaction(AccountStatements):
         sql = "DELETE FROM device WHERE account = ? AND station = ?"
         return self._count(sql, account, station)
 
-    # Audit trail
-
-    def add_event(self, event: Event) -> None:
-        """Add a line to the audit trail."""
-        self._db.execute(
-            f"INSERT INTO event ({rows.EVENT}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # constants
-            rows.event_row(event),
-        )
-
-    def events(self, name_or_id: str, most: int) -> list[Event]:
-        """The last events of an account or of a challenge, oldest first."""
-        return [event for _, event in self.numbered_events(name_or_id, most)]
-
-    def numbered_events(self, name_or_id: str, most: int) -> list[tuple[int, Event]]:
-        """The same, each with the number that is its own."""
-        whose, values = "account = ?", [name_or_id]
-        if rows.TRANSACTION_ID.fullmatch(name_or_id):
-            # No index: see `schema`.
-            whose, values = "account = ? OR transaction_id = ?", [name_or_id, name_or_id]
-        sql = (
-            f"SELECT {rows.EVENT}, id FROM event WHERE id IN "  # noqa: S608  # constants only
-            f"(SELECT id FROM event WHERE {whose} ORDER BY id DESC LIMIT ?) ORDER BY time, id"
-        )
-        found = self._db.execute(sql, (*values, most))
-        return [(int(row[-1]), rows.event(row)) for row in found]
+    # Audit trail: see EventStatements
 
     # Providers
 

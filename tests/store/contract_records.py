@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from radius_smsotp.core.lockout import STATION_KNOWN
 from radius_smsotp.core.model import Lockout, Tally
+from radius_smsotp.store.event_statements import LATE
 from radius_smsotp.store.transaction import HOUR_SLOTS, PRUNE_SLICE, SLOT
 from tests.store.contract import ALICE, HERE, HOUR, NOW, SECOND, challenge, device, event
 
@@ -181,6 +182,32 @@ class RecordsContract:
             assert tx.events("alice", 2) == several[1:]
             assert tx.events("f" * 32, 100) == [full]
             assert tx.events("", 100) == []
+
+    def test_events_of_a_challenge_are_found_wherever_they_are(self, store: Store) -> None:
+        """Its account's at any time, others' around its life; all of them once it is gone."""
+        one = challenge(1)
+        code = one.transaction_id
+        of_its_account = event(time=one.expires_at + 30 * HOUR, transaction_id=code)
+        of_another = event(account="bob", time=one.expires_at + SECOND, transaction_id=code)
+        later = event(account="bob", time=one.expires_at + 30 * HOUR, transaction_id=code)
+        with store.write() as tx:
+            tx.add_challenge(one)
+            for found in (of_another, of_its_account, later, event(time=one.created_at)):
+                tx.add_event(found)
+            assert tx.events(code, 100) == [of_another, of_its_account]
+            tx.prune(one.expires_at + HOUR, NOW - HOUR, NOW)
+            assert tx.challenge(code) is None
+            assert tx.events(code, 100) == [of_another, of_its_account, later]
+
+    def test_what_came_since_is_found_alone(self, store: Store) -> None:
+        """By number; the few before it too, which another transaction may have written late."""
+        with store.write() as tx:
+            assert tx.newest_event() == 0
+            tx.add_event(event(time=NOW))
+            [(first, _)] = tx.numbered_events("alice", 10)
+            assert tx.newest_event() == first
+            assert [number for number, _ in tx.numbered_events("alice", 10, first)] == [first]
+            assert tx.numbered_events("alice", 10, first + LATE) == []
 
     # Providers
 
