@@ -104,7 +104,7 @@ def _home_server(name: str, port: int) -> str:
 	secret = "${{smsotp_worker_secret}}"
 
 	#  One that has not answered for so long is left out, and asked whether it is back.  It must be
-	#  longer than any delivery.wait.
+	#  longer than any delivery.wait: "smsotp check" looks.
 	response_window = 6
 	zombie_period = 6
 	status_check = status-server

@@ -15,7 +15,7 @@ base=localhost/debian:trixie-slim
 image=localhost/radius-smsotp
 postgres=docker.io/library/postgres:17
 
-need_packages aardvark-dns buildah iproute2 iptables mmdebstrap netavark nftables podman python3-venv runc
+need_packages aardvark-dns buildah eapoltest iproute2 iptables mmdebstrap netavark nftables podman python3-venv runc
 make_venv "[test,smpp]"
 
 mkdir -p "$box/wheels"

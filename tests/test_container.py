@@ -14,6 +14,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +22,7 @@ import yaml
 
 from radius_smsotp.radius_client import RadiusClient
 from tests.engine import COMPOSE, NAME, PAGE, PIN, TOP, Engine
+from tests.radius.supplicant import PEAP_GTC, Supplicant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -202,6 +204,29 @@ class TestContainer:
         """With the secret of the environment, whatever letters it has."""
         reply = RadiusClient("127.0.0.1", 1812, SECRET).ask("alice", PIN)
         assert reply.kind == "Access-Challenge"
+
+    def test_a_wifi_device_gets_in(self, engine: Engine, tmp_path: Path) -> None:
+        """With the certificate that the first start has made: the PIN, then the code."""
+        authority = tmp_path / "certs" / "smsotp" / "ca.pem"
+        authority.parent.mkdir(parents=True)
+        authority.write_text(engine.inside("cat", "raddb/certs/smsotp/ca.pem"), "utf-8")
+        access_point = SimpleNamespace(folder=tmp_path, port=1812)
+        add = "smsotp user add carol --phone +491701234599 --pin-stdin"
+        engine.inside("sh", "-c", f"echo {PIN} | {add}")
+
+        def device() -> Supplicant:
+            return Supplicant(access_point, PEAP_GTC, "carol", secret=SECRET)  # type: ignore[arg-type]  # it has port and folder
+
+        with device() as asked:
+            assert asked.question() == "PIN: "
+            assert "***99" in str(asked.answer(PIN))
+            code = re.findall(r"\b\d{6}\b", engine.texts()[-1])[0]
+            assert asked.answer(code) is None
+            assert asked.accepted()
+        with device() as asked:
+            assert asked.question() == "PIN: "
+            assert asked.answer("4321") is None
+            assert not asked.accepted()
 
     def test_freeradius_is_process_1_without_any_rights(self, engine: Engine) -> None:
         """It is not root, and cannot become root."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from radius_smsotp import certificates, raddb_files
 from radius_smsotp import raddb as files
+from radius_smsotp.cli import check_waits
 from radius_smsotp.cli.finding import Finding, error, note, warning
 from radius_smsotp.errors import SmsotpError
 
@@ -50,6 +51,7 @@ def findings(raddb: Path, config: Path) -> list[Finding]:
             *_dictionary(raddb),
             *_calls(raddb),
             *_wifi(raddb),
+            *check_waits.raddb_findings(raddb, config),
         ]
     except PermissionError as raised:
         fault = f"this user may not read {raised.filename}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from radius_smsotp import client_policy, keyring, settings_file
 from radius_smsotp.chain import Chain
-from radius_smsotp.cli import check_host
+from radius_smsotp.cli import check_host, check_waits
 from radius_smsotp.cli.finding import Finding, error, errors, note, warning
 from radius_smsotp.cli.site import PATIENCE
 from radius_smsotp.core import message, pin, text
@@ -28,10 +28,6 @@ FEW_ROUNDS = 10_000
 """PBKDF2 rounds below which a stolen store gives its PINs away too easily (NIST SP 800-63B section
 5.1.1.2: "typically at least 10,000")."""
 
-CLIENT_PATIENCE = 3.0
-"""Seconds after which clients ask again or give up: radclient and pam_radius_auth; others, such as
-Cisco IOS and FortiOS, take 5."""
-
 STORE = "Without the store every login is refused."
 
 UNSENT_AFTER = timedelta(seconds=10)
@@ -44,7 +40,7 @@ def findings(config: Path) -> list[Finding]:
         loaded = settings_file.load(config)
     except ConfigurationError as raised:
         return errors(raised, "FreeRADIUS goes on with the settings from before, if it has any.")
-    found = [*_settings(loaded), *_waits(loaded), *_key(loaded)]
+    found = [*_settings(loaded), *check_waits.client_findings(loaded), *_key(loaded)]
     try:
         store = open_store(loaded.store_url, PATIENCE)
     except ConfigurationError as raised:
@@ -84,22 +80,6 @@ def _settings(loaded: Loaded) -> Iterator[Finding]:
         why = "Users wait for a code in vain."
         remedy = "add one; see 'smsotp provider preset'"
         yield warning(f"{name}: providers", fault, remedy, why=why)
-
-
-def _waits(loaded: Loaded) -> Iterator[Finding]:
-    """Waits longer than clients wait for us."""
-    waits = {"delivery.wait": loaded.values.delivery.wait}
-    waits |= {
-        f"{path}.wait": own.wait
-        for path, own in client_policy.scopes(loaded.values)
-        if own.wait is not None
-    }
-    for path, seconds in waits.items():
-        if seconds > CLIENT_PATIENCE:
-            fault = f"many clients ask again or give up after {CLIENT_PATIENCE:.0f} s"
-            remedy = f"take less than {seconds:g}, or raise the clients' timeout above it"
-            why = "The user sees a failed login, and the SMS comes all the same."
-            yield warning(f"{loaded.path.name}: {path}", fault, remedy, why=why)
 
 
 def _key(loaded: Loaded) -> list[Finding]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
 import re
+import sqlite3
 import sys
 import tempfile
 from dataclasses import replace
@@ -140,6 +142,12 @@ class TestErrors:
         (here.folder / "smsotp.db").write_bytes(b"not a store" * 1000)
         assert check(here)[0] == 3
         assert "the store is no SQLite file" in only(here)["fault"]
+
+    def test_a_store_of_a_later_version(self, here: Installation) -> None:
+        with contextlib.closing(sqlite3.connect(here.folder / "smsotp.db")) as db:
+            db.execute("PRAGMA user_version = 999")
+        assert check(here)[0] == 3
+        assert "999" in only(here)["fault"]
 
     def test_what_the_providers_find(self, here: Installation) -> None:
         (here.folder / "file").touch()

@@ -11,6 +11,7 @@ import pytest
 from radius_smsotp import certificates, freeradius_server, raddb
 from radius_smsotp.cli import check_raddb
 from tests.cli.test_check import OURSELVES
+from tests.radius.site import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -184,3 +185,57 @@ def make_certificate(path: Path, days: int) -> None:
     sign = ["openssl", "x509", "-req", "-in", request, "-signkey", key, "-out", path]
     # 0 days: it ends in the second in which it begins.
     subprocess.run([*sign, "-days", str(days)], check=True, capture_output=True)
+
+
+class TestWaits:
+    """FreeRADIUS hands requests to itself, and gives up what does not answer in time."""
+
+    @pytest.fixture
+    def workers(self, here: Installation, tmp_path: Path) -> Path:
+        """A raddb of two workers behind a front."""
+        assert SERVER is not None
+        made = tmp_path / "several"
+        raddb.create(
+            *(made, here.settings_path, SERVER),
+            secret="geheim",
+            name="radius.example.org",
+            worker_ports=(free_port(), free_port()),
+        )
+        return made
+
+    def told(self, folder: Path, here: Installation) -> dict[str, str]:
+        """Path to fault, of what is an error."""
+        result = here.run("check", "--json", *OURSELVES, "--raddb", str(folder))
+        said = json.loads(result.output)
+        return {one["path"]: one["fault"] for one in said if one["level"] == "error"}
+
+    def test_a_wait_that_the_front_does_not_sit_out(
+        self, here: Installation, workers: Path
+    ) -> None:
+        assert self.told(workers, here) == {}
+        here.write(
+            delivery={"wait": 6}, clients={"vpn": {"wait": 8, "ssids": {"Office": {"wait": 5.9}}}}
+        )
+        where = f"({workers / 'workers.conf'})"
+        assert self.told(workers, here) == {
+            "smsotp.yaml: delivery.wait": f"6 s, and FreeRADIUS waits for 6 s {where}",
+            "smsotp.yaml: clients.vpn.wait": f"8 s, and FreeRADIUS waits for 6 s {where}",
+        }
+
+    def test_what_it_says_mends_it(self, here: Installation, workers: Path) -> None:
+        here.write(delivery={"wait": 6})
+        conf = workers / "workers.conf"
+        conf.write_text(conf.read_text().replace("response_window = 6", "response_window = 6.5"))
+        assert self.told(workers, here) == {}
+
+    def test_a_wait_that_the_tunnels_do_not_sit_out(self, here: Installation, folder: Path) -> None:
+        here.write(delivery={"wait": 9})
+        assert self.told(folder, here) == {}
+        site = folder / "sites-available" / "smsotp-gtc"
+        site.write_text(site.read_text().replace("response_window = 30", "response_window = 8"))
+        [(path, fault)] = self.told(folder, here).items()
+        assert path == "smsotp.yaml: delivery.wait"
+        assert "9 s, and FreeRADIUS waits for 8 s" in fault
+        # A home server that says nothing has FreeRADIUS's 30 s.
+        site.write_text(site.read_text().replace("response_window", "#response_window"))
+        assert self.told(folder, here) == {}

@@ -32,6 +32,7 @@ class Supplicant:
         password: What the device has stored; None if it asks its user each time.
         options: Further arguments of eapol_test.
         ssid: Behind the access point's address in Called-Station-Id.
+        secret: That the access point shares with the server.
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class Supplicant:
         *options: str,
         station: str = STATION,
         ssid: str = "Office",
+        secret: str = SECRET,
     ) -> None:
         self._radiusd = radiusd
         self._folder = tempfile.TemporaryDirectory(prefix="supplicant-")
         self._station = station
+        self._secret = secret
         self._options = [*options, f"-N30:s:02-00-00-00-00-FF:{ssid}"]
         self.prompts: list[str] = []
         place = Path(self._folder.name)
@@ -84,7 +87,7 @@ class Supplicant:
             "-c",
             place / "conf",
         ]
-        command += ["-a", "127.0.0.1", "-p", str(self._radiusd.port), "-s", SECRET]
+        command += ["-a", "127.0.0.1", "-p", str(self._radiusd.port), "-s", self._secret]
         command += ["-M", self._station, *self._options]
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=output)
