@@ -26,10 +26,10 @@ DEFAULT_WINDOW = 30.0
 """Where a home server says nothing (FreeRADIUS, src/main/realms.c)."""
 
 ASKED_BY = {
-    "workers.conf": "While a gateway is slow, the front thinks that the worker that waits for it is "
-    "dead, and asks another one.",
-    "sites-enabled/smsotp-gtc": "While a gateway is slow, the tunnels think that nobody is there to "
-    "answer: nobody gets into the Wi-Fi.",
+    "workers.conf": "While a gateway is slow, the front thinks that the worker that waits for it "
+    "is dead, and asks another one.",
+    "sites-enabled/smsotp-gtc": "While a gateway is slow, the tunnels think that nobody is there "
+    "to answer: nobody gets into the Wi-Fi.",
 }
 """Files of raddb in which FreeRADIUS asks itself, and what comes of giving up too soon."""
 
