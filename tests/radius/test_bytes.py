@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -97,7 +97,7 @@ def test_a_name_of_253_octets_can_log_in(site: Site, radiusd: Radiusd) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
-@pytest.mark.parametrize("pin", ["grüße", 'p\\n"%é', "ÿ", "a\\", "%{User-Name}"])
+@pytest.mark.parametrize("pin", ["p\\377\\n", "grüße", 'p\\n"%é', "ÿ", "a\\", "%{User-Name}"])
 def test_a_pin_works_in_utf_8_and_in_latin_1(
     site: Site, radiusd: Radiusd, pin: str, encoding: str
 ) -> None:
@@ -137,6 +137,90 @@ def test_a_name_that_came_as_octets_is_there_again_for_other_modules(
         request[1] = [name]
         request[2] = [request.PwCrypt(PIN)]
         assert client.SendPacket(request).code == 11, name
+
+
+# RFC 3629 section 4; a NUL ends what FreeRADIUS looks at.
+NO_UTF_8 = [
+    *(
+        b"B\xfcro",
+        b"\xff",
+        b"\xc3",
+        b"\xc0\xaf",
+        b"\xe0\x80\xaf",
+        b"\xed\xa0\x80",
+        b"\xf0\x80\x80\xaf",
+    ),
+    *(
+        b"\xf4\x90\x80\x80",
+        b"\xf5\x80\x80\x80",
+        b"a b\tc\xe4",
+        b'"\xfc" %{User-Name} \\',
+        b"\x80" * 250,
+    ),
+]
+UTF_8 = [
+    "Büro",
+    "\u0800\ud7ff\ue000\uffff",
+    "\U00010000\U0010ffff",
+    "\x01\x7f\x80",
+    "\r\n",
+    '%{x} "\\',
+]
+
+
+NAS_IDENTIFIER, CONNECT_INFO, NAS_PORT_ID, CISCO_AVPAIR = 32, 77, 87, (9, 1)
+
+
+def test_no_byte_of_an_access_point_keeps_a_user_out(make_site: Callable[..., Site]) -> None:
+    """Whatever it calls itself, its ports and its networks, in both steps."""
+    site = make_site(limits={"per_account_hour": 0, "per_number_hour": 0})
+    radiusd = site.start()
+    client = radiusd.new_client()._client
+    for value in NO_UTF_8:
+        names: dict[Any, list[bytes]] = {
+            number: [value] for number in (NAS_IDENTIFIER, CONNECT_INFO, NAS_PORT_ID)
+        }
+        names[CISCO_AVPAIR] = [b"good", value[:240], b"good too", value[:240]]
+        state: bytes | None = None
+        for expected in (11, 2):
+            request = client.CreateAuthPacket(code=1)
+            request.add_message_authenticator()
+            request[1] = [b"alice"]
+            request[2] = [request.PwCrypt(PIN if state is None else site.code(state))]
+            if state is not None:
+                request[24] = [state]
+            for number, values in names.items():
+                request[number] = values
+            reply = client.SendPacket(request)
+            assert reply.code == expected, (value, radiusd.log()[-2000:])
+            state = reply[24][0] if expected == 11 else None
+    healthy(radiusd)
+
+
+@pytest.mark.parametrize("name", UTF_8)
+def test_what_is_no_utf_8_is_hex_digits_from_then_on_and_the_rest_as_it_was(
+    make_site: Callable[..., Site], name: str
+) -> None:
+    """For the modules behind ours: nothing else is touched, nothing is lost."""
+    site = make_site()
+
+    def edit(raddb: Path) -> None:
+        path = raddb / "policy.d" / "smsotp_first_factor"
+        pairs = "good,0xff,0x737369643dfc,good too"
+        unlang = (
+            f'if ((&NAS-Identifier == "0x42fc726f") && ("%{{Cisco-AVPair[*]}}" == "{pairs}") '
+            f"&& (&Connect-Info == &NAS-Port-Id)) {{\n\t\tpap\n\t}}\n\telse {{\n\t\treject\n\t}}"
+        )
+        path.write_text(path.read_text().replace("{\n\tpap\n}", "{\n\t" + unlang + "\n}"))
+
+    client = site.start(edit=edit).new_client()._client
+    request = client.CreateAuthPacket(code=1)
+    request.add_message_authenticator()
+    request[1], request[2] = [b"alice"], [request.PwCrypt(PIN)]
+    request[NAS_IDENTIFIER] = [b"B\xfcro"]
+    request[CISCO_AVPAIR] = [b"good", b"\xff", b"ssid=\xfc", b"good too"]
+    request[CONNECT_INFO] = request[NAS_PORT_ID] = [name.encode()]
+    assert client.SendPacket(request).code == 11
 
 
 def test_a_request_without_name_or_password_is_rejected(radiusd: Radiusd) -> None:
