@@ -85,7 +85,7 @@ def _tiles(summary: Summary, loaded: Loaded) -> str:
         ("Codes used", back, f"of {summary.opened:,} asked for"),
         ("Refusals", f"{outcomes.refused(summary):,}", _locked(summary)),
         ("SMS sent", f"{summary.sent:,}", _failed(summary)),
-        ("Half of them within", _seconds(all_times.quantile(0.5)), _slow(all_times)),
+        ("Half within", _seconds(all_times.quantile(0.5)), _slow(all_times)),
     ]
     cost = summary.cost(loaded.prices)
     if cost is not None:
