@@ -7,7 +7,9 @@ What happens in the store, and why nobody waits for it, stands in `radius_smsotp
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
+import socket
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -34,7 +36,8 @@ PAUSE_SECONDS = 0.01
 """The shortest pause between two; else as long as one took, so that whoever waits gets in."""
 
 ABANDONED = timedelta(minutes=1)
-"""An import for which nothing was laid ready for so long is one that was killed."""
+"""An import for which nothing was laid ready for so long is one that was killed, wherever it ran.
+On this host it is known at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,8 @@ def tidy(store: Store) -> bool:
         valid, begun = tx.staging.valid_batches(), tx.staging.unfinished()
     for name in valid:
         _land(store, name, lambda _: None)
-    abandoned = [name for name, at in begun if datetime.now(UTC) - at >= ABANDONED]
+    now = datetime.now(UTC)
+    abandoned = [name for name, at in begun if now - at >= ABANDONED or _has_ended(name)]
     for name in abandoned:
         _discard(store, name)
     return len(abandoned) == len(begun)
@@ -81,7 +85,7 @@ def write(
     Raises:
         SmsotpError: Nothing was written; or, as it says, everything.
     """
-    batch = secrets.token_hex(8)
+    batch = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}"
     try:
         _stage(store, batch, changes, newest, stage)
         _make_valid(store, batch)
@@ -100,6 +104,26 @@ def write(
         told = "everything is imported and counts; 'smsotp prune' tidies up behind it"
         click.echo(f"smsotp: {told}", err=True)
         raise
+
+
+def _has_ended(batch: str) -> bool:
+    """
+    Whether the process behind an import is known to be gone.
+
+    One that runs all the same (in another container with this host's name, say) finds its import
+    taken away, says so, and has changed nothing.
+    """
+    host, _, rest = batch.partition(":")
+    process = rest.partition(":")[0]
+    if host != socket.gethostname() or not process.isdecimal():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False  # it is somebody else's
+    return False
 
 
 def _stage(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import sqlite3
 import stat
 import subprocess
@@ -345,6 +347,21 @@ class TestAllOrNothing:
         assert (len(names(here)), phones) in [(150, {"+49"}), (5000, {"+43"})]
         if shown == "Importing":
             assert phones == {"+43"}
+
+    def test_one_that_was_killed_on_this_host_holds_up_nobody(self, here: Installation) -> None:
+        """Unlike one that runs, under whatever user, or may run on another host."""
+        host, ended = socket.gethostname(), subprocess.Popen(["true"])
+        ended.wait(20)
+        for owner in (f"{host}:{os.getpid()}", f"{host}:1", f"elsewhere:{ended.pid}"):
+            with here.store().write() as tx:
+                tx.staging.begin(f"{owner}:0", 0.0, datetime.now(UTC))
+            assert not user_batch.tidy(here.store())
+            with here.store().write() as tx:
+                tx.staging.discard(f"{owner}:0", 1)
+        with here.store().write() as tx:
+            tx.staging.begin(f"{host}:{ended.pid}:0", 0.0, datetime.now(UTC))
+        here.done("user", "import", write(here, many(3)))
+        assert leftovers(here) == (0, 0)
 
     def test_what_a_killed_one_laid_ready_is_removed_after_a_minute(
         self, here: Installation, monkeypatch: pytest.MonkeyPatch
