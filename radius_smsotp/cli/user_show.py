@@ -12,9 +12,12 @@ from radius_smsotp.cli.site import Site
 from radius_smsotp.core import lockout, pin
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from radius_smsotp.core.model import Account, Lockout
+
+    Station = tuple[str, str, datetime]
 
 
 @click.command("list")
@@ -32,8 +35,11 @@ def list_accounts(config: Path, as_json: bool) -> None:
     now = datetime.now(UTC)
     with Site(config) as site, site.store.read() as tx:
         found = list(tx.accounts())
+        stations = tx.locked_stations(now)
     if as_json:
-        output.as_json([_record(one, counted, now) for one, counted in found])
+        output.as_json(
+            [_record(one, counted, stations.get(one.name, []), now) for one, counted in found]
+        )
         return
     rows = [
         (
@@ -42,7 +48,7 @@ def list_accounts(config: Path, as_json: bool) -> None:
             "yes" if one.pin_hash else "no",
             one.provider or "",
             one.language or "",
-            _state(one, counted, now),
+            _state(one, counted, stations.get(one.name, []), now),
         )
         for one, counted in found
     ]
@@ -67,11 +73,12 @@ def show(config: Path, name: str, as_json: bool) -> None:
     with Site(config) as site, site.store.read() as tx:
         one = account.known(tx, name)
         counted = tx.lockout(name)
+        stations = tx.locked_stations(now).get(name, [])
         devices = tx.devices(name, now)
         running = tx.open_challenges(now, name)
     if as_json:
         more = {"devices": len(devices), "open_challenges": len(running)}
-        output.as_json(_record(one, counted, now) | more)
+        output.as_json(_record(one, counted, stations, now) | more)
         return
     rounds = f"yes, {pin.iterations(one.pin_hash)} rounds" if one.pin_hash else "no"
     for title, value in (
@@ -80,7 +87,11 @@ def show(config: Path, name: str, as_json: bool) -> None:
         ("PIN", rounds),
         ("Provider", one.provider or "as in delivery.order"),
         ("Language", one.language or "as the client's"),
-        ("State", _state(one, counted, now)),
+        ("State", _state(one, counted, stations, now)),
+        *(
+            ("Locked station", f"{station} at {client} until {output.local(until)}")
+            for client, station, until in stations
+        ),
         ("Failures in a row", counted.failures),
         ("Remembered devices", len(devices)),
         ("Open challenges", len(running)),
@@ -88,16 +99,19 @@ def show(config: Path, name: str, as_json: bool) -> None:
         click.echo(f"{title:<18}  {output.clean(value)}")
 
 
-def _state(one: Account, counted: Lockout, now: datetime) -> str:
+def _state(one: Account, counted: Lockout, stations: Sequence[Station], now: datetime) -> str:
     """Whether the account can log in, in words."""
     if not one.enabled:
         return "disabled"
     if lockout.is_locked(counted, now) and counted.locked_until:
         return f"locked until {output.local(counted.locked_until)}"
-    return "enabled"
+    # A station from which the account has logged in has a lock-out of its own.
+    return f"enabled; stations locked: {len(stations)}" if stations else "enabled"
 
 
-def _record(one: Account, counted: Lockout, now: datetime) -> dict[str, Any]:
+def _record(
+    one: Account, counted: Lockout, stations: Sequence[Station], now: datetime
+) -> dict[str, Any]:
     locked = lockout.is_locked(counted, now)
     return {
         "name": one.name,
@@ -108,4 +122,8 @@ def _record(one: Account, counted: Lockout, now: datetime) -> dict[str, Any]:
         "enabled": one.enabled,
         "failures": counted.failures,
         "locked_until": output.iso(counted.locked_until) if locked else None,
+        "locked_stations": [
+            {"station": station, "client": client, "until": output.iso(until)}
+            for client, station, until in stations
+        ],
     }

@@ -80,6 +80,19 @@ class AccountStatements:
             "locked": int(locked),
         }
 
+    def locked_stations(self, now: datetime) -> dict[str, list[tuple[str, str, datetime]]]:
+        """Name to the stations that are locked: client, station, and until when, the last first."""
+        sql = (
+            "SELECT account, locked_until FROM lockout WHERE locked_until > ? "
+            "AND replace(account, ?, '') <> account ORDER BY locked_until DESC"
+        )
+        found: dict[str, list[tuple[str, str, datetime]]] = {}
+        for counter, until in self._db.execute(sql, (now.timestamp(), "\n")):
+            # Its parts stand on lines of their own: see `counters`.
+            name, client, station = str(counter).split("\n", 2)
+            found.setdefault(name, []).append((client, station, rows.instant(until)))
+        return found
+
     def names_from(self, start: str, most: int) -> list[str]:
         """The first names that begin with `start`."""
         sql = "SELECT name FROM account WHERE name >= ? AND name < ? ORDER BY name LIMIT ?"

@@ -257,6 +257,7 @@ class TestShow:
             "enabled": True,
             "failures": 0,
             "locked_until": None,
+            "locked_stations": [],
             "devices": 1,
             "open_challenges": 1,
         }
@@ -281,6 +282,27 @@ class TestList:
         assert record["failures"] == 10
         lock(alice, minutes=-1)
         assert "enabled" in alice.done("user", "list")
+
+    def test_a_station_that_is_locked_shows_beside_an_account_that_is_not(
+        self, alice: Installation
+    ) -> None:
+        """A station from which the account has logged in has a lock-out of its own."""
+        lock(alice, minutes=10, name="alice\nvpn\n192.0.2.7")
+        lock(alice, minutes=-1, name="alice\nvpn\n192.0.2.8")
+        lock(alice, minutes=10, name="bob\nvpn\n192.0.2.9")
+        assert "enabled; stations locked: 1" in alice.done("user", "list")
+        shown = alice.done("user", "show", "alice")
+        assert "Locked station      192.0.2.7 at vpn until 20" in shown
+        assert shown.count("192.0.2.") == 1
+        for record in (
+            json.loads(alice.done("user", "list", "--json"))[0],
+            json.loads(alice.done("user", "show", "alice", "--json")),
+        ):
+            [station] = record["locked_stations"]
+            assert (station["station"], station["client"]) == ("192.0.2.7", "vpn")
+            assert datetime.fromisoformat(station["until"]) > datetime.now(UTC)
+        alice.done("user", "unlock", "alice")
+        assert "locked" not in alice.done("user", "list")
 
     def test_an_empty_list_says_so_and_is_empty_json(self, here: Installation) -> None:
         assert "There is no account yet" in here.done("user", "list")

@@ -229,6 +229,10 @@ class StoreContract:
             for name in ("carol", "alice", "bob"):
                 tx.put_account(Account(name, None), NOW)
             tx.put_lockout("bob", Lockout(10, NOW, NOW + HOUR))
+            tx.put_lockout("bob\nvpn\n192.0.2.7", Lockout(10, NOW, NOW + HOUR))
+            tx.put_lockout("bob\nvpn\n192.0.2.8", Lockout(0, NOW))
+            assert tx.locked_stations(NOW) == {"bob": [("vpn", "192.0.2.7", NOW + HOUR)]}
+            assert tx.locked_stations(NOW + HOUR) == {}
             found = [(account.name, lockout.failures) for account, lockout in tx.accounts()]
         assert found == [("alice", 0), ("bob", 10), ("carol", 0)]
 

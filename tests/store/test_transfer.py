@@ -65,6 +65,8 @@ def fill(store: Store) -> None:
             )
         tx.put_account(ALICE, NOW)
         tx.put_lockout("alice", Lockout(3, NOW, NOW + HOUR))
+        tx.put_lockout("alice\nvpn\n192.0.2.7", Lockout(10, NOW, NOW + HOUR))
+        tx.put_lockout("alice\nvpn\n192.0.2.8", Lockout(0, NOW))
         tx.add_challenge(challenge(1))
         tx.add_challenge(challenge(2, state="spent"))
         tx.count_message("alice", "tag", "vpn", NOW)
@@ -105,6 +107,10 @@ def test_a_copy_holds_the_same(make: Callable[[str], Store], source: str, target
     assert copied["event"] == rows["event"]
     assert seen[-1] == (sum(counts.values()),) * 2
     with other.write("alice", durable=True) as tx:
+        # A known station stays known, and what is locked stays locked.
+        assert tx.lockout("alice\nvpn\n192.0.2.8") == Lockout(0, NOW)
+        assert tx.locked_stations(NOW) == {"alice": [("vpn", "192.0.2.7", NOW + HOUR)]}
+        assert tx.lockout("alice") == Lockout(3, NOW, NOW + HOUR)
         tx.add_event(event("later"))
         assert [one.kind for one in tx.events("alice", 10)] == ["later"]
 
