@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import radiusd
 
-from radius_smsotp import logs, pairs
+from radius_smsotp import arenas, logs, pairs
 from radius_smsotp.core.limits import RATION_WINDOW, wait_allowance
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.outcome import Accepted, Challenged, Outcome, Rejected
@@ -81,6 +81,8 @@ def instantiate(_: Lists | None) -> int:
         logging.ERROR: radiusd.L_ERR,
     }
     logs.install(logs.RadiusdHandler(radiusd.radlog, levels))
+    # FreeRADIUS starts its threads after this.
+    arenas.limit()
     # A courier thread hands the interpreter over within 1 ms instead of 5: hooks wait less.
     sys.setswitchinterval(0.001)
     configured = (getattr(radiusd, "config", None) or {}).get("settings")

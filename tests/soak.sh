@@ -1,9 +1,9 @@
 #!/bin/sh
-# Everything at once for a long time, on three FreeRADIUS servers with one store:
+# Everything at once for a long time, on two FreeRADIUS servers with one store:
 #
 #   sh tests/soak.sh [MINUTES]     30 unless said otherwise
 #
-# Takes about a tenth of a core.  Everything runs on loopback, in a temporary folder that goes with
+# Takes about a quarter of a core.  Everything runs on loopback, in a temporary folder that goes with
 # the end.  The tests have a short form.
 set -eu
 cd "$(dirname "$0")/.."

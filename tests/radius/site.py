@@ -22,7 +22,7 @@ from radius_smsotp.store import open_store
 from tests import leaks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from radius_smsotp.core.model import Event
     from radius_smsotp.store import Store
@@ -114,14 +114,12 @@ class Site:
         conf.write_text(conf.read_text().replace("reject_delay = 1", "reject_delay = 0"))
         return folder, port
 
-    def start(
-        self, name: str = "raddb", edit: Callable[[Path], None] | None = None, **environment: str
-    ) -> Radiusd:
+    def start(self, name: str = "raddb", edit: Callable[[Path], None] | None = None) -> Radiusd:
         """Start a FreeRADIUS, after `edit` has changed its raddb."""
         folder, port = self.make_raddb(name)
         if edit:
             edit(folder)
-        daemon = Radiusd(self, folder, port, environment=environment)
+        daemon = Radiusd(self, folder, port)
         self.daemons.append(daemon)
         daemon.start()
         return daemon
@@ -162,24 +160,15 @@ class Radiusd:
 
     Args:
         name: Of its configuration file, for a worker.
-        environment: What it gets beside that of the tests.
     """
 
-    def __init__(
-        self,
-        site: Site,
-        folder: Path,
-        port: int,
-        name: str = "radiusd",
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, site: Site, folder: Path, port: int, name: str = "radiusd") -> None:
         self.site = site
         self.folder = folder
         self.port = port
         self.log_path = folder / "log" / f"{name}.stdout"
         self.client = RadiusClient("127.0.0.1", port, SECRET, timeout=20, attempts=1)
         self.options = ["-f", "-l", "stdout", "-n", name]
-        self.environment = os.environ | (environment or {})
         self.process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> subprocess.Popen[bytes]:
@@ -190,7 +179,6 @@ class Radiusd:
                 [self.site.server.program, *self.options, "-d", self.folder],
                 stdout=log,
                 stderr=log,
-                env=self.environment,
             )
         return self.process
 

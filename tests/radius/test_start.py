@@ -7,12 +7,13 @@ import os
 import pwd
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp import raddb
+from radius_smsotp import arenas, raddb
 from tests.radius.site import PIN, Radiusd, Site, eventually
 
 if TYPE_CHECKING:
@@ -244,3 +245,18 @@ def test_a_server_that_has_started_is_no_larger_than_it_must(radiusd: Radiusd) -
     status = Path(f"/proc/{radiusd.process.pid}/status").read_text()
     size = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
     assert size < 90 * 1024
+
+
+def test_its_threads_share_two_arenas(radiusd: Radiusd) -> None:
+    """glibc would keep what each thread has once needed in an arena of its own."""
+    with ThreadPoolExecutor(16) as pool:
+        kinds = pool.map(lambda _: radiusd.ask("alice", PIN).kind, range(100))
+        assert set(kinds) == {"Access-Challenge"}
+    assert radiusd.process is not None
+    found = []
+    for line in Path(f"/proc/{radiusd.process.pid}/maps").read_text().splitlines():
+        where, rights, *_, inode = line.split()[:5]
+        # malloc/arena.c, HEAP_MAX_SIZE: a heap of an arena is aligned to 64 MiB.
+        if int(where.split("-")[0], 16) % (64 << 20) == 0 and rights == "rw-p" and inode == "0":
+            found.append(line)
+    assert len(found) <= arenas.ARENAS, "\n".join(found)

@@ -1,12 +1,12 @@
 """
-A long time of everything at once, on three FreeRADIUS servers with one store.
+A long time of everything at once, on two FreeRADIUS servers with one store.
 
     python -m tests.soak [MINUTES]      30 unless said otherwise
 
 Users log in, mistype, ask for another SMS, repeat themselves; strangers guess; one of the gateways
 refuses, hangs or breaks off, by turns; settings are read again, the second server is restarted,
-and what is old is pruned.  The other two live from the beginning to the end: memory, threads and
-open files must not grow, nor the store.
+and what is old is pruned.  The first server lives from the beginning to the end: its memory,
+threads and open files must not grow, nor the store.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Three servers, one store, two gateways, and what happens to them in the course of time."""
+"""Two servers, one store, two gateways, and what happens to them in the course of time."""
 
 from __future__ import annotations
 
@@ -69,11 +69,7 @@ class Life:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             stack.push(self._ending)
-            self._servers = [
-                self.site.start("raddb1"),
-                self.site.start("raddb2"),
-                self.site.start("raddb3", MALLOC_ARENA_MAX="1"),
-            ]
+            self._servers = [self.site.start(name) for name in ("raddb1", "raddb2")]
             self._ending = stack.pop_all()
         self.people.clients = [server.new_client() for server in self._servers]
         for client in self.people.clients:
@@ -94,14 +90,12 @@ class Life:
             while time.monotonic() < began + number * chapter:
                 self.people.act()
                 time.sleep(PACE)
-            pids = self._running(0).pid, self._running(2).pid
-            self.readings.append(gauge.read(*pids, self.site.folder / "smsotp.db"))
+            self.readings.append(gauge.read(self._first().pid, self.site.folder / "smsotp.db"))
             if number % (chapters // 12) == 0:
                 now = self.readings[-1]
                 said(
-                    f"{time.monotonic() - began:7.0f} s  {now.memory:6.1f} MiB, with one arena "
-                    f"{now.one_arena:6.1f}  {now.threads:3} threads  {now.files:3} files  "
-                    f"store {now.store:5.2f} MiB  "
+                    f"{time.monotonic() - began:7.0f} s  {now.memory:6.1f} MiB  {now.threads:3} "
+                    f"threads  {now.files:3} files  store {now.store:5.2f} MiB  "
                     f"{self.people.acts['… accepted']:,} logins; the first gateway {state}"
                 )
         if self._restarting is not None:
@@ -120,16 +114,17 @@ class Life:
             f"  {self.pruned:>8,}  rows pruned",
             f"  {self.people.retried:>8,}  requests sent again, to the other server",
             *(
-                f"  {name:<9} {getattr(first, name):7.2f} in the first quarter, "
+                f"  {name:<8} {getattr(first, name):7.2f} in the first quarter, "
                 f"{getattr(last, name):7.2f} in the last"
-                for name in ("memory", "one_arena", "threads", "files", "store")
+                for name in ("memory", "threads", "files", "store")
             ),
         ]
 
-    def faults(self) -> list[str]:
+    def faults(self, may_grow: gauge.Reading = gauge.MAY_GROW) -> list[str]:
         """What should not have been, one sentence each."""
         logs = [line for server in self._servers for line in complaints(server)]
-        return [*self.people.faults[:20], *gauge.grown(self.readings), *logs[:20]]
+        grown = gauge.grown(self.readings, may_grow)
+        return [*self.people.faults[:20], *grown, *logs[:20]]
 
     def _happen(self, number: int, chapter: timedelta) -> str:
         """What happens before a chapter.  Returns what the first gateway does."""
@@ -166,15 +161,15 @@ class Life:
                 return
             self.pruned += gone
 
-    def _running(self, number: int) -> subprocess.Popen[bytes]:
-        process = self._servers[number].process
+    def _first(self) -> subprocess.Popen[bytes]:
+        process = self._servers[0].process
         assert process is not None
-        assert process.poll() is None, f"server {number + 1} has ended"
+        assert process.poll() is None, "the first server has ended"
         return process
 
     def _cpu(self) -> float:
         """Seconds of CPU that the first server has spent."""
-        stat = Path(f"/proc/{self._running(0).pid}/stat").read_text(encoding="ascii")
+        stat = Path(f"/proc/{self._first().pid}/stat").read_text(encoding="ascii")
         # proc(5): utime and stime are fields 14 and 15; the name in field 2 may hold blanks.
         fields = stat.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

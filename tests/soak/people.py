@@ -60,13 +60,13 @@ class People:
         kind(self._dice.choice(self._names))
 
     def _ask(self, name: str, password: str, state: bytes | None = None) -> Reply | None:
-        """Ask one server, and another if it does not answer, as a NAS does."""
+        """Ask one server, and the other if it does not answer, as a NAS does."""
         for client in self._dice.sample(self.clients, len(self.clients)):
             try:
                 return client.ask(name, password, state)
             except NoReplyError:
                 self.retried += 1
-        self.faults.append("no server answered")
+        self.faults.append("neither server answered")
         return None
 
     def _challenged(self, name: str, password: str = PIN) -> bytes | None:
