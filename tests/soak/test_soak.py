@@ -34,8 +34,8 @@ def test_a_short_soak(tmp_path: Path) -> None:
 def test_what_grows_is_seen() -> None:
     steady = [Reading(100 + number % 3, 12, 20 + number % 2, 3.0) for number in range(40)]
     assert gauge.grown(steady) == []
-    leaking = [Reading(100 + number / 10, 12, 20, 3.0 + number / 4) for number in range(40)]
+    leaking = [Reading(100 + number / 8, 12, 20, 3.0 + number / 4) for number in range(40)]
     assert gauge.grown(leaking) == [
-        "memory grew from 101.4 to 103.5",
+        "memory grew from 101.8 to 104.3",
         "store grew from 6.6 to 11.6",
     ]
