@@ -43,22 +43,22 @@ class Settings(ProviderSettings):
         default=115200,
         gt=0,
         le=4_000_000,
-        description="of a serial port; most USB modems do not care",
+        description="bits a second of a serial port; most USB modems do not care",
     )
     pin: SecretStr | None = Field(
         default=None,
-        description="PIN of the SIM, if it asks for one; in quotes, so that its zeros are kept",
+        description="PIN of the SIM, if it asks for one; in quotes, to keep its zeros",
     )
     smsc: str | None = Field(
         default=None, description="service centre, +49…, if the SIM knows none"
     )
     mode: Literal["auto", "text", "pdu"] = Field(
         default="auto",
-        description="auto: text mode where the text allows it, PDU mode for all else; or always the one",
+        description="auto: text mode where the text allows it, else PDU mode; or always the one",
     )
     transliterate: bool = Field(
         default=False,
-        description="write letters that the GSM alphabet lacks with their nearest, „–“ as -, to save a part",
+        description="write letters that the GSM alphabet lacks with the nearest: saves a part",
     )
     validity: int = Field(
         default=1440,

@@ -124,7 +124,8 @@ class Settings(ProviderSettings):
         default="", max_length=15, description="name to bind with, up to 15 characters"
     )
     password: Password = Field(
-        default=SecretStr(""), description="SMPP allows 8 characters; longer ones are sent whole"
+        default=SecretStr(""),
+        description="password to system_id; more than SMPP's 8 characters are sent whole",
     )
     system_type: Text = Field(
         default="", max_length=12, description="if the SMSC asks for one in the bind"
@@ -141,27 +142,30 @@ class Settings(ProviderSettings):
         description="the sender: 11 letters and digits at most, a short number, or +49…",
     )
     s_addr_ton: Ton | None = Field(
-        default=None, description="its type: a number or a name, see below"
+        default=None, description="type of s_addr; left out: what it looks like"
     )
-    s_addr_npi: Npi | None = Field(default=None, description="its numbering plan, the same")
+    s_addr_npi: Npi | None = Field(default=None, description="numbering plan of s_addr, the same")
     d_addr_ton: Ton = Field(
         default=TON["international"],
-        description="of the recipient's number, which goes out as digits without plus",
+        description="type of the recipient's number, which goes out as digits without plus",
     )
-    d_addr_npi: Npi = Field(default=NPI["isdn"], description="the same")
+    d_addr_npi: Npi = Field(default=NPI["isdn"], description="its numbering plan")
     regexp: Regexp | None = Field(
-        default=None, description="/PATTERN/REPLACEMENT/, applied to +49… before that"
+        default=None,
+        description="/PATTERN/REPLACEMENT/, applied to the number, +49…, before sending",
     )
     long_text: Literal["parts", "payload"] = Field(
         default="parts",
-        description="parts: several messages with a header; payload: one, which the SMSC cuts itself",
+        description="parts: several messages with a header; payload: one, for the SMSC to cut",
     )
     link_interval: float = Field(default=30.0, gt=0, description="seconds between two enquire_link")
     tls: bool = Field(default=False, description="speak TLS with the SMSC")
     ca_file: Path | None = Field(
         default=None, description="certificates (PEM) to trust instead of those of the system"
     )
-    check_ssl: bool = Field(default=True, description="false takes any certificate")
+    check_ssl: bool = Field(
+        default=True, description="verify the certificate of the SMSC; false takes any"
+    )
 
     @model_validator(mode="before")
     @classmethod
