@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TOP = Path(__file__).resolve().parents[1]
 README = (TOP / "README.rst").read_text(encoding="utf-8")
 CLIENTS = (TOP / "freeradius" / "README.rst").read_text(encoding="utf-8")
+PROVIDERS = reference.PROVIDERS.read_text(encoding="utf-8")
 EXAMPLE = TOP / "freeradius" / "smsotp.yaml"
 
 
@@ -50,14 +51,16 @@ def test_readme_opens_with_the_two_commands() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(reference.blocks()))
-def test_a_table_in_readme_is_what_the_program_reads(name: str) -> None:
+def test_a_table_is_what_the_program_reads(name: str) -> None:
     """`python -m tests.reference --write` mends it."""
-    assert f".. begin {name}\n\n{reference.blocks()[name]}\n.. end {name}\n" in README
+    table = f".. begin {name}\n\n{reference.blocks()[name]}\n.. end {name}\n"
+    assert (README + PROVIDERS).count(table) == 1
 
 
 @pytest.mark.parametrize("kind", providers.TYPES)
 def test_every_provider_has_a_section_of_its_name(kind: str) -> None:
-    assert re.search(rf"^{kind}\n~+$", README, re.MULTILINE)
+    assert re.search(rf"^{kind}\n-+$", PROVIDERS, re.MULTILINE)
+    assert f"<freeradius/providers.rst#{kind}>" in README
 
 
 @pytest.mark.parametrize("kind", providers.TYPES)
@@ -81,7 +84,7 @@ def test_every_option_has_a_description(words: tuple[str, ...]) -> None:
 
 
 def test_every_command_that_the_documents_show_exists() -> None:
-    shown = re.findall(r"^ +(?:[$#] )?smsotp (\S.*)$", README + CLIENTS, re.MULTILINE)
+    shown = re.findall(r"^ +(?:[$#] )?smsotp (\S.*)$", README + CLIENTS + PROVIDERS, re.MULTILINE)
     assert len(shown) > 20
     for line in shown:
         words = shlex.split(line.replace("…", ""), comments=True)
@@ -121,7 +124,9 @@ def test_the_example_loads_and_holds_every_setting_with_its_default() -> None:
     assert keys(loaded.values.model_dump(exclude_unset=True)) == known
 
 
-@pytest.mark.parametrize("path", ["README.rst", "freeradius/README.rst", "CHANGELOG.rst"])
+@pytest.mark.parametrize(
+    "path", ["README.rst", "freeradius/README.rst", "freeradius/providers.rst", "CHANGELOG.rst"]
+)
 def test_the_documents_are_sound_restructuredtext(path: str) -> None:
     text = (TOP / path).read_text(encoding="utf-8")
     # 2 is docutils' level for warnings: a reference to nothing, a title that is too short.
@@ -143,7 +148,7 @@ def test_a_client_is_marked_as_tried_or_not_and_the_test_is_there() -> None:
     assert len(recipes) > 10
     for recipe in recipes:
         assert re.search(r"^:(Tried|Not tried here): ", recipe, re.MULTILINE), recipe
-    for path in re.findall(r"``(tests/[\w./]+)``", README + CLIENTS):
+    for path in re.findall(r"``(tests/[\w./]+)``", README + CLIENTS + PROVIDERS):
         assert (TOP / path).is_file(), path
 
 
@@ -156,6 +161,6 @@ def test_no_two_attributes_of_the_dictionary_share_a_number() -> None:
 
 
 def test_no_line_of_the_documents_is_a_leftover() -> None:
-    for text in (README, CLIENTS):
+    for text in (README, CLIENTS, PROVIDERS):
         assert ".. include" not in text
         assert "TODO" not in text
