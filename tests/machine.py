@@ -45,8 +45,15 @@ exec sleep infinity
 
 SYSTEMCTL = """#!/bin/sh
 # There is no systemd here: this does what it would, as the unit of Debian says.
-[ "$*" = "restart freeradius" ] || exit 1
-[ ! -e /run/radiusd.pid ] || { kill "$(cat /run/radiusd.pid)"; rm /run/radiusd.pid; sleep 1; }
+[ "$2" = freeradius ] || exit 1
+if pid=$(cat /run/radiusd.pid 2>/dev/null); then
+    kill "$pid" 2>/dev/null
+    # Who has ended stays a zombie, as nobody waits for it here.
+    while grep -q '^State:.[^Z]' "/proc/$pid/status" 2>/dev/null; do sleep 0.05; done
+    rm /run/radiusd.pid
+fi
+[ "$1" != stop ] || exit 0
+[ "$1" = restart ] || exit 1
 install -d -o freerad -g freerad /run/freeradius
 unit=$(echo /usr/lib/systemd/system/freeradius.service /lib/systemd/system/freeradius.service)
 user=$(sed -n 's/^User=//p' $unit 2>/dev/null | head -n 1)
@@ -79,6 +86,7 @@ class Machine:
         self._init = subprocess.Popen(
             # With the first process all others end, and with the last one the mounts.
             [
+                *("setpriv", "--pdeathsig", "KILL"),
                 *("unshare", "--mount", "--net", "--uts", "--pid", "--fork", "--kill-child"),
                 *("sh", "-euc", START, self._folder.name, str(top)),
             ],
@@ -134,6 +142,7 @@ class Machine:
             env=self._environment,
             capture_output=True,
             text=True,
+            timeout=60,
             check=False,
         )
         assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"

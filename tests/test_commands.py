@@ -63,7 +63,7 @@ cp -a /etc/radius-smsotp /etc/freeradius /base
 """What README's first hour leaves behind; its commands are those of `tests/test_install.py`."""
 
 AGAIN = """
-[ ! -e /run/radiusd.pid ] || { kill "$(cat /run/radiusd.pid)" || :; rm /run/radiusd.pid; }
+systemctl stop freeradius
 rm -rf /etc/radius-smsotp /etc/freeradius /srv/work
 cp -a /base/radius-smsotp /base/freeradius /etc/
 mkdir /srv/work
@@ -132,7 +132,7 @@ ENDLESS = {
     r"smsotp exporter": r"/metrics answers",
     r"smsotp courier$": r"has started",
     r"trace \S+ --follow": r"\n",
-    r"freeradius -X": r"Ready to process requests",
+    r"freeradius -X$": r"Ready to process requests",
     r"smsotp demo --keep": r"Ctrl-C",
     r"demo\.sh --keep": r"Ctrl-C",
 }
@@ -344,7 +344,7 @@ def run(typist: Typist, command: Command) -> None:
     elif command.text in LONG:
         runs_in_short(command.text)
     else:
-        typist.machine.do(BEFORE.get(command.text, "") if not command.inline else "")
+        typist.machine.do(BEFORE.get(command.text, ""))
         typist.type(command.text, command.shown)
 
 
@@ -409,7 +409,7 @@ def test_the_commands_within_sentences_and_help_work(page: str, typist: Typist) 
     for one in SCATTERED[page]:
         if is_whole(one.text):
             typist.machine.do(AGAIN)
-            prepare(typist, one.text, [one])
+            prepare(typist, "", [one])
             run(typist, one)
     for one in SCATTERED[page]:
         if found := parsed(one.text):
