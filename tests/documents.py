@@ -64,7 +64,10 @@ class Command:
 
 def sections(page: str) -> Iterator[tuple[str, str]]:
     """Title and text of each section of a page, without those below it."""
-    text = (TOP / page).read_text("utf-8")
+    yield from _sections((TOP / page).read_text("utf-8"))
+
+
+def _sections(text: str) -> Iterator[tuple[str, str]]:
     found = list(TITLE.finditer(text))
     for at, title in enumerate(found):
         end = found[at + 1].start() if at + 1 < len(found) else len(text)
@@ -72,8 +75,13 @@ def sections(page: str) -> Iterator[tuple[str, str]]:
 
 
 def commands(page: str) -> list[Command]:
-    """Every command of a page, in order."""
-    return [one for title, text in sections(page) for one in _of_section(page, title, text)]
+    """Every command of a page."""
+    return read(page, (TOP / page).read_text("utf-8"))
+
+
+def read(page: str, text: str) -> list[Command]:
+    """Every command of a page, section by section, those within sentences last."""
+    return [one for title, part in _sections(text) for one in _of_section(page, title, part)]
 
 
 def typed(page: str, section: str) -> list[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import subprocess
 from typing import TYPE_CHECKING
 
 import click
@@ -142,23 +143,26 @@ SILENT = {r"freeradius -f": "freeradius"}
 """Commands that do, and show nothing: to the program that has a UDP port when they work."""
 
 LONG = {
-    "sh tests/run.sh": "tests/test_commands.py",
-    "sh tests/run.sh tests/core": "tests/test_commands.py",
-    "sh tests/bench.sh": "tests/bench/test_bench.py",
-    "sh tests/races.sh": "tests/store/test_races.py",
-    "sh tests/crash.sh": "tests/crash/test_crash.py",
-    "sh tests/fuzz.sh": "tests/test_fuzz.py",
-    "sh tests/soak.sh": "tests/soak/test_soak.py",
-    "sh tests/install.sh": "tests/test_install.py",
-    "sh tests/container.sh": "tests/test_container.py",
+    "sh tests/run.sh",  # which runs this
+    "sh tests/run.sh tests/core",
+    "sh tests/bench.sh",
+    "sh tests/races.sh",
+    "sh tests/crash.sh",
+    "sh tests/fuzz.sh",
+    "sh tests/soak.sh",
+    "sh tests/install.sh",
+    "sh tests/container.sh",
+    "python -m tests.guessing",
 }
-"""Scripts that take longer than all tests may, to the test that runs what they run, in short."""
+"""Scripts that take longer than all tests may; what they start has a test that runs it in short."""
 
 
 def taken() -> dict[tuple[str, str], str]:
     """Page and section to the test that runs its commands: a test that calls `documents.typed`."""
     found = {}
     for path in sorted((TOP / "tests").rglob("test_*.py")):
+        if path.name == "test_commands.py":
+            continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 for call in ast.walk(node):
@@ -349,12 +353,30 @@ def run(typist: Typist, command: Command) -> None:
 
 
 def runs_in_short(command: str) -> None:
-    """The script is one that a shell can read; the test imports what the script starts."""
-    script = TOP / command.split()[1]
-    started = re.findall(r"-m (tests(?:\.\w+)+)", script.read_text("utf-8"))
-    test = (TOP / LONG[command]).read_text("utf-8")
+    """A shell can read the script, and tests import whatever it starts."""
+    text = command
+    if command.startswith("sh "):
+        script = TOP / command.split()[1]
+        subprocess.run(["/bin/sh", "-n", script], check=True)
+        text = script.read_text("utf-8")
+    started = re.findall(r"-m (tests(?:\.\w+)+)", text)
+    assert started or "-m pytest" in text
     for module in started:
-        assert module in test, f"{LONG[command]} does not run {module}"
+        assert any(one == module or one.startswith(f"{module}.") for one in imports()), module
+    for path in re.findall(r"tests/\w+\.py", text):
+        assert (TOP / path).is_file(), path
+
+
+def imports() -> set[str]:
+    """What the tests import, of all there is."""
+    found = set()
+    for path in (TOP / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
 
 
 @pytest.mark.parametrize(
@@ -416,3 +438,76 @@ def test_the_commands_within_sentences_and_help_work(page: str, typist: Typist) 
             options = {name for param in COMMANDS[found[0]].params for name in param.opts}
             used = {word.partition("=")[0] for word in found[1] if word.startswith("--")}
             assert used <= options | {"--help"}, one
+
+
+PAGE = """
+What to type
+------------
+
+Type this::
+
+    first --now
+    # no command
+    second one \\
+        two
+
+A session::
+
+    $ third
+    what it shows
+    # smsotp fourth
+
+.. code-block:: shell
+
+    fifth   # and why
+
+.. code-block:: text
+
+    [section]
+    sed sixth
+
+``some/file``::
+
+    not a command
+
+.. code-block:: yaml
+
+    nor: this
+
+Then ``smsotp seventh
+--option`` and ``smsotp`` and ``a literal``.
+"""
+
+
+def test_a_command_is_seen_wherever_it_stands() -> None:
+    """Also one that nobody has heard of."""
+    found = documents.read("page.rst", PAGE)
+    assert [one.text for one in found] == [
+        "first --now",
+        "second one two",
+        "third",
+        "smsotp fourth",
+        "fifth",
+        "sed sixth",
+        "smsotp seventh --option",
+    ]
+    assert [one.inline for one in found] == [False] * 6 + [True]
+    assert found[2].shown == "what it shows"
+    assert {one.section for one in found} == {"What to type"}
+
+
+def test_a_command_that_does_not_end_as_the_page_shows_is_noticed(typist: Typist) -> None:
+    for command, shown in (
+        ("smsotp user show nobody", ""),
+        ("smsotp user show alice", "1 error"),
+        ("smsotp no-such-command", ""),
+        ("smsotp user list --no-such-option", ""),
+    ):
+        with pytest.raises(AssertionError, match=re.escape(command)):
+            typist.type(command, shown)
+
+
+@pytest.mark.parametrize(("page", "section"), TAKEN, ids=lambda one: one.replace(" ", "_"))
+def test_a_section_that_another_test_runs_is_there(page: str, section: str) -> None:
+    """With the name by which that test asks for it."""
+    assert documents.typed(page, section)
