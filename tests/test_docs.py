@@ -134,6 +134,25 @@ def test_the_documents_are_sound_restructuredtext(path: str) -> None:
     docutils.core.publish_string(text, writer="html5", settings_overrides=options)
 
 
+def anchors(page: str) -> set[str]:
+    """What a link into a page may name."""
+    text = (TOP / page).read_text(encoding="utf-8")
+    document = docutils.core.publish_doctree(text, settings_overrides={"report_level": 5})
+    return set(document.ids)
+
+
+def test_a_link_from_page_to_page_leads_somewhere() -> None:
+    """To a file that is there, and to a title in it."""
+    found = 0
+    for page in ("README.rst", "freeradius/README.rst", "freeradius/providers.rst"):
+        text = (TOP / page).read_text(encoding="utf-8")
+        for path, anchor in re.findall(r"<([\w./-]+\.rst)(?:#([\w-]+))?>`_", text):
+            target = ((TOP / page).parent / path).resolve().relative_to(TOP)
+            assert not anchor or anchor in anchors(str(target)), (page, path, anchor)
+            found += 1
+    assert found > 10
+
+
 def test_the_version_is_the_one_that_is_packaged() -> None:
     packaged = re.search(r'version="([^"]+)"', (TOP / "setup.py").read_text())
     assert packaged
@@ -143,11 +162,12 @@ def test_the_version_is_the_one_that_is_packaged() -> None:
 
 def test_a_client_is_marked_as_tried_or_not_and_the_test_is_there() -> None:
     """Whoever reads a recipe knows whether somebody has seen it work."""
-    clients = CLIENTS.split("\nClients\n-------\n")[1].split("\n-----")[0]
-    recipes = re.findall(r"^[^\n]+\n~{3,}\n(.*?)(?=^[^\n]+\n~{3,}\n|\Z)", clients, re.M | re.S)
-    assert len(recipes) > 10
+    recipes = re.findall(r"^[^\n]+\n~{3,}\n(.*?)(?=^[^\n]+\n[-~]{3,}\n|\Z)", CLIENTS, re.M | re.S)
+    assert len(recipes) > 20
     for recipe in recipes:
-        assert re.search(r"^:(Tried|Not tried here): ", recipe, re.MULTILINE), recipe
+        assert re.search(
+            r"^:(Tried: ``tests/\S+\.py``.* \d+\.\d|Not tried here: )", recipe, re.MULTILINE
+        ), recipe
     for path in re.findall(r"``(tests/[\w./]+)``", README + CLIENTS + PROVIDERS):
         assert (TOP / path).is_file(), path
 
