@@ -35,7 +35,7 @@ def key() -> None:
     """
 
 
-@key.command("list")
+@key.command("list", short_help="List the keys, newest first.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def list_keys(config: Path, as_json: bool) -> None:

@@ -46,6 +46,7 @@ def _fields() -> Callable[[Callable[..., None]], Callable[..., None]]:
         click.option(
             "--phone",
             "number",
+            metavar="NUMBER",
             help="Where the codes go, as +491701234567.",
         ),
         click.option(
@@ -65,10 +66,15 @@ def _fields() -> Callable[[Callable[..., None]], Callable[..., None]]:
         ),
         click.option(
             "--provider",
+            metavar="NAME",
             help="The provider that is tried first for this account.",
             shell_complete=completion.providers,
         ),
-        click.option("--language", help="What this person reads, as de; see 'smsotp language'."),
+        click.option(
+            "--language",
+            metavar="TAG",
+            help="What this person reads, as de; see 'smsotp language'.",
+        ),
         click.pass_obj,
     )
 

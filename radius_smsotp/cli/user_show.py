@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from radius_smsotp.core.model import Account, Lockout
 
 
-@click.command("list")
+@click.command("list", short_help="List accounts: all, or by name or state.")
 @click.argument("pattern", required=False, default="*")
 @click.option(
     "--state",
