@@ -117,7 +117,7 @@ BEFORE = {
     "! echo 1234 | smsotp login dave --secret testing123",
     "smsotp raddb uninstall": CALLED,
     "smsotp raddb uninstall --purge": CALLED,
-    'openssl rand -hex 4 | smsotp user add bob --phone "+49 170 7654321" --pin-stdin': "smsotp "
+    "openssl rand -hex 4 | smsotp user add bob --phone +491707654321 --pin-stdin": "smsotp "
     "user delete bob --yes",
     "smsotp init /etc/radius-smsotp --store postgresql://smsotp@db/smsotp": SHARED
     + "rm -r /etc/radius-smsotp",

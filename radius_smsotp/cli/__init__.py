@@ -133,7 +133,7 @@ def smsotp(ctx: click.Context, config: Path) -> None:
       smsotp demo                         a login on a real FreeRADIUS
       smsotp init /etc/radius-smsotp      settings, key and store
       smsotp user add alice --phone +491701234567
-      smsotp provider preset              settings of well-known gateways, to paste
+      smsotp provider preset              settings of well-known gateways
       smsotp check                        what is wrong, and what mends it
       smsotp trace alice                  what happened to this user's logins
     """

@@ -107,7 +107,7 @@ def add(
     \b
     Examples:
       smsotp user add alice --phone +491701234567
-      openssl rand -hex 4 | smsotp user add bob --phone "+49 170 7654321" --pin-stdin
+      openssl rand -hex 4 | smsotp user add bob --phone +491707654321 --pin-stdin
     """
     with Site(config) as site:
         new = Account(
