@@ -22,6 +22,7 @@ from radius_smsotp.cli import smsotp
 from tests import documents
 from tests.documents import PAGES, TOP, Command
 from tests.machine import PATH, SYSTEMCTL, Machine
+from tests.radius.site import eventually
 from tests.test_docs import COMMANDS
 
 if TYPE_CHECKING:
@@ -77,9 +78,11 @@ POSTGRES = """
 [ ! -e /var/lib/postgresql/typed/postmaster.pid ] ||
     kill -QUIT "$(head -n 1 /var/lib/postgresql/typed/postmaster.pid)"
 rm -rf /var/lib/postgresql/typed
-install -d -o postgres -g postgres /var/lib/postgresql/typed /run/postgresql
+install -d -o postgres -g postgres /var/lib/postgresql /run/postgresql
 cd /
-runuser -u postgres -- /usr/lib/postgresql/*/bin/initdb -N -A trust -D /var/lib/postgresql/typed
+[ -e /var/lib/postgresql/new ] ||
+    runuser -u postgres -- /usr/lib/postgresql/*/bin/initdb -N -A trust /var/lib/postgresql/new
+cp -a /var/lib/postgresql/new /var/lib/postgresql/typed
 runuser -u postgres -- /usr/lib/postgresql/*/bin/pg_ctl -D /var/lib/postgresql/typed -w \\
     -o "-c fsync=off" -l /var/lib/postgresql/typed.log start >/dev/null
 """
@@ -249,20 +252,14 @@ class Typist:
         self.known: set[str] = set()
         self.state = ""
 
-    def messages(self) -> list[str]:
-        """What the provider has written, the latest last."""
-        return self.machine.do(
-            "ls -tr /etc/radius-smsotp/outbox/*.json 2>/dev/null || true"
-        ).split()
+    def messages(self) -> set[str]:
+        """The files that the provider has written."""
+        return set(self.machine.do("find /etc/radius-smsotp/outbox -name '*.json' || :").split())
 
     def code(self) -> str:
-        """The code of the message that has come since the last time."""
-        script = (
-            f"for _ in $(seq 50); do for one in $(ls -t /etc/radius-smsotp/outbox/*.json "
-            f"2>/dev/null); do case ' {' '.join(self.known)} ' in *\" $one \"*) ;; "
-            f"*) cat $one; exit 0;; esac; done; sleep 0.1; done; exit 1"
-        )
-        found: str = re.findall(r'"text": "(\d{6}) ', self.machine.do(script))[0]
+        """The code of the message that has come since the login began."""
+        [new] = eventually(lambda: self.messages() - self.known)
+        found: str = re.findall(r'"text": "(\d{6}) ', self.machine.do(f"cat {new}"))[0]
         return found
 
     def fill_in(self, text: str) -> str:
@@ -278,6 +275,8 @@ class Typist:
 
     def type(self, command: str, shown: str = "") -> None:
         """Type it; it must end as the page shows."""
+        if re.search(r"smsotp login|radtest", command):
+            self.known = self.messages()
         text = self.fill_in(command)
         there = re.search(r"\b(sh (tests|freeradius)/|python -m tests|pip install)", text)
         until = next((end for like, end in ENDLESS.items() if re.search(like, text)), "")
@@ -296,8 +295,6 @@ class Typist:
         assert until or silent or (status != 0) == fails(shown), f"{command}: {status}\n{told}"
         if found := re.search(r"State = (0x\w+)", told):
             self.state = found[1]
-        if not until or "login" in text:
-            self.known |= set(self.messages() if "login" in text else ())
 
 
 @pytest.fixture(scope="module")
@@ -334,10 +331,10 @@ def prepare(typist: Typist, section: str, commands: list[Command]) -> None:
             break
     else:
         content = STAFF.strip()
-    typist.machine.do(f"cat >/srv/work/staff.csv <<'END'\n{content}\nEND\n")
-    typist.machine.do(BEFORE.get(section, ""))
+    script = f"cat >/srv/work/staff.csv <<'END'\n{content}\nEND\n{BEFORE.get(section, '')}\n"
     if any(re.search(r"login |radtest", one.text) for one in commands):
-        typist.machine.do("systemctl restart freeradius")
+        script += "systemctl restart freeradius\n"
+    typist.machine.do(script)
 
 
 def run(typist: Typist, command: Command) -> None:
@@ -348,7 +345,8 @@ def run(typist: Typist, command: Command) -> None:
     elif command.text in LONG:
         runs_in_short(command.text)
     else:
-        typist.machine.do(BEFORE.get(command.text, ""))
+        if command.text in BEFORE:
+            typist.machine.do(BEFORE[command.text])
         typist.type(command.text, command.shown)
 
 
@@ -405,7 +403,10 @@ def scattered() -> dict[str, list[Command]]:
     """Commands elsewhere than in blocks of pages, each text once, by where they stand."""
     typed = {one.text for one in ALL if not one.inline}
     found: dict[str, list[Command]] = {}
+    context = click.Context(smsotp)
     helps = [("smsotp", smsotp.help or "")]
+    for name in smsotp.list_commands(context):
+        helps.append((name, (smsotp.get_command(context, name) or smsotp).help or ""))
     helps += [(" ".join(path), command.help or "") for path, command in COMMANDS.items()]
     more = [Command("--help", name, one) for name, text in helps for one in examples(text)]
     shown = (TOP / "freeradius/smsotp.yaml").read_text("utf-8")
