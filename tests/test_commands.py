@@ -126,7 +126,8 @@ BEFORE = {
     + "rm -r /etc/radius-smsotp",
     "smsotp store copy sqlite:////srv/smsotp.db sqlite:////root/backup.db": "cp "
     "/etc/radius-smsotp/smsotp.db /srv",
-    "smsotp store copy sqlite:////srv/smsotp.db postgresql://smsotp@db/smsotp": SHARED,
+    "smsotp store copy sqlite:////srv/smsotp.db postgresql://smsotp@db/smsotp": SHARED
+    + "cp /etc/radius-smsotp/smsotp.db /srv",
     "smsotp exporter --listen 192.0.2.7:9812": "ip address add 192.0.2.7/32 dev lo",
 }
 """What has to have happened before the commands of a section, or before one of them."""
