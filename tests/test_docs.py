@@ -15,7 +15,7 @@ import pytest
 import radius_smsotp
 from radius_smsotp import audit, cli, providers, settings_file
 from radius_smsotp.settings import Settings
-from tests import reference
+from tests import documents, reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +42,13 @@ def commands(
 
 
 COMMANDS = dict(commands(cli.smsotp))
+
+
+def test_every_page_is_read_for_commands() -> None:
+    """A new one would go unnoticed by `tests/test_commands.py`."""
+    pages = {str(path.relative_to(TOP)) for path in TOP.glob("[!.]*/**/*.rst")}
+    pages |= {path.name for path in TOP.glob("*.rst")}
+    assert pages == {*documents.PAGES, "CHANGELOG.rst"}
 
 
 def test_readme_opens_with_the_two_commands() -> None:
