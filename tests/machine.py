@@ -55,6 +55,7 @@ fi
 [ "$1" != stop ] || exit 0
 [ "$1" = restart ] || exit 1
 install -d -o freerad -g freerad /run/freeradius
+: >/run/radiusd.out
 unit=$(echo /usr/lib/systemd/system/freeradius.service /lib/systemd/system/freeradius.service)
 user=$(sed -n 's/^User=//p' $unit 2>/dev/null | head -n 1)
 setsid setpriv --reuid "${user:-freerad}" --regid freerad --init-groups \\
@@ -126,6 +127,10 @@ class Machine:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all that runs on it."""
         for process in (self._shell, self._init):
             process.kill()
             process.wait()
