@@ -136,7 +136,7 @@ class Engine:
         """Log in with the commands at the top of docker-compose.yml.  Returns the code, too."""
         _, login, *_ = commands()
         command = ["podman-compose", "-p", PROJECT, *login]
-        with Terminal(command, self._environment()) as terminal:
+        with Terminal(command, self.environment()) as terminal:
             terminal.wait_for("PIN: ")
             terminal.type(PIN)
             # The space comes with the prompt that waits for the code, not with the reply before.
@@ -146,14 +146,15 @@ class Engine:
             assert terminal.status() == 0, terminal.shown
         return terminal, code
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What the commands are to see."""
         return {**os.environ, "SMSOTP_SECRET": self.secret, "SMSOTP_CLIENT": NETWORK, **self.more}
 
     def _run(self, *command: str) -> str:
         done = subprocess.run(
             command,
             cwd=TOP,
-            env=self._environment(),
+            env=self.environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -1,8 +1,8 @@
 """
-The reference tables of README.rst, made from the classes that the program reads.
+The reference tables of the documents, made from the classes that the program reads.
 
     python -m tests.reference            prints them
-    python -m tests.reference --write    puts them into README.rst, between their marks
+    python -m tests.reference --write    puts them where their marks are
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 README = Path(__file__).resolve().parents[1] / "README.rst"
+PROVIDERS = README.parent / "freeradius" / "providers.rst"
 
 Row = tuple[str, str, str]
 
@@ -75,7 +76,7 @@ HEAD: Row = ("setting", "default", "meaning")
 
 
 COMMON = {"``type``", "``timeout``", "``price``"}
-"""What all providers share; README says it once, above them."""
+"""What all providers share; README says it once."""
 
 
 def provider_table(kind: str) -> str:
@@ -86,7 +87,7 @@ def provider_table(kind: str) -> str:
 
 
 def blocks() -> dict[str, str]:
-    """Name of each mark in README.rst to what stands there."""
+    """Name of each mark in the documents to what stands there."""
     made = {
         "settings": table(HEAD, [row for row in rows(Settings) if row[0] != "``clients``"]),
         "clients": table(HEAD, list(rows(ClientSettings))),
@@ -100,7 +101,7 @@ def blocks() -> dict[str, str]:
 
 
 def filled(text: str) -> str:
-    """README.rst with every block as it is now."""
+    """A document with every block of it as it is now."""
     for name, block in blocks().items():
         begin, end = f".. begin {name}\n", f".. end {name}\n"
         before, found, rest = text.partition(begin)
@@ -111,6 +112,7 @@ def filled(text: str) -> str:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--write"]:
-        README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+        for page in (README, PROVIDERS):
+            page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
     else:
         print("\n".join(blocks().values()))

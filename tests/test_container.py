@@ -21,7 +21,8 @@ import pytest
 import yaml
 
 from radius_smsotp.radius_client import RadiusClient
-from tests.engine import COMPOSE, NAME, PAGE, PIN, TOP, Engine
+from tests import documents
+from tests.engine import COMPOSE, NAME, PAGE, PIN, PROJECT, TOP, Engine, Terminal
 from tests.radius.supplicant import PEAP_GTC, Supplicant
 
 if TYPE_CHECKING:
@@ -298,6 +299,58 @@ class TestContainer:
         assert "Exiting normally" in engine.log()
         engine.compose("start")
         engine.wait(2)
+
+
+@pytest.mark.container
+def test_the_commands_of_readme_work_as_they_stand_there(tmp_path: Path) -> None:
+    """One after the other, from the first start to the removal, with `docker` and `editor` here."""
+    engine = Engine(SECRET)
+    engine.compose("down", "--volumes")
+    for name, script in (
+        ("docker", f'[ "$1" = compose ] || exit 1; shift\nexec podman-compose -p {PROJECT} "$@"'),
+        ("editor", 'echo "# mine" >>"$1"'),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+        (tmp_path / name).chmod(0o755)
+    environment = {**engine.environment(), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    own = tmp_path / "smsotp.yaml"
+    starts = 0
+    try:
+        for command in documents.typed("README.rst", "In a container"):
+            # What is fetched and edited lies in a folder of the test's, not in the checkout.
+            line = command.replace("smsotp.yaml", str(own)) if "editor" in command else command
+            line = re.sub(r"(?<=[<>])smsotp\.yaml$", str(own), line)
+            with Terminal(["sh", "-c", line], environment) as terminal:
+                if " login " in command:
+                    terminal.wait_for("PIN: ")
+                    terminal.type(PIN)
+                    terminal.wait_for("sent to ***67: ")
+                    terminal.type(re.findall(r"\b\d{6}\b", engine.texts()[-1])[0])
+                elif "user add" in command:
+                    for question in ("PIN: ", "The same PIN again: "):
+                        terminal.wait_for(question)
+                        terminal.type(PIN)
+                elif "user delete" in command:
+                    terminal.wait_for("[y/N]: ")
+                    terminal.type("y")
+                elif command.endswith(("logs -f", "freeradius -X -d raddb")):
+                    terminal.wait_for("Ready to process requests", 120)
+                    if command.endswith("-d raddb"):
+                        # Its terminal is the container's, where Ctrl-C ends FreeRADIUS.
+                        terminal.type("\x03")
+                        terminal.status(120)
+                    continue
+                assert terminal.status(120) == 0, terminal.shown
+            if command.endswith(("up -d", "restart")):
+                starts += 1
+                engine.wait(starts)
+            if command.startswith("editor"):
+                assert own.read_text("utf-8").endswith("# mine\n")
+        assert PROJECT not in engine.podman("ps", "--all", "--format", "{{.Names}}")
+    finally:
+        # `down` knows nothing of what `run` has left, should this have failed meanwhile.
+        engine.podman("rm", "--all", "--force")
+        engine.compose("down", "--volumes")
 
 
 @pytest.mark.container

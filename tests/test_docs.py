@@ -15,7 +15,7 @@ import pytest
 import radius_smsotp
 from radius_smsotp import audit, cli, providers, settings_file
 from radius_smsotp.settings import Settings
-from tests import reference
+from tests import documents, reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TOP = Path(__file__).resolve().parents[1]
 README = (TOP / "README.rst").read_text(encoding="utf-8")
 CLIENTS = (TOP / "freeradius" / "README.rst").read_text(encoding="utf-8")
+PROVIDERS = reference.PROVIDERS.read_text(encoding="utf-8")
 EXAMPLE = TOP / "freeradius" / "smsotp.yaml"
 
 
@@ -43,6 +44,13 @@ def commands(
 COMMANDS = dict(commands(cli.smsotp))
 
 
+def test_every_page_is_read_for_commands() -> None:
+    """A new one would go unnoticed by `tests/test_commands.py`."""
+    pages = {str(path.relative_to(TOP)) for path in TOP.glob("[!.]*/**/*.rst")}
+    pages |= {path.name for path in TOP.glob("*.rst")}
+    assert pages == {*documents.PAGES, "CHANGELOG.rst"}
+
+
 def test_readme_opens_with_the_two_commands() -> None:
     opening = README[:1000]
     assert "    sh freeradius/demo.sh\n" in opening
@@ -50,14 +58,16 @@ def test_readme_opens_with_the_two_commands() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(reference.blocks()))
-def test_a_table_in_readme_is_what_the_program_reads(name: str) -> None:
+def test_a_table_is_what_the_program_reads(name: str) -> None:
     """`python -m tests.reference --write` mends it."""
-    assert f".. begin {name}\n\n{reference.blocks()[name]}\n.. end {name}\n" in README
+    table = f".. begin {name}\n\n{reference.blocks()[name]}\n.. end {name}\n"
+    assert (README + PROVIDERS).count(table) == 1
 
 
 @pytest.mark.parametrize("kind", providers.TYPES)
 def test_every_provider_has_a_section_of_its_name(kind: str) -> None:
-    assert re.search(rf"^{kind}\n~+$", README, re.MULTILINE)
+    assert re.search(rf"^{kind}\n-+$", PROVIDERS, re.MULTILINE)
+    assert f"<freeradius/providers.rst#{kind}>" in README
 
 
 @pytest.mark.parametrize("kind", providers.TYPES)
@@ -81,7 +91,7 @@ def test_every_option_has_a_description(words: tuple[str, ...]) -> None:
 
 
 def test_every_command_that_the_documents_show_exists() -> None:
-    shown = re.findall(r"^ +(?:[$#] )?smsotp (\S.*)$", README + CLIENTS, re.MULTILINE)
+    shown = re.findall(r"^ +(?:[$#] )?smsotp (\S.*)$", README + CLIENTS + PROVIDERS, re.MULTILINE)
     assert len(shown) > 20
     for line in shown:
         words = shlex.split(line.replace("…", ""), comments=True)
@@ -121,12 +131,33 @@ def test_the_example_loads_and_holds_every_setting_with_its_default() -> None:
     assert keys(loaded.values.model_dump(exclude_unset=True)) == known
 
 
-@pytest.mark.parametrize("path", ["README.rst", "freeradius/README.rst", "CHANGELOG.rst"])
+@pytest.mark.parametrize(
+    "path", ["README.rst", "freeradius/README.rst", "freeradius/providers.rst", "CHANGELOG.rst"]
+)
 def test_the_documents_are_sound_restructuredtext(path: str) -> None:
     text = (TOP / path).read_text(encoding="utf-8")
     # 2 is docutils' level for warnings: a reference to nothing, a title that is too short.
     options = {"report_level": 2, "halt_level": 2, "file_insertion_enabled": False}
     docutils.core.publish_string(text, writer="html5", settings_overrides=options)
+
+
+def anchors(page: str) -> set[str]:
+    """What a link into a page may name."""
+    text = (TOP / page).read_text(encoding="utf-8")
+    document = docutils.core.publish_doctree(text, settings_overrides={"report_level": 5})
+    return set(document.ids)
+
+
+def test_a_link_from_page_to_page_leads_somewhere() -> None:
+    """To a file that is there, and to a title in it."""
+    found = 0
+    for page in ("README.rst", "freeradius/README.rst", "freeradius/providers.rst"):
+        text = (TOP / page).read_text(encoding="utf-8")
+        for path, anchor in re.findall(r"<([\w./-]+\.rst)(?:#([\w-]+))?>`_", text):
+            target = ((TOP / page).parent / path).resolve().relative_to(TOP)
+            assert not anchor or anchor in anchors(str(target)), (page, path, anchor)
+            found += 1
+    assert found > 10
 
 
 def test_the_version_is_the_one_that_is_packaged() -> None:
@@ -138,12 +169,13 @@ def test_the_version_is_the_one_that_is_packaged() -> None:
 
 def test_a_client_is_marked_as_tried_or_not_and_the_test_is_there() -> None:
     """Whoever reads a recipe knows whether somebody has seen it work."""
-    clients = CLIENTS.split("\nClients\n-------\n")[1].split("\n-----")[0]
-    recipes = re.findall(r"^[^\n]+\n~{3,}\n(.*?)(?=^[^\n]+\n~{3,}\n|\Z)", clients, re.M | re.S)
-    assert len(recipes) > 10
+    recipes = re.findall(r"^[^\n]+\n~{3,}\n(.*?)(?=^[^\n]+\n[-~]{3,}\n|\Z)", CLIENTS, re.M | re.S)
+    assert len(recipes) > 20
     for recipe in recipes:
-        assert re.search(r"^:(Tried|Not tried here): ", recipe, re.MULTILINE), recipe
-    for path in re.findall(r"``(tests/[\w./]+)``", README + CLIENTS):
+        assert re.search(
+            r"^:(Tried: ``tests/\S+\.py``.* \d+\.\d|Not tried here: )", recipe, re.MULTILINE
+        ), recipe
+    for path in re.findall(r"``(tests/[\w./]+)``", README + CLIENTS + PROVIDERS):
         assert (TOP / path).is_file(), path
 
 
@@ -156,6 +188,6 @@ def test_no_two_attributes_of_the_dictionary_share_a_number() -> None:
 
 
 def test_no_line_of_the_documents_is_a_leftover() -> None:
-    for text in (README, CLIENTS):
+    for text in (README, CLIENTS, PROVIDERS):
         assert ".. include" not in text
         assert "TODO" not in text

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import documents
 from tests.engine import Terminal
 from tests.radius.site import eventually
 from tests.radius.supplicant import PEAP_GTC, Supplicant
@@ -26,21 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TOP = Path(__file__).parents[1]
-README = (TOP / "README.rst").read_text("utf-8")
 PLACE = Path(os.environ.get("SMSOTP_INSTALL", "/nonexistent"))
 
 PIN = "2580"
 SECRET = "testing123"
 
 pytestmark = pytest.mark.install
-
-
-def block(heading: str) -> list[str]:
-    """The commands of the first literal block below a heading of README.rst."""
-    text = README.partition(f"\n{heading}\n")[2].partition("::\n\n")[2]
-    return [
-        line.strip() for line in text[: re.search(r"(?m)^\S", text).start()].splitlines() if line
-    ]  # type: ignore[union-attr]
 
 
 class System:
@@ -141,9 +133,9 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
 def test_the_first_hour(system: System) -> None:
     """Each line of README, as it stands there; then a login by Wi-Fi; then the way back."""
     before = snapshot(system.raddb)
-    commands = block("Add it to the FreeRADIUS you run\n" + "-" * 32)
+    commands = documents.typed("README.rst", "Add it to the FreeRADIUS you run")
     assert commands[0].startswith("apt-get install ")
-    assert len(commands) == 10
+    commands += documents.typed("README.rst", "The first user, the first login")
     for command in commands:
         if "user add" in command:
             system.run(command, PIN=PIN, The_same_PIN_again=PIN)
@@ -152,6 +144,8 @@ def test_the_first_hour(system: System) -> None:
             system.login(command)
         elif command.startswith("apt-get"):
             assert "0 newly installed" in system.run(command)
+        elif command.startswith("tail"):
+            assert "is your login code" in system.run(command)
         else:
             system.run(command)
     system.wifi()
@@ -160,7 +154,7 @@ def test_the_first_hour(system: System) -> None:
     assert not [line for line in shown if line["level"] == "error"]
     with (system.raddb / "policy.d/smsotp").open("a") as file:
         file.write("# mine\n")
-    for command in block("Removing it\n" + "~" * 11):
+    for command in documents.typed("README.rst", "Removing it"):
         system.run(command)
     # Without effect, and FreeRADIUS starts all the same.
     left = {name for name in snapshot(system.raddb) if name not in before}
@@ -233,7 +227,7 @@ def test_an_upgrade_keeps_what_is_there(system: System) -> None:
     (system.settings / "smsotp.yaml").write_text(settings + "# mine\n", "utf-8")
     policy = system.raddb / "policy.d/smsotp"
     policy.write_text(policy.read_text("utf-8") + "# mine\n", "utf-8")
-    commands = block("Upgrading\n" + "~" * 9)
+    commands = documents.typed("README.rst", "Upgrading")
     refusing = commands.index("smsotp raddb install")
     for command in commands[:refusing]:
         system.run(command)

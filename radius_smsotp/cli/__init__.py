@@ -36,7 +36,7 @@ COMMANDS = {
     "report": "Write the figures as one page for a browser, with charts.",
     "exporter": "Serve the figures to Prometheus.",
     "key": "Keys: what codes are derived from.",
-    "store": "All that is kept, as a whole.",
+    "store": "The store: copy all that is kept.",
     "prune": "Remove what is past its use.",
     "courier": "Send the messages, as a process of its own.",
     "raddb": "Make or extend a configuration of FreeRADIUS.",
@@ -125,13 +125,15 @@ def smsotp(ctx: click.Context, config: Path) -> None:
     """
     SMS one-time codes as second factor for FreeRADIUS.
 
-    Exit codes: 0 done, 1 refused, 2 wrong usage, 3 settings, key or store cannot be used.
+    'smsotp COMMAND --help' tells more of each, with examples.  Exit codes: 0 done, 1 refused,
+    2 wrong usage, 3 settings, key or store cannot be used.
 
     \b
     Examples:
       smsotp demo                         a login on a real FreeRADIUS
       smsotp init /etc/radius-smsotp      settings, key and store
       smsotp user add alice --phone +491701234567
+      smsotp provider preset              settings of well-known gateways
       smsotp check                        what is wrong, and what mends it
       smsotp trace alice                  what happened to this user's logins
     """

@@ -31,9 +31,13 @@ def client() -> None:
 
 @client.command()
 @click.argument("name", metavar="NAME|ADDRESS")
-@click.option("--address", help="The address, where NAME alone does not find the entry.")
-@click.option("--ssid", default="", help="The wireless network behind it.")
-@click.option("--language", default="", help="Whose login: of somebody who reads this language.")
+@click.option(
+    "--address", metavar="ADDRESS", help="The address, where NAME alone does not find the entry."
+)
+@click.option("--ssid", metavar="SSID", default="", help="The wireless network behind it.")
+@click.option(
+    "--language", metavar="TAG", default="", help="What the person reads who logs in, as de."
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def show(

@@ -32,7 +32,9 @@ START_SECONDS = 20.0
 
 @click.command()
 @click.option("--keep", is_flag=True, help="Leave it running until Ctrl-C, to try other clients.")
-@click.option("--port", type=click.IntRange(1, 65535), help="UDP port.  [default: a free one]")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), metavar="PORT", help="UDP port.  [default: a free one]"
+)
 def demo(keep: bool, port: int | None) -> None:
     """
     Start FreeRADIUS with an account in a temporary folder, and log in once.

@@ -185,6 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
 )
 @click.option(
     "--key",
+    metavar="KEY",
     envvar="SMSOTP_GATEWAY_KEY",
     default="",
     help="What the provider must bring along to send; $SMSOTP_GATEWAY_KEY keeps it out of the "

@@ -35,7 +35,7 @@ def key() -> None:
     """
 
 
-@key.command("list")
+@key.command("list", short_help="List the keys, newest first.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def list_keys(config: Path, as_json: bool) -> None:
@@ -111,8 +111,8 @@ def retire(config: Path, key_id: str, cancel: bool) -> None:
 
     \b
     Examples:
-      smsotp key retire k20260301-5f0c9a12
-      smsotp key retire k20260301-5f0c9a12 --cancel
+      smsotp key retire k20260301-77e1b0d4
+      smsotp key retire k20260301-77e1b0d4 --cancel
     """
     with Site(config) as site, acting_as(site.owner):
         path = site.loaded.key_path

@@ -29,7 +29,7 @@ def language() -> None:
     """
 
 
-@language.command("list")
+@language.command("list", short_help="List the languages that there are.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def list_languages(config: Path, as_json: bool) -> None:
@@ -70,7 +70,7 @@ def list_languages(config: Path, as_json: bool) -> None:
     output.table(("Language", "Texts", "Accounts", "Default"), rows, empty="")
 
 
-@language.command()
+@language.command(short_help="Print the texts of a language.")
 @click.argument("name")
 def show(name: str) -> None:
     """

@@ -24,11 +24,18 @@ DEFAULT_PORT = 1812
 )
 @click.option(
     "--secret",
+    metavar="SECRET",
     envvar="SMSOTP_SECRET",
-    help="Shared secret; $SMSOTP_SECRET keeps it out of the process list.",
+    help="Secret that FreeRADIUS shares with us; $SMSOTP_SECRET keeps it out of the process list.",
 )
-@click.option("--station", default="", help="Calling-Station-Id to send.")
-@click.option("--timeout", default=10.0, show_default=True, help="Seconds to wait for a reply.")
+@click.option("--station", metavar="STATION", default="", help="Calling-Station-Id to send.")
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    default=10.0,
+    show_default=True,
+    help="Seconds to wait for a reply.",
+)
 def login(name: str, server: str, secret: str | None, station: str, timeout: float) -> None:
     """
     Log in as a RADIUS client would: ask for the PIN, then for the code.

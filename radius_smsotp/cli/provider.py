@@ -57,7 +57,7 @@ def provider() -> None:
     """
 
 
-@provider.command("list")
+@provider.command("list", short_help="List the providers, in the order they are tried.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def list_providers(config: Path, as_json: bool) -> None:
@@ -91,7 +91,7 @@ def list_providers(config: Path, as_json: bool) -> None:
     click.echo(f"\nTypes: {', '.join(providers.TYPES)}")
 
 
-@provider.command()
+@provider.command(short_help="Print settings of a well-known gateway.")
 @click.argument("name", required=False, shell_complete=completion.presets)
 def preset(name: str | None) -> None:
     """
@@ -120,6 +120,7 @@ def preset(name: str | None) -> None:
 @click.option(
     "--phone",
     "number",
+    metavar="NUMBER",
     help="Where to send it, as +491701234567; on a terminal it is asked for.",
 )
 @click.pass_obj

@@ -35,6 +35,7 @@ PAUSE = 0.02
 @click.option(
     "--days",
     type=click.IntRange(min=1),
+    metavar="N",
     help="Keep events so many days.  [default: audit.days of the settings]",
 )
 @click.pass_obj

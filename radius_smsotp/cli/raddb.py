@@ -20,6 +20,7 @@ gtc_port = click.option(
     default=files.GTC_PORT,
     show_default=True,
     type=click.IntRange(1, 65535),
+    metavar="PORT",
     help="UDP port on the loopback address where the tunnels of Wi-Fi end.",
 )
 server_name = click.option(
@@ -47,18 +48,25 @@ def raddb() -> None:
     Make or extend a configuration of FreeRADIUS.
 
     \b
-    Example:
+    Examples:
       smsotp raddb install
+      smsotp raddb create ./raddb
     """
 
 
-@raddb.command()
+@raddb.command(short_help="Make a whole configuration.")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
-    "--port", default=1812, show_default=True, type=click.IntRange(1, 65535), help="UDP port."
+    "--port",
+    default=1812,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="UDP port.",
 )
 @click.option(
     "--secret",
+    metavar="SECRET",
     envvar="SMSOTP_SECRET",
     help="Shared secret of the clients; $SMSOTP_SECRET keeps it out of the process list.  "
     "[default: a random one]",
@@ -89,6 +97,7 @@ def raddb() -> None:
     default=0,
     show_default=True,
     type=click.IntRange(0, 64),
+    metavar="N",
     help="Processes behind the one that listens; 0 for one process that does it all.",
 )
 @click.option(
@@ -96,6 +105,7 @@ def raddb() -> None:
     default=files.WORKER_PORT,
     show_default=True,
     type=click.IntRange(1, 65535),
+    metavar="PORT",
     help="UDP port of the first worker on the loopback address; the others follow.",
 )
 @gtc_port
@@ -158,7 +168,7 @@ def create(
         click.echo(f"  {server.program.name} -f -d {folder} -n {name}")
 
 
-@raddb.command()
+@raddb.command(short_help="Add ours to one that is there.")
 @raddb_folder("The configuration to extend.")
 @click.option("--wifi/--no-wifi", default=True, show_default=True, help="Enable PEAP and TTLS.")
 @gtc_port
@@ -187,7 +197,7 @@ def install(config: Path, folder: Path, wifi: bool, gtc_port: int, server_name: 
         click.echo(f"Wi-Fi devices trust {_authority(folder)}.")
 
 
-@raddb.command()
+@raddb.command(short_help="Take ours out of it again.")
 @raddb_folder("The configuration to take ours out of.")
 @click.option(
     "--purge", is_flag=True, help="Remove what you have edited, and the certificates, as well."

@@ -19,11 +19,14 @@ from radius_smsotp.cli.site import Site
 @click.option(
     "--days",
     type=click.IntRange(1, 366),
+    metavar="N",
     default=30,
     show_default=True,
     help="The last so many days, today among them.",
 )
-@click.option("--title", help="What stands above it.  [default: SMS logins at this host]")
+@click.option(
+    "--title", metavar="TEXT", help="What stands above it.  [default: SMS logins at this host]"
+)
 @click.pass_obj
 def report(config: Path, file: Path, days: int, title: str | None) -> None:
     """

@@ -25,6 +25,7 @@ DAYS = (1, 7, 30)
 @click.option(
     "--days",
     type=click.IntRange(1, 366),
+    metavar="N",
     help="Only the last so many days, today among them.  [default: today, 7 and 30]",
 )
 @click.option("--json", "as_json", is_flag=True, help="For programs.")

@@ -31,7 +31,7 @@ NAMES = {
 @click.group()
 def store() -> None:
     """
-    All that is kept, as a whole.
+    The store: copy all that is kept.
 
     \b
     Example:
@@ -39,7 +39,7 @@ def store() -> None:
     """
 
 
-@store.command()
+@store.command(short_help="Copy a store: a backup, or a move.")
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 @click.option("--overwrite", is_flag=True, help="Replace what is in TO.")

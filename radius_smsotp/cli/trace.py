@@ -46,7 +46,14 @@ LOOK_SECONDS = 0.5
 
 @click.command()
 @click.argument("name", metavar="NAME|TRANSACTION_ID", shell_complete=completion.accounts)
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1), help="Lines.")
+@click.option(
+    "--limit",
+    default=50,
+    show_default=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many lines, the latest ones.",
+)
 @click.option("--follow", "-f", is_flag=True, help="Go on as things happen, until Ctrl-C.")
 @click.option(
     "--json", "as_json", is_flag=True, help="For programs; with --follow one object a line."

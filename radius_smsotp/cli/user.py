@@ -46,6 +46,7 @@ def _fields() -> Callable[[Callable[..., None]], Callable[..., None]]:
         click.option(
             "--phone",
             "number",
+            metavar="NUMBER",
             help="Where the codes go, as +491701234567.",
         ),
         click.option(
@@ -65,10 +66,15 @@ def _fields() -> Callable[[Callable[..., None]], Callable[..., None]]:
         ),
         click.option(
             "--provider",
+            metavar="NAME",
             help="The provider that is tried first for this account.",
             shell_complete=completion.providers,
         ),
-        click.option("--language", help="What this person reads, as de; see 'smsotp language'."),
+        click.option(
+            "--language",
+            metavar="TAG",
+            help="What this person reads, as de; see 'smsotp language'.",
+        ),
         click.pass_obj,
     )
 
@@ -101,7 +107,7 @@ def add(
     \b
     Examples:
       smsotp user add alice --phone +491701234567
-      pwgen 8 1 | smsotp user add bob --phone "+49 170 7654321" --pin-stdin
+      openssl rand -hex 4 | smsotp user add bob --phone +491707654321 --pin-stdin
     """
     with Site(config) as site:
         new = Account(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command()
+@click.command(short_help="List remembered devices, or forget them.")
 @account.name_argument
 @click.option(
     "--forget", metavar="STATION", help="Forget this one, in any writing: it needs a code again."

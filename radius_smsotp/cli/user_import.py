@@ -35,7 +35,7 @@ NICENESS = 10
 """Of the threads that hash: FreeRADIUS checks PINs on the same processors, and comes first."""
 
 
-@click.command("import")
+@click.command("import", short_help="Add the accounts of a CSV file.")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 @click.option("--update", is_flag=True, help="Change accounts that are there already.")
@@ -94,7 +94,7 @@ def import_accounts(
         raise SmsotpError(f"{_many(len(faults), 'faulty line')}; {where} {rejected}")
 
 
-@click.command("export")
+@click.command("export", short_help="Write all accounts to a CSV file.")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @click.pass_obj
 def export_accounts(config: Path, file: Path) -> None:

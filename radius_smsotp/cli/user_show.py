@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,7 @@ import click
 from radius_smsotp.cli import account, output
 from radius_smsotp.cli.site import Site
 from radius_smsotp.core import lockout, pin
+from radius_smsotp.core.name import fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,22 +22,38 @@ if TYPE_CHECKING:
     Station = tuple[str, str, datetime]
 
 
-@click.command("list")
+@click.command("list", short_help="List accounts: all, or by name or state.")
+@click.argument("pattern", required=False, default="*")
+@click.option(
+    "--state",
+    type=click.Choice(["enabled", "disabled", "locked"]),
+    help="Only those that can log in, are disabled, or are locked out at the moment.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-def list_accounts(config: Path, as_json: bool) -> None:
+def list_accounts(config: Path, pattern: str, state: str | None, as_json: bool) -> None:
     """
-    List all accounts.
+    List the accounts; with PATTERN, those whose name is like it.
+
+    In PATTERN, * stands for any letters and ? for one; it needs quotes, or the shell looks for
+    files of such names.
 
     \b
     Examples:
       smsotp user list
+      smsotp user list "ext-*"
+      smsotp user list --state locked
       smsotp user list --json | jq -r '.[] | select(.pin | not) | .name'
     """
     now = datetime.now(UTC)
+    like = fold(pattern)
     with Site(config) as site, site.store.read() as tx:
-        found = list(tx.accounts())
         stations = tx.locked_stations(now)
+        found = [
+            (one, counted)
+            for one, counted in tx.accounts()
+            if fnmatchcase(one.name, like) and state in {None, _state(one, counted, now)}
+        ]
     if as_json:
         output.as_json(
             [_record(one, counted, stations.get(one.name, []), now) for one, counted in found]
@@ -48,12 +66,15 @@ def list_accounts(config: Path, as_json: bool) -> None:
             "yes" if one.pin_hash else "no",
             one.provider or "",
             one.language or "",
-            _state(one, counted, stations.get(one.name, []), now),
+            _state_in_words(one, counted, stations.get(one.name, []), now),
         )
         for one, counted in found
     ]
     columns = ("Name", "Phone", "PIN", "Provider", "Language", "State")
-    output.table(columns, rows, empty="There is no account yet; add one with 'smsotp user add'.")
+    none = "There is no account yet; add one with 'smsotp user add'."
+    if like != "*" or state:
+        none = "There is no such account."
+    output.table(columns, rows, empty=none)
 
 
 @click.command()
@@ -87,7 +108,7 @@ def show(config: Path, name: str, as_json: bool) -> None:
         ("PIN", rounds),
         ("Provider", one.provider or "as in delivery.order"),
         ("Language", one.language or "as the client's"),
-        ("State", _state(one, counted, stations, now)),
+        ("State", _state_in_words(one, counted, stations, now)),
         *(
             ("Locked station", f"{station} at {client} until {output.local(until)}")
             for client, station, until in stations
@@ -99,14 +120,23 @@ def show(config: Path, name: str, as_json: bool) -> None:
         click.echo(f"{title:<18}  {output.clean(value)}")
 
 
-def _state(one: Account, counted: Lockout, stations: Sequence[Station], now: datetime) -> str:
-    """Whether the account can log in, in words."""
+def _state(one: Account, counted: Lockout, now: datetime) -> str:
+    """Whether the account can log in: ``enabled``, ``disabled`` or ``locked``, one of them."""
     if not one.enabled:
         return "disabled"
-    if lockout.is_locked(counted, now) and counted.locked_until:
+    return "locked" if lockout.is_locked(counted, now) else "enabled"
+
+
+def _state_in_words(
+    one: Account, counted: Lockout, stations: Sequence[Station], now: datetime
+) -> str:
+    state = _state(one, counted, now)
+    if state == "locked" and counted.locked_until:
         return f"locked until {output.local(counted.locked_until)}"
     # A station from which the account has logged in has a lock-out of its own.
-    return f"enabled; stations locked: {len(stations)}" if stations else "enabled"
+    return (
+        f"{state}; stations locked: {len(stations)}" if state == "enabled" and stations else state
+    )
 
 
 def _record(

@@ -28,7 +28,9 @@ class Settings(ProviderSettings):
     """Settings of a ``folder`` provider."""
 
     type: Literal["folder"]
-    path: Path = Field(description="the folder, made if it is not there")
+    path: Path = Field(
+        description="the folder, made if it is not there; a relative path counts from smsotp.yaml"
+    )
 
 
 class Provider:

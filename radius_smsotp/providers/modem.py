@@ -38,22 +38,37 @@ class Settings(ProviderSettings):
     """Settings of a ``modem`` provider."""
 
     type: Literal["modem"]
-    port: str = Field(description="device, as /dev/ttyUSB0 or /dev/serial/by-id/…, or socket://…")
+    port: str = Field(description="a device like /dev/ttyUSB0, or socket://HOST:PORT")
     baudrate: int = Field(
-        default=115200, gt=0, le=4_000_000, description="bits a second of a serial port"
+        default=115200,
+        gt=0,
+        le=4_000_000,
+        description="bits a second of a serial port; most USB modems do not care",
     )
-    pin: SecretStr | None = Field(default=None, description="PIN of the SIM, if it asks for one")
-    smsc: str | None = Field(default=None, description="service centre, if the SIM knows none")
+    pin: SecretStr | None = Field(
+        default=None,
+        description="PIN of the SIM, if it asks for one; in quotes, to keep its zeros",
+    )
+    smsc: str | None = Field(
+        default=None, description="service centre, +49…, if the SIM knows none"
+    )
     mode: Literal["auto", "text", "pdu"] = Field(
-        default="auto", description="text where the text allows it; or always the one or the other"
+        default="auto",
+        description="auto: text mode where the text allows it, else PDU mode; or always the one",
     )
     transliterate: bool = Field(
-        default=False, description="write letters that the GSM alphabet lacks with their nearest"
+        default=False,
+        description="write letters that the GSM alphabet lacks with the nearest: saves a part",
     )
     validity: int = Field(
-        default=1440, ge=5, le=635040, description="minutes the network tries to deliver"
+        default=1440,
+        ge=5,
+        le=635040,
+        description="minutes for which the network tries to deliver; 5 at least",
     )
-    delivery_report: bool = Field(default=False, description="ask the network for reports")
+    delivery_report: bool = Field(
+        default=False, description="ask the network whether the message arrived"
+    )
 
     @field_validator("port")
     @classmethod

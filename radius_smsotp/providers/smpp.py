@@ -120,8 +120,13 @@ class Settings(ProviderSettings):
     # IANA: smpp, 2775/tcp
     smsc_port: int = Field(default=2775, ge=1, le=65535, description="its TCP port")
     # The lengths are those of SMPP 3.4 4.1.1 and 4.4.1, without the NUL at the end.
-    system_id: Text = Field(default="", max_length=15, description="name to bind with")
-    password: Password = Field(default=SecretStr(""), description="password to system_id")
+    system_id: Text = Field(
+        default="", max_length=15, description="name to bind with, up to 15 characters"
+    )
+    password: Password = Field(
+        default=SecretStr(""),
+        description="password to system_id; more than SMPP's 8 characters are sent whole",
+    )
     system_type: Text = Field(
         default="", max_length=12, description="if the SMSC asks for one in the bind"
     )
@@ -129,25 +134,38 @@ class Settings(ProviderSettings):
         default="", max_length=5, description="if the SMSC asks for one with each message"
     )
     bind: Literal["transmitter", "transceiver"] = Field(
-        default="transmitter", description="a transceiver asks for delivery reports"
+        default="transmitter", description="transceiver asks for delivery reports"
     )
-    s_addr: Text = Field(default="", max_length=20, description="the sender")
-    s_addr_ton: Ton | None = Field(default=None, description="left out: what s_addr looks like")
-    s_addr_npi: Npi | None = Field(default=None, description="left out: what s_addr looks like")
+    s_addr: Text = Field(
+        default="",
+        max_length=20,
+        description="the sender: 11 letters and digits at most, a short number, or +49…",
+    )
+    s_addr_ton: Ton | None = Field(
+        default=None, description="type of s_addr; left out: what it looks like"
+    )
+    s_addr_npi: Npi | None = Field(default=None, description="numbering plan of s_addr, the same")
     d_addr_ton: Ton = Field(
-        default=TON["international"], description="type of the recipient's number"
+        default=TON["international"],
+        description="type of the recipient's number, which goes out as digits without plus",
     )
     d_addr_npi: Npi = Field(default=NPI["isdn"], description="its numbering plan")
     regexp: Regexp | None = Field(
-        default=None, description="/PATTERN/REPLACEMENT/, applied to the number before sending"
+        default=None,
+        description="/PATTERN/REPLACEMENT/, applied to the number, +49…, before sending",
     )
     long_text: Literal["parts", "payload"] = Field(
-        default="parts", description="parts: several submit_sm; payload: message_payload of one"
+        default="parts",
+        description="parts: several messages with a header; payload: one, for the SMSC to cut",
     )
-    link_interval: float = Field(default=30.0, gt=0, description="seconds between enquire_link")
+    link_interval: float = Field(default=30.0, gt=0, description="seconds between two enquire_link")
     tls: bool = Field(default=False, description="speak TLS with the SMSC")
-    ca_file: Path | None = Field(default=None, description="PEM; left out: those of the system")
-    check_ssl: bool = Field(default=True, description="verify the certificate of the SMSC")
+    ca_file: Path | None = Field(
+        default=None, description="certificates (PEM) to trust instead of those of the system"
+    )
+    check_ssl: bool = Field(
+        default=True, description="verify the certificate of the SMSC; false takes any"
+    )
 
     @model_validator(mode="before")
     @classmethod

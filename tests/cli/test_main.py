@@ -70,6 +70,15 @@ class TestHelp:
             if isinstance(parameter, click.Option):
                 assert parameter.help or parameter.show_default, parameter.name
 
+    @pytest.mark.parametrize(
+        "words", [name for name, one in commands().items() if isinstance(one, click.Group)]
+    )
+    def test_no_line_of_a_list_of_commands_is_cut(self, words: str) -> None:
+        shown = CliRunner().invoke(smsotp, [*words.split(), "--help"]).output
+        _, heading, lines = shown.partition("\nCommands:\n")
+        assert heading
+        assert "..." not in lines
+
     def test_the_list_of_commands_says_what_each_says_of_itself(self) -> None:
         """The lines stand apart from the commands, so that the list imports none of them."""
         for name, line in COMMANDS.items():

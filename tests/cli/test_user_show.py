@@ -1,0 +1,64 @@
+"""``smsotp user list`` shows those accounts that are asked for, on both stores."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from radius_smsotp.core.model import Lockout
+from radius_smsotp.store import open_store
+from tests.cli.installation import Installation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.store.postgres_server import PostgresServer
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def crowd(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres_server: PostgresServer
+) -> Iterator[Installation]:
+    """Accounts in every state, among them one that is both disabled and locked out."""
+    url = f"sqlite:///{tmp_path}/crowd.db"
+    if request.param == "postgresql":
+        url = postgres_server.make_url()
+    one = Installation(tmp_path / "crowd", "--store", url)
+    for name in ("alice", "Ext-Bob", "ext-carol", "ext_dave"):
+        one.done("user", "add", name, "--phone", "+491701234567")
+    one.done("user", "disable", "ext-carol")
+    now = datetime.now(UTC)
+    store = open_store(url)
+    with store.write() as tx:
+        tx.put_lockout("ext-carol", Lockout(10, now, now + timedelta(minutes=10)))
+        tx.put_lockout("ext_dave", Lockout(10, now, now + timedelta(minutes=10)))
+        tx.put_lockout("alice", Lockout(10, now, now - timedelta(minutes=1)))
+    store.close()
+    yield one
+    one.close()
+
+
+def test_pattern_and_state_leave_the_accounts_that_fit_both(crowd: Installation) -> None:
+    for asked, names in (
+        (["*"], ["alice", "ext-bob", "ext-carol", "ext_dave"]),
+        (["EXT-*"], ["ext-bob", "ext-carol"]),
+        (["ext?*e"], ["ext_dave"]),
+        (["alice"], ["alice"]),
+        (["lic"], []),
+        (["--state", "enabled"], ["alice", "ext-bob"]),
+        (["--state", "disabled"], ["ext-carol"]),
+        (["--state", "locked"], ["ext_dave"]),
+        (["ext-*", "--state", "locked"], []),
+    ):
+        found = json.loads(crowd.done("user", "list", *asked, "--json"))
+        assert [one["name"] for one in found] == names, asked
+
+
+def test_nobody_is_told_to_add_an_account_where_some_do_not_fit(here: Installation) -> None:
+    for asked in (["zoe"], ["--state", "locked"]):
+        assert here.run("user", "list", *asked).output == "There is no such account.\n"
+    assert "There is no account yet" in here.run("user", "list").output
