@@ -130,7 +130,7 @@ class DeliverySettings(Section):
         1.0,
         ge=0,
         le=10,
-        description="seconds the first step waits for the provider's verdict; 0: never",
+        description="seconds the first step waits for the provider's verdict at most; 0: never",
     )
     wait_share: float = Field(
         0.25,
