@@ -35,10 +35,12 @@ LONG = {
     "sh tests/bench.sh",
     "sh tests/races.sh",
     "sh tests/crash.sh",
+    "sh tests/crash.sh 150 --store postgres",
     "sh tests/fuzz.sh",
     "sh tests/soak.sh",
     "sh tests/install.sh",
     "sh tests/container.sh",
+    "sh tests/radius/trixie.sh --run tests.radius.malformed 100000",
     "python -m tests.guessing",
 }
 """Scripts that take longer than all tests may; what they start has a test that runs it in short."""
@@ -152,7 +154,7 @@ def runs_in_short(command: str) -> None:
         script = TOP / command.split()[1]
         subprocess.run(["/bin/sh", "-n", script], check=True)
         text = script.read_text("utf-8")
-    started = re.findall(r"-m (tests(?:\.\w+)+)", text)
+    started = re.findall(r"(?:-m|--run) (tests(?:\.\w+)+)", f"{command} {text}")
     assert started or "-m pytest" in text
     for module in started:
         assert any(one == module or one.startswith(f"{module}.") for one in imports()), module
