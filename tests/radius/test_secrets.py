@@ -45,6 +45,13 @@ def test_debug_output_shows_no_code_that_nobody_has_typed(make_site: Callable[..
     code = site.code(challenge.state)
     radiusd.ask("alice", "wrong-PIN")
     radiusd.ask("alice", PIN + "000000")
+    for number, name in ((32, b"B\xfcro"), ((9, 1), b"ssid=\xfc")):
+        # An access point whose name is not UTF-8: its attributes are looked through.
+        client = radiusd.new_client()._client
+        request = client.CreateAuthPacket(code=1)
+        request.add_message_authenticator()
+        request[1], request[2], request[number] = [b"alice"], [request.PwCrypt(PIN)], [name]
+        assert client.SendPacket(request).code == 11
     before = radiusd.log()
     assert radiusd.ask("alice", code, challenge.state).kind == "Access-Accept"
     after = radiusd.log()
