@@ -144,12 +144,9 @@ def tls_context(
     Raises:
         OSError: A file cannot be read or used.
     """
-    context = connection.make_tls_context(ca_file)
+    context = connection.make_tls_context(ca_file, verify=verify)
     context.sslsocket_class = _SecureConnection
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
     if cert:
         # Without a function for it, OpenSSL asks for the passphrase on the terminal, and waits.
         context.load_cert_chain(cert, key, password=lambda: "")

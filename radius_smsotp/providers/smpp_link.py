@@ -102,7 +102,7 @@ class Link:
 
     def trust(self) -> ssl.SSLContext:
         """Whom to trust.  Raises OSError if the file of certificates cannot be used."""
-        return _trust(self._ca_file, verify=self._settings.check_ssl)
+        return connection.tls_context(self._ca_file, verify=self._settings.check_ssl)
 
     async def _open(self) -> Session:
         try:
@@ -170,12 +170,3 @@ def reason(error: OSError) -> str:
     if error.errno is None or error.errno <= 0 or isinstance(error, ssl.SSLError):
         return error.strerror or str(error)
     return os.strerror(error.errno)
-
-
-@connection.kept
-def _trust(ca_file: Path | None, *, verify: bool) -> ssl.SSLContext:
-    context = connection.make_tls_context(ca_file)
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
