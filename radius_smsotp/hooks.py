@@ -246,10 +246,8 @@ def _waited(server: Server, outcome: Challenged) -> Outcome:
     while _State.waits and start - _State.waits[0][1] > RATION_WINDOW:
         _State.waits.popleft()
     most = server.courier.patience(outcome.route, outcome.wait)
-    allowance = 0.0
-    if most > 0:
-        share = server.loaded.values.delivery.wait_share
-        allowance = wait_allowance(_State.waits, start, most, share)
+    share = server.loaded.values.delivery.wait_share
+    allowance = wait_allowance(_State.waits, start, most, share)
     concluded = _concluded(server, outcome, start + allowance)
     if allowance > 0:
         _State.waits.append((start, time.monotonic()))

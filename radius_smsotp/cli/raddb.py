@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -12,16 +13,25 @@ from radius_smsotp import raddb as files
 from radius_smsotp import raddb_removal as removal
 from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-gtc_port = click.option(
+
+def udp_port(name: str, default: int, meaning: str) -> Decorator:
+    """An option that names a UDP port."""
+    return click.option(
+        name,
+        default=default,
+        show_default=True,
+        type=click.IntRange(1, 65535),
+        metavar="PORT",
+        help=meaning,
+    )
+
+
+gtc_port = udp_port(
     "--gtc-port",
-    default=files.GTC_PORT,
-    show_default=True,
-    type=click.IntRange(1, 65535),
-    metavar="PORT",
-    help="UDP port on the loopback address where the tunnels of Wi-Fi end.",
+    files.GTC_PORT,
+    "UDP port on the loopback address where the tunnels of Wi-Fi end.",
 )
 server_name = click.option(
     "--server-name",
@@ -30,7 +40,7 @@ server_name = click.option(
 )
 
 
-def raddb_folder(meaning: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def raddb_folder(meaning: str) -> Decorator:
     """The option ``--raddb`` of commands about a configuration that is there."""
     return click.option(
         "--raddb",
@@ -56,14 +66,7 @@ def raddb() -> None:
 
 @raddb.command(short_help="Make a whole configuration.")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option(
-    "--port",
-    default=1812,
-    show_default=True,
-    type=click.IntRange(1, 65535),
-    metavar="PORT",
-    help="UDP port.",
-)
+@udp_port("--port", 1812, "UDP port.")
 @click.option(
     "--secret",
     metavar="SECRET",
@@ -100,13 +103,10 @@ def raddb() -> None:
     metavar="N",
     help="Processes behind the one that listens; 0 for one process that does it all.",
 )
-@click.option(
+@udp_port(
     "--worker-port",
-    default=files.WORKER_PORT,
-    show_default=True,
-    type=click.IntRange(1, 65535),
-    metavar="PORT",
-    help="UDP port of the first worker on the loopback address; the others follow.",
+    files.WORKER_PORT,
+    "UDP port of the first worker on the loopback address; the others follow.",
 )
 @gtc_port
 @server_name
