@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from radius_smsotp.cli import smsotp
 from radius_smsotp.core.model import Device
 from radius_smsotp.store import open_store
-from tests.site import Node
+from tests.site import Node, kind
 
 if TYPE_CHECKING:
     from radius_smsotp.core.model import Account, Event
@@ -104,6 +104,16 @@ class Installation:
         node = Node(self, patience)  # type: ignore[arg-type]  # it has what a node needs of a site
         self._nodes.append(node)
         return node
+
+    def log_in_during(self, process: subprocess.Popen[str], patience: float) -> int:
+        """Let alice, whose PIN is 1234, log in until a process ends.  Returns how often."""
+        node = self.node(patience)
+        logins = 0
+        while process.poll() is None:
+            challenged = node.challenge("alice", "1234")
+            assert kind(node.second(challenged, node.code(challenged))) == "accepted"
+            logins += 1
+        return logins
 
     def close(self) -> None:
         """End and close everything."""

@@ -388,13 +388,8 @@ class TestMany:
             limits={"per_account_hour": 0, "per_number_hour": 0, "per_day": 0, "cooldown": 0}
         )
         path = write(here, many(100_000))
-        node = here.node(patience=0.5)
         importing = here.start("user", "import", path, stdout=subprocess.PIPE)
-        logins = 0
-        while importing.poll() is None:
-            challenged = node.challenge("alice", "1234")
-            assert kind(node.second(challenged, node.code(challenged))) == "accepted"
-            logins += 1
+        logins = here.log_in_during(importing, patience=0.5)
         assert importing.stdout is not None
         assert importing.stdout.read() == "added: 100000, changed: 0, left as they are: 0\n"
         assert logins > 20

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from radius_smsotp.store import open_store
 from tests.cli.installation import Installation
-from tests.site import kind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,13 +24,8 @@ def test_logins_go_on_during_a_large_import(tmp_path: Path, postgres_url: str) -
         rows = "".join(f"user{number:05},+49170{number:07}\n" for number in range(ROWS))
         path = tmp_path / "many.csv"
         path.write_text(f"name,phone\n{rows}")
-        node = here.node(patience=1.0)
         importing = here.start("user", "import", str(path), stdout=subprocess.PIPE)
-        logins = 0
-        while importing.poll() is None:
-            challenged = node.challenge("alice", "1234")
-            assert kind(node.second(challenged, node.code(challenged))) == "accepted"
-            logins += 1
+        logins = here.log_in_during(importing, patience=1.0)
         assert importing.stdout is not None
         assert importing.stdout.read() == f"added: {ROWS}, changed: 0, left as they are: 0\n"
         assert logins > 5
