@@ -12,11 +12,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+SITES = pytest.StashKey[list[Site]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[pytest.TestReport]:
+    """Beside a failure stands what its servers logged and what their stores say happened."""
+    report: pytest.TestReport = yield
+    if report.failed and call.when == "call":
+        for site in item.stash.get(SITES, []):
+            report.sections += site.story()
+    return report
+
 
 @pytest.fixture
-def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+def make_site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Site]]:
     """Make a site with alice in it."""
     sites: list[Site] = []
+    request.node.stash[SITES] = sites
 
     def make(**settings: Any) -> Site:
         folder = tmp_path / f"site{len(sites)}"

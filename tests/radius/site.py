@@ -17,6 +17,7 @@ from radius_smsotp import freeradius_server, keyring, raddb
 from radius_smsotp.core import pin
 from radius_smsotp.core.model import Account
 from radius_smsotp.core.name import fold
+from radius_smsotp.errors import StoreError
 from radius_smsotp.radius_client import NoReplyError, RadiusClient, Reply
 from radius_smsotp.store import open_store
 from tests import leaks
@@ -148,6 +149,17 @@ class Site:
         """The audit trail of an account."""
         with self.store.read() as tx:
             return tx.events(name, 1000)
+
+    def story(self) -> list[tuple[str, str]]:
+        """What has happened here, in titled sections, for who has to find out why it did."""
+        try:
+            with self.store.read() as tx:
+                names = [account.name for account, _ in tx.accounts()]
+                events = [str(event) for name in names for event in tx.events(name, 20)]
+        except StoreError as error:
+            events = [str(error)]
+        logs = [(f"FreeRADIUS {one.port}", one.log()[-5000:]) for one in self.daemons]
+        return [("events", "\n".join(events)), *logs]
 
     def kinds(self, name: str) -> list[str]:
         """The kinds of event of an account, in order."""

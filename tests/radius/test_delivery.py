@@ -73,22 +73,23 @@ def all_at_once(radiusd: Radiusd, names: list[str]) -> list[Any]:
 def test_twelve_who_start_together_are_challenged_before_a_slow_gateway_answers_one(
     make_site: Callable[..., Site], held: HeldGateway
 ) -> None:
-    site = make_site(providers={"slow": http(held)})
+    site = make_site(providers={"slow": http(held, timeout=60)})
     radiusd = site.start()
     names = add_users(site, 12)
     replies = all_at_once(radiusd, names)
     assert {reply.kind for reply in replies} == {"Access-Challenge"}
     assert not held.released.is_set()
-    eventually(lambda: len(held.requests) == 12)
+    eventually(lambda: len(held.requests) >= 12)
     held.released.set()
     for name in names:
         eventually(lambda name=name: "sms-accepted" in site.kinds(name))
+    assert len(held.requests) == 12
 
 
 def test_second_steps_get_through_while_forty_wait_for_a_gateway_that_hangs(
     make_site: Callable[..., Site], held: HeldGateway
 ) -> None:
-    site = make_site(providers={"hanging": http(held)}, limits={"per_day": 0})
+    site = make_site(providers={"hanging": http(held, timeout=60)}, limits={"per_day": 0})
     radiusd = site.start()
     started = add_users(site, 6, "early")
     states = [reply.state for reply in all_at_once(radiusd, started)]
