@@ -2,9 +2,9 @@
 What FreeRADIUS calls.  The only importer of `radiusd`; never raises; fails closed.
 
 FreeRADIUS lets one login at a time in here, so nothing slow may run: no SMS, no password
-hash, no connect.  `authenticate` may wait for a provider's verdict, rationed (see
-`core.limits.wait_allowance`); where a second instance runs `await_delivery`, the waiting is
-done there, with no lock of ours held.
+hash, no connect.  `authenticate` may wait for a provider's verdict, rationed (see `ration`);
+where a second instance runs `await_delivery`, the waiting is done there, with no lock of
+ours held.
 """
 
 from __future__ import annotations
@@ -22,15 +22,14 @@ import itertools
 import logging
 import threading
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import radiusd
 
 from radius_smsotp import arenas, logs, pairs
-from radius_smsotp.core.limits import RATION_WINDOW, wait_allowance
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.outcome import Accepted, Challenged, Outcome, Rejected
+from radius_smsotp.ration import Ration
 from radius_smsotp.server import Server, Watch
 from radius_smsotp.settings import DEFAULT_PATH
 from radius_smsotp.store import insist
@@ -59,7 +58,7 @@ class _State:
     What the hooks of this process share: there is one module, and one of each.
 
     Attributes:
-        waits: When `authenticate` waited lately, monotonic seconds.
+        ration: Of waiting in `authenticate`.
         second_instance: Whether `await_delivery` does the waiting.
         pending: Ticket to login, until when it may wait, and whose courier has its message.
     """
@@ -68,7 +67,7 @@ class _State:
     watch: ClassVar[Watch]
     started: ClassVar[bool] = False
     second_instance: ClassVar[bool] = False
-    waits: ClassVar[deque[tuple[float, float]]] = deque()
+    ration: ClassVar[Ration] = Ration()
     tickets: ClassVar[itertools.count[int]] = itertools.count(1)
     pending: ClassVar[dict[str, tuple[Request, Challenged, float, Server]]] = {}
 
@@ -119,6 +118,7 @@ def guarded(hook: Hook) -> Hook:
 
     @functools.wraps(hook)
     def call(lists: Lists) -> pairs.Result:
+        start = time.monotonic()
         try:
             _start()
             return insist(hook, lists)
@@ -128,6 +128,8 @@ def guarded(hook: Hook) -> Hook:
         except Exception as error:  # noqa: BLE001  # rlm_python3 would log values of our variables
             log.error("%s failed: %s", hook.__name__, _where(error))
             return pairs.result(radiusd.RLM_MODULE_REJECT, [], [("SMSOTP-Settled", "yes")])
+        finally:
+            _State.ration.called(start, time.monotonic())
 
     return call
 
@@ -243,14 +245,12 @@ def _leave_pending(server: Server, request: Request, outcome: Challenged) -> str
 def _waited(server: Server, outcome: Challenged) -> Outcome:
     """Wait as long as the ration allows: all other logins wait behind this one."""
     start = time.monotonic()
-    while _State.waits and start - _State.waits[0][1] > RATION_WINDOW:
-        _State.waits.popleft()
     most = server.courier.patience(outcome.route, outcome.wait)
     share = server.loaded.values.delivery.wait_share
-    allowance = wait_allowance(_State.waits, start, most, share)
+    allowance = _State.ration.allowance(start, most, share)
     concluded = _concluded(server, outcome, start + allowance)
     if allowance > 0:
-        _State.waits.append((start, time.monotonic()))
+        _State.ration.waited(start, time.monotonic())
     return concluded
 
 

@@ -136,8 +136,8 @@ class DeliverySettings(Section):
         0.25,
         ge=0,
         le=1,
-        description="part of the time that all logins together may spend waiting, where "
-        "FreeRADIUS lets one login at a time into the module",
+        description="part of the time without work that all logins together may spend waiting, "
+        "where FreeRADIUS lets one login at a time into the module; 1: no ration",
     )
     threads: int = Field(64, ge=1, le=512, description="messages sent at once, at most")
     courier: Literal["internal", "external"] = Field(

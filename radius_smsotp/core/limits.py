@@ -27,28 +27,35 @@ def reached(tally: Tally, policy: LoginPolicy) -> Limit | None:
 
 
 def wait_allowance(
-    waits: Iterable[tuple[float, float]], now: float, most: float, share: float
+    waits: Iterable[tuple[float, float]],
+    now: float,
+    most: float,
+    share: float,
+    busy: float = 0.0,
 ) -> float:
     """
     How long the next hook may wait under the lock that all others wait for.
 
     Over any `RATION_WINDOW` seconds, wherever they begin, at most `share` of the time is
-    waited.  After a wait, those who queued behind it go first: no wait follows until the last
-    one is paid back, so that no login stands behind two waits in a row.
+    waited; while there is work, of the time that it leaves.  After a wait, those who queued
+    behind it go first: no wait follows until the last one is paid back, so that no login
+    stands behind two waits in a row.
 
     Args:
         waits: Earlier waits as (start, end), monotonic seconds, oldest first.
         now: Monotonic seconds.
         most: The longest single wait, seconds.
-        share: The part of the time that may be waited, 0 to 1.
+        share: The part of the time that may be waited, 0 to 1; at 1, everybody may.
+        busy: The part of the last `RATION_WINDOW` seconds in which the module was at work.
 
     Returns:
         Seconds, 0 or more.
     """
+    if share >= 1:
+        return max(0.0, most)
+    share *= 1 - busy
     if most <= 0 or share <= 0:
         return 0.0
-    if share >= 1:
-        return most
     begin, left, allowance = now - RATION_WINDOW, share * RATION_WINDOW, 0.0
     recent = []
     for start, end in waits:

@@ -116,4 +116,11 @@ def test_without_wait_or_share_nobody_waits(most: float, share: float) -> None:
 
 def test_a_share_of_one_rations_nothing() -> None:
     """Every login may wait, one behind the other."""
-    assert wait_allowance([(0, 10)], 10.0, 10.0, 1.0) == 10.0
+    assert wait_allowance([(0, 10)], 10.0, 10.0, 1.0, busy=1.0) == 10.0
+
+
+@given(busy=st.floats(0, 1), most=st.floats(0.01, 10), share=st.floats(0.01, 0.99))
+def test_only_what_work_leaves_is_shared(busy: float, most: float, share: float) -> None:
+    """A module that is at work half of the time lets half as much of it be waited."""
+    allowed = wait_allowance([], 100.0, most, share, busy)
+    assert allowed == pytest.approx(min(most, share * (1 - busy) * RATION_WINDOW))
