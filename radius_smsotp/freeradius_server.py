@@ -25,8 +25,8 @@ class FreeRadius:
     version: tuple[int, int, int]
 
     @property
-    def runs_two_instances(self) -> bool:
-        """Whether `smsotp_delivery` may be enabled."""
+    def runs_several_instances(self) -> bool:
+        """Whether `smsotp_delivery` and `smsotp_disk` may be enabled."""
         return self.version >= SECOND_INSTANCE_FROM
 
     @property

@@ -2,9 +2,9 @@
 What FreeRADIUS calls.  The only importer of `radiusd`; never raises; fails closed.
 
 FreeRADIUS lets one login at a time in here, so nothing slow may run: no SMS, no password
-hash, no connect.  `authenticate` may wait for a provider's verdict, rationed (see `ration`);
-where a second instance runs `await_delivery`, the waiting is done there, with no lock of
-ours held.
+hash, no connect.  `authenticate` may wait for a provider's verdict, rationed (see `ration`),
+and waits for the disk.  Where FreeRADIUS runs several instances of its module, logins wait in
+those that call `conclude`, and hold up nobody in here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import functools
-import itertools
 import logging
 import threading
 import time
@@ -29,6 +28,7 @@ import radiusd
 from radius_smsotp import arenas, logs, pairs
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.outcome import Accepted, Challenged, Outcome, Rejected
+from radius_smsotp.pending import Pending
 from radius_smsotp.ration import Ration
 from radius_smsotp.server import Server, Watch
 from radius_smsotp.settings import DEFAULT_PATH
@@ -48,10 +48,6 @@ log = logging.getLogger(__name__)
 ENDING_SECONDS = 0.5
 """For so long FreeRADIUS's end waits for threads that have something under way."""
 
-PENDING_SECONDS = 60.0
-"""For so long after its deadline a login is kept for `await_delivery`, which takes it out at
-once; beyond that it never comes: the policy does not call it."""
-
 
 class _State:
     """
@@ -59,17 +55,14 @@ class _State:
 
     Attributes:
         ration: Of waiting in `authenticate`.
-        second_instance: Whether `await_delivery` does the waiting.
-        pending: Ticket to login, until when it may wait, and whose courier has its message.
+        pending: What `conclude` waits for.
     """
 
     server: ClassVar[Server]
     watch: ClassVar[Watch]
     started: ClassVar[bool] = False
-    second_instance: ClassVar[bool] = False
     ration: ClassVar[Ration] = Ration()
-    tickets: ClassVar[itertools.count[int]] = itertools.count(1)
-    pending: ClassVar[dict[str, tuple[Request, Challenged, float, Server]]] = {}
+    pending: ClassVar[Pending[pairs.Result]] = Pending()
 
 
 def instantiate(_: Lists | None) -> int:
@@ -99,8 +92,14 @@ def instantiate(_: Lists | None) -> int:
 
 
 def instantiate_delivery(_: Lists | None) -> int:
-    """A second instance is there: the waiting is done in it."""
-    _State.second_instance = True
+    """There is an instance to wait for providers in."""
+    _State.pending.elsewhere.add("delivery")
+    return 0
+
+
+def instantiate_disk(_: Lists | None) -> int:
+    """There is an instance to wait for the disk in."""
+    _State.pending.elsewhere.add("disk")
     return 0
 
 
@@ -160,25 +159,30 @@ def authenticate(lists: Lists) -> pairs.Result:
     if request.step == "" or (request.password is None and not request.handshake):
         # The policy did not run `authorize`: nobody has said what the first factor is.
         return _render(request, server.service.malformed(request))
+    sync = "disk" not in _State.pending.elsewhere
     if request.step == "code":
-        return _render(request, server.service.answer(request))
-    outcome = server.service.begin(request)
+        outcome = server.service.answer(request, sync=sync)
+    else:
+        outcome = server.service.begin(request, sync=sync)
+    if request.judged:
+        return _once_durable(server, radiusd.RLM_MODULE_HANDLED, _render(request, outcome))
     if not isinstance(outcome, Challenged) or outcome.wait <= 0:
         return _render(request, outcome)
-    if _State.second_instance:
-        ticket = _leave_pending(server, request, outcome)
-        return pairs.result(radiusd.RLM_MODULE_HANDLED, config=[("SMSOTP-Ticket", ticket)])
-    return _render(request, _waited(server, outcome))
+    if "delivery" not in _State.pending.elsewhere:
+        return _render(request, _waited(server, outcome))
+    deadline = time.monotonic() + outcome.wait
+
+    def finish() -> pairs.Result:
+        return _render(request, _concluded(server, outcome, deadline))
+
+    return _left("delivery", deadline, radiusd.RLM_MODULE_HANDLED, finish)
 
 
 @guarded
-def await_delivery(lists: Lists) -> pairs.Result:
-    """Wait for the verdict on a message that `authenticate` has handed over."""
-    found = _State.pending.pop(pairs.ticket(lists), None)
-    if found is None:
-        return pairs.result(radiusd.RLM_MODULE_NOOP)
-    request, outcome, deadline, server = found
-    return _render(request, _concluded(server, outcome, deadline))
+def conclude(lists: Lists) -> pairs.Result:
+    """Wait for what a call before this one has left open, and answer."""
+    finish = _State.pending.take(pairs.ticket(lists))
+    return pairs.result(radiusd.RLM_MODULE_NOOP) if finish is None else finish()
 
 
 @guarded
@@ -187,10 +191,14 @@ def post_auth(lists: Lists) -> pairs.Result:
     request = pairs.parse(lists)
     if request is None or request.settled or request.step in {"", "identity", "code"}:
         return pairs.result(radiusd.RLM_MODULE_NOOP)
-    service = _State.server.service
-    down = request.step == "down"
-    rejected = service.first_factor_down(request) if down else service.first_factor_failed(request)
-    return pairs.result(radiusd.RLM_MODULE_UPDATED, [pairs.reply_message(rejected.text)])
+    server = _State.server
+    service = server.service
+    updated = radiusd.RLM_MODULE_UPDATED
+    if request.step == "down":
+        text = service.first_factor_down(request).text
+        return pairs.result(updated, [pairs.reply_message(text)])
+    text = service.first_factor_failed(request, sync="disk" not in _State.pending.elsewhere).text
+    return _once_durable(server, updated, pairs.result(updated, [pairs.reply_message(text)]))
 
 
 def _start() -> None:
@@ -229,17 +237,30 @@ def _replace(server: Server) -> None:
     _State.server = server
 
 
-def _leave_pending(server: Server, request: Request, outcome: Challenged) -> str:
-    """Leave a login to `await_delivery`.  Returns the ticket by which it is found."""
-    now = time.monotonic()
-    while _State.pending:
-        oldest = next(iter(_State.pending))
-        if _State.pending[oldest][2] + PENDING_SECONDS > now:
-            break
-        del _State.pending[oldest]
-    ticket = str(next(_State.tickets))
-    _State.pending[ticket] = (request, outcome, now + outcome.wait, server)
-    return ticket
+def _once_durable(server: Server, code: int, result: pairs.Result) -> pairs.Result:
+    """
+    What the client hears once all that was written is durable.
+
+    Args:
+        code: What the policy is told meanwhile, if that is waited for elsewhere.
+    """
+    if "disk" not in _State.pending.elsewhere:
+        return result
+    position = server.store.position
+
+    def finish() -> pairs.Result:
+        server.store.sync(position)
+        return result
+
+    return _left("disk", time.monotonic(), code, finish)
+
+
+def _left(
+    what: str, deadline: float, code: int, finish: Callable[[], pairs.Result]
+) -> pairs.Result:
+    """Leave a login to `conclude`, which finds it by the ticket."""
+    ticket = _State.pending.leave(what, deadline, finish)
+    return pairs.result(code, config=[("SMSOTP-Ticket", ticket)])
 
 
 def _waited(server: Server, outcome: Challenged) -> Outcome:

@@ -100,6 +100,11 @@ class Request:
     packet: str = ""
     language: str = ""
 
+    @property
+    def judged(self) -> bool:
+        """Whether a code has come, and is spent or counted as a guess by what this leads to."""
+        return self.step in {"code", "pin-and-code"} or self.proved
+
 
 def parse(lists: Mapping[str, Any] | None) -> Request | None:
     """

@@ -34,6 +34,7 @@ FILES = (
     "mods-available/eap_smsotp",
     "mods-available/python3_smsotp",
     "mods-available/python3_smsotp_delivery",
+    "mods-available/python3_smsotp_disk",
     "policy.d/smsotp",
     "policy.d/smsotp_first_factor",
     "sites-available/smsotp",
@@ -46,7 +47,8 @@ WIFI_LINKS = (
     "sites-enabled/smsotp-gtc",
     "sites-enabled/smsotp-inner-tunnel",
 )
-DELIVERY_LINK = "mods-enabled/python3_smsotp_delivery"
+WAITING_LINKS = ("mods-enabled/python3_smsotp_delivery", "mods-enabled/python3_smsotp_disk")
+"""Of the instances in which logins wait, where FreeRADIUS runs several."""
 INCLUDE = "$INCLUDE dictionary.smsotp"
 
 CERTIFICATES = "certs/smsotp"
@@ -194,7 +196,7 @@ def install(
     values = _values(settings)
     for file in FILES:
         _install_file(raddb, file, raddb_files.text(file, values), manifest, report)
-    links = [*LINKS, DELIVERY_LINK] if server.runs_two_instances else list(LINKS)
+    links = [*LINKS, *WAITING_LINKS] if server.runs_several_instances else list(LINKS)
     if wifi:
         # Between the tunnels and our site.
         own = f'smsotp_gtc_port = {gtc_port}\nsmsotp_gtc_secret = "{secrets.token_hex(24)}"\n'

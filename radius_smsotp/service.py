@@ -2,6 +2,9 @@
 One login, step by step: facts from the store, a decision of `core.login`, its effects.
 
 Each method is one request of FreeRADIUS and one transaction.  No network, no password hash.
+
+What spends a code or counts a guess must be durable before the answer leaves.  With `sync` it is
+when the method returns; without, whoever calls has to `Store.sync` what was written.
 """
 
 from __future__ import annotations
@@ -66,10 +69,10 @@ class Service:
         """Ask for the first factor, where the protocol begins with a name alone."""
         return Challenged("", self._texts(request).first_factor, "challenge")
 
-    def begin(self, request: Request) -> Outcome:
+    def begin(self, request: Request, *, sync: bool = True) -> Outcome:
         """The first factor was right: open a challenge, or spend the code that came with it."""
-        if request.step == "pin-and-code" or request.proved:
-            return self._spend_matched(request)
+        if request.judged:
+            return self._spend_matched(request, sync=sync)
         now = self._now()
         own = self.admission.policy(request)
         with self._store.write(fold(request.user)) as tx:
@@ -95,12 +98,12 @@ class Service:
         self._courier.hand_over(challenge)
         return self._challenged(request, challenge, own)
 
-    def answer(self, request: Request) -> Outcome:
+    def answer(self, request: Request, *, sync: bool = True) -> Outcome:
         """Judge the answer to a challenge."""
         now = self._now()
         name = fold(request.user)
         again = None
-        with self._store.write(name, durable=True) as tx:
+        with self._store.write(name, durable=sync) as tx:
             challenge = tx.challenge(request.transaction_id or "")
             own = self._policy_of(request, challenge)
             expected = self._issuer.expected(challenge)
@@ -133,12 +136,12 @@ class Service:
             self._courier.hand_over(again)
         return outcome
 
-    def first_factor_failed(self, request: Request) -> Rejected:
+    def first_factor_failed(self, request: Request, *, sync: bool = True) -> Rejected:
         """The PIN was wrong, or the login was refused whatever the PIN."""
         now = self._now()
         own = self.admission.policy(request)
         name = fold(request.user)
-        with self._store.write(name, durable=True) as tx:
+        with self._store.write(name, durable=sync) as tx:
             counter = counters.find(tx, request, now)
             counted = lockout.after_failure(counter.lockout, own.login, now)
             if request.reason:
@@ -194,11 +197,11 @@ class Service:
 
     # Effects
 
-    def _spend_matched(self, request: Request) -> Outcome:
+    def _spend_matched(self, request: Request, *, sync: bool) -> Outcome:
         """The PIN was right, and the code behind it was compared before: spend its challenge."""
         now = self._now()
         name = fold(request.user)
-        with self._store.write(name, durable=True) as tx:
+        with self._store.write(name, durable=sync) as tx:
             challenge = tx.challenge(request.matched)
             counter = counters.find(tx, request, now)
             own = self._policy_of(request, challenge)

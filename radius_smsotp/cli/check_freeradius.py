@@ -19,6 +19,12 @@ OLDEST = (3, 0, 22)
 REPLIES_LOST = {(3, 2, 9), (3, 2, 10)}
 """FreeRADIUS issue 5911: outside debug mode no value that Python returns reaches the reply."""
 
+WAITING = {
+    "smsotp_delivery": "logins wait for each other's SMS",
+    "smsotp_disk": "logins wait for each other's disk",
+}
+"""Instances in which logins wait, and what holds without."""
+
 INSTANCE = re.compile(r"^[ \t]*python3(?:[ \t]+([\w.-]+))?[ \t]*\{", re.MULTILINE)
 """Where a file of raddb begins an instance of the module; without a name it has the module's."""
 
@@ -60,12 +66,14 @@ def instance_findings(server: freeradius_server.FreeRadius, enabled: Path) -> li
                 instances[found[1] or "python3"] = path.name
     except OSError:
         return []
-    if server.runs_two_instances:
-        if "smsotp" in instances and "smsotp_delivery" not in instances:
-            fault = "logins wait for each other's SMS: smsotp_delivery is not enabled"
-            why = "This version could let them wait side by side."
-            return [warning(str(enabled), fault, "run 'smsotp raddb install' again", why=why)]
-        return []
+    if server.runs_several_instances:
+        why = "This version could let them wait side by side."
+        remedy = "run 'smsotp raddb install' again"
+        return [
+            warning(str(enabled), f"{fault}: {name} is not enabled", remedy, why=why)
+            for name, fault in WAITING.items()
+            if "smsotp" in instances and name not in instances
+        ]
     if len(instances) < 2:  # one is what works
         return []
     others = [file for name, file in instances.items() if name != "smsotp"]

@@ -78,6 +78,21 @@ class Store(Protocol):
             StoreError: The store did not answer in time.
         """
 
+    @property
+    def position(self) -> int:
+        """How far this process has written: what was committed before is at or below it."""
+
+    def sync(self, position: int) -> None:
+        """
+        Return when what was committed up to a position survives a power cut.
+
+        For those who commit where others wait, without `durable`, and answer elsewhere.  Several
+        who wait share one sync.
+
+        Raises:
+            StoreError: The store did not answer in time, or its disk fails.
+        """
+
     def snapshot(self) -> AbstractContextManager[Contents]:
         """
         One state of the whole store, to be read for as long as that takes.

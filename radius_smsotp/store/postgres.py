@@ -23,6 +23,7 @@ import psycopg
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
 from radius_smsotp.store import postgres_condition
 from radius_smsotp.store.contents import Contents
+from radius_smsotp.store.durability import Durability
 from radius_smsotp.store.postgres_connection import (
     GONE,
     Connection,
@@ -81,6 +82,7 @@ class PostgresStore:
         self._patience = patience
         self._lock = threading.Lock()
         self._pool: Pool | None = None
+        self._durability = Durability(self._flush)
 
     @property
     def name(self) -> str:
@@ -129,6 +131,16 @@ class PostgresStore:
 
         with self._transaction(begin) as session:
             yield Transaction(session, functools.partial(_lock_tallies, session))
+        self._durability.committed()
+
+    @property
+    def position(self) -> int:
+        """See `Store.position`."""
+        return self._durability.position
+
+    def sync(self, position: int) -> None:
+        """See `Store.sync`."""
+        self._durability.reach(position)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Contents]:
@@ -179,6 +191,16 @@ class PostgresStore:
             raise StoreError(f"{GONE} within {self._patience:g} s") from None
         except psycopg.Error as error:
             raise store_error(error) from error
+
+    def _flush(self) -> None:
+        """
+        Commit a message that nobody reads, and wait for it: so is all that came before in the log.
+
+        PostgreSQL does not wait for a transaction that has written nothing.
+        """
+        begin = f"{WRITE}; SET LOCAL synchronous_commit TO ON".encode()
+        with self._transaction(lambda _: begin) as session:
+            session.execute("SELECT pg_logical_emit_message(true, 'radius-smsotp', '')")
 
     def _opened(self) -> Pool:
         with self._lock:

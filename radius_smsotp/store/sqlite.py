@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
 from radius_smsotp.store.contents import Contents
+from radius_smsotp.store.durability import Durability
 from radius_smsotp.store.schema import VERSIONS
 from radius_smsotp.store.transaction import Transaction
 
@@ -39,6 +40,7 @@ class SqliteStore:
         self._writing = threading.Lock()
         self._connections: dict[str, sqlite3.Connection] = {}
         self._log = f"{self.path}-wal"
+        self._durability = Durability(self._sync)
 
     @property
     def name(self) -> str:
@@ -94,8 +96,18 @@ class SqliteStore:
         """See `Store.write`.  One writes at a time, whatever about."""
         with self._transaction("writer", "BEGIN IMMEDIATE", self._writing) as db:
             yield Transaction(db)
+        self._durability.committed()
         if durable:
-            self._sync()
+            self.sync(self.position)
+
+    @property
+    def position(self) -> int:
+        """See `Store.position`."""
+        return self._durability.position
+
+    def sync(self, position: int) -> None:
+        """See `Store.sync`."""
+        self._durability.reach(position)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Contents]:

@@ -316,13 +316,14 @@ class TestFreeRadius:
         assert here.call("check", *OURSELVES, "--raddb", str(raddb)).returncode == 0
 
     def test_what_an_upgrade_has_made_possible(self, here: Installation, tmp_path: Path) -> None:
-        """With 3.2.7 the waiting leaves FreeRADIUS's lock."""
+        """With 3.2.7 all waiting leaves FreeRADIUS's lock."""
         raddb = make_raddb(tmp_path, "smsotp")
         words = ("check", *OURSELVES, "--raddb", str(raddb))
         path = server(tmp_path, "3.2.7")
         done = here.call(*words, env={"PATH": path})
-        assert "smsotp_delivery is not enabled; run 'smsotp raddb install' again" in done.stdout
-        make_raddb(tmp_path, "smsotp_delivery", "mine")
+        for name in ("smsotp_delivery", "smsotp_disk"):
+            assert f"{name} is not enabled; run 'smsotp raddb install' again" in done.stdout
+        make_raddb(tmp_path, "smsotp_delivery", "smsotp_disk", "mine")
         done = here.call(*words, env={"PATH": path})
         assert done.returncode == 0
         assert f"{raddb}/mods-enabled" not in done.stdout

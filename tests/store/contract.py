@@ -131,6 +131,19 @@ class StoreContract:
             assert tx.account("alice") is None
             assert tx.challenge(challenge().transaction_id) is None
 
+    def test_what_was_committed_can_be_made_durable_afterwards(self, store: Store) -> None:
+        """The position tells what there is to wait for; it never goes back."""
+        before = store.position
+        with store.write("alice") as tx:
+            tx.add_challenge(challenge(state="spent"))
+        assert store.position > before
+        store.sync(store.position)
+        store.sync(before)
+        with store.read() as tx:
+            found = tx.challenge(challenge().transaction_id)
+        assert found is not None
+        assert found.state == "spent"
+
     def test_a_transaction_sees_what_it_wrote(self, store: Store) -> None:
         """Before anybody else does."""
         with store.write() as tx:

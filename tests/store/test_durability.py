@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from radius_smsotp.core import code
+from radius_smsotp.errors import StoreError
+from radius_smsotp.store.durability import Durability
 from tests.store.races import Server, prepare
 
 if TYPE_CHECKING:
@@ -64,3 +68,73 @@ def test_a_challenge_is_not(traced: Traced) -> None:
     kind, state, synced = traced.ask("pin", "1234")
     assert (kind, synced) == ("HANDLED", 0)
     assert re.fullmatch("[0-9a-f]{32}", state)
+
+
+class TestDurability:
+    """Who waits for the disk waits with all the others."""
+
+    def test_a_sync_is_for_all_that_was_committed_before_it(self) -> None:
+        syncs: list[int] = []
+        durability = Durability(lambda: syncs.append(durability.position))
+        for _ in range(3):
+            durability.committed()
+        durability.reach(3)
+        durability.reach(1)
+        durability.reach(3)
+        assert syncs == [3]
+        durability.committed()
+        durability.reach(4)
+        assert syncs == [3, 4]
+
+    def test_who_comes_while_the_disk_is_busy_shares_the_next_sync(self) -> None:
+        """Nine answers, two syncs: what was committed during a sync is not covered by it."""
+        began, free = threading.Event(), threading.Event()
+        syncs: list[int] = []
+
+        def sync() -> None:
+            syncs.append(durability.position)
+            began.set()
+            assert free.wait(20)
+
+        durability = Durability(sync)
+        durability.committed()
+        with ThreadPoolExecutor(9) as pool:
+            waiting = [pool.submit(durability.reach, 1)]
+            assert began.wait(20)
+            for position in range(2, 10):
+                durability.committed()
+                waiting.append(pool.submit(durability.reach, position))
+            assert not any(one.done() for one in waiting)
+            free.set()
+            for one in waiting:
+                one.result(20)
+        assert syncs == [1, 9]
+
+    def test_a_sync_that_fails_makes_nothing_durable(self) -> None:
+        """Each of those who wait hears of it."""
+        failing = [True, True, False]
+
+        def sync() -> None:
+            if failing.pop(0):
+                raise StoreError("the disk under the store fails")
+
+        durability = Durability(sync)
+        durability.committed()
+        for _ in range(2):
+            with pytest.raises(StoreError):
+                durability.reach(1)
+        durability.reach(1)
+        assert failing == []
+
+    def test_no_commit_is_lost_in_the_count(self) -> None:
+        """One that was would be taken for durable before it is."""
+        durability = Durability(lambda: None)
+
+        def commit() -> None:
+            for _ in range(2000):
+                durability.committed()
+
+        with ThreadPoolExecutor(8) as pool:
+            for done in [pool.submit(commit) for _ in range(8)]:
+                done.result()
+        assert durability.position == 16000

@@ -224,6 +224,13 @@ def test_what_was_acknowledged_survives_a_failover() -> None:
 def _without_standby(store: Store, standby: PostgresServer) -> None:
     """While the standby hangs, nothing durable is acknowledged; the rest goes on."""
     standby.freeze()
+    with store.write("bob") as tx:
+        tx.add_challenge(challenge(1001, state="spent"))
+    with pytest.raises(StoreError, match="within 2 s"):
+        store.sync(store.position)
+    standby.thaw()
+    eventually(lambda: works(store))
+    standby.freeze()
     with pytest.raises(StoreError, match="within 2 s"), store.write("bob", durable=True) as tx:
         tx.add_challenge(challenge(1000, state="spent"))
     standby.thaw()

@@ -151,6 +151,25 @@ class TestDurability:
         with store.write() as tx:
             tx.add_event(event("not durable"))
 
+    def test_many_commits_are_synced_at_once(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """By whoever answers for them, when the next one may write already."""
+        synced: list[int] = []
+        monkeypatch.setattr(os, "fdatasync", synced.append)
+        for _ in range(5):
+            with store.write() as tx:
+                tx.add_event(event("spent"))
+        assert synced == []
+        position = store.position
+        store.sync(position)
+        store.sync(position - 1)
+        assert len(synced) == 1
+        with store.write(durable=True) as tx:
+            tx.add_event(event("spent"))
+        store.sync(store.position)
+        assert len(synced) == 2
+
     @pytest.mark.parametrize(("durable", "synced"), [(True, True), (False, False)])
     def test_the_disk_is_told(self, store: Store, path: Path, durable: bool, synced: bool) -> None:
         """Twenty durable commits are twenty calls of fdatasync at least; the others hardly any."""

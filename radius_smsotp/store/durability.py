@@ -1,0 +1,51 @@
+"""What is on the disk already of what was committed: who waits for the disk waits together."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Durability:
+    """
+    Counts what one process commits to a store, and remembers how far that survives a power cut.
+
+    A disk takes its time for a sync, whatever there is to sync.  Those who come meanwhile share
+    the next one.
+
+    Args:
+        sync: Makes durable whatever was committed before it was called.
+    """
+
+    def __init__(self, sync: Callable[[], None]) -> None:
+        self._sync = sync
+        self._counting = threading.Lock()
+        self._syncing = threading.Lock()
+        self._committed = 0
+        self._durable = 0
+
+    @property
+    def position(self) -> int:
+        """The number of the last commit."""
+        return self._committed
+
+    def committed(self) -> None:
+        """There was a commit; its number is `position` or below from now on."""
+        with self._counting:
+            self._committed += 1
+
+    def reach(self, position: int) -> None:
+        """
+        Return when what was committed up to `position` is durable.
+
+        Raises:
+            StoreError: From `sync`; those who wait behind try by themselves.
+        """
+        with self._syncing:
+            if self._durable < position:
+                reached = self._committed
+                self._sync()
+                self._durable = reached
