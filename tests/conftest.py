@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +13,9 @@ from radius_smsotp import providers
 
 # Their assertions shall say as much as those of a test module; so before they are imported.
 pytest.register_assert_rewrite("tests.site", "tests.store", "tests.providers.contract")
+
+# Where the run is one in the background SIGINT is ignored, and so it would be in all it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from tests import leaks  # noqa: E402
 from tests.site import Clock, Gateways, Site  # noqa: E402

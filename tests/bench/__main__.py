@@ -60,6 +60,13 @@ def filled(text: str, made: str) -> str:
     return f"{before}{BEGIN}\n{made}\n\n{END}{after}"
 
 
+def end_children() -> None:
+    """End what a signal has kept us from taking note of: it may come right after a fork."""
+    for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text("ascii").split():
+        os.kill(int(pid), signal.SIGKILL)
+        os.waitpid(int(pid), 0)
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser("tests/bench.sh", description="How fast radius_smsotp is.")
@@ -71,7 +78,10 @@ def main() -> None:
     # Ends like Ctrl-C: every radiusd and the folder go.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory(prefix="smsotp-bench-") as folder:
-        rows = measure(Path(folder), extent)
+        try:
+            rows = measure(Path(folder), extent)
+        finally:
+            end_children()
     show = table.rst if options.rst else table.plain
     print(show(rows, note(extent)))
     if options.write:
