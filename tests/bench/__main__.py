@@ -17,7 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radius_smsotp import freeradius_server
-from tests.bench import chart, gateways, inside, lasting, logins, sizes, starts, stores, table
+from tests.bench import (
+    chart,
+    disks,
+    gateways,
+    inside,
+    lasting,
+    logins,
+    sizes,
+    starts,
+    stores,
+    table,
+)
 from tests.bench.extent import FULL, QUICK
 from tests.reference import README
 
@@ -32,7 +43,7 @@ BEGIN, END = ".. begin speed\n", ".. end speed\n"
 def measure(folder: Path, extent: Extent) -> list[table.Row]:
     """Everything there is to measure."""
     rows: list[table.Row] = []
-    for part in (logins, inside, gateways, sizes, stores, lasting, starts):
+    for part in (logins, inside, disks, gateways, sizes, stores, lasting, starts):
         name = part.__name__.rpartition(".")[2]
         print(f"measuring {name} …", file=sys.stderr)
         (folder / name).mkdir()

@@ -1,0 +1,49 @@
+"""A slow disk: on FreeRADIUS 3.2.7 and later, logins wait for it beside each other."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+from typing import TYPE_CHECKING
+
+from tests.bench import load
+from tests.bench.logins import BUSY, CHEAP, NO_WAIT
+from tests.bench.servers import HOOKS, Server
+from tests.bench.table import Row, compared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.bench.extent import Extent
+
+WHAT = f"logins a second, {BUSY} users, a sync of the disk takes 4 ms more"
+
+
+def measure(folder: Path, extent: Extent) -> Iterator[Row]:
+    """Logins a second, against the disk as it is."""
+    rates: tuple[list[list[float]], ...] = ([], [])
+    with (
+        tempfile.TemporaryDirectory(dir="/dev/shm") as outbox,
+        Server(folder / "slow", with_slow_disk, **NO_WAIT) as slow,
+        Server(folder / "usual", **NO_WAIT) as usual,
+    ):
+        for server in (slow, usual):
+            server.site.outbox.symlink_to(outbox)
+            server.add(CHEAP)
+        names = itertools.cycle(CHEAP)
+        for _ in range(extent.rounds):
+            for server, found in zip((slow, usual), rates, strict=True):
+                done = asyncio.run(load.log_in(server, names, BUSY, extent.seconds))
+                found.append([done.logins / done.seconds])
+                server.settle()
+                server.take_messages()
+    yield compared(WHAT, *rates, "as it is")
+
+
+def with_slow_disk(raddb: Path) -> None:
+    """Edit a raddb: `slow_disk_hooks` instead of our hooks, in every instance."""
+    for path in raddb.glob("mods-enabled/python3_smsotp*"):
+        text = path.read_text().replace("module = radius_smsotp.hooks", "module = slow_disk_hooks")
+        path.write_text(text.replace('python_path = "', f'python_path = "{HOOKS}:'))
