@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -26,6 +27,8 @@ class Pending(Generic[Result]):
 
     def __init__(self) -> None:
         self.elsewhere: set[str] = set()
+        # Each instance has a lock of its own in FreeRADIUS: they come here side by side.
+        self._lock = threading.Lock()
         self._tickets = itertools.count(1)
         self._left: dict[str, tuple[float, Callable[[], Result]]] = {}
 
@@ -41,16 +44,18 @@ class Pending(Generic[Result]):
             The ticket by which it is found; begins with `what`.
         """
         now = time.monotonic()
-        while self._left:
-            oldest = next(iter(self._left))
-            if self._left[oldest][0] + LEFT_SECONDS > now:
-                break
-            self._left.pop(oldest, None)
         ticket = f"{what} {next(self._tickets)}"
-        self._left[ticket] = (deadline, conclude)
+        with self._lock:
+            while self._left:
+                oldest = next(iter(self._left))
+                if self._left[oldest][0] + LEFT_SECONDS > now:
+                    break
+                del self._left[oldest]
+            self._left[ticket] = (deadline, conclude)
         return ticket
 
     def take(self, ticket: str) -> Callable[[], Result] | None:
         """What concludes a login, once; None if it is not here."""
-        _, conclude = self._left.pop(ticket, (0.0, None))
+        with self._lock:
+            _, conclude = self._left.pop(ticket, (0.0, None))
         return conclude

@@ -200,7 +200,7 @@ class PostgresStore:
         """
         begin = f"{WRITE}; SET LOCAL synchronous_commit TO ON".encode()
         with self._transaction(lambda _: begin) as session:
-            session.execute("SELECT pg_logical_emit_message(true, 'radius-smsotp', '')")
+            session.defer("SELECT pg_logical_emit_message(true, 'radius-smsotp', '')", ())
 
     def _opened(self) -> Pool:
         with self._lock:
