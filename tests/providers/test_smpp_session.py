@@ -15,6 +15,7 @@ from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.providers.smpp_session import Report, read_report
 from tests.providers.contract import CODE, message, soon
 from tests.providers.smsc import PATIENCE, Smsc
+from tests.site import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,8 +125,11 @@ class TestConnection:
     def test_a_lost_session_is_renewed(self, smsc: Smsc, order: str, facts: Any) -> None:
         one = smsc.provider()
         one.send(message(1), soon())
+        session = one._link._session
         smsc.order(order, **facts)
         smsc.wait("close")
+        # Until our end has heard of it: what is sent before may have been taken or not.
+        eventually(lambda: session.lost is not None)
         one.send(message(2), soon())
         assert len(smsc.seen("bind")) == 2
         assert len(smsc.received()) == 2

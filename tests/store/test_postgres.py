@@ -16,6 +16,7 @@ import pytest
 from radius_smsotp.core.model import Lockout
 from radius_smsotp.errors import StoreConflictError, StoreError
 from radius_smsotp.store import insist, open_store, postgres_pool
+from tests.site import eventually
 from tests.store.contract import ALICE, NOW, StoreContract, challenge, event
 from tests.store.contract_crowd import BEGIN, CrowdContract
 from tests.store.contract_imports import FiguresContract, ImportsContract
@@ -139,6 +140,9 @@ class TestLocks:
                 tries.append(1)
                 if len(tries) == 1:
                     locked.set()
+                    # A session looks for a deadlock once, soon after it has begun to wait.
+                    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+                    eventually(lambda: tx._db.execute(waiting).fetchone()[0])  # type: ignore[attr-defined]
                 tx.save_answer(replace(challenge(), state="spent"))
 
         def get_in_the_way() -> None:
