@@ -4,7 +4,7 @@ What FreeRADIUS calls.  The only importer of `radiusd`; never raises; fails clos
 FreeRADIUS lets one login at a time in here, so nothing slow may run: no SMS, no password
 hash, no connect.  `authenticate` may wait for a provider's verdict, rationed (see `ration`),
 and waits for the disk.  Where FreeRADIUS runs several instances of its module, logins wait in
-those that call `conclude`, and hold up nobody in here.
+those that call `await_delivery` and `await_disk`, and hold up nobody in here.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _State:
 
     Attributes:
         ration: Of waiting in `authenticate`.
-        pending: What `conclude` waits for.
+        pending: What `await_delivery` and `await_disk` wait for.
     """
 
     server: ClassVar[Server]
@@ -173,16 +173,21 @@ def authenticate(lists: Lists) -> pairs.Result:
     deadline = time.monotonic() + outcome.wait
 
     def finish() -> pairs.Result:
-        return _render(request, _concluded(server, outcome, deadline))
+        return _render(request, _answered(server, outcome, deadline))
 
     return _left("delivery", deadline, radiusd.RLM_MODULE_HANDLED, finish)
 
 
 @guarded
-def conclude(lists: Lists) -> pairs.Result:
-    """Wait for what a call before this one has left open, and answer."""
-    finish = _State.pending.take(pairs.ticket(lists))
-    return pairs.result(radiusd.RLM_MODULE_NOOP) if finish is None else finish()
+def await_delivery(lists: Lists) -> pairs.Result:
+    """Wait for the verdict on a message that `authenticate` has handed over."""
+    return _concluded(lists)
+
+
+@guarded
+def await_disk(lists: Lists) -> pairs.Result:
+    """Wait until what `authenticate` or `post_auth` has written is durable."""
+    return _concluded(lists)
 
 
 @guarded
@@ -191,14 +196,14 @@ def post_auth(lists: Lists) -> pairs.Result:
     request = pairs.parse(lists)
     if request is None or request.settled or request.step in {"", "identity", "code"}:
         return pairs.result(radiusd.RLM_MODULE_NOOP)
-    server = _State.server
-    service = server.service
-    updated = radiusd.RLM_MODULE_UPDATED
+    server, updated = _State.server, radiusd.RLM_MODULE_UPDATED
     if request.step == "down":
-        text = service.first_factor_down(request).text
-        return pairs.result(updated, [pairs.reply_message(text)])
-    text = service.first_factor_failed(request, sync="disk" not in _State.pending.elsewhere).text
-    return _once_durable(server, updated, pairs.result(updated, [pairs.reply_message(text)]))
+        rejected = server.service.first_factor_down(request)
+    else:
+        sync = "disk" not in _State.pending.elsewhere
+        rejected = server.service.first_factor_failed(request, sync=sync)
+    result = pairs.result(updated, [pairs.reply_message(rejected.text)])
+    return _once_durable(server, updated, result)
 
 
 def _start() -> None:
@@ -255,12 +260,16 @@ def _once_durable(server: Server, code: int, result: pairs.Result) -> pairs.Resu
     return _left("disk", time.monotonic(), code, finish)
 
 
-def _left(
-    what: str, deadline: float, code: int, finish: Callable[[], pairs.Result]
-) -> pairs.Result:
-    """Leave a login to `conclude`, which finds it by the ticket."""
-    ticket = _State.pending.leave(what, deadline, finish)
+def _left(what: str, until: float, code: int, finish: Callable[[], pairs.Result]) -> pairs.Result:
+    """Leave a login to another instance, which finds it by the ticket."""
+    ticket = _State.pending.leave(what, until, finish)
     return pairs.result(code, config=[("SMSOTP-Ticket", ticket)])
+
+
+def _concluded(lists: Lists) -> pairs.Result:
+    """What the call before this one has left open, once that is over."""
+    finish = _State.pending.take(pairs.ticket(lists))
+    return pairs.result(radiusd.RLM_MODULE_NOOP) if finish is None else finish()
 
 
 def _waited(server: Server, outcome: Challenged) -> Outcome:
@@ -269,13 +278,13 @@ def _waited(server: Server, outcome: Challenged) -> Outcome:
     most = server.courier.patience(outcome.route, outcome.wait)
     share = server.loaded.values.delivery.wait_share
     allowance = _State.ration.allowance(start, most, share)
-    concluded = _concluded(server, outcome, start + allowance)
+    answered = _answered(server, outcome, start + allowance)
     if allowance > 0:
         _State.ration.waited(start, time.monotonic())
-    return concluded
+    return answered
 
 
-def _concluded(server: Server, outcome: Challenged, until: float) -> Outcome:
+def _answered(server: Server, outcome: Challenged, until: float) -> Outcome:
     """The answer to the first step, once the verdict is there or the time is up."""
     try:
         state = server.courier.wait(outcome.transaction_id, until)
