@@ -165,7 +165,7 @@ class TestTimeLimit:
     def test_a_program_that_ignores_sigterm_is_ended_too(self, stand_in: ScriptStandIn) -> None:
         stand_in.does("trap '' TERM INT HUP; while :; do sleep 1; done")
         with pytest.raises(Unknown):
-            stand_in.provider(timeout=0.3).send(message(), soon())
+            stand_in.provider(timeout=1).send(message(), soon())
 
     def test_a_child_that_keeps_the_output_open_holds_up_nothing(
         self, stand_in: ScriptStandIn
@@ -187,7 +187,7 @@ class TestTimeLimit:
     def test_endless_output_is_cut_off_at_the_time_limit(self, stand_in: ScriptStandIn) -> None:
         stand_in.does("exec yes")
         with pytest.raises(Unknown):
-            stand_in.provider(timeout=0.5).send(message(), soon())
+            stand_in.provider(timeout=1).send(message(), soon())
 
     def test_a_hundred_megabytes_of_output_are_not_kept(self, stand_in: ScriptStandIn) -> None:
         stand_in.does("echo id-1; head -c 100000000 /dev/zero; head -c 1000000 /dev/zero >&2")
