@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 
 from radius_smsotp.core.limits import RATION_WINDOW, wait_allowance
+
+LATELY = 0.25
+"""Seconds in which what was counts for 1/e."""
+
+PAUSE = 0.001
+"""Seconds.  Where no more lie between two calls FreeRADIUS was at work for the second one."""
 
 
 class Ration:
@@ -14,8 +21,10 @@ class Ration:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waits: deque[tuple[float, float]] = deque()
-        # By the second, waits included: at each login some of them are added up.
-        self._calls: deque[list[float]] = deque()
+        # Of the call that goes on.
+        self._waited = 0.0
+        self._ended = 0.0
+        self._busy = 0.0
 
     def allowance(self, now: float, most: float, share: float) -> float:
         """
@@ -28,28 +37,23 @@ class Ration:
         with self._lock:
             while self._waits and now - self._waits[0][1] > RATION_WINDOW:
                 self._waits.popleft()
-            return wait_allowance(self._waits, now, most, share, self._busy(now))
+            busy = self._busy * math.exp((self._ended - now) / LATELY)
+            return wait_allowance(self._waits, now, most, share, busy)
 
     def waited(self, start: float, end: float) -> None:
         """A hook has waited, within a call that has not ended yet."""
         with self._lock:
             self._waits.append((start, end))
+            self._waited += end - start
 
     def called(self, start: float, end: float) -> None:
         """A call into the module has ended."""
-        second = end // 1
         with self._lock:
-            if not self._calls or self._calls[-1][0] != second:
-                self._calls.append([second, 0.0])
-                while self._calls[0][0] < second - RATION_WINDOW - 1:
-                    self._calls.popleft()
-            self._calls[-1][1] += end - start
-
-    def _busy(self, now: float) -> float:
-        """The part of the last `RATION_WINDOW` seconds in which the module was at work."""
-        begin = now - RATION_WINDOW
-        # Of the second in which the window begins, a part is in it.
-        parts = [(min(1.0, second + 1 - begin), seconds) for second, seconds in self._calls]
-        called = sum(part * seconds for part, seconds in parts if part > 0)
-        waited = sum(end - max(start, begin) for start, end in self._waits)
-        return min(1.0, max(0.0, (called - waited) / RATION_WINDOW))
+            passed = end - self._ended
+            if passed <= 0:  # beside another one
+                return
+            begin = start if start - self._ended > PAUSE else self._ended
+            work = max(0.0, end - begin - self._waited)
+            kept = math.exp(-passed / LATELY)
+            self._busy = self._busy * kept + min(1.0, work / passed) * (1 - kept)
+            self._ended, self._waited = end, 0.0

@@ -46,7 +46,7 @@ def wait_allowance(
         now: Monotonic seconds.
         most: The longest single wait, seconds.
         share: The part of the time that may be waited, 0 to 1; at 1, everybody may.
-        busy: The part of the last `RATION_WINDOW` seconds in which the module was at work.
+        busy: The part of the time, lately, in which the module was at work.
 
     Returns:
         Seconds, 0 or more.

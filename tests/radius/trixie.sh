@@ -47,5 +47,7 @@ tar -cf - --exclude=./.venv --exclude=./.cache --exclude=./.git . | tar -xf - -C
 # A mount namespace of its own: /proc goes with the last process, whatever happens.
 exec unshare --mount --fork sh -euc '
     mount -t proc proc "$0/proc"
+    mkdir -p "$0/dev/shm"
+    mount -t tmpfs tmpfs "$0/dev/shm"
     exec chroot "$0" sh -euc "cd /src && exec /venv/bin/python -m \"\$@\"" python "$@"
 ' "$root" "$@"
