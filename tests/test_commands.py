@@ -41,6 +41,7 @@ LONG = {
     "sh tests/install.sh",
     "sh tests/container.sh",
     "sh tests/radius/trixie.sh --run tests.radius.malformed 100000",
+    "sh tests/radius/trixie.sh --run tests.bench disks",
     "python -m tests.guessing",
 }
 """Scripts that take longer than all tests may; what they start has a test that runs it in short."""

@@ -33,6 +33,8 @@ from tests.bench.extent import FULL, QUICK
 from tests.reference import README
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tests.bench.extent import Extent
 
 CHART = Path(__file__).with_name("speed.svg")
@@ -40,14 +42,20 @@ BEGIN, END = ".. begin speed\n", ".. end speed\n"
 """Where in README.rst the table stands."""
 
 
-def measure(folder: Path, extent: Extent) -> list[table.Row]:
-    """Everything there is to measure."""
+PARTS = {
+    part.__name__.rpartition(".")[2]: part
+    for part in (logins, inside, disks, gateways, sizes, stores, lasting, starts)
+}
+"""Everything there is to measure."""
+
+
+def measure(folder: Path, extent: Extent, names: Iterable[str]) -> list[table.Row]:
+    """Some of it."""
     rows: list[table.Row] = []
-    for part in (logins, inside, disks, gateways, sizes, stores, lasting, starts):
-        name = part.__name__.rpartition(".")[2]
+    for name in names:
         print(f"measuring {name} …", file=sys.stderr)
         (folder / name).mkdir()
-        rows += part.measure(folder / name, extent)
+        rows += PARTS[name].measure(folder / name, extent)
     return rows
 
 
@@ -84,13 +92,20 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="seconds; shows that it works")
     parser.add_argument("--rst", action="store_true", help="the table as README.rst has it")
     parser.add_argument("--write", action="store_true", help="renew table and chart of README.rst")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"only {', '.join(PARTS)}", default=[*PARTS]
+    )
     options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"{' and '.join(sorted(unknown))}: the parts are {', '.join(PARTS)}")
+    if options.write and set(options.parts) != set(PARTS):
+        parser.error("README.rst has the table of all parts")
     extent = QUICK if options.quick else FULL
     # Ends like Ctrl-C: every radiusd and the folder go.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory(prefix="smsotp-bench-") as folder:
         try:
-            rows = measure(Path(folder), extent)
+            rows = measure(Path(folder), extent, options.parts)
         finally:
             end_children()
     show = table.rst if options.rst else table.plain

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.bench.servers import Server, without_module
@@ -13,13 +12,13 @@ from tests.bench.table import Row, compared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.bench.extent import Extent
 
 
 def measure(folder: Path, extent: Extent) -> Iterator[Row]:
     """radiusd with and without the module; the command line, and a Python that does nothing."""
-    smsotp = Path(sys.executable).with_name("smsotp")
     ready, ready_without, told, python = [], [], [], []
     for turn in range(extent.rounds):
         with Server(folder / f"without-module{turn}", without_module) as server:
@@ -27,7 +26,7 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
         with Server(folder / f"with-module{turn}") as server:
             ready.append([server.ready_after])
         python.append([_seconds(sys.executable, "-c", "")])
-        told.append([_seconds(smsotp, "--help")])
+        told.append([_seconds(sys.executable, "-m", "radius_smsotp", "--help")])
     yield compared("radiusd is ready after, ms", ready, ready_without, "without the module", 1e3)
     yield compared("smsotp --help, ms", told, python, "Python itself", 1e3)
 

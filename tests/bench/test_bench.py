@@ -171,6 +171,23 @@ def test_table_and_chart_go_into_the_readme() -> None:
     assert len(made.splitlines()) < len(readme.splitlines())
 
 
+def test_parts_are_measured_alone_and_never_written() -> None:
+    """README.rst would lose the others."""
+
+    def run(*options: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "tests.bench", *options]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    status, shown = run("--quick", "starts")
+    assert status == 0
+    assert "radiusd is ready after, ms" in shown
+    assert "logins a second" not in shown
+    assert run("--write", "starts")[0] == 2
+    status, shown = run("speed")
+    assert (status, "speed: the parts are logins, inside, disks, " in shown) == (2, True)
+
+
 def test_nothing_is_left_when_it_is_ended_in_the_middle(tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     bench = subprocess.Popen([sys.executable, "-m", "tests.bench"], cwd=ROOT, env=environment)
