@@ -106,6 +106,9 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
     what = f"logins a second, {BUSY} users, PIN hash of {ROUNDS} rounds"
     yield compared(what, _rates(costly), hashes, "the hash alone")
     yield from _times(ours, empty)
+    for step in ("first", "second"):
+        times = _step_times(ours[BUSY], step), _step_times(books, step)
+        yield compared(f"{step} step, {BUSY} users{LEAST}, p50 / p99, ms", *times, BOOKS, 1e3)
     shares = [[one.own_cpu / one.seconds] for one in empty[BUSY]]
     yield Row("load generator, % of one core", "", f"{medians(shares, 100)} ({EMPTY})")
     yield Row("logins of radius_smsotp, all accepted, all SMS sent", f"{counted:,}")
@@ -130,15 +133,17 @@ def _rates_and_costs(ours: list[Load], other: list[Load], than: str, note: str) 
 def _times(ours: Loads, empty: Loads) -> Iterator[Row]:
     for step in ("first", "second"):
         for size in CROWDS:
-            times = (
-                [_percentiles(getattr(one, step)) for one in loads[size]] for loads in (ours, empty)
-            )
+            times = _step_times(ours[size], step), _step_times(empty[size], step)
             users = "1 user" if size == 1 else f"{size} users"
             yield compared(f"{step} step, {users}, p50 / p99, ms", *times, EMPTY, 1e3)
 
 
 def _rates(loads: Sequence[Load]) -> list[list[float]]:
     return [[one.logins / one.seconds] for one in loads]
+
+
+def _step_times(loads: Sequence[Load], step: str) -> list[list[float]]:
+    return [_percentiles(getattr(one, step)) for one in loads]
 
 
 def _percentiles(seconds: list[float]) -> list[float]:
