@@ -54,6 +54,7 @@ class _State:
     What the hooks of this process share: there is one module, and one of each.
 
     Attributes:
+        waits_for_delivery, waits_for_disk: Whether the hooks do; else another instance does.
         ration: Of waiting in `authenticate`.
         pending: What `await_delivery` and `await_disk` wait for.
     """
@@ -61,6 +62,8 @@ class _State:
     server: ClassVar[Server]
     watch: ClassVar[Watch]
     started: ClassVar[bool] = False
+    waits_for_delivery: ClassVar[bool] = True
+    waits_for_disk: ClassVar[bool] = True
     ration: ClassVar[Ration] = Ration()
     pending: ClassVar[Pending[pairs.Result]] = Pending()
 
@@ -93,13 +96,13 @@ def instantiate(_: Lists | None) -> int:
 
 def instantiate_delivery(_: Lists | None) -> int:
     """There is an instance to wait for providers in."""
-    _State.pending.elsewhere.add("delivery")
+    _State.waits_for_delivery = False
     return 0
 
 
 def instantiate_disk(_: Lists | None) -> int:
     """There is an instance to wait for the disk in."""
-    _State.pending.elsewhere.add("disk")
+    _State.waits_for_disk = False
     return 0
 
 
@@ -159,16 +162,13 @@ def authenticate(lists: Lists) -> pairs.Result:
     if request.step == "" or (request.password is None and not request.handshake):
         # The policy did not run `authorize`: nobody has said what the first factor is.
         return _render(request, server.service.malformed(request))
-    sync = "disk" not in _State.pending.elsewhere
-    if request.step == "code":
-        outcome = server.service.answer(request, sync=sync)
-    else:
-        outcome = server.service.begin(request, sync=sync)
+    step = server.service.answer if request.step == "code" else server.service.begin
+    outcome = step(request, sync=_State.waits_for_disk)
     if request.judged:
         return _once_durable(server, radiusd.RLM_MODULE_HANDLED, _render(request, outcome))
     if not isinstance(outcome, Challenged) or outcome.wait <= 0:
         return _render(request, outcome)
-    if "delivery" not in _State.pending.elsewhere:
+    if _State.waits_for_delivery:
         return _render(request, _waited(server, outcome))
     deadline = time.monotonic() + outcome.wait
 
@@ -200,8 +200,7 @@ def post_auth(lists: Lists) -> pairs.Result:
     if request.step == "down":
         rejected = server.service.first_factor_down(request)
     else:
-        sync = "disk" not in _State.pending.elsewhere
-        rejected = server.service.first_factor_failed(request, sync=sync)
+        rejected = server.service.first_factor_failed(request, sync=_State.waits_for_disk)
     result = pairs.result(updated, [pairs.reply_message(rejected.text)])
     return _once_durable(server, updated, result)
 
@@ -249,7 +248,7 @@ def _once_durable(server: Server, code: int, result: pairs.Result) -> pairs.Resu
     Args:
         code: What the policy is told meanwhile, if that is waited for elsewhere.
     """
-    if "disk" not in _State.pending.elsewhere:
+    if _State.waits_for_disk:
         return result
     position = server.store.position
 

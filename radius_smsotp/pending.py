@@ -18,15 +18,9 @@ does not call what would take it."""
 
 
 class Pending(Generic[Result]):
-    """
-    What is to be waited for in other instances of the module.
-
-    Attributes:
-        elsewhere: What there are instances for: ``delivery``, ``disk``.
-    """
+    """What is to be waited for in other instances of the module."""
 
     def __init__(self) -> None:
-        self.elsewhere: set[str] = set()
         # Each instance has a lock of its own in FreeRADIUS: they come here side by side.
         self._lock = threading.Lock()
         self._tickets = itertools.count(1)

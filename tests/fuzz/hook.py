@@ -54,7 +54,8 @@ class Radiusd:
         if self._cases % CASES_BEFORE_SWEEP == 0:
             self._sweep()
         # As FreeRADIUS before 3.2.7 has it, and as since.
-        self._hooks._State.pending.elsewhere = {"delivery", "disk"} if self._cases % 2 else set()
+        state = self._hooks._State
+        state.waits_for_delivery = state.waits_for_disk = bool(self._cases % 2)
         result = self.calls[which](given)
         ticket = [pair for pair in result[1].get("config", ()) if pair[0] == "SMSOTP-Ticket"]
         if ticket:
