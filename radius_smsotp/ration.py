@@ -55,5 +55,5 @@ class Ration:
             begin = start if start - self._ended > PAUSE else self._ended
             work = max(0.0, end - begin - self._waited)
             kept = math.exp(-passed / LATELY)
-            self._busy = self._busy * kept + min(1.0, work / passed) * (1 - kept)
+            self._busy = self._busy * kept + work / passed * (1 - kept)
             self._ended, self._waited = end, 0.0
