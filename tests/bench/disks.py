@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import tempfile
 from typing import TYPE_CHECKING
 
-from tests.bench import load
+from tests.bench import logins
 from tests.bench.logins import BUSY, CHEAP, NO_WAIT
 from tests.bench.servers import HOOKS, Server
 from tests.bench.table import Row, compared
@@ -17,13 +16,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.bench.extent import Extent
+    from tests.bench.load import Load
 
 WHAT = f"logins a second, {BUSY} users, a sync of the disk takes 4 ms more"
 
 
 def measure(folder: Path, extent: Extent) -> Iterator[Row]:
     """Logins a second, against the disk as it is."""
-    rates: tuple[list[list[float]], ...] = ([], [])
+    loads: tuple[list[Load], list[Load]] = ([], [])
     with (
         tempfile.TemporaryDirectory(dir="/dev/shm") as outbox,
         Server(folder / "slow", with_slow_disk, **NO_WAIT) as slow,
@@ -34,12 +34,9 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
             server.add(CHEAP)
         names = itertools.cycle(CHEAP)
         for _ in range(extent.rounds):
-            for server, found in zip((slow, usual), rates, strict=True):
-                done = asyncio.run(load.log_in(server, names, BUSY, extent.seconds))
-                found.append([done.logins / done.seconds])
-                server.settle()
-                server.take_messages()
-    yield compared(WHAT, *rates, "as it is")
+            for server, done in zip((slow, usual), loads, strict=True):
+                done.append(logins.run(server, names, BUSY, extent.seconds))
+    yield compared(WHAT, *map(logins.rates, loads), "as it is")
 
 
 def with_slow_disk(raddb: Path) -> None:

@@ -13,7 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from tests.bench import load
-from tests.bench.logins import CHEAP, NO_WAIT
+from tests.bench.logins import CHEAP, NO_WAIT, percentiles
 from tests.bench.servers import Server, with_hook
 from tests.bench.table import Row, compared, medians
 from tests.providers.gateway import Call, Gateway, answers, stall
@@ -83,10 +83,9 @@ def _rates(folder: Path, extent: Extent) -> Iterator[Row]:
                         server, users, extent.crowd, extent.seconds, settle=seconds == 0
                     )
                     done = asyncio.run(work)
-            found.append([done.logins / done.seconds])
+            found.append([done.rate])
             if seconds:
-                times = sorted(done.second)
-                second.append([times[len(times) // 2], times[len(times) * 99 // 100]])
+                second.append(percentiles(done.second))
     what = f"logins a second, {extent.crowd} users, gateway takes {extent.gateway:g} s"
     yield compared(what, rates[extent.gateway], rates[0.0], "gateway that answers at once")
     yield Row("meanwhile: second step, p50 / p99, ms", medians(second, 1e3))

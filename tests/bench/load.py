@@ -60,6 +60,11 @@ class Load:
         """How many there were; each was accepted."""
         return len(self.second)
 
+    @property
+    def rate(self) -> float:
+        """Logins a second."""
+        return self.logins / self.seconds
+
 
 class User(asyncio.DatagramProtocol):
     """

@@ -83,18 +83,18 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
         hasty_server.add(CHEAP)
         hasty_server.live_through_a_day(CHEAP[0])
         names, costly_names = itertools.cycle(CHEAP), itertools.cycle(COSTLY)
-        _run(empty_server, names, BUSY, WARM_UP)
-        warm = _run(server, names, BUSY, WARM_UP)
-        _run(hasty_server, names, BUSY, WARM_UP)
-        _run(books_server, names, BUSY, WARM_UP)
+        run(empty_server, names, BUSY, WARM_UP)
+        warm = run(server, names, BUSY, WARM_UP)
+        run(hasty_server, names, BUSY, WARM_UP)
+        run(books_server, names, BUSY, WARM_UP)
         for _ in range(extent.rounds):
             for size in CROWDS:
-                empty[size].append(_run(empty_server, names, size, extent.seconds))
-                ours[size].append(_run(server, names, size, extent.seconds))
-            hasty.append(_run(hasty_server, names, BUSY, extent.seconds))
-            books.append(_run(books_server, names, BUSY, extent.seconds))
+                empty[size].append(run(empty_server, names, size, extent.seconds))
+                ours[size].append(run(server, names, size, extent.seconds))
+            hasty.append(run(hasty_server, names, BUSY, extent.seconds))
+            books.append(run(books_server, names, BUSY, extent.seconds))
             hashes.append([_hashes_a_second()])
-            costly.append(_run(server, costly_names, BUSY, extent.seconds))
+            costly.append(run(server, costly_names, BUSY, extent.seconds))
         counted = sum(one.logins for one in itertools.chain([warm], costly, *ours.values()))
         found = server.accepted(CHEAP + COSTLY)
         if found != counted:
@@ -102,9 +102,9 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
     yield from _rates_and_costs(ours[BUSY], empty[BUSY], EMPTY, "")
     yield from _rates_and_costs(ours[BUSY], books, BOOKS, LEAST)
     what = f"logins a second, {BUSY} users, delivery.wait: 0"
-    yield compared(what, _rates(hasty), _rates(empty[BUSY]), EMPTY)
+    yield compared(what, rates(hasty), rates(empty[BUSY]), EMPTY)
     what = f"logins a second, {BUSY} users, PIN hash of {ROUNDS} rounds"
-    yield compared(what, _rates(costly), hashes, "the hash alone")
+    yield compared(what, rates(costly), hashes, "the hash alone")
     yield from _times(ours, empty)
     for step in ("first", "second"):
         times = _step_times(ours[BUSY], step), _step_times(books, step)
@@ -114,7 +114,7 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
     yield Row("logins of radius_smsotp, all accepted, all SMS sent", f"{counted:,}")
 
 
-def _run(server: Server, names: Iterator[str], size: int, seconds: float) -> Load:
+def run(server: Server, names: Iterator[str], size: int, seconds: float) -> Load:
     """Let users log in, and see that every message of ours was sent."""
     done = asyncio.run(load.log_in(server, names, size, seconds))
     sent = server.take_messages()
@@ -124,8 +124,8 @@ def _run(server: Server, names: Iterator[str], size: int, seconds: float) -> Loa
 
 
 def _rates_and_costs(ours: list[Load], other: list[Load], than: str, note: str) -> Iterator[Row]:
-    rates = _rates(ours), _rates(other)
-    yield compared(f"logins a second, {BUSY} users{note}", *rates, than)
+    found = rates(ours), rates(other)
+    yield compared(f"logins a second, {BUSY} users{note}", *found, than)
     costs = ([[one.cpu / one.logins] for one in loads] for loads in (ours, other))
     yield compared(f"CPU of radiusd a login, {BUSY} users{note}, µs", *costs, than, 1e6)
 
@@ -138,15 +138,17 @@ def _times(ours: Loads, empty: Loads) -> Iterator[Row]:
             yield compared(f"{step} step, {users}, p50 / p99, ms", *times, EMPTY, 1e3)
 
 
-def _rates(loads: Sequence[Load]) -> list[list[float]]:
-    return [[one.logins / one.seconds] for one in loads]
+def rates(loads: Sequence[Load]) -> list[list[float]]:
+    """Logins a second, for each round."""
+    return [[one.rate] for one in loads]
 
 
 def _step_times(loads: Sequence[Load], step: str) -> list[list[float]]:
-    return [_percentiles(getattr(one, step)) for one in loads]
+    return [percentiles(getattr(one, step)) for one in loads]
 
 
-def _percentiles(seconds: list[float]) -> list[float]:
+def percentiles(seconds: list[float]) -> list[float]:
+    """The 50th and the 99th of 100."""
     ordered = sorted(seconds)
     return [ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100]]
 

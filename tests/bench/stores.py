@@ -47,7 +47,7 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
             for _ in range(extent.rounds):
                 for which, (server, names) in servers.items():
                     done = asyncio.run(load.log_in(server, names, BUSY, extent.seconds))
-                    rates[which].append([done.logins / done.seconds])
+                    rates[which].append([done.rate])
     finally:
         postgres.close()
     for (kind, processes), values in list(rates.items())[1:]:
