@@ -23,6 +23,7 @@ from radius_smsotp.core.name import fold
 from radius_smsotp.decoy import NOBODY
 from radius_smsotp.issuer import Issuer
 from radius_smsotp.outcome import Accepted, Challenged, Outcome, Rejected
+from radius_smsotp.store import questions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +76,8 @@ class Service:
             return self._spend_matched(request, sync=sync)
         now = self._now()
         own = self.admission.policy(request)
-        with self._store.write(fold(request.user)) as tx:
+        foreseen = self.admission.questions(request, now)
+        with self._store.write(fold(request.user), foreseen=foreseen) as tx:
             facts = self.admission.facts(tx, request, now)
             decision = login.admit(facts, own.login, now)
             if isinstance(decision, login.Refuse):
@@ -103,8 +105,10 @@ class Service:
         now = self._now()
         name = fold(request.user)
         again = None
-        with self._store.write(name, durable=sync) as tx:
-            challenge = tx.challenge(request.transaction_id or "")
+        asked = request.transaction_id or ""
+        foreseen = [questions.challenge(asked), *counters.questions_of(request)]
+        with self._store.write(name, durable=sync, foreseen=foreseen) as tx:
+            challenge = tx.challenge(asked)
             own = self._policy_of(request, challenge)
             expected = self._issuer.expected(challenge)
             answer = request.password or ""
@@ -141,7 +145,8 @@ class Service:
         now = self._now()
         own = self.admission.policy(request)
         name = fold(request.user)
-        with self._store.write(name, durable=sync) as tx:
+        foreseen = counters.questions_of(request)
+        with self._store.write(name, durable=sync, foreseen=foreseen) as tx:
             counter = counters.find(tx, request, now)
             counted = lockout.after_failure(counter.lockout, own.login, now)
             if request.reason:
@@ -201,7 +206,8 @@ class Service:
         """The PIN was right, and the code behind it was compared before: spend its challenge."""
         now = self._now()
         name = fold(request.user)
-        with self._store.write(name, durable=sync) as tx:
+        foreseen = [questions.challenge(request.matched), *counters.questions_of(request)]
+        with self._store.write(name, durable=sync, foreseen=foreseen) as tx:
             challenge = tx.challenge(request.matched)
             counter = counters.find(tx, request, now)
             own = self._policy_of(request, challenge)

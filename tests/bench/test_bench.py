@@ -147,6 +147,7 @@ def test_several_radiusd_share_a_store_and_memory_is_looked_at(tmp_path: Path) -
         "logins a second, 32 users, SQLite, 2 radiusd",
         "logins a second, 32 users, SQLite, behind a front, 2 workers",
         "logins a second, 32 users, PostgreSQL, 1 radiusd",
+        "logins a second, 32 users, PostgreSQL, 1 ms away, 1 radiusd",
     ]
     memory, threads = lasting.measure(tmp_path, QUICK)
     assert len(memory.ours.split(" / ")) == len(threads.ours.split(" / ")) == 3
