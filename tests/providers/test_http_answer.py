@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.errors import DeliveryError, Refused, Unavailable
+from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.providers import Receipt
 from radius_smsotp.providers.http import Provider, Settings
 from tests.providers import gateway as gw
@@ -40,6 +40,7 @@ class TestAnswer(HttpTests):
             (500, Unavailable, None),
             (503, Unavailable, None),
             (599, Unavailable, None),
+            (504, Unknown, None),  # RFC 9110 15.6.5: passed on, and nobody answered in time
         ],
     )
     def test_the_status_decides_first(
