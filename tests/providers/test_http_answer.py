@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import tracemalloc
+import zlib
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
@@ -56,6 +58,38 @@ class TestAnswer(HttpTests):
         assert type(error) is kind
         assert str(status) in str(error)
         assert getattr(error, "out_of_order", None) is out_of_order
+
+    @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate", "raw deflate"])
+    def test_an_answer_that_is_compressed_unasked_is_read(
+        self, gateway: Gateway, build: Callable[..., Provider], coding: str
+    ) -> None:
+        """We accept "identity" alone, and some servers do not mind (RFC 9110 12.5.3)."""
+        kind = {"gzip": 31, "x-gzip": 31, "deflate": 15, "raw deflate": -15}[coding]
+        packer = zlib.compressobj(wbits=kind)
+        body = packer.compress(b'{"ok": true, "id": "ab7"}') + packer.flush()
+        gateway.behave = gw.answers(200, body, Content_Encoding=coding.rsplit(maxsplit=1)[-1])
+        provider = build(url=gateway.url, return_success_json="ok", message_id_json="id")
+        assert provider.send(message(), soon()) == Receipt("ab7")
+
+    @pytest.mark.parametrize("coding", ["gzip", "deflate", "UTF-8", "identity", ""])
+    def test_an_answer_that_only_says_so_is_read_as_it_is(
+        self, gateway: Gateway, build: Callable[..., Provider], coding: str
+    ) -> None:
+        gateway.behave = gw.answers(200, "ID: 1", Content_Encoding=coding)
+        assert build(url=gateway.url, return_success="ID: 1").send(message(), soon()) == Receipt()
+
+    def test_a_compressed_answer_takes_little_memory(
+        self, gateway: Gateway, build: Callable[..., Provider]
+    ) -> None:
+        bomb = zlib.compress(b"ID: 1" + bytes(50_000_000))
+        gateway.behave = gw.answers(200, bomb, Content_Encoding="deflate")
+        provider = build(url=gateway.url, return_success="ID: 1")
+        tracemalloc.start()
+        try:
+            assert provider.send(message(), soon()) == Receipt()
+            assert tracemalloc.get_traced_memory()[1] < 2_000_000
+        finally:
+            tracemalloc.stop()
 
     @pytest.mark.parametrize("status", [200, 201, 202, 204])
     def test_any_2xx_will_do_where_nothing_is_looked_for(
