@@ -267,6 +267,30 @@ class TestAnswer(HttpTests):
 class TestSecrets(HttpTests):
     """What must not be seen is not seen."""
 
+    @pytest.mark.parametrize(
+        "said",
+        [
+            '{"message": "The route v1/t0ken/send could not be found."}',
+            r'{"message": "The route v1\/t0ken\/send could not be found."}',
+            r'{"path": "\/v1\/t0ken\/send"}',
+        ],
+    )
+    def test_a_path_is_not_told_as_frameworks_write_it(
+        self, gateway: Gateway, build: Callable[..., Provider], said: str
+    ) -> None:
+        """Without its first slash, and PHP escapes slashes in JSON."""
+        gateway.behave = gw.answers(404, said)
+        told = str(failure(build(url=f"{gateway.url}/v1/t0ken/send")))
+        assert "t0ken" not in told
+        assert "***" in told
+
+    def test_a_token_that_stands_for_user_and_password_is_not_told(
+        self, gateway: Gateway, build: Callable[..., Provider]
+    ) -> None:
+        gateway.behave = gw.answers(401, "the key t0ken-1 is unknown")
+        told = str(failure(build(url=gateway.url, username="t0ken-1")))
+        assert told == "the gateway answered 401: the key *** is unknown"
+
     def test_no_log_record_holds_number_or_code(
         self,
         gateway: Gateway,
