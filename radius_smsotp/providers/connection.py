@@ -8,6 +8,7 @@ connection, and so does a limit on what is read from it.
 
 from __future__ import annotations
 
+import errno
 import functools
 import ipaddress
 import os
@@ -87,7 +88,12 @@ def connect(host: str, port: int, deadline: float) -> Connection:
     addresses = _resolve(host, port, deadline)
     failure = OSError("the name has no address")
     for number, (family, kind, protocol, _, address) in enumerate(addresses):
-        connection = Connection(family, kind, protocol)
+        try:
+            # Fails for IPv6 where the kernel has none: that is no fault of the other addresses.
+            connection = Connection(family, kind, protocol)
+        except OSError as error:
+            failure = error
+            continue
         connection.deadline = deadline
         try:
             # An address that does not answer leaves time for the next one.
@@ -205,7 +211,10 @@ def _resolve(host: str, port: int, deadline: float) -> list[Any]:
         except OSError as error:
             answers.put(error)
 
-    threading.Thread(target=ask, name="smsotp-resolve", daemon=True).start()
+    try:
+        threading.Thread(target=ask, name="smsotp-resolve", daemon=True).start()
+    except RuntimeError:  # the system gives no more
+        raise OSError(errno.EAGAIN, "no thread to look the name up") from None
     try:
         answer = answers.get(timeout=left(deadline))
     except queue.Empty:

@@ -113,6 +113,18 @@ def test_an_address_that_refuses_leaves_the_turn_to_the_next(
         connection.connect("one.example", 0, soon())
 
 
+def test_an_address_that_this_host_knows_no_sockets_for_leaves_the_turn_to_the_next(
+    monkeypatch: pytest.MonkeyPatch, dripping: Peer
+) -> None:
+    """IPv6, where the kernel has none (ipv6.disable=1) or a sandbox forbids it."""
+    addresses = [
+        (socket.AF_APPLETALK, socket.SOCK_STREAM, 6, "", ("::1", dripping.port, 0, 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", dripping.port)),
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+    connection.connect("both.example", 0, soon()).close()
+
+
 def test_a_name_server_that_does_not_answer_holds_up_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
