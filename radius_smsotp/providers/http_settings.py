@@ -270,5 +270,7 @@ class Settings(ProviderSettings):
             # A user name without a password is a token that stands for both.
             secrets += [credentials[1] or credentials[0], ":".join(credentials)]
         if proxy := self.proxy_setting():
-            secrets.append(unquote(urlsplit(proxy[1]).password or ""))
+            split = urlsplit(proxy[1])
+            pair = unquote(split.username or ""), unquote(split.password or "")
+            secrets += [pair[1], ":".join(pair) if any(pair) else ""]
         return secrets
