@@ -179,7 +179,7 @@ class Transaction(AccountStatements, EventStatements):
         sql = (
             f"SELECT {rows.CHALLENGE} FROM challenge WHERE delivery_state = 'queued' "  # noqa: S608
             "AND lease_until <= ? AND state = 'open' AND expires_at > ? "
-            "ORDER BY lease_until LIMIT ?"
+            "ORDER BY lease_until, created_at LIMIT ?"
         )
         values = (now.timestamp(), now.timestamp(), most)
         return [rows.challenge(row) for row in self._db.execute(sql, values)]
