@@ -11,7 +11,7 @@ from radius_smsotp import census
 from radius_smsotp.core import figures
 from radius_smsotp.core.model import Account, Event, Lockout
 from radius_smsotp.errors import StoreError
-from tests.store.contract import ALICE, HERE, NOW, SECOND, challenge, device
+from tests.store.contract import ALICE, HERE, HOUR, NOW, SECOND, challenge, device
 
 if TYPE_CHECKING:
     from radius_smsotp.store import Store
@@ -87,7 +87,7 @@ class ImportsContract:
         land_all(store, batch)
         with store.read() as tx:
             assert [one.account for one in tx.open_challenges(NOW)] == ["carol"]
-            assert not tx.is_remembered("alice", HERE, "tag", NOW)
+            assert not tx.is_remembered("alice", HERE, "tag", NOW, HOUR)
             alice = [(one.kind, one.detail) for one in tx.events("alice", 9)]
             assert alice == [
                 ("device-forgotten", {"devices": 1, "by": "root"}),
