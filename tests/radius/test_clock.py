@@ -1,0 +1,340 @@
+"""A FreeRADIUS whose wall clock jumps, and two whose clocks differ."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from radius_smsotp import keyring
+from radius_smsotp.core import code
+from tests.providers.gateway import Call, Gateway, Received, answers
+from tests.radius.site import PHONE, PIN, Radiusd, Site, eventually
+from tests.radius.wall_clock import DAY, HOUR, MINUTE, WallClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from radius_smsotp.radius_client import Reply
+
+JUMPS = (HOUR, -HOUR, DAY, -DAY)
+"""Each from where the one before has led."""
+
+START_AGAIN = "This code is not valid any more. Please log in again from the start."
+STATION = "02-00-00-00-00-01"
+LEFT = "+491709999999"
+UNLIMITED = {"cooldown": 0, "per_account_hour": 0, "per_number_hour": 0, "per_day": 0}
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> WallClock:
+    """A clock that is right, until a test sets it."""
+    return WallClock(tmp_path / "clock")
+
+
+@pytest.fixture
+def start(make_site: Callable[..., Site], clock: WallClock) -> Callable[..., Radiusd]:
+    """Start a FreeRADIUS by that clock, on a site with these settings."""
+
+    def begin(**settings: Any) -> Radiusd:
+        return make_site(**settings).start(environment=clock.environment)
+
+    return begin
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with Gateway() as one:
+        yield one
+
+
+def http(gateway: Gateway) -> dict[str, Any]:
+    """Settings of a provider for a gateway."""
+    parameter = {"to": "{phone}", "text": "{message}"}
+    return {"type": "http", "url": gateway.url, "parameter": parameter, "timeout": 30}
+
+
+def people(site: Site, count: int = len(JUMPS)) -> list[str]:
+    """Accounts that nothing was counted for yet, with a number each."""
+    names = [f"user{number}" for number in range(count)]
+    for number, name in enumerate(names):
+        site.add(name, phone=f"+4917010000{number:02}")
+    return names
+
+
+def code_of(site: Site, state: bytes | None) -> str:
+    """The code of a challenge, whether it was sent or not."""
+    assert state is not None
+    return code.derive(keyring.read(site.folder / "key").secret, state.decode(), 6)
+
+
+def log_in(radiusd: Radiusd, name: str = "alice", station: str = "") -> Reply:
+    """A whole login, which has to work at once; returns its challenge."""
+    first = radiusd.ask(name, PIN, station=station)
+    assert first.kind == "Access-Challenge", (name, first, radiusd.site.events(name))
+    sent = radiusd.site.code(first.state)
+    assert radiusd.ask(name, sent, first.state, station).kind == "Access-Accept"
+    return first
+
+
+def refused(radiusd: Radiusd, name: str, challenge: Reply) -> None:
+    """The code of a challenge is not accepted, and the user is told to begin again."""
+    reply = radiusd.ask(name, code_of(radiusd.site, challenge.state), challenge.state)
+    assert (reply.kind, reply.message) == ("Access-Reject", START_AGAIN)
+
+
+def trace(site: Site, name: str) -> list[str]:
+    """What ``smsotp trace`` tells, without the times."""
+    command = [sys.executable, "-m", "radius_smsotp", "--config", site.settings_path]
+    done = subprocess.run([*command, "trace", name], capture_output=True, text=True, check=True)
+    return [re.sub(r"^[-0-9]{10} [:0-9]{8}  ", "", line) for line in done.stdout.splitlines()]
+
+
+def test_between_the_steps_of_a_login(start: Callable[..., Radiusd], clock: WallClock) -> None:
+    """The code is worth nothing then, and is told so; a new login works.  No code counts twice."""
+    radiusd = start(limits={"cooldown": 60})
+    site = radiusd.site
+    made: list[tuple[str, Reply]] = []
+    for name, jump in zip(people(site), JUMPS, strict=True):
+        before = radiusd.challenge(name)
+        site.code(before.state)
+        clock.jump(jump)
+        refused(radiusd, name, before)
+        after = log_in(radiusd, name)
+        assert after.state != before.state
+        made.append((name, after))
+        for spent in made:
+            refused(radiusd, *spent)
+        told = trace(site, name)
+        assert told[0].startswith("the PIN or password was right, a code was made")
+        reason = "the code came too late" if jump > 0 else "the clock has gone back"
+        assert any(line.startswith(f"the code was not accepted: {reason}") for line in told)
+        right = r"the code was right: logged in \(\d+ s after the PIN\)"
+        assert any(re.fullmatch(right, line) for line in told)
+        assert told[-2].startswith("the code was not accepted: the code was used before")
+    for name, jump in zip(("alice", "alice"), (MINUTE, -MINUTE), strict=True):
+        challenge = radiusd.challenge(name)
+        clock.jump(jump)
+        reply = radiusd.ask(name, site.code(challenge.state), challenge.state)
+        assert reply.kind == "Access-Accept"
+        refused(radiusd, name, challenge)
+
+
+def test_within_the_cooldown(start: Callable[..., Radiusd], clock: WallClock) -> None:
+    """No first step waits longer for its SMS than the clocks of servers may differ."""
+    radiusd = start()
+    for name, jump in zip(people(radiusd.site), JUMPS, strict=True):
+        before = radiusd.challenge(name)
+        clock.jump(jump)
+        assert log_in(radiusd, name).state != before.state
+    before = radiusd.challenge()
+    clock.jump(-MINUTE)
+    assert radiusd.challenge().state == before.state
+
+
+def test_while_the_account_is_locked(start: Callable[..., Radiusd], clock: WallClock) -> None:
+    """After a jump back the lock-out is over, but the next failure brings it back."""
+    radiusd = start(lockout={"failures": 3, "minutes": 15})
+    for name, jump in zip(people(radiusd.site), JUMPS, strict=True):
+        for _ in range(3):
+            assert radiusd.ask(name, "wrong").kind == "Access-Reject"
+        clock.jump(-MINUTE)
+        assert radiusd.ask(name, PIN).kind == "Access-Reject"
+        clock.jump(MINUTE + jump)
+        if jump < 0:
+            radiusd.ask(name, "wrong")
+            assert radiusd.ask(name, PIN).kind == "Access-Reject"
+            clock.jump(jump)
+        log_in(radiusd, name)
+        if jump < 0:
+            clock.jump(-jump)
+
+
+def test_within_the_hour_of_a_limit(start: Callable[..., Radiusd], clock: WallClock) -> None:
+    """It is not lifted by a jump that may have been within the hour, and does not last a day."""
+    radiusd = start(limits={"cooldown": 0, "per_account_hour": 1})
+    log_in(radiusd)
+    clock.jump(-HOUR)
+    assert radiusd.ask("alice", PIN).kind == "Access-Reject"
+    clock.jump(-DAY)
+    log_in(radiusd)
+
+
+def test_with_a_remembered_device(start: Callable[..., Radiusd], clock: WallClock) -> None:
+    """It is remembered for as long as the settings say, and not for the jump beyond it."""
+    radiusd = start(remember={"hours": 8}, limits=UNLIMITED)
+    log_in(radiusd, station=STATION)
+    for jump in (MINUTE, HOUR, -HOUR, -MINUTE):
+        clock.jump(jump)
+        assert radiusd.ask("alice", PIN, station=STATION).kind == "Access-Accept"
+    for jump in (-DAY, 2 * DAY):
+        clock.jump(jump)
+        assert radiusd.ask("alice", PIN, station=STATION).kind == "Access-Challenge"
+    log_in(radiusd, station=STATION)
+    assert radiusd.ask("alice", PIN, station=STATION).kind == "Access-Accept"
+
+
+def test_while_a_provider_is_skipped(
+    start: Callable[..., Radiusd], clock: WallClock, gateway: Gateway
+) -> None:
+    """For its pause, whatever the clock says meanwhile: five minutes, and a second."""
+    providers = {"web": http(gateway), "demo": {"type": "folder", "path": "outbox"}}
+    radiusd = start(providers=providers, limits=UNLIMITED, delivery={"wait": 0})
+    gateway.behave = lambda call: call.answer(503, "later", Retry_After="300")
+    log_in(radiusd)
+    for jump in JUMPS:
+        clock.jump(jump)
+        log_in(radiusd)
+    assert len(gateway.requests) == 1
+
+
+def test_a_provider_is_tried_again_after_its_pause(
+    start: Callable[..., Radiusd], clock: WallClock, gateway: Gateway
+) -> None:
+    """A pause of a second is one after a jump back, too."""
+    providers = {"web": http(gateway), "demo": {"type": "folder", "path": "outbox"}}
+    radiusd = start(providers=providers, limits=UNLIMITED, delivery={"wait": 0})
+    gateway.behave = lambda call: call.answer(503, "later", Retry_After="1")
+    log_in(radiusd)
+    gateway.behave = answers(200, "ID: 4711")
+    clock.jump(-DAY)
+    eventually(lambda: radiusd.challenge() and len(gateway.requests) > 1)
+    eventually(lambda: "provider web works again" in radiusd.log())
+
+
+def test_while_a_message_is_under_way(
+    start: Callable[..., Radiusd], clock: WallClock, gateway: Gateway
+) -> None:
+    """It is sent once, though its gateway answers only after the jumps; so are those after it."""
+    held = hold_alices(gateway)
+    radiusd = start(providers={"web": http(gateway)}, delivery={"wait": 0})
+    site = radiusd.site
+    challenge = radiusd.challenge()
+    eventually(lambda: held)
+    # Beyond the lease, within the life of the code: it looks as if nobody had it in hand.
+    clock.jump(MINUTE)
+    leave_behind(site, challenge, f"{socket.gethostname()}:0:dead")
+    clock.jump(-MINUTE)
+    for name, jump in zip(people(site), JUMPS, strict=True):
+        clock.jump(jump)
+        reply = radiusd.challenge(name)
+        eventually(lambda: "sms-accepted" in site.kinds(name))  # noqa: B023
+        assert radiusd.ask(name, code_of(site, reply.state), reply.state).kind == "Access-Accept"
+    held[0].answer(200, "ID: 4711")
+    eventually(lambda: "sms-accepted" in site.kinds("alice"))
+    answer = radiusd.ask("alice", code_of(site, challenge.state), challenge.state)
+    assert answer.kind == "Access-Accept"
+    numbers = [to(request) for request in gateway.requests]
+    assert len(numbers) == len(set(numbers)) == 2 + len(JUMPS)
+
+
+class TestTwoServersWhoseClocksDiffer:
+    """On hosts of their own, with one store."""
+
+    @pytest.fixture
+    def right(self, make_site: Callable[..., Site], clock: WallClock, gateway: Gateway) -> Radiusd:
+        """One whose clock is right."""
+        settings = {"delivery": {"wait": 0}, "lockout": {"failures": 3}}
+        site = make_site(providers={"web": http(gateway)}, **settings)
+        return site.start("right", environment=clock.environment, host="right")
+
+    @pytest.fixture
+    def ahead(self, right: Radiusd, tmp_path: Path) -> Radiusd:
+        """One whose clock is three minutes ahead."""
+        clock = WallClock(tmp_path / "ahead", 3 * MINUTE)
+        return right.site.start("ahead", environment=clock.environment, host="ahead")
+
+    def test_a_login_may_go_on_at_the_other(self, right: Radiusd, ahead: Radiusd) -> None:
+        """Its code counts once at both, and a lock-out holds at both."""
+        site = right.site
+        pairs = ((right, ahead), (ahead, right))
+        for name, (first, second) in zip(people(site), pairs, strict=False):
+            challenge = first.challenge(name)
+            if first is ahead:
+                assert second.challenge(name).state == challenge.state
+            eventually(lambda: "sms-accepted" in site.kinds(name))  # noqa: B023
+            answer = code_of(site, challenge.state)
+            assert second.ask(name, answer, challenge.state).kind == "Access-Accept"
+            refused(first, name, challenge)
+            refused(second, name, challenge)
+            for _ in range(3):
+                first.ask(name, "wrong")
+            for one in (first, second):
+                assert one.ask(name, PIN).kind == "Access-Reject"
+                assert site.events(name)[-1].detail == {"reason": "locked"}
+
+    def test_no_message_is_sent_by_both(
+        self, right: Radiusd, ahead: Radiusd, gateway: Gateway
+    ) -> None:
+        """Though its lease has run out by the clock that is ahead."""
+        held = hold_alices(gateway)
+        challenge = right.challenge()
+        eventually(lambda: held)
+        # What others have left behind is looked for from the first request on.
+        ahead.ask("nobody", PIN)
+        leave_behind(right.site, challenge, f"{ahead.host}:0:dead")
+        held[0].answer(200, "ID: 4711")
+        eventually(lambda: "sms-accepted" in right.site.kinds("alice"))
+        assert sorted(map(to, gateway.requests)) == [PHONE, LEFT]
+
+    def test_clocks_that_differ_by_more_are_named_in_the_audit_trail(
+        self, right: Radiusd, ahead: Radiusd, clock: WallClock
+    ) -> None:
+        """A login goes on only where it has begun."""
+        clock.jump(-3 * MINUTE)
+        challenge = ahead.challenge()
+        eventually(lambda: "sms-accepted" in right.site.kinds("alice"))
+        refused(right, "alice", challenge)
+        told = trace(right.site, "alice")
+        assert told[-2].startswith("the code was not accepted: the clock has gone back since")
+        assert "NTP" in told[-1]
+        answer = code_of(right.site, challenge.state)
+        assert ahead.ask("alice", answer, challenge.state).kind == "Access-Accept"
+        after = right.challenge()
+        answer = code_of(right.site, after.state)
+        assert right.ask("alice", answer, after.state).kind == "Access-Accept"
+
+
+def hold_alices(gateway: Gateway) -> list[Call]:
+    """Let a gateway answer each message but alice's; hers stay in the list that is returned."""
+    held: list[Call] = []
+
+    def take(call: Call) -> None:
+        if to(call.request) == PHONE:
+            held.append(call)
+            gateway.over.wait()
+        call.answer(200, "ID: 4711")
+
+    gateway.behave = take
+    return held
+
+
+def to(request: Received) -> str:
+    """The number that a message is for."""
+    return request.query["to"][0]
+
+
+def leave_behind(site: Site, like: Reply, owner: str) -> None:
+    """
+    Put a message into the store that nobody sends, as a process that died leaves it.
+
+    Returns when somebody has sent it: who looks for such messages had a look at all before it, too.
+    """
+    assert like.state is not None
+    other = "0" * 32
+    with site.store.write() as tx:
+        found = tx.challenge(like.state.decode())
+        assert found is not None
+        sealed = code.seal(keyring.read(site.folder / "key").secret, other, LEFT)
+        queued = replace(found.delivery, sealed_phone=sealed, lease_owner=owner)
+        later = found.created_at + timedelta(seconds=1)
+        left = replace(found, transaction_id=other, account="bob", created_at=later)
+        tx.add_challenge(replace(left, delivery=queued))
+    eventually(lambda: "sms-accepted" in site.kinds("bob"))
