@@ -6,16 +6,15 @@ import re
 import socket
 import subprocess
 import sys
-from dataclasses import replace
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp import keyring
-from radius_smsotp.core import code
-from tests.providers.gateway import Call, Gateway, Received, answers
-from tests.radius.site import PHONE, PIN, Radiusd, Site, eventually
+from radius_smsotp.radius_client import RadiusClient
+from tests.providers.gateway import Gateway, answers
+from tests.radius.held_gateway import LEFT, code_of, hold_alices, http, leave_behind, to
+from tests.radius.site import PHONE, PIN, SECRET, Radiusd, Site, eventually
 from tests.radius.wall_clock import DAY, HOUR, MINUTE, WallClock
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ JUMPS = (HOUR, -HOUR, DAY, -DAY)
 
 START_AGAIN = "This code is not valid any more. Please log in again from the start."
 STATION = "02-00-00-00-00-01"
-LEFT = "+491709999999"
 UNLIMITED = {"cooldown": 0, "per_account_hour": 0, "per_number_hour": 0, "per_day": 0}
 
 
@@ -55,24 +53,12 @@ def gateway() -> Iterator[Gateway]:
         yield one
 
 
-def http(gateway: Gateway) -> dict[str, Any]:
-    """Settings of a provider for a gateway."""
-    parameter = {"to": "{phone}", "text": "{message}"}
-    return {"type": "http", "url": gateway.url, "parameter": parameter, "timeout": 30}
-
-
 def people(site: Site, count: int = len(JUMPS)) -> list[str]:
     """Accounts that nothing was counted for yet, with a number each."""
     names = [f"user{number}" for number in range(count)]
     for number, name in enumerate(names):
         site.add(name, phone=f"+4917010000{number:02}")
     return names
-
-
-def code_of(site: Site, state: bytes | None) -> str:
-    """The code of a challenge, whether it was sent or not."""
-    assert state is not None
-    return code.derive(keyring.read(site.folder / "key").secret, state.decode(), 6)
 
 
 def log_in(radiusd: Radiusd, name: str = "alice", station: str = "") -> Reply:
@@ -235,6 +221,27 @@ def test_while_a_message_is_under_way(
     assert len(numbers) == len(set(numbers)) == 2 + len(JUMPS)
 
 
+def test_while_a_first_step_waits_for_its_gateway(
+    start: Callable[..., Radiusd], clock: WallClock, gateway: Gateway
+) -> None:
+    """It is answered, if only when it comes again: FreeRADIUS drops what seems to be a day old."""
+    settings = {"wait": 5, "wait_share": 1}
+    radiusd = start(providers={"web": http(gateway)}, delivery=settings)
+    client = RadiusClient("127.0.0.1", radiusd.port, SECRET, timeout=2, attempts=5)
+    for jump in (DAY, -DAY):
+        held = hold_alices(gateway)
+        with ThreadPoolExecutor(1) as pool:
+            reply = pool.submit(client.ask, "alice", PIN)
+            eventually(lambda: held)  # noqa: B023
+            gateway.behave = answers(200, "ID: 4711")
+            clock.jump(jump)
+            held[0].answer(200, "ID: 4711")
+            assert reply.result().kind == "Access-Challenge"
+        after = radiusd.challenge()
+        answer = code_of(radiusd.site, after.state)
+        assert radiusd.ask("alice", answer, after.state).kind == "Access-Accept"
+
+
 class TestTwoServersWhoseClocksDiffer:
     """On hosts of their own, with one store."""
 
@@ -300,41 +307,3 @@ class TestTwoServersWhoseClocksDiffer:
         after = right.challenge()
         answer = code_of(right.site, after.state)
         assert right.ask("alice", answer, after.state).kind == "Access-Accept"
-
-
-def hold_alices(gateway: Gateway) -> list[Call]:
-    """Let a gateway answer each message but alice's; hers stay in the list that is returned."""
-    held: list[Call] = []
-
-    def take(call: Call) -> None:
-        if to(call.request) == PHONE:
-            held.append(call)
-            gateway.over.wait()
-        call.answer(200, "ID: 4711")
-
-    gateway.behave = take
-    return held
-
-
-def to(request: Received) -> str:
-    """The number that a message is for."""
-    return request.query["to"][0]
-
-
-def leave_behind(site: Site, like: Reply, owner: str) -> None:
-    """
-    Put a message into the store that nobody sends, as a process that died leaves it.
-
-    Returns when somebody has sent it: who looks for such messages had a look at all before it, too.
-    """
-    assert like.state is not None
-    other = "0" * 32
-    with site.store.write() as tx:
-        found = tx.challenge(like.state.decode())
-        assert found is not None
-        sealed = code.seal(keyring.read(site.folder / "key").secret, other, LEFT)
-        queued = replace(found.delivery, sealed_phone=sealed, lease_owner=owner)
-        later = found.created_at + timedelta(seconds=1)
-        left = replace(found, transaction_id=other, account="bob", created_at=later)
-        tx.add_challenge(replace(left, delivery=queued))
-    eventually(lambda: "sms-accepted" in site.kinds("bob"))
