@@ -23,7 +23,7 @@ from radius_smsotp.store import open_store
 from tests import leaks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from radius_smsotp.core.model import Event
     from radius_smsotp.store import Store
@@ -119,23 +119,20 @@ class Site:
         self,
         name: str = "raddb",
         edit: Callable[[Path], None] | None = None,
-        environment: Mapping[str, str] | None = None,
-        host: str = "",
+        prefix: Sequence[str] = (),
     ) -> Radiusd:
         """
         Start a FreeRADIUS.
 
         Args:
             edit: Changes its raddb before.
-            environment: Put into its environment.
-            host: What it takes for the name of this machine.
+            prefix: A command that becomes FreeRADIUS, whose command line stands behind it.
         """
         folder, port = self.make_raddb(name)
         if edit:
             edit(folder)
         daemon = Radiusd(self, folder, port)
-        daemon.environment.update(environment or {})
-        daemon.host = host
+        daemon.prefix = prefix
         self.daemons.append(daemon)
         daemon.start()
         return daemon
@@ -196,24 +193,15 @@ class Radiusd:
         self.log_path = folder / "log" / f"{name}.stdout"
         self.client = RadiusClient("127.0.0.1", port, SECRET, timeout=20, attempts=1)
         self.options = ["-f", "-l", "stdout", "-n", name]
-        self.environment = dict(os.environ)
-        self.host = ""
+        self.prefix: Sequence[str] = ()
         self.process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> subprocess.Popen[bytes]:
         """Start the process, and do not wait for anything."""
         assert self.site.server is not None
-        command = [self.site.server.program, *self.options, "-d", self.folder]
-        if self.host:
-            script = f'hostname {self.host}; exec "$@"'
-            command = ["unshare", "--uts", "sh", "-euc", script, "sh", *command]
+        command = [*self.prefix, self.site.server.program, *self.options, "-d", self.folder]
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=log,
-                env=self.environment,
-            )
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
         return self.process
 
     def start(self) -> None:

@@ -42,7 +42,7 @@ def start(make_site: Callable[..., Site], clock: WallClock) -> Callable[..., Rad
     """Start a FreeRADIUS by that clock, on a site with these settings."""
 
     def begin(**settings: Any) -> Radiusd:
-        return make_site(**settings).start(environment=clock.environment)
+        return make_site(**settings).start(prefix=clock.prefix())
 
     return begin
 
@@ -250,13 +250,13 @@ class TestTwoServersWhoseClocksDiffer:
         """One whose clock is right."""
         settings = {"delivery": {"wait": 0}, "lockout": {"failures": 3}}
         site = make_site(providers={"web": http(gateway)}, **settings)
-        return site.start("right", environment=clock.environment, host="right")
+        return site.start("right", prefix=clock.prefix("right"))
 
     @pytest.fixture
     def ahead(self, right: Radiusd, tmp_path: Path) -> Radiusd:
         """One whose clock is three minutes ahead."""
         clock = WallClock(tmp_path / "ahead", 3 * MINUTE)
-        return right.site.start("ahead", environment=clock.environment, host="ahead")
+        return right.site.start("ahead", prefix=clock.prefix("ahead"))
 
     def test_a_login_may_go_on_at_the_other(self, right: Radiusd, ahead: Radiusd) -> None:
         """Its code counts once at both, and a lock-out holds at both."""
@@ -286,7 +286,7 @@ class TestTwoServersWhoseClocksDiffer:
         eventually(lambda: held)
         # What others have left behind is looked for from the first request on.
         ahead.ask("nobody", PIN)
-        leave_behind(right.site, challenge, f"{ahead.host}:0:dead")
+        leave_behind(right.site, challenge, "ahead:0:dead")
         held[0].answer(200, "ID: 4711")
         eventually(lambda: "sms-accepted" in right.site.kinds("alice"))
         assert sorted(map(to, gateway.requests)) == [PHONE, LEFT]

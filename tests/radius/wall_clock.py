@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import sysconfig
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -32,17 +28,21 @@ class WallClock:
         partial.write_text(f"{self.ahead:+d}\n", encoding="ascii")
         partial.replace(self._path)
 
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """What makes a FreeRADIUS read it, and the Python in there."""
+    def prefix(self, host: str = "") -> list[str]:
+        """
+        What makes a FreeRADIUS go by it, and the Python in there: see `Site.start`.
+
+        Args:
+            host: What FreeRADIUS is to take for the name of this machine.
+        """
         [library] = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
         # FreeRADIUS opens its modules with RTLD_DEEPBIND: a libpython that comes with one would
         # find the functions of the C library before these.
         python = sysconfig.get_config_var("INSTSONAME")
-        return {
-            "LD_PRELOAD": f"{library} {python}",
-            "FAKETIME_TIMESTAMP_FILE": str(self._path),
-            "FAKETIME_NO_CACHE": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-            "NO_FAKE_STAT": "1",
-        }
+        command = ["env", f"LD_PRELOAD={library} {python}"]
+        command += [f"FAKETIME_TIMESTAMP_FILE={self._path}", "FAKETIME_NO_CACHE=1"]
+        command += ["DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1"]
+        if host:
+            named = f'hostname {host}; exec "$@"'
+            command = ["unshare", "--uts", "sh", "-euc", named, "sh", *command]
+        return command
