@@ -102,7 +102,7 @@ class Admission:
             allowed=number is None or phone.is_allowed(number, countries),
             counter=counter.name,
             lockout=counter.lockout,
-            running=login.answerable(running, request.client, own.login),
+            running=login.answerable(running, request.client, own.login, now),
             client=request.client.name,
             remembered=devices.is_known(tx, request, own, tag, now),
             # Last: other accounts of this client may have to wait until it is counted.

@@ -66,6 +66,7 @@ REASONS = {
     "undelivered": "no provider took the message",
     "cancelled": "the account was changed meanwhile",
     "expired": "the code came too late",
+    "clock": "the clock has gone back since the code was made, or those of servers differ",
     "hashed-pin": "CHAP and MS-CHAP need the PIN in the clear; this account has a hash",
     "bad-phone": "no value of SMSOTP-Phone is a phone number",
 }

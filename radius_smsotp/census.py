@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SETTLED = timedelta(minutes=15)
 """After which no transaction still writes an event of that time, and no clock is so far behind."""
 
+DAY = 86400 // figures.SLOT_SECONDS
+"""Slots of a day."""
+
 STRIDE = 16
 """Slots that are counted in one go, at most."""
 
@@ -38,8 +41,24 @@ def bring_forward(store: Store, now: datetime) -> None:
     Raises:
         StoreError: The store did not answer in time.
     """
-    while not insist(_count_some, store, figures.slot(now - SETTLED)):
+    end = figures.slot(now - SETTLED)
+    insist(_take_back, store, end)
+    while not insist(_count_some, store, end):
         continue
+
+
+def _take_back(store: Store, end: int) -> None:
+    """
+    Forget that slots were counted that are not over: somebody's clock was ahead.
+
+    Since when it is right again is not known: what the last day brought is counted once more, too.
+    """
+    with store.read() as tx:
+        counted = tx.figures.counted_until()
+    # Two that ask at the turn of a slot may differ by one.
+    if counted is not None and counted > end + 1:
+        with store.write(ACCOUNT) as tx:
+            any(tx.figures.take_back(counted, since) for since in (end - DAY, end))
 
 
 def _count_some(store: Store, end: int) -> bool:

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+def passed() -> timedelta:
+    """The time that has passed since some start, by a clock that nobody sets."""
+    return timedelta(seconds=time.monotonic())
+
+
 class Chain:
     """
     The providers of one settings file, each with its circuit breaker.
@@ -33,9 +38,11 @@ class Chain:
         now: The clock: aware UTC.
         on_report: Called with provider, message id, whether it was delivered, and the network's
             words, for each delivery report.
+        passed: The clock of the circuit breakers, see `core.failover`.
 
     Attributes:
         reporting: The providers that `on_report` is called for.
+        passed: As it was given.
     """
 
     def __init__(
@@ -44,6 +51,7 @@ class Chain:
         store: Store,
         now: Callable[[], datetime],
         on_report: Callable[[str, str, bool, str], None] | None = None,
+        passed: Callable[[], timedelta] = passed,
     ) -> None:
         around = providers.Surroundings(
             loaded.path.parent,
@@ -53,6 +61,7 @@ class Chain:
         self._loaded = loaded
         self._store = store
         self._now = now
+        self.passed = passed
         self._providers = {
             name: providers.build(name, settings, around)
             for name, settings in loaded.providers.items()
@@ -69,14 +78,14 @@ class Chain:
         """The providers of a route that exist, in the order in which to try them now."""
         known = [name for name in route if name in self._providers]
         with self._lock:
-            return failover.usable(known, self._health, self._now())
+            return failover.usable(known, self._health, self.passed())
 
     def patience(self, name: str, seconds: float) -> float:
         """`core.failover.patience` of a provider, in seconds."""
         most = timedelta(seconds=seconds)
         with self._lock:
             health = self._health.get(name, failover.Health())
-            return failover.patience(health, most, self._now()).total_seconds()
+            return failover.patience(health, most, self.passed()).total_seconds()
 
     def timeout(self, name: str) -> float:
         """Seconds that one attempt at this provider may take."""
@@ -89,7 +98,7 @@ class Chain:
 
     def attempt(self, name: str, message: providers.Message) -> Attempt:
         """Send a message through one provider.  Never raises for what the provider does."""
-        start = self._now()
+        start = self.passed()
         self._note(name, lambda health: failover.started(health, start))
         began = time.monotonic()
         error: DeliveryError | None = None
@@ -115,7 +124,7 @@ class Chain:
                 health,
                 start,
                 attempt.verdict,
-                self._now(),
+                self.passed(),
                 out_of_order=isinstance(error, Refused) and error.out_of_order,
                 retry_after=error.retry_after if isinstance(error, Unavailable) else None,
             ),

@@ -8,9 +8,6 @@ gateway would stop everyone.  This is the only place that tries again.
 from __future__ import annotations
 
 import logging
-import os
-import secrets
-import socket
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -18,10 +15,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from radius_smsotp import audit, composer
-from radius_smsotp.chain import Chain
+from radius_smsotp.chain import Chain, passed
 from radius_smsotp.core.model import Attempt, Challenge, DeliveryState
 from radius_smsotp.crew import Crew
 from radius_smsotp.errors import StoreError
+from radius_smsotp.leases import Leases
 from radius_smsotp.reports import Reports
 from radius_smsotp.store import Store, insist
 
@@ -34,8 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LEASE_MARGIN = 5.0
-"""Seconds by which a lease outlives the attempt it is for, so that no two processes send."""
+FREE = datetime.fromtimestamp(0, UTC)
+"""When the lease of a message has ended that nobody held: long ago by the clock of any courier."""
 
 SWEEP_SECONDS = {"internal": 2.0, "external": 0.04}
 """How often the store is looked through for messages that nobody holds."""
@@ -65,6 +63,7 @@ class Courier:
 
     Args:
         now: The clock: aware UTC.
+        passed: A clock that nobody sets, see `chain.passed`.
     """
 
     def __init__(
@@ -73,9 +72,11 @@ class Courier:
         keyring: Keyring,
         store: Store,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        passed: Callable[[], timedelta] = passed,
     ) -> None:
-        self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        self.chain = Chain(loaded, store, now, self._reported)
+        self.chain = Chain(loaded, store, now, self._reported, passed)
+        self._leases = Leases(self.chain)
+        self.owner = self._leases.owner
         self._loaded = loaded
         self._keyring = keyring
         self._store = store
@@ -95,8 +96,8 @@ class Courier:
     def lease(self, now: datetime, route: tuple[str, ...]) -> tuple[str | None, datetime]:
         """Owner and end of the lease with which a hook stores a new message."""
         if not self.internal or not route:
-            return None, now
-        return self.owner, self._lease_end(now, route)
+            return None, FREE
+        return self.owner, self._leases.end(now, route)
 
     def hand_over(self, challenge: Challenge) -> None:
         """Send the message of a challenge that is in the store under this courier's lease."""
@@ -146,11 +147,12 @@ class Courier:
                 return 0
             now = self._now()
             with self._store.read() as tx:
-                whose = {challenge.account for challenge in tx.unsent(now, most)}
-            if not whose:
+                due = self._leases.left_behind(tx.unsent(now, most), self._errands)
+            if not due:
                 return 0
-            with self._store.write(*whose) as tx:  # another process may have been faster
-                found = [one for one in tx.unsent(now, most) if one.account in whose]
+            with self._store.write(*{challenge.account for challenge in due}) as tx:
+                # Another process may have been faster.
+                found = [one for one in tx.unsent(now, most) if one in due]
                 taken = [self._lease(tx, challenge, now) for challenge in found]
             for challenge in taken:
                 self._take(Errand(challenge))
@@ -247,7 +249,7 @@ class Courier:
             route=rest,
             provider=attempt.provider,
             lease_owner=self.owner if going_on else None,
-            lease_until=self._lease_end(now, rest) if going_on else None,
+            lease_until=self._leases.end(now, rest) if going_on else None,
         )
         challenge = replace(challenge, delivery=delivery)
         with self._store.write(challenge.account) as tx:
@@ -339,11 +341,8 @@ class Courier:
             challenge.delivery,
             route=route,
             lease_owner=self.owner,
-            lease_until=self._lease_end(now, route),
+            lease_until=self._leases.end(now, route),
         )
         challenge = replace(challenge, delivery=delivery)
         tx.save_delivery(challenge)
         return challenge
-
-    def _lease_end(self, now: datetime, route: tuple[str, ...]) -> datetime:
-        return now + timedelta(seconds=self.chain.longest(route) + LEASE_MARGIN)

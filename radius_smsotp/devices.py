@@ -28,7 +28,7 @@ def is_known(
     """Whether the device that asks needs no code for now."""
     if not own.remember or not request.client.station:
         return False
-    return tx.is_remembered(fold(request.user), request.client, number_tag, now)
+    return tx.is_remembered(fold(request.user), request.client, number_tag, now, own.remember)
 
 
 def remember(

@@ -147,7 +147,7 @@ class Service:
             if request.step != "pin":
                 # It may have been the right PIN and a wrong code: that is a guess as well.
                 running = tx.open_challenges(now, name)
-                for challenge in login.answerable(running, request.client, own.login):
+                for challenge in login.answerable(running, request.client, own.login, now):
                     tx.save_answer(login.burn(challenge))
         return Rejected(own.texts.failed)
 

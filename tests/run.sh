@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 . tests/setup.sh
 
 need_packages freeradius freeradius-ldap freeradius-python3 freeradius-utils python3-venv \
-    mmdebstrap eapoltest iproute2 openssl postgresql radsecproxy slapd strace \
+    mmdebstrap eapoltest faketime iproute2 openssl postgresql radsecproxy slapd strace \
     chromium jq prometheus systemd
 # Clients of VPN concentrators and of PAM, for tests/peers.
 need_packages libpam-radius-auth ocserv openconnect openvpn openvpn-auth-radius pamtester

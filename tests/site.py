@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from radius_smsotp import keyring, providers, settings_file
+from radius_smsotp import chain, keyring, providers, settings_file
 from radius_smsotp.core import code, pin
 from radius_smsotp.core.model import Account, Client
 from radius_smsotp.core.name import fold
@@ -39,13 +39,33 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+        self.run = timedelta()
 
     def __call__(self) -> datetime:
         return self.now
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
+        self.jump(seconds)
+        self.run += timedelta(seconds=seconds)
+
+    def jump(self, seconds: float) -> None:
+        """Set it, forwards or backwards; no time passes."""
         self.now += timedelta(seconds=seconds)
+
+    def passed(self) -> timedelta:
+        """How much time has passed, whatever it was set to."""
+        return self.run
+
+
+class RunningClock(Clock):
+    """This machine's."""
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC)
+
+    def passed(self) -> timedelta:
+        return chain.passed()
 
 
 class Gateways:
@@ -113,12 +133,13 @@ class Node:
     """
 
     def __init__(self, site: Site, patience: float = 10) -> None:
+        self.clock = clock = site.clock
         self.loaded = settings_file.load(site.settings_path)
         self.keys = keyring.read(self.loaded.key_path)
         self.store = open_store(self.loaded.store_url, patience)
         self.store.migrate()
-        self.courier = Courier(self.loaded, self.keys, self.store, site.clock)
-        self.service = Service(self.loaded, self.keys, self.store, self.courier, site.clock)
+        self.courier = Courier(self.loaded, self.keys, self.store, clock, clock.passed)
+        self.service = Service(self.loaded, self.keys, self.store, self.courier, clock)
 
     def first(self, user: str = "alice", password: str = PIN, **more: Any) -> Outcome:
         """The first step, whole."""

@@ -31,7 +31,7 @@ def node(site: Site) -> Node:
 @pytest.fixture
 def chain(node: Node, site: Site) -> Chain:
     """The providers "first" and "second"."""
-    return Chain(node.loaded, node.store, site.clock)
+    return Chain(node.loaded, node.store, site.clock, passed=site.clock.passed)
 
 
 def attempt(chain: Chain, name: str = "first") -> Attempt:

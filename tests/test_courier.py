@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp import crew, keyring
-from radius_smsotp.courier import LEASE_MARGIN
 from radius_smsotp.errors import Refused, Unavailable, Unknown
+from radius_smsotp.leases import MARGIN
 from radius_smsotp.outcome import Accepted
 from tests.site import add, eventually
 
 if TYPE_CHECKING:
     from tests.site import Gateways, Node, Site
 
-LEASE = 10 + LEASE_MARGIN
+LEASE = 10 + MARGIN
 """Seconds that a message is held for: the longest attempt, and a margin."""
 
 SILENCE, BUSY, NO = Unknown("silence"), Unavailable("busy"), Refused("no")

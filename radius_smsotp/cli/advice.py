@@ -41,6 +41,7 @@ REMEDIES = {
     "sms-undelivered": "see what the providers said above; 'smsotp provider test' tries one",
     "sms-resend-denied": TRY_LATER,
     "code-rejected expired": START_AGAIN + "; if SMS come late, raise code.lifetime",
+    "code-rejected clock": START_AGAIN + "; if it comes again, keep the servers' clocks (NTP)",
     "code-rejected locked": "wait for lockout.minutes, or: smsotp user unlock {account}",
     "code-rejected undelivered": "see what the providers said; 'smsotp provider test' tries one",
     "code-rejected foreign-client": BOUND,

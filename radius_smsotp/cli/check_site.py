@@ -105,7 +105,10 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
         now = datetime.now(UTC)
         with store.read() as tx:
             accounts += [one for one, _ in tx.accounts()]
-            waiting = len(tx.unsent(now - UNSENT_AFTER, 1000))
+            late, queued = now - UNSENT_AFTER, tx.unsent(now, 1000)
+        # One that nobody has held yet waits since it was made.
+        waits = [max(one.created_at, one.delivery.lease_until or late) for one in queued]
+        waiting = sum(since <= late for since in waits)
     except ConfigurationError as raised:
         return errors(raised, STORE)
     except StoreError as raised:

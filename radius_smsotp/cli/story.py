@@ -100,8 +100,9 @@ class Teller:
         if event.kind == "challenge-opened":
             self._opened[event.transaction_id] = event.time
         elif event.kind == "code-accepted" and event.transaction_id in self._opened:
-            took = event.time - self._opened[event.transaction_id]
-            parts.append(f"{took.total_seconds():.0f} s after the PIN")
+            took = (event.time - self._opened[event.transaction_id]).total_seconds()
+            # Less than nothing: the clock was set in between, or is another server's.
+            parts += [f"{took:.0f} s after the PIN"] if took >= 0 else []
         if event.kind in BEGINNINGS:
             parts += [f"client {event.client}"] if event.client else []
             parts += [f"station {event.station}"] if event.station else []

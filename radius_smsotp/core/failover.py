@@ -1,4 +1,9 @@
-"""Which providers a message goes through: order, and a circuit breaker for each."""
+"""
+Which providers a message goes through: order, and a circuit breaker for each.
+
+Moments here are those of a clock that nobody sets: the time that has passed since some start.  What
+is known of a provider is known to one process, and a jump of the wall clock says nothing of it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,6 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from radius_smsotp.core.model import Verdict
 
@@ -48,14 +52,14 @@ class Health:
     """
 
     failures: int = 0
-    skip_until: datetime | None = None
+    skip_until: timedelta | None = None
     pause: timedelta = timedelta(0)
-    sending_since: tuple[datetime, ...] = ()
+    sending_since: tuple[timedelta, ...] = ()
     probing: bool = False
     took: tuple[timedelta, ...] = ()
 
 
-def state(health: Health, now: datetime) -> BreakerState:
+def state(health: Health, now: timedelta) -> BreakerState:
     """closed: in use; open: skipped; probing: the next message tries whether it works again."""
     if health.skip_until is not None:
         return "open" if now < health.skip_until or health.probing else "probing"
@@ -63,7 +67,7 @@ def state(health: Health, now: datetime) -> BreakerState:
     return "open" if health.failures + slow >= FAILURES_TO_OPEN else "closed"
 
 
-def usable(route: Sequence[str], health: Mapping[str, Health], now: datetime) -> list[str]:
+def usable(route: Sequence[str], health: Mapping[str, Health], now: timedelta) -> list[str]:
     """
     The providers of a route, in the order in which to try them now.
 
@@ -74,7 +78,7 @@ def usable(route: Sequence[str], health: Mapping[str, Health], now: datetime) ->
     return sorted(route, key=lambda name: name in skipped)
 
 
-def patience(health: Health, most: timedelta, now: datetime) -> timedelta:
+def patience(health: Health, most: timedelta, now: timedelta) -> timedelta:
     """
     How long it makes sense to wait for a verdict on a message that is handed over now.
 
@@ -89,7 +93,7 @@ def patience(health: Health, most: timedelta, now: datetime) -> timedelta:
     return timedelta(0) if late else most
 
 
-def started(health: Health, now: datetime) -> Health:
+def started(health: Health, now: timedelta) -> Health:
     """A send begins."""
     probing = health.probing or state(health, now) == "probing"
     return replace(health, sending_since=(*health.sending_since, now), probing=probing)
@@ -97,9 +101,9 @@ def started(health: Health, now: datetime) -> Health:
 
 def ended(
     health: Health,
-    start: datetime,
+    start: timedelta,
     verdict: Verdict,
-    now: datetime,
+    now: timedelta,
     *,
     out_of_order: bool = False,
     retry_after: float | None = None,

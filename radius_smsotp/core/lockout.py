@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from radius_smsotp.core import skew
 from radius_smsotp.core.model import Lockout
 
 if TYPE_CHECKING:
@@ -21,8 +22,14 @@ longer: what is older than this means nothing."""
 
 
 def is_locked(lockout: Lockout, now: datetime) -> bool:
-    """Whether the account is locked."""
-    return lockout.locked_until is not None and now < lockout.locked_until
+    """
+    Whether the account is locked.
+
+    A lock-out that lies ahead is none: after a clock went back by a day it would last a day more.
+    """
+    if lockout.locked_until is None or now >= lockout.locked_until:
+        return False
+    return lockout.last_failure_at is None or not skew.is_ahead(lockout.last_failure_at, now)
 
 
 def after_failure(lockout: Lockout, policy: LoginPolicy, now: datetime) -> Lockout:
@@ -30,13 +37,14 @@ def after_failure(lockout: Lockout, policy: LoginPolicy, now: datetime) -> Locko
     Count one wrong PIN or code.
 
     While an account is locked nothing is counted: whoever keeps trying cannot hold the
-    lock beyond its time.  A pause as long as a lock-out forgets earlier failures.
+    lock beyond its time.  A pause as long as a lock-out forgets earlier failures.  Those of a
+    clock that has gone back since count: whether there was a pause is not known.
     """
     if is_locked(lockout, now):
         return lockout
     forgotten = (
-        lockout.locked_until is not None  # the lock-out has run its time
-        or lockout.last_failure_at is None
+        lockout.last_failure_at is None
+        or (lockout.locked_until is not None and now >= lockout.locked_until)
         or now - lockout.last_failure_at >= policy.lockout_time
     )
     failures = 1 if forgotten else lockout.failures + 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from radius_smsotp.core import code, limits, lockout
+from radius_smsotp.core import code, limits, lockout, skew
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +37,7 @@ RejectionReason = Literal[
     "undelivered",
     "cancelled",
     "expired",
+    "clock",
     "locked",
 ]
 
@@ -226,6 +227,8 @@ def judge(
         return Reject(challenge.state)
     if now >= challenge.expires_at:
         return Reject("expired")
+    if skew.is_ahead(challenge.created_at, now):
+        return Reject("clock")
     if lockout.is_locked(locked, now):
         return Reject("locked")
     if answer.echoed:
@@ -252,10 +255,14 @@ def bound_elsewhere(
 
 
 def answerable(
-    challenges: Sequence[Challenge], client: Client, policy: LoginPolicy
+    challenges: Sequence[Challenge], client: Client, policy: LoginPolicy, now: datetime
 ) -> list[Challenge]:
-    """The challenges that may be answered from here."""
-    return [one for one in challenges if bound_elsewhere(one, client, policy) is None]
+    """Those of open challenges that may be answered from here, and now."""
+    return [
+        one
+        for one in challenges
+        if bound_elsewhere(one, client, policy) is None and not skew.is_ahead(one.created_at, now)
+    ]
 
 
 def asks_again(answer: str, policy: LoginPolicy) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from radius_smsotp.core.skew import SKEW
 from radius_smsotp.store import questions, rows
 from radius_smsotp.store.staging import VALID, Staging
 
@@ -28,6 +29,8 @@ LIST = (
     f"WHERE batch IN ({VALID}) AND staged_account.name = account.name)"
     ") AS found LEFT JOIN lockout ON lockout.account = found.name ORDER BY name"
 )
+LOCKED = "locked_until > ? AND last_failure_at <= ?"
+"""As `core.lockout.is_locked` says."""
 
 
 class AccountStatements:
@@ -61,8 +64,8 @@ class AccountStatements:
         by_state = {bool(enabled): int(number) for enabled, number in self._db.execute(sql)}
         # Stations have counters of their own, under the account's name and a line break.
         whose = "replace(account, ?, '') = account"
-        sql = f"SELECT count(*) FROM lockout WHERE locked_until > ? AND {whose}"  # noqa: S608
-        [locked] = self._db.execute(sql, (now.timestamp(), "\n")).fetchone()
+        sql = f"SELECT count(*) FROM lockout WHERE {LOCKED} AND {whose}"  # noqa: S608
+        [locked] = self._db.execute(sql, (*_locked(now), "\n")).fetchone()
         return {
             "enabled": by_state.get(True, 0),
             "disabled": by_state.get(False, 0),
@@ -72,11 +75,11 @@ class AccountStatements:
     def locked_stations(self, now: datetime) -> dict[str, list[tuple[str, str, datetime]]]:
         """Name to the stations that are locked: client, station, and until when, the last first."""
         sql = (
-            "SELECT account, locked_until FROM lockout WHERE locked_until > ? "
+            f"SELECT account, locked_until FROM lockout WHERE {LOCKED} "  # noqa: S608
             "AND replace(account, ?, '') <> account ORDER BY locked_until DESC"
         )
         found: dict[str, list[tuple[str, str, datetime]]] = {}
-        for counter, until in self._db.execute(sql, (now.timestamp(), "\n")):
+        for counter, until in self._db.execute(sql, (*_locked(now), "\n")):
             # Its parts stand on lines of their own: see `counters`.
             name, client, station = str(counter).split("\n", 2)
             found.setdefault(name, []).append((client, station, rows.instant(until)))
@@ -103,3 +106,8 @@ class AccountStatements:
         staging = Staging(self._db)
         for batch in staging.valid_batches():
             staging.land(batch, name, name)
+
+
+def _locked(now: datetime) -> tuple[float, float]:
+    """The values of `LOCKED`."""
+    return now.timestamp(), (now + SKEW).timestamp()

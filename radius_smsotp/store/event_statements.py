@@ -38,7 +38,11 @@ class EventStatements:
         )
 
     def events(self, name_or_id: str, most: int) -> list[Event]:
-        """The last events of an account or of a challenge, oldest first."""
+        """
+        The last events of an account or of a challenge, in the order in which they happened.
+
+        That is not always the order of their times: a clock may go back.
+        """
         return [event for _, event in self.numbered_events(name_or_id, most)]
 
     def numbered_events(
@@ -58,7 +62,7 @@ class EventStatements:
         values = [value for _, own in places for value in (since - LATE, *own)]
         sql = (
             f"SELECT {rows.EVENT}, id FROM event WHERE id IN (SELECT id FROM ({found}) AS found "  # noqa: S608  # constants only
-            "ORDER BY id DESC LIMIT ?) ORDER BY time, id"
+            "ORDER BY id DESC LIMIT ?) ORDER BY id"
         )
         got = self._db.execute(sql, (*values, most))
         return [(int(row[-1]), rows.event(row)) for row in got]

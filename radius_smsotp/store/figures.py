@@ -69,8 +69,27 @@ class FigureStatements:
         if self.counted_until() != since:
             return False
         self._put(counts.items())
-        self._db.execute("DELETE FROM counted")
-        self._db.execute("INSERT INTO counted (until) VALUES (?)", (until,))
+        self._set_counted(until)
+        return True
+
+    def take_back(self, counted: int, since: int) -> bool:
+        """
+        Have the slots from `since` on counted once more, later.
+
+        Args:
+            counted: As `counted_until` was.
+
+        Returns:
+            False, and nothing is changed, if somebody else was faster, or if not all of their
+            events are there any more.
+        """
+        if self.counted_until() != counted:
+            return False
+        there, nothing = self.count_events(since, counted), Count()
+        if any(there.get(one, nothing).events < count.events for one, count in self.sums(since)):
+            return False
+        self._db.execute("DELETE FROM figure WHERE slot >= ?", (since,))
+        self._set_counted(since)
         return True
 
     def sums(self, since: int = EVER, until: int | None = None) -> Iterator[tuple[Cell, Count]]:
@@ -110,6 +129,10 @@ class FigureStatements:
             sql = f"DELETE FROM figure WHERE {match}"  # noqa: S608  # constants only
             self._db.executemany(sql, [tuple(row[:5]) for row in old])
         return len(old)
+
+    def _set_counted(self, until: int) -> None:
+        self._db.execute("DELETE FROM counted")
+        self._db.execute("INSERT INTO counted (until) VALUES (?)", (until,))
 
     def _put(self, counts: Iterable[tuple[Cell, Count]]) -> None:
         rows = [(*one, count.events, count.seconds) for one, count in counts]

@@ -6,12 +6,13 @@ Accounts, events, imports of many and figures have modules of their own beside t
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.core.lockout import STATION_KNOWN
 from radius_smsotp.core.model import Tally
+from radius_smsotp.core.skew import SKEW
 from radius_smsotp.store import questions, rows
 from radius_smsotp.store.account_statements import AccountStatements
 from radius_smsotp.store.event_statements import EventStatements
@@ -172,7 +173,7 @@ class Transaction(AccountStatements, EventStatements):
         sql = (
             f"SELECT {rows.CHALLENGE} FROM challenge WHERE delivery_state = 'queued' "  # noqa: S608
             "AND lease_until <= ? AND state = 'open' AND expires_at > ? "
-            "ORDER BY lease_until LIMIT ?"
+            "ORDER BY lease_until, created_at LIMIT ?"
         )
         values = (now.timestamp(), now.timestamp(), most)
         return [rows.challenge(row) for row in self._db.execute(sql, values)]
@@ -180,14 +181,21 @@ class Transaction(AccountStatements, EventStatements):
     # Tallies
 
     def tally(self, account: str, number_tag: str, client: str, now: datetime) -> Tally:
-        """Messages that were asked for in the last hour and day."""
+        """
+        Messages that were asked for in the last hour and day.
+
+        What lies as far ahead counts as well: a clock may have gone back since.  What lies further
+        ahead does not, or who was at a limit would be there until the clock has caught up.
+        """
         slot = int(now.timestamp()) // SLOT
         hour = slot - HOUR_SLOTS
         names = _scopes(account, number_tag, client)
         if self._lock is not None:
             self._lock(names)
-        values = (names[0], hour, names[1], hour, names[2], hour, names[3], slot - DAY_SLOTS)
-        one = "(SELECT sum(sent) FROM tally WHERE scope = ? AND slot >= ?)"
+        hours = (hour, slot + HOUR_SLOTS)
+        days = (slot - DAY_SLOTS, slot + DAY_SLOTS)
+        values = (names[0], *hours, names[1], *hours, names[2], *hours, names[3], *days)
+        one = "(SELECT sum(sent) FROM tally WHERE scope = ? AND slot BETWEEN ? AND ?)"
         sums = self._db.execute(f"SELECT {one}, {one}, {one}, {one}", values).fetchone()
         return Tally(*(int(sent or 0) for sent in sums))
 
@@ -204,14 +212,23 @@ class Transaction(AccountStatements, EventStatements):
 
     # Remembered devices
 
-    def is_remembered(self, account: str, client: Client, number_tag: str, now: datetime) -> bool:
-        """Whether the station behind this client needs no code now, to this number."""
+    def is_remembered(
+        self, account: str, client: Client, number_tag: str, now: datetime, longest: timedelta
+    ) -> bool:
+        """
+        Whether the station behind this client needs no code now, to this number.
+
+        Args:
+            longest: How long devices are remembered.  One for which that is not over for longer
+                yet was noted by a clock that has gone back since, or under other settings.
+        """
         sql = (
             "SELECT 1 FROM device WHERE account = ? AND client = ? AND ssid = ? AND station = ? "
-            "AND number_tag = ? AND expires_at > ?"
+            "AND number_tag = ? AND expires_at > ? AND expires_at <= ?"
         )
         place = (client.name, client.ssid, client.station)
-        values = (account, *place, number_tag, now.timestamp())
+        latest = now + longest + SKEW
+        values = (account, *place, number_tag, now.timestamp(), latest.timestamp())
         return self._db.execute(sql, values).fetchone() is not None
 
     def devices(self, account: str, now: datetime) -> list[Device]:

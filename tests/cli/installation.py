@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from radius_smsotp.cli import smsotp
 from radius_smsotp.core.model import Device
 from radius_smsotp.store import open_store
-from tests.site import Node, kind
+from tests.site import Node, RunningClock, kind
 
 if TYPE_CHECKING:
     from radius_smsotp.core.model import Account, Event
@@ -36,16 +36,13 @@ class Installation:
         self.folder = folder
         self.settings_path = folder / "smsotp.yaml"
         self.outbox = folder / "outbox"
+        self.clock = RunningClock()
         self._nodes: list[Node] = []
         self._stores: list[Store] = []
         self._processes: list[subprocess.Popen[str]] = []
         made = CliRunner().invoke(smsotp, ["init", str(folder), *options])
         assert made.exit_code == 0, made.output
         self.write(pin={"iterations": ROUNDS})
-
-    def clock(self) -> datetime:
-        """The time, for `tests.site.Node`."""
-        return datetime.now(UTC)
 
     def write(self, **sections: Any) -> None:
         """Change sections of the settings."""

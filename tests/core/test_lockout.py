@@ -55,6 +55,22 @@ def test_after_a_lockout_counting_starts_anew() -> None:
     assert locked_at(failures(0, 1, 2, 17, 18, 19), 19)
 
 
+def test_a_lockout_that_lies_ahead_is_none() -> None:
+    """The clock was set back by more than clocks of servers may differ: no day more of it."""
+    lockout = failures(0, 1, 2)
+    assert locked_at(lockout, 1)
+    assert locked_at(lockout, -3)
+    assert not locked_at(lockout, -3.001)
+    assert not locked_at(lockout, -24 * 60)
+
+
+def test_a_failure_before_a_lockout_that_lies_ahead_locks_again() -> None:
+    """Whoever guesses gets no more guesses from it: by this clock it lasts its time."""
+    assert locked_at(failures(0, 1, 2, -60), -60)
+    assert locked_at(failures(0, 1, 2, -60), -45.001)
+    assert not locked_at(failures(0, 1, 2, -60), -45)
+
+
 def test_a_pause_as_long_as_a_lockout_forgets() -> None:
     """Two typing mistakes on Monday and one on Tuesday lock nobody out."""
     assert failures(0, 1, 15.999).failures == 3

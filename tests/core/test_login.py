@@ -35,6 +35,7 @@ from radius_smsotp.core.model import (
     LoginPolicy,
     Tally,
 )
+from radius_smsotp.core.skew import SKEW
 
 if TYPE_CHECKING:
     from radius_smsotp.core.model import Bind
@@ -233,6 +234,7 @@ class TestJudge:
         "undelivered": (challenge(state="undelivered"), {}),
         "cancelled": (challenge(state="cancelled"), {}),
         "expired": (challenge(expires_at=NOW), {}),
+        "clock": (challenge(created_at=NOW + SKEW + timedelta(seconds=1)), {}),
         "locked": (challenge(), {"locked": LOCKED}),
     }
 
@@ -266,8 +268,15 @@ class TestJudge:
         one = challenge(station="02")
         assert isinstance(judge(one, client=client, policy=policy), Accept) == accepted
         other = challenge(client=client.name, station=client.station)
-        found = login.answerable([one, other], client, policy)
+        found = login.answerable([one, other], client, policy, NOW)
         assert found == ([one, other] if accepted else [other])
+
+    def test_a_challenge_of_a_server_whose_clock_is_ahead_is_answered(self) -> None:
+        """By as much as clocks may differ; if it is further ahead, its age is not known."""
+        near, far = (challenge(created_at=NOW + SKEW + timedelta(seconds=one)) for one in (0, 1))
+        assert isinstance(judge(near), Accept)
+        assert judge(far) == Reject("clock")
+        assert login.answerable([near, far], Client("vpn"), POLICY, NOW) == [near]
 
     def test_every_reason_to_reject_is_tested_here(self) -> None:
         """A new reason needs a test."""

@@ -115,12 +115,24 @@ class Site:
         conf.write_text(conf.read_text().replace("reject_delay = 1", "reject_delay = 0"))
         return folder, port
 
-    def start(self, name: str = "raddb", edit: Callable[[Path], None] | None = None) -> Radiusd:
-        """Start a FreeRADIUS, after `edit` has changed its raddb."""
+    def start(
+        self,
+        name: str = "raddb",
+        edit: Callable[[Path], None] | None = None,
+        prefix: Sequence[str] = (),
+    ) -> Radiusd:
+        """
+        Start a FreeRADIUS.
+
+        Args:
+            edit: Changes its raddb before.
+            prefix: A command that becomes FreeRADIUS, whose command line stands behind it.
+        """
         folder, port = self.make_raddb(name)
         if edit:
             edit(folder)
         daemon = Radiusd(self, folder, port)
+        daemon.prefix = prefix
         self.daemons.append(daemon)
         daemon.start()
         return daemon
@@ -181,17 +193,15 @@ class Radiusd:
         self.log_path = folder / "log" / f"{name}.stdout"
         self.client = RadiusClient("127.0.0.1", port, SECRET, timeout=20, attempts=1)
         self.options = ["-f", "-l", "stdout", "-n", name]
+        self.prefix: Sequence[str] = ()
         self.process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> subprocess.Popen[bytes]:
         """Start the process, and do not wait for anything."""
         assert self.site.server is not None
+        command = [*self.prefix, self.site.server.program, *self.options, "-d", self.folder]
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                [self.site.server.program, *self.options, "-d", self.folder],
-                stdout=log,
-                stderr=log,
-            )
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
         return self.process
 
     def start(self) -> None:

@@ -14,7 +14,7 @@ case $1 in
     *) set -- pytest -p no:cacheprovider "$@" ;;
 esac
 
-packages=eapoltest,freeradius,freeradius-ldap,freeradius-python3,freeradius-utils,mount,openssl,postgresql
+packages=eapoltest,faketime,freeradius,freeradius-ldap,freeradius-python3,freeradius-utils,mount,openssl,postgresql
 packages=$packages,python3-venv,radsecproxy,slapd,strace
 if [ "$(cat "$root/complete" 2>/dev/null)" != "$packages" ]; then
     echo "Making a Debian 13 …"

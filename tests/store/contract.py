@@ -261,10 +261,10 @@ class StoreContract:
             assert tx.delete_account("alice") is True
             assert tx.delete_account("alice") is False
             assert tx.lockout("alice") == Lockout()
-            assert not tx.is_remembered("alice", HERE, "tag", NOW)
+            assert not tx.is_remembered("alice", HERE, "tag", NOW, HOUR)
             assert [one.account for one in tx.open_challenges(NOW)] == ["bob"]
             assert tx.lockout("bob") == Lockout(1, NOW)
-            assert tx.is_remembered("bob", HERE, "tag", NOW)
+            assert tx.is_remembered("bob", HERE, "tag", NOW, HOUR)
 
     # Challenges
 

@@ -11,7 +11,7 @@ from radius_smsotp import census
 from radius_smsotp.core import figures
 from radius_smsotp.core.model import Account, Event, Lockout
 from radius_smsotp.errors import StoreError
-from tests.store.contract import ALICE, HERE, NOW, SECOND, challenge, device
+from tests.store.contract import ALICE, HERE, HOUR, NOW, SECOND, challenge, device
 
 if TYPE_CHECKING:
     from radius_smsotp.store import Store
@@ -87,7 +87,7 @@ class ImportsContract:
         land_all(store, batch)
         with store.read() as tx:
             assert [one.account for one in tx.open_challenges(NOW)] == ["carol"]
-            assert not tx.is_remembered("alice", HERE, "tag", NOW)
+            assert not tx.is_remembered("alice", HERE, "tag", NOW, HOUR)
             alice = [(one.kind, one.detail) for one in tx.events("alice", 9)]
             assert alice == [
                 ("device-forgotten", {"devices": 1, "by": "root"}),
@@ -183,6 +183,31 @@ class FiguresContract:
             assert whole(store) == before
         with store.read() as tx:
             assert tx.figures.counted_until() == figures.slot(NOW - census.SETTLED)
+
+    def test_what_happens_after_a_clock_was_ahead_is_counted(self, store: Store) -> None:
+        """Slots that were taken for over, and were not, are counted once more; each event once."""
+        happen(store, NOW)
+        happen(store, NOW + timedelta(hours=30))
+        census.bring_forward(store, NOW + timedelta(days=2))
+        happen(store, NOW + timedelta(hours=1))
+        census.bring_forward(store, NOW + timedelta(hours=6))
+        assert whole(store).kinds == {"login-refused": 9, "sms-accepted": 3}
+        for hours in (7, 30, 50):
+            census.bring_forward(store, NOW + timedelta(hours=hours))
+            assert whole(store).kinds == {"login-refused": 9, "sms-accepted": 3}
+
+    def test_a_clock_that_was_behind_loses_no_figures(self, store: Store) -> None:
+        """Those whose events are gone stay as they are."""
+        happen(store, NOW - timedelta(days=100), 3)
+        happen(store, NOW)
+        census.bring_forward(store, NOW + timedelta(days=1))
+        before = whole(store)
+        with store.write() as tx:
+            while tx.prune(NOW, NOW - timedelta(days=90), NOW):
+                pass
+        for days in (20_514, 120, 1):
+            census.bring_forward(store, NOW - timedelta(days=days))
+            assert whole(store) == before
 
     def test_an_empty_store_can_be_counted(self, store: Store) -> None:
         census.bring_forward(store, NOW)

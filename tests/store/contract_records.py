@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from radius_smsotp.core.lockout import STATION_KNOWN
 from radius_smsotp.core.model import Lockout, Tally
+from radius_smsotp.core.skew import SKEW
 from radius_smsotp.store.event_statements import LATE
 from radius_smsotp.store.transaction import HOUR_SLOTS, PRUNE_SLICE, SLOT
 from tests.store.contract import ALICE, HERE, HOUR, NOW, SECOND, challenge, device, event
@@ -86,6 +87,10 @@ class RecordsContract:
             assert tally(minutes=65) == tally(hours=24) == Tally(0, 0, 0, 1)
             assert tally(hours=24, minutes=55 if offset else 59) == Tally(0, 0, 0, 1)
             assert tally(hours=25) == Tally()
+            # The clock was set back meanwhile: no message is told from one that was just sent.
+            assert tally(minutes=-60) == Tally(1, 1, 1, 1)
+            assert tally(minutes=-65) == tally(hours=-24) == Tally(0, 0, 0, 1)
+            assert tally(hours=-25) == Tally()
 
     @settings(
         max_examples=40,
@@ -124,13 +129,21 @@ class RecordsContract:
         """Until its time is over; for no other account, client, SSID, station or number."""
         with store.write() as tx:
             tx.remember_device(device())
-            assert tx.is_remembered("alice", HERE, "tag", NOW)
-            assert not tx.is_remembered("alice", HERE, "tag", NOW + HOUR)
-            assert not tx.is_remembered("alice", HERE, "another", NOW)
-            assert not tx.is_remembered("bob", HERE, "tag", NOW)
+            assert tx.is_remembered("alice", HERE, "tag", NOW, HOUR)
+            assert not tx.is_remembered("alice", HERE, "tag", NOW + HOUR, HOUR)
+            assert not tx.is_remembered("alice", HERE, "another", NOW, HOUR)
+            assert not tx.is_remembered("bob", HERE, "tag", NOW, HOUR)
             for other in ({"name": "vpn"}, {"ssid": "Guests"}, {"ssid": ""}, {"station": "03"}):
-                assert not tx.is_remembered("alice", replace(HERE, **other), "tag", NOW)
-            assert tx.is_remembered("alice", replace(HERE, address="192.0.2.9"), "tag", NOW)
+                assert not tx.is_remembered("alice", replace(HERE, **other), "tag", NOW, HOUR)
+            assert tx.is_remembered("alice", replace(HERE, address="192.0.2.9"), "tag", NOW, HOUR)
+
+    def test_a_device_is_not_remembered_for_longer_than_it_would_be_now(self, store: Store) -> None:
+        """The clock has gone back by a day, or devices are remembered for less time by now."""
+        with store.write() as tx:
+            tx.remember_device(device())
+            assert tx.is_remembered("alice", HERE, "tag", NOW - SKEW, HOUR)
+            assert not tx.is_remembered("alice", HERE, "tag", NOW - SKEW - SECOND, HOUR)
+            assert not tx.is_remembered("alice", HERE, "tag", NOW, HOUR / 2)
 
     def test_remembering_it_again_sets_time_and_number_anew(self, store: Store) -> None:
         """There is one row of it."""
@@ -139,7 +152,7 @@ class RecordsContract:
             tx.remember_device(device())
             tx.remember_device(later)
             assert tx.devices("alice", NOW) == [later]
-            assert not tx.is_remembered("alice", HERE, "tag", NOW)
+            assert not tx.is_remembered("alice", HERE, "tag", NOW, HOUR)
 
     def test_devices_are_listed_and_forgotten_one_by_one_or_all(self, store: Store) -> None:
         """Those whose time is over are not listed."""
@@ -182,6 +195,15 @@ class RecordsContract:
             assert tx.events("alice", 2) == several[1:]
             assert tx.events("f" * 32, 100) == [full]
             assert tx.events("", 100) == []
+
+    def test_events_stay_in_order_when_the_clock_goes_back(self, store: Store) -> None:
+        """What has happened last comes last, whatever the time was."""
+        several = [event(time=NOW), event("code-wrong", time=NOW - 30 * HOUR)]
+        with store.write() as tx:
+            for one in several:
+                tx.add_event(one)
+            assert tx.events("alice", 100) == several
+            assert tx.events("alice", 1) == several[1:]
 
     def test_events_of_a_challenge_are_found_wherever_they_are(self, store: Store) -> None:
         """Its account's at any time, others' around its life; all of them once it is gone."""

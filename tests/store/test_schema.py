@@ -13,7 +13,7 @@ import pytest
 
 from radius_smsotp.store import open_store, rows, sqlite
 from radius_smsotp.store.schema import VERSIONS
-from tests.store.contract import ALICE, HERE, NOW, challenge, device
+from tests.store.contract import ALICE, HERE, HOUR, NOW, challenge, device
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,7 +125,7 @@ def test_from_version_1_all_comes_along_but_remembered_devices(
         assert tx.open_challenges(NOW) == [replace(challenge(), language="")]
         assert tx.devices("alice", NOW) == []
         tx.remember_device(device())
-        assert tx.is_remembered("alice", HERE, "tag", NOW)
+        assert tx.is_remembered("alice", HERE, "tag", NOW, HOUR)
     store.close()
     assert version(tmp_path / "db") == len(VERSIONS)
 
