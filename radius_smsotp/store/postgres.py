@@ -112,6 +112,10 @@ class PostgresStore:
                 remedy = "GRANT SELECT, INSERT, UPDATE, DELETE on all tables to this role"
                 raise self._fault(f"this role may not use {', '.join(lacking)}", remedy)
 
+    def is_replaced(self) -> bool:
+        """False: who is connected to a database keeps it from being dropped or renamed."""
+        return False
+
     @contextlib.contextmanager
     def read(self) -> Iterator[Transaction]:
         """See `Store.read`."""
