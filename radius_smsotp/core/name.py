@@ -21,7 +21,9 @@ def fold(name: str) -> str:
     4518 section 2.6.1), and each writing would have failures of its own.  So a name is one line.
     """
     if not name.isascii():
-        name = unicodedata.normalize("NFKC", name)
+        # U+0130 is the one capital of which Python, by SpecialCasing.txt, makes more than the one
+        # small letter that UnicodeData.txt has, and directories.
+        name = unicodedata.normalize("NFKC", name).replace("\u0130", "i")
     name = " ".join(name.lower().split())
     return name if name.isascii() else unicodedata.normalize("NFKC", name)
 

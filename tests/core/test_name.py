@@ -23,6 +23,7 @@ from radius_smsotp.core.name import SHARES, fold, share
         ("ａｌｉｃｅ", "alice"),  # full width, as input methods of East Asia write it
         ("ﬁona", "fiona"),
         ("ΣΟΦΊΑ", "σοφία"),
+        ("ALİCE", "alice"),  # as OpenLDAP finds it
         ("alice  ", "alice"),  # as a directory finds it, and a database that pads with blanks
         ("\u00a0jane\u3000 \tdoe\n", "jane doe"),
     ],
