@@ -14,6 +14,7 @@ from radius_smsotp.core.language import choose
 from radius_smsotp.core.name import fold
 from radius_smsotp.decoy import Decoys
 from radius_smsotp.outcome import Preparation
+from radius_smsotp.store import questions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from radius_smsotp.pairs import Request
     from radius_smsotp.settings_file import Loaded
     from radius_smsotp.store import Store
+    from radius_smsotp.store.questions import Question
     from radius_smsotp.store.transaction import Transaction
 
 
@@ -54,7 +56,7 @@ class Admission:
         if request.transaction_id is not None:
             return Preparation("code", None, None, candidate=self._provable_code(request))
         now = self._now()
-        with self._store.read() as tx:
+        with self._store.read(foreseen=self.questions(request, now)) as tx:
             facts = self.facts(tx, request, now)
         if request.handshake:
             return self._prepare_handshake(request, facts, now)
@@ -72,6 +74,12 @@ class Admission:
             decoy = self._decoys.of(fold(request.user), pin_hash) if ours else None
             return Preparation("pin", password, decoy, reason=decision.reason)
         return Preparation("pin" if tail is None else "pin-or-code", password, pin_hash)
+
+    def questions(self, request: Request, now: datetime) -> list[Question]:
+        """What `facts` asks first."""
+        name = fold(request.user)
+        first = questions.account(name), questions.open_of(name, now)
+        return [*first, *counters.questions_of(request)]
 
     def facts(self, tx: Transaction, request: Request, now: datetime) -> login.Facts:
         """What the rules of a login need to know of who asks, from one transaction."""
@@ -142,8 +150,9 @@ class Admission:
 
     def _provable_code(self, request: Request) -> str | None:
         """What a handshake is to prove in the second step: the code, if it can be accepted."""
-        with self._store.read() as tx:
-            challenge = tx.challenge(request.transaction_id or "")
+        asked = request.transaction_id or ""
+        with self._store.read(foreseen=[questions.challenge(asked)]) as tx:
+            challenge = tx.challenge(asked)
         if challenge is None or not challenge.is_open(self._now()):
             return None
         return self._issuer.expected(challenge)

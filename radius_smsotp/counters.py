@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 from radius_smsotp.core.lockout import STATION_KNOWN
 from radius_smsotp.core.model import Lockout
 from radius_smsotp.core.name import fold
+from radius_smsotp.store import questions
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from radius_smsotp.pairs import Request
+    from radius_smsotp.store.questions import Question
     from radius_smsotp.store.transaction import Transaction
 
 
@@ -45,6 +47,11 @@ def find(tx: Transaction, request: Request, now: datetime) -> Counter:
             return Counter(own, found)
     name = fold(request.user)
     return Counter(name, tx.lockout(name))
+
+
+def questions_of(request: Request) -> list[Question]:
+    """What `find` asks."""
+    return [questions.lockout(name) for name in (_own(request), fold(request.user)) if name]
 
 
 def tagged(counter: str, request: Request, number_tag: str) -> str:

@@ -225,6 +225,7 @@ class Courier:
             elif not rest or (silent and self._loaded.values.delivery.unknown == "stop"):
                 state = "unknown" if silent else "failed"
             challenge, is_wanted = insist(self._record, challenge, attempt, state, rest)
+            self._await_report(challenge, attempt)
             if state != "queued" or not is_wanted:
                 break
         return challenge.delivery.state
@@ -249,17 +250,20 @@ class Courier:
             lease_until=self._lease_end(now, rest) if going_on else None,
         )
         challenge = replace(challenge, delivery=delivery)
-        # Before anything can wait: a report may come at once.
-        if attempt.message_id and attempt.provider in self.chain.reporting:
-            self._reports.expect(attempt.provider, attempt.message_id, challenge)
         with self._store.write(challenge.account) as tx:
             tx.add_event(audit.attempt_event(challenge, attempt, now))
             is_wanted = self._save(tx, challenge, now)
         return challenge, is_wanted
 
+    def _await_report(self, challenge: Challenge, attempt: Attempt) -> None:
+        """Behind the record of the attempt; the report may have come before either."""
+        if attempt.message_id and attempt.provider in self.chain.reporting:
+            for early in self._reports.expect(attempt.provider, attempt.message_id, challenge):
+                self._reported(attempt.provider, attempt.message_id, *early)
+
     def _reported(self, provider: str, message_id: str, delivered: bool, words: str) -> None:
         """A delivery report came: record it, and move on by itself if the message is lost."""
-        challenge = self._reports.take(provider, message_id)
+        challenge = self._reports.take(provider, message_id, delivered, words)
         if challenge is None:
             return
         try:

@@ -22,6 +22,7 @@ from radius_smsotp.core.model import Challenge, Lockout, Tally
 from radius_smsotp.core.name import fold
 from radius_smsotp.issuer import Issuer
 from radius_smsotp.outcome import Accepted, Challenged, Outcome, Rejected
+from radius_smsotp.store import questions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,8 @@ class Service:
             return self._spend_matched(request, sync=sync)
         now = self._now()
         own = self.admission.policy(request)
-        with self._store.write(fold(request.user)) as tx:
+        foreseen = self.admission.questions(request, now)
+        with self._store.write(fold(request.user), foreseen=foreseen) as tx:
             facts = self.admission.facts(tx, request, now)
             decision = login.admit(facts, own.login, now)
             if isinstance(decision, login.Refuse):
@@ -102,32 +104,19 @@ class Service:
         now = self._now()
         name = fold(request.user)
         again = None
-        with self._store.write(name, durable=sync) as tx:
-            challenge = tx.challenge(request.transaction_id or "")
+        asked = request.transaction_id or ""
+        foreseen = [questions.challenge(asked), *counters.questions_of(request)]
+        with self._store.write(name, durable=sync, foreseen=foreseen) as tx:
+            challenge = tx.challenge(asked)
             own = self._policy_of(request, challenge)
-            expected = self._issuer.expected(challenge)
-            answer = request.password or ""
-            if request.handshake and request.proved:
-                answer = expected
+            answer = self._given(request, challenge)
             counter = counters.find(tx, request, now)
             tally = Tally()
-            if challenge is not None and login.asks_again(answer, own.login):
+            if challenge is not None and login.asks_again(answer.text, own.login):
                 tag = self._issuer.challenge_tag(challenge)
                 tagged = counters.tagged(counter.name, request, tag)
                 tally = tx.tally(counter.name, tagged, challenge.client, now)
-            decision = login.judge(
-                challenge,
-                name,
-                request.client,
-                answer,
-                expected,
-                counter.lockout,
-                tally,
-                own.login,
-                now,
-                echoed=self._is_echo(request, challenge),
-                tag=self._issuer.answer_tag(request),
-            )
+            decision = login.judge(challenge, answer, counter.lockout, tally, own.login, now)
             if isinstance(decision, login.Resend):
                 again = self._resend(tx, request, counter, decision.challenge, now)
             outcome = self._settle(tx, request, counter, decision, own, now)
@@ -140,7 +129,8 @@ class Service:
         now = self._now()
         own = self.admission.policy(request)
         name = fold(request.user)
-        with self._store.write(name, durable=sync) as tx:
+        foreseen = counters.questions_of(request)
+        with self._store.write(name, durable=sync, foreseen=foreseen) as tx:
             counter = counters.find(tx, request, now)
             counted = lockout.after_failure(counter.lockout, own.login, now)
             if request.reason:
@@ -187,6 +177,19 @@ class Service:
         """What holds for an answer, in the language in which its login began."""
         return self.admission.policy(request, challenge.language if challenge else "")
 
+    def _given(self, request: Request, challenge: Challenge | None) -> login.Answer:
+        """The answer that a request holds, and what it is to be compared with."""
+        expected = self._issuer.expected(challenge)
+        proved = request.handshake and request.proved
+        return login.Answer(
+            fold(request.user),
+            request.client,
+            expected if proved else request.password or "",
+            expected,
+            echoed=self._is_echo(request, challenge),
+            tag=self._issuer.answer_tag(request),
+        )
+
     def _is_echo(self, request: Request, challenge: Challenge | None) -> bool:
         """Whether a device has answered in EAP what it had answered to the first question."""
         if challenge is None or request.eap is None or not request.eap.echo:
@@ -200,22 +203,14 @@ class Service:
         """The PIN was right, and the code behind it was compared before: spend its challenge."""
         now = self._now()
         name = fold(request.user)
-        with self._store.write(name, durable=sync) as tx:
+        foreseen = [questions.challenge(request.matched), *counters.questions_of(request)]
+        with self._store.write(name, durable=sync, foreseen=foreseen) as tx:
             challenge = tx.challenge(request.matched)
             counter = counters.find(tx, request, now)
             own = self._policy_of(request, challenge)
             expected = self._issuer.expected(challenge)
-            decision = login.judge(
-                challenge,
-                name,
-                request.client,
-                expected,
-                expected,
-                counter.lockout,
-                Tally(),
-                own.login,
-                now,
-            )
+            answer = login.Answer(name, request.client, expected, expected)
+            decision = login.judge(challenge, answer, counter.lockout, Tally(), own.login, now)
             return self._settle(tx, request, counter, decision, own, now)
 
     def _settle(

@@ -53,6 +53,21 @@ def test_the_last_provider_may_lose_it_too(node: Node, gateways: Gateways) -> No
     assert node.stored(challenged.transaction_id).state == "open"
 
 
+@pytest.mark.parametrize("delivered", [True, False])
+def test_a_report_that_is_faster_than_the_receipt_counts_too(
+    node: Node, gateways: Gateways, delivered: bool
+) -> None:
+    """An SMSC may send it at once, even before its answer to the message."""
+    gateways.will("first", lambda: gateways.report("first", "first-1", delivered, "REJECTD"))
+    challenged = node.challenge()
+    expected = ["first"] if delivered else ["first", "second"]
+    eventually(lambda: node.delivery(challenged).provider == expected[-1])
+    node.settle(challenged.transaction_id)
+    told = ["sms-delivered"] if delivered else ["sms-lost", "sms-accepted"]
+    assert node.kinds()[-1 - len(told) :] == ["sms-accepted", *told]
+    assert gateways.names() == expected
+
+
 def test_a_loss_that_nobody_minds_sends_nothing(site: Site, node: Node, gateways: Gateways) -> None:
     """The code was used, or asked for again, or is too old."""
     used = node.challenge()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import threading
 import time
@@ -84,6 +85,8 @@ class Gateway(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, address: tuple[str, int], key: str) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
         self.inbox = Inbox()
         self.key = key

@@ -4,7 +4,7 @@ All rules of a login.  Pure: facts in, a decision out; the caller stores what fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from radius_smsotp.core import code, limits, lockout
@@ -70,6 +70,29 @@ class Facts:
     remembered: bool = False
     number_tag: str = ""
     counter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    An answer to a challenge, and what is known of it.
+
+    Attributes:
+        account: Folded name of who answers.
+        client: From where.
+        text: What was typed.
+        expected: The derived code of the challenge, ``challenge.digits`` decimal digits.
+        echoed: Whether it is what the first factor was: a device that keeps a password sends it
+            to every question.  It is no guess.
+        tag: Of the answer and the packet it came in, see `core.code.answer_tag`.
+    """
+
+    account: str
+    client: Client
+    text: str = field(repr=False)
+    expected: str = field(repr=False)
+    echoed: bool = False
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,44 +196,31 @@ def admit(facts: Facts, policy: LoginPolicy, now: datetime) -> Admission:
 
 def judge(
     challenge: Challenge | None,
-    account: str,
-    client: Client,
-    answer: str,
-    expected: str,
+    answer: Answer,
     locked: Lockout,
     tally: Tally,
     policy: LoginPolicy,
     now: datetime,
-    *,
-    echoed: bool = False,
-    tag: str = "",
 ) -> Judgement:
     """
     Judge the answer to a challenge.
 
     Args:
         challenge: What `State` named, or None if it named none of ours.
-        account: Who answers.
-        client: From where.
-        answer: What was typed.
-        expected: The derived code, ``challenge.digits`` decimal digits.
         tally: Of the challenge's account, number and client; read if `asks_again`.
         now: Aware UTC time of arrival.
-        echoed: Whether the answer is the one that the first factor was: a device that keeps a
-            password sends it to every question.  It is no guess.
-        tag: Of the answer and the packet it came in, see `core.code.answer_tag`.
     """
     # RFC 2865 5.24: State comes back unchanged, so one that is not ours was never sent.
     if challenge is None:
         return Reject("unknown-challenge")
-    if challenge.account != account:
+    if challenge.account != answer.account:
         return Reject("foreign")
-    elsewhere = bound_elsewhere(challenge, client, policy)
+    elsewhere = bound_elsewhere(challenge, answer.client, policy)
     if elsewhere is not None:
         return Reject(elsewhere)
     # It lets nobody in who was not: a reply is valid for one Request Authenticator only (RFC 2865
     # section 3), and the client that made it was told the same before.
-    known = tag != "" and challenge.answered == tag
+    known = answer.tag != "" and challenge.answered == answer.tag
     if known and challenge.state in {"open", "spent"} and now < challenge.expires_at:
         return Retransmitted(challenge)
     if challenge.state != "open":
@@ -219,15 +229,16 @@ def judge(
         return Reject("expired")
     if lockout.is_locked(locked, now):
         return Reject("locked")
-    if echoed:
+    if answer.echoed:
         return Unasked(challenge)
-    if asks_again(answer, policy):
+    answered = replace(challenge, answered=answer.tag)
+    if asks_again(answer.text, policy):
         limit = limits.reached(tally, policy)
-        return ResendDenied(challenge, limit) if limit else Resend(replace(challenge, answered=tag))
+        return ResendDenied(challenge, limit) if limit else Resend(answered)
     # People read "123 456" and type it so.
-    if code.matches("".join(answer.split()), expected):
-        return Accept(replace(challenge, state="spent", answered=tag))
-    return _wrong(replace(challenge, answered=tag), locked, policy, now)
+    if code.matches("".join(answer.text.split()), answer.expected):
+        return Accept(replace(answered, state="spent"))
+    return _wrong(answered, locked, policy, now)
 
 
 def bound_elsewhere(

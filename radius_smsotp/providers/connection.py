@@ -8,10 +8,13 @@ connection, and so does a limit on what is read from it.
 
 from __future__ import annotations
 
+import errno
 import functools
 import ipaddress
+import math
 import os
 import queue
+import select
 import socket
 import ssl
 import threading
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
 
 MOST = 1 << 20
 """Octets that are read from one connection: no answer of a gateway comes near it."""
+
+NEXT_AFTER = 0.25
+"""Seconds after which the next address of a name is tried beside those that have not answered
+(RFC 8305 5): IPv6 without a way out is common, and its addresses come first."""
 
 KEPT = 16
 """TLS contexts that are kept: few sites have as many gateways."""
@@ -79,26 +86,62 @@ def left(deadline: float) -> float:
 
 def connect(host: str, port: int, deadline: float) -> Connection:
     """
-    Open a TCP connection to the first address of `host` that takes it.
+    Open a TCP connection to the address of `host` that takes it first.
 
     Raises:
         OSError: No address of it took the connection; TimeoutError at the deadline.
     """
     addresses = _resolve(host, port, deadline)
     failure = OSError("the name has no address")
-    for number, (family, kind, protocol, _, address) in enumerate(addresses):
-        connection = Connection(family, kind, protocol)
-        connection.deadline = deadline
-        try:
-            # An address that does not answer leaves time for the next one.
-            connection.settimeout(left(deadline) / (len(addresses) - number))
-            connection.connect(address)
-        except OSError as error:
+    under_way: dict[int, Connection] = {}
+    poll = select.poll()
+    next_at = 0.0
+    try:
+        while addresses or under_way:
+            seconds = left(deadline)
+            if addresses and (not under_way or time.monotonic() >= next_at):
+                try:
+                    connection = _begin(addresses.pop(0))
+                except OSError as error:
+                    failure = error
+                    continue
+                under_way[connection.fileno()] = connection
+                poll.register(connection, select.POLLOUT)
+                next_at = time.monotonic() + NEXT_AFTER
+            if addresses:
+                seconds = min(seconds, max(next_at - time.monotonic(), 0))
+            for number, _ in poll.poll(math.ceil(seconds * 1000)):
+                poll.unregister(number)
+                connection = under_way.pop(number)
+                code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if not code:
+                    connection.deadline = deadline
+                    connection._arm()
+                    return connection
+                connection.close()
+                failure = OSError(code, os.strerror(code))
+                next_at = 0.0
+    finally:
+        for connection in under_way.values():
             connection.close()
-            failure = error
-        else:
-            return connection
     raise failure
+
+
+def _begin(address: tuple[Any, ...]) -> Connection:
+    """
+    Begin to connect to one address, as `socket.getaddrinfo` gives it.
+
+    Raises:
+        OSError: At once, as for IPv6 where the kernel has none: no fault of the other addresses.
+    """
+    family, kind, protocol, _, where = address
+    connection = Connection(family, kind, protocol)
+    connection.setblocking(False)
+    code = connection.connect_ex(where)
+    if code not in (0, errno.EINPROGRESS):
+        connection.close()
+        raise OSError(code, os.strerror(code))
+    return connection
 
 
 def secure(connection: Connection, host: str, context: ssl.SSLContext) -> SecureConnection:
@@ -205,7 +248,10 @@ def _resolve(host: str, port: int, deadline: float) -> list[Any]:
         except OSError as error:
             answers.put(error)
 
-    threading.Thread(target=ask, name="smsotp-resolve", daemon=True).start()
+    try:
+        threading.Thread(target=ask, name="smsotp-resolve", daemon=True).start()
+    except RuntimeError:  # the system gives no more
+        raise OSError(errno.EAGAIN, "no thread to look the name up") from None
     try:
         answer = answers.get(timeout=left(deadline))
     except queue.Empty:

@@ -65,14 +65,15 @@ def _writings(secrets: Iterable[str]) -> set[str]:
     found: set[str] = set()
     for secret in secrets:
         plain = _one_line(secret)
+        in_json = {json.dumps(each)[1:-1] for each in (plain, secret)}
+        found |= in_json
+        found |= {each.replace("/", r"\/") for each in in_json}  # as PHP writes JSON
         found |= {
             plain,
             html.escape(plain),
             html.escape(plain, quote=False),
             quote(plain, safe="", errors="replace"),
             quote_plus(plain, errors="replace"),
-            json.dumps(plain)[1:-1],
-            json.dumps(secret)[1:-1],
             base64.b64encode(secret.encode(errors="replace")).decode(),
         }
     return found - {""}

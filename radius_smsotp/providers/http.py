@@ -96,7 +96,9 @@ class Provider:
         split = urlsplit(request.url)
         path = split.path if len(split.path) > 1 else ""
         target = f"{split.path}?{split.query}" if split.query else ""
-        return [*self._secrets, request.number, path, target]
+        # Some leave out the first slash.  A single word is none of the secrets that hide in paths.
+        bare = path[1:] if path.count("/") > 1 else ""
+        return [*self._secrets, request.number, path, bare, target]
 
     def _reach(self, context: ssl.SSLContext) -> list[Problem]:
         setting, url = self._settings.proxy_setting() or ("url", self._settings.url)

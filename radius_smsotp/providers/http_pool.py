@@ -9,6 +9,7 @@ bounded amount.
 
 from __future__ import annotations
 
+import http.client
 import logging
 import socket
 import ssl
@@ -72,9 +73,23 @@ for _name in ("connection", "connectionpool", "poolmanager", "response", "util.r
     logging.getLogger(f"urllib3.{_name}").addFilter(_is_elsewhere)
 
 
+class _Response(http.client.HTTPResponse):
+    """
+    An answer, behind all that a gateway may say in between.
+
+    RFC 9110 15.2: any number of 1xx may come first.  `http.client` passes over 100 alone and would
+    take 102 for the answer; the answer itself would then be that to the next message.
+    """
+
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
+        return version, http.client.CONTINUE if status < 200 else status, reason
+
+
 class _Timed(HTTPConnection):
     """A connection that keeps to the time limit of the attempt it serves."""
 
+    response_class = _Response
     _used_at = 0.0
 
     def _new_conn(self) -> connection.Connection:

@@ -267,7 +267,10 @@ class Settings(ProviderSettings):
         # "Bearer TOKEN": the token alone as well.
         secrets += [word for secret in secrets for word in secret.split()[-1:]]
         if credentials := self.credentials():
-            secrets += [credentials[1], ":".join(credentials)]
+            # A user name without a password is a token that stands for both.
+            secrets += [credentials[1] or credentials[0], ":".join(credentials)]
         if proxy := self.proxy_setting():
-            secrets.append(unquote(urlsplit(proxy[1]).password or ""))
+            split = urlsplit(proxy[1])
+            pair = unquote(split.username or ""), unquote(split.password or "")
+            secrets += [pair[1], ":".join(pair) if any(pair) else ""]
         return secrets

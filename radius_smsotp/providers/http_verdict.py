@@ -7,6 +7,7 @@ but never what it was sent.
 
 from __future__ import annotations
 
+import http
 import json
 import re
 from dataclasses import dataclass, field
@@ -177,6 +178,9 @@ def _not_taken(answer: Answer, quoted: str, now: datetime) -> DeliveryError:
     said = f"the gateway answered {answer.status}"
     if quoted:
         said = f"{said}: {quoted}"
+    if answer.status == http.HTTPStatus.GATEWAY_TIMEOUT:
+        # RFC 9110 15.6.5: it passed the message on, and then heard nothing.
+        return Unknown(said)
     if answer.status in (408, 429) or answer.status >= 500:
         return Unavailable(said, _retry_after(answer.headers, now))
     if answer.status >= 400:

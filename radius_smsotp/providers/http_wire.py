@@ -12,6 +12,8 @@ import io
 import re
 import ssl
 import threading
+import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -163,7 +165,23 @@ def _read(response: requests.Response) -> Answer:
         raw.close()
         late = isinstance(_root(error), TimeoutError)
         fault = "it was not whole in time" if late else "the connection broke in the middle of it"
-    return Answer(response.status_code, response.headers, bytes(body[:BODY]), fault)
+    plain = _decompressed(bytes(body[:BODY]), response.headers.get("Content-Encoding", ""))
+    return Answer(response.status_code, response.headers, plain, fault)
+
+
+def _decompressed(body: bytes, coding: str) -> bytes:
+    """
+    What `body` says if it is compressed, which nobody has asked for: the request says "identity".
+
+    Some servers compress all the same, and an accepted message would be taken for a refused one.
+    Where it is not what `coding` says, it is left as it is.
+    """
+    # RFC 9110 8.4.1; many send "deflate" without the header of zlib.
+    kinds = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
+    for kind in kinds.get(coding.strip().lower(), ()):
+        with suppress(zlib.error):
+            return zlib.decompressobj(kind).decompress(body, BODY)
+    return body
 
 
 def _fault(error: BaseException, attempt: Attempt) -> DeliveryError:

@@ -198,13 +198,20 @@ class Provider:
                 answers = True
                 raise
             finally:
-                if answers and self._reports.any_awaited():
-                    self._listener = Listener(device, self._reports, self.name)
-                    self._listener.start()
-                else:
+                if not answers or not self._reports.any_awaited() or not self._listen(device):
                     device.close()
         finally:
             self._turn.release()
+
+    def _listen(self, device: Device) -> bool:
+        """Leave the device to a thread that awaits reports; False if there is none to be had."""
+        listener = Listener(device, self._reports, self.name)
+        try:
+            listener.start()
+        except RuntimeError:  # the system gives no more; the reports are lost
+            return False
+        self._listener = listener
+        return True
 
     def _take_from_listener(self, deadline: float) -> Device | None:
         if self._listener is None:

@@ -49,9 +49,10 @@ class Device:
         """Close the port, then let others have the modem."""
         if self._is_socket:
             # pyserial sleeps 0.3 s there; the message has been sent, and its sender is waiting.
-            Thread(target=self._close, name="smsotp-modem-close", daemon=True).start()
-        else:
-            self._close()
+            with suppress(RuntimeError):  # the system gives no more threads
+                Thread(target=self._close, name="smsotp-modem-close", daemon=True).start()
+                return
+        self._close()
 
     def _close(self) -> None:
         self.line.close()
@@ -182,7 +183,12 @@ def _open_port(port: str, baudrate: int, deadline: float) -> serial.Serial:
         else:
             opened.close()
 
-    Thread(target=work, name="smsotp-modem-open", daemon=True).start()
+    try:
+        Thread(target=work, name="smsotp-modem-open", daemon=True).start()
+    except RuntimeError:  # the system gives no more
+        raise ModemError(
+            Verdict.UNAVAILABLE, f"no thread to open {port} in", "look at the limits of this host"
+        ) from None
     try:
         with suppress(TimeoutError):
             return outcome.result(max(deadline - time.monotonic(), 0))

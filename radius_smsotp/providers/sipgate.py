@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 CHECK = 4.5
 """Seconds that `Provider.check` may take."""
 
+_PASSING = {"402", "404", "412"}
+"""Internal error, resources exceeded, too many requests: the status codes of SAMURAI 1.10 that say
+nothing against the message."""
+
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 2.2 does not allow in a document, escaped or not."""
 
@@ -135,7 +139,7 @@ class Provider:
         }
         quote = partial(_quote, self._secrets, message)
         result = self._call("samurai.SessionInitiate", (session,), limit, quote)
-        if isinstance(result, Refused):
+        if isinstance(result, DeliveryError):
             raise result
         found = result.get("SessionID")
         return Receipt(quote(str(found), MESSAGE_ID) or None if found else None)
@@ -146,8 +150,8 @@ class Provider:
 
     def _call(
         self, method: str, parameters: tuple[Any, ...], limit: float, quote: Quote
-    ) -> dict[str, Any] | Refused:
-        """Call a method of sipgate's: the struct it returns, or the refusal."""
+    ) -> dict[str, Any] | DeliveryError:
+        """Call a method of sipgate's: the struct it returns, or its objection."""
         body = xmlrpc.client.dumps(parameters, method, encoding="utf-8").encode()
         request = Request("POST", self._settings.url, {"Content-Type": b"text/xml"}, body, "")
         answer = self._wire.exchange(request, limit)
@@ -168,9 +172,9 @@ def _quote(secrets: list[str], message: Message | None, said: str, limit: int) -
     return excerpt(said, secrets, message, limit)
 
 
-def _read(body: bytes, quote: Quote) -> dict[str, Any] | Refused:
+def _read(body: bytes, quote: Quote) -> dict[str, Any] | DeliveryError:
     """
-    The struct that a method of sipgate's returns, or its refusal.
+    The struct that a method of sipgate's returns, or its objection.
 
     Args:
         body: What came with HTTP status 200.
@@ -184,15 +188,18 @@ def _read(body: bytes, quote: Quote) -> dict[str, Any] | Refused:
         result = dict(cast("Any", xmlrpc.client.loads(body)[0][0]))
         code = int(result["StatusCode"])
     except xmlrpc.client.Fault as fault:
-        told = quote(f"{fault.faultCode}: {fault.faultString}", EXCERPT)
-        return Refused(f"sipgate refused with fault {told}")
+        return _objection("fault", fault.faultCode, fault.faultString, quote)
     except Exception:  # noqa: BLE001  # xmlrpc.client raises whatever int() and its like raise
         told = quote(body.decode("utf-8", "replace"), EXCERPT) or "nothing"
         raise Unknown(f"what sipgate answered cannot be understood: {told}") from None
     if code == 200:
         return result
-    told = quote(f"{code}: {result.get('StatusString', '')}", EXCERPT)
-    return Refused(f"sipgate refused with status {told}")
+    return _objection("status", code, result.get("StatusString", ""), quote)
+
+
+def _objection(kind: str, code: object, words: object, quote: Quote) -> DeliveryError:
+    text = f"sipgate refused with {kind} {quote(f'{code}: {words}', EXCERPT)}"
+    return Unavailable(text) if str(code) in _PASSING else Refused(text)
 
 
 def _refuse_doctype(body: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import functools
 import os
 import ssl
@@ -158,7 +159,10 @@ class _Loop(asyncio.SelectorEventLoop):
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
                 self.call_soon_threadsafe(settle, done)
 
-        threading.Thread(target=work, daemon=True).start()
+        try:
+            threading.Thread(target=work, daemon=True).start()
+        except RuntimeError:  # the system gives no more
+            future.set_exception(OSError(errno.EAGAIN, "no thread to work in"))
         return future
 
 

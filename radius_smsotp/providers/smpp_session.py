@@ -144,7 +144,7 @@ class Session:
         self._writer = writer
         self._record = record
         self._numbers = _Numbers()
-        self._answers: dict[int, asyncio.Future[tuple[int, bytes]]] = {}
+        self._answers: dict[int, asyncio.Future[bytes]] = {}
         self._doubt = asyncio.Event()
         self._recording = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -214,16 +214,19 @@ class Session:
     async def _exchange(self, pdu: Any) -> bytes:
         if self.lost is not None:
             raise Lost(self.lost)
-        answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._answers[pdu.sequence] = answer
         self._writer.write(pdu.generate())
         try:
-            status, body = await answer
+            raw = await answer
         finally:
             del self._answers[pdu.sequence]
+        _, command, status, _ = HEADER.unpack_from(raw)
         if status != consts.SMPP_ESME_ROK:
             raise Rejected(status)
-        return body
+        if command == GENERIC_NACK:  # SMPP 3.4 4.3: never a yes, though its status says so
+            raise Lost("the SMSC could not read it (generic_nack)")
+        return raw[HEADER.size :]
 
     def doubt(self) -> None:
         """A response is overdue: ask for a sign of life now."""
@@ -272,11 +275,11 @@ class Session:
             self.end(f"the connection broke ({error.strerror or type(error).__name__})")
 
     def _take(self, raw: bytes) -> None:
-        _, command, status, sequence = HEADER.unpack_from(raw)
+        _, command, _, sequence = HEADER.unpack_from(raw)
         if command & RESPONSE:
             answer = self._answers.get(sequence)
             if answer is not None and not answer.done():
-                answer.set_result((status, raw[HEADER.size :]))
+                answer.set_result(raw)
         elif command == DELIVER_SM:
             self._start(self._take_delivery(raw, sequence))
         elif command == ENQUIRE_LINK:

@@ -119,9 +119,7 @@ class Session:
             self._expect(250, "MAIL", *smtp.mail(sender), every=True)
         for recipient in recipients:
             with self._step("RCPT"):
-                code, said = smtp.rcpt(recipient)
-                if code != 251:  # 251: it will forward, RFC 5321 3.4
-                    self._expect(250, "RCPT", code, said)
+                self._expect(250, "RCPT", *smtp.rcpt(recipient))
         with self._step("DATA"):
             self._expect(354, "DATA", *smtp.docmd("DATA"))
             # RFC 5321 4.5.2: a dot at the start of a line is doubled; a dot alone ends the mail.
@@ -130,6 +128,8 @@ class Session:
             code, said = smtp.getreply()
         except OSError as error:
             raise Unknown(f"no answer after the mail was sent ({_reason(error)})") from None
+        if code // 100 not in (2, 4, 5):  # smtplib makes -1 of what is no reply
+            raise Unknown("what came after the mail was sent is no reply")
         self._expect(250, "the mail", code, said)
 
     def noop(self) -> None:
@@ -183,13 +183,14 @@ class Session:
         Judge a reply.
 
         Args:
-            wanted: The reply that is right.
+            wanted: The reply that is right, and so is any with the same first digit.
             what: It was a reply to this.
             code: The reply.
             said: Its text.
             every: Whether a refusal would hold for every other message too.
         """
-        if code == wanted:
+        # RFC 5321 4.2: codes that it does not name are told by their first digit alone.
+        if code // 100 == wanted // 100:
             return
         text = f"{what}: the mail server answered {code} {self._hide(said)}".rstrip()
         if 500 <= code <= 599:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 from radius_smsotp.errors import ConfigurationError, Problem, StoreConflictError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from radius_smsotp.store.contents import Contents
+    from radius_smsotp.store.questions import Question
     from radius_smsotp.store.transaction import Transaction
 
 P = ParamSpec("P")
@@ -64,15 +65,20 @@ class Store(Protocol):
         what others write.
         """
 
-    def read(self) -> AbstractContextManager[Transaction]:
+    def read(self, foreseen: Sequence[Question] = ()) -> AbstractContextManager[Transaction]:
         """
         A transaction that sees one state of the store and changes nothing.
+
+        Args:
+            foreseen: What it is going to ask, see `store.questions`.
 
         Raises:
             StoreError: The store did not answer in time.
         """
 
-    def write(self, *accounts: str, durable: bool = False) -> AbstractContextManager[Transaction]:
+    def write(
+        self, *accounts: str, durable: bool = False, foreseen: Sequence[Question] = ()
+    ) -> AbstractContextManager[Transaction]:
         """
         A transaction; rolled back if the block raises.
 
@@ -81,6 +87,7 @@ class Store(Protocol):
                 None named: nobody else writes at all.
             durable: It must survive a power cut: True where a code is spent or a guess is
                 counted, False where losing the last moments costs one more SMS at most.
+            foreseen: What it is going to ask before it changes anything.
 
         Raises:
             StoreError: The store did not answer in time.

@@ -7,9 +7,10 @@ counts, and not what the table of accounts still has.
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from radius_smsotp.store import rows
+from radius_smsotp.store import questions, rows
 from radius_smsotp.store.staging import VALID, Staging
 
 if TYPE_CHECKING:
@@ -20,16 +21,6 @@ if TYPE_CHECKING:
     from radius_smsotp.store.rows import Connection
 
 # Constants only: no value ever gets into a statement but by its mark.
-HERE, STAGED = (
-    ", ".join(f"{table}.{column}" for column in rows.ACCOUNT.split(", "))
-    for table in ("account", "staged_account")
-)
-FIND = (
-    f"SELECT {HERE}, {STAGED} FROM (VALUES (CAST(? AS TEXT))) AS wanted "  # noqa: S608
-    f"LEFT JOIN staged_account ON staged_account.batch IN ({VALID}) "
-    "AND staged_account.name = wanted.column1 LEFT JOIN account ON account.name = wanted.column1"
-)
-"""One row, whether there is such an account or not."""
 LIST = (
     f"SELECT {rows.ACCOUNT}, failures, last_failure_at, locked_until FROM ("  # noqa: S608
     f"SELECT {rows.ACCOUNT} FROM staged_account WHERE batch IN ({VALID}) "
@@ -47,10 +38,8 @@ class AccountStatements:
 
     def account(self, name: str) -> Account | None:
         """The account of that name."""
-        row = self._db.execute(FIND, (name,)).fetchone()
-        here, staged = row[: len(row) // 2], row[len(row) // 2 :]
-        found = here if staged[0] is None else staged
-        return None if found[0] is None else rows.account(found)
+        found = self._db.execute(*questions.account(name)).fetchall()
+        return rows.account(max(found, key=itemgetter(-1))) if found else None
 
     def next_pin_hash(self, name: str) -> str | None:
         """The PIN hash of the first account from that name on, or else of the first one at all."""

@@ -34,6 +34,7 @@ from radius_smsotp.store.postgres_connection import (
     store_error,
 )
 from radius_smsotp.store.postgres_pool import Pool
+from radius_smsotp.store.questions import Question
 from radius_smsotp.store.schema import VERSIONS
 from radius_smsotp.store.transaction import Transaction
 
@@ -53,13 +54,19 @@ ALL_STRIPE = ACCOUNT_STRIPES + TALLY_STRIPES
 MIGRATION_SECONDS = 60.0
 """How long a start may wait for another server that brings the schema forward."""
 
+PROMPT = 0.9
+"""Part of the patience that is left to a transaction that has hardly waited for a connection."""
+
 GRACE = 0.75
 """Part of the patience after which the server ends a wait for a lock: it can say what for."""
 
-READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
-
-NO_HURRY = "SET LOCAL statement_timeout TO 0; SET LOCAL idle_in_transaction_session_timeout TO 0"
+READ = Question("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+WRITE = Question("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+SYNC = Question("SET LOCAL synchronous_commit TO ON")
+NO_HURRY = Question(
+    "SELECT set_config('statement_timeout', '0', true), "
+    "set_config('idle_in_transaction_session_timeout', '0', true)"
+)
 LONG_SECONDS = 600.0
 """That one statement of a copy may take."""
 
@@ -117,23 +124,25 @@ class PostgresStore:
         return False
 
     @contextlib.contextmanager
-    def read(self) -> Iterator[Transaction]:
+    def read(self, foreseen: Sequence[Question] = ()) -> Iterator[Transaction]:
         """See `Store.read`."""
-        with self._transaction(lambda _: READ.encode()) as session:
+        with self._transaction(lambda _: [READ], foreseen=foreseen) as session:
             yield Transaction(session)
 
     @contextlib.contextmanager
-    def write(self, *accounts: str, durable: bool = False) -> Iterator[Transaction]:
+    def write(
+        self, *accounts: str, durable: bool = False, foreseen: Sequence[Question] = ()
+    ) -> Iterator[Transaction]:
         """See `Store.write`."""
         lock = _lock_of(set(map(_account_stripe, accounts)) or range(ACCOUNT_STRIPES))
 
-        def begin(seconds: float) -> bytes:
-            wait = max(1, int(seconds * GRACE * 1000))
-            sync = "ON" if durable else "OFF"
-            settings = f"SET LOCAL synchronous_commit TO {sync}; SET LOCAL lock_timeout TO {wait}"
-            return f"{WRITE}; {settings}; {lock}".encode()
+        def begin(seconds: float) -> list[Question]:
+            # Some of the time may have gone into waiting for a connection.
+            limit = f"SET LOCAL lock_timeout TO {_milliseconds(seconds)}"
+            hurry = [Question(limit)] if seconds < self._patience * PROMPT else []
+            return [WRITE, *([SYNC] if durable else []), *hurry, lock]
 
-        with self._transaction(begin) as session:
+        with self._transaction(begin, foreseen=foreseen) as session:
             yield Transaction(session, functools.partial(_lock_tallies, session))
         self._durability.committed()
 
@@ -149,21 +158,19 @@ class PostgresStore:
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Contents]:
         """See `Store.snapshot`."""
-        begin = f"{READ}; {NO_HURRY}"
-        with self._transaction(lambda _: begin.encode(), LONG_SECONDS) as session:
+        with self._transaction(lambda _: [READ, NO_HURRY], LONG_SECONDS) as session:
             yield Contents(session)
 
     @contextlib.contextmanager
     def refill(self) -> Iterator[Contents]:
         """See `Store.refill`."""
-        lock = _lock_of(range(ACCOUNT_STRIPES))
-        begin = f"{WRITE}; SET LOCAL synchronous_commit TO ON; {NO_HURRY}; {lock}"
-        with self._transaction(lambda _: begin.encode(), LONG_SECONDS) as session:
+        begin = [WRITE, SYNC, NO_HURRY, _lock_of(range(ACCOUNT_STRIPES))]
+        with self._transaction(lambda _: begin, LONG_SECONDS) as session:
             yield Contents(session)
 
     def inspect(self) -> tuple[str, list[Problem]]:
         """See `Store.inspect`."""
-        with self._transaction(lambda _: READ.encode()) as session:
+        with self._transaction(lambda _: [READ]) as session:
             path = f"store ({self.name})"
             return postgres_condition.inspect(session.connection, path, self._given)
 
@@ -176,20 +183,28 @@ class PostgresStore:
 
     @contextlib.contextmanager
     def _transaction(
-        self, begin: Callable[[float], bytes], patience: float | None = None
+        self,
+        begin: Callable[[float], list[Question]],
+        patience: float | None = None,
+        foreseen: Sequence[Question] = (),
     ) -> Iterator[Session]:
         pool = self._opened()
+
+        def begun(db: Connection) -> Session:
+            session = Session(db, patience)
+            session.begin(begin(db.patience), foreseen)
+            return session
+
         try:
-            db = pool.take(begin, time.monotonic() + self._patience)
+            session = pool.take(begun, time.monotonic() + self._patience)
             try:
-                session = Session(db, patience)
                 yield session
                 _commit(session)
             except BaseException as error:
-                _undo(db, error)
+                _undo(session, error)
                 raise
             finally:
-                pool.give_back(db)
+                pool.give_back(session.connection)
         except OverdueError:
             pool.trip()
             raise StoreError(f"{GONE} within {self._patience:g} s") from None
@@ -202,8 +217,7 @@ class PostgresStore:
 
         PostgreSQL does not wait for a transaction that has written nothing.
         """
-        begin = f"{WRITE}; SET LOCAL synchronous_commit TO ON".encode()
-        with self._transaction(lambda _: begin) as session:
+        with self._transaction(lambda _: [WRITE, SYNC]) as session:
             session.defer("SELECT pg_logical_emit_message(true, 'radius-smsotp', '')", ())
 
     def _opened(self) -> Pool:
@@ -218,7 +232,10 @@ class PostgresStore:
         milliseconds = max(1, int(self._patience * 1000))
         db.execute(
             f"SET statement_timeout = {milliseconds}; "
-            f"SET idle_in_transaction_session_timeout = {max(milliseconds, 1000)}".encode(),
+            f"SET idle_in_transaction_session_timeout = {max(milliseconds, 1000)}; "
+            f"SET lock_timeout = {_milliseconds(self._patience)}; "
+            # What must be durable says so.
+            "SET synchronous_commit = OFF".encode(),
             prepare=False,
         )
 
@@ -290,28 +307,36 @@ def _account_stripe(name: str) -> int:
     return share(name, ACCOUNT_STRIPES)
 
 
-def _lock_of(stripes: Iterable[int]) -> str:
-    numbers = ", ".join(map(str, sorted(stripes)))
-    return f"SELECT 1 FROM stripe WHERE number IN ({numbers}) ORDER BY number FOR UPDATE"  # noqa: S608
+def _lock_of(stripes: Iterable[int]) -> Question:
+    numbers = sorted(stripes)
+    marks = ", ".join("?" * len(numbers))
+    sql = f"SELECT 1 FROM stripe WHERE number IN ({marks}) ORDER BY number FOR UPDATE"  # noqa: S608
+    return Question(sql, tuple(numbers))
+
+
+def _milliseconds(patience: float) -> int:
+    """For how long the server lets somebody wait for a lock who has so many seconds."""
+    return max(1, int(patience * GRACE * 1000))
 
 
 def _lock_tallies(session: Session, names: Sequence[str]) -> None:
     """Nobody else counts under these names until the transaction ends; the last is the day's."""
     stripes = {ACCOUNT_STRIPES + share(name, TALLY_STRIPES) for name in names[:-1]}
-    session.defer(_lock_of({*stripes, ALL_STRIPE}))
+    session.defer(*_lock_of({*stripes, ALL_STRIPE}))
 
 
 def _commit(session: Session) -> None:
     warnings = session.connection.warnings
     warnings.clear()
-    # A transaction in which a statement has failed ends with "ROLLBACK" in reply to this.
-    done = session.execute("COMMIT").statusmessage == "COMMIT"
+    done = session.commit()
     # "canceling wait for synchronous replication": a fail-over may lose what was committed.
     if warnings or not done:
         raise StoreError("the database does not confirm that it will keep a change")
 
 
-def _undo(db: Connection, error: BaseException) -> None:
+def _undo(session: Session, error: BaseException) -> None:
+    session.leave()
+    db = session.connection
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
         db.close()  # it was the primary once; the next connection finds the one of today
     if not db.closed:

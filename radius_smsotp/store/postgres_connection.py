@@ -16,9 +16,11 @@ from psycopg.waiting import Ready, Wait
 from radius_smsotp.errors import ConfigurationError, Problem, StoreConflictError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from psycopg_pool import ConnectionPool
+
+    from radius_smsotp.store.questions import Question
 
 DEFAULTS: dict[str, str | int] = {
     "connect_timeout": 3,
@@ -63,6 +65,8 @@ GONE = "the database does not answer"
 
 CHANGES = ("INSERT ", "UPDATE ", "DELETE ")
 """How statements begin that have nothing to tell but how many rows they have changed."""
+
+Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 POLLED = {Wait.R: select.POLLIN, Wait.W: select.POLLOUT, Wait.RW: select.POLLIN | select.POLLOUT}
 
@@ -143,7 +147,7 @@ class Deferred:
     def __init__(self, session: Session, sql: str, parameters: Any) -> None:
         self.sql = sql
         self.parameters = parameters
-        self.cursor: psycopg.Cursor[tuple[Any, ...]] | None = None
+        self.cursor: Cursor | None = None
         self._session = session
 
     @property
@@ -159,8 +163,12 @@ class Session:
     A connection within a transaction, as `rows.Connection` has it: values are marked with ``?``.
 
     Between a RADIUS server and its database each answer takes a way there and back, under
-    FreeRADIUS's lock.  So what only changes rows goes along with the next question, or with the
-    commit, in one pipeline; what it fails with is raised there.
+    FreeRADIUS's lock.  So all that a transaction is going to ask goes along with its start, and
+    what only changes rows goes along with the next question, or with the commit; what it fails
+    with is raised there.
+
+    The whole transaction is one pipeline.  psycopg ends a pipeline with a message after which
+    PostgreSQL does not count a transaction as idle, and would not end one that stands still.
 
     Args:
         patience: Seconds for each statement, instead of those that the transaction has in all.
@@ -170,17 +178,32 @@ class Session:
         self.connection = db
         self._patience = patience
         self._waiting: list[Deferred] = []
+        self._answers: dict[tuple[str, tuple[Any, ...]], Cursor] = {}
+        self._pipeline = contextlib.ExitStack()
+
+    def begin(self, statements: Sequence[Question], foreseen: Sequence[Question]) -> None:
+        """Begin a transaction, and ask what it is going to ask."""
+        self._way = self._pipeline.enter_context(self.connection.pipeline())
+        try:
+            for statement in statements:
+                self._send(*statement)
+            for question in foreseen:
+                self._answers[question] = self._send(*question)
+            self._way.sync()
+        except BaseException:
+            self.leave()
+            raise
 
     def execute(self, sql: str, parameters: Any = ()) -> Any:
         """Run one statement.  Returns a cursor, or what has its `rowcount`."""
         if sql.startswith(CHANGES):
+            self._answers.clear()
             return self.defer(sql, parameters)
-        self._renew()
-        if not self._waiting:
-            return self.connection.execute(_marked(sql), parameters)
-        with self.connection.pipeline():
-            self._send()
-            return self.connection.execute(_marked(sql), parameters)
+        answer = self._answers.pop((sql, tuple(parameters)), None)
+        if answer is None:
+            answer = self._last(sql, parameters)
+            self._way.sync()
+        return answer
 
     def defer(self, sql: str, parameters: Any = ()) -> Deferred:
         """Run one statement before the next one whose answer is wanted."""
@@ -197,19 +220,36 @@ class Session:
 
     def flush(self) -> None:
         """Run what was deferred."""
-        self._renew()
         if self._waiting:
-            with self.connection.pipeline():
-                self._send()
+            self._send_waiting()
+            self._way.sync()
 
-    def _send(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for one in waiting:
-            one.cursor = self.connection.execute(_marked(one.sql), one.parameters)
+    def commit(self) -> bool:
+        """End the transaction.  Returns False if a statement in it had failed."""
+        done = self._last("COMMIT")
+        self._pipeline.close()
+        return done.statusmessage == "COMMIT"
 
-    def _renew(self) -> None:
+    def leave(self) -> None:
+        """Leave a transaction that has failed as it is."""
+        # What went wrong is known by now.
+        with contextlib.suppress(psycopg.Error):
+            self._pipeline.close()
+
+    def _last(self, sql: str, parameters: Any = ()) -> Cursor:
+        """Send a statement behind those that were deferred."""
+        self._send_waiting()
+        return self._send(sql, parameters)
+
+    def _send_waiting(self) -> None:
         if self._patience is not None:
             self.connection.patience = self._patience
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.cursor = self._send(one.sql, one.parameters)
+
+    def _send(self, sql: str, parameters: Any) -> Cursor:
+        return self.connection.execute(_marked(sql), parameters)
 
 
 @functools.lru_cache(1000)

@@ -17,7 +17,7 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from radius_smsotp.errors import StoreError
-from radius_smsotp.store.postgres_connection import CUT, GONE, Connection, OverdueError
+from radius_smsotp.store.postgres_connection import CUT, GONE, Connection, OverdueError, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,12 +61,12 @@ class Pool:
         self._closing = threading.Event()
         self._pool = self._made()
 
-    def take(self, begin: Callable[[float], bytes], until: float) -> Connection:
+    def take(self, begin: Callable[[Connection], Session], until: float) -> Session:
         """
         A connection on which a transaction was begun, to be given back.
 
         Args:
-            begin: The statements that begin it, within so many seconds.
+            begin: Begins it, within the patience that the connection has then.
             until: `time.monotonic()` seconds.
 
         Raises:
@@ -83,7 +83,7 @@ class Pool:
                 raise StoreError(GONE) from None
             db.patience = until - time.monotonic()
             try:
-                db.execute(begin(db.patience), prepare=False)
+                return begin(db)
             except psycopg.Error as error:
                 # It was cut while nobody used it, by a restart of the database, say.
                 stale = db.closed or error.sqlstate in CUT
@@ -93,8 +93,6 @@ class Pool:
             except BaseException:
                 self.give_back(db)
                 raise
-            else:
-                return db
 
     def give_back(self, db: Connection) -> None:
         """Let others use it; one that is not idle is closed."""

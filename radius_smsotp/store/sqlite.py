@@ -27,7 +27,9 @@ from radius_smsotp.store.schema import VERSIONS
 from radius_smsotp.store.transaction import Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from radius_smsotp.store.questions import Question
 
 
 class SqliteStore:
@@ -97,13 +99,18 @@ class SqliteStore:
         return self._identity not in {None, (status.st_dev, status.st_ino)}
 
     @contextlib.contextmanager
-    def read(self) -> Iterator[Transaction]:
-        """See `Store.read`."""
+    def read(self, foreseen: Sequence[Question] = ()) -> Iterator[Transaction]:
+        """See `Store.read`.  Nothing is far away here."""
         with self._transaction("reader", "BEGIN", self._reading) as db:
             yield Transaction(db)
 
     @contextlib.contextmanager
-    def write(self, *_accounts: str, durable: bool = False) -> Iterator[Transaction]:
+    def write(
+        self,
+        *_accounts: str,
+        durable: bool = False,
+        foreseen: Sequence[Question] = (),
+    ) -> Iterator[Transaction]:
         """See `Store.write`.  One writes at a time, whatever about."""
         with self._transaction("writer", "BEGIN IMMEDIATE", self._writing) as db:
             yield Transaction(db)

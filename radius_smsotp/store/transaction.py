@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.core.lockout import STATION_KNOWN
 from radius_smsotp.core.model import Tally
-from radius_smsotp.store import rows
+from radius_smsotp.store import questions, rows
 from radius_smsotp.store.account_statements import AccountStatements
 from radius_smsotp.store.event_statements import EventStatements
 from radius_smsotp.store.figures import FigureStatements
@@ -85,8 +85,7 @@ class Transaction(AccountStatements, EventStatements):
 
     def lockout(self, account: str) -> Lockout:
         """Failures and lock-out of an account, ours or from elsewhere."""
-        sql = "SELECT failures, last_failure_at, locked_until FROM lockout WHERE account = ?"
-        return rows.lockout(self._db.execute(sql, (account,)).fetchone())
+        return rows.lockout(self._db.execute(*questions.lockout(account)).fetchone())
 
     def put_lockout(self, account: str, lockout: Lockout) -> None:
         """Store failures and lock-out of an account."""
@@ -114,19 +113,13 @@ class Transaction(AccountStatements, EventStatements):
 
     def challenge(self, transaction_id: str) -> Challenge | None:
         """One challenge, in whatever state."""
-        sql = f"SELECT {rows.CHALLENGE} FROM challenge WHERE transaction_id = ?"  # noqa: S608  # constants
-        row = self._db.execute(sql, (transaction_id,)).fetchone()
+        row = self._db.execute(*questions.challenge(transaction_id)).fetchone()
         return None if row is None else rows.challenge(row)
 
     def open_challenges(self, now: datetime, account: str | None = None) -> list[Challenge]:
         """The challenges that may still be answered, newest first; of one account or of all."""
-        whose = "" if account is None else "account = ? AND "
-        sql = (
-            f"SELECT {rows.CHALLENGE} FROM challenge "  # noqa: S608  # constants only
-            f"WHERE {whose}state = 'open' AND expires_at > ? ORDER BY created_at DESC"
-        )
-        values = (now.timestamp(),) if account is None else (account, now.timestamp())
-        return [rows.challenge(row) for row in self._db.execute(sql, values)]
+        asked = questions.all_open(now) if account is None else questions.open_of(account, now)
+        return [rows.challenge(row) for row in self._db.execute(*asked)]
 
     def add_challenge(self, challenge: Challenge) -> None:
         """Add a challenge."""

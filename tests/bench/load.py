@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,13 @@ MOST_LOGINS = 200_000
 IDENTIFIERS = 16
 """Of RADIUS, in turn, for each socket.  FreeRADIUS keeps a reply for `cleanup_delay`, 5 s, or
 until its identifier comes again; with all 256, `max_requests` of them would soon be there."""
+
+
+ARRIVALS = "arrivals"
+"""Seed of when those who come at random come."""
+
+ARRIVED_MOST = 500
+"""Of them at once; one more ends the bench: the server cannot keep up."""
 
 
 class UnexpectedReplyError(Exception):
@@ -124,6 +132,36 @@ class User(asyncio.DatagramProtocol):
         self._asked = time.perf_counter()
         self._transport.sendto(packet)
         return self._reply
+
+
+async def arrive(server: Server, names: Iterator[str], rate: float, seconds: float) -> Load:
+    """
+    Let users come at random, so many a second on average, whether others wait or not.
+
+    Args:
+        names: An account for each login; none comes again while it is in use.
+    """
+    load = Load()
+    chance = random.Random(ARRIVALS)  # the same arrivals for all that is compared
+
+    async def log_in_once(idle: list[User]) -> None:
+        user, name = idle.pop(), next(names)
+        state = await user.first_step(name)
+        load.first.append(user.seconds)
+        await user.second_step(name, state)
+        load.second.append(user.seconds)
+        idle.append(user)
+
+    async with crowd(server, ARRIVED_MOST) as idle:
+        began = time.perf_counter()
+        async with asyncio.timeout(seconds + PATIENCE), asyncio.TaskGroup() as group:
+            due = began
+            while (due := due + chance.expovariate(rate)) < began + seconds:
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                group.create_task(log_in_once(idle))
+        load.seconds = time.perf_counter() - began
+    server.settle()
+    return load
 
 
 @asynccontextmanager

@@ -30,6 +30,9 @@ CROWDS = (1, 32, 256)
 BUSY = 32
 """The crowd that rates and costs are taken of: more than radiusd has threads."""
 
+ARRIVING = 100.0
+"""Logins a second where users come at random, and rest: 360,000 an hour."""
+
 CHEAP = [f"cheap{number}" for number in range(1000)]
 COSTLY = [f"costly{number}" for number in range(1000)]
 """Accounts whose PIN hash has 1 round, and `ROUNDS`."""
@@ -62,6 +65,7 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
         UnexpectedReplyError: A login was not accepted, or its SMS not sent.
     """
     ours, empty = defaultdict(list), defaultdict(list)
+    calm: dict[str, list[Load]] = {"ours": [], "empty": []}
     books: list[Load] = []
     hasty: list[Load] = []
     costly: list[Load] = []
@@ -91,11 +95,15 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
             for size in CROWDS:
                 empty[size].append(run(empty_server, names, size, extent.seconds))
                 ours[size].append(run(server, names, size, extent.seconds))
+            for kind, one in (("empty", empty_server), ("ours", server)):
+                come = load.arrive(one, names, ARRIVING, extent.seconds)
+                calm[kind].append(checked(one, asyncio.run(come)))
             hasty.append(run(hasty_server, names, BUSY, extent.seconds))
             books.append(run(books_server, names, BUSY, extent.seconds))
             hashes.append([_hashes_a_second()])
             costly.append(run(server, costly_names, BUSY, extent.seconds))
-        counted = sum(one.logins for one in itertools.chain([warm], costly, *ours.values()))
+        known = itertools.chain([warm], costly, calm["ours"], *ours.values())
+        counted = sum(one.logins for one in known)
         found = server.accepted(CHEAP + COSTLY)
         if found != counted:
             raise load.UnexpectedReplyError(f"{counted} logins, but {found} in the audit trail")
@@ -105,6 +113,10 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
     yield compared(what, rates(hasty), rates(empty[BUSY]), EMPTY)
     what = f"logins a second, {BUSY} users, PIN hash of {ROUNDS} rounds"
     yield compared(what, rates(costly), hashes, "the hash alone")
+    for step in ("first", "second"):
+        times = _step_times(calm["ours"], step), _step_times(calm["empty"], step)
+        what = f"{step} step, {ARRIVING:g} logins a second come at random, p50 / p99, ms"
+        yield compared(what, *times, EMPTY, 1e3)
     yield from _times(ours, empty)
     for step in ("first", "second"):
         times = _step_times(ours[BUSY], step), _step_times(books, step)
@@ -116,7 +128,11 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
 
 def run(server: Server, names: Iterator[str], size: int, seconds: float) -> Load:
     """Let users log in, and see that every message of ours was sent."""
-    done = asyncio.run(load.log_in(server, names, size, seconds))
+    return checked(server, asyncio.run(load.log_in(server, names, size, seconds)))
+
+
+def checked(server: Server, done: Load) -> Load:
+    """The same, once it is seen that every message of ours was sent."""
     sent = server.take_messages()
     if server.site.outbox.exists() and sent != done.logins:
         raise load.UnexpectedReplyError(f"{done.logins} logins, but {sent} SMS")

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from tests.bench import load
+from tests.bench.distance import distant
 from tests.bench.logins import BUSY, CHEAP, NO_WAIT
 from tests.bench.servers import Server
 from tests.bench.table import Row, compared
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from tests.bench.extent import Extent
 
 FRONT = "SQLite, behind a front"
+FAR = "PostgreSQL, 1 ms away"
+ONE_WAY = 0.0005
+"""Seconds: half of what `FAR` says."""
 
 
 def measure(folder: Path, extent: Extent) -> Iterator[Row]:
@@ -31,12 +35,16 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
         kinds = [("SQLite", number) for number in extent.sqlite]
         kinds += [(FRONT, number) for number in extent.workers]
         kinds += [("PostgreSQL", number) for number in extent.postgresql]
+        kinds += [(FAR, 1)]
         with ExitStack() as stack:
+            far = stack.enter_context(distant(postgres.port, ONE_WAY))
+            ports = {"PostgreSQL": postgres.port, FAR: far}
             servers = {}
             for kind, processes in kinds:
                 settings: dict[str, Any] = dict(NO_WAIT)
-                if kind == "PostgreSQL":
-                    settings["store"] = postgres.make_url()
+                if kind in ports:
+                    url = postgres.make_url()
+                    settings["store"] = url.replace(f":{postgres.port}/", f":{ports[kind]}/")
                 several = "workers" if kind == FRONT else "processes"
                 place = folder / str(len(servers))
                 server = Server(place, **{several: processes}, **settings)

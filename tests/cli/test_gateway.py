@@ -126,3 +126,9 @@ def test_the_page_needs_nothing_from_elsewhere(server: Gateway) -> None:
 @pytest.mark.parametrize("listen", ["8025", "localhost", "127.0.0.1:x", "127.0.0.1:99999"])
 def test_an_address_that_is_none(here: Installation, listen: str) -> None:
     assert here.run("gateway", "--listen", listen).exit_code == 2
+
+
+def test_it_listens_on_an_ipv6_address_too() -> None:
+    """As ``--listen [::1]:8025`` has it."""
+    with Gateway(("::1", 0), "") as one:
+        assert one.socket.getsockname()[:2] == ("::1", one.server_port)

@@ -96,16 +96,10 @@ def facts(**fields: Any) -> Facts:
 
 def judge(one: Challenge | None, answer: str = CODE, **fields: Any) -> login.Judgement:
     """Judge alice's answer."""
-    usual: dict[str, Any] = {
-        "account": "alice",
-        "client": Client("vpn"),
-        "expected": CODE,
-        "locked": Lockout(),
-        "tally": Tally(),
-        "policy": POLICY,
-        "now": NOW,
-    }
-    return login.judge(one, answer=answer, **(usual | fields))
+    told = {name: fields.pop(name) for name in set(fields) & {"account", "client", "echoed", "tag"}}
+    given = {"account": "alice", "client": Client("vpn"), "expected": CODE} | told
+    usual: dict[str, Any] = {"locked": Lockout(), "tally": Tally(), "policy": POLICY, "now": NOW}
+    return login.judge(one, login.Answer(text=answer, **given), **(usual | fields))
 
 
 OBSTACLES = {

@@ -7,6 +7,7 @@ A provider's test module subclasses `ProviderContract` and gives the fixture `st
 
 from __future__ import annotations
 
+import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -129,6 +130,31 @@ class ProviderContract:
         provider.close()
         provider.send(message(2), soon())
         assert len(stand_in.received()) == 2
+        provider.close()
+
+    def test_a_host_without_another_thread_is_unavailable_at_worst(
+        self, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And only for as long as that lasts (RLIMIT_NPROC, TasksMax of systemd)."""
+        provider = stand_in.provider()
+        start = threading.Thread.start
+
+        def start_theirs(thread: threading.Thread) -> None:
+            of = getattr(thread, "_target", None) or type(thread)
+            if of.__module__.startswith("radius_smsotp."):
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", start_theirs)
+            try:
+                provider.send(message(1), soon())
+            except Unavailable as error:
+                self._is_safe(error, stand_in)
+                assert stand_in.received() == []
+        taken = len(stand_in.received())
+        provider.send(message(2), soon())
+        assert len(stand_in.received()) == taken + 1
         provider.close()
 
     def test_check_finds_nothing_wrong_and_sends_nothing(self, stand_in: StandIn) -> None:

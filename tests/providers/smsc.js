@@ -9,7 +9,7 @@ const smpp = require("smpp");
 const options = JSON.parse(process.argv[2]); // {password, key, cert}
 const behaviour = {
   bind: 0, // status of the answer, or "silent"
-  submit: 0, // the same, or "hang up"
+  submit: 0, // the same, or "hang up", or the name of a PDU to send for an answer
   hold: 1, // answer once so many have come, the last one first
   deliver: null, // a deliver_sm to put before each answer to a submit_sm
   enquire: true, // answer enquire_link
@@ -45,6 +45,8 @@ function submit(session, pdu) {
   if (behaviour.submit === "hang up") return session.destroy();
   held.push(() => {
     if (behaviour.deliver) session.deliver_sm(behaviour.deliver, answered);
+    if (typeof behaviour.submit === "string")
+      return session.send(new smpp.PDU(behaviour.submit, { sequence_number: pdu.sequence_number }));
     const failed = { command_status: behaviour.submit };
     session.send(pdu.response(behaviour.submit ? failed : { message_id: id }));
   });

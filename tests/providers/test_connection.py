@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -111,6 +112,62 @@ def test_an_address_that_refuses_leaves_the_turn_to_the_next(
     del addresses[1]
     with pytest.raises(ConnectionRefusedError):
         connection.connect("one.example", 0, soon())
+
+
+@pytest.fixture
+def mute() -> Iterator[int]:
+    """A port that answers nobody, as an address does to which there is no way."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):  # what does not fit into the backlog is not answered at all
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def test_an_address_that_is_mute_holds_up_the_next_for_a_moment_only(
+    monkeypatch: pytest.MonkeyPatch, dripping: Peer, mute: int
+) -> None:
+    """IPv6 without a way out is common, and its addresses come first (RFC 8305 5)."""
+    addresses = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
+        for port in (mute, mute, dripping.port)
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+    began = time.monotonic()
+    with connection.connect("three.example", 0, soon(20)) as one:
+        assert one.getpeername()[1] == dripping.port
+    assert time.monotonic() - began < 4
+    del addresses[2]
+    with pytest.raises(TimeoutError):
+        connection.connect("two.example", 0, soon(0.5))
+
+
+def test_an_address_that_answers_late_is_taken_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, dripping: Peer
+) -> None:
+    """Those that have not answered yet go on while the next ones get their chance."""
+    monkeypatch.setattr(connection, "NEXT_AFTER", 0.0)
+    addresses = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
+        for port in (dripping.port, closed_port(), closed_port())
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+    with connection.connect("three.example", 0, soon(20)) as one:
+        assert one.getpeername()[1] == dripping.port
+
+
+def test_an_address_that_this_host_knows_no_sockets_for_leaves_the_turn_to_the_next(
+    monkeypatch: pytest.MonkeyPatch, dripping: Peer
+) -> None:
+    """IPv6, where the kernel has none (ipv6.disable=1) or a sandbox forbids it."""
+    addresses = [
+        (socket.AF_APPLETALK, socket.SOCK_STREAM, 6, "", ("::1", dripping.port, 0, 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", dripping.port)),
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+    connection.connect("both.example", 0, soon()).close()
 
 
 def test_a_name_server_that_does_not_answer_holds_up_nobody(

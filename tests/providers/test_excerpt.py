@@ -53,6 +53,7 @@ def test_the_code_is_blotted_out(code: str) -> None:
         quote_plus(PASSWORD),
         json.dumps(PASSWORD)[1:-1],
         json.dumps(PASSWORD)[1:-1].upper(),
+        json.dumps(PASSWORD)[1:-1].replace("/", "\\/"),  # PHP's json_encode
         base64.b64encode(PASSWORD.encode()).decode(),
     ],
 )

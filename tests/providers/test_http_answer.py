@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import tracemalloc
+import zlib
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.errors import DeliveryError, Refused, Unavailable
+from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.providers import Receipt
 from radius_smsotp.providers.http import Provider, Settings
 from tests.providers import gateway as gw
@@ -40,6 +42,7 @@ class TestAnswer(HttpTests):
             (500, Unavailable, None),
             (503, Unavailable, None),
             (599, Unavailable, None),
+            (504, Unknown, None),  # RFC 9110 15.6.5: passed on, and nobody answered in time
         ],
     )
     def test_the_status_decides_first(
@@ -55,6 +58,38 @@ class TestAnswer(HttpTests):
         assert type(error) is kind
         assert str(status) in str(error)
         assert getattr(error, "out_of_order", None) is out_of_order
+
+    @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate", "raw deflate"])
+    def test_an_answer_that_is_compressed_unasked_is_read(
+        self, gateway: Gateway, build: Callable[..., Provider], coding: str
+    ) -> None:
+        """We accept "identity" alone, and some servers do not mind (RFC 9110 12.5.3)."""
+        kind = {"gzip": 31, "x-gzip": 31, "deflate": 15, "raw deflate": -15}[coding]
+        packer = zlib.compressobj(wbits=kind)
+        body = packer.compress(b'{"ok": true, "id": "ab7"}') + packer.flush()
+        gateway.behave = gw.answers(200, body, Content_Encoding=coding.rsplit(maxsplit=1)[-1])
+        provider = build(url=gateway.url, return_success_json="ok", message_id_json="id")
+        assert provider.send(message(), soon()) == Receipt("ab7")
+
+    @pytest.mark.parametrize("coding", ["gzip", "deflate", "UTF-8", "identity", ""])
+    def test_an_answer_that_only_says_so_is_read_as_it_is(
+        self, gateway: Gateway, build: Callable[..., Provider], coding: str
+    ) -> None:
+        gateway.behave = gw.answers(200, "ID: 1", Content_Encoding=coding)
+        assert build(url=gateway.url, return_success="ID: 1").send(message(), soon()) == Receipt()
+
+    def test_a_compressed_answer_takes_little_memory(
+        self, gateway: Gateway, build: Callable[..., Provider]
+    ) -> None:
+        bomb = zlib.compress(b"ID: 1" + bytes(50_000_000))
+        gateway.behave = gw.answers(200, bomb, Content_Encoding="deflate")
+        provider = build(url=gateway.url, return_success="ID: 1")
+        tracemalloc.start()
+        try:
+            assert provider.send(message(), soon()) == Receipt()
+            assert tracemalloc.get_traced_memory()[1] < 2_000_000
+        finally:
+            tracemalloc.stop()
 
     @pytest.mark.parametrize("status", [200, 201, 202, 204])
     def test_any_2xx_will_do_where_nothing_is_looked_for(
@@ -231,6 +266,30 @@ class TestAnswer(HttpTests):
 
 class TestSecrets(HttpTests):
     """What must not be seen is not seen."""
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            '{"message": "The route v1/t0ken/send could not be found."}',
+            r'{"message": "The route v1\/t0ken\/send could not be found."}',
+            r'{"path": "\/v1\/t0ken\/send"}',
+        ],
+    )
+    def test_a_path_is_not_told_as_frameworks_write_it(
+        self, gateway: Gateway, build: Callable[..., Provider], said: str
+    ) -> None:
+        """Without its first slash, and PHP escapes slashes in JSON."""
+        gateway.behave = gw.answers(404, said)
+        told = str(failure(build(url=f"{gateway.url}/v1/t0ken/send")))
+        assert "t0ken" not in told
+        assert "***" in told
+
+    def test_a_token_that_stands_for_user_and_password_is_not_told(
+        self, gateway: Gateway, build: Callable[..., Provider]
+    ) -> None:
+        gateway.behave = gw.answers(401, "the key t0ken-1 is unknown")
+        told = str(failure(build(url=gateway.url, username="t0ken-1")))
+        assert told == "the gateway answered 401: the key *** is unknown"
 
     def test_no_log_record_holds_number_or_code(
         self,

@@ -35,6 +35,15 @@ class TestProxy(HttpTests):
         assert request.target.startswith("http://sms.example.org/send?to=")
         assert request.headers["proxy-authorization"].startswith("Basic ")
 
+    def test_a_proxy_that_repeats_its_password_is_not_quoted(
+        self, gateway: Gateway, build: Callable[..., Provider]
+    ) -> None:
+        """As it came, in base64 (RFC 7617 2)."""
+        gateway.behave = lambda call: call.answer(407, call.request.headers["proxy-authorization"])
+        proxy = gateway.url.replace("://", "://me:p%40ss@")
+        told = str(failure(build(url="http://sms.example.org/send", proxy=proxy)))
+        assert told == "the gateway answered 407: Basic ***"
+
     @pytest.mark.parametrize("setting", ["proxy", "https_proxy"])
     def test_https_goes_through_a_tunnel(
         self, build: Callable[..., Provider], authority: Authority, setting: str

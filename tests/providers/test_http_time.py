@@ -112,6 +112,22 @@ class TestTimeLimit(HttpTests):
         gateway.behave = gw.answers(200, "ID: 2")
         assert provider.send(message(2), soon()) == Receipt("2")
 
+    @pytest.mark.parametrize("status", [100, 102, 103])
+    def test_an_answer_in_between_is_not_taken_for_the_answer(
+        self, gateway: Gateway, build: Callable[..., Provider], status: int
+    ) -> None:
+        """RFC 9110 15.2; nor is the answer itself taken for that to the next message."""
+
+        def hint(call: gw.Call) -> None:
+            call.socket.sendall(b"HTTP/1.1 %d So Far\r\nLink: x\r\n\r\n" % status)
+            call.gateway.over.wait(0.1)
+            call.answer(200, f"ID: {len(gateway.requests)}")
+
+        gateway.behave = hint
+        provider = build(url=gateway.url, return_success="ID", message_id_regex="ID: (.+)")
+        assert provider.send(message(1), soon()) == Receipt("1")
+        assert provider.send(message(2), soon()) == Receipt("2")
+
     def test_a_refusal_that_breaks_off_is_still_a_refusal(
         self, gateway: Gateway, build: Callable[..., Provider]
     ) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from radius_smsotp.errors import Unavailable
 from radius_smsotp.providers.modem import Provider
+from radius_smsotp.providers.modem_reports import Listener
 from tests.providers.contract import message, soon
 from tests.providers.gsm_modem import PLAIN, GsmModem, provider_for
 
@@ -179,4 +180,22 @@ def test_a_recorder_that_hangs_costs_a_message_but_not_its_deadline(
     leave.set()
     sender.send(message(3, PLAIN), soon())
     assert len(modem.received()) == 2
+    sender.close()
+
+
+def test_without_a_thread_to_listen_in_messages_go_out_all_the_same(
+    modem: GsmModem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their reports are lost; the modem is free for the next one."""
+
+    def none_left(_: Listener) -> None:
+        raise RuntimeError("can't start new thread")
+
+    sender, recorder = reporting(modem, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Listener, "start", none_left)
+        assert sender.send(message(1, PLAIN), soon()).message_id == "12"
+    sender.send(message(2, PLAIN), soon())
+    modem.report(13, 0)
+    assert recorder.wait_for(1)
     sender.close()

@@ -150,14 +150,22 @@ class TestVerdicts:
         stand_in.answer = lambda _: (200, {}, xmlrpc.client.dumps(fault).encode())
         error = fails(Refused, stand_in.provider())
         assert str(error) == "sipgate refused with fault 508: *** is not valid E.164"
-        assert not error.out_of_order
 
-    @pytest.mark.parametrize("code", [412, "412"])
+    @pytest.mark.parametrize("code", [407, "407"])
     def test_a_status_code_is_named(self, stand_in: Sipgate, code: int | str) -> None:
-        answer = struct(StatusCode=code, StatusString=f"Too many requests for {PHONE[1:]}")
+        answer = struct(StatusCode=code, StatusString=f"Invalid value: {PHONE[1:]}")
         stand_in.answer = lambda _: (200, {}, answer)
         error = fails(Refused, stand_in.provider())
-        assert str(error) == "sipgate refused with status 412: Too many requests for ***"
+        assert str(error) == "sipgate refused with status 407: Invalid value: ***"
+        assert not error.out_of_order
+
+    @pytest.mark.parametrize("code", [402, 404, 412])
+    def test_what_passes_is_unavailable(self, stand_in: Sipgate, code: int) -> None:
+        """Internal error, resources exceeded, too many requests; as status or as fault."""
+        fault = xmlrpc.client.dumps(xmlrpc.client.Fault(code, "later")).encode()
+        for body in (struct(StatusCode=code, StatusString="later"), fault):
+            stand_in.answer = lambda _, body=body: (200, {}, body)
+            assert f"{code}: later" in str(fails(Unavailable, stand_in.provider()))
 
     @pytest.mark.parametrize("status", [401, 403])
     def test_a_wrong_password_puts_it_out_of_order(self, stand_in: Sipgate, status: int) -> None:

@@ -95,6 +95,12 @@ class TestVerdicts:
         with pytest.raises(Unknown, match="no answer to submit_sm"):
             smsc.provider().send(message(), soon())
 
+    def test_a_generic_nack_is_no_acceptance(self, smsc: Smsc) -> None:
+        """Though its status is 0 (SMPP 3.4 4.3)."""
+        smsc.behave(submit="generic_nack")
+        with pytest.raises(Unknown, match="no answer to submit_sm"):
+            smsc.provider().send(message(), soon())
+
     def test_the_time_limit_of_the_provider_holds(self, smsc: Smsc) -> None:
         smsc.behave(submit="silent")
         with pytest.raises(Unknown):

@@ -15,7 +15,7 @@ from tests.providers.peers import Certificate, Peer, closed_port, drip, make_cer
 if TYPE_CHECKING:
     import socket
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -46,6 +46,18 @@ def peer() -> Iterator[Any]:
 def foreign(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     """Valid, but for another host."""
     return make_certificate(tmp_path_factory.mktemp("foreign"), "DNS:mail.example.org")
+
+
+def converse(connection: socket.socket, _over: threading.Event, steps: Sequence[bytes]) -> None:
+    """Say one thing after the other: a line, or all of the mail, comes in between."""
+    file = connection.makefile("rb")
+    for reply in steps:
+        connection.sendall(reply)
+        if reply.startswith(b"354"):
+            while file.readline() not in (b".\r\n", b""):
+                pass
+        else:
+            file.readline()
 
 
 class TestTls:
@@ -183,6 +195,24 @@ class TestTimeLimit:
 
         one = provider(old_form(peer(talk).port), certificate)
         assert "hung up" in str(fails(Unknown, one))
+
+    @pytest.mark.parametrize("reply", [b"200 queued", b"251 will forward", b"299"])
+    def test_a_reply_is_good_by_its_first_digit(
+        self, peer: Any, certificate: Certificate, reply: bytes
+    ) -> None:
+        """RFC 5321 4.2: at every step.  A mail that was taken must not be sent twice."""
+        said = reply + b"\r\n"
+        steps = [b"220 mail\r\n", b"250 mail\r\n", said, said, b"354 go on\r\n", said]
+        one = provider(old_form(peer(lambda *ends: converse(*ends, steps)).port), certificate)
+        assert one.send(message(), soon()).message_id
+
+    @pytest.mark.parametrize("reply", [b"queued as 4711", b"OK", b"\xff\xfe", b"354 more", b"42"])
+    def test_a_reply_to_the_mail_that_is_none_is_unknown(
+        self, peer: Any, certificate: Certificate, reply: bytes
+    ) -> None:
+        steps = [*self.STEPS, reply + b"\r\n"]
+        one = provider(old_form(peer(lambda *ends: converse(*ends, steps)).port), certificate)
+        fails(Unknown, one)
 
     def test_a_server_that_never_says_goodbye_changes_no_verdict(
         self, peer: Any, certificate: Certificate

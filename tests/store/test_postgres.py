@@ -20,6 +20,7 @@ from tests.site import eventually
 from tests.store.contract import ALICE, NOW, StoreContract, challenge, event
 from tests.store.contract_crowd import BEGIN, CrowdContract
 from tests.store.contract_imports import FiguresContract, ImportsContract
+from tests.store.contract_questions import QuestionsContract
 from tests.store.contract_records import RecordsContract
 
 if TYPE_CHECKING:
@@ -30,7 +31,14 @@ if TYPE_CHECKING:
     from tests.store.postgres_server import PostgresServer
 
 
-class TestContract(StoreContract, RecordsContract, CrowdContract, ImportsContract, FiguresContract):
+class TestContract(
+    StoreContract,
+    RecordsContract,
+    QuestionsContract,
+    CrowdContract,
+    ImportsContract,
+    FiguresContract,
+):
     HASTE = 1.0
 
     @pytest.fixture
@@ -216,6 +224,7 @@ class TestConnections:
         def stand_still() -> None:
             with stuck.write("alice") as tx:
                 tx.put_lockout("alice", Lockout(5, NOW))
+                tx.tally("alice", "", "vpn", NOW)  # locks what is counted, too
                 with postgres_store.write(
                     "alice"
                 ) as other:  # waits for the database to end the first

@@ -23,6 +23,7 @@ from radius_smsotp.store.transaction import Transaction
 from tests.store.contract import ALICE, NOW, StoreContract, challenge, event
 from tests.store.contract_crowd import BEGIN, CrowdContract, is_whole
 from tests.store.contract_imports import FiguresContract, ImportsContract
+from tests.store.contract_questions import QuestionsContract
 from tests.store.contract_records import RecordsContract
 
 if TYPE_CHECKING:
@@ -38,7 +39,14 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a store?#%.db"
 
 
-class TestContract(StoreContract, RecordsContract, CrowdContract, ImportsContract, FiguresContract):
+class TestContract(
+    StoreContract,
+    RecordsContract,
+    QuestionsContract,
+    CrowdContract,
+    ImportsContract,
+    FiguresContract,
+):
     @pytest.fixture
     def make_url(self, path: Path) -> Callable[[], str]:
         numbers = itertools.count()
