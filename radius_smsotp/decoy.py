@@ -6,12 +6,14 @@ import secrets
 from typing import TYPE_CHECKING
 
 from radius_smsotp.core import pin
+from radius_smsotp.core.model import Lockout
+from radius_smsotp.core.name import share
 
 if TYPE_CHECKING:
-    from radius_smsotp.store import Store
+    from datetime import datetime
 
-NOBODY = ""
-"""A name that no request has, under which failures of nobody are noted."""
+    from radius_smsotp.store import Store
+    from radius_smsotp.store.transaction import Transaction
 
 
 class Decoys:
@@ -40,3 +42,16 @@ class Decoys:
             with self._store.read() as tx:
                 pin_hash = tx.next_pin_hash(name)
         return pin.decoy(self._random, pin.iterations(pin_hash) if pin_hash else self._iterations)
+
+
+def note_failure(tx: Transaction, name: str, now: datetime) -> None:
+    """
+    Write as much as for a wrong PIN where no failure counts, so that it does not show in the time.
+
+    Args:
+        name: Folded, of whoever was refused.
+    """
+    # No name has a line break.  One row for all would be waited for, and one for each name be
+    # more than anybody keeps: those who share a row share a stripe of a PostgreSQL store too, and
+    # wait for each other no more than those do whose PIN was wrong.
+    tx.put_lockout(f"\n{share(name)}", Lockout(1, now))

@@ -87,7 +87,8 @@ class Server:
 
 class Watch:
     """
-    Reads the settings again when their file or the key file changes.
+    Reads the settings again when their file or the key file changes, or another store lies in the
+    place of theirs.
 
     A change that does not work is logged, and the settings before it stay until it does.
 
@@ -116,8 +117,9 @@ class Watch:
         loaded = self._current.loaded
         now = _fingerprint(loaded.path) + _fingerprint(loaded.key_path)
         # What did not work may do so without a change here: a new key, a store, now in place.
-        due = self._current.keys.is_outdated(datetime.now(UTC))
-        if now == self._seen and not self._problems and not due:
+        is_due = self._current.keys.is_outdated(datetime.now(UTC))
+        is_replaced = self._current.store.is_replaced()
+        if now == self._seen and not (self._problems or is_due or is_replaced):
             return False
         self._seen = now
         try:
@@ -126,6 +128,8 @@ class Watch:
             self._complain(error.problems)
             return False
         self._problems = []
+        if is_replaced:
+            log.warning("another store lies in the place of the one in use, and takes over")
         before, self._current = self._current, server
         self._seen = server.fingerprint
         server.start()

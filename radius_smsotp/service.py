@@ -14,13 +14,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from radius_smsotp import counters, devices, prompt
+from radius_smsotp import counters, decoy, devices, prompt
 from radius_smsotp.admission import Admission
 from radius_smsotp.audit import login_event as _event
 from radius_smsotp.core import code, lockout, login
 from radius_smsotp.core.model import Challenge, Lockout, Tally
 from radius_smsotp.core.name import fold
-from radius_smsotp.decoy import NOBODY
 from radius_smsotp.issuer import Issuer
 from radius_smsotp.outcome import Accepted, Challenged, Outcome, Rejected
 from radius_smsotp.store import questions
@@ -137,7 +136,7 @@ class Service:
             if request.reason:
                 # As much is written as for a wrong PIN, and synced: it must not show in the time.
                 tx.add_event(_event("login-refused", request, now, reason=request.reason))
-                tx.put_lockout(NOBODY, counted)
+                decoy.note_failure(tx, name, now)
                 return Rejected(own.texts.failed)
             account = tx.account(name) if request.handshake and request.cleartext is None else None
             hashed = account is not None and account.pin_hash is not None

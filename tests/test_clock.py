@@ -98,6 +98,23 @@ def test_a_login_across_a_jump_back_begins_again(site: Site, clock: Clock) -> No
     assert kind(node.second(again, node.code(again))) == "accepted"
 
 
+@pytest.mark.parametrize("back", [1, HOUR])
+def test_a_clock_that_is_set_back_lengthens_no_cooldown(
+    site: Site, clock: Clock, gateways: Gateways, back: float
+) -> None:
+    """A first step sends a code again when it would have; until then it does not."""
+    node = site.node()
+    node.challenge()
+    clock.jump(-back)
+    again = node.challenge()
+    assert len(gateways.sent) == (1 if back == 1 else 2)
+    clock.advance(59 - back % HOUR)
+    assert node.challenge().transaction_id == again.transaction_id
+    clock.advance(120)
+    node.challenge()
+    assert len(gateways.sent) == (2 if back == 1 else 3)
+
+
 def test_a_guess_counts_whenever_it_comes(site: Site, clock: Clock) -> None:
     """Three wrong ones are three; what is not judged, because the clock has jumped, is none."""
     node = site.node()

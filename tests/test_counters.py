@@ -121,6 +121,23 @@ def test_a_client_that_names_no_station_has_the_common_counters(site: Site) -> N
     assert first(node, nameless) == "rejected"
 
 
+@pytest.mark.parametrize(("bind", "spoilt"), [("account", 3), ("station", 0)])
+def test_who_guesses_elsewhere_spoils_few_logins_or_none(
+    site: Site, bind: str, spoilt: int
+) -> None:
+    """As README says: a guess at PIN and code is one at every challenge that it could answer."""
+    node = site.node(challenge={"bind": bind}, limits={"cooldown": 0, "per_account_hour": 100})
+    log_in(node, HOME)
+    found = 0
+    for _ in range(5):
+        challenged = node.challenge(client=HOME)
+        for _ in range(3):
+            assert first(node, AWAY, "wrong000000") == "rejected"
+        found += node.second(challenged, node.code(challenged), client=HOME) != Accepted()
+        site.clock.advance(61)
+    assert found == spoilt
+
+
 def test_unlocking_an_account_unlocks_its_stations_and_keeps_them_known(
     site: Site, node: Node
 ) -> None:

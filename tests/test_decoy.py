@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from radius_smsotp import decoy
 from radius_smsotp.core import pin
-from radius_smsotp.core.model import Account
-from tests.site import PHONE, PIN, ROUNDS, add, pap, request
+from radius_smsotp.core.model import Account, Lockout
+from radius_smsotp.core.name import SHARES, share
+from tests.site import PHONE, PIN, ROUNDS, Node, add, kind, pap, request
 
 if TYPE_CHECKING:
-    from tests.site import Node, Site
+    from radius_smsotp.store.transaction import Transaction
+    from tests.site import Site
+    from tests.store.postgres_server import PostgresServer
 
 
 @pytest.fixture
@@ -65,3 +69,64 @@ def test_no_pin_is_that_of_a_decoy(node: Node) -> None:
     assert pin_hash is not None
     for text in (PIN, "", "0", "nobody"):
         assert not pap(pin_hash, text)
+
+
+def lockouts(tx: Transaction) -> int:
+    """How many rows there are of failures, whoever's."""
+    return int(tx._db.execute("SELECT count(*) FROM lockout").fetchone()[0])
+
+
+def test_who_is_refused_while_locked_is_not_locked_once_more(site: Site) -> None:
+    """Nor shows up among the stations that are."""
+    node = site.node()
+    for _ in range(12):
+        node.first(password="wrong")
+    with node.store.read() as tx:
+        assert tx.count_accounts(site.clock())["locked"] == 1
+        assert tx.locked_stations(site.clock()) == {}
+
+
+def test_failures_of_nobody_take_little_room_for_a_time(site: Site) -> None:
+    """However many names somebody tries, and until they have stopped for long enough."""
+    node = site.node()
+    for number in range(3 * SHARES):
+        assert kind(node.first(f"nobody{number}")) == "rejected"
+    site.clock.advance(91 * 86400)
+    now = site.clock()
+    with node.store.write() as tx:
+        assert SHARES / 2 < lockouts(tx) <= SHARES
+        while tx.prune(now, now - timedelta(days=365), now):
+            pass
+        assert lockouts(tx) == 0
+
+
+def test_a_failure_of_nobody_is_written_like_one_of_an_account(site: Site) -> None:
+    """One row, made or changed, as a wrong PIN does."""
+    node = site.node()
+    for name in ("alice", "nobody"):
+        for rows in (1, 1):
+            with node.store.write() as tx:
+                before = tx._db.execute("SELECT total_changes()").fetchone()[0]
+            node.first(name, "wrong")
+            with node.store.write() as tx:
+                after = tx._db.execute("SELECT total_changes()").fetchone()[0]
+            assert after - before == rows + 1, name  # beside the event
+
+
+class TestWaiting:
+    """On a store where a row is held by whoever writes to it first."""
+
+    def test_unknown_names_do_not_wait_for_one_another(
+        self, site: Site, postgres_server: PostgresServer
+    ) -> None:
+        """No more than accounts do: for those of the same stripe."""
+        site.node(store=postgres_server.make_url())
+        node = Node(site, patience=1)
+        one, other = "nobody", "nobody-else"
+        assert share(one) != share(other)
+        with node.store.write(one) as tx:
+            decoy.note_failure(tx, one, site.clock())
+            assert tx.lockout(one) == Lockout()  # what was to be written is written
+            assert kind(node.first(other)) == "rejected"
+        assert node.kinds(other) == ["login-refused"]
+        node.close()

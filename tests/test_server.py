@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sqlite3
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from radius_smsotp import courier, keyring, server, settings_file
 from radius_smsotp.errors import ConfigurationError
 from radius_smsotp.outcome import Challenged
 from radius_smsotp.server import Server, Watch
+from radius_smsotp.store import open_store, transfer
 from tests.site import add, eventually, request
 
 if TYPE_CHECKING:
@@ -283,6 +286,40 @@ class TestWatch:
         for one in running.servers:
             with one.store.read() as tx:
                 assert tx.account("bob") is not None
+
+    def test_a_store_in_the_place_of_the_one_in_use_takes_over(
+        self, site: Site, running: Running, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Else who is disabled in it would be let in, by the one that nobody sees any more."""
+        one = running.servers[0]
+        with one.store.write() as tx:
+            alice = tx.account("alice")
+            assert alice is not None
+        backup = open_store(f"sqlite:///{tmp_path}/backup.db")
+        backup.migrate()
+        transfer.copy(one.store, backup, lambda _done, _whole: None)
+        with backup.write() as tx:
+            tx.put_account(replace(alice, enabled=False), site.clock())
+        backup.close()
+        site.nodes[0].store.close()
+        site.store_path.unlink()
+        assert not running.look()
+        (tmp_path / "backup.db").replace(site.store_path)
+        for end in ("-wal", "-shm"):
+            site.store_path.with_name(f"smsotp.db{end}").unlink()
+        assert running.look()
+        assert not running.look()
+        assert "another store lies in the place of the one in use" in caplog.text
+        new = running.servers[-1]
+        assert new.service.admission.prepare(request()).reason == "disabled"
+        # The one before lets go of its own files only, though they have the same names.
+        add(site.nodes[0], "carol")
+        one.close()
+        add(site.nodes[0], "dave")
+        with contextlib.closing(sqlite3.connect(site.store_path)) as db:
+            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            found = db.execute("SELECT name FROM account ORDER BY name").fetchall()
+        assert found == [("alice",), ("bob",), ("carol",), ("dave",)]
 
     def test_it_looks_by_itself(
         self, site: Site, running: Running, monkeypatch: pytest.MonkeyPatch

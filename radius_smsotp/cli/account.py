@@ -46,6 +46,7 @@ name_argument = click.argument(
 
 def read_name(text: str) -> str:
     """The key of an account.  Raises ValueError with a sentence."""
+    _refuse_controls("the name", text)  # what is blank among them would be none afterwards
     name = fold(text)
     _refuse_unsendable("the name", name, NAME_OCTETS)
     return name
@@ -183,8 +184,12 @@ def _refuse_unsendable(what: str, text: str, longest: int) -> None:
     """Raise ValueError for what no attribute of RADIUS can hold."""
     if not text:
         raise ValueError(f"{what} is empty")
+    _refuse_controls(what, text)
+    if len(text.encode()) > longest:
+        raise ValueError(f"{what} is longer than {longest} octets, which RADIUS cannot carry")
+
+
+def _refuse_controls(what: str, text: str) -> None:
     # Cc: control characters, NUL among them; Cs: octets of the command line that are not UTF-8.
     if any(unicodedata.category(char) in {"Cc", "Cs"} for char in text):
         raise ValueError(f"{what} holds a control character, or one that is not UTF-8")
-    if len(text.encode()) > longest:
-        raise ValueError(f"{what} is longer than {longest} octets, which RADIUS cannot carry")

@@ -57,6 +57,14 @@ class Store(Protocol):
             ConfigurationError: It cannot be made, read, written, or is of a newer version.
         """
 
+    def is_replaced(self) -> bool:
+        """
+        Whether another store lies in its place since `migrate`.
+
+        What is open goes on with the one that was there, which nobody else sees, nor does it see
+        what others write.
+        """
+
     def read(self, foreseen: Sequence[Question] = ()) -> AbstractContextManager[Transaction]:
         """
         A transaction that sees one state of the store and changes nothing.

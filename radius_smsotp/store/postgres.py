@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import threading
 import time
 from typing import TYPE_CHECKING
 
 import psycopg
 
+from radius_smsotp.core.name import SHARES, share
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
 from radius_smsotp.store import postgres_condition
 from radius_smsotp.store.contents import Contents
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-ACCOUNT_STRIPES = 256
+ACCOUNT_STRIPES = SHARES
 """Two accounts of the same stripe wait for each other, a few milliseconds: one pair in so many."""
 
 TALLY_STRIPES = 63
@@ -118,6 +118,10 @@ class PostgresStore:
             if lacking:
                 remedy = "GRANT SELECT, INSERT, UPDATE, DELETE on all tables to this role"
                 raise self._fault(f"this role may not use {', '.join(lacking)}", remedy)
+
+    def is_replaced(self) -> bool:
+        """False: who is connected to a database keeps it from being dropped or renamed."""
+        return False
 
     @contextlib.contextmanager
     def read(self, foreseen: Sequence[Question] = ()) -> Iterator[Transaction]:
@@ -299,13 +303,8 @@ def _make_own_tables(db: Connection) -> None:
             return
 
 
-def _stripe(name: str, stripes: int) -> int:
-    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).digest()
-    return int.from_bytes(digest) % stripes
-
-
 def _account_stripe(name: str) -> int:
-    return _stripe(name, ACCOUNT_STRIPES)
+    return share(name, ACCOUNT_STRIPES)
 
 
 def _lock_of(stripes: Iterable[int]) -> Question:
@@ -322,7 +321,7 @@ def _milliseconds(patience: float) -> int:
 
 def _lock_tallies(session: Session, names: Sequence[str]) -> None:
     """Nobody else counts under these names until the transaction ends; the last is the day's."""
-    stripes = {ACCOUNT_STRIPES + _stripe(name, TALLY_STRIPES) for name in names[:-1]}
+    stripes = {ACCOUNT_STRIPES + share(name, TALLY_STRIPES) for name in names[:-1]}
     session.defer(*_lock_of({*stripes, ALL_STRIPE}))
 
 

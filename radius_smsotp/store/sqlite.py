@@ -41,6 +41,7 @@ class SqliteStore:
         self._reading = threading.Lock()
         self._writing = threading.Lock()
         self._connections: dict[str, sqlite3.Connection] = {}
+        self._identity: tuple[int, int] | None = None
         self._log = f"{self.path}-wal"
         self._durability = Durability(self._sync)
 
@@ -77,7 +78,9 @@ class SqliteStore:
             with self._transaction("writer", "BEGIN IMMEDIATE", self._writing) as db:
                 self._step_forward(db)
             self._sync()
-            mode = stat.S_IMODE(self.path.stat().st_mode)
+            status = self.path.stat()
+            self._identity = (status.st_dev, status.st_ino)
+            mode = stat.S_IMODE(status.st_mode)
             if mode & 0o007:
                 # Numbers and PIN hashes; and who writes here lets in whom they like.
                 fault = f"is open to everybody (mode {mode:04o})"
@@ -86,6 +89,14 @@ class SqliteStore:
             raise self._fault(f"cannot be made ({error.strerror})", remedy) from None
         except StoreError as error:
             raise self._fault(str(error), f"{remedy}, or restore it from a backup") from None
+
+    def is_replaced(self) -> bool:
+        """See `Store.is_replaced`."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return False  # nothing is there, and nothing shall be made
+        return self._identity not in {None, (status.st_dev, status.st_ino)}
 
     @contextlib.contextmanager
     def read(self, foreseen: Sequence[Question] = ()) -> Iterator[Transaction]:

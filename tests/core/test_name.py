@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp.core.name import fold
+from radius_smsotp.core.name import SHARES, fold, share
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,9 @@ from radius_smsotp.core.name import fold
         ("ａｌｉｃｅ", "alice"),  # full width, as input methods of East Asia write it
         ("ﬁona", "fiona"),
         ("ΣΟΦΊΑ", "σοφία"),
+        ("ALİCE", "alice"),  # as OpenLDAP finds it
+        ("alice  ", "alice"),  # as a directory finds it, and a database that pads with blanks
+        ("\u00a0jane\u3000 \tdoe\n", "jane doe"),
     ],
 )
 def test_writings_of_one_name_are_one_account(one: str, other: str) -> None:
@@ -32,10 +35,10 @@ def test_writings_of_one_name_are_one_account(one: str, other: str) -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("alice", "alicе"), ("o", "0"), ("alice", "alice "), ("straße", "strasse"), ("ı", "i")],
+    [("alice", "alicе"), ("o", "0"), ("alice", "al ice"), ("straße", "strasse"), ("ı", "i")],
 )
 def test_other_names_stay_other_accounts(one: str, other: str) -> None:
-    """What merely looks alike is somebody else: a Cyrillic е, a zero, a blank at the end."""
+    """What merely looks alike is somebody else: a Cyrillic е, a zero, a blank within a word."""
     assert fold(one) != fold(other)
 
 
@@ -46,6 +49,20 @@ def test_folding_twice_changes_nothing(plane: int) -> None:
         if point <= sys.maxunicode and not 0xD800 <= point <= 0xDFFF:
             once = fold(f"a{chr(point)}")
             assert fold(once) == once, hex(point)
+
+
+@given(st.text())
+def test_a_folded_name_is_one_line(name: str) -> None:
+    """Other keys of the store have line breaks, and can be no name."""
+    assert len(fold(name).splitlines()) <= 1
+
+
+def test_names_fall_into_shares_alike() -> None:
+    """Each has one, and none has much more than its part."""
+    found = [share(f"user{number}") for number in range(100 * SHARES)]
+    assert found[:3] == [share(f"user{number}") for number in range(3)]
+    assert min(map(found.count, range(SHARES))) > 60
+    assert max(map(found.count, range(SHARES))) < 150
 
 
 @given(st.text())

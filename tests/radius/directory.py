@@ -90,5 +90,9 @@ class Directory(TcpServer):
 
     def start(self) -> None:
         """Start the process and wait until it listens."""
-        # A debug level, even none, keeps it in the foreground.
-        self.run([SLAPD, "-d", "0", "-h", self.url, "-f", self._configuration])
+        # A debug level keeps it in the foreground; this one tells of each operation.
+        self.run([SLAPD, "-d", "stats", "-h", self.url, "-f", self._configuration])
+
+    def binds(self, uid: str) -> int:
+        """How often somebody has tried a password of this person."""
+        return self.log().count(f'BIND dn="uid={uid},ou=people,{SUFFIX}" method=')

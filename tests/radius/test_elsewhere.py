@@ -131,6 +131,43 @@ def test_an_account_of_ldap_is_locked_limited_traced_and_unlocked(
     log_in(site, radiusd, "erin", "s3cret", "***99")
 
 
+def test_a_directory_is_not_asked_about_who_may_not_log_in(
+    make_site: Callable[..., Site], directory: Directory
+) -> None:
+    """Else it would lock them too, on their desktops, and somebody could go on guessing there."""
+    site = make_site(**GERMAN | {"lockout": {"failures": 3, "minutes": 15}})
+    radiusd = start_with_ldap(site, directory)
+    for _ in range(3):
+        radiusd.ask("erin", "wrong")
+    assert directory.binds("erin") == 3
+    for password in ("wrong", "s3cret"):
+        reply = radiusd.ask("erin", password)
+        assert (reply.kind, reply.message) == FAILED
+        assert site.events("erin")[-1].detail == {"reason": "locked"}
+        assert radiusd.ask("gina", password).kind == "Access-Reject"
+    assert site.kinds("erin")[-2:] == ["login-refused"] * 2
+    assert (directory.binds("erin"), directory.binds("gina")) == (3, 0)
+    command(site, "user", "unlock", "erin")
+    log_in(site, radiusd, "erin", "s3cret", "***99")
+    assert directory.binds("erin") > 3
+
+
+def test_blanks_around_a_name_make_no_other_account(
+    make_site: Callable[..., Site], directory: Directory
+) -> None:
+    """The directory overlooks them; so whoever guesses would have a count for each writing."""
+    site = make_site(**GERMAN | {"lockout": {"failures": 3, "minutes": 15}})
+    radiusd = start_with_ldap(site, directory)
+    challenge = radiusd.challenge("erin ", "s3cret")
+    code = site.code(challenge.state)
+    assert radiusd.ask("erin", code, challenge.state).kind == "Access-Accept"
+    for name in ("erin ", "erin  ", "Erin\u00a0"):
+        assert radiusd.ask(name, "wrong").kind == "Access-Reject"
+    for name in ("erin   ", "erin"):
+        assert radiusd.ask(name, "s3cret").kind == "Access-Reject"
+        assert site.events("erin")[-1].detail == {"reason": "locked"}
+
+
 def test_limits_hold_for_an_account_of_ldap(
     make_site: Callable[..., Site], directory: Directory
 ) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.radius.site import PIN, SECRET, Radiusd, Site, eventually
 
@@ -152,6 +155,42 @@ def test_a_first_factor_that_is_down_is_not_counted_against_the_user(
         "Login is not possible at the moment. Please try again later.",
     )
     assert site.kinds("alice") == ["first-factor-down"]
+
+
+@pytest.mark.parametrize("code", ["ok", "reject", "notfound", "userlock", "handled"])
+def test_whatever_a_module_says_of_who_may_not_log_in_it_is_refused(
+    make_site: Callable[..., Site], code: str
+) -> None:
+    """It is asked about nobody; the audit trail names them."""
+    site = make_site(lockout={"failures": 1, "minutes": 15})
+    asked = site.folder / "asked"
+
+    def edit(raddb: Path) -> None:
+        modules = raddb / "mods-enabled"
+        (modules / "says").write_text(f"always says {{\n\trcode = {code}\n}}\n")
+        names = '"%{%{Stripped-User-Name}:-%{User-Name}}"'
+        (modules / "asked").write_text(
+            f"linelog asked {{\n\tfilename = {asked}\n\tformat = {names}\n}}\n"
+        )
+        path = raddb / "policy.d" / "smsotp_first_factor"
+        says = '{\n\tasked\n\tif (&User-Password == "wrong") {\n\t\treject\n\t}\n\tsays\n}'
+        path.write_text(path.read_text().replace("{\n\tpap\n}", says))
+        # As a realm or a policy would.
+        path = raddb / "sites-available" / "smsotp"
+        strip = 'update request {\n\t&Stripped-User-Name := "%{User-Name}"\n}\nsmsotp_authorize\n'
+        path.write_text(path.read_text().replace("smsotp_authorize\n", strip))
+
+    radiusd = site.start(edit=edit)
+    radiusd.ask("alice", "wrong")
+    for name, reason in (("alice", "locked"), ("nobody", "unknown-account")):
+        reply = radiusd.ask(name, PIN)
+        assert (reply.kind, reply.message, reply.state) == FAILED
+        event = site.events(name)[-1]
+        assert (event.kind, event.detail) == ("login-refused", {"reason": reason})
+    first, *others = asked.read_text().split()
+    assert first == "alice"
+    assert len({*others}) == 2
+    assert all(re.fullmatch("0x[0-9a-f]{32}", one) for one in others)
 
 
 def test_an_account_from_elsewhere_needs_none_of_ours(make_site: Callable[..., Site]) -> None:
