@@ -95,7 +95,7 @@ def import_accounts(
 
 
 @click.command("export", short_help="Write all accounts to a CSV file.")
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True, dir_okay=False))
 @click.pass_obj
 def export_accounts(config: Path, file: Path) -> None:
     """
