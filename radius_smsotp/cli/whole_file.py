@@ -33,8 +33,8 @@ def write(path: Path, text: str, mode: int) -> None:
     try:
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except OSError as error:
-        # It is the folder that takes no file: nobody has heard of the partial one.
-        raise OSError(error.errno, error.strerror, str(path.parent)) from None
+        # Nobody has heard of the partial one.
+        raise OSError(error.errno, error.strerror, str(path)) from None
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             if there is not None:

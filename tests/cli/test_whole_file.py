@@ -69,10 +69,12 @@ def test_a_folder_is_refused(here: Installation, command: tuple[str, ...], name:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_folder_that_is_not_there_is_named(here: Installation, command: tuple[str, ...]) -> None:
+def test_an_error_names_the_file_that_was_asked_for(
+    here: Installation, command: tuple[str, ...]
+) -> None:
     done = here.call(*command, str(here.folder / "no" / "file"))
     assert done.returncode == 1
-    assert done.stderr == f"smsotp: {here.folder}/no: No such file or directory\n"
+    assert done.stderr == f"smsotp: {here.folder}/no/file: No such file or directory\n"
 
 
 def test_what_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
