@@ -59,7 +59,7 @@ def list_keys(config: Path, as_json: bool) -> None:
         )
         return
     rows = [(one, " ".join(_state(keys, one)), needed[one]) for one in keys.keys]
-    output.table(("Key", "State", "Open challenges"), rows, empty="")
+    output.table(("Key", "State", "Open challenges"), rows, empty="", whole=[0])
 
 
 @key.command()
