@@ -128,6 +128,7 @@ frank,{OTHER},1234
 hopper",{OTHER},1234,
 heidi,,1234,
 ivan,{OTHER},1234,demo
+alice\u200b,{OTHER},1234,
 """
 REASONS = [
     "line 3: the name is empty",
@@ -139,6 +140,7 @@ REASONS = [
     "line 8: has 3 fields, the header has 4",
     "line 9: the name holds a control character, or one that is not UTF-8",
     "line 11: the phone number is missing",
+    "line 13: the name holds a character that is not seen",
 ]
 
 
@@ -147,7 +149,7 @@ class TestFaultyLines:
         self, here: Installation
     ) -> None:
         shown = refused(here, write(here, FAULTY))
-        assert shown == [*REASONS, "smsotp: 8 faulty lines; nothing was imported"]
+        assert shown == [*REASONS, "smsotp: 9 faulty lines; nothing was imported"]
         assert names(here) == []
 
     def test_keep_going_imports_the_others(self, here: Installation) -> None:
@@ -157,7 +159,7 @@ class TestFaultyLines:
         assert shown == [
             *REASONS,
             "added: 2, changed: 0, left as they are: 0",
-            f"smsotp: 8 faulty lines; mend and import {rejected}",
+            f"smsotp: 9 faulty lines; mend and import {rejected}",
         ]
         assert names(here) == ["alice", "ivan"]
 
@@ -202,7 +204,7 @@ class TestDryRun:
         shown = refused(here, write(here, FAULTY), "--dry-run", "--keep-going")
         assert shown[:-2] == REASONS
         assert shown[-2] == "would be added: 2, changed: 0, left as they are: 0"
-        assert shown[-1].startswith("smsotp: 8 faulty lines")
+        assert shown[-1].startswith("smsotp: 9 faulty lines")
         assert not (here.folder / "staff.rejected.csv").exists()
 
 
