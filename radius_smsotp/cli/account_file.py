@@ -154,6 +154,9 @@ def _lines(path: Path, text: str, delimiter: str) -> Iterator[Line]:
 
 def _columns(path: Path, header: Line) -> tuple[str, ...]:
     """What each column is, with every unknown one named."""
+    if len(header.cells) == 1 and "\t" in header.cells[0]:
+        fault = "the columns are separated by tabs; separate them by commas or semicolons"
+        raise SmsotpError(f"{path}, line {header.number}: {fault}")
     columns = tuple(_plain(title) for title in header.cells)
     faults = []
     for position, title in enumerate(columns, 1):

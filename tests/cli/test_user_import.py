@@ -102,8 +102,9 @@ class TestForm:
             ("name,phone,Name\n", "line 1: column 3 has the title of one before it"),
             (b"name,phone\nalice,1\nzo\xeb,2\n", "line 3: is not UTF-8; save the file as UTF-8"),
             ('name,phone\n"alice,1\n', "line 2: unexpected end of data"),
+            ("name\tphone\n", "line 1: the columns are separated by tabs; separate them by commas"),
         ],
-        ids=["empty", "no header", "misspelt", "twice", "Latin-1", "open quote"],
+        ids=["empty", "no header", "misspelt", "twice", "Latin-1", "open quote", "tabs"],
     )
     def test_what_is_no_such_file_is_refused_as_a_whole(
         self, here: Installation, text: str | bytes, fault: str
