@@ -15,11 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault in what the administrator wrote: where, what, and what to do."""
+    """
+    One fault in what the administrator wrote: where, what, and what to do.
+
+    Attributes:
+        passing: It may be over without anybody's doing: a database that is not up yet.
+    """
 
     path: str
     fault: str
     remedy: str = ""
+    passing: bool = False
 
     def __str__(self) -> str:
         text = f"{self.path}: {self.fault}"
@@ -36,6 +42,11 @@ class ConfigurationError(SmsotpError):
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+
+    @property
+    def passing(self) -> bool:
+        """Whether to wait may help: see `Problem.passing`."""
+        return bool(self.problems) and all(problem.passing for problem in self.problems)
 
 
 class StoreError(SmsotpError):

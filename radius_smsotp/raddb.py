@@ -107,7 +107,7 @@ def create(
         settings: The YAML file that its module reads.
         port: UDP port.
         secret: Shared by the server and all clients; ``$ENV{NAME}`` is read from the environment
-            when FreeRADIUS starts.  None: a random one, unless there is a ``clients.conf``.
+            when FreeRADIUS starts.  None: the one in ``clients.conf``, or a random one.
         clients: Addresses and networks that may ask.
         listen: Addresses to listen on; by default the loopback address, or any if a client is
             beyond it.
@@ -117,11 +117,13 @@ def create(
             `raddb_workers`.  The n-th one's tunnels end at the n-th port after `gtc_port`.
 
     Raises:
-        ValueError: A client or an address is none.
+        ValueError: A client or an address is none, or FreeRADIUS cannot read folder or secret.
         FileExistsError: There is something else in the folder.
         SmsotpError: No certificate could be made, or see `raddb_policy.refuse_old`.
     """
     folder = folder.absolute()
+    if any(map(str.isspace, str(folder))):
+        raise ValueError(f"FreeRADIUS reads no configuration in '{folder}': the path holds a blank")
     networks = raddb_clients.networks(clients)
     values = {
         "RADDB": str(folder),
@@ -141,10 +143,8 @@ def create(
         gtc = gtc_port
     texts |= OWN_FILES
     texts |= {f"mods-enabled/{module}": text for module, text in OWN_MODULES.items()}
-    if secret is not None or not (folder / "clients.conf").exists():
-        secret = secret or secrets.token_urlsafe(24)
-        guard = server.limits_proxy_state
-        texts["clients.conf"] = raddb_clients.text(networks, secret, guard=guard)
+    secret = secret or raddb_clients.secret_in(folder / "clients.conf") or secrets.token_urlsafe(24)
+    texts["clients.conf"] = raddb_clients.text(networks, secret, guard=server.limits_proxy_state)
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     if any(folder.iterdir()) and not (folder / MANIFEST).exists():
         raise FileExistsError(f"{folder} is not empty; name a new folder")

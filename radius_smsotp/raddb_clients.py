@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 Network = IPv4Network | IPv6Network
 
@@ -24,6 +25,12 @@ BLASTRADIUS = """
 ANY = {4: "*", 6: "::"}
 """Every address of this host, by version of IP, as FreeRADIUS writes it."""
 
+FROM_ENVIRONMENT = re.compile(r"\$ENV\{\w+\}", re.ASCII)
+"""A secret that FreeRADIUS reads from its environment."""
+
+SECRET = re.compile(rf'(?m)^\tsecret = (?:({FROM_ENVIRONMENT.pattern})|"((?:[^"\\]|\\.)+)")$')
+"""The line of a secret: a variable, or the text between the quotes."""
+
 
 def networks(clients: Iterable[str]) -> list[Network]:
     """Addresses and networks, none twice.  Raises ValueError."""
@@ -37,10 +44,11 @@ def text(clients: Iterable[Network], secret: str, *, guard: bool) -> str:
     Args:
         secret: ``$ENV{NAME}`` stays as it is, for FreeRADIUS to replace.
         guard: Whether FreeRADIUS knows what keeps BlastRADIUS out.
+
+    Raises:
+        ValueError: FreeRADIUS would read the secret as another one, or not at all.
     """
-    if not re.fullmatch(r"\$ENV\{\w+\}", secret):
-        escaped = secret.replace("\\", "\\\\").replace('"', '\\"')
-        secret = f'"{escaped}"'
+    secret = _written(secret)
     sections = []
     for network in clients:
         name = "local" if network.is_loopback else str(network)
@@ -50,6 +58,34 @@ def text(clients: Iterable[Network], secret: str, *, guard: bool) -> str:
         lines = f"\t{address} = {network}\n\tsecret = {secret}\n{BLASTRADIUS if guard else ''}"
         sections.append(f"client {name} {{\n{lines}}}\n")
     return "\n".join(sections)
+
+
+def secret_in(path: Path) -> str | None:
+    """The secret in a ``clients.conf`` of ours, None if there is no such file, or another one."""
+    found = SECRET.search(path.read_text("utf-8", "replace")) if path.exists() else None
+    if found is None:
+        return None
+    secret = found[1] or re.sub(r"\\(.)", r"\1", found[2])
+    return secret if _fault(secret) is None else None
+
+
+def _written(secret: str) -> str:
+    """A secret as it stands in the file."""
+    if fault := _fault(secret):
+        raise ValueError(f"the secret holds {fault}")
+    if FROM_ENVIRONMENT.fullmatch(secret):
+        return secret
+    escaped = secret.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _fault(secret: str) -> str | None:
+    """What FreeRADIUS would not read as it stands there."""
+    if not secret.isprintable():
+        return "a control character, or one that is not UTF-8"
+    if ("${" in secret or "$ENV{" in secret) and not FROM_ENVIRONMENT.fullmatch(secret):
+        return "'${' or '$ENV{', which FreeRADIUS would replace"
+    return None
 
 
 def listen(

@@ -30,6 +30,9 @@ ATTRIBUTE Message-Authenticator 80 octets
 LONGEST_PASSWORD = 128
 """Octets; RFC 2865 section 5.2."""
 
+LONGEST_TEXT = 253
+"""Octets; RFC 2865 section 5."""
+
 Kind = Literal["Access-Accept", "Access-Reject", "Access-Challenge"]
 KINDS: dict[int, Kind] = {
     packet.AccessAccept: "Access-Accept",
@@ -72,7 +75,7 @@ class RadiusClient:
         self._client = client.Client(
             server=host,
             authport=port,
-            secret=secret.encode(),
+            secret=_octets(secret),
             dict=dictionary.Dictionary(io.StringIO(DICTIONARY)),
             enforce_ma=True,
         )
@@ -91,20 +94,18 @@ class RadiusClient:
 
         Raises:
             NoReplyError: No valid reply came in time.
-            ValueError: The password is longer than `LONGEST_PASSWORD`.
+            ValueError: Something is longer than an attribute can hold.
         """
-        octets = password.encode() if isinstance(password, str) else password
-        if len(octets) > LONGEST_PASSWORD:
-            raise ValueError(f"a password has at most {LONGEST_PASSWORD} octets")
+        octets = _octets(password, "a password", LONGEST_PASSWORD)
         request = self._client.CreateAuthPacket(code=packet.AccessRequest)
         request.add_message_authenticator()
-        request["User-Name"] = user
-        # By number: the client must not encode the octets of a password as text.
+        # By number: what was typed goes out as it is, UTF-8 or not.
+        request[1] = [_octets(user, "a user name", LONGEST_TEXT)]
         request[2] = [request.PwCrypt(octets)]
         if state is not None:
             request["State"] = state
         if station:
-            request["Calling-Station-Id"] = station
+            request[31] = [_octets(station, "a station", LONGEST_TEXT)]
         try:
             reply = self._client.SendPacket(request)
         except client.Timeout:
@@ -116,6 +117,19 @@ class RadiusClient:
             raise NoReplyError(f"{self._where} cannot be reached ({error.strerror})") from None
         return Reply(
             KINDS[reply.code],
-            "".join(reply.get("Reply-Message", [])),
+            "".join(map(_text, reply.get("Reply-Message", []))),
             next(iter(reply.get("State", [])), None),
         )
+
+
+def _octets(text: str | bytes, what: str = "a secret", longest: int | None = None) -> bytes:
+    """What goes into a packet; an argument that is not UTF-8 has surrogates for its octets."""
+    octets = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+    if longest is not None and len(octets) > longest:
+        raise ValueError(f"{what} has at most {longest} octets")
+    return octets
+
+
+def _text(value: str | bytes) -> str:
+    """What pyrad has made of a text: it leaves one that is not UTF-8 as it is."""
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")

@@ -187,7 +187,9 @@ class RememberSettings(Section):
 class AuditSettings(Section):
     """The audit trail."""
 
-    days: int = Field(90, ge=1, description="events older than this are removed by `smsotp prune`")
+    days: int = Field(
+        90, ge=1, le=36500, description="events older than this are removed by `smsotp prune`"
+    )
 
 
 class Settings(Section):

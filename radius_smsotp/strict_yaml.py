@@ -26,6 +26,9 @@ def read(path: Path) -> Any:
     except FileNotFoundError:
         remedy = f"make one with 'smsotp init {path.parent}', or name another with --config"
         raise ConfigurationError([Problem(str(path), "there is no such file", remedy)]) from None
+    except IsADirectoryError:
+        remedy = f"name the file in it, as {path / 'smsotp.yaml'}"
+        raise ConfigurationError([Problem(str(path), "is a folder", remedy)]) from None
     except OSError as error:
         fault = f"cannot be read ({error.strerror})"
         raise ConfigurationError([Problem(str(path), fault, "let this user read it")]) from None

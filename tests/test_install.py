@@ -204,6 +204,15 @@ def test_systemd_runs_courier_and_exporter(system: System) -> None:
     eventually(lambda: system.systemd.run(result).strip() == "exit-code")
     count = "systemctl show --property=NRestarts --value smsotp-courier"
     assert system.systemd.run(count).strip() == "0"
+    # What is past its use goes once a day.
+    system.run("sed -i '/^colour: red$/d' /etc/radius-smsotp/smsotp.yaml")
+    text = (TOP / "freeradius/smsotp-prune.timer").read_text("utf-8")
+    for command in re.findall(r"(?m)^#\t(.+)$", text):
+        system.run(command, "src/freeradius")
+    assert system.systemd.run("systemctl is-active smsotp-prune.timer").strip() == "active"
+    system.run("systemctl start smsotp-prune")
+    result = "systemctl show --property=Result,ExecMainStatus --value smsotp-prune"
+    assert system.systemd.run(result).split() == ["success", "0"]
 
 
 def test_an_upgrade_keeps_what_is_there(system: System) -> None:

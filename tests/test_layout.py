@@ -19,8 +19,9 @@ MOST_LINES = 350
 MAY_IMPORT = {
     "core": {"core"},
     "errors": {"core"},
-    "store": {"core", "errors", "store"},
-    "providers": {"core", "errors", "providers"},
+    "extras": set(),
+    "store": {"core", "errors", "extras", "store"},
+    "providers": {"core", "errors", "extras", "providers"},
     "strict_yaml": {"errors"},
     "setting_types": {"core"},
     "client_settings": {"core", "setting_types"},

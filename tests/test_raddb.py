@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,22 @@ class TestCreate:
         raddb.create(made, SETTINGS, SERVER, secret="two", clients=["10.0.0.0/8"], port=2812)
         assert 'secret = "two"' in (made / "clients.conf").read_text()
         assert "ipaddr = *\n\tport = 2812\n" in (made / "radiusd.conf").read_text()
+
+    @pytest.mark.parametrize("secret", ["one", 'a"b\\', "a$b", "$ENV{NAME}", "ein Wort für alle"])
+    def test_again_it_takes_new_clients_and_keeps_the_secret(self, made: Path, secret: str) -> None:
+        raddb.create(made, SETTINGS, SERVER, secret=secret)
+        before = (made / "clients.conf").read_text()
+        report = raddb.create(made, SETTINGS, SERVER, clients=["127.0.0.0/8", "10.0.0.0/8"])
+        after = (made / "clients.conf").read_text()
+        assert "clients.conf" in report.written
+        assert after.startswith(before)
+        assert "ipaddr = 10.0.0.0/8\n" in after
+        assert len(set(re.findall("secret = .*", after))) == 1
+
+    def test_clients_that_somebody_has_edited_are_told_of(self, made: Path) -> None:
+        (made / "clients.conf").write_text("client x {\n\tsecret = ${mine}\n}\n")
+        report = raddb.create(made, SETTINGS, SERVER, clients=["10.0.0.0/8"])
+        assert report.edited == ["clients.conf"]
 
     def test_what_somebody_has_edited_stays(self, made: Path) -> None:
         """Of the files around ours too, and it says so."""

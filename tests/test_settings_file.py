@@ -198,7 +198,7 @@ class TestErrors:
         with pytest.raises(ConfigurationError, match="make one with 'smsotp init"):
             load(path)
         path.mkdir()
-        with pytest.raises(ConfigurationError, match="Is a directory"):
+        with pytest.raises(ConfigurationError, match="is a folder; name the file in it"):
             load(path)
 
     def test_a_file_that_is_no_utf8(self, path: Path) -> None:

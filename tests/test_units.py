@@ -43,3 +43,12 @@ class TestEveryUnit:
         """The store and the key are that user's."""
         lines = unit.read_text("utf-8").splitlines()
         assert {"User=freerad", "Group=freerad"} <= set(lines)
+
+
+def test_the_timer_calls_its_service(tmp_path: Path) -> None:
+    """systemd-analyze looks for it beside the timer."""
+    for unit in (TOP / "freeradius").glob("smsotp-prune.*"):
+        text = unit.read_text("utf-8").replace("/usr/local/bin/smsotp ", "/bin/true ")
+        (tmp_path / unit.name).write_text(text, "utf-8")
+    done = analyze("verify", tmp_path / "smsotp-prune.timer")
+    assert (done.returncode, "smsotp-prune" in done.stderr) == (0, False), done.stderr

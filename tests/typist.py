@@ -211,7 +211,7 @@ class Typist:
         if re.search(r"smsotp login|radtest", command):
             self.known = self.messages()
         text = self.fill_in(command)
-        there = re.search(r"\b(sh (tests|freeradius)/|python -m tests|pip install)", text)
+        there = re.search(r"\b((sh|cp) (tests|freeradius)/|python -m tests|pip install)", text)
         until = next((end for like, end in ENDLESS.items() if re.search(like, text)), "")
         answers = {
             "PIN: ": lambda: PIN,

@@ -111,7 +111,8 @@ def _end(ctx: click.Context, code: int, *sentences: str) -> None:
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    # Whether it can be read is said once, and as a fault of the settings: by what reads it.
+    type=click.Path(path_type=Path, readable=False),
     envvar="SMSOTP_CONFIG",
     default=DEFAULT_CONFIG,
     show_default=True,
@@ -144,8 +145,20 @@ def main() -> None:
     """The entry point."""
     # pydantic would look through all packages for plugins of its own, a third of our start.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a letter shows a question mark instead of ending us.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     smsotp(prog_name="smsotp")
+
+
+def _open_what_is_closed() -> None:
+    """
+    Give a program that was started without one of its streams the null device for it.
+
+    Python has None there (``>&-``).  In this order each gets the number that it should have.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115

@@ -52,6 +52,19 @@ def read_name(text: str) -> str:
     return name
 
 
+def refuse_lookalike(name: str) -> None:
+    """
+    Raise ValueError for a name that looks like another one, for accounts to come.
+
+    It was pasted, mostly: nobody types such characters at a login.  RFC 8265 section 3.1 has
+    blanks between words only, and none that are not seen (Cf: of no width, or steering others).
+    """
+    if name != name.strip():
+        raise ValueError("the name begins or ends with a blank")
+    if any(unicodedata.category(char) == "Cf" for char in name):
+        raise ValueError("the name holds a character that is not seen")
+
+
 def ask_phone(given: str | None) -> str:
     """
     The number of an option, or else what is typed on a terminal.

@@ -10,11 +10,10 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from radius_smsotp.cli import account
+from radius_smsotp.cli import account, whole_file
 from radius_smsotp.errors import SmsotpError
 
 if TYPE_CHECKING:
@@ -136,10 +135,7 @@ def exported(accounts: Iterable[Account]) -> str:
 
 def write(path: Path, text: str) -> None:
     """Write a file that nobody else may read: it holds numbers, and perhaps PINs."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-        os.fchmod(handle, 0o600)
-        file.write(text)
+    whole_file.write(path, text, 0o600)
 
 
 def _lines(path: Path, text: str, delimiter: str) -> Iterator[Line]:
@@ -158,6 +154,9 @@ def _lines(path: Path, text: str, delimiter: str) -> Iterator[Line]:
 
 def _columns(path: Path, header: Line) -> tuple[str, ...]:
     """What each column is, with every unknown one named."""
+    if len(header.cells) == 1 and "\t" in header.cells[0]:
+        fault = "the columns are separated by tabs; separate them by commas or semicolons"
+        raise SmsotpError(f"{path}, line {header.number}: {fault}")
     columns = tuple(_plain(title) for title in header.cells)
     faults = []
     for position, title in enumerate(columns, 1):

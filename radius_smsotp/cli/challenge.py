@@ -76,4 +76,4 @@ def list_challenges(config: Path, as_json: bool) -> None:
     ]
     columns = ("Transaction", "Account", "Client", "Station", "Phone", "Age", "Ends in")
     more = ("Guesses", "Delivery", "Provider")
-    output.table((*columns, *more), rows, empty="No challenge is open.")
+    output.table((*columns, *more), rows, empty="No challenge is open.", whole=[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import stat
 from collections.abc import Iterator
@@ -29,8 +30,10 @@ OURS = {"smsotp", "smsotp-gtc", "smsotp-inner-tunnel"}
 def place(config: Path) -> Path:
     """The raddb of this machine: one beside the settings, else where packages have it."""
     for folder in (config.parent / "raddb", *map(Path, PLACES)):
-        if (folder / "radiusd.conf").exists():
-            return folder
+        # Whoever may not look beside the settings hears of that as their fault.
+        with contextlib.suppress(PermissionError):
+            if (folder / "radiusd.conf").exists():
+                return folder
     return Path(PLACES[0])
 
 

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
 log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 2.0
+"""Between two looks whether the database is there."""
 
 
 @click.command()
@@ -39,11 +43,26 @@ def courier(config: Path) -> None:
     """
     log_to_stderr()
     with acting_as(Site(config).owner):
-        server = Server(config, in_radiusd=False)
+        server = _server(config)
         if server.courier.internal:
             fault, remedy = "is internal: radiusd sends by itself", "set it to external"
             raise ConfigurationError([Problem(f"{config.name}: delivery.courier", fault, remedy)])
         _Run(server).until_told_to_end()
+
+
+def _server(config: Path) -> Server:
+    """The server, as soon as its database answers: after a power cut it may be up after us."""
+    told = ""
+    while True:
+        try:
+            return Server(config, in_radiusd=False)
+        except ConfigurationError as error:
+            if not error.passing:
+                raise
+            if str(error) != told:
+                told = str(error)
+                log.warning("%s; tried again every %.0f s", told, RETRY_SECONDS)
+        time.sleep(RETRY_SECONDS)
 
 
 class _Run:

@@ -13,7 +13,7 @@ import click
 from radius_smsotp import census
 from radius_smsotp.cli.courier import log_to_stderr
 from radius_smsotp.cli.site import Site, acting_as
-from radius_smsotp.errors import SmsotpError
+from radius_smsotp.errors import ConfigurationError, SmsotpError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,9 +63,7 @@ def exporter(config: Path, listen: tuple[str, int]) -> None:
     for kind in (signal.SIGTERM, signal.SIGINT):
         signal.signal(kind, lambda *_: ending.set())
     with acting_as(Site(config).owner):
-        with Site(config) as site:
-            # The first time this may take a while: longer than Prometheus waits for an answer.
-            census.bring_forward(site.store, datetime.now(UTC))
+        _count(config)
         registry = CollectorRegistry()
         collector = Collector(config)
         registry.register(collector)
@@ -80,3 +78,19 @@ def exporter(config: Path, listen: tuple[str, int]) -> None:
         server.shutdown()
         thread.join()
         collector.close()
+
+
+def _count(config: Path) -> None:
+    """
+    Bring the figures forward: the first time that takes longer than Prometheus waits.
+
+    Raises:
+        ConfigurationError: There will be none, however long one waits.
+    """
+    try:
+        with Site(config) as site:
+            census.bring_forward(site.store, datetime.now(UTC))
+    except ConfigurationError as error:
+        if not error.passing:
+            raise
+        log.warning("%s; smsotp_up is 0 until it answers", error)

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 import click
 
 from radius_smsotp.core import code
+from radius_smsotp.errors import SmsotpError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,8 +86,7 @@ class Gateway(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, address: tuple[str, int], key: str) -> None:
-        if ":" in address[0]:
-            self.address_family = socket.AF_INET6
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         super().__init__(address, _Handler)
         self.inbox = Inbox()
         self.key = key
@@ -209,8 +209,13 @@ def gateway(listen: str, key: str) -> None:
     host = host.strip("[]")
     if not host or not port.isdecimal() or int(port) > 65535:
         raise click.BadParameter("write it as 127.0.0.1:8025", param_hint="--listen")
-    with Gateway((host, int(port)), key) as server:
-        click.echo(f"Open http://{listen} in a browser.")
+    try:
+        server = Gateway((host, int(port)), key)
+    except OSError as error:
+        raise SmsotpError(f"cannot listen on {listen}: {error.strerror or error}") from None
+    with server:
+        shown = f"[{host}]" if ":" in host else host
+        click.echo(f"Open http://{shown}:{server.server_port} in a browser.")
         if host not in LOOPBACK:
             click.echo("Whoever can reach that address reads every code.", err=True)
         server.serve_forever()

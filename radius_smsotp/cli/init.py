@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,8 @@ def init(folder: Path, owner: str | None, store: str | None) -> None:
     """
     folder = folder.absolute()
     settings = folder / SETTINGS
+    if store is not None:
+        _refuse_unknown(store, folder)
     ours = [folder] if _make_folder(folder) or _holds_only_ours(folder) else []
     # Settings of somebody else may name any path: what they ask for is made with their rights.
     keeper = _keeper(settings)
@@ -61,7 +64,8 @@ def init(folder: Path, owner: str | None, store: str | None) -> None:
     loaded = settings_file.load(settings)
     if store is not None and loaded.values.store != store:
         there = open_store(loaded.store_url).name
-        raise SmsotpError(f"{settings} names another store already: {there}")
+        remedy = "change 'store' in it, or leave --store out"
+        raise SmsotpError(f"{settings} names another store already: {there}; {remedy}")
     with acting_as(keeper):
         _make_key(loaded.key_path)
         ours += [settings, loaded.key_path, *_make_store(loaded)]
@@ -70,8 +74,14 @@ def init(folder: Path, owner: str | None, store: str | None) -> None:
         click.echo(f"All of it belongs to the user {user.pw_name}.")
         if folder not in ours:
             click.echo(f"{folder} holds other files too: let {user.pw_name} write there yourself.")
-    named = "" if str(settings) == DEFAULT_CONFIG else f" --config {settings}"
+    named = "" if str(settings) == DEFAULT_CONFIG else f" --config {shlex.quote(str(settings))}"
     click.echo(f"Next: smsotp{named} user add NAME --phone NUMBER")
+
+
+def _refuse_unknown(store: str, folder: Path) -> None:
+    """Raise ConfigurationError for what is no store: in new settings it would stand in the way."""
+    scheme, _, path = store.partition(":///")
+    open_store(f"sqlite:///{folder / path}" if scheme == "sqlite" and path else store)
 
 
 def _keeper(settings: Path) -> pwd.struct_passwd | None:

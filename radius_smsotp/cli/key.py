@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 NOTICE = timedelta(seconds=10)
 """Every process of a host has read the new key by then: they look each second."""
 
+LONGEST_NOTICE = 60 * 24 * 365
+"""Minutes: a slip of the keyboard, beyond that."""
+
 
 @click.group()
 def key() -> None:
@@ -59,14 +62,14 @@ def list_keys(config: Path, as_json: bool) -> None:
         )
         return
     rows = [(one, " ".join(_state(keys, one)), needed[one]) for one in keys.keys]
-    output.table(("Key", "State", "Open challenges"), rows, empty="")
+    output.table(("Key", "State", "Open challenges"), rows, empty="", whole=[0])
 
 
 @key.command()
 @click.option(
     "--in",
     "minutes",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, LONGEST_NOTICE),
     metavar="MINUTES",
     help="When the new key takes over: time to copy the file.  [default: in 10 seconds]",
 )
@@ -126,7 +129,8 @@ def retire(config: Path, key_id: str, cancel: bool) -> None:
             challenges = (
                 "1 open challenge" if len(needing) == 1 else f"{len(needing)} open challenges"
             )
-            raise SmsotpError(f"{challenges} still need it; wait, or end them with --cancel")
+            verb = "needs" if len(needing) == 1 else "need"
+            raise SmsotpError(f"{challenges} still {verb} it; wait, or end them with --cancel")
         keyring.remove(path, key_id)
         if needing:
             accounts = {one.account for one in needing}

@@ -6,11 +6,21 @@ import sys
 
 import click
 
+from radius_smsotp.cli.output import clean
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.radius_client import RadiusClient, Reply
 
 DEFAULT_PORT = 1812
 """RFC 2865 section 3."""
+
+LONGEST_TIMEOUT = 600
+"""Seconds: nobody waits longer before a terminal."""
+
+
+def _seconds(ctx: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not 0 < value <= LONGEST_TIMEOUT:  # nor NaN
+        raise click.BadParameter(f"{value} is not between 0 and {LONGEST_TIMEOUT}")
+    return value
 
 
 @click.command()
@@ -34,7 +44,8 @@ DEFAULT_PORT = 1812
     metavar="SECONDS",
     default=10.0,
     show_default=True,
-    help="Seconds to wait for a reply.",
+    callback=_seconds,
+    help="Seconds to wait for a reply; then the request is sent once more.",
 )
 def login(name: str, server: str, secret: str | None, station: str, timeout: float) -> None:
     """
@@ -49,6 +60,8 @@ def login(name: str, server: str, secret: str | None, station: str, timeout: flo
     """
     host, port = _address(server)
     if secret is None:
+        if not sys.stdin.isatty():
+            raise click.UsageError("Missing option '--secret'.")
         secret = _ask("Secret: ")
     client = RadiusClient(host, port, secret, timeout)
     password = _ask("PIN: ")
@@ -58,12 +71,12 @@ def login(name: str, server: str, secret: str | None, station: str, timeout: flo
         try:
             reply = client.ask(name, password, state, station)
         except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="PIN") from None
+            raise click.UsageError(str(error)) from None
         _show_reply(reply)
         if reply.kind != "Access-Challenge":
             sys.exit(0 if reply.kind == "Access-Accept" else 1)
         state = reply.state
-        password = _ask(reply.message or "Code: ")
+        password = _ask(clean(reply.message) or "Code: ")
 
 
 def _address(server: str) -> tuple[str, int]:
@@ -83,21 +96,21 @@ def _ask(prompt: str) -> str:
     """Ask without showing what is typed; from standard input where there is no terminal."""
     if sys.stdin.isatty():
         return str(click.prompt(prompt.rstrip(": "), hide_input=True, prompt_suffix=": "))
-    line = sys.stdin.readline()
+    line = sys.stdin.buffer.readline()
     if not line:
         raise SmsotpError(f"standard input ended before an answer to '{prompt.strip()}'")
-    return line.rstrip("\r\n")
+    return line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
 
 
 def _show_request(name: str, state: bytes | None) -> None:
     step = "the PIN" if state is None else "the code"
-    click.echo(f"-> Access-Request    User-Name = {name}, User-Password = {step}")
+    click.echo(f"-> Access-Request    User-Name = {clean(name)}, User-Password = {step}")
     if state is not None:
         click.echo(f"                     State = {_readable(state)}")
 
 
 def _show_reply(reply: Reply) -> None:
-    parts = [f"Reply-Message = {reply.message}"] if reply.message else []
+    parts = [f"Reply-Message = {clean(reply.message)}"] if reply.message else []
     if reply.state is not None:
         parts.append(f"State = {_readable(reply.state)}")
     first, *rest = parts or [""]
@@ -107,4 +120,5 @@ def _show_reply(reply: Reply) -> None:
 
 
 def _readable(state: bytes) -> str:
-    return state.decode("ascii") if state.isascii() else f"0x{state.hex()}"
+    text = state.decode("latin-1")
+    return text if text.isascii() and text.isprintable() else f"0x{state.hex()}"

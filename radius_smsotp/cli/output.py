@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime
 
+EDGES, BETWEEN = 2, 3
+"""Columns of a terminal that a table takes outside its cells: at both ends, between two of them."""
+
 
 def clean(value: object) -> str:
     """
@@ -33,19 +36,23 @@ def table(
     *,
     empty: str,
     numbers: Collection[int] = (),
+    whole: Collection[int] = (),
 ) -> None:
     """
     Print rows under their headings; columns that line up where it goes into a pipe.
 
+    On a terminal that is too narrow for that each value gets a line of its own.
+
     Args:
         empty: The sentence instead, if there are no rows.
         numbers: Which columns hold numbers, and are set flush right.
+        whole: Which other columns hold what is copied, and is never broken.
     """
     cells = [[clean(value) for value in row] for row in rows]
     if not cells:
         click.echo(empty, err=not sys.stdout.isatty())
     elif sys.stdout.isatty():
-        _for_a_terminal(columns, cells, numbers)
+        _for_a_terminal(columns, cells, numbers, whole)
     else:
         widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
         for line in (columns, *cells):
@@ -122,9 +129,13 @@ def progress(title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _for_a_terminal(
-    columns: Sequence[str], cells: Sequence[Sequence[str]], numbers: Collection[int]
+    columns: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    numbers: Collection[int],
+    whole: Collection[int],
 ) -> None:
     from rich import box  # noqa: PLC0415  # slow to import, and of no use in a pipe
+    from rich.cells import cell_len  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -133,9 +144,30 @@ def _for_a_terminal(
     for at, column in enumerate(grid.columns):
         # A value that is cut off could be neither read nor copied.
         column.overflow = "fold"
+        column.no_wrap = at in numbers or at in whole
         if at in numbers:
             column.justify = "right"
-            column.no_wrap = True
+        # A heading is broken between its words, if at all.
+        parts = columns[at].split()
+        if column.no_wrap:
+            parts = [columns[at], *(row[at] for row in cells)]
+        column.min_width = max(map(cell_len, parts), default=1)
     for row in cells:
         grid.add_row(*map(Text, row))
-    Console(highlight=False).print(grid)
+    console = Console(highlight=False)
+    least = sum(column.min_width or 0 for column in grid.columns)
+    if least + EDGES + BETWEEN * (len(columns) - 1) <= console.width:
+        console.print(grid)
+    else:
+        _one_below_the_other(columns, cells)
+
+
+def _one_below_the_other(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """Rows that are too long for the terminal: a line for each value, a blank one between rows."""
+    width = max(map(len, columns))
+    for at, row in enumerate(cells):
+        if at:
+            click.echo()
+        for title, cell in zip(columns, row, strict=True):
+            if cell:
+                click.echo(f"{title:<{width}}  {cell}" if title else cell)

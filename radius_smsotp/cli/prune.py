@@ -34,7 +34,7 @@ PAUSE = 0.02
 @click.command()
 @click.option(
     "--days",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 36500),
     metavar="N",
     help="Keep events so many days.  [default: audit.days of the settings]",
 )

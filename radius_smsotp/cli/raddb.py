@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from radius_smsotp import freeradius_server, raddb_files, raddb_workers
+from radius_smsotp import (
+    freeradius_server,
+    raddb_clients,
+    raddb_files,
+    raddb_workers,
+    settings_file,
+)
 from radius_smsotp import raddb as files
 from radius_smsotp import raddb_removal as removal
+from radius_smsotp.cli.output import clean
 from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError
+
+LAST_PORT = 65535
+"""RFC 768."""
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -22,7 +34,7 @@ def udp_port(name: str, default: int, meaning: str) -> Decorator:
         name,
         default=default,
         show_default=True,
-        type=click.IntRange(1, 65535),
+        type=click.IntRange(1, LAST_PORT),
         metavar="PORT",
         help=meaning,
     )
@@ -33,9 +45,19 @@ gtc_port = udp_port(
     files.GTC_PORT,
     "UDP port on the loopback address where the tunnels of Wi-Fi end.",
 )
+
+
+def _dns_name(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """RFC 5280 section 4.2.1.6: ASCII; what has other letters is written as xn--… there."""
+    if value is not None and not re.fullmatch(r"[A-Za-z0-9_*-]+(\.[A-Za-z0-9_-]+)*\.?", value):
+        raise click.BadParameter(f"'{clean(value)}' is no DNS name, as radius.example.org")
+    return value
+
+
 server_name = click.option(
     "--server-name",
     metavar="NAME",
+    callback=_dns_name,
     help="DNS name in the certificate for Wi-Fi.  [default: this host's]",
 )
 
@@ -65,7 +87,7 @@ def raddb() -> None:
 
 
 @raddb.command(short_help="Make a whole configuration.")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @udp_port("--port", 1812, "UDP port.")
 @click.option(
     "--secret",
@@ -136,8 +158,10 @@ def create(
       smsotp raddb create ./raddb --client 10.1.0.0/16 --client 2001:db8:1::/48
       freeradius -f -d ./raddb
     """
+    _refuse_shared([port, *_loopback_ports(gtc_port, worker_port, workers)])
     if secret_env is not None:
-        secret = f"$ENV{{{secret_env}}}"
+        secret = _variable(secret_env)
+    settings_file.load(config)  # FreeRADIUS would not start without them
     new = not (folder / files.MANIFEST).exists()
     try:
         server = _freeradius()
@@ -183,6 +207,7 @@ def install(config: Path, folder: Path, wifi: bool, gtc_port: int, server_name: 
       smsotp raddb install
       freeradius -XC
     """
+    settings_file.load(config)  # FreeRADIUS would not start any more
     try:
         server = _freeradius()
         report = files.install(
@@ -222,6 +247,32 @@ def uninstall(folder: Path, purge: bool) -> None:
     for name in done.kept:
         click.echo(f"kept       {folder / name}")
     click.echo("Now restart FreeRADIUS.")
+
+
+def _variable(name: str) -> str:
+    """How FreeRADIUS's configuration names a variable of its environment."""
+    if click.get_current_context().get_parameter_source("secret") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--secret and --secret-env exclude each other")
+    if not raddb_clients.FROM_ENVIRONMENT.fullmatch(found := f"$ENV{{{name}}}"):
+        fault = f"'{clean(name)}' is no name of a variable"
+        raise click.BadParameter(fault, param_hint="--secret-env")
+    return found
+
+
+def _loopback_ports(gtc_port: int, worker_port: int, workers: int) -> list[int]:
+    """Where tunnels and workers listen."""
+    if not workers:
+        return [gtc_port]
+    gtc_ports = range(gtc_port + 1, gtc_port + workers + 1)
+    return [*range(worker_port, worker_port + workers), *gtc_ports]
+
+
+def _refuse_shared(ports: list[int]) -> None:
+    """Two that listen on one port, or beyond the last: FreeRADIUS would not start."""
+    if max(ports) > LAST_PORT:
+        raise click.UsageError(f"port {max(ports)} is needed, and the last one is {LAST_PORT}")
+    if twice := {one for one in ports if ports.count(one) > 1}:
+        raise click.UsageError(f"port {min(twice)} is given twice; name another one")
 
 
 def _tell(folder: Path, report: files.Report) -> None:

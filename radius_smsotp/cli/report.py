@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from datetime import UTC, datetime
@@ -10,12 +9,14 @@ from pathlib import Path
 
 import click
 
-from radius_smsotp.cli import period, report_page
+from radius_smsotp.cli import output, period, report_page, whole_file
 from radius_smsotp.cli.site import Site
+
+FILE = click.Path(path_type=Path, allow_dash=True, dir_okay=False)
 
 
 @click.command()
-@click.argument("file", metavar="FILE.html", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("file", metavar="FILE.html", type=FILE)
 @click.option(
     "--days",
     type=click.IntRange(1, 366),
@@ -43,14 +44,11 @@ def report(config: Path, file: Path, days: int, title: str | None) -> None:
     """
     with Site(config) as site:
         found = period.look(site.store, days, datetime.now(UTC))
-        text = report_page.page(
-            title or f"SMS logins at {socket.gethostname()}", found, site.loaded
-        )
+        above = output.clean(title or f"SMS logins at {socket.gethostname()}")
+        text = report_page.page(above, found, site.loaded)
     if str(file) == "-":
         sys.stdout.buffer.write(text.encode())
         return
-    # Whole or not at all: a web server may be reading it.
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)
+    # A web server may be reading the one that is there.
+    whole_file.write(file, text, 0o666)
     click.echo(f"{file}: {days} {'day' if days == 1 else 'days'}, {len(text) // 1000 + 1} kB")

@@ -63,6 +63,10 @@ def copy(source: str, target: str, overwrite: bool) -> None:
         raise ConfigurationError(
             [Problem(here.name, "is not there", "see 'store' in the settings")]
         )
+    if there.folder is not None and not there.folder.is_dir():
+        raise ConfigurationError(
+            [Problem(there.name, "its folder is not there", f"mkdir {there.folder}")]
+        )
     here.migrate()
     _make(there, _keeper(here))
     try:

@@ -109,6 +109,10 @@ def add(
       smsotp user add alice --phone +491701234567
       openssl rand -hex 4 | smsotp user add bob --phone +491707654321 --pin-stdin
     """
+    try:
+        account.refuse_lookalike(name)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="NAME") from None
     with Site(config) as site:
         new = Account(
             name,

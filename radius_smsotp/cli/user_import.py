@@ -29,7 +29,7 @@ from radius_smsotp.errors import SmsotpError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from radius_smsotp.cli.account_file import Sheet
+    from radius_smsotp.cli.account_file import Entry, Sheet
 
 NICENESS = 10
 """Of the threads that hash: FreeRADIUS checks PINs on the same processors, and comes first."""
@@ -95,7 +95,7 @@ def import_accounts(
 
 
 @click.command("export", short_help="Write all accounts to a CSV file.")
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True, dir_okay=False))
 @click.pass_obj
 def export_accounts(config: Path, file: Path) -> None:
     """
@@ -127,8 +127,8 @@ def _plan(
         if before is not None and not update:
             reason = f"there is an account '{entry.name}' already (see --update)"
             faults.append(Fault(entry.line, reason))
-        elif before is None and entry.phone is None:
-            faults.append(Fault(entry.line, "the phone number is missing"))
+        elif before is None and (fault := _fault_of_new(entry)):
+            faults.append(Fault(entry.line, fault))
         else:
             start = before or Account(entry.name, None)
             after = Account(
@@ -141,6 +141,15 @@ def _plan(
             )
             plans.append(Change(before, after, entry.pin))
     return plans, sorted(faults, key=lambda fault: fault.line.number)
+
+
+def _fault_of_new(entry: Entry) -> str | None:
+    """Why there can be no such account, if there is none yet."""
+    try:
+        account.refuse_lookalike(entry.name)
+    except ValueError as error:
+        return str(error)
+    return "the phone number is missing" if entry.phone is None else None
 
 
 def _hashed(changes: Sequence[Change], iterations: int, progress: Progress) -> list[Change]:

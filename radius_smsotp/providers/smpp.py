@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
+from radius_smsotp import extras
 from radius_smsotp.errors import DeliveryError, Problem, Refused, Unavailable, Unknown
 from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings
 from radius_smsotp.providers.smpp_request import NPI, TON, submit_requests
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from radius_smsotp.providers.smpp_session import Report
 
-INSTALL = "pip install 'radius-smsotp[smpp]'"
+EXTRA, NOT_INSTALLED = "smpp", "the library smpplib is not installed"
 CHECK_SECONDS = 3.0  # to connect and bind; leaving takes up to two more
 GRACE_SECONDS = 0.2  # beyond the deadline, for the event loop to say itself that time is up
 
@@ -195,7 +196,7 @@ class Provider:
     def check(self) -> list[Problem]:
         """Bind and unbind, and name what is in the way."""
         if not HAS_SMPPLIB:
-            return [self._problem("type", "the library smpplib is not installed", f"run {INSTALL}")]
+            return [self._problem("type", NOT_INSTALLED, f"run {extras.command(EXTRA)}")]
         try:
             link = self._new_link()
         except Unavailable as unavailable:
@@ -215,7 +216,10 @@ class Provider:
             Unknown: No response after submitting.
         """
         if not HAS_SMPPLIB:
-            raise Refused(f"the library smpplib is not installed; run {INSTALL}", out_of_order=True)
+            raise Refused(
+                f"the library smpplib is not installed; run {extras.command(EXTRA)}",
+                out_of_order=True,
+            )
         deadline = min(deadline, time.monotonic() + self._settings.timeout)
         if time.monotonic() >= deadline:
             raise Unavailable("no time was left to submit")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
+from radius_smsotp import extras
 from radius_smsotp.errors import ConfigurationError, Problem, StoreConflictError
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def open_store(url: str, patience: float = 1.0) -> Store:
         except ModuleNotFoundError as error:
             if error.name not in {"psycopg", "psycopg_pool"}:
                 raise
-            remedy = "pip install 'radius-smsotp[postgres]'"
+            remedy = extras.command("postgres")
             raise ConfigurationError(
                 [Problem("store", f"the Python package {error.name} is not installed", remedy)]
             ) from None

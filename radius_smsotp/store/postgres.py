@@ -246,7 +246,8 @@ class PostgresStore:
         try:
             db = Connection.connect(**self._given, autocommit=True)
         except psycopg.Error:
-            raise self._fault(f"cannot be reached ({Connection.failure})", remedy) from None
+            fault = f"cannot be reached ({Connection.failure})"
+            raise self._fault(fault, remedy, passing=True) from None
         try:
             db.patience = MIGRATION_SECONDS
             yield db
@@ -270,8 +271,8 @@ class PostgresStore:
         db.execute(b"UPDATE smsotp_schema SET version = %s", [len(VERSIONS)])
         db.execute(b"COMMIT")
 
-    def _fault(self, fault: str, remedy: str) -> ConfigurationError:
-        return ConfigurationError([Problem(f"store ({self.name})", fault, remedy)])
+    def _fault(self, fault: str, remedy: str, *, passing: bool = False) -> ConfigurationError:
+        return ConfigurationError([Problem(f"store ({self.name})", fault, remedy, passing)])
 
 
 def _dialect(statement: str) -> str:

@@ -253,3 +253,25 @@ class TestSettings:
         assert process.wait(30) == 0
         assert process.stderr is not None
         assert "delivery.courier is internal now" in process.stderr.read()
+
+
+def test_a_database_that_is_not_up_yet_is_waited_for(here: Installation, gateway: Gateway) -> None:
+    """After a power cut nobody starts it by hand: systemd does not, at exit code 3."""
+    use(here, gateway)
+    here.write(store="postgresql://smsotp:geheim@127.0.0.1:1/smsotp")
+    process = here.start("courier", stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    told = process.stderr.readline()
+    assert "127.0.0.1:1/smsotp): cannot be reached" in told
+    assert "tried again every 2 s" in told
+    assert "geheim" not in told
+    here.write(store=f"sqlite:///{here.folder}/smsotp.db")
+    assert "has started" in process.stderr.readline()
+    process.terminate()
+    assert process.wait(20) == 0
+
+
+def test_settings_that_do_not_work_are_not_waited_for(here: Installation) -> None:
+    here.write(store="postgresql://smsotp@127.0.0.1:1/smsotp", delivery={"courier": "external"})
+    (here.folder / "key").unlink()
+    assert here.call("courier").returncode == 3

@@ -26,9 +26,11 @@ class Exporter:
     def __init__(self, here: Installation) -> None:
         self.process = here.start("exporter", "--listen", "127.0.0.1:0", stderr=subprocess.PIPE)
         assert self.process.stderr is not None
-        line = self.process.stderr.readline()
-        found = re.search(r"http://\S+", line)
-        assert found, line
+        told = [self.process.stderr.readline()]
+        if "WARNING" in told[0]:
+            told.append(self.process.stderr.readline())
+        found = re.search(r"http://\S+", told[-1])
+        assert found, told
         self.url = found[0]
 
     def text(self) -> str:
@@ -159,3 +161,13 @@ class TestWhatIsMadeOfIt:
 def counters(values: dict[str, float]) -> dict[str, float]:
     """Those that may only grow."""
     return {series: value for series, value in values.items() if "_total" in series}
+
+
+def test_a_database_that_is_not_up_yet_is_a_figure(here: Installation) -> None:
+    """And so is that it has come."""
+    here.write(store="postgresql://smsotp@127.0.0.1:1/smsotp")
+    exporter = Exporter(here)
+    assert exporter.values()["smsotp_up"] == 0
+    here.write(store=f"sqlite:///{here.folder}/smsotp.db")
+    assert exporter.values()["smsotp_up"] == 1
+    assert exporter.end() == 0

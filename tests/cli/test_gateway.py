@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -128,7 +129,25 @@ def test_an_address_that_is_none(here: Installation, listen: str) -> None:
     assert here.run("gateway", "--listen", listen).exit_code == 2
 
 
-def test_it_listens_on_an_ipv6_address_too() -> None:
-    """As ``--listen [::1]:8025`` has it."""
-    with Gateway(("::1", 0), "") as one:
-        assert one.socket.getsockname()[:2] == ("::1", one.server_port)
+class TestListening:
+    def test_it_says_at_which_port(self, here: Installation) -> None:
+        process = here.start("gateway", "--listen", "127.0.0.1:0", stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[1]
+        with urllib.request.urlopen(address, timeout=10) as page:
+            assert page.status == 200
+
+    def test_ipv6_will_do(self) -> None:
+        with Gateway(("::1", 0), "") as one:
+            thread = threading.Thread(target=one.serve_forever, args=(0.01,))
+            thread.start()
+            with urllib.request.urlopen(f"http://[::1]:{one.server_port}/", timeout=10) as page:
+                assert page.status == 200
+            one.shutdown()
+            thread.join()
+
+    def test_a_port_that_is_taken_is_named(self, here: Installation, server: Gateway) -> None:
+        taken = f"127.0.0.1:{server.server_port}"
+        done = here.run("gateway", "--listen", taken)
+        assert done.exit_code == 1
+        assert f"cannot listen on {taken}: Address already in use" in done.output

@@ -130,7 +130,24 @@ class TestWhatIsMade:
             smsotp, ["init", str(tmp_path / "site"), "--store", f"sqlite:///{tmp_path}/third.db"]
         )
         assert again.exit_code == 1
-        assert f"names another store already: {url}" in again.output
+        assert f"names another store already: {url}; change 'store' in it" in again.output
+
+    @pytest.mark.parametrize("url", ["accounts.db", "mysql://db/smsotp", "sqlite:accounts.db"])
+    def test_what_is_no_store_is_refused_before_anything_is_made(
+        self, tmp_path: Path, url: str
+    ) -> None:
+        """In settings that are there, it would keep the right one out at the next try."""
+        site = tmp_path / "site"
+        done = CliRunner().invoke(smsotp, ["init", str(site), "--store", url])
+        assert done.exit_code == 3
+        assert "is no kind of store" in done.output
+        assert not site.exists()
+        init(site, "--store", "sqlite:///accounts.db")
+        assert (site / "accounts.db").exists()
+
+    def test_the_next_command_can_be_pasted(self, tmp_path: Path) -> None:
+        shown = init(tmp_path / "my site")
+        assert f"Next: smsotp --config '{tmp_path}/my site/smsotp.yaml' user add" in shown
 
     @pytest.mark.parametrize("name", ["white space", "q\"uo'te", "back\\slash", "Ümlaut: #1"])
     def test_any_path_may_be_its_own(self, tmp_path: Path, name: str) -> None:

@@ -71,7 +71,7 @@ def test_a_challenge_of_the_old_key_is_answered_after_the_change(here: Installat
     assert [one["open_challenges"] for one in listed(here)] == [0, 1]
     refused = here.run("key", "retire", old)
     assert refused.exit_code == 1
-    assert "1 open challenge still need" in refused.output
+    assert "1 open challenge still needs it" in refused.output
     assert node.second(running, node.code(running)) == Accepted()
     assert here.done("key", "retire", old) == f"{old}: retired\n"
     assert node.stored(node.challenge("alice", "1234").transaction_id).key_id == new
@@ -121,3 +121,9 @@ def test_a_key_that_root_makes_belongs_to_who_had_the_file() -> None:
         assert (after.st_uid, stat.S_IMODE(after.st_mode)) == (before.st_uid, 0o600)
         if owner:
             assert pwd.getpwuid(after.st_uid).pw_name == "nobody"
+
+
+def test_a_change_in_a_thousand_years_is_wrong_usage(here: Installation) -> None:
+    done = here.run("key", "rotate", "--in", "99999999999")
+    assert done.exit_code == 2
+    assert len(keys(here).keys) == 1

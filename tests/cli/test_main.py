@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 import sys
+import tempfile
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,12 +18,11 @@ from click.testing import CliRunner
 import radius_smsotp
 from radius_smsotp import settings
 from radius_smsotp.cli import COMMANDS, DEFAULT_CONFIG, smsotp
+from radius_smsotp.cli.site import acting_as
 from tests.cli.installation import PROGRAM, environ
 from tests.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.cli.installation import Installation
 
 
@@ -142,6 +144,21 @@ class TestExitCodes:
         assert done.returncode == 3
         assert f"make one with 'smsotp init {tmp_path}'" in done.stderr
 
+    def test_settings_that_this_user_may_not_read_are_3(self) -> None:
+        """Whether the folder keeps them out or the file."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / "site"
+            Path(name).chmod(0o711)
+            CliRunner().invoke(smsotp, ["init", str(folder), "--owner", "root"])
+            for mode in (0o700, 0o755):
+                folder.chmod(mode)
+                for words in (["user", "list"], ["check"]):
+                    with acting_as(pwd.getpwnam("nobody")):
+                        config = ["--config", str(folder / "smsotp.yaml"), *words]
+                        done = CliRunner().invoke(smsotp, config)
+                    assert done.exit_code == 3, done.output
+                    assert "cannot be read (Permission denied)" in done.output
+
     def test_a_store_that_is_gone_is_3_and_not_made_anew(self, here: Installation) -> None:
         """It might have been elsewhere, and a new one would belong to whoever asks."""
         (here.folder / "smsotp.db").unlink()
@@ -196,6 +213,24 @@ class TestPipes:
         process.wait(30)
         assert process.stderr is not None
         assert process.stderr.read() == ""
+
+    @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+    def test_a_program_without_a_stream_does_its_work(
+        self, here: Installation, closed: str
+    ) -> None:
+        """As some supervisors and cron jobs start it."""
+        command = [*PROGRAM, "--config", str(here.settings_path)]
+        for words in ("user add bob --no-pin --phone +491707654321", "user list", "stats"):
+            script = f'exec "$@" {closed}'
+            done = subprocess.run(
+                ["sh", "-c", script, "sh", *command, *words.split()],
+                env=environ(),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert (done.returncode, done.stderr) == (0, "")
+        assert here.account("bob") is not None
 
     def test_letters_that_a_terminal_cannot_show_are_replaced(self, here: Installation) -> None:
         here.done("user", "add", "zoë", "--phone", "+491701234567")

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 from radius_smsotp.core.model import Event
 from tests.cli.test_courier import queue
 
@@ -70,5 +72,11 @@ def test_more_than_one_slice_goes_in_one_call(here: Installation) -> None:
     assert here.done("prune") == "removed: 1234\n"
 
 
-def test_no_days_at_all_are_wrong_usage(here: Installation) -> None:
-    assert here.run("prune", "--days", "0").exit_code == 2
+@pytest.mark.parametrize("days", ["0", "99999999999999"])
+def test_days_that_no_calendar_has_are_wrong_usage(here: Installation, days: str) -> None:
+    assert here.run("prune", "--days", days).exit_code == 2
+
+
+def test_so_are_those_of_the_settings(here: Installation) -> None:
+    here.write(audit={"days": 99999999999999})
+    assert here.run("prune").exit_code == 3

@@ -120,6 +120,11 @@ class TestTheFile:
         assert done.stdout.startswith("<!DOCTYPE html>")
         assert done.stdout.endswith("</html>\n")
 
+    def test_a_title_that_is_not_utf_8_is_shown_as_far_as_it_goes(self, here: Installation) -> None:
+        """As from a terminal that is set to Latin-1."""
+        done = here.call("report", "-", "--title", b"Anmeldungen f\xfcr alle")
+        assert "<title>Anmeldungen f?r alle</title>" in done.stdout, done.stderr
+
     def test_a_folder_that_is_not_there_is_a_sentence(self, here: Installation) -> None:
         done = here.call("report", str(here.folder / "no" / "report.html"))
         assert done.returncode == 1

@@ -145,3 +145,11 @@ class TestOnPostgresql:
         file.write_text("\n".join(["name,phone", *lines]))
         assert "added: 250" in shared.done("user", "import", str(file))
         assert "removed: 0" in shared.done("prune")
+
+
+def test_a_folder_that_is_not_there_is_named_with_what_makes_it(here: Installation) -> None:
+    there = here.folder / "backups"
+    source = f"sqlite:///{here.folder}/smsotp.db"
+    done = here.run("store", "copy", source, f"sqlite:///{there}/smsotp.db")
+    assert done.exit_code == 3
+    assert f"its folder is not there; mkdir {there}\n" in done.output

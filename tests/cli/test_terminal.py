@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -131,6 +132,31 @@ class TestTables:
         assert max(map(len, plain)) <= 60
         squeezed = "".join("".join(line.split()[:1]) for line in plain)
         assert name in squeezed
+
+    def test_what_does_not_fit_beside_each_other_stands_below_each_other(
+        self, here: Installation
+    ) -> None:
+        """The name of a challenge is copied: it stands on one line, on the usual terminal too."""
+        here.done("user", "add", "alice", "--phone", PHONE, "--pin", PIN)
+        here.node().first("alice", PIN)
+        name = json.loads(here.done("challenge", "list", "--json"))[0]["transaction_id"]
+        with Terminal(here, "challenge", "list", columns=80) as terminal:
+            assert terminal.wait() == 0
+        lines = terminal.shown.splitlines()
+        assert lines[:2] == [f"Transaction  {name}", "Account      alice"]
+        with Terminal(here, "challenge", "list", columns=160) as terminal:
+            assert terminal.wait() == 0
+        assert COLOUR.sub("", terminal.shown).split()[:3] == ["Transaction", "Account", "Client"]
+
+    @pytest.mark.parametrize("columns", [10, 25, 40, 55, 70])
+    def test_no_width_breaks_a_heading_or_loses_a_short_value(
+        self, here: Installation, columns: int
+    ) -> None:
+        here.done("user", "add", "alice", "--phone", PHONE)
+        with Terminal(here, "user", "list", columns=columns) as terminal:
+            assert terminal.wait() == 0
+        shown = COLOUR.sub("", terminal.shown).split()
+        assert set(shown) >= {"Name", "Phone", "PIN", "State", "alice", "no"}
 
     @pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
     def test_nothing_depends_on_colour(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.core.model import Lockout
+from radius_smsotp.core.model import Account, Lockout
 from radius_smsotp.outcome import Accepted, Rejected
 from tests.cli.installation import ROUNDS, remember
 from tests.site import kind, pap
@@ -94,6 +94,18 @@ class TestAdd:
         found = here.account("alice")
         assert found is not None
         assert found.pin_hash is None
+
+    @pytest.mark.parametrize("name", [" ", "alice ", "\u00a0alice", "alice\u200b", "\u202eecila"])
+    def test_a_name_that_looks_like_another_is_refused(self, here: Installation, name: str) -> None:
+        """It was pasted with a character too many, and nobody could log in with it."""
+        error = refused(here, "add", name, "--phone", PHONE)
+        assert "begins or ends with a blank" in error or "a character that is not seen" in error
+
+    def test_one_that_looks_like_another_can_still_be_deleted(self, here: Installation) -> None:
+        """It was made by an earlier version."""
+        with here.store().write() as tx:
+            tx.put_account(Account("alice ", PHONE), datetime.now(UTC))
+        assert here.done("user", "delete", "alice ", "--yes") == "alice : deleted\n"
 
     def test_an_unknown_provider_is_refused_with_those_there_are(self, here: Installation) -> None:
         error = refused(here, "add", "alice", "--phone", PHONE, "--provider", "gsm")

@@ -102,8 +102,9 @@ class TestForm:
             ("name,phone,Name\n", "line 1: column 3 has the title of one before it"),
             (b"name,phone\nalice,1\nzo\xeb,2\n", "line 3: is not UTF-8; save the file as UTF-8"),
             ('name,phone\n"alice,1\n', "line 2: unexpected end of data"),
+            ("name\tphone\n", "line 1: the columns are separated by tabs; separate them by commas"),
         ],
-        ids=["empty", "no header", "misspelt", "twice", "Latin-1", "open quote"],
+        ids=["empty", "no header", "misspelt", "twice", "Latin-1", "open quote", "tabs"],
     )
     def test_what_is_no_such_file_is_refused_as_a_whole(
         self, here: Installation, text: str | bytes, fault: str
@@ -128,6 +129,7 @@ frank,{OTHER},1234
 hopper",{OTHER},1234,
 heidi,,1234,
 ivan,{OTHER},1234,demo
+alice\u200b,{OTHER},1234,
 """
 REASONS = [
     "line 3: the name is empty",
@@ -139,6 +141,7 @@ REASONS = [
     "line 8: has 3 fields, the header has 4",
     "line 9: the name holds a control character, or one that is not UTF-8",
     "line 11: the phone number is missing",
+    "line 13: the name holds a character that is not seen",
 ]
 
 
@@ -147,7 +150,7 @@ class TestFaultyLines:
         self, here: Installation
     ) -> None:
         shown = refused(here, write(here, FAULTY))
-        assert shown == [*REASONS, "smsotp: 8 faulty lines; nothing was imported"]
+        assert shown == [*REASONS, "smsotp: 9 faulty lines; nothing was imported"]
         assert names(here) == []
 
     def test_keep_going_imports_the_others(self, here: Installation) -> None:
@@ -157,7 +160,7 @@ class TestFaultyLines:
         assert shown == [
             *REASONS,
             "added: 2, changed: 0, left as they are: 0",
-            f"smsotp: 8 faulty lines; mend and import {rejected}",
+            f"smsotp: 9 faulty lines; mend and import {rejected}",
         ]
         assert names(here) == ["alice", "ivan"]
 
@@ -202,7 +205,7 @@ class TestDryRun:
         shown = refused(here, write(here, FAULTY), "--dry-run", "--keep-going")
         assert shown[:-2] == REASONS
         assert shown[-2] == "would be added: 2, changed: 0, left as they are: 0"
-        assert shown[-1].startswith("smsotp: 8 faulty lines")
+        assert shown[-1].startswith("smsotp: 9 faulty lines")
         assert not (here.folder / "staff.rejected.csv").exists()
 
 

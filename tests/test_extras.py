@@ -1,0 +1,59 @@
+"""The command that installs an extra is one that works where it is shown."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from radius_smsotp import extras
+
+PACKAGE = Path(extras.__file__).parent
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A virtual environment, as far as it matters, with this package in it."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "pip").touch()
+    (tmp_path / "pyvenv.cfg").touch()
+    packages = tmp_path / "lib" / "python3.11" / "site-packages" / "radius_smsotp"
+    packages.mkdir(parents=True)
+    for name in ("__init__.py", "extras.py"):
+        shutil.copy(PACKAGE / name, packages / name)
+    return tmp_path
+
+
+def command(packages: Path) -> str:
+    """What is shown by a Python that is not that of the environment: that inside radiusd."""
+    program = "from radius_smsotp import extras; print(extras.command('smpp'))"
+    return subprocess.run(
+        ["/usr/bin/python3", "-c", program],
+        cwd="/",
+        env={"PYTHONPATH": str(packages)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+
+
+def test_it_is_the_pip_of_the_environment_that_the_package_is_in(place: Path) -> None:
+    """As /opt/radius-smsotp: Debian's own pip refuses, and another one installs elsewhere."""
+    found = command(place / "lib" / "python3.11" / "site-packages")
+    assert found == f"{place}/bin/pip install 'radius-smsotp[smpp]'"
+
+
+def test_where_there_is_none_it_is_pip(tmp_path: Path) -> None:
+    packages = tmp_path / "dist-packages" / "radius_smsotp"
+    packages.mkdir(parents=True)
+    for name in ("__init__.py", "extras.py"):
+        shutil.copy(PACKAGE / name, packages / name)
+    assert command(tmp_path / "dist-packages") == "pip install 'radius-smsotp[smpp]'"
+
+
+def test_a_checkout_names_the_pip_of_its_python() -> None:
+    if (Path(sys.prefix) / "pyvenv.cfg").exists():
+        assert extras.command("smpp").startswith(f"{sys.prefix}/bin/pip ")
