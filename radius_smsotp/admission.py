@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from radius_smsotp import counters, devices, elsewhere
 from radius_smsotp.core import code, login, phone
 from radius_smsotp.core.language import choose
-from radius_smsotp.core.name import fold
 from radius_smsotp.decoy import Decoys
 from radius_smsotp.outcome import Preparation
 from radius_smsotp.store import questions
@@ -71,19 +70,19 @@ class Admission:
         if isinstance(decision, login.Refuse) and tail is None:
             # Whatever stands against the login, it looks like a wrong PIN and takes as long.
             ours = pin_hash is not None or not facts.elsewhere
-            decoy = self._decoys.of(fold(request.user), pin_hash) if ours else None
+            decoy = self._decoys.of(request.account, pin_hash) if ours else None
             return Preparation("pin", password, decoy, reason=decision.reason)
         return Preparation("pin" if tail is None else "pin-or-code", password, pin_hash)
 
     def questions(self, request: Request, now: datetime) -> list[Question]:
         """What `facts` asks first."""
-        name = fold(request.user)
+        name = request.account
         first = questions.account(name), questions.open_of(name, now)
         return [*first, *counters.questions_of(request)]
 
     def facts(self, tx: Transaction, request: Request, now: datetime) -> login.Facts:
         """What the rules of a login need to know of who asks, from one transaction."""
-        name = fold(request.user)
+        name = request.account
         account = tx.account(name)
         own = self.policy(request)
         countries = self._loaded.values.limits.countries

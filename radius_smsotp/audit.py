@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from radius_smsotp.core.model import Event
-from radius_smsotp.core.name import fold
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -111,7 +110,7 @@ def login_event(
     return Event(
         kind,
         now,
-        fold(request.user),
+        request.account,
         challenge.transaction_id if challenge else asked,
         request.client.name,
         request.client.station,

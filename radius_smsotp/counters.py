@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from radius_smsotp.core.lockout import STATION_KNOWN
 from radius_smsotp.core.model import Lockout
-from radius_smsotp.core.name import fold
 from radius_smsotp.store import questions
 
 if TYPE_CHECKING:
@@ -45,18 +44,18 @@ def find(tx: Transaction, request: Request, now: datetime) -> Counter:
         seen = found.last_failure_at
         if seen is not None and now - seen < STATION_KNOWN:
             return Counter(own, found)
-    name = fold(request.user)
+    name = request.account
     return Counter(name, tx.lockout(name))
 
 
 def questions_of(request: Request) -> list[Question]:
     """What `find` asks."""
-    return [questions.lockout(name) for name in (_own(request), fold(request.user)) if name]
+    return [questions.lockout(name) for name in (_own(request), request.account) if name]
 
 
 def tagged(counter: str, request: Request, number_tag: str) -> str:
     """The tag under which messages to a number are counted with the counter of that name."""
-    return number_tag if counter == fold(request.user) else f"{number_tag} {counter}"
+    return number_tag if counter == request.account else f"{number_tag} {counter}"
 
 
 def welcome(tx: Transaction, request: Request, counter: Counter, now: datetime) -> None:
@@ -75,4 +74,4 @@ def _own(request: Request) -> str:
     if not client.station:
         return ""
     # An account's name is one line.
-    return "\n".join((fold(request.user), client.name, client.station))
+    return "\n".join((request.account, client.name, client.station))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from radius_smsotp.audit import login_event
 from radius_smsotp.core.model import Device
-from radius_smsotp.core.name import fold
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,7 +27,7 @@ def is_known(
     """Whether the device that asks needs no code for now."""
     if not own.remember or not request.client.station:
         return False
-    return tx.is_remembered(fold(request.user), request.client, number_tag, now, own.remember)
+    return tx.is_remembered(request.account, request.client, number_tag, now, own.remember)
 
 
 def remember(
@@ -40,7 +39,7 @@ def remember(
     if not own.remember or not client.station:
         return
     until = now + own.remember
-    account = fold(request.user)
+    account = request.account
     place = (client.name, client.ssid, client.station)
     tx.remember_device(Device(account, *place, number_tag, until))
     detail: dict[str, str | int | float] = {"hours": own.remember // timedelta(hours=1)}
@@ -51,7 +50,7 @@ def remember(
 
 def forget_locked(tx: Transaction, request: Request, now: datetime) -> None:
     """Forget all devices of an account that was locked: somebody guesses, with the PIN to go."""
-    number = tx.forget_devices(fold(request.user))
+    number = tx.forget_devices(request.account)
     if number:
         event = login_event("device-forgotten", request, now, reason="locked", devices=number)
         tx.add_event(event)

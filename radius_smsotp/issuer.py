@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from radius_smsotp import elsewhere
 from radius_smsotp.core import code, phone
 from radius_smsotp.core.model import Challenge, Delivery
-from radius_smsotp.core.name import fold
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -44,7 +43,7 @@ class Issuer:
         owner, until = self._courier.lease(now, route)
         return Challenge(
             transaction_id=transaction_id,
-            account=fold(request.user),
+            account=request.account,
             client=request.client.name,
             station=request.client.station,
             key_id=self._keyring.current,

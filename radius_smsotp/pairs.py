@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from radius_smsotp import eap
 from radius_smsotp.core import pin, station
 from radius_smsotp.core.model import Client
+from radius_smsotp.core.name import fold
 from radius_smsotp.core.text import fit
 
 if TYPE_CHECKING:
@@ -99,6 +100,11 @@ class Request:
     template: str | None = field(default=None, repr=False)
     packet: str = ""
     language: str = ""
+
+    @property
+    def account(self) -> str:
+        """The name by which the account of `user` is found."""
+        return fold(self.user)
 
     @property
     def judged(self) -> bool:

@@ -19,7 +19,6 @@ from radius_smsotp.admission import Admission
 from radius_smsotp.audit import login_event as _event
 from radius_smsotp.core import code, lockout, login
 from radius_smsotp.core.model import Challenge, Lockout, Tally
-from radius_smsotp.core.name import fold
 from radius_smsotp.issuer import Issuer
 from radius_smsotp.outcome import Accepted, Challenged, Outcome, Rejected
 from radius_smsotp.store import questions
@@ -76,7 +75,7 @@ class Service:
         now = self._now()
         own = self.admission.policy(request)
         foreseen = self.admission.questions(request, now)
-        with self._store.write(fold(request.user), foreseen=foreseen) as tx:
+        with self._store.write(request.account, foreseen=foreseen) as tx:
             facts = self.admission.facts(tx, request, now)
             decision = login.admit(facts, own.login, now)
             if isinstance(decision, login.Refuse):
@@ -102,7 +101,7 @@ class Service:
     def answer(self, request: Request, *, sync: bool = True) -> Outcome:
         """Judge the answer to a challenge."""
         now = self._now()
-        name = fold(request.user)
+        name = request.account
         again = None
         asked = request.transaction_id or ""
         foreseen = [questions.challenge(asked), *counters.questions_of(request)]
@@ -128,7 +127,7 @@ class Service:
         """The PIN was wrong, or the login was refused whatever the PIN."""
         now = self._now()
         own = self.admission.policy(request)
-        name = fold(request.user)
+        name = request.account
         foreseen = counters.questions_of(request)
         with self._store.write(name, durable=sync, foreseen=foreseen) as tx:
             counter = counters.find(tx, request, now)
@@ -152,7 +151,7 @@ class Service:
 
     def first_factor_down(self, request: Request) -> Rejected:
         """The module that checks the first factor did not answer: nobody's fault, not counted."""
-        with self._store.write(fold(request.user)) as tx:
+        with self._store.write(request.account) as tx:
             tx.add_event(_event("first-factor-down", request, self._now()))
         return self.unavailable(request)
 
@@ -161,7 +160,7 @@ class Service:
         if request is not None and request.eap is not None and request.eap.fault:
             fault = request.eap.fault
             log.warning("the device of %r %s", request.user, fault)
-            with self._store.write(fold(request.user)) as tx:
+            with self._store.write(request.account) as tx:
                 tx.add_event(_event("eap-refused", request, self._now(), text=fault))
         return Rejected(self._texts(request).failed)
 
@@ -182,7 +181,7 @@ class Service:
         expected = self._issuer.expected(challenge)
         proved = request.handshake and request.proved
         return login.Answer(
-            fold(request.user),
+            request.account,
             request.client,
             expected if proved else request.password or "",
             expected,
@@ -202,7 +201,7 @@ class Service:
     def _spend_matched(self, request: Request, *, sync: bool) -> Outcome:
         """The PIN was right, and the code behind it was compared before: spend its challenge."""
         now = self._now()
-        name = fold(request.user)
+        name = request.account
         foreseen = [questions.challenge(request.matched), *counters.questions_of(request)]
         with self._store.write(name, durable=sync, foreseen=foreseen) as tx:
             challenge = tx.challenge(request.matched)

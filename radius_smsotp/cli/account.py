@@ -56,11 +56,9 @@ def refuse_lookalike(name: str) -> None:
     """
     Raise ValueError for a name that looks like another one, for accounts to come.
 
-    It was pasted, mostly: nobody types such characters at a login.  RFC 8265 section 3.1 has
-    blanks between words only, and none that are not seen (Cf: of no width, or steering others).
+    It was pasted, mostly: nobody types characters at a login that are not seen (Cf: of no width, or
+    steering others; RFC 8265 section 3.1 has none of them).
     """
-    if name != name.strip():
-        raise ValueError("the name begins or ends with a blank")
     if any(unicodedata.category(char) == "Cf" for char in name):
         raise ValueError("the name holds a character that is not seen")
 
