@@ -187,8 +187,8 @@ def admit(facts: Facts, policy: LoginPolicy, now: datetime) -> Admission:
     if facts.remembered:
         return Trust()
     for challenge in facts.running:
-        # Either way: the clock may have been set back since, and by more than servers differ.
-        young = abs(now - challenge.created_at) < policy.cooldown
+        # One that lies ahead, within what clocks may differ by, is young as well.
+        young = now - challenge.created_at < policy.cooldown
         if young and challenge.client == facts.client and challenge.is_open(now):
             return Repeat(challenge)
     limit = limits.reached(facts.tally, policy)
