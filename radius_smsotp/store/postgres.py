@@ -134,7 +134,7 @@ class PostgresStore:
         self, *accounts: str, durable: bool = False, foreseen: Sequence[Question] = ()
     ) -> Iterator[Transaction]:
         """See `Store.write`."""
-        lock = _lock_of(set(map(_account_stripe, accounts)) or range(ACCOUNT_STRIPES))
+        lock = _lock_of(set(map(share, accounts)) or range(ACCOUNT_STRIPES))
 
         def begin(seconds: float) -> list[Question]:
             # Some of the time may have gone into waiting for a connection.
@@ -302,10 +302,6 @@ def _make_own_tables(db: Connection) -> None:
             db.execute(b"ROLLBACK")
         else:
             return
-
-
-def _account_stripe(name: str) -> int:
-    return share(name, ACCOUNT_STRIPES)
 
 
 def _lock_of(stripes: Iterable[int]) -> Question:
