@@ -1,9 +1,8 @@
 """
 The promises of `radius_smsotp.store.Store` and of its transactions, run against every back end.
 
-A store's test module subclasses `StoreContract`, `RecordsContract` (module `contract_records`),
-`QuestionsContract` (`contract_questions`) and `CrowdContract` (`contract_crowd`), and gives the
-fixture `make_url`.
+A store's test module subclasses `contract_whole.WholeContract`, of which this is the first part,
+and gives the fixture `make_url`.
 """
 
 from __future__ import annotations

@@ -18,11 +18,9 @@ from radius_smsotp.core.model import Lockout
 from radius_smsotp.errors import StoreConflictError, StoreError
 from radius_smsotp.store import insist, open_store, postgres_pool
 from tests.site import eventually
-from tests.store.contract import ALICE, NOW, StoreContract, challenge, event
-from tests.store.contract_crowd import BEGIN, CrowdContract
-from tests.store.contract_imports import FiguresContract, ImportsContract
-from tests.store.contract_questions import QuestionsContract
-from tests.store.contract_records import RecordsContract
+from tests.store.contract import ALICE, NOW, challenge, event
+from tests.store.contract_crowd import BEGIN
+from tests.store.contract_whole import WholeContract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,14 +30,7 @@ if TYPE_CHECKING:
     from tests.store.postgres_server import PostgresServer
 
 
-class TestContract(
-    StoreContract,
-    RecordsContract,
-    QuestionsContract,
-    CrowdContract,
-    ImportsContract,
-    FiguresContract,
-):
+class TestContract(WholeContract):
     HASTE = 1.0
 
     @pytest.fixture

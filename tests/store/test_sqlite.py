@@ -20,11 +20,9 @@ from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.store import open_store, sqlite
 from radius_smsotp.store.schema import VERSIONS
 from radius_smsotp.store.transaction import Transaction
-from tests.store.contract import ALICE, NOW, StoreContract, challenge, event
-from tests.store.contract_crowd import BEGIN, CrowdContract, is_whole
-from tests.store.contract_imports import FiguresContract, ImportsContract
-from tests.store.contract_questions import QuestionsContract
-from tests.store.contract_records import RecordsContract
+from tests.store.contract import ALICE, NOW, challenge, event
+from tests.store.contract_crowd import BEGIN, is_whole
+from tests.store.contract_whole import WholeContract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,14 +37,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a store?#%.db"
 
 
-class TestContract(
-    StoreContract,
-    RecordsContract,
-    QuestionsContract,
-    CrowdContract,
-    ImportsContract,
-    FiguresContract,
-):
+class TestContract(WholeContract):
     @pytest.fixture
     def make_url(self, path: Path) -> Callable[[], str]:
         numbers = itertools.count()

@@ -1,0 +1,20 @@
+"""All that a store promises, in one suite."""
+
+from __future__ import annotations
+
+from tests.store.contract import StoreContract
+from tests.store.contract_crowd import CrowdContract
+from tests.store.contract_imports import FiguresContract, ImportsContract
+from tests.store.contract_questions import QuestionsContract
+from tests.store.contract_records import RecordsContract
+
+
+class WholeContract(
+    StoreContract,
+    RecordsContract,
+    QuestionsContract,
+    CrowdContract,
+    ImportsContract,
+    FiguresContract,
+):
+    """For every back end, which gives the fixture `make_url`."""
