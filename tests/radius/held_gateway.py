@@ -18,14 +18,14 @@ LEFT = "+491709999999"
 """Whom a message is for that was left behind."""
 
 
-def http(gateway: Gateway) -> dict[str, Any]:
+def http(gateway: Gateway, **more: Any) -> dict[str, Any]:
     """Settings of a provider for a gateway."""
     parameter = {"to": "{phone}", "text": "{message}"}
-    return {"type": "http", "url": gateway.url, "parameter": parameter, "timeout": 30}
+    return {"type": "http", "url": gateway.url, "parameter": parameter, **more}
 
 
 def code_of(site: Site, state: bytes | None) -> str:
-    """The code of a challenge, whether it was sent or not."""
+    """The code of a challenge, as its server derives it: whether it was sent or not."""
     assert state is not None
     return code.derive(keyring.read(site.folder / "key").secret, state.decode(), 6)
 

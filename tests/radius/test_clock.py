@@ -167,14 +167,26 @@ def test_with_a_remembered_device(start: Callable[..., Radiusd], clock: WallCloc
     assert radiusd.ask("alice", PIN, station=STATION).kind == "Access-Accept"
 
 
+@pytest.fixture
+def skipped(start: Callable[..., Radiusd], gateway: Gateway) -> Callable[[int], Radiusd]:
+    """A FreeRADIUS whose first provider is skipped for so many seconds."""
+
+    def ready(seconds: int) -> Radiusd:
+        demo = {"type": "folder", "path": "outbox"}
+        providers = {"web": http(gateway, timeout=30), "demo": demo}
+        radiusd = start(providers=providers, limits=UNLIMITED, delivery={"wait": 0})
+        gateway.behave = lambda call: call.answer(503, "later", Retry_After=f"{seconds}")
+        log_in(radiusd)
+        return radiusd
+
+    return ready
+
+
 def test_while_a_provider_is_skipped(
-    start: Callable[..., Radiusd], clock: WallClock, gateway: Gateway
+    skipped: Callable[[int], Radiusd], clock: WallClock, gateway: Gateway
 ) -> None:
     """For its pause, whatever the clock says meanwhile: five minutes, and a second."""
-    providers = {"web": http(gateway), "demo": {"type": "folder", "path": "outbox"}}
-    radiusd = start(providers=providers, limits=UNLIMITED, delivery={"wait": 0})
-    gateway.behave = lambda call: call.answer(503, "later", Retry_After="300")
-    log_in(radiusd)
+    radiusd = skipped(300)
     for jump in JUMPS:
         clock.jump(jump)
         log_in(radiusd)
@@ -182,13 +194,10 @@ def test_while_a_provider_is_skipped(
 
 
 def test_a_provider_is_tried_again_after_its_pause(
-    start: Callable[..., Radiusd], clock: WallClock, gateway: Gateway
+    skipped: Callable[[int], Radiusd], clock: WallClock, gateway: Gateway
 ) -> None:
     """A pause of a second is one after a jump back, too."""
-    providers = {"web": http(gateway), "demo": {"type": "folder", "path": "outbox"}}
-    radiusd = start(providers=providers, limits=UNLIMITED, delivery={"wait": 0})
-    gateway.behave = lambda call: call.answer(503, "later", Retry_After="1")
-    log_in(radiusd)
+    radiusd = skipped(1)
     gateway.behave = answers(200, "ID: 4711")
     clock.jump(-DAY)
     eventually(lambda: radiusd.challenge() and len(gateway.requests) > 1)
@@ -200,7 +209,7 @@ def test_while_a_message_is_under_way(
 ) -> None:
     """It is sent once, though its gateway answers only after the jumps; so are those after it."""
     held = hold_alices(gateway)
-    radiusd = start(providers={"web": http(gateway)}, delivery={"wait": 0})
+    radiusd = start(providers={"web": http(gateway, timeout=30)}, delivery={"wait": 0})
     site = radiusd.site
     challenge = radiusd.challenge()
     eventually(lambda: held)
@@ -226,7 +235,7 @@ def test_while_a_first_step_waits_for_its_gateway(
 ) -> None:
     """It is answered, if only when it comes again: FreeRADIUS drops what seems to be a day old."""
     settings = {"wait": 5, "wait_share": 1}
-    radiusd = start(providers={"web": http(gateway)}, delivery=settings)
+    radiusd = start(providers={"web": http(gateway, timeout=30)}, delivery=settings)
     client = RadiusClient("127.0.0.1", radiusd.port, SECRET, timeout=2, attempts=5)
     for jump in (DAY, -DAY):
         held = hold_alices(gateway)
@@ -249,7 +258,7 @@ class TestTwoServersWhoseClocksDiffer:
     def right(self, make_site: Callable[..., Site], clock: WallClock, gateway: Gateway) -> Radiusd:
         """One whose clock is right."""
         settings = {"delivery": {"wait": 0}, "lockout": {"failures": 3}}
-        site = make_site(providers={"web": http(gateway)}, **settings)
+        site = make_site(providers={"web": http(gateway, timeout=30)}, **settings)
         return site.start("right", prefix=clock.prefix("right"))
 
     @pytest.fixture

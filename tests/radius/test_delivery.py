@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp import keyring
-from radius_smsotp.core import code
 from tests.providers.gateway import Call, Gateway, answers
+from tests.radius.held_gateway import code_of, http
 from tests.radius.site import PIN, Radiusd, Site, eventually
 
 if TYPE_CHECKING:
@@ -40,19 +39,6 @@ class HeldGateway(Gateway):
 def held() -> Iterator[HeldGateway]:
     with HeldGateway() as gateway:
         yield gateway
-
-
-def http(gateway: Gateway, **more: Any) -> dict[str, Any]:
-    """Settings of a provider for a gateway."""
-    parameter = {"to": "{phone}", "text": "{message}"}
-    return {"type": "http", "url": gateway.url, "parameter": parameter, **more}
-
-
-def code_of(site: Site, state: bytes | None) -> str:
-    """The code of a challenge, as its server derives it."""
-    assert state is not None
-    keys = keyring.read(site.folder / "key")
-    return code.derive(keys.secret, state.decode(), 6)
 
 
 def add_users(site: Site, count: int, name: str = "user") -> list[str]:

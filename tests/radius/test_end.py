@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.providers.gateway import Gateway
+from tests.radius.held_gateway import http
 from tests.radius.site import PIN, Site
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ def one_after_the_other(call: Call) -> None:
 def test_messages_are_under_way_when_it_ends(make_site: Callable[..., Site], turn: int) -> None:
     """Their gateway answers while the interpreter goes; several turns, as it is a race."""
     with Gateway(one_after_the_other) as gateway:
-        parameter = {"to": "{phone}", "text": "{message}"}
-        provider = {"type": "http", "url": gateway.url, "parameter": parameter}
-        site = make_site(providers={"slow": provider}, delivery={"wait": 0})
+        site = make_site(providers={"slow": http(gateway)}, delivery={"wait": 0})
         for number in range(USERS):
             site.add(f"user{number}", f"+49170{number:07}", rounds=1)
         radiusd = site.start()

@@ -12,8 +12,8 @@ from tests.providers.mail_server import MailServer
 from tests.providers.peers import make_certificate
 from tests.providers.script_gateway import ScriptStandIn
 from tests.providers.sipgate_server import PASSWORD, USER, Sipgate
+from tests.radius.held_gateway import code_of, http
 from tests.radius.site import PIN, Site, eventually
-from tests.radius.test_delivery import code_of, http
 
 if TYPE_CHECKING:
     from collections.abc import Callable
