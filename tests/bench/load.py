@@ -134,6 +134,14 @@ class User(asyncio.DatagramProtocol):
         return self._reply
 
 
+async def whole_login(user: User, name: str, load: Load) -> None:
+    """Both steps of one login, noted."""
+    state = await user.first_step(name)
+    load.first.append(user.seconds)
+    await user.second_step(name, state)
+    load.second.append(user.seconds)
+
+
 async def arrive(server: Server, names: Iterator[str], rate: float, seconds: float) -> Load:
     """
     Let users come at random, so many a second on average, whether others wait or not.
@@ -145,11 +153,8 @@ async def arrive(server: Server, names: Iterator[str], rate: float, seconds: flo
     chance = random.Random(ARRIVALS)  # the same arrivals for all that is compared
 
     async def log_in_once(idle: list[User]) -> None:
-        user, name = idle.pop(), next(names)
-        state = await user.first_step(name)
-        load.first.append(user.seconds)
-        await user.second_step(name, state)
-        load.second.append(user.seconds)
+        user = idle.pop()
+        await whole_login(user, next(names), load)
         idle.append(user)
 
     async with crowd(server, ARRIVED_MOST) as idle:
@@ -203,11 +208,7 @@ async def log_in(
 
     async def go_on(user: User) -> None:
         while time.perf_counter() - began < seconds and load.logins < most:
-            name = next(names)
-            state = await user.first_step(name)
-            load.first.append(user.seconds)
-            await user.second_step(name, state)
-            load.second.append(user.seconds)
+            await whole_login(user, next(names), load)
 
     async with crowd(server, size) as users:
         cpu, own_cpu, began = server.cpu(), time.process_time(), time.perf_counter()
