@@ -6,7 +6,10 @@ Their text is safe for any log: no code, PIN, password or whole phone number.
 
 from __future__ import annotations
 
+import shlex
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -100,3 +103,16 @@ class Unknown(DeliveryError):
     """Submitted, then silence: it may or may not arrive."""
 
     verdict: Verdict = "unknown"
+
+
+def pip_command(extra: str) -> str:
+    """
+    What installs an extra into the virtual environment that this package runs from.
+
+    Debian's own pip refuses to install anything (PEP 668), and radiusd's Python is not ours.
+    """
+    # …/lib/python3.11/site-packages/radius_smsotp/errors.py; else a checkout, whose Python knows.
+    places = [*Path(__file__).resolve().parents[4:5], Path(sys.prefix)]
+    pips = [place / "bin" / "pip" for place in places if (place / "pyvenv.cfg").exists()]
+    pip = next((shlex.quote(str(one)) for one in pips if one.exists()), "pip")
+    return f"{pip} install 'radius-smsotp[{extra}]'"

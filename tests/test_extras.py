@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from radius_smsotp import extras
+from radius_smsotp import errors
 
-PACKAGE = Path(extras.__file__).parent
+PACKAGE = Path(errors.__file__).parent
 
 
 @pytest.fixture
@@ -56,4 +56,4 @@ def test_where_there_is_none_it_is_pip(tmp_path: Path) -> None:
 
 def test_a_checkout_names_the_pip_of_its_python() -> None:
     if (Path(sys.prefix) / "pyvenv.cfg").exists():
-        assert extras.command("smpp").startswith(f"{sys.prefix}/bin/pip ")
+        assert errors.pip_command("smpp").startswith(f"{sys.prefix}/bin/pip ")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from radius_smsotp import extras
+from radius_smsotp import errors
 from radius_smsotp.errors import DeliveryError, Problem, Refused, Unavailable, Unknown
 from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings
 from radius_smsotp.providers.smpp_request import NPI, TON, submit_requests
@@ -196,7 +196,7 @@ class Provider:
     def check(self) -> list[Problem]:
         """Bind and unbind, and name what is in the way."""
         if not HAS_SMPPLIB:
-            return [self._problem("type", NOT_INSTALLED, f"run {extras.command(EXTRA)}")]
+            return [self._problem("type", NOT_INSTALLED, f"run {errors.pip_command(EXTRA)}")]
         try:
             link = self._new_link()
         except Unavailable as unavailable:
@@ -217,7 +217,7 @@ class Provider:
         """
         if not HAS_SMPPLIB:
             raise Refused(
-                f"the library smpplib is not installed; run {extras.command(EXTRA)}",
+                f"the library smpplib is not installed; run {errors.pip_command(EXTRA)}",
                 out_of_order=True,
             )
         deadline = min(deadline, time.monotonic() + self._settings.timeout)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
-from radius_smsotp import extras
+from radius_smsotp import errors
 from radius_smsotp.errors import ConfigurationError, Problem, StoreConflictError
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def open_store(url: str, patience: float = 1.0) -> Store:
         except ModuleNotFoundError as error:
             if error.name not in {"psycopg", "psycopg_pool"}:
                 raise
-            remedy = extras.command("postgres")
+            remedy = errors.pip_command("postgres")
             raise ConfigurationError(
                 [Problem("store", f"the Python package {error.name} is not installed", remedy)]
             ) from None

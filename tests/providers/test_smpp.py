@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from radius_smsotp import extras
+from radius_smsotp import errors
 from radius_smsotp.errors import Refused
 from radius_smsotp.providers.smpp import Settings
 from tests.providers.contract import PHONE, ProviderContract, message, soon
@@ -182,7 +182,7 @@ provider.close()
     shown = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    command = extras.command("smpp")
+    command = errors.pip_command("smpp")
     assert shown == [
         f"providers.backup.type: the library smpplib is not installed; run {command}",
         f"the library smpplib is not installed; run {command} True",

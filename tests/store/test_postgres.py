@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from radius_smsotp import extras
+from radius_smsotp import errors
 from radius_smsotp.core.model import Lockout
 from radius_smsotp.errors import StoreConflictError, StoreError
 from radius_smsotp.store import insist, open_store, postgres_pool
@@ -285,7 +285,7 @@ open_store("postgresql://smsotp:geheim@db/smsotp")
             [sys.executable, "-c", program], capture_output=True, text=True, check=False
         )
         assert done.stderr.splitlines()[-1].endswith(
-            "store: the Python package psycopg is not installed; " + extras.command("postgres")
+            "store: the Python package psycopg is not installed; " + errors.pip_command("postgres")
         )
         assert "geheim@" not in done.stderr.splitlines()[-1]
 
