@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from radius_smsotp.radius_client import RadiusClient
+from radius_smsotp.cli.radius_client import RadiusClient
 from tests import documents
 from tests.engine import COMPOSE, NAME, PAGE, PIN, PROJECT, TOP, Engine, Terminal
 from tests.radius.supplicant import PEAP_GTC, Supplicant

@@ -29,7 +29,7 @@ def place(tmp_path: Path) -> Path:
 
 def command(packages: Path) -> str:
     """What is shown by a Python that is not that of the environment: that inside radiusd."""
-    program = "from radius_smsotp import extras; print(extras.command('smpp'))"
+    program = "from radius_smsotp import errors; print(errors.pip_command('smpp'))"
     return subprocess.run(
         ["/usr/bin/python3", "-c", program],
         cwd="/",

@@ -13,14 +13,14 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from radius_smsotp.cli import account, whole_file
+from radius_smsotp.cli import account, output
 from radius_smsotp.errors import SmsotpError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from radius_smsotp.cli.progress import Progress
+    from radius_smsotp.cli.output import Progress
     from radius_smsotp.core.model import Account
     from radius_smsotp.settings_file import Loaded
 
@@ -135,7 +135,7 @@ def exported(accounts: Iterable[Account]) -> str:
 
 def write(path: Path, text: str) -> None:
     """Write a file that nobody else may read: it holds numbers, and perhaps PINs."""
-    whole_file.write(path, text, 0o600)
+    output.write(path, text, 0o600)
 
 
 def _lines(path: Path, text: str, delimiter: str) -> Iterator[Line]:

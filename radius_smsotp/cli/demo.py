@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import click
 
 from radius_smsotp import freeradius_server, raddb
+from radius_smsotp.cli.radius_client import RadiusClient, Reply
 from radius_smsotp.errors import SmsotpError
-from radius_smsotp.radius_client import RadiusClient, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ import sys
 import click
 
 from radius_smsotp.cli.output import clean
+from radius_smsotp.cli.radius_client import RadiusClient, Reply
 from radius_smsotp.errors import SmsotpError
-from radius_smsotp.radius_client import RadiusClient, Reply
 
 DEFAULT_PORT = 1812
 """RFC 2865 section 3."""

@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
+import stat
 import sys
 import textwrap
-from typing import TYPE_CHECKING, Any
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime
+    from pathlib import Path
 
 EDGES, BETWEEN = 2, 3
 """Columns of a terminal that a table takes outside its cells: at both ends, between two of them."""
@@ -171,3 +176,142 @@ def _one_below_the_other(columns: Sequence[str], cells: Sequence[Sequence[str]])
         for title, cell in zip(columns, row, strict=True):
             if cell:
                 click.echo(f"{title:<{width}}  {cell}" if title else cell)
+
+
+QUIET_SECONDS = 2.0
+"""Where nothing is drawn, nothing is said of what takes no longer."""
+
+LINE_SECONDS = 60.0
+"""How often a line says how far it is, where nothing is drawn."""
+
+RATE_SECONDS = 30.0
+"""The time to go is reckoned from so long a stretch: hashing is as steady as the machine."""
+
+
+class Progress:
+    """Stages of one piece of work, one after the other or several at once."""
+
+    def __init__(self) -> None:
+        self._bars: Any = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            self._bars = _bars()
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def stage(self, title: str, total: int) -> Callable[[int], None]:
+        """Begin a stage.  Returns what is told of so much more that is done, by any thread."""
+        if self._bars is None:
+            return _Lines(title, total, self._lock).advance
+        # A bar is there from the first step of its stage on, and no sooner.
+        bars, task = self._bars, self._bars.add_task(title, total=total, start=False, visible=False)
+
+        def advance(number: int) -> None:
+            with self._lock:
+                if not bars.tasks[task].started:
+                    bars.start_task(task)
+                    bars.update(task, visible=True)
+            bars.advance(task, number)
+
+        return advance
+
+
+class _Lines:
+    """One stage where nothing can be drawn."""
+
+    def __init__(self, title: str, total: int, lock: threading.Lock) -> None:
+        self._title, self._total, self._lock = title, total, lock
+        self._done = 0
+        self._begun: float | None = None
+        self._due = 0.0
+
+    def advance(self, number: int) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if self._begun is None:
+                self._begun, self._due = now, now + QUIET_SECONDS
+            self._done += number
+            if now < self._due or self._done >= self._total:
+                return
+            self._due = now + LINE_SECONDS
+            left = (now - self._begun) / self._done * (self._total - self._done)
+        done = f"{self._done:,} of {self._total:,}"
+        click.echo(f"{self._title}: {done}, {span(left)} to go", err=True)
+
+
+def _bars() -> Any:
+    from rich.console import Console  # noqa: PLC0415  # slow to import, and of no use in a pipe
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("to go"),
+        console=Console(stderr=True),
+        transient=True,
+        speed_estimate_period=RATE_SECONDS,
+    )
+
+
+def write(path: Path, text: str, mode: int) -> None:
+    """
+    Write a file, new or in the place of one that is there; others may be reading that.
+
+    What is no plain file is written to and stays what it is, as behind a shell's ``>``: a link, a
+    pipe, ``/dev/stdout``.  Root that put a file into its place would take ``/dev/null`` from all.
+
+    Args:
+        mode: Of the file; the umask takes its share.
+
+    Raises:
+        OSError: It cannot be written; what was there is as it was.
+    """
+    there = _status(path)
+    if there is not None and not stat.S_ISREG(there.st_mode):
+        _through(path, text, mode)
+        return
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except OSError as error:
+        # Nobody has heard of the partial one.
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            if there is not None:
+                with contextlib.suppress(PermissionError):
+                    os.chown(handle, there.st_uid, there.st_gid)
+            file.write(text)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except FileNotFoundError:
+        return None
+
+
+def _through(path: Path, text: str, mode: int) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            os.fchmod(handle, os.fstat(handle).st_mode & mode)
+        file.write(text)

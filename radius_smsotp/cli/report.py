@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from radius_smsotp.cli import output, period, report_page, whole_file
+from radius_smsotp.cli import output, period, report_page
 from radius_smsotp.cli.site import Site
 
 FILE = click.Path(path_type=Path, allow_dash=True, dir_okay=False)
@@ -50,5 +50,5 @@ def report(config: Path, file: Path, days: int, title: str | None) -> None:
         sys.stdout.buffer.write(text.encode())
         return
     # A web server may be reading the one that is there.
-    whole_file.write(file, text, 0o666)
+    output.write(file, text, 0o666)
     click.echo(f"{file}: {days} {'day' if days == 1 else 'days'}, {len(text) // 1000 + 1} kB")

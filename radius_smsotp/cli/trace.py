@@ -12,13 +12,13 @@ import click
 
 from radius_smsotp import audit
 from radius_smsotp.cli import completion, output
-from radius_smsotp.cli.advice import advice
 from radius_smsotp.cli.site import Site
-from radius_smsotp.cli.story import Teller
+from radius_smsotp.core import placeholder
 from radius_smsotp.core.name import fold
 from radius_smsotp.errors import SmsotpError
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from radius_smsotp.core.model import Event
@@ -136,3 +136,153 @@ def _record(event: Event) -> dict[str, Any]:
         "time": output.iso(event.time),
         "meaning": audit.KINDS.get(event.kind, event.kind),
     }
+
+
+TEST = "try it with 'smsotp provider test {provider} --phone NUMBER'"
+TRY_LATER = "raise it in the settings, or wait"
+START_AGAIN = "the user has to log in again from the start"
+
+BOUND = START_AGAIN + "; if clients share their logins, set challenge.bind: account"
+
+REMEDIES = {
+    "login-refused unknown-account": "add it: smsotp user add {account} --phone NUMBER "
+    "(or have LDAP or SQL set SMSOTP-Phone)",
+    "login-refused disabled": "smsotp user enable {account}",
+    "login-refused locked": "wait for lockout.minutes, or: smsotp user unlock {account}",
+    "login-refused no-phone": "smsotp user set {account} --phone NUMBER",
+    "login-refused bad-phone": "mend the number where SMSOTP-Phone comes from",
+    "login-refused country": "add the number's prefix to limits.countries, or set another number",
+    "login-refused": TRY_LATER,
+    "pin-wrong": "if the PIN is forgotten: smsotp user set {account} --pin-stdin; if it is wrong "
+    "for everybody, compare the client's shared secret with clients.conf",
+    "pin-wrong hashed-pin": "CHAP and MS-CHAP cannot check our PINs: let FreeRADIUS know "
+    "the password from LDAP, SQL, a users file or Active Directory, or set the client to PAP",
+    "password-repeated": "the device has stored the password: the user gives it both in one",
+    "eap-refused": "set the device's inner authentication (phase 2) to GTC, or to PAP with TTLS",
+    "first-factor-down": "look into FreeRADIUS's log: its LDAP, SQL or other module does not work",
+    "account-locked": "wait for lockout.minutes, or: smsotp user unlock {account}",
+    "challenge-opened": "the message was not sent yet; if it stays so, see 'smsotp check'",
+    "sms-accepted": "waiting for the code; if no SMS came, ask the provider about its message id",
+    "sms-refused": TEST,
+    "sms-unavailable": TEST,
+    "sms-unknown": "if no SMS came, " + TEST,
+    "sms-lost": "if no SMS came through another provider either, " + TEST,
+    "sms-undelivered": "see what the providers said above; 'smsotp provider test' tries one",
+    "sms-resend-denied": TRY_LATER,
+    "code-rejected expired": START_AGAIN + "; if SMS come late, raise code.lifetime",
+    "code-rejected clock": START_AGAIN + "; if it comes again, keep the servers' clocks (NTP)",
+    "code-rejected locked": "wait for lockout.minutes, or: smsotp user unlock {account}",
+    "code-rejected undelivered": "see what the providers said; 'smsotp provider test' tries one",
+    "code-rejected foreign-client": BOUND,
+    "code-rejected foreign-station": BOUND,
+    "code-rejected": START_AGAIN,
+}
+"""Kind of event, with its reason where that matters, to what to do."""
+
+
+def advice(event: Event) -> str | None:
+    """One sentence, None where all is well."""
+    reason = event.detail.get("reason", "")
+    remedy = REMEDIES.get(f"{event.kind} {reason}") or REMEDIES.get(event.kind)
+    if remedy is None:
+        return None
+    values = {"account": event.account, "provider": event.detail.get("provider", "NAME")}
+    return placeholder.fill(remedy, values)
+
+
+SENTENCES = {
+    "challenge-opened": "the PIN or password was right, a code was made",
+    "challenge-repeated": "the first step came once more: the same code counts, no second SMS",
+    "login-refused": "refused: {reason}",
+    "pin-wrong": "the PIN or password was wrong",
+    "pin-wrong hashed-pin": "refused: {reason}",
+    "first-factor-down": "the PIN or password could not be checked: that module did not answer",
+    "sms-accepted": "{provider} took the message",
+    "sms-refused": "{provider} refused the message",
+    "sms-unavailable": "{provider} could not be reached or was busy",
+    "sms-unknown": "{provider} fell silent; the message may come or not",
+    "sms-delivered": "the network reports that the message has arrived",
+    "sms-lost": "the network reports that the message has not arrived; the next provider sends it",
+    "sms-undelivered": "no provider took the message: refused",
+    "sms-resent": "the user asked for one more SMS",
+    "sms-resend-denied": "the user asked for one more SMS: {reason}",
+    "code-accepted": "the code was right: logged in",
+    "code-wrong": "the code was wrong",
+    "code-rejected": "the code was not accepted: {reason}",
+    "password-repeated": "the device sent the stored password in place of the code; not counted",
+    "eap-refused": "the device cannot be asked for a code (EAP-GTC)",
+    "device-accepted": "a remembered device, the PIN was right: logged in without a code",
+    "device-remembered": "this device needs no code from now on",
+}
+"""Kind of event, with its reason where that matters, to the sentence; else as in `audit.KINDS`."""
+
+BEGINNINGS = {
+    "challenge-opened",
+    "challenge-repeated",
+    "device-accepted",
+    "device-forgotten",
+    "device-remembered",
+    "eap-refused",
+    "first-factor-down",
+    "login-refused",
+    "pin-wrong",
+}
+"""Kinds whose line says who asked; the lines after it belong to the same login."""
+
+DETAILS = {
+    "message_id": "message id {}",
+    "text": "{}",
+    "fields": "{}",
+    "hours": "for {} hours",
+    "devices": "devices: {}",
+    "ssid": "SSID {}",
+    "by": "by {}",
+}
+"""What else an event's detail holds, in the order and words of a line."""
+
+
+class Teller:
+    """Tells events in their order: what came before gives a sentence its context."""
+
+    def __init__(self) -> None:
+        self._opened: dict[str, datetime] = {}
+
+    def tell(self, event: Event) -> str:
+        """One event."""
+        detail = event.detail
+        reason = str(detail.get("reason", ""))
+        sentence = SENTENCES.get(f"{event.kind} {reason}") or SENTENCES.get(event.kind)
+        if sentence is None:
+            sentence = audit.KINDS.get(event.kind, event.kind)
+        values = {"reason": audit.REASONS.get(reason, reason), "provider": detail.get("provider")}
+        told = placeholder.fill(sentence, values)
+        more = self._more(event)
+        return f"{told} ({', '.join(more)})" if more else told
+
+    def _more(self, event: Event) -> list[str]:
+        detail = event.detail
+        parts = []
+        if "seconds" in detail:
+            parts.append(f"after {float(detail['seconds']):.2f} s")
+        # Account and provider are in the sentence already, the reason mostly.
+        if event.kind in {"sms-delivered", "sms-lost"} and detail.get("provider"):
+            parts.append(f"provider {detail['provider']}")
+        if "reason" in detail and "{reason}" not in SENTENCES.get(event.kind, ""):
+            known = str(detail["reason"])
+            parts.append(audit.REASONS.get(known, known))
+        parts += [
+            words.replace("{}", str(detail[key]))
+            for key, words in DETAILS.items()
+            if detail.get(key)
+        ]
+        if event.kind == "challenge-opened":
+            self._opened[event.transaction_id] = event.time
+        elif event.kind == "code-accepted" and event.transaction_id in self._opened:
+            took = (event.time - self._opened[event.transaction_id]).total_seconds()
+            # Less than nothing: the clock was set in between, or is another server's.
+            parts += [f"{took:.0f} s after the PIN"] if took >= 0 else []
+        if event.kind in BEGINNINGS:
+            parts += [f"client {event.client}"] if event.client else []
+            parts += [f"station {event.station}"] if event.station else []
+            parts += [f"transaction {event.transaction_id}"] if event.transaction_id else []
+        return parts

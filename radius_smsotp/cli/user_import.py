@@ -20,7 +20,7 @@ import click
 
 from radius_smsotp.cli import account, account_file, output, user_batch
 from radius_smsotp.cli.account_file import Fault
-from radius_smsotp.cli.progress import Progress
+from radius_smsotp.cli.output import Progress
 from radius_smsotp.cli.site import Site
 from radius_smsotp.cli.user_batch import Change
 from radius_smsotp.core.model import Account

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp import audit
-from radius_smsotp.cli.advice import REMEDIES, advice
-from radius_smsotp.cli.story import Teller
+from radius_smsotp.cli.trace import REMEDIES, Teller, advice
 from radius_smsotp.core.model import Event
 from tests.cli.terminal import Terminal
 from tests.providers.gateway import Gateway, answers

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.cli import progress, user_batch
+from radius_smsotp.cli import output, user_batch
 from radius_smsotp.core.model import Account, Event
 from tests.cli.installation import ROUNDS
 from tests.cli.terminal import Terminal
@@ -411,8 +411,8 @@ class TestMany:
     def test_a_pipe_gets_a_line_now_and_then(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(progress, "QUIET_SECONDS", -1.0)
-        with progress.Progress() as shown:
+        monkeypatch.setattr(output, "QUIET_SECONDS", -1.0)
+        with output.Progress() as shown:
             advance = shown.stage("Hashing PINs", 100_000)
             advance(1)
             advance(49_999)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.cli import whole_file
+from radius_smsotp.cli import output
 
 if TYPE_CHECKING:
     from tests.cli.installation import Installation
@@ -86,7 +86,7 @@ def test_what_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="No space"):
-        whole_file.write(path, "after", 0o600)
+        output.write(path, "after", 0o600)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -96,6 +96,6 @@ def test_who_owns_a_file_goes_on_owning_it(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text("before")
     os.chown(path, 12345, 12346)
-    whole_file.write(path, "after", 0o640)
+    output.write(path, "after", 0o640)
     assert (path.stat().st_uid, path.stat().st_gid, mode(path)) == (12345, 12346, 0o640)
     assert path.read_text() == "after"

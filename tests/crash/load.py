@@ -9,13 +9,13 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from radius_smsotp.radius_client import NoReplyError, RadiusClient
+from radius_smsotp.cli.radius_client import NoReplyError, RadiusClient
 from tests.radius.site import PIN, SECRET
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from radius_smsotp.radius_client import Reply
+    from radius_smsotp.cli.radius_client import Reply
     from tests.radius.site import Radiusd
 
 PATIENCE = 1.0

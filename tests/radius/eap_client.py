@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pyrad import client, dictionary, packet
 
-from radius_smsotp.radius_client import DICTIONARY, KINDS
+from radius_smsotp.cli.radius_client import DICTIONARY, KINDS
 
 IDENTITY, NAK, GTC = 1, 3, 6
 RESPONSE = 2

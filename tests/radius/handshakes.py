@@ -17,7 +17,7 @@ from Crypto.Cipher import DES
 from Crypto.Hash import MD4
 from pyrad import client, dictionary, packet
 
-from radius_smsotp.radius_client import DICTIONARY, KINDS
+from radius_smsotp.cli.radius_client import DICTIONARY, KINDS
 from tests.radius.site import SECRET
 
 Kind = Literal["chap", "mschap", "mschapv2"]

@@ -11,7 +11,7 @@ from radius_smsotp.core import code
 from tests.radius.site import PHONE, Site, eventually
 
 if TYPE_CHECKING:
-    from radius_smsotp.radius_client import Reply
+    from radius_smsotp.cli.radius_client import Reply
     from tests.providers.gateway import Call, Gateway, Received
 
 LEFT = "+491709999999"

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radius_smsotp import freeradius_server, keyring, raddb
+from radius_smsotp.cli.radius_client import NoReplyError, RadiusClient, Reply
 from radius_smsotp.core import pin
 from radius_smsotp.core.model import Account
 from radius_smsotp.core.name import fold
 from radius_smsotp.errors import StoreError
-from radius_smsotp.radius_client import NoReplyError, RadiusClient, Reply
 from radius_smsotp.store import open_store
 from tests import leaks
 

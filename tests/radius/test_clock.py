@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp.radius_client import RadiusClient
+from radius_smsotp.cli.radius_client import RadiusClient
 from tests.providers.gateway import Gateway, answers
 from tests.radius.held_gateway import LEFT, code_of, hold_alices, http, leave_behind, to
 from tests.radius.site import PHONE, PIN, SECRET, Radiusd, Site, eventually
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from radius_smsotp.radius_client import Reply
+    from radius_smsotp.cli.radius_client import Reply
 
 JUMPS = (HOUR, -HOUR, DAY, -DAY)
 """Each from where the one before has led."""

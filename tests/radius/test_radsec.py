@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.radius_client import NoReplyError, RadiusClient
+from radius_smsotp.cli.radius_client import NoReplyError, RadiusClient
 from tests.radius.site import PIN, SECRET, Site, eventually, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from radius_smsotp.radius_client import Reply
+    from radius_smsotp.cli.radius_client import Reply
 
 RECIPE = Path(__file__).resolve().parents[2] / "freeradius" / "README.rst"
 START_SECONDS = 20.0

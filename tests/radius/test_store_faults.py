@@ -17,7 +17,7 @@ from tests.radius.site import PIN, Radiusd, Site, eventually
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from radius_smsotp.radius_client import Reply
+    from radius_smsotp.cli.radius_client import Reply
     from radius_smsotp.store import Store
 
 SMALL_DISK = """#!/bin/sh

@@ -7,14 +7,14 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from radius_smsotp import keyring
+from radius_smsotp.cli.radius_client import NoReplyError
 from radius_smsotp.core import code
-from radius_smsotp.radius_client import NoReplyError
 from tests.radius.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from radius_smsotp.radius_client import RadiusClient, Reply
+    from radius_smsotp.cli.radius_client import RadiusClient, Reply
     from tests.radius.site import Site
 
 DIGITS = 9
