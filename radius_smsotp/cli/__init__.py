@@ -48,6 +48,11 @@ COMMANDS = {
 }
 """Command to its line in the help."""
 
+ROOMS = {
+    "check": "check.command",
+}
+"""Command to its module, where that is not the one of its name."""
+
 REFUSED, CONFIGURATION, INTERRUPTED = 1, 3, 130
 """Exit codes; click's own for wrong usage is 2, and a shell's for Ctrl-C 128 + SIGINT."""
 
@@ -63,7 +68,7 @@ class LazyGroup(click.Group):
         """Import the command."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"radius_smsotp.cli.{cmd_name}")
+        module = import_module(f"radius_smsotp.cli.{ROOMS.get(cmd_name, cmd_name)}")
         command: click.Command = getattr(module, cmd_name)
         return command
 

@@ -19,8 +19,9 @@ import pytest
 from click.testing import CliRunner
 
 from radius_smsotp import freeradius_server
-from radius_smsotp.cli import check_host, smsotp
-from radius_smsotp.cli.check_freeradius import version_findings
+from radius_smsotp.cli import smsotp
+from radius_smsotp.cli.check import host
+from radius_smsotp.cli.check.raddb import version_findings
 from radius_smsotp.core import pin
 from radius_smsotp.core.model import Account
 from tests.cli.test_courier import queue
@@ -89,7 +90,7 @@ class TestWhole:
         here.write(providers={"own": {"type": "script", "script": "send.sh"}})
         result = here.run("check", *OURSELVES)
         assert result.exit_code == 0
-        kept = "No problem found." if check_host.is_clock_kept() is not False else "1 warning."
+        kept = "No problem found." if host.is_clock_kept() is not False else "1 warning."
         assert result.output.splitlines()[-1] == kept
 
     def test_each_finding_has_level_path_fault_and_remedy(self, here: Installation) -> None:

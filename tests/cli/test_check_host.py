@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from radius_smsotp.cli import check_host
+from radius_smsotp.cli.check import host
 
 MOUNTS = r"""
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -37,19 +37,19 @@ broken line
 def test_the_file_system_of_a_folder_is_that_of_the_last_mount_above_it(
     folder: str, kind: str
 ) -> None:
-    assert check_host.file_system(Path(folder), MOUNTS) == kind
+    assert host.file_system(Path(folder), MOUNTS) == kind
 
 
 def test_this_machine_s_is_the_one_that_others_see(tmp_path: Path) -> None:
     """`findmnt` of util-linux."""
     command = ["findmnt", "--noheadings", "--output", "FSTYPE", "--target", tmp_path]
     shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert check_host.file_system(tmp_path) == shown.strip()
+    assert host.file_system(tmp_path) == shown.strip()
 
 
 def findings(folder: Path, mounts: str | None = None) -> list[tuple[str, str]]:
     """Level and fault."""
-    return [(one.level, one.fault) for one in check_host.disk_findings(folder, mounts)]
+    return [(one.level, one.fault) for one in host.disk_findings(folder, mounts)]
 
 
 def test_a_network_file_system_is_an_error(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_room_is_counted(
 
     class Room:
         f_frsize = real.f_frsize
-        f_bavail = megabytes * check_host.MEGABYTE // real.f_frsize
+        f_bavail = megabytes * host.MEGABYTE // real.f_frsize
 
     def statvfs(_: Any) -> Room:
         return Room()
@@ -83,7 +83,7 @@ def test_room_is_counted(
 
 def test_the_clock_is_asked_of_the_kernel() -> None:
     """As `timedatectl` has it, where systemd runs; elsewhere the kernel still answers."""
-    kept = check_host.is_clock_kept()
+    kept = host.is_clock_kept()
     assert kept in {True, False}
-    faults = [one.fault for one in check_host.clock_findings()]
+    faults = [one.fault for one in host.clock_findings()]
     assert faults == ([] if kept else ["is not kept by NTP"])

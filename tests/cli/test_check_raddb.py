@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp import certificates, freeradius_server, raddb
-from radius_smsotp.cli import check_raddb
+from radius_smsotp.cli.check import raddb as check_raddb
 from tests.cli.test_check import OURSELVES
 from tests.radius.site import free_port
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from radius_smsotp import client_policy, keyring, settings_file
 from radius_smsotp.chain import Chain
-from radius_smsotp.cli import check_host, check_waits
-from radius_smsotp.cli.finding import Finding, error, errors, note, warning
+from radius_smsotp.cli.check import host
+from radius_smsotp.cli.check.finding import Finding, error, errors, note, warning
 from radius_smsotp.cli.site import PATIENCE
 from radius_smsotp.core import message, pin, text
 from radius_smsotp.errors import ConfigurationError, StoreError
@@ -40,7 +40,7 @@ def findings(config: Path) -> list[Finding]:
         loaded = settings_file.load(config)
     except ConfigurationError as raised:
         return errors(raised, "FreeRADIUS goes on with the settings from before, if it has any.")
-    found = [*_settings(loaded), *check_waits.client_findings(loaded), *_key(loaded)]
+    found = [*_settings(loaded), *client_findings(loaded), *_key(loaded)]
     try:
         store = open_store(loaded.store_url, PATIENCE)
     except ConfigurationError as raised:
@@ -101,7 +101,7 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
         text, doubts = store.inspect()
         found = [note("store", text), *(warning(one.path, one.fault, one.remedy) for one in doubts)]
         if store.folder is not None:
-            found += check_host.disk_findings(store.folder)
+            found += host.disk_findings(store.folder)
         now = datetime.now(UTC)
         with store.read() as tx:
             accounts += [one for one, _ in tx.accounts()]
@@ -198,3 +198,28 @@ def _accounts(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
 
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+CLIENT_PATIENCE = 3.0
+"""Seconds after which clients ask again or give up: radclient and pam_radius_auth; others, such as
+Cisco IOS and FortiOS, take 5."""
+
+
+def waits(loaded: Loaded) -> dict[str, float]:
+    """How long the first step may wait for a verdict, seconds, by the path of the setting."""
+    found = {"delivery.wait": loaded.values.delivery.wait}
+    return found | {
+        f"{path}.wait": own.wait
+        for path, own in client_policy.scopes(loaded.values)
+        if own.wait is not None
+    }
+
+
+def client_findings(loaded: Loaded) -> Iterator[Finding]:
+    """Waits that many clients do not sit out."""
+    for path, seconds in waits(loaded).items():
+        if seconds > CLIENT_PATIENCE:
+            fault = f"many clients ask again or give up after {CLIENT_PATIENCE:.0f} s"
+            remedy = f"take less than {seconds:g}, or raise the clients' timeout above it"
+            why = "The user sees a failed login, and the SMS comes all the same."
+            yield warning(f"{loaded.path.name}: {path}", fault, remedy, why=why)

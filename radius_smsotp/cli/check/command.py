@@ -11,20 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_smsotp.cli import (
-    CONFIGURATION,
-    check_freeradius,
-    check_host,
-    check_raddb,
-    check_site,
-    output,
-)
+from radius_smsotp.cli import CONFIGURATION, output
+from radius_smsotp.cli.check import host, raddb, site
 from radius_smsotp.cli.site import acting_as, freeradius_user
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from radius_smsotp.cli.finding import Finding
+    from radius_smsotp.cli.check.finding import Finding
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "green"}
 
@@ -41,13 +35,14 @@ INDENT = " " * 9
 )
 @click.option(
     "--raddb",
+    "folder",
     type=click.Path(path_type=Path),
     help="The configuration of FreeRADIUS to look at.  [default: the folder raddb beside the "
     "settings, or this machine's]",
 )
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-def check(config: Path, name: str | None, raddb: Path | None, as_json: bool) -> None:
+def check(config: Path, name: str | None, folder: Path | None, as_json: bool) -> None:
     """
     Find every problem of settings, key, store, providers and FreeRADIUS.
 
@@ -62,9 +57,9 @@ def check(config: Path, name: str | None, raddb: Path | None, as_json: bool) -> 
     """
     user = _user(name)
     with acting_as(user):
-        found = check_site.findings(config)
-    found += check_freeradius.findings(raddb or check_raddb.place(config), config)
-    found += check_host.clock_findings()
+        found = site.findings(config)
+    found += raddb.findings(folder or raddb.place(config), config)
+    found += host.clock_findings()
     if as_json:
         output.as_json([asdict(one) for one in found])
     else:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radius_smsotp.cli.finding import Finding, error, warning
+from radius_smsotp.cli.check.finding import Finding, error, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

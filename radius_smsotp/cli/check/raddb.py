@@ -1,0 +1,282 @@
+"""What is wrong with the configuration of FreeRADIUS that is in use."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import stat
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from radius_smsotp import certificates, freeradius_server, raddb_files, settings_file
+from radius_smsotp import raddb as files
+from radius_smsotp.cli.check.finding import Finding, error, note, warning
+from radius_smsotp.cli.check.site import waits
+from radius_smsotp.errors import ConfigurationError, SmsotpError
+
+if TYPE_CHECKING:
+    pass
+
+PLACES = ("/etc/freeradius/3.0", "/etc/raddb", "/usr/local/etc/raddb")
+"""Where it is: Debian; Red Hat, SUSE and Alpine; FreeBSD and from source."""
+
+RENEW = timedelta(days=30)
+"""A certificate that ends sooner is worth a word."""
+
+CALLED = re.compile(r"^[^#\n]*(\bvirtual_server\s*=\s*\"?smsotp\"?\s*$|\bsmsotp_authorize\b)", re.M)
+"""What sends a request to us: a client, a listener, or a site of the administrator's own."""
+
+OURS = {"smsotp", "smsotp-gtc", "smsotp-inner-tunnel"}
+
+
+def place(config: Path) -> Path:
+    """The raddb of this machine: one beside the settings, else where packages have it."""
+    for folder in (config.parent / "raddb", *map(Path, PLACES)):
+        # Whoever may not look beside the settings hears of that as their fault.
+        with contextlib.suppress(PermissionError):
+            if (folder / "radiusd.conf").exists():
+                return folder
+    return Path(PLACES[0])
+
+
+def installed_findings(raddb: Path, config: Path) -> list[Finding]:
+    """Our files, whether anything leads to them, and what Wi-Fi needs."""
+    try:
+        if not (raddb / "radiusd.conf").exists():
+            return [note(str(raddb), "no configuration of FreeRADIUS; name it with --raddb")]
+        found = files.compare(raddb, config)
+        if set(found.values()) == {"missing"}:
+            why = "FreeRADIUS does not know the module: logins there need no code."
+            return [
+                warning(str(raddb), "holds none of our files", "'smsotp raddb install'", why=why)
+            ]
+        return [
+            *_files(raddb, found),
+            *_links(raddb),
+            *_dictionary(raddb),
+            *_calls(raddb),
+            *_wifi(raddb),
+            *raddb_findings(raddb, config),
+        ]
+    except PermissionError as raised:
+        fault = f"this user may not read {raised.filename}"
+        return [note(str(raddb), f"{fault}; root can check it")]
+
+
+def _files(raddb: Path, found: dict[str, files.State]) -> Iterator[Finding]:
+    again = f"smsotp raddb install --raddb {raddb}"
+    for name, state in found.items():
+        path = str(raddb / name)
+        if state == "missing":
+            why = "Other files of ours count on it; FreeRADIUS may not start."
+            yield error(path, "is missing", again, why=why)
+        elif state == "older":
+            why = "It was made by another version, or for other settings, and nobody has edited it."
+            yield warning(path, "is not as this version writes it", again, why=why)
+        elif state == "edited and older":
+            why = "Your edits were kept; what this version has changed is not in it."
+            fault = "was edited, and differs from this version's"
+            yield warning(path, fault, f"diff {path} {raddb_files.source(name)}", why=why)
+        elif state == "edited":
+            yield note(path, "was edited; 'smsotp raddb install' leaves it alone")
+
+
+def _links(raddb: Path) -> Iterator[Finding]:
+    for name in files.LINKS:
+        if not (raddb / name).exists():
+            why = "FreeRADIUS reads only what is enabled."
+            remedy = f"smsotp raddb install --raddb {raddb}"
+            yield error(str(raddb / name), "is not enabled", remedy, why=why)
+
+
+def _dictionary(raddb: Path) -> Iterator[Finding]:
+    path = raddb / "dictionary"
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    if not any(line.strip() == files.INCLUDE for line in text.splitlines()):
+        why = "FreeRADIUS does not know our attributes, and does not start."
+        yield error(
+            str(path),
+            f"the line '{files.INCLUDE}' is missing",
+            f"smsotp raddb install --raddb {raddb}",
+            why=why,
+        )
+
+
+def _calls(raddb: Path) -> Iterator[Finding]:
+    """Whether any request gets to our policy."""
+    places = [raddb / "clients.conf", raddb / "radiusd.conf", raddb / "worker.conf"]
+    for folder in ("sites-enabled", "clients.d", "mods-enabled"):
+        if (raddb / folder).is_dir():
+            places += [one for one in sorted((raddb / folder).iterdir()) if one.name not in OURS]
+    for path in places:
+        if path.is_file():
+            found = CALLED.search(path.read_text(encoding="utf-8", errors="replace"))
+            if found:
+                yield note(str(raddb), f"{path.relative_to(raddb)} leads to our policy")
+                return
+    why = "Whoever logs in now needs no code."
+    fault = "no client is sent through the virtual server smsotp"
+    remedy = "write 'virtual_server = smsotp' into the client's block, and restart FreeRADIUS"
+    yield error(str(raddb / "clients.conf"), fault, remedy, why=why)
+
+
+def _wifi(raddb: Path) -> Iterator[Finding]:
+    """The certificate that devices are shown, and the secret of the tunnels, if Wi-Fi is on."""
+    if not (raddb / files.WIFI_LINKS[0]).exists():
+        return
+    secret = raddb / files.GTC
+    if not secret.exists():
+        why = "The tunnels of Wi-Fi do not get to us."
+        remedy = f"smsotp raddb install --raddb {raddb}"
+        yield error(str(secret), "is missing", remedy, why=why)
+    elif secret.stat().st_mode & (stat.S_IRWXO):
+        why = "With it, anybody on this machine may pose as the tunnel of somebody else."
+        yield error(str(secret), "is open to everybody", f"chmod o= {secret}", why=why)
+    certificate = raddb / files.CERTIFICATES / "server.pem"
+    try:
+        end = certificates.expires_at(certificate)
+    except SmsotpError as raised:
+        why = "Devices that join the Wi-Fi are shown this certificate."
+        remedy = f"rm -f {certificate}; smsotp raddb install --raddb {raddb}"
+        yield error(str(certificate), str(raised), remedy, why=why)
+        return
+    why = "Devices refuse an expired certificate: nobody gets into the Wi-Fi."
+    remedy = f"rm {certificate} && smsotp raddb install --raddb {raddb}, and restart FreeRADIUS"
+    left = end - datetime.now(UTC)
+    if left <= timedelta(0):
+        yield error(str(certificate), f"has expired on {end:%Y-%m-%d}", remedy, why=why)
+    elif left < RENEW:
+        yield warning(str(certificate), f"expires in {left.days} days", remedy, why=why)
+    else:
+        yield note(str(certificate), f"is valid for {left.days} days more")
+
+
+OLDEST = (3, 0, 22)
+"""The first whose `pap` reads our PIN hashes (see `core.pin.digest`)."""
+
+REPLIES_LOST = {(3, 2, 9), (3, 2, 10)}
+"""FreeRADIUS issue 5911: outside debug mode no value that Python returns reaches the reply."""
+
+WAITING = {
+    "smsotp_delivery": "logins wait for each other's SMS",
+    "smsotp_disk": "logins wait for each other's disk",
+}
+"""Instances in which logins wait, and what holds without."""
+
+INSTANCE = re.compile(r"^[ \t]*python3(?:[ \t]+([\w.-]+))?[ \t]*\{", re.MULTILINE)
+"""Where a file of raddb begins an instance of the module; without a name it has the module's."""
+
+
+def findings(raddb: Path, config: Path) -> list[Finding]:
+    """Version, the module that runs Python, its instances in `raddb`, and our files there."""
+    server = freeradius_server.find()
+    if server is None:
+        remedy = "install it: apt-get install freeradius freeradius-python3"
+        why = "It is what asks this program for codes."
+        return [error("FreeRADIUS", "is not installed here", remedy, why=why)]
+    return [
+        *version_findings(server.version),
+        *_module_findings(server),
+        *instance_findings(server, raddb / "mods-enabled"),
+        *installed_findings(raddb, config),
+    ]
+
+
+def version_findings(version: tuple[int, int, int]) -> list[Finding]:
+    """What is known against one version of FreeRADIUS."""
+    path = f"FreeRADIUS {'.'.join(map(str, version))}"
+    if version < OLDEST:
+        why = "Nobody with a PIN of ours can log in."
+        return [error(path, "cannot read the PIN hashes", "install 3.0.22 or later", why=why)]
+    if version in REPLIES_LOST:
+        fault = "loses every reply of a Python module outside debug mode (issue 5911)"
+        why = "No login gets as far as the code."
+        return [error(path, fault, "install 3.2.11 or later, or stay on 3.2.8", why=why)]
+    return [note(path, "is one that this works on")]
+
+
+def instance_findings(server: freeradius_server.FreeRadius, enabled: Path) -> list[Finding]:
+    """What is known against the python3 instances in a folder of raddb, if it may be read."""
+    instances: dict[str, str] = {}
+    try:
+        for path in sorted(enabled.iterdir()):
+            for found in INSTANCE.finditer(path.read_text(encoding="utf-8", errors="replace")):
+                instances[found[1] or "python3"] = path.name
+    except OSError:
+        return []
+    if server.runs_several_instances:
+        why = "This version could let them wait side by side."
+        remedy = "run 'smsotp raddb install' again"
+        return [
+            warning(str(enabled), f"{fault}: {name} is not enabled", remedy, why=why)
+            for name, fault in WAITING.items()
+            if "smsotp" in instances and name not in instances
+        ]
+    if len(instances) < 2:  # one is what works
+        return []
+    others = [file for name, file in instances.items() if name != "smsotp"]
+    fault = f"two python3 instances, {' and '.join(sorted(instances))}, abort this version"
+    oldest = ".".join(map(str, freeradius_server.SECOND_INSTANCE_FROM))
+    remedy = f"remove {' and '.join(others)} there, or install {oldest} or later"
+    why = "FreeRADIUS does not start again."
+    return [error(str(enabled), f"{fault} at the start (issue 5111)", remedy, why=why)]
+
+
+def _module_findings(server: freeradius_server.FreeRadius) -> list[Finding]:
+    if not server.libdir.is_dir():
+        return []
+    module = server.libdir / "rlm_python3.so"
+    if not module.exists():
+        remedy = "install it: apt-get install freeradius-python3"
+        why = "It runs our module."
+        return [error("FreeRADIUS", f"its module python3 is missing ({module})", remedy, why=why)]
+    embedded = re.search(rb"libpython3\.(\d+)", module.read_bytes())
+    if embedded is None or int(embedded[1]) == sys.version_info.minor:
+        return []
+    # pydantic and others bring code that is compiled for one version of Python.
+    theirs, ours = f"3.{int(embedded[1])}", f"3.{sys.version_info.minor}"
+    fault = f"runs Python {theirs}, this program runs on Python {ours}"
+    why = "Parts of this package are compiled for one version of Python, and fail in another."
+    return [warning("FreeRADIUS", fault, f"install radius-smsotp for Python {theirs}", why=why)]
+
+
+HOME_SERVER = re.compile(r"^[ \t]*home_server[ \t]+(smsotp_\w+)[ \t]*\{(.*?)^[ \t]*\}", re.M | re.S)
+WINDOW = re.compile(r"^[ \t]*response_window[ \t]*=[ \t]*([0-9.]+)", re.M)
+
+DEFAULT_WINDOW = 30.0
+"""Where a home server says nothing (FreeRADIUS, src/main/realms.c)."""
+
+ASKED_BY = {
+    "workers.conf": "While a gateway is slow, the front thinks that the worker that waits for it "
+    "is dead, and asks another one.",
+    "sites-enabled/smsotp-gtc": "While a gateway is slow, the tunnels think that nobody is there "
+    "to answer: nobody gets into the Wi-Fi.",
+}
+"""Files of raddb in which FreeRADIUS asks itself, and what comes of giving up too soon."""
+
+
+def raddb_findings(raddb: Path, config: Path) -> Iterator[Finding]:
+    """Waits that FreeRADIUS itself does not sit out, where it hands requests to itself."""
+    try:
+        loaded = settings_file.load(config)
+    except ConfigurationError:
+        return  # said with the settings
+    for name, why in ASKED_BY.items():
+        window = _shortest(raddb / name)
+        for path, seconds in waits(loaded).items():
+            if window is not None and seconds >= window:
+                fault = f"{seconds:g} s, and FreeRADIUS waits for {window:g} s ({raddb / name})"
+                remedy = f"take less than {window:g}, or raise response_window there"
+                yield error(f"{loaded.path.name}: {path}", fault, remedy, why=why)
+
+
+def _shortest(path: Path) -> float | None:
+    """The shortest ``response_window`` of our home servers in a file, seconds; None without any."""
+    if not path.exists():
+        return None
+    blocks = HOME_SERVER.findall(path.read_text(encoding="utf-8", errors="replace"))
+    windows = [WINDOW.search(block) for _, block in blocks]
+    return min((float(one[1]) if one else DEFAULT_WINDOW for one in windows), default=None)
