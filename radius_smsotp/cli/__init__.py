@@ -50,6 +50,10 @@ COMMANDS = {
 
 ROOMS = {
     "check": "check.command",
+    "user": "user.commands",
+    "stats": "statistics.stats",
+    "report": "statistics.report",
+    "exporter": "statistics.exporter",
 }
 """Command to its module, where that is not the one of its name."""
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_smsotp import census
 from radius_smsotp.cli import user_batch
 from radius_smsotp.cli.site import Site
-from radius_smsotp.core import figures
+from radius_smsotp.cli.statistics import figures
+from radius_smsotp.store import statistics
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ def prune(config: Path, days: int | None) -> None:
     with Site(config) as site:
         user_batch.tidy(site.store)
         # What goes was counted before.
-        census.bring_forward(site.store, now)
+        figures.bring_forward(site.store, now)
         events_before = now - timedelta(days=days or site.loaded.values.audit.days)
         while True:
             with site.store.write() as tx:
@@ -75,6 +75,6 @@ def _fold_figures(store: Store, now: datetime) -> None:
     """Add figures that are too old to be told apart to those of ever."""
     left = True
     while left:
-        with store.write(census.ACCOUNT) as tx:
-            left = tx.figures.fold(figures.slot(now - FIGURES_KEPT), SLICE) > 0
+        with store.write(figures.ACCOUNT) as tx:
+            left = tx.figures.fold(statistics.slot(now - FIGURES_KEPT), SLICE) > 0
         time.sleep(PAUSE)

@@ -168,7 +168,7 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
         "CREATE INDEX account_changed ON account (changed_at)",
-        # How many events of a kind there were in a quarter of an hour: see `store.figures`.
+        # How many events of a kind there were in a quarter of an hour: see `store.statistics`.
         """
         CREATE TABLE figure (
             slot INTEGER NOT NULL,

@@ -16,8 +16,8 @@ from radius_smsotp.core.skew import SKEW
 from radius_smsotp.store import questions, rows
 from radius_smsotp.store.account_statements import AccountStatements
 from radius_smsotp.store.event_statements import EventStatements
-from radius_smsotp.store.figures import FigureStatements
 from radius_smsotp.store.staging import Staging
+from radius_smsotp.store.statistics import FigureStatements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp.cli import report_chart
+from radius_smsotp.cli.statistics import chart
 from tests.cli import browser
 from tests.cli.figures import PROVIDERS, a_month
 
@@ -137,7 +137,7 @@ class TestTheFile:
     [(0, 4), (3, 4), (5, 8), (9, 20), (11, 20), (39, 40), (41, 60), (81, 100), (399, 400)],
 )
 def test_the_scale_is_round_and_holds_the_largest(largest: int, top: int) -> None:
-    assert report_chart.scale(largest) == top
+    assert chart.scale(largest) == top
 
 
 def brightness(colour: str) -> float:

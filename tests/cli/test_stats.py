@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.cli import period
+from radius_smsotp.cli.statistics import figures
 from tests.cli.figures import A_DAY, a_month
 from tests.cli.terminal import Terminal
 
@@ -101,7 +101,7 @@ def test_days_begin_at_midnight_whatever_the_clocks_do(
     monkeypatch.setenv("TZ", "Europe/Berlin")
     time.tzset()
     try:
-        found = period.midnight(datetime.fromisoformat(now), back)
+        found = figures.midnight(datetime.fromisoformat(now), back)
         assert found.astimezone(UTC) == datetime.fromisoformat(expected)
     finally:
         monkeypatch.undo()

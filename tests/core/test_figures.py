@@ -6,17 +6,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from radius_smsotp.core import figures
-from radius_smsotp.core.figures import BOUNDS, UNTIMED, Cell, Count, Provider, summarise
+from radius_smsotp.cli.statistics.figures import Provider, summarise
+from radius_smsotp.store import statistics
+from radius_smsotp.store.statistics import BOUNDS, UNTIMED, Cell, Count
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
 
 def test_a_slot_is_a_quarter_of_an_hour() -> None:
-    slot = figures.slot(NOON)
-    assert figures.start(slot) == NOON
-    assert figures.slot(NOON.replace(minute=14, second=59)) == slot
-    assert figures.slot(NOON.replace(minute=15)) == slot + 1
+    slot = statistics.slot(NOON)
+    assert statistics.start(slot) == NOON
+    assert statistics.slot(NOON.replace(minute=14, second=59)) == slot
+    assert statistics.slot(NOON.replace(minute=15)) == slot + 1
 
 
 @pytest.mark.parametrize(
@@ -25,12 +26,12 @@ def test_a_slot_is_a_quarter_of_an_hour() -> None:
 def test_a_bucket_holds_what_takes_up_to_its_bound(seconds: float, bucket: int) -> None:
     """As Prometheus's ``le``: less than or equal."""
     detail = {"provider": "gw", "seconds": seconds, "message_id": "7"}
-    found = figures.cell(1, "sms-accepted", detail)
+    found = statistics.cell(1, "sms-accepted", detail)
     assert found == (Cell(1, "sms-accepted", "", "gw", bucket), seconds)
 
 
 def test_only_accepted_messages_are_timed() -> None:
-    found = figures.cell(1, "sms-unavailable", {"provider": "gw", "seconds": 2.0})
+    found = statistics.cell(1, "sms-unavailable", {"provider": "gw", "seconds": 2.0})
     assert found == (Cell(1, "sms-unavailable", "", "gw", UNTIMED), 0.0)
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp import census
-from radius_smsotp.core import figures
+from radius_smsotp.cli.statistics import figures
 from radius_smsotp.core.model import Account, Event, Lockout
 from radius_smsotp.errors import StoreError
+from radius_smsotp.store import statistics
 from tests.store.contract import ALICE, HERE, HOUR, NOW, SECOND, challenge, device
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def happen(store: Store, at: datetime, number: int = 1) -> None:
 
 def whole(store: Store) -> figures.Summary:
     """All that ever happened."""
-    return figures.summarise(census.ever(store))
+    return figures.summarise(figures.ever(store))
 
 
 class FiguresContract:
@@ -179,51 +179,51 @@ class FiguresContract:
         assert before.providers["gw"].seconds == pytest.approx(1.2)
         assert before.providers["gw"].buckets[2] == 4
         for _ in range(2):
-            census.bring_forward(store, NOW)
+            figures.bring_forward(store, NOW)
             assert whole(store) == before
         with store.read() as tx:
-            assert tx.figures.counted_until() == figures.slot(NOW - census.SETTLED)
+            assert tx.figures.counted_until() == statistics.slot(NOW - figures.SETTLED)
 
     def test_what_happens_after_a_clock_was_ahead_is_counted(self, store: Store) -> None:
         """Slots that were taken for over, and were not, are counted once more; each event once."""
         happen(store, NOW)
         happen(store, NOW + timedelta(hours=30))
-        census.bring_forward(store, NOW + timedelta(days=2))
+        figures.bring_forward(store, NOW + timedelta(days=2))
         happen(store, NOW + timedelta(hours=1))
-        census.bring_forward(store, NOW + timedelta(hours=6))
+        figures.bring_forward(store, NOW + timedelta(hours=6))
         assert whole(store).kinds == {"login-refused": 9, "sms-accepted": 3}
         for hours in (7, 30, 50):
-            census.bring_forward(store, NOW + timedelta(hours=hours))
+            figures.bring_forward(store, NOW + timedelta(hours=hours))
             assert whole(store).kinds == {"login-refused": 9, "sms-accepted": 3}
 
     def test_a_clock_that_was_behind_loses_no_figures(self, store: Store) -> None:
         """Those whose events are gone stay as they are."""
         happen(store, NOW - timedelta(days=100), 3)
         happen(store, NOW)
-        census.bring_forward(store, NOW + timedelta(days=1))
+        figures.bring_forward(store, NOW + timedelta(days=1))
         before = whole(store)
         with store.write() as tx:
             while tx.prune(NOW, NOW - timedelta(days=90), NOW):
                 pass
         for days in (20_514, 120, 1):
-            census.bring_forward(store, NOW - timedelta(days=days))
+            figures.bring_forward(store, NOW - timedelta(days=days))
             assert whole(store) == before
 
     def test_an_empty_store_can_be_counted(self, store: Store) -> None:
-        census.bring_forward(store, NOW)
+        figures.bring_forward(store, NOW)
         assert whole(store).kinds == {}
 
     def test_what_is_removed_stays_in_the_figures(self, store: Store) -> None:
         happen(store, NOW - timedelta(days=100), 3)
         happen(store, NOW)
-        census.bring_forward(store, NOW)
+        figures.bring_forward(store, NOW)
         before = whole(store)
         with store.write() as tx:
             while tx.prune(NOW, NOW - timedelta(days=90), NOW):
                 pass
         assert whole(store) == before
         with store.write() as tx:
-            slot = figures.slot(NOW - timedelta(days=50))
+            slot = statistics.slot(NOW - timedelta(days=50))
             assert tx.figures.fold(slot, 2) == 2
             assert tx.figures.fold(slot, 500) == 2
             assert tx.figures.fold(slot, 500) == 0
@@ -233,14 +233,14 @@ class FiguresContract:
         for days in (0, 1, 2, 3):
             happen(store, NOW - timedelta(days=days))
         for _ in range(2):
-            found = census.between(store, NOW - timedelta(days=2), NOW - timedelta(days=1))
+            found = figures.between(store, NOW - timedelta(days=2), NOW - timedelta(days=1))
             assert figures.summarise(found).kinds["sms-accepted"] == 2
-            census.bring_forward(store, NOW)
+            figures.bring_forward(store, NOW)
 
     def test_two_who_count_at_once_count_once(self, store: Store) -> None:
         happen(store, NOW - timedelta(hours=5))
         with store.read() as tx:
-            since, until = tx.figures.counted_until(), figures.slot(NOW)
+            since, until = tx.figures.counted_until(), statistics.slot(NOW)
             counts = tx.figures.count_events(0, until)
         with store.write() as tx:
             assert tx.figures.add(counts, since, until)
@@ -252,7 +252,7 @@ class FiguresContract:
         """The clock of one server may be ahead of that of who counts."""
         ahead = NOW + timedelta(hours=1)
         happen(store, ahead)
-        census.bring_forward(store, NOW)
+        figures.bring_forward(store, NOW)
         assert whole(store).kinds["sms-accepted"] == 1
-        census.bring_forward(store, ahead + timedelta(hours=1))
+        figures.bring_forward(store, ahead + timedelta(hours=1))
         assert whole(store).kinds["sms-accepted"] == 1

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.core.figures import Cell, Count
 from radius_smsotp.core.model import Account, Device, Lockout
 from radius_smsotp.errors import StoreError
 from radius_smsotp.store import contents, open_store, transfer
 from radius_smsotp.store.schema import TABLES
+from radius_smsotp.store.statistics import Cell, Count
 from tests.store.contract import ALICE, HOUR, NOW, challenge, event
 from tests.store.contract_crowd import BEGIN, WRITE
 

@@ -3,19 +3,17 @@ How many events there were, by the quarter of an hour.
 
 Events are removed after a while, and there may be millions of them.  So what is over is counted
 once, into the table ``figure``; the table ``counted`` says up to where.  No login does that: it
-is done by whoever wants the figures (see `radius_smsotp.census`).
+is done by whoever wants the figures (see `radius_smsotp.cli.statistics.figures`).
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
-
-from radius_smsotp.core import figures
-from radius_smsotp.core.figures import Cell, Count
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from radius_smsotp.store.rows import Connection
 
@@ -26,7 +24,7 @@ EVER = 0
 
 
 class FigureStatements:
-    """The part of a transaction that counts events.  Slots are those of `core.figures`."""
+    """The part of a transaction that counts events.  Slots are those of `store.statistics`."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
@@ -39,20 +37,20 @@ class FigureStatements:
     def next_slot(self, since: int) -> int | None:
         """The first slot from there on in which something happened."""
         sql = "SELECT min(time) FROM event WHERE time >= ?"
-        [time] = self._db.execute(sql, (since * figures.SLOT_SECONDS,)).fetchone()
-        return None if time is None else int(time) // figures.SLOT_SECONDS
+        [time] = self._db.execute(sql, (since * SLOT_SECONDS,)).fetchone()
+        return None if time is None else int(time) // SLOT_SECONDS
 
     def count_events(self, since: int, until: int | None = None) -> dict[Cell, Count]:
         """Count the events from slot `since` on, to before `until`."""
         end = "" if until is None else "AND time < ?"
-        values = [since * figures.SLOT_SECONDS]
-        values += [] if until is None else [until * figures.SLOT_SECONDS]
+        values = [since * SLOT_SECONDS]
+        values += [] if until is None else [until * SLOT_SECONDS]
         sql = f"SELECT time, kind, detail FROM event WHERE time >= ? {end}"  # noqa: S608  # constants
         found: dict[Cell, Count] = {}
         nothing = Count()
         for time, kind, detail in self._db.execute(sql, values):
-            number = int(time) // figures.SLOT_SECONDS
-            one, seconds = figures.cell(number, kind, json.loads(detail) if detail != "{}" else {})
+            number = int(time) // SLOT_SECONDS
+            one, seconds = cell(number, kind, json.loads(detail) if detail != "{}" else {})
             found[one] = found.get(one, nothing).plus(1, seconds)
         return found
 
@@ -144,3 +142,54 @@ class FigureStatements:
                 "seconds = figure.seconds + excluded.seconds",
                 rows,
             )
+
+
+SLOT_SECONDS = 900
+"""Events are counted by the quarter of an hour: days of every time zone begin with one."""
+
+BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Seconds up to which a message that a provider took belongs to each bucket of latency."""
+
+UNTIMED = -1
+"""The bucket of events that took no time."""
+
+
+class Cell(NamedTuple):
+    """What is counted together.  `reason` and `provider` are "" where an event has none."""
+
+    slot: int
+    kind: str
+    reason: str = ""
+    provider: str = ""
+    bucket: int = UNTIMED
+
+
+class Count(NamedTuple):
+    """How many events, and how many seconds they took all together."""
+
+    events: int = 0
+    seconds: float = 0.0
+
+    def plus(self, events: int, seconds: float) -> Count:
+        """One more count on top."""
+        return Count(self.events + events, self.seconds + seconds)
+
+
+def slot(time: datetime) -> int:
+    """The quarter of an hour that a time lies in, counted from 1970."""
+    return int(time.timestamp()) // SLOT_SECONDS
+
+
+def start(number: int) -> datetime:
+    """When a slot begins."""
+    return datetime.fromtimestamp(number * SLOT_SECONDS, UTC)
+
+
+def cell(number: int, kind: str, detail: Mapping[str, str | int | float]) -> tuple[Cell, float]:
+    """Where an event is counted, and its seconds."""
+    seconds, bucket = 0.0, UNTIMED
+    if kind == "sms-accepted":
+        seconds = float(detail.get("seconds", 0.0))
+        bucket = sum(seconds > bound for bound in BOUNDS)
+    reason = str(detail.get("reason", ""))
+    return Cell(number, kind, reason, str(detail.get("provider", "")), bucket), seconds

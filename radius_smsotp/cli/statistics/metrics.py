@@ -21,12 +21,12 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector as Collecting
 
-from radius_smsotp import __version__, audit, census
-from radius_smsotp.cli import outcomes
+from radius_smsotp import __version__, audit
 from radius_smsotp.cli.site import Site
-from radius_smsotp.core import figures
-from radius_smsotp.core.figures import BOUNDS, VERDICTS, Provider, Summary
+from radius_smsotp.cli.statistics import figures
+from radius_smsotp.cli.statistics.figures import VERDICTS, Provider, Summary
 from radius_smsotp.errors import SmsotpError
+from radius_smsotp.store.statistics import BOUNDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -80,8 +80,8 @@ class Collector(Collecting):
     def _all(self) -> Iterator[Metric]:
         site = self._current()
         now = datetime.now(UTC)
-        census.bring_forward(site.store, now)
-        summary = figures.summarise(census.ever(site.store))
+        figures.bring_forward(site.store, now)
+        summary = figures.summarise(figures.ever(site.store))
         yield from _logins(summary)
         yield from _messages(summary, site.loaded)
         yield from _present(site, now)
@@ -113,7 +113,7 @@ def _logins(summary: Summary) -> Iterator[Metric]:
         "Answers that refused a login, by step and reason; one login may be refused repeatedly.",
         labels=["step", "reason"],
     )
-    found = outcomes.refusals(summary)
+    found = figures.refusals(summary)
     # All there are, from the start: Prometheus misses the first one of a series that is new.
     reasons = itertools.product(("first", "second"), audit.REASONS)
     for key in dict.fromkeys((*found, *reasons)):

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from radius_smsotp.cli import outcomes, output, period
+from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site
-from radius_smsotp.core.figures import VERDICTS, Provider
+from radius_smsotp.cli.statistics import figures
+from radius_smsotp.cli.statistics.figures import VERDICTS, Provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from radius_smsotp.core.figures import Summary
+    from radius_smsotp.cli.statistics.figures import Summary
     from radius_smsotp.settings_file import Loaded
 
 DAYS = (1, 7, 30)
@@ -45,7 +46,7 @@ def stats(config: Path, days: int | None, as_json: bool) -> None:
     now = datetime.now(UTC)
     spans = DAYS if days is None else (days,)
     with Site(config) as site:
-        whole = period.look(site.store, max(spans), now)
+        whole = figures.look(site.store, max(spans), now)
         loaded = site.loaded
     found = {span: whole.last(span) for span in spans}
     summaries = {span: one.summary() for span, one in found.items()}
@@ -73,11 +74,11 @@ def _logins(titles: list[str], found: list[Summary], loaded: Loaded) -> None:
         row("Let in", lambda one: one.logins),
         row("  with a code", lambda one: one.kinds["code-accepted"]),
         row("  from a remembered device", lambda one: one.kinds["device-accepted"]),
-        row("Refused", outcomes.refused),
+        row("Refused", figures.refused),
     ]
-    words = dict.fromkeys(word for one in reversed(found) for word in outcomes.by_words(one))
+    words = dict.fromkeys(word for one in reversed(found) for word in figures.by_words(one))
     rows += [
-        (f"  {word}", *(_shown(outcomes.by_words(one).get(word, 0)) for one in found))
+        (f"  {word}", *(_shown(figures.by_words(one).get(word, 0)) for one in found))
         for word in words
     ]
     rows += [
@@ -122,7 +123,7 @@ def _record(one: Summary, loaded: Loaded) -> dict[str, Any]:
         },
         "refused": [
             {"step": step, "reason": reason, "meaning": words, "number": number}
-            for (step, reason), (words, number) in outcomes.refusals(one).items()
+            for (step, reason), (words, number) in figures.refusals(one).items()
             if number
         ],
         "accounts_locked": one.kinds["account-locked"],

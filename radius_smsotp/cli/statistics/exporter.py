@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_smsotp import census
 from radius_smsotp.cli.courier import log_to_stderr
 from radius_smsotp.cli.site import Site, acting_as
+from radius_smsotp.cli.statistics import figures
 from radius_smsotp.errors import ConfigurationError, SmsotpError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def exporter(config: Path, listen: tuple[str, int]) -> None:
     """
     from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415  # slow
 
-    from radius_smsotp.cli.metrics import Collector  # noqa: PLC0415  # as above
+    from radius_smsotp.cli.statistics.metrics import Collector  # noqa: PLC0415  # as above
 
     log_to_stderr()
     ending = threading.Event()
@@ -89,7 +89,7 @@ def _count(config: Path) -> None:
     """
     try:
         with Site(config) as site:
-            census.bring_forward(site.store, datetime.now(UTC))
+            figures.bring_forward(site.store, datetime.now(UTC))
     except ConfigurationError as error:
         if not error.passing:
             raise

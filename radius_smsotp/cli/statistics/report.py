@@ -1,22 +1,68 @@
-"""The page of ``smsotp report``: one file that needs nothing else, no script either."""
+"""``smsotp report``: the figures as a page."""
 
 from __future__ import annotations
 
+import socket
+import sys
 from collections import Counter
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radius_smsotp.cli import outcomes, report_chart
-from radius_smsotp.cli.stats import ordered
-from radius_smsotp.core import figures
+import click
+
+from radius_smsotp.cli import output
+from radius_smsotp.cli.site import Site
+from radius_smsotp.cli.statistics import chart, figures
+from radius_smsotp.cli.statistics.stats import ordered
+from radius_smsotp.store import statistics
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from radius_smsotp.cli.period import Period
-    from radius_smsotp.core.figures import Provider, Summary
+    from radius_smsotp.cli.statistics.figures import Period, Provider, Summary
     from radius_smsotp.settings_file import Loaded
+
+FILE = click.Path(path_type=Path, allow_dash=True, dir_okay=False)
+
+
+@click.command()
+@click.argument("file", metavar="FILE.html", type=FILE)
+@click.option(
+    "--days",
+    type=click.IntRange(1, 366),
+    metavar="N",
+    default=30,
+    show_default=True,
+    help="The last so many days, today among them.",
+)
+@click.option(
+    "--title", metavar="TEXT", help="What stands above it.  [default: SMS logins at this host]"
+)
+@click.pass_obj
+def report(config: Path, file: Path, days: int, title: str | None) -> None:
+    """
+    Write the figures as one page for a browser, with charts.
+
+    The page is one file that needs nothing else: send it, put it on a web server, print it.
+    It holds no names of users and no numbers.  A file that is there is replaced; - is standard
+    output.
+
+    \b
+    Examples:
+      smsotp report november.html
+      smsotp report /var/www/html/sms.html --days 7 --title "VPN logins"
+    """
+    with Site(config) as site:
+        found = figures.look(site.store, days, datetime.now(UTC))
+        above = output.clean(title or f"SMS logins at {socket.gethostname()}")
+        text = page(above, found, site.loaded)
+    if str(file) == "-":
+        sys.stdout.buffer.write(text.encode())
+        return
+    # A web server may be reading the one that is there.
+    output.write(file, text, 0o666)
+    click.echo(f"{file}: {days} {'day' if days == 1 else 'days'}, {len(text) // 1000 + 1} kB")
+
 
 VERDICTS = {
     "accepted": ("--accepted", "accepted"),
@@ -83,7 +129,7 @@ def _tiles(summary: Summary, loaded: Loaded) -> str:
     tiles = [
         ("Logins", f"{summary.logins:,}", _of_devices(summary)),
         ("Codes used", back, f"of {summary.opened:,} asked for"),
-        ("Refusals", f"{outcomes.refused(summary):,}", _locked(summary)),
+        ("Refusals", f"{figures.refused(summary):,}", _locked(summary)),
         ("SMS sent", f"{summary.sent:,}", _failed(summary)),
         ("Half within", _seconds(all_times.quantile(0.5)), _slow(all_times)),
     ]
@@ -122,10 +168,10 @@ def _slow(times: Provider) -> str:
 def _daily(period: Period) -> str:
     days = period.by_day()
     columns = [
-        report_chart.Column(
+        chart.Column(
             _date(day),
             f"{day:%-d %b}",
-            (one.kinds["code-accepted"], one.kinds["device-accepted"], outcomes.refused(one)),
+            (one.kinds["code-accepted"], one.kinds["device-accepted"], figures.refused(one)),
         )
         for day, one in days
     ]
@@ -140,17 +186,17 @@ def _daily(period: Period) -> str:
     heads = "".join(f'<th class="n">{head}</th>' for head in ("Code", "Device", "Refused", "SMS"))
     return (
         "<section><h2>Day by day</h2><p>What logins came to.</p>"
-        + report_chart.columns(columns, series)
+        + chart.columns(columns, series)
         + "<details><summary>The same as a table</summary><table><thead><tr><th>Day</th>"
         + f"{heads}</tr></thead><tbody>{rows}</tbody></table></details></section>"
     )
 
 
 def _reasons(summary: Summary) -> str:
-    found = list(outcomes.by_words(summary).items())
+    found = list(figures.by_words(summary).items())
     rest = sum(number for _, number in found[REASONS_MOST:])
     found = found[:REASONS_MOST] + ([("other reasons", rest)] if rest else [])
-    body = report_chart.ranks(found) if found else "<p>Nobody was refused.</p>"
+    body = chart.ranks(found) if found else "<p>Nobody was refused.</p>"
     return f"<section><h2>Why logins were refused</h2><p>Most frequent first.</p>{body}</section>"
 
 
@@ -158,11 +204,11 @@ def _hours(period: Period) -> str:
     counted: Counter[tuple[int, int]] = Counter()
     for one, count in period.counts:
         if one.kind in {"code-accepted", "device-accepted"}:
-            at = figures.start(one.slot).astimezone()
+            at = statistics.start(one.slot).astimezone()
             counted[at.weekday(), at.hour] += count.events
     return (
         "<section><h2>When people log in</h2><p>By weekday and hour; the stronger, the more.</p>"
-        + report_chart.heat(WEEKDAYS, counted)
+        + chart.heat(WEEKDAYS, counted)
         + "</section>"
     )
 
@@ -195,12 +241,12 @@ def _provider(name: str, one: Provider, price: float | None, heads: list[str]) -
     arrived = f"{one.delivered:,}" if one.delivered or one.lost else NOTHING
     cells = [
         ("", escape(name)),
-        ("", report_chart.bar(parts)),
+        ("", chart.bar(parts)),
         ("n", f"{one.accepted:,}"),
         ("n", arrived),
         ("n", _seconds(one.quantile(0.5))),
         ("n", _seconds(one.quantile(0.95))),
-        ("", report_chart.spark(one.buckets, _bucket_titles())),
+        ("", chart.spark(one.buckets, _bucket_titles())),
     ]
     if len(heads) > len(cells):
         cells.append(("n", NOTHING if price is None else f"{one.accepted * price:,.2f}"))
@@ -215,7 +261,9 @@ def _provider(name: str, one: Provider, price: float | None, heads: list[str]) -
 
 
 def _bucket_titles() -> list[str]:
-    return [f"up to {bound:g} s" for bound in figures.BOUNDS] + [f"over {figures.BOUNDS[-1]:g} s"]
+    return [f"up to {bound:g} s" for bound in statistics.BOUNDS] + [
+        f"over {statistics.BOUNDS[-1]:g} s"
+    ]
 
 
 def _seconds(value: float | None) -> str:

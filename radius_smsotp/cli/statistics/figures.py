@@ -1,0 +1,324 @@
+"""
+Figures: how many logins, refusals and messages there were.
+
+They come from the audit trail, and outlive it: before events are removed they are counted.  The
+last quarter of an hour is not over yet, and is looked through each time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from radius_smsotp import audit
+from radius_smsotp.store import insist, statistics
+from radius_smsotp.store.statistics import BOUNDS, Cell, Count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from radius_smsotp.store import Store
+
+SETTLED = timedelta(minutes=15)
+"""After which no transaction still writes an event of that time, and no clock is so far behind."""
+
+DAY = 86400 // statistics.SLOT_SECONDS
+"""Slots of a day."""
+
+STRIDE = 16
+"""Slots that are counted in one go, at most."""
+
+ACCOUNT = "smsotp census"
+"""What nobody is called: transactions that count do not make logins wait, only each other."""
+
+
+def bring_forward(store: Store, now: datetime) -> None:
+    """
+    Count the events that were not counted yet and are old enough.
+
+    Raises:
+        StoreError: The store did not answer in time.
+    """
+    end = statistics.slot(now - SETTLED)
+    insist(_take_back, store, end)
+    while not insist(_count_some, store, end):
+        continue
+
+
+def _take_back(store: Store, end: int) -> None:
+    """
+    Forget that slots were counted that are not over: somebody's clock was ahead.
+
+    Since when it is right again is not known: what the last day brought is counted once more, too.
+    """
+    with store.read() as tx:
+        counted = tx.figures.counted_until()
+    # Two that ask at the turn of a slot may differ by one.
+    if counted is not None and counted > end + 1:
+        with store.write(ACCOUNT) as tx:
+            if not tx.figures.take_back(counted, end - DAY):
+                tx.figures.take_back(counted, end)
+
+
+def _count_some(store: Store, end: int) -> bool:
+    """Count some slots.  Returns whether all are counted up to slot `end`."""
+    with store.read() as tx:
+        counted = tx.figures.counted_until()
+        begin = tx.figures.next_slot(counted or 0)
+        begin = end if begin is None else min(begin, end)
+        until = min(begin + STRIDE, end)
+        counts = tx.figures.count_events(begin, until) if begin < until else {}
+    # No event comes in between any more: that is what SETTLED is for.
+    until = max(until, counted or 0)
+    if until != counted:
+        with store.write(ACCOUNT) as tx:
+            tx.figures.add(counts, counted, until)
+    return until >= end
+
+
+def between(store: Store, since: datetime, until: datetime) -> list[tuple[Cell, Count]]:
+    """Counts by slot, from the slot of `since` to that of `until`."""
+    first, last = statistics.slot(since), statistics.slot(until) + 1
+    with store.read() as tx:
+        counted = tx.figures.counted_until() or 0
+        return [
+            *tx.figures.sums(first, last),
+            *tx.figures.count_events(max(first, counted), last).items(),
+        ]
+
+
+def ever(store: Store) -> Iterable[tuple[Cell, Count]]:
+    """Counts of all that ever happened: they only grow, whatever is removed."""
+    with store.read() as tx:
+        counted = tx.figures.counted_until() or 0
+        fresh = tx.figures.count_events(counted)
+        return list(itertools.chain(tx.figures.totals(), fresh.items()))
+
+
+VERDICTS = ("accepted", "refused", "unavailable", "unknown")
+
+
+@dataclass(slots=True)
+class Provider:
+    """
+    What one provider did.
+
+    Attributes:
+        verdicts: How many attempts came to each verdict.
+        delivered: Messages that the network reported as delivered, and as lost.
+        seconds: Of all accepted messages together.
+        buckets: How many accepted messages took up to each of `BOUNDS`, and longer.
+    """
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    delivered: int = 0
+    lost: int = 0
+    seconds: float = 0.0
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+
+    @property
+    def accepted(self) -> int:
+        """Messages that it took."""
+        return self.verdicts["accepted"]
+
+    @property
+    def attempts(self) -> int:
+        """Messages that it was asked to send."""
+        return sum(self.verdicts.values())
+
+    @property
+    def mean(self) -> float | None:
+        """Seconds that an accepted message took, on average."""
+        return self.seconds / self.accepted if self.accepted else None
+
+    def quantile(self, part: float) -> float | None:
+        """
+        Seconds within which this part of the accepted messages was taken.
+
+        As Prometheus's ``histogram_quantile`` reckons: evenly spread within a bucket, and the
+        highest bound for what lies beyond it.
+        """
+        total = sum(self.buckets)
+        if not total:
+            return None
+        rank, before, below = part * total, 0, 0.0
+        for bound, number in zip(BOUNDS, self.buckets, strict=False):
+            if number and before + number >= rank:
+                return below + (bound - below) * (rank - before) / number
+            before, below = before + number, bound
+        return BOUNDS[-1]
+
+
+@dataclass(slots=True)
+class Summary:
+    """
+    What a stretch of time came to.
+
+    Attributes:
+        kinds: How many events of each kind.
+        reasons: The same by kind and reason, where there is one.
+        providers: By name.
+    """
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    providers: dict[str, Provider] = field(default_factory=dict)
+
+    @property
+    def opened(self) -> int:
+        """Logins whose first step was right, and that were asked for a code."""
+        return self.kinds["challenge-opened"]
+
+    @property
+    def logins(self) -> int:
+        """Logins that were let in, with a code or from a remembered device."""
+        return self.kinds["code-accepted"] + self.kinds["device-accepted"]
+
+    @property
+    def sent(self) -> int:
+        """Messages that a provider took."""
+        return sum(one.accepted for one in self.providers.values())
+
+    @property
+    def undelivered(self) -> int:
+        """Logins that ended because no provider took their message."""
+        return self.kinds["sms-undelivered"]
+
+    def cost(self, prices: Mapping[str, float]) -> float | None:
+        """What the messages cost, by the price of one at each provider; None if no price is set."""
+        known = [name for name in self.providers if name in prices]
+        if not known and not prices:
+            return None
+        return sum(self.providers[name].accepted * prices[name] for name in known)
+
+
+def summarise(counts: Iterable[tuple[Cell, Count]]) -> Summary:
+    """Add counts up."""
+    found = Summary()
+    for one, count in counts:
+        found.kinds[one.kind] += count.events
+        if one.reason:
+            found.reasons[one.kind, one.reason] += count.events
+        if one.provider and one.kind.startswith("sms-"):
+            _add(found.providers.setdefault(one.provider, Provider()), one, count)
+    return found
+
+
+def _add(provider: Provider, one: Cell, count: Count) -> None:
+    verdict = one.kind.removeprefix("sms-")
+    if verdict in VERDICTS:
+        provider.verdicts[verdict] += count.events
+    elif verdict == "delivered":
+        provider.delivered += count.events
+    elif verdict == "lost":
+        provider.lost += count.events
+    if verdict == "accepted":
+        provider.seconds += count.seconds
+        provider.buckets[min(max(one.bucket, 0), len(BOUNDS))] += count.events
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """
+    Whole days, today among them.
+
+    Attributes:
+        since: Midnight at which it begins.
+        now: When it was looked at.
+        counts: By slot, in order.
+    """
+
+    days: int
+    since: datetime
+    now: datetime
+    counts: list[tuple[Cell, Count]]
+
+    def summary(self) -> Summary:
+        """What it came to."""
+        return summarise(self.counts)
+
+    def last(self, days: int) -> Period:
+        """The last days of it."""
+        since = midnight(self.now, days - 1)
+        first = statistics.slot(since)
+        return Period(
+            days, since, self.now, [item for item in self.counts if item[0].slot >= first]
+        )
+
+    def by_day(self) -> list[tuple[datetime, Summary]]:
+        """Each day with what it came to, also if that is nothing."""
+        found: list[tuple[datetime, Summary]] = []
+        for back in range(self.days - 1, -1, -1):
+            # Midnight by the clock on the wall: days of 23 and 25 hours are days too.
+            first = statistics.slot(midnight(self.now, back))
+            last = statistics.slot(midnight(self.now, back - 1))
+            part = (item for item in self.counts if first <= item[0].slot < last)
+            found.append((midnight(self.now, back), summarise(part)))
+        return found
+
+
+def midnight(now: datetime, days_back: int) -> datetime:
+    """The midnight with which a day began, so many days before today."""
+    day = now.astimezone().date() - timedelta(days=days_back)
+    return datetime(day.year, day.month, day.day).astimezone()  # of this machine
+
+
+def look(store: Store, days: int, now: datetime) -> Period:
+    """
+    Count the last days.
+
+    Raises:
+        StoreError: The store did not answer in time.
+    """
+    bring_forward(store, now)
+    since = midnight(now, days - 1)
+    return Period(days, since, now, between(store, since, now))
+
+
+FIRST = {
+    "pin-wrong": ("wrong-pin", "wrong PIN"),
+    "first-factor-down": ("first-factor-down", "the first factor could not be checked"),
+    "eap-refused": ("eap", "the device cannot do EAP-GTC"),
+    "sms-undelivered": ("undelivered", "no provider took the message"),
+}
+SECOND = {"code-wrong": ("wrong-code", "wrong code")}
+"""Kind of event to the reason and the words for it, where the event has no reason of its own."""
+
+REASONED = {"login-refused": "first", "code-rejected": "second"}
+"""Kinds that have one, and the step at which they happen."""
+
+
+def refusals(summary: Summary) -> dict[tuple[str, str], tuple[str, int]]:
+    """
+    What was not let in.
+
+    Returns:
+        Step (``first`` or ``second``) and reason to words and number, most frequent first.
+    """
+    found: dict[tuple[str, str], tuple[str, int]] = {}
+    for step, kinds in (("first", FIRST), ("second", SECOND)):
+        for kind, (reason, words) in kinds.items():
+            found[step, reason] = (words, summary.kinds[kind])
+    for (kind, reason), number in summary.reasons.items():
+        if kind in REASONED:
+            words = audit.REASONS.get(reason, reason)
+            before = found.get((REASONED[kind], reason), (words, 0))[1]
+            found[REASONED[kind], reason] = (words, before + number)
+    return dict(sorted(found.items(), key=lambda item: (-item[1][1], item[0])))
+
+
+def by_words(summary: Summary) -> dict[str, int]:
+    """The same by words alone: what can happen at both steps counts once."""
+    found: dict[str, int] = {}
+    for words, number in refusals(summary).values():
+        if number:
+            found[words] = found.get(words, 0) + number
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def refused(summary: Summary) -> int:
+    """How many answers were a refusal.  One login may be refused several times."""
+    return sum(number for _, number in refusals(summary).values())
