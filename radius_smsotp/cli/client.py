@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from radius_smsotp import client_policy
-from radius_smsotp.cli import account, output
+from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site
+from radius_smsotp.cli.user import account
 from radius_smsotp.core import language as tags
 
 if TYPE_CHECKING:

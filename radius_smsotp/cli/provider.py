@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from radius_smsotp import providers
-from radius_smsotp.cli import REFUSED, account, completion, output
+from radius_smsotp.cli import REFUSED, completion, output
 from radius_smsotp.cli.site import Site, acting_as
+from radius_smsotp.cli.user import account
 from radius_smsotp.core import message, phone
 from radius_smsotp.errors import DeliveryError
 from radius_smsotp.providers import presets

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_smsotp.cli import user_batch
 from radius_smsotp.cli.site import Site
 from radius_smsotp.cli.statistics import figures
+from radius_smsotp.cli.user import bulk
 from radius_smsotp.store import statistics
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def prune(config: Path, days: int | None) -> None:
     now = datetime.now(UTC)
     removed = 0
     with Site(config) as site:
-        user_batch.tidy(site.store)
+        bulk.tidy(site.store)
         # What goes was counted before.
         figures.bring_forward(site.store, now)
         events_before = now - timedelta(days=days or site.loaded.values.audit.days)

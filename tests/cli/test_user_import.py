@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.cli import output, user_batch
+from radius_smsotp.cli import output
+from radius_smsotp.cli.user import bulk
 from radius_smsotp.core.model import Account, Event
 from tests.cli.installation import ROUNDS
 from tests.cli.terminal import Terminal
@@ -309,7 +310,7 @@ class TestAllOrNothing:
                 here.done(*words)
                 done.append(accounts(here))
 
-        monkeypatch.setattr(user_batch.time, "sleep", pause)
+        monkeypatch.setattr(bulk.time, "sleep", pause)
         shown = refused(here, write(here, many(1000).replace("+49", "+43")), "--update")
         name = "user00555" if others == "add" else "user00003"
         assert shown[-1] == (
@@ -329,7 +330,7 @@ class TestAllOrNothing:
                 here.done("user", "delete", "user00998", "--yes")
                 seen.append(here.account("user00999"))
 
-        monkeypatch.setattr(user_batch.time, "sleep", pause)
+        monkeypatch.setattr(bulk.time, "sleep", pause)
         here.done("user", "import", write(here, many(1000)))
         assert seen[0] is not None
         assert here.account("user00999") == seen[0]
@@ -358,7 +359,7 @@ class TestAllOrNothing:
         for owner in (f"{host}:{os.getpid()}", f"{host}:1", f"elsewhere:{ended.pid}"):
             with here.store().write() as tx:
                 tx.staging.begin(f"{owner}:0", 0.0, datetime.now(UTC))
-            assert not user_batch.tidy(here.store())
+            assert not bulk.tidy(here.store())
             with here.store().write() as tx:
                 tx.staging.discard(f"{owner}:0", 1)
         with here.store().write() as tx:
@@ -377,7 +378,7 @@ class TestAllOrNothing:
         assert shown == ["smsotp: another import is under way; try again when it has ended"]
         here.done("prune")
         assert leftovers(here) == (1, 1)
-        monkeypatch.setattr(user_batch, "ABANDONED", timedelta(0))
+        monkeypatch.setattr(bulk, "ABANDONED", timedelta(0))
         here.done("user", "import", write(here, many(3)))
         assert leftovers(here) == (0, 0)
         assert names(here) == ["user00000", "user00001", "user00002"]

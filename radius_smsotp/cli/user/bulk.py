@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from radius_smsotp.cli import account
+from radius_smsotp.cli.user import account
 from radius_smsotp.errors import SmsotpError
 
 if TYPE_CHECKING:

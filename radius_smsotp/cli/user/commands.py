@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from radius_smsotp.cli import account, completion, output
+from radius_smsotp.cli import completion, output
 from radius_smsotp.cli.site import Site
-from radius_smsotp.cli.user_devices import devices
-from radius_smsotp.cli.user_import import export_accounts, import_accounts
-from radius_smsotp.cli.user_show import list_accounts, show
+from radius_smsotp.cli.user import account
+from radius_smsotp.cli.user.import_file import export_accounts, import_accounts
+from radius_smsotp.core import lockout
 from radius_smsotp.core import pin as pins
 from radius_smsotp.core.model import Account
+from radius_smsotp.core.name import fold
+from radius_smsotp.core.station import normalise
 from radius_smsotp.errors import SmsotpError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from radius_smsotp.core.model import Lockout
+
+    Station = tuple[str, str, datetime]
 
 
 @click.group()
@@ -33,10 +41,6 @@ def user() -> None:
       smsotp user list
       smsotp user import staff.csv
     """
-
-
-for command in (show, list_accounts, devices, import_accounts, export_accounts):
-    user.add_command(command)
 
 
 def _fields() -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -320,3 +324,199 @@ def _pin(given: str | None, from_stdin: bool, none: bool, *, ask: bool) -> str |
 
 def _hashed(site: Site, pin: str | None) -> str | None:
     return None if pin is None else account.hashed(pin, site.loaded.values.pin.iterations)
+
+
+@click.command("list", short_help="List accounts: all, or by name or state.")
+@click.argument("pattern", required=False, default="*")
+@click.option(
+    "--state",
+    type=click.Choice(["enabled", "disabled", "locked"]),
+    help="Only those that can log in, are disabled, or are locked out at the moment.",
+)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def list_accounts(config: Path, pattern: str, state: str | None, as_json: bool) -> None:
+    """
+    List the accounts; with PATTERN, those whose name is like it.
+
+    In PATTERN, * stands for any letters and ? for one; it needs quotes, or the shell looks for
+    files of such names.
+
+    \b
+    Examples:
+      smsotp user list
+      smsotp user list "ext-*"
+      smsotp user list --state locked
+      smsotp user list --json | jq -r '.[] | select(.pin | not) | .name'
+    """
+    now = datetime.now(UTC)
+    like = fold(pattern)
+    with Site(config) as site, site.store.read() as tx:
+        stations = tx.locked_stations(now)
+        found = [
+            (one, counted)
+            for one, counted in tx.accounts()
+            if fnmatchcase(one.name, like) and state in {None, _state(one, counted, now)}
+        ]
+    if as_json:
+        output.as_json(
+            [_record(one, counted, stations.get(one.name, []), now) for one, counted in found]
+        )
+        return
+    rows = [
+        (
+            one.name,
+            one.phone or "none",
+            "yes" if one.pin_hash else "no",
+            one.provider or "",
+            one.language or "",
+            _state_in_words(one, counted, stations.get(one.name, []), now),
+        )
+        for one, counted in found
+    ]
+    columns = ("Name", "Phone", "PIN", "Provider", "Language", "State")
+    none = "There is no account yet; add one with 'smsotp user add'."
+    if like != "*" or state:
+        none = "There is no such account."
+    output.table(columns, rows, empty=none)
+
+
+@click.command()
+@account.name_argument
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def show(config: Path, name: str, as_json: bool) -> None:
+    """
+    Show one account.
+
+    \b
+    Examples:
+      smsotp user show alice
+      smsotp user show alice --json
+    """
+    now = datetime.now(UTC)
+    with Site(config) as site, site.store.read() as tx:
+        one = account.known(tx, name)
+        counted = tx.lockout(name)
+        stations = tx.locked_stations(now).get(name, [])
+        devices = tx.devices(name, now)
+        running = tx.open_challenges(now, name)
+    if as_json:
+        more = {"devices": len(devices), "open_challenges": len(running)}
+        output.as_json(_record(one, counted, stations, now) | more)
+        return
+    rounds = f"yes, {pins.iterations(one.pin_hash)} rounds" if one.pin_hash else "no"
+    for title, value in (
+        ("Name", name),
+        ("Phone", one.phone or "none"),
+        ("PIN", rounds),
+        ("Provider", one.provider or "as in delivery.order"),
+        ("Language", one.language or "as the client's"),
+        ("State", _state_in_words(one, counted, stations, now)),
+        *(
+            ("Locked station", f"{station} at {client} until {output.local(until)}")
+            for client, station, until in stations
+        ),
+        ("Failures in a row", counted.failures),
+        ("Remembered devices", len(devices)),
+        ("Open challenges", len(running)),
+    ):
+        click.echo(f"{title:<18}  {output.clean(value)}")
+
+
+def _state(one: Account, counted: Lockout, now: datetime) -> str:
+    """Whether the account can log in: ``enabled``, ``disabled`` or ``locked``, one of them."""
+    if not one.enabled:
+        return "disabled"
+    return "locked" if lockout.is_locked(counted, now) else "enabled"
+
+
+def _state_in_words(
+    one: Account, counted: Lockout, stations: Sequence[Station], now: datetime
+) -> str:
+    state = _state(one, counted, now)
+    if state == "locked" and counted.locked_until:
+        return f"locked until {output.local(counted.locked_until)}"
+    # A station from which the account has logged in has a lock-out of its own.
+    return (
+        f"{state}; stations locked: {len(stations)}" if state == "enabled" and stations else state
+    )
+
+
+def _record(
+    one: Account, counted: Lockout, stations: Sequence[Station], now: datetime
+) -> dict[str, Any]:
+    locked = lockout.is_locked(counted, now)
+    return {
+        "name": one.name,
+        "phone": one.phone,
+        "pin": one.pin_hash is not None,
+        "provider": one.provider,
+        "language": one.language,
+        "enabled": one.enabled,
+        "failures": counted.failures,
+        "locked_until": output.iso(counted.locked_until) if locked else None,
+        "locked_stations": [
+            {"station": station, "client": client, "until": output.iso(until)}
+            for client, station, until in stations
+        ],
+    }
+
+
+@click.command(short_help="List remembered devices, or forget them.")
+@account.name_argument
+@click.option(
+    "--forget", metavar="STATION", help="Forget this one, in any writing: it needs a code again."
+)
+@click.option("--forget-all", is_flag=True, help="Forget all of them.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def devices(config: Path, name: str, forget: str | None, forget_all: bool, as_json: bool) -> None:
+    """
+    List the devices that need no code for a while (see remember.hours), or forget them.
+
+    \b
+    Examples:
+      smsotp user devices alice
+      smsotp user devices alice --forget 02:00:00:00:00:01
+      smsotp user devices alice --forget-all
+    """
+    if sum((forget is not None, forget_all, as_json)) > 1:
+        raise click.UsageError("--forget, --forget-all and --json exclude each other")
+    if forget is not None or forget_all:
+        _forget(config, name, None if forget is None else normalise(forget))
+        return
+    with Site(config) as site, site.store.read() as tx:
+        found = tx.devices(name, datetime.now(UTC))
+    if as_json:
+        output.as_json(
+            [
+                {
+                    "station": one.station,
+                    "ssid": one.ssid,
+                    "client": one.client,
+                    "until": output.iso(one.expires_at),
+                }
+                for one in found
+            ]
+        )
+        return
+    rows = [(one.station, one.ssid, one.client, output.local(one.expires_at)) for one in found]
+    columns = ("Device", "SSID", "Client", "Until")
+    output.table(columns, rows, empty=f"{name}: no device is remembered")
+
+
+def _forget(config: Path, name: str, station: str | None) -> None:
+    """Forget one device, or all."""
+    with Site(config) as site, site.store.write(name, durable=True) as tx:
+        number = tx.forget_devices(name, station)
+        if number:
+            tx.add_event(account.devices_forgotten(name, number, station or ""))
+    if station is not None and not number:
+        known = f"'smsotp user devices {name}' names all"
+        raise SmsotpError(f"{name}: no device '{station}' is remembered; {known}")
+    click.echo(f"{name}: devices forgotten: {number}")
+
+
+for command in (show, list_accounts, devices, import_accounts, export_accounts):
+    user.add_command(command)
