@@ -9,7 +9,7 @@ from radius_smsotp.core.model import Event
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from radius_smsotp.core.model import Attempt, Challenge
+    from radius_smsotp.core.model import Challenge
     from radius_smsotp.pairs import Request
 
 KINDS = {
@@ -70,32 +70,6 @@ REASONS = {
     "bad-phone": "no value of SMSOTP-Phone is a phone number",
 }
 """Reason in an event's detail to what it means."""
-
-
-def challenge_event(
-    kind: str, challenge: Challenge, now: datetime, **detail: str | int | float
-) -> Event:
-    """An event of a challenge, with nobody asking: of its delivery."""
-    return Event(
-        kind,
-        now,
-        challenge.account,
-        challenge.transaction_id,
-        challenge.client,
-        challenge.station,
-        detail,
-    )
-
-
-def attempt_event(challenge: Challenge, attempt: Attempt, now: datetime) -> Event:
-    """The event of one attempt at one provider."""
-    detail: dict[str, str | int | float] = {
-        "provider": attempt.provider,
-        "seconds": attempt.seconds,
-    }
-    detail |= {"text": attempt.text} if attempt.text else {}
-    detail |= {"message_id": attempt.message_id} if attempt.message_id else {}
-    return challenge_event(f"sms-{attempt.verdict}", challenge, now, **detail)
 
 
 def login_event(

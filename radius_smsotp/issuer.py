@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from radius_smsotp.client_policy import ClientPolicy
     from radius_smsotp.core.login import Facts
-    from radius_smsotp.courier import Courier
+    from radius_smsotp.delivery.courier import Courier
     from radius_smsotp.keyring import Keyring
     from radius_smsotp.pairs import Request
     from radius_smsotp.settings_file import Loaded

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from radius_smsotp.client_policy import ClientPolicy
     from radius_smsotp.counters import Counter
-    from radius_smsotp.courier import Courier
+    from radius_smsotp.delivery.courier import Courier
     from radius_smsotp.keyring import Keyring
     from radius_smsotp.pairs import Request
     from radius_smsotp.setting_types import TextSettings

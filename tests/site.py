@@ -10,11 +10,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from radius_smsotp import chain, keyring, providers, settings_file
+from radius_smsotp import keyring, providers, settings_file
 from radius_smsotp.core import code, pin
 from radius_smsotp.core.model import Account, Client
 from radius_smsotp.core.name import fold
-from radius_smsotp.courier import Courier
+from radius_smsotp.delivery import chain
+from radius_smsotp.delivery.courier import Courier
 from radius_smsotp.outcome import Accepted, Challenged, Rejected
 from radius_smsotp.pairs import Request
 from radius_smsotp.service import Service

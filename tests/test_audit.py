@@ -13,6 +13,7 @@ import radius_smsotp
 from radius_smsotp import audit
 from radius_smsotp.core.login import RefusalReason, RejectionReason
 from radius_smsotp.core.model import Verdict
+from radius_smsotp.delivery import courier
 from tests.core.test_login import NOW, challenge
 
 PACKAGE = Path(radius_smsotp.__file__).parent
@@ -73,7 +74,7 @@ def test_words_are_for_a_person(words: dict[str, str]) -> None:
 def test_an_event_of_a_challenge_says_whose_it_is() -> None:
     """Account, client and station are those that opened it."""
     one = challenge(station="02-00")
-    event = audit.challenge_event("sms-accepted", one, NOW, provider="first", seconds=0.5)
+    event = courier.challenge_event("sms-accepted", one, NOW, provider="first", seconds=0.5)
     assert (event.kind, event.time, event.account) == ("sms-accepted", NOW, "alice")
     assert (event.transaction_id, event.client) == (one.transaction_id, "vpn")
     assert event.station == "02-00"

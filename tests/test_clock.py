@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp import leases
-from radius_smsotp.core.failover import FIRST_PAUSE
+from radius_smsotp.delivery import leases
+from radius_smsotp.delivery.breaker import FIRST_PAUSE
 from radius_smsotp.errors import Unavailable
 from tests.site import Clock, eventually, kind
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp import crew, keyring
+from radius_smsotp import keyring
+from radius_smsotp.delivery import threads
+from radius_smsotp.delivery.leases import MARGIN
 from radius_smsotp.errors import Refused, Unavailable, Unknown
-from radius_smsotp.leases import MARGIN
 from radius_smsotp.outcome import Accepted
 from tests.site import add, eventually
 
@@ -222,7 +223,7 @@ class TestBounds:
         node.begun()
         eventually(gateways.names)
         with monkeypatch.context() as patch:
-            patch.setattr(crew, "QUEUE_MOST", 0)
+            patch.setattr(threads, "QUEUE_MOST", 0)
             refused = node.begun("bob")
             assert node.courier.wait(refused.transaction_id, 0) == "queued"
         assert "too many messages wait" in caplog.text

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp import courier as courier_module
+from radius_smsotp.delivery import courier as courier_module
+from radius_smsotp.delivery.leases import MARGIN
 from radius_smsotp.errors import StoreError
-from radius_smsotp.leases import MARGIN
 from tests.site import eventually
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp import crew
-from radius_smsotp.crew import Crew
+from radius_smsotp.delivery import threads as crew
+from radius_smsotp.delivery.threads import Crew
 from tests.site import eventually
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from radius_smsotp import reports
+from radius_smsotp.delivery import receipts
 
 if TYPE_CHECKING:
     import pytest
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def test_a_message_is_found_by_provider_and_id_once() -> None:
     """Ids are the provider's own: two providers may give the same one."""
-    awaited = reports.Reports()
+    awaited = receipts.Reports()
     awaited.expect("a", "1", "of a")  # type: ignore[arg-type]  # any value does
     awaited.expect("b", "1", "of b")  # type: ignore[arg-type]
     assert awaited.take("a", "1", True, "") == "of a"
@@ -23,8 +23,8 @@ def test_a_message_is_found_by_provider_and_id_once() -> None:
 
 def test_the_oldest_is_forgotten_where_reports_never_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded."""
-    monkeypatch.setattr(reports, "MOST", 3)
-    awaited = reports.Reports()
+    monkeypatch.setattr(receipts, "MOST", 3)
+    awaited = receipts.Reports()
     for number in range(5):
         awaited.expect("a", str(number), number)  # type: ignore[arg-type]
     assert [awaited.take("a", str(number), True, "") for number in range(5)] == [
@@ -41,21 +41,21 @@ def test_a_report_that_nobody_expects_yet_is_kept_for_a_while(
 ) -> None:
     """For as long as a send may take: an id may come again some day, for another message."""
     now = 100.0
-    monkeypatch.setattr(reports.time, "monotonic", lambda: now)
-    awaited = reports.Reports()
+    monkeypatch.setattr(receipts.time, "monotonic", lambda: now)
+    awaited = receipts.Reports()
     for message_id in ("1", "2"):
         assert awaited.take("a", message_id, False, "REJECTD") is None
     assert awaited.expect("a", "1", "of 1") == [(False, "REJECTD")]  # type: ignore[arg-type]
     assert awaited.take("a", "1", False, "REJECTD") == "of 1"
-    now += reports.EARLY
+    now += receipts.EARLY
     assert awaited.expect("a", "2", "of 2") == []  # type: ignore[arg-type]
     assert awaited.take("a", "2", True, "") == "of 2"
 
 
 def test_reports_of_others_take_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """An SMSC may send us those of another process with the same account."""
-    monkeypatch.setattr(reports, "MOST", 3)
-    awaited = reports.Reports()
+    monkeypatch.setattr(receipts, "MOST", 3)
+    awaited = receipts.Reports()
     for number in range(5):
         awaited.take("a", str(number), True, "")
     kept = [awaited.expect("a", str(number), number) for number in range(5)]  # type: ignore[arg-type]

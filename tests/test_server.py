@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp import courier, keyring, server, settings_file
+from radius_smsotp import keyring, server, settings_file
+from radius_smsotp.delivery import courier
 from radius_smsotp.errors import ConfigurationError
 from radius_smsotp.outcome import Challenged
 from radius_smsotp.server import Server, Watch

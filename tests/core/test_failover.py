@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from radius_smsotp.core import failover
-from radius_smsotp.core.failover import FIRST_PAUSE, LONGEST_PAUSE, SLOW_AFTER, Health
+from radius_smsotp.delivery import breaker
+from radius_smsotp.delivery.breaker import FIRST_PAUSE, LONGEST_PAUSE, SLOW_AFTER, Health
 
 NOW = timedelta(hours=12)
 SECOND = timedelta(seconds=1)
@@ -18,7 +18,7 @@ SECOND = timedelta(seconds=1)
 
 def sent(health: Health, verdict: str, now: timedelta = NOW, **more: object) -> Health:
     """One send that begins and ends at `now`."""
-    return failover.ended(failover.started(health, now), now, verdict, now, **more)  # type: ignore[arg-type]
+    return breaker.ended(breaker.started(health, now), now, verdict, now, **more)  # type: ignore[arg-type]
 
 
 def failed(times: int, now: timedelta = NOW) -> Health:
@@ -33,11 +33,11 @@ def failed(times: int, now: timedelta = NOW) -> Health:
 def test_three_failures_in_a_row_open_the_breaker(verdict: str) -> None:
     """Two do not; after the third it is skipped for the first pause."""
     health = sent(sent(Health(), verdict), verdict)
-    assert failover.state(health, NOW) == "closed"
+    assert breaker.state(health, NOW) == "closed"
     health = sent(health, verdict)
-    assert failover.state(health, NOW) == "open"
-    assert failover.state(health, NOW + FIRST_PAUSE - SECOND / 1000) == "open"
-    assert failover.state(health, NOW + FIRST_PAUSE) == "probing"
+    assert breaker.state(health, NOW) == "open"
+    assert breaker.state(health, NOW + FIRST_PAUSE - SECOND / 1000) == "open"
+    assert breaker.state(health, NOW + FIRST_PAUSE) == "probing"
 
 
 @pytest.mark.parametrize("verdict", ["accepted", "refused"])
@@ -45,13 +45,13 @@ def test_what_was_answered_is_no_failure(verdict: str) -> None:
     """A refusal is about one message; the provider works, and the row of failures ends."""
     health = sent(failed(2), verdict)
     assert health.failures == 0
-    assert failover.state(sent(sent(health, "unknown"), "unknown"), NOW) == "closed"
+    assert breaker.state(sent(sent(health, "unknown"), "unknown"), NOW) == "closed"
 
 
 def test_out_of_order_is_skipped_at_once() -> None:
     """A wrong password or an empty credit refuses every message."""
     health = sent(Health(), "refused", out_of_order=True)
-    assert failover.state(health, NOW) == "open"
+    assert breaker.state(health, NOW) == "open"
     assert health.skip_until == NOW + FIRST_PAUSE
 
 
@@ -86,61 +86,61 @@ def test_a_probe_that_works_closes_the_breaker() -> None:
     """It is used again, and the next pause is a first one."""
     probed = NOW + FIRST_PAUSE
     health = sent(failed(3), "accepted", probed)
-    assert failover.state(health, probed) == "closed"
+    assert breaker.state(health, probed) == "closed"
     assert (health.pause, health.failures) == (timedelta(0), 0)
 
 
 def test_one_probe_is_enough() -> None:
     """While it is under way, the provider is skipped."""
     probed = NOW + FIRST_PAUSE
-    health = failover.started(failed(3), probed)
-    assert failover.state(health, probed) == "open"
+    health = breaker.started(failed(3), probed)
+    assert breaker.state(health, probed) == "open"
 
 
 def test_sends_that_were_under_way_do_not_lengthen_the_pause() -> None:
     """A gateway that hangs fails for every thread at once: that is one failure, not sixty."""
     health = Health()
     for _ in range(60):
-        health = failover.started(health, NOW)
+        health = breaker.started(health, NOW)
     ended = NOW + timedelta(seconds=10)
     for _ in range(60):
-        health = failover.ended(health, NOW, "unknown", ended)
+        health = breaker.ended(health, NOW, "unknown", ended)
     assert health.skip_until == ended + FIRST_PAUSE
     assert health.pause == FIRST_PAUSE
 
 
 def test_a_send_that_was_under_way_does_not_end_a_probe() -> None:
     """What began before the pause says nothing of the probe, and lets no second one go."""
-    health = failover.started(failed(2), NOW)
+    health = breaker.started(failed(2), NOW)
     health = sent(health, "unavailable")
     probed = NOW + FIRST_PAUSE
-    health = failover.started(health, probed)
-    health = failover.ended(health, NOW, "unknown", probed)
-    assert failover.state(health, probed) == "open"
+    health = breaker.started(health, probed)
+    health = breaker.ended(health, NOW, "unknown", probed)
+    assert breaker.state(health, probed) == "open"
 
 
 def test_three_slow_sends_open_the_breaker_before_they_end() -> None:
     """Three that have had no answer for two seconds count as three failures."""
     health = Health()
     for _ in range(3):
-        health = failover.started(health, NOW)
-    assert failover.state(health, NOW + SLOW_AFTER - SECOND / 1000) == "closed"
-    assert failover.state(health, NOW + SLOW_AFTER) == "open"
+        health = breaker.started(health, NOW)
+    assert breaker.state(health, NOW + SLOW_AFTER - SECOND / 1000) == "closed"
+    assert breaker.state(health, NOW + SLOW_AFTER) == "open"
     for _ in range(3):
-        health = failover.ended(health, NOW, "accepted", NOW + 5 * SECOND)
-    assert failover.state(health, NOW + 5 * SECOND) == "closed"
+        health = breaker.ended(health, NOW, "accepted", NOW + 5 * SECOND)
+    assert breaker.state(health, NOW + 5 * SECOND) == "closed"
 
 
 def test_skipped_providers_come_last_and_not_never() -> None:
     """If all others fail, one that failed a minute ago is better than no SMS."""
     health = {"a": failed(3), "c": failed(3)}
-    assert failover.usable("abcd", health, NOW) == ["b", "d", "a", "c"]
+    assert breaker.usable("abcd", health, NOW) == ["b", "d", "a", "c"]
 
 
 def test_a_provider_to_be_probed_stands_in_its_place() -> None:
     """The next message tries it, in the order of the settings."""
     health = {"a": failed(3)}
-    assert failover.usable("ab", health, NOW + FIRST_PAUSE) == ["a", "b"]
+    assert breaker.usable("ab", health, NOW + FIRST_PAUSE) == ["a", "b"]
 
 
 def taking(*seconds: float) -> Health:
@@ -148,29 +148,29 @@ def taking(*seconds: float) -> Health:
     health = Health()
     for one in seconds:
         end = NOW + timedelta(seconds=one)
-        health = failover.ended(failover.started(health, NOW), NOW, "accepted", end)
+        health = breaker.ended(breaker.started(health, NOW), NOW, "accepted", end)
     return health
 
 
 def test_of_a_provider_that_is_not_known_yet_nobody_expects_less_than_the_settings_allow() -> None:
     """The first message of the day may take its time."""
-    assert failover.patience(Health(), 2 * SECOND, NOW) == 2 * SECOND
+    assert breaker.patience(Health(), 2 * SECOND, NOW) == 2 * SECOND
 
 
 def test_a_provider_is_waited_for_as_long_as_it_usually_takes() -> None:
     """One that answers at once and then hangs stops nobody for the whole of `delivery.wait`."""
-    assert failover.patience(taking(0.1, 0.02), 2 * SECOND, NOW) == timedelta(seconds=0.5)
-    assert failover.patience(taking(5), 2 * SECOND, NOW) == 2 * SECOND
-    late = failover.started(taking(0.1), NOW)
-    assert failover.patience(late, 2 * SECOND, NOW + SECOND / 4) == timedelta(seconds=0.5)
-    assert failover.patience(late, 2 * SECOND, NOW + SECOND / 2) == timedelta(0)
+    assert breaker.patience(taking(0.1, 0.02), 2 * SECOND, NOW) == timedelta(seconds=0.5)
+    assert breaker.patience(taking(5), 2 * SECOND, NOW) == 2 * SECOND
+    late = breaker.started(taking(0.1), NOW)
+    assert breaker.patience(late, 2 * SECOND, NOW + SECOND / 4) == timedelta(seconds=0.5)
+    assert breaker.patience(late, 2 * SECOND, NOW + SECOND / 2) == timedelta(0)
 
 
 def test_how_long_it_usually_takes_is_forgotten_again() -> None:
     """One slow message does not make it slow for ever; a failure says nothing of it."""
-    slow = taking(5, *[0.1] * (failover.VERDICTS_KEPT - 1))
-    assert failover.patience(slow, 2 * SECOND, NOW) == 2 * SECOND
-    assert failover.patience(taking(5, *[0.1] * 8), 2 * SECOND, NOW) == SECOND / 2
+    slow = taking(5, *[0.1] * (breaker.VERDICTS_KEPT - 1))
+    assert breaker.patience(slow, 2 * SECOND, NOW) == 2 * SECOND
+    assert breaker.patience(taking(5, *[0.1] * 8), 2 * SECOND, NOW) == SECOND / 2
     assert sent(taking(0.1), "unavailable").took == (SECOND / 10,)
 
 
@@ -191,7 +191,7 @@ class Breaker(RuleBasedStateMachine):
     @rule()
     def a_send_begins(self) -> None:
         self.under_way.append(self.now)
-        self.health = failover.started(self.health, self.now)
+        self.health = breaker.started(self.health, self.now)
 
     @precondition(lambda self: self.under_way)
     @rule(
@@ -207,7 +207,7 @@ class Breaker(RuleBasedStateMachine):
         self.under_way.remove(start)
         works = verdict == "accepted" or (verdict == "refused" and not out_of_order)
         before = self.health
-        self.health = failover.ended(
+        self.health = breaker.ended(
             before,
             start,
             verdict,  # type: ignore[arg-type]
@@ -217,7 +217,7 @@ class Breaker(RuleBasedStateMachine):
         )
         self.in_a_row = 0 if works else self.in_a_row + 1
         if works:
-            assert failover.state(self.health, self.now) != "open" or self.slow() >= 3
+            assert breaker.state(self.health, self.now) != "open" or self.slow() >= 3
         elif before.skip_until is not None:
             assert self.health.skip_until is not None
             assert self.health.skip_until >= before.skip_until
@@ -240,20 +240,20 @@ class Breaker(RuleBasedStateMachine):
     @invariant()
     def what_works_is_not_skipped_and_what_fails_is(self) -> None:
         if self.health.skip_until is None:
-            is_open = self.in_a_row + self.slow() >= failover.FAILURES_TO_OPEN
-            assert (failover.state(self.health, self.now) == "open") == is_open
+            is_open = self.in_a_row + self.slow() >= breaker.FAILURES_TO_OPEN
+            assert (breaker.state(self.health, self.now) == "open") == is_open
         elif self.now < self.health.skip_until:
-            assert failover.state(self.health, self.now) == "open"
+            assert breaker.state(self.health, self.now) == "open"
 
     @invariant()
     def a_breaker_that_nobody_probes_lets_a_probe_through(self) -> None:
         if not self.under_way and self.health.skip_until is not None:
             after = max(self.now, self.health.skip_until)
-            assert failover.state(self.health, after) == "probing"
+            assert breaker.state(self.health, after) == "probing"
 
     @invariant()
     def a_route_keeps_every_provider_once(self) -> None:
-        route = failover.usable("xyz", {"y": self.health}, self.now)
+        route = breaker.usable("xyz", {"y": self.health}, self.now)
         assert sorted(route) == ["x", "y", "z"]
         assert route.index("x") < route.index("z")
 

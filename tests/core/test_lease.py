@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from radius_smsotp.core.lease import Watched, sort_out
+from radius_smsotp.delivery.leases import Watched, sort_out
 from tests.core.test_login import challenge
 
 LENGTH = timedelta(seconds=15)

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from radius_smsotp import client_policy, keyring, settings_file
-from radius_smsotp.chain import Chain
 from radius_smsotp.cli.check import host
 from radius_smsotp.cli.check.finding import Finding, error, errors, note, warning
 from radius_smsotp.cli.site import PATIENCE
 from radius_smsotp.core import message, pin, text
+from radius_smsotp.delivery.chain import Chain
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.store import open_store
 

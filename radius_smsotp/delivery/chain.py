@@ -10,8 +10,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from radius_smsotp import providers
-from radius_smsotp.core import failover
 from radius_smsotp.core.model import Attempt, Event
+from radius_smsotp.delivery import breaker
 from radius_smsotp.errors import DeliveryError, Refused, StoreError, Unavailable, Unknown
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Chain:
         now: The clock: aware UTC.
         on_report: Called with provider, message id, whether it was delivered, and the network's
             words, for each delivery report.
-        passed: The clock of the circuit breakers, see `core.failover`.
+        passed: The clock of the circuit breakers, see `delivery.breaker`.
 
     Attributes:
         reporting: The providers that `on_report` is called for.
@@ -72,20 +72,20 @@ class Chain:
                 provider.on_report = functools.partial(on_report, name)
                 self.reporting.add(name)
         self._lock = threading.Lock()
-        self._health: dict[str, failover.Health] = {}
+        self._health: dict[str, breaker.Health] = {}
 
     def usable(self, route: Sequence[str]) -> list[str]:
         """The providers of a route that exist, in the order in which to try them now."""
         known = [name for name in route if name in self._providers]
         with self._lock:
-            return failover.usable(known, self._health, self.passed())
+            return breaker.usable(known, self._health, self.passed())
 
     def patience(self, name: str, seconds: float) -> float:
-        """`core.failover.patience` of a provider, in seconds."""
+        """`delivery.breaker.patience` of a provider, in seconds."""
         most = timedelta(seconds=seconds)
         with self._lock:
-            health = self._health.get(name, failover.Health())
-            return failover.patience(health, most, self.passed()).total_seconds()
+            health = self._health.get(name, breaker.Health())
+            return breaker.patience(health, most, self.passed()).total_seconds()
 
     def timeout(self, name: str) -> float:
         """Seconds that one attempt at this provider may take."""
@@ -99,7 +99,7 @@ class Chain:
     def attempt(self, name: str, message: providers.Message) -> Attempt:
         """Send a message through one provider.  Never raises for what the provider does."""
         start = self.passed()
-        self._note(name, lambda health: failover.started(health, start))
+        self._note(name, lambda health: breaker.started(health, start))
         began = time.monotonic()
         error: DeliveryError | None = None
         message_id = None
@@ -120,7 +120,7 @@ class Chain:
         )
         changed = self._note(
             name,
-            lambda health: failover.ended(
+            lambda health: breaker.ended(
                 health,
                 start,
                 attempt.verdict,
@@ -143,15 +143,15 @@ class Chain:
             provider.close()
 
     def _note(
-        self, name: str, change: Callable[[failover.Health], failover.Health]
-    ) -> failover.Health | None:
+        self, name: str, change: Callable[[breaker.Health], breaker.Health]
+    ) -> breaker.Health | None:
         """Change what is known of a provider.  Returns it if the breaker opened or closed."""
         with self._lock:
-            before = self._health.get(name, failover.Health())
+            before = self._health.get(name, breaker.Health())
             after = self._health[name] = change(before)
         return after if (before.skip_until is None) != (after.skip_until is None) else None
 
-    def _tell(self, name: str, health: failover.Health, attempt: Attempt) -> None:
+    def _tell(self, name: str, health: breaker.Health, attempt: Attempt) -> None:
         """Log and record that a provider is skipped from now on, or used again."""
         now = self._now()
         skipped = health.skip_until is not None

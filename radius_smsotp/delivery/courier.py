@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from radius_smsotp import audit, composer
-from radius_smsotp.chain import Chain, passed
-from radius_smsotp.core.model import Attempt, Challenge, DeliveryState
-from radius_smsotp.crew import Crew
+from radius_smsotp.core.model import Attempt, Challenge, DeliveryState, Event
+from radius_smsotp.delivery import compose
+from radius_smsotp.delivery.chain import Chain, passed
+from radius_smsotp.delivery.leases import Leases
+from radius_smsotp.delivery.receipts import Reports
+from radius_smsotp.delivery.threads import Crew
 from radius_smsotp.errors import StoreError
-from radius_smsotp.leases import Leases
-from radius_smsotp.reports import Reports
 from radius_smsotp.store import Store, insist
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Courier:
             time.sleep(min(POLL_SECONDS, left))
 
     def patience(self, route: tuple[str, ...], seconds: float) -> float:
-        """Of `seconds`, those that make sense to wait for a verdict: see `core.failover`."""
+        """Of `seconds`, those that make sense to wait for a verdict: see `delivery.breaker`."""
         first = self.chain.usable(route)[:1]
         return self.chain.patience(first[0], seconds) if first else 0.0
 
@@ -210,7 +210,7 @@ class Courier:
         if held is None:
             return challenge.delivery.state
         challenge = held
-        sms = composer.compose(challenge, self._keyring, self._loaded.values.sms)
+        sms = compose.compose(challenge, self._keyring, self._loaded.values.sms)
         route = self.chain.usable(challenge.delivery.route)
         if sms is None or not route:
             return insist(self._give_up, challenge)
@@ -253,7 +253,7 @@ class Courier:
         )
         challenge = replace(challenge, delivery=delivery)
         with self._store.write(challenge.account) as tx:
-            tx.add_event(audit.attempt_event(challenge, attempt, now))
+            tx.add_event(attempt_event(challenge, attempt, now))
             is_wanted = self._save(tx, challenge, now)
         return challenge, is_wanted
 
@@ -284,7 +284,7 @@ class Courier:
         kind = "sms-delivered" if delivered else "sms-lost"
         with self._store.write(challenge.account) as tx:
             detail = {"provider": provider, "text": words}
-            tx.add_event(audit.challenge_event(kind, challenge, now, **detail))
+            tx.add_event(challenge_event(kind, challenge, now, **detail))
             found = tx.challenge(challenge.transaction_id)
             if delivered or found is None or not found.is_open(now):
                 return None
@@ -317,7 +317,7 @@ class Courier:
         # A resend that failed says nothing of the message before it.
         if challenge.delivery.state == "failed" and current.delivery.sends == 1:
             tx.save_answer(replace(current, state="undelivered"))
-            tx.add_event(audit.challenge_event("sms-undelivered", challenge, now))
+            tx.add_event(challenge_event("sms-undelivered", challenge, now))
         return True
 
     def _hold(self, challenge: Challenge) -> Challenge | None:
@@ -346,3 +346,29 @@ class Courier:
         challenge = replace(challenge, delivery=delivery)
         tx.save_delivery(challenge)
         return challenge
+
+
+def challenge_event(
+    kind: str, challenge: Challenge, now: datetime, **detail: str | int | float
+) -> Event:
+    """An event of a challenge, with nobody asking: of its delivery."""
+    return Event(
+        kind,
+        now,
+        challenge.account,
+        challenge.transaction_id,
+        challenge.client,
+        challenge.station,
+        detail,
+    )
+
+
+def attempt_event(challenge: Challenge, attempt: Attempt, now: datetime) -> Event:
+    """The event of one attempt at one provider."""
+    detail: dict[str, str | int | float] = {
+        "provider": attempt.provider,
+        "seconds": attempt.seconds,
+    }
+    detail |= {"text": attempt.text} if attempt.text else {}
+    detail |= {"message_id": attempt.message_id} if attempt.message_id else {}
+    return challenge_event(f"sms-{attempt.verdict}", challenge, now, **detail)
