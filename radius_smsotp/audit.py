@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core.model import Event
-
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from radius_smsotp.core.model import Challenge
-    from radius_smsotp.pairs import Request
+    pass
 
 KINDS = {
     "challenge-opened": "a code was asked for and the challenge was opened",
@@ -70,23 +65,3 @@ REASONS = {
     "bad-phone": "no value of SMSOTP-Phone is a phone number",
 }
 """Reason in an event's detail to what it means."""
-
-
-def login_event(
-    kind: str,
-    request: Request,
-    now: datetime,
-    challenge: Challenge | None = None,
-    **detail: str | int | float,
-) -> Event:
-    """An event of a login, with who asks; of the challenge that it is about, or asks for."""
-    asked = request.matched or request.transaction_id or ""
-    return Event(
-        kind,
-        now,
-        request.account,
-        challenge.transaction_id if challenge else asked,
-        request.client.name,
-        request.client.station,
-        detail,
-    )

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from radius_smsotp.core.text import fit
+
+if TYPE_CHECKING:
+    from radius_smsotp.login.request import EapKind
 
 # RFC 3748 sections 4.1 and 4.2: codes.
 REQUEST, RESPONSE, SUCCESS = 1, 2, 3
@@ -41,11 +44,6 @@ METHODS = {
 NOBODY = "0" * 32
 """In place of a transaction_id while the first factor is asked for."""
 
-Kind = Literal["identity", "first-factor", "code", "mschapv2", "unfit"]
-"""identity: the conversation begins; first-factor, code: what an answer is meant for; mschapv2:
-the device knows that in place of GTC; unfit: nothing that a login could go on with."""
-
-
 @dataclass(frozen=True, slots=True)
 class Round:
     """
@@ -60,7 +58,7 @@ class Round:
         last: Whether this conversation has no room for another question.
     """
 
-    kind: Kind
+    kind: EapKind
     identifier: int = 0
     answer: bytes = field(default=b"", repr=False)
     transaction_id: str = ""
@@ -115,7 +113,7 @@ def read(packet: bytes, state: str, *, two: bool = False) -> Round:
         return Round("identity", identifier)
     if method == NAK:
         wanted = ", ".join(METHODS.get(one, str(one)) for one in data if one) or "nothing else"
-        kind: Kind = "mschapv2" if MSCHAPV2 in data else "unfit"
+        kind: EapKind = "mschapv2" if MSCHAPV2 in data else "unfit"
         return Round(kind, identifier, fault=f"refuses EAP-GTC and asks for {wanted}")
     if method != GTC:
         named = METHODS.get(method, str(method))

@@ -27,7 +27,7 @@ import radiusd
 
 from radius_smsotp import arenas, logs, pairs
 from radius_smsotp.errors import ConfigurationError, StoreError
-from radius_smsotp.outcome import Accepted, Challenged, Outcome, Rejected
+from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Rejected
 from radius_smsotp.pending import Pending
 from radius_smsotp.ration import Ration
 from radius_smsotp.server import Server, Watch
@@ -37,8 +37,8 @@ from radius_smsotp.store import insist
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from radius_smsotp.outcome import Preparation
-    from radius_smsotp.pairs import Request
+    from radius_smsotp.login.answers import Preparation
+    from radius_smsotp.login.request import Request
 
     Lists = Mapping[str, Any]
     Hook = Callable[[Lists], pairs.Result]

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from radius_smsotp import eap
 from radius_smsotp.core import pin, station
 from radius_smsotp.core.model import Client
-from radius_smsotp.core.name import fold
 from radius_smsotp.core.text import fit
+from radius_smsotp.login.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,68 +47,6 @@ PROVABLE = frozenset(("Cleartext-Password", "NT-Password", "SMSOTP-MSCHAP"))
 
 REPLY_MESSAGE_OCTETS = 253
 """RFC 2865 section 5: a value holds 253 octets at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """
-    What a hook needs to know of an Access-Request.
-
-    Attributes:
-        user: `Stripped-User-Name` if a module before ours has set it, else `User-Name`.
-        password: `User-Password`, or what a device has answered in EAP, as text; None if there is
-            neither.
-        packet: The Request Authenticator, as FreeRADIUS writes it; "" if the policy says none.
-        name: `User-Name` as text, if FreeRADIUS has only its octets left.
-        malformed: Nothing that could log in.  Name or password hold a NUL (FreeRADIUS would
-            compare what stands before), or `eap` is unfit.
-        identity: `User-Name` as it was sent.
-        rewritten: The password that FreeRADIUS has is not the text in `password`.
-        transaction_id: From `State`, if it has the form of ours.
-        handshake: The password is proved, not sent: CHAP, MS-CHAP or MS-CHAPv2.
-        eap: The round of EAP-GTC that this request is, if it is one.
-        step: What `Service.prepare` found out, see there.
-        matched: The challenge whose code stood behind the PIN.
-        reason: Why the login is refused whatever the PIN.
-        settled: A hook, not the first factor, has decided this request.
-        proved: Whether a handshake has proved the code of its challenge.
-        cleartext: The first factor, if FreeRADIUS knows it in the clear.
-        phones, provider, style, template, language: What FreeRADIUS's modules say of the account,
-            as they say it; see `elsewhere`.
-    """
-
-    user: str
-    password: str | None = field(repr=False)
-    malformed: bool
-    rewritten: bool
-    transaction_id: str | None
-    client: Client
-    identity: str = ""
-    handshake: bool = False
-    eap: eap.Round | None = None
-    step: str = ""
-    matched: str = ""
-    reason: str = ""
-    settled: bool = False
-    proved: bool = False
-    cleartext: str | None = field(default=None, repr=False)
-    name: str | None = None
-    phones: tuple[str, ...] = field(default=(), repr=False)
-    provider: str | None = None
-    style: str | None = None
-    template: str | None = field(default=None, repr=False)
-    packet: str = ""
-    language: str = ""
-
-    @property
-    def account(self) -> str:
-        """The name by which the account of `user` is found."""
-        return fold(self.user)
-
-    @property
-    def judged(self) -> bool:
-        """Whether a code has come, and is spent or counted as a guess by what this leads to."""
-        return self.step in {"code", "pin-and-code"} or self.proved
 
 
 def parse(lists: Mapping[str, Any] | None) -> Request | None:

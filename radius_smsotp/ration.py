@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
+from typing import TYPE_CHECKING
 
-from radius_smsotp.core.limits import RATION_WINDOW, wait_allowance
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 LATELY = 0.25
 """Seconds in which what was counts for 1/e."""
@@ -57,3 +60,56 @@ class Ration:
             kept = math.exp(-passed / LATELY)
             self._busy = self._busy * kept + work / passed * (1 - kept)
             self._ended, self._waited = end, 0.0
+
+
+RATION_WINDOW = 10.0
+"""Seconds over which waiting under FreeRADIUS's lock is rationed."""
+
+
+def wait_allowance(
+    waits: Iterable[tuple[float, float]],
+    now: float,
+    most: float,
+    share: float,
+    busy: float = 0.0,
+) -> float:
+    """
+    How long the next hook may wait under the lock that all others wait for.
+
+    Over any `RATION_WINDOW` seconds, wherever they begin, at most `share` of the time is
+    waited; while there is work, of the time that it leaves.  After a wait, those who queued
+    behind it go first: no wait follows until the last one is paid back, so that no login
+    stands behind two waits in a row.
+
+    Args:
+        waits: Earlier waits as (start, end), monotonic seconds, oldest first.
+        now: Monotonic seconds.
+        most: The longest single wait, seconds.
+        share: The part of the time that may be waited, 0 to 1; at 1, everybody may.
+        busy: The part of the time, lately, in which the module was at work.
+
+    Returns:
+        Seconds, 0 or more.
+    """
+    if share >= 1:
+        return max(0.0, most)
+    share *= 1 - busy
+    if most <= 0 or share <= 0:
+        return 0.0
+    begin, left, allowance = now - RATION_WINDOW, share * RATION_WINDOW, 0.0
+    recent = []
+    for start, end in waits:
+        if now < end + (end - start) * (1 / share - 1):
+            return 0.0
+        if end > begin:
+            recent.append((max(start, begin), end))
+    left -= sum(end - start for start, end in recent)
+    # While this login waits, the window that ends with it moves on: it costs nothing as long
+    # as the window leaves an earlier wait behind at the same pace.
+    for start, end in recent:
+        if start - begin >= left:
+            break
+        left -= start - begin
+        allowance += end - begin
+        begin = end
+    return max(0.0, min(most, allowance + left))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from radius_smsotp import keyring, settings_file
 from radius_smsotp.delivery.courier import Courier
 from radius_smsotp.errors import ConfigurationError
-from radius_smsotp.service import Service
+from radius_smsotp.login.service import Service
 from radius_smsotp.store import open_store
 
 if TYPE_CHECKING:

@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radius_smsotp.core.model import Client
-from radius_smsotp.outcome import Accepted, Challenged
+from radius_smsotp.login.answers import Accepted, Challenged
 from radius_smsotp.settings import Settings
 from tests.site import PIN, Clock, Gateways, Node, Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from radius_smsotp.outcome import Outcome
+    from radius_smsotp.login.answers import Outcome
 
 DAY = 86400.0
 

@@ -16,9 +16,9 @@ from radius_smsotp.core.model import Account, Client
 from radius_smsotp.core.name import fold
 from radius_smsotp.delivery import chain
 from radius_smsotp.delivery.courier import Courier
-from radius_smsotp.outcome import Accepted, Challenged, Rejected
-from radius_smsotp.pairs import Request
-from radius_smsotp.service import Service
+from radius_smsotp.login.answers import Accepted, Challenged, Rejected
+from radius_smsotp.login.request import Request
+from radius_smsotp.login.service import Service
 from radius_smsotp.store import open_store
 from tests import leaks
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from radius_smsotp.core.model import Challenge, Delivery, Event
-    from radius_smsotp.outcome import Outcome
+    from radius_smsotp.login.answers import Outcome
     from radius_smsotp.providers import Message
 
 PHONE = "+491701234567"

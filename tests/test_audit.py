@@ -11,9 +11,9 @@ import pytest
 
 import radius_smsotp
 from radius_smsotp import audit
-from radius_smsotp.core.login import RefusalReason, RejectionReason
 from radius_smsotp.core.model import Verdict
 from radius_smsotp.delivery import courier
+from radius_smsotp.login.rules import RefusalReason, RejectionReason
 from tests.core.test_login import NOW, challenge
 
 PACKAGE = Path(radius_smsotp.__file__).parent

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.outcome import Accepted
+from radius_smsotp.login.answers import Accepted
 from tests.site import eventually
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp import decoy
 from radius_smsotp.core import pin
 from radius_smsotp.core.model import Account, Lockout
 from radius_smsotp.core.name import SHARES, share
+from radius_smsotp.login import facts
 from tests.site import PHONE, PIN, ROUNDS, Node, add, kind, pap, request
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class TestWaiting:
         one, other = "nobody", "nobody-else"
         assert share(one) != share(other)
         with node.store.write(one) as tx:
-            decoy.note_failure(tx, one, site.clock())
+            facts.note_failure(tx, one, site.clock())
             assert tx.lockout(one) == Lockout()  # what was to be written is written
             assert kind(node.first(other)) == "rejected"
         assert node.kinds(other) == ["login-refused"]

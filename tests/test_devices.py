@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.core.model import Client
-from radius_smsotp.outcome import Accepted
+from radius_smsotp.login.answers import Accepted
 from tests.site import PHONE, PIN, kind
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from radius_smsotp import pairs
-from radius_smsotp.pairs import REPLY_MESSAGE_OCTETS, Request
+from radius_smsotp.login.request import Request
+from radius_smsotp.pairs import REPLY_MESSAGE_OCTETS
 
 ID = "0123456789abcdef0123456789abcdef"
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from radius_smsotp.core.limits import RATION_WINDOW
-from radius_smsotp.ration import Ration
+from radius_smsotp.ration import RATION_WINDOW, Ration
 
 SHARE = 0.25
 

@@ -10,7 +10,7 @@ import pytest
 
 from radius_smsotp.core.model import Client
 from radius_smsotp.errors import Refused, Unavailable, Unknown
-from radius_smsotp.outcome import Challenged
+from radius_smsotp.login.answers import Challenged
 from tests.site import add, request
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import pytest
 from radius_smsotp import keyring, server, settings_file
 from radius_smsotp.delivery import courier
 from radius_smsotp.errors import ConfigurationError
-from radius_smsotp.outcome import Challenged
+from radius_smsotp.login.answers import Challenged
 from radius_smsotp.server import Server, Watch
 from radius_smsotp.store import open_store, transfer
 from tests.site import add, eventually, request

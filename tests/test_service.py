@@ -13,7 +13,7 @@ import pytest
 
 from radius_smsotp import keyring
 from radius_smsotp.errors import Refused, StoreError, Unavailable
-from radius_smsotp.outcome import Accepted, Challenged, Rejected
+from radius_smsotp.login.answers import Accepted, Challenged, Rejected
 from radius_smsotp.settings import TextSettings
 from tests.site import PHONE, kind
 

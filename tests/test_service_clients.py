@@ -8,7 +8,7 @@ import pytest
 
 from radius_smsotp.core.model import Client
 from radius_smsotp.errors import Refused
-from radius_smsotp.outcome import Accepted, Challenged, Rejected
+from radius_smsotp.login.answers import Accepted, Challenged, Rejected
 from tests.site import PIN, kind, request
 
 if TYPE_CHECKING:

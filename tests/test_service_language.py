@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.core.model import Client
-from radius_smsotp.outcome import Challenged, Rejected
+from radius_smsotp.login.answers import Challenged, Rejected
 from tests.site import add, request
 
 if TYPE_CHECKING:

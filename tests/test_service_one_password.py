@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.core.model import Client
-from radius_smsotp.outcome import Accepted, Rejected
+from radius_smsotp.login.answers import Accepted, Rejected
 from radius_smsotp.settings import TextSettings
 from tests.site import PHONE, PIN, add, kind, request
 

@@ -80,7 +80,7 @@ class AccountStatements:
         )
         found: dict[str, list[tuple[str, str, datetime]]] = {}
         for counter, until in self._db.execute(sql, (*_locked(now), "\n")):
-            # Its parts stand on lines of their own: see `counters`.
+            # Its parts stand on lines of their own: see `login.stations`.
             name, client, station = str(counter).split("\n", 2)
             found.setdefault(name, []).append((client, station, rows.instant(until)))
         return found

@@ -104,7 +104,7 @@ class Transaction(AccountStatements, EventStatements):
         return self._count("DELETE FROM lockout WHERE account = ?", account) > 0
 
     def clear_stations(self, account: str, *, known: bool = True) -> bool:
-        """The same for the stations of an account (see `counters`), which stay `known` or not."""
+        """The same for the stations of an account, which stay `known` or not."""
         action = "UPDATE lockout SET failures = 0, locked_until = NULL WHERE failures > 0 AND"
         action = action if known else "DELETE FROM lockout WHERE"
         sql = f"{action} substr(account, 1, ?) = ?"

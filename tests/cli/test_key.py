@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from radius_smsotp import keyring
 from radius_smsotp.cli import smsotp
-from radius_smsotp.outcome import Accepted
+from radius_smsotp.login.answers import Accepted
 
 if TYPE_CHECKING:
     from radius_smsotp.keyring import Keyring

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.core.model import Account, Lockout
-from radius_smsotp.outcome import Accepted, Rejected
+from radius_smsotp.login.answers import Accepted, Rejected
 from tests.cli.installation import ROUNDS, remember
 from tests.site import kind, pap
 

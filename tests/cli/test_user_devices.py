@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.outcome import Accepted
+from radius_smsotp.login.answers import Accepted
 from tests.cli.installation import remember
 from tests.site import kind
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radius_smsotp.core.limits import RATION_WINDOW, reached, wait_allowance
 from radius_smsotp.core.model import Tally
+from radius_smsotp.login.rules import reached
+from radius_smsotp.ration import RATION_WINDOW, wait_allowance
 from tests.core.test_login import POLICY
 
 LIMITED = replace(POLICY, per_account_hour=6, per_number_hour=5, per_client_hour=100, per_day=1000)

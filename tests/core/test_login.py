@@ -12,8 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp.core import login
-from radius_smsotp.core.login import (
+from radius_smsotp.core.model import (
+    Account,
+    Challenge,
+    Client,
+    Delivery,
+    Lockout,
+    LoginPolicy,
+    Tally,
+)
+from radius_smsotp.core.skew import SKEW
+from radius_smsotp.login import rules
+from radius_smsotp.login.rules import (
     Accept,
     Again,
     Facts,
@@ -26,16 +36,6 @@ from radius_smsotp.core.login import (
     Retransmitted,
     Trust,
 )
-from radius_smsotp.core.model import (
-    Account,
-    Challenge,
-    Client,
-    Delivery,
-    Lockout,
-    LoginPolicy,
-    Tally,
-)
-from radius_smsotp.core.skew import SKEW
 
 if TYPE_CHECKING:
     from radius_smsotp.core.model import Bind
@@ -95,12 +95,12 @@ def facts(**fields: Any) -> Facts:
     return Facts(**(usual | fields))
 
 
-def judge(one: Challenge | None, answer: str = CODE, **fields: Any) -> login.Judgement:
+def judge(one: Challenge | None, answer: str = CODE, **fields: Any) -> rules.Judgement:
     """Judge alice's answer."""
     told = {name: fields.pop(name) for name in set(fields) & {"account", "client", "echoed", "tag"}}
     given = {"account": "alice", "client": Client("vpn"), "expected": CODE} | told
     usual: dict[str, Any] = {"locked": Lockout(), "tally": Tally(), "policy": POLICY, "now": NOW}
-    return login.judge(one, login.Answer(text=answer, **given), **(usual | fields))
+    return rules.judge(one, rules.Answer(text=answer, **given), **(usual | fields))
 
 
 OBSTACLES = {
@@ -122,50 +122,50 @@ LIMITS = {
 class TestAdmit:
     def test_who_may_log_in_gets_a_challenge(self) -> None:
         """An account with a number, nothing against it, nothing open."""
-        assert login.admit(facts(), POLICY, NOW) == Open()
+        assert rules.admit(facts(), POLICY, NOW) == Open()
 
     def test_an_account_from_elsewhere_needs_none_of_ours(self) -> None:
         """FreeRADIUS has said which number is the user's."""
-        assert login.admit(facts(account=None, elsewhere=True), POLICY, NOW) == Open()
+        assert rules.admit(facts(account=None, elsewhere=True), POLICY, NOW) == Open()
 
     @pytest.mark.parametrize("reason", OBSTACLES)
     def test_an_obstacle_refuses(self, reason: str) -> None:
         """Each with its own reason, for the audit trail only."""
-        assert login.admit(facts(**OBSTACLES[reason]), POLICY, NOW) == Refuse(reason)  # type: ignore[arg-type]
+        assert rules.admit(facts(**OBSTACLES[reason]), POLICY, NOW) == Refuse(reason)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("reason", LIMITS)
     def test_a_limit_refuses(self, reason: str) -> None:
         """One message more would break it."""
         strict = replace(POLICY, per_client_hour=9)
-        assert login.admit(facts(tally=LIMITS[reason]), strict, NOW) == Refuse(reason)  # type: ignore[arg-type]
+        assert rules.admit(facts(tally=LIMITS[reason]), strict, NOW) == Refuse(reason)  # type: ignore[arg-type]
 
     def test_every_reason_to_refuse_is_tested_here(self) -> None:
         """A new reason needs a test."""
-        assert set(get_args(login.RefusalReason)) == {*OBSTACLES, *LIMITS}
+        assert set(get_args(rules.RefusalReason)) == {*OBSTACLES, *LIMITS}
 
     @pytest.mark.parametrize("reason", OBSTACLES)
     def test_an_obstacle_stands_against_whatever_is_open(self, reason: str) -> None:
         """A challenge that is open and a remembered device do not help."""
         known = facts(running=(challenge(),), remembered=True, **OBSTACLES[reason])
-        assert login.admit(known, POLICY, NOW) == Refuse(reason)  # type: ignore[arg-type]
+        assert rules.admit(known, POLICY, NOW) == Refuse(reason)  # type: ignore[arg-type]
 
     def test_a_repeat_within_the_cooldown_gets_the_same_challenge(self) -> None:
         """Also when a limit is reached: it costs nothing."""
         young = challenge(created_at=NOW - timedelta(seconds=59.9))
-        assert login.admit(facts(running=(young,)), POLICY, NOW) == Repeat(young)
-        assert login.admit(facts(running=(young,), tally=FULL), POLICY, NOW) == Repeat(young)
+        assert rules.admit(facts(running=(young,)), POLICY, NOW) == Repeat(young)
+        assert rules.admit(facts(running=(young,), tally=FULL), POLICY, NOW) == Repeat(young)
 
     def test_after_the_cooldown_there_is_a_new_one(self) -> None:
         """Exactly at its end, and only if the limits allow it."""
         old = challenge(created_at=NOW - timedelta(seconds=60))
-        assert login.admit(facts(running=(old,)), POLICY, NOW) == Open()
+        assert rules.admit(facts(running=(old,)), POLICY, NOW) == Open()
         known = facts(running=(old,), tally=FULL)
-        assert login.admit(known, POLICY, NOW) == Refuse("per_account_hour")
+        assert rules.admit(known, POLICY, NOW) == Refuse("per_account_hour")
 
     def test_without_a_cooldown_every_first_step_opens_a_challenge(self) -> None:
         """`limits.cooldown: 0`."""
         free = replace(POLICY, cooldown=timedelta(0))
-        assert login.admit(facts(running=(challenge(),)), free, NOW) == Open()
+        assert rules.admit(facts(running=(challenge(),)), free, NOW) == Open()
 
     @pytest.mark.parametrize(
         "other",
@@ -177,19 +177,19 @@ class TestAdmit:
     )
     def test_only_an_open_challenge_of_this_client_is_repeated(self, other: Challenge) -> None:
         """The user of another client may be somebody else at another place."""
-        assert login.admit(facts(running=(other,)), POLICY, NOW) == Open()
+        assert rules.admit(facts(running=(other,)), POLICY, NOW) == Open()
 
     def test_the_newest_challenge_is_repeated(self) -> None:
         """Two may be open if the cooldown was shortened meanwhile."""
         old = challenge(transaction_id="1" * 32, created_at=NOW - timedelta(seconds=30))
         new = challenge(transaction_id="2" * 32)
-        assert login.admit(facts(running=(new, old)), POLICY, NOW) == Repeat(new)
+        assert rules.admit(facts(running=(new, old)), POLICY, NOW) == Repeat(new)
 
     def test_a_remembered_device_needs_no_message(self) -> None:
         """So no limit stands against it, and no challenge is repeated."""
-        assert login.admit(facts(remembered=True), POLICY, NOW) == Trust()
+        assert rules.admit(facts(remembered=True), POLICY, NOW) == Trust()
         known = facts(remembered=True, tally=FULL, running=(challenge(),))
-        assert login.admit(known, POLICY, NOW) == Trust()
+        assert rules.admit(known, POLICY, NOW) == Trust()
 
 
 class TestJudge:
@@ -268,7 +268,7 @@ class TestJudge:
         one = challenge(station="02")
         assert isinstance(judge(one, client=client, policy=policy), Accept) == accepted
         other = challenge(client=client.name, station=client.station)
-        found = login.answerable([one, other], client, policy, NOW)
+        found = rules.answerable([one, other], client, policy, NOW)
         assert found == ([one, other] if accepted else [other])
 
     def test_a_challenge_of_a_server_whose_clock_is_ahead_is_answered(self) -> None:
@@ -276,11 +276,11 @@ class TestJudge:
         near, far = (challenge(created_at=NOW + SKEW + timedelta(seconds=one)) for one in (0, 1))
         assert isinstance(judge(near), Accept)
         assert judge(far) == Reject("clock")
-        assert login.answerable([near, far], Client("vpn"), POLICY, NOW) == [near]
+        assert rules.answerable([near, far], Client("vpn"), POLICY, NOW) == [near]
 
     def test_every_reason_to_reject_is_tested_here(self) -> None:
         """A new reason needs a test."""
-        assert set(get_args(login.RejectionReason)) == set(self.REJECTIONS)
+        assert set(get_args(rules.RejectionReason)) == set(self.REJECTIONS)
 
     @pytest.mark.parametrize("answer", ["r", "R", " r ", "r\r\n"])
     def test_the_resend_word_asks_for_one_more_sms(self, answer: str) -> None:
@@ -331,22 +331,22 @@ class TestSplitPassword:
         self, password: str, digits: int, parts: tuple[str, str] | None
     ) -> None:
         """The tail is as long as the code; what stands before is the PIN."""
-        assert login.split_password(password, digits) == parts
+        assert rules.split_password(password, digits) == parts
 
     @given(st.text(), st.integers(6, 9))
     def test_the_parts_make_the_whole(self, password: str, digits: int) -> None:
         """Nothing is lost or added, whatever was typed."""
-        parts = login.split_password(password, digits)
+        parts = rules.split_password(password, digits)
         assert parts is None or "".join(parts) == password
 
 
 def test_burning_ends_at_nothing() -> None:
     """Guesses never become negative."""
     one = challenge(guesses_left=2)
-    one = login.burn(one)
+    one = rules.burn(one)
     assert (one.guesses_left, one.state) == (1, "open")
     for _ in range(2):
-        one = login.burn(one)
+        one = rules.burn(one)
         assert (one.guesses_left, one.state) == (0, "exhausted")
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from radius_smsotp import eap, keyring, pairs, raddb_files, settings_file
-from radius_smsotp.core import code, login, message, name, pdu, phone, pin, placeholder, text
+from radius_smsotp.core import code, message, name, pdu, phone, pin, placeholder, text
 from radius_smsotp.errors import ConfigurationError, DeliveryError, Unknown
+from radius_smsotp.login import rules as login
 from radius_smsotp.providers import Message, Receipt, http_verdict, modem_at, sipgate, smpp_session
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.modem_errors import ModemError, explain

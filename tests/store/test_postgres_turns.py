@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from radius_smsotp.core import code
-from radius_smsotp.outcome import Accepted, Challenged
+from radius_smsotp.login.answers import Accepted, Challenged
 from tests.site import eventually
 from tests.store.turns import TurnCounter
 

@@ -1,1 +1,1 @@
-"""."""
+"""``smsotp check``: every problem at once."""

@@ -1,1 +1,1 @@
-"""."""
+"""Figures, and the commands that show them."""

@@ -1,1 +1,1 @@
-"""."""
+"""``smsotp user``: accounts."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from radius_smsotp.core import code, limits, lockout, skew
+from radius_smsotp.core import code, lockout, skew
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,7 +147,7 @@ class ResendDenied:
     """A limit stands against one more message; the challenge stays as it is."""
 
     challenge: Challenge
-    limit: limits.Limit
+    limit: Limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ def admit(facts: Facts, policy: LoginPolicy, now: datetime) -> Admission:
         young = now - challenge.created_at < policy.cooldown
         if young and challenge.client == facts.client and challenge.is_open(now):
             return Repeat(challenge)
-    limit = limits.reached(facts.tally, policy)
+    limit = reached(facts.tally, policy)
     return Refuse(limit) if limit else Open()
 
 
@@ -236,7 +236,7 @@ def judge(
         return Unasked(challenge)
     answered = replace(challenge, answered=answer.tag)
     if asks_again(answer.text, policy):
-        limit = limits.reached(tally, policy)
+        limit = reached(tally, policy)
         return ResendDenied(challenge, limit) if limit else Resend(answered)
     # People read "123 456" and type it so.
     if code.matches("".join(answer.text.split()), answer.expected):
@@ -316,3 +316,17 @@ def _wrong(
     if lockout.is_locked(counted, now):
         return Reject("locked", burnt, counted)
     return Again(burnt, counted)
+
+
+Limit = Literal["per_account_hour", "per_number_hour", "per_client_hour", "per_day"]
+
+
+def reached(tally: Tally, policy: LoginPolicy) -> Limit | None:
+    """The first limit that one more message would break, or None.  A limit of 0 is none."""
+    counted: Sequence[tuple[Limit, int, int]] = (
+        ("per_account_hour", tally.account_hour, policy.per_account_hour),
+        ("per_number_hour", tally.number_hour, policy.per_number_hour),
+        ("per_client_hour", tally.client_hour, policy.per_client_hour),
+        ("per_day", tally.day, policy.per_day),
+    )
+    return next((name for name, sent, most in counted if most and sent >= most), None)

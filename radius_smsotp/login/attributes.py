@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from radius_smsotp.core.model import Style
-    from radius_smsotp.pairs import Request
+    from radius_smsotp.login.request import Request
 
 log = logging.getLogger(__name__)
 

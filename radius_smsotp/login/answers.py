@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from radius_smsotp.core import placeholder
+from radius_smsotp.login import attributes
+
 if TYPE_CHECKING:
-    from radius_smsotp.core.model import Style
+    from radius_smsotp.client_policy import ClientPolicy
+    from radius_smsotp.core.model import Challenge, Style
+    from radius_smsotp.login.request import Request
 
 Step = Literal["pin", "pin-or-code", "pin-and-code", "identity", "mschapv2", "code"]
 """What came.  The password of a first request: a PIN; a PIN that ends in digits while a challenge
@@ -74,3 +79,37 @@ class Rejected:
 
 
 Outcome = Challenged | Accepted | Rejected
+
+
+def ask(
+    request: Request, challenge: Challenge, own: ClientPolicy, before: str = "", echo: str = ""
+) -> Challenged:
+    """
+    Ask for the code of a challenge, with a sentence before the prompt if there is one.
+
+    Args:
+        echo: See `Challenged`.
+    """
+    style = attributes.style(request, own.style)
+    values = {
+        "phone_hint": challenge.phone_hint,
+        "digits": challenge.digits,
+        "minutes": challenge.minutes,
+        "resend": own.login.resend_word,
+    }
+    template = own.prompt if style == "challenge" else own.texts.code_sent
+    waiting = challenge.delivery.state == "queued" and not before
+    return Challenged(
+        challenge.transaction_id,
+        before + placeholder.fill(template, values),
+        style,
+        own.wait if waiting else 0.0,
+        challenge.delivery.route,
+        echo,
+        own.texts.undelivered,
+    )
+
+
+def wrong_code(challenge: Challenge, own: ClientPolicy) -> str:
+    """What stands before the prompt after a wrong code."""
+    return placeholder.fill(own.texts.wrong_code, {"guesses": challenge.guesses_left})

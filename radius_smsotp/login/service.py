@@ -1,5 +1,5 @@
 """
-One login, step by step: facts from the store, a decision of `core.login`, its effects.
+One login, step by step: facts from the store, a decision of `login.rules`, its effects.
 
 Each method is one request of FreeRADIUS and one transaction.  No network, no password hash.
 
@@ -14,23 +14,23 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from radius_smsotp import counters, decoy, devices, prompt
-from radius_smsotp.admission import Admission
-from radius_smsotp.audit import login_event as _event
-from radius_smsotp.core import code, lockout, login
+from radius_smsotp.core import code, lockout
 from radius_smsotp.core.model import Challenge, Lockout, Tally
-from radius_smsotp.issuer import Issuer
-from radius_smsotp.outcome import Accepted, Challenged, Outcome, Rejected
+from radius_smsotp.login import answers, rules, stations
+from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Preparation, Rejected
+from radius_smsotp.login.challenges import Issuer
+from radius_smsotp.login.facts import Decoys, FactReader, note_failure
+from radius_smsotp.login.request import login_event as _event
 from radius_smsotp.store import questions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from radius_smsotp.client_policy import ClientPolicy
-    from radius_smsotp.counters import Counter
     from radius_smsotp.delivery.courier import Courier
     from radius_smsotp.keyring import Keyring
-    from radius_smsotp.pairs import Request
+    from radius_smsotp.login.request import Request
+    from radius_smsotp.login.stations import Counter
     from radius_smsotp.setting_types import TextSettings
     from radius_smsotp.settings_file import Loaded
     from radius_smsotp.store import Store
@@ -59,6 +59,7 @@ class Service:
         self._store = store
         self._courier = courier
         self._issuer = Issuer(loaded, keyring, courier)
+        self._reader = FactReader(loaded, self._issuer)
         self._now = now
         self.admission = Admission(loaded, store, self._issuer, now)
 
@@ -73,24 +74,24 @@ class Service:
         if request.judged:
             return self._spend_matched(request, sync=sync)
         now = self._now()
-        own = self.admission.policy(request)
-        foreseen = self.admission.questions(request, now)
+        own = self._reader.policy(request)
+        foreseen = self._reader.questions(request, now)
         with self._store.write(request.account, foreseen=foreseen) as tx:
-            facts = self.admission.facts(tx, request, now)
-            decision = login.admit(facts, own.login, now)
-            if isinstance(decision, login.Refuse):
+            facts = self._reader.facts(tx, request, now)
+            decision = rules.admit(facts, own.login, now)
+            if isinstance(decision, rules.Refuse):
                 tx.add_event(_event("login-refused", request, now, reason=decision.reason))
                 return Rejected(own.texts.failed)
-            if isinstance(decision, login.Trust):
-                counter = counters.Counter(facts.counter, facts.lockout)
-                counters.welcome(tx, request, counter, now)
+            if isinstance(decision, rules.Trust):
+                counter = stations.Counter(facts.counter, facts.lockout)
+                stations.welcome(tx, request, counter, now)
                 tx.add_event(_event("device-accepted", request, now))
                 return Accepted()
-            if isinstance(decision, login.Repeat):
+            if isinstance(decision, rules.Repeat):
                 tx.add_event(_event("challenge-repeated", request, now, decision.challenge))
                 own = self._policy_of(request, decision.challenge)
                 return self._challenged(request, decision.challenge, own)
-            own = self.admission.policy(request, self.admission.language(request, facts.account))
+            own = self._reader.policy(request, self._reader.language(request, facts.account))
             challenge = self._issuer.issue(request, facts, own, now)
             tx.add_challenge(challenge)
             self._count_message(tx, request, facts.counter, facts.number_tag, now)
@@ -104,19 +105,19 @@ class Service:
         name = request.account
         again = None
         asked = request.transaction_id or ""
-        foreseen = [questions.challenge(asked), *counters.questions_of(request)]
+        foreseen = [questions.challenge(asked), *stations.questions_of(request)]
         with self._store.write(name, durable=sync, foreseen=foreseen) as tx:
             challenge = tx.challenge(asked)
             own = self._policy_of(request, challenge)
             answer = self._given(request, challenge)
-            counter = counters.find(tx, request, now)
+            counter = stations.find(tx, request, now)
             tally = Tally()
-            if challenge is not None and login.asks_again(answer.text, own.login):
+            if challenge is not None and rules.asks_again(answer.text, own.login):
                 tag = self._issuer.challenge_tag(challenge)
-                tagged = counters.tagged(counter.name, request, tag)
+                tagged = stations.tagged(counter.name, request, tag)
                 tally = tx.tally(counter.name, tagged, challenge.client, now)
-            decision = login.judge(challenge, answer, counter.lockout, tally, own.login, now)
-            if isinstance(decision, login.Resend):
+            decision = rules.judge(challenge, answer, counter.lockout, tally, own.login, now)
+            if isinstance(decision, rules.Resend):
                 again = self._resend(tx, request, counter, decision.challenge, now)
             outcome = self._settle(tx, request, counter, decision, own, now)
         if again is not None:
@@ -126,16 +127,16 @@ class Service:
     def first_factor_failed(self, request: Request, *, sync: bool = True) -> Rejected:
         """The PIN was wrong, or the login was refused whatever the PIN."""
         now = self._now()
-        own = self.admission.policy(request)
+        own = self._reader.policy(request)
         name = request.account
-        foreseen = counters.questions_of(request)
+        foreseen = stations.questions_of(request)
         with self._store.write(name, durable=sync, foreseen=foreseen) as tx:
-            counter = counters.find(tx, request, now)
+            counter = stations.find(tx, request, now)
             counted = lockout.after_failure(counter.lockout, own.login, now)
             if request.reason:
                 # As much is written as for a wrong PIN, and synced: it must not show in the time.
                 tx.add_event(_event("login-refused", request, now, reason=request.reason))
-                decoy.note_failure(tx, name, now)
+                note_failure(tx, name, now)
                 return Rejected(own.texts.failed)
             account = tx.account(name) if request.handshake and request.cleartext is None else None
             hashed = account is not None and account.pin_hash is not None
@@ -145,8 +146,8 @@ class Service:
             if request.step != "pin":
                 # It may have been the right PIN and a wrong code: that is a guess as well.
                 running = tx.open_challenges(now, name)
-                for challenge in login.answerable(running, request.client, own.login, now):
-                    tx.save_answer(login.burn(challenge))
+                for challenge in rules.answerable(running, request.client, own.login, now):
+                    tx.save_answer(rules.burn(challenge))
         return Rejected(own.texts.failed)
 
     def first_factor_down(self, request: Request) -> Rejected:
@@ -170,17 +171,17 @@ class Service:
 
     def _texts(self, request: Request | None) -> TextSettings:
         """What the users of a client read; those of all, if it is not known who asks."""
-        return self.admission.policy(request).texts if request else self._for_all
+        return self._reader.policy(request).texts if request else self._for_all
 
     def _policy_of(self, request: Request, challenge: Challenge | None) -> ClientPolicy:
         """What holds for an answer, in the language in which its login began."""
-        return self.admission.policy(request, challenge.language if challenge else "")
+        return self._reader.policy(request, challenge.language if challenge else "")
 
-    def _given(self, request: Request, challenge: Challenge | None) -> login.Answer:
+    def _given(self, request: Request, challenge: Challenge | None) -> rules.Answer:
         """The answer that a request holds, and what it is to be compared with."""
         expected = self._issuer.expected(challenge)
         proved = request.handshake and request.proved
-        return login.Answer(
+        return rules.Answer(
             request.account,
             request.client,
             expected if proved else request.password or "",
@@ -202,14 +203,14 @@ class Service:
         """The PIN was right, and the code behind it was compared before: spend its challenge."""
         now = self._now()
         name = request.account
-        foreseen = [questions.challenge(request.matched), *counters.questions_of(request)]
+        foreseen = [questions.challenge(request.matched), *stations.questions_of(request)]
         with self._store.write(name, durable=sync, foreseen=foreseen) as tx:
             challenge = tx.challenge(request.matched)
-            counter = counters.find(tx, request, now)
+            counter = stations.find(tx, request, now)
             own = self._policy_of(request, challenge)
             expected = self._issuer.expected(challenge)
-            answer = login.Answer(name, request.client, expected, expected)
-            decision = login.judge(challenge, answer, counter.lockout, Tally(), own.login, now)
+            answer = rules.Answer(name, request.client, expected, expected)
+            decision = rules.judge(challenge, answer, counter.lockout, Tally(), own.login, now)
             return self._settle(tx, request, counter, decision, own, now)
 
     def _settle(
@@ -217,41 +218,41 @@ class Service:
         tx: Transaction,
         request: Request,
         counter: Counter,
-        decision: login.Judgement,
+        decision: rules.Judgement,
         own: ClientPolicy,
         now: datetime,
     ) -> Outcome:
         """Store what follows from a judgement, and put it into words."""
         challenge = decision.challenge
         match decision:
-            case login.Accept():
+            case rules.Accept():
                 tx.save_answer(decision.challenge)
-                counters.welcome(tx, request, counter, now)
+                stations.welcome(tx, request, counter, now)
                 tx.add_event(_event("code-accepted", request, now, challenge))
                 if own.remember:
                     tag = self._issuer.challenge_tag(decision.challenge)
-                    devices.remember(tx, request, own, tag, now)
+                    stations.remember(tx, request, own, tag, now)
                 return Accepted()
-            case login.Again():
+            case rules.Again():
                 tx.save_answer(decision.challenge)
                 tx.add_event(_event("code-wrong", request, now, challenge))
                 self._count_failure(tx, request, counter, decision.lockout, now)
-                before = prompt.wrong_code(decision.challenge, own)
+                before = answers.wrong_code(decision.challenge, own)
                 return self._challenged(request, decision.challenge, own, before)
-            case login.Retransmitted():
+            case rules.Retransmitted():
                 tx.add_event(_event("answer-repeated", request, now, challenge))
                 return self._answered(request, decision.challenge, own)
-            case login.Resend():
+            case rules.Resend():
                 return self._challenged(request, decision.challenge, own, own.texts.resent)
-            case login.ResendDenied():
+            case rules.ResendDenied():
                 event = _event("sms-resend-denied", request, now, challenge, reason=decision.limit)
                 tx.add_event(event)
                 denied = own.texts.resend_denied
                 return self._challenged(request, decision.challenge, own, denied)
-            case login.Unasked():
+            case rules.Unasked():
                 tx.add_event(_event("password-repeated", request, now, challenge))
                 return self._challenged(replace(request, style="reject"), decision.challenge, own)
-            case login.Reject():
+            case rules.Reject():
                 if decision.challenge is not None:
                     tx.save_answer(decision.challenge)
                 event = _event("code-rejected", request, now, challenge, reason=decision.reason)
@@ -266,8 +267,8 @@ class Service:
         """The reply that the same packet got before."""
         if challenge.state == "spent":
             return Accepted()
-        again = login.asks_again(request.password or "", own.login)
-        before = own.texts.resent if again else prompt.wrong_code(challenge, own)
+        again = rules.asks_again(request.password or "", own.login)
+        before = own.texts.resent if again else answers.wrong_code(challenge, own)
         return self._challenged(request, challenge, own, before)
 
     def _resend(
@@ -289,7 +290,7 @@ class Service:
     def _count_message(
         self, tx: Transaction, request: Request, counter: str, tag: str, now: datetime
     ) -> None:
-        tagged = counters.tagged(counter, request, tag)
+        tagged = stations.tagged(counter, request, tag)
         tx.count_message(counter, tagged, request.client.name, now)
 
     def _count_failure(
@@ -298,7 +299,7 @@ class Service:
         tx.put_lockout(counter.name, counted)
         if lockout.is_locked(counted, now) and not lockout.is_locked(counter.lockout, now):
             tx.add_event(_event("account-locked", request, now))
-            devices.forget_locked(tx, request, now)
+            stations.forget_locked(tx, request, now)
 
     def _challenged(
         self, request: Request, challenge: Challenge, own: ClientPolicy, before: str = ""
@@ -306,4 +307,103 @@ class Service:
         echo = ""
         if request.eap is not None:
             echo = request.eap.echo or self._issuer.echo(challenge, request.password or "")
-        return prompt.ask(request, challenge, own, before, echo)
+        return answers.ask(request, challenge, own, before, echo)
+
+
+class Admission:
+    """
+    The authorize section's side of a login.
+
+    Args:
+        now: The clock: aware UTC.
+    """
+
+    def __init__(
+        self, loaded: Loaded, store: Store, issuer: Issuer, now: Callable[[], datetime]
+    ) -> None:
+        self._loaded = loaded
+        self._store = store
+        self._issuer = issuer
+        self._reader = FactReader(loaded, issuer)
+        self._now = now
+        self._decoys = Decoys(store, loaded.values.pin.iterations)
+
+    def prepare(self, request: Request) -> Preparation:
+        """Find the account, and tell FreeRADIUS how to check the first factor."""
+        if request.eap is not None and request.eap.kind in {"identity", "mschapv2"}:
+            return Preparation(request.eap.kind, None, None)
+        if request.transaction_id is not None and request.password is not None:
+            return Preparation("code", None, None)
+        if request.transaction_id is not None:
+            return Preparation("code", None, None, candidate=self._provable_code(request))
+        now = self._now()
+        with self._store.read(foreseen=self._reader.questions(request, now)) as tx:
+            facts = self._reader.facts(tx, request, now)
+        if request.handshake:
+            return self._prepare_handshake(request, facts, now)
+        password = request.password if request.rewritten else None
+        pin_hash = facts.account.pin_hash if facts.account else None
+        tail = None if rules.obstacle(facts, now) else self._tail(facts, request)
+        if tail is not None and tail[1]:
+            return Preparation("pin-and-code", tail[0], pin_hash, matched=tail[1])
+        decision = rules.admit(facts, self._reader.policy(request).login, now)
+        # A guess at an open challenge is counted even if no more SMS may be sent: with the real
+        # PIN it is refused in `begin`, with another one it ends in `first_factor_failed`.
+        if isinstance(decision, rules.Refuse) and tail is None:
+            # Whatever stands against the login, it looks like a wrong PIN and takes as long.
+            ours = pin_hash is not None or not facts.elsewhere
+            decoy = self._decoys.of(request.account, pin_hash) if ours else None
+            return Preparation("pin", password, decoy, reason=decision.reason)
+        return Preparation("pin" if tail is None else "pin-or-code", password, pin_hash)
+
+    def _tail(self, facts: rules.Facts, request: Request) -> tuple[str, str] | None:
+        """
+        Try the end of a password as code of an open challenge.
+
+        Returns:
+            The head, and the challenge that the tail is the code of, or ""; None if the
+            password does not end in a code, or no challenge is open.
+        """
+        found: tuple[str, str] | None = None
+        for challenge in facts.running:
+            parts = rules.split_password(request.password or "", challenge.digits)
+            if parts is None:
+                continue
+            if code.matches(parts[1], self._issuer.expected(challenge)):
+                return parts[0], challenge.transaction_id
+            found = (parts[0], "")
+        return found
+
+    def _provable_code(self, request: Request) -> str | None:
+        """What a handshake is to prove in the second step: the code, if it can be accepted."""
+        asked = request.transaction_id or ""
+        with self._store.read(foreseen=[questions.challenge(asked)]) as tx:
+            challenge = tx.challenge(asked)
+        if challenge is None or not challenge.is_open(self._now()):
+            return None
+        return self._issuer.expected(challenge)
+
+    def _prepare_handshake(
+        self, request: Request, facts: rules.Facts, now: datetime
+    ) -> Preparation:
+        """
+        The same for CHAP and MS-CHAP, which prove a password and do not show it.
+
+        PIN and code in one password can be proved if FreeRADIUS knows the PIN in the clear.  If
+        it does not, the code alone may follow the PIN, from the same station only.
+        """
+        client = request.client
+        if rules.obstacle(facts, now) is None and facts.running:
+            newest = facts.running[0]
+            expected = self._issuer.expected(newest)
+            near = client.station and (client.name, client.station) == (
+                newest.client,
+                newest.station,
+            )
+            if request.cleartext is not None or near:
+                candidate = (request.cleartext or "") + expected
+                matched = newest.transaction_id
+                return Preparation("pin-or-code", None, None, matched, candidate=candidate)
+        decision = rules.admit(facts, self._reader.policy(request).login, now)
+        reason = decision.reason if isinstance(decision, rules.Refuse) else ""
+        return Preparation("pin", None, None, reason=reason)

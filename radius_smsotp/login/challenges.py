@@ -6,18 +6,18 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from radius_smsotp import elsewhere
 from radius_smsotp.core import code, phone
 from radius_smsotp.core.model import Challenge, Delivery
+from radius_smsotp.login import attributes
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from radius_smsotp.client_policy import ClientPolicy
-    from radius_smsotp.core.login import Facts
     from radius_smsotp.delivery.courier import Courier
     from radius_smsotp.keyring import Keyring
-    from radius_smsotp.pairs import Request
+    from radius_smsotp.login.request import Request
+    from radius_smsotp.login.rules import Facts
     from radius_smsotp.settings_file import Loaded
 
 
@@ -34,7 +34,7 @@ class Issuer:
         # RFC 4086 section 8: 128 bits that nobody can guess.
         transaction_id = secrets.token_hex(16)
         number = facts.phone or ""
-        wanted = elsewhere.provider(request, self._loaded.providers)
+        wanted = attributes.provider(request, self._loaded.providers)
         if wanted is None and facts.account is not None:
             wanted = facts.account.provider
         route = self._loaded.route(number)
@@ -57,7 +57,7 @@ class Issuer:
                 state="queued",
                 route=route,
                 sealed_phone=code.seal(self._keyring.secret, transaction_id, number),
-                template=elsewhere.template(request, own.message),
+                template=attributes.template(request, own.message),
                 lease_owner=owner,
                 lease_until=until,
             ),

@@ -1,0 +1,138 @@
+"""
+What is known of who asks.
+
+From the request, the settings and the store; nothing is decided or stored here.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from radius_smsotp.core import phone, pin
+from radius_smsotp.core.language import choose
+from radius_smsotp.core.model import Lockout
+from radius_smsotp.core.name import share
+from radius_smsotp.login import attributes, rules, stations
+from radius_smsotp.store import questions
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from radius_smsotp.client_policy import ClientPolicy
+    from radius_smsotp.core.model import Account
+    from radius_smsotp.login.challenges import Issuer
+    from radius_smsotp.login.request import Request
+    from radius_smsotp.settings_file import Loaded
+    from radius_smsotp.store import Store
+    from radius_smsotp.store.questions import Question
+    from radius_smsotp.store.transaction import Transaction
+
+
+class FactReader:
+    """
+    Brings together what the rules of a login need to know, under one set of settings.
+
+    Args:
+        issuer: Knows under which name messages to a number are counted.
+    """
+
+    def __init__(self, loaded: Loaded, issuer: Issuer) -> None:
+        self._loaded = loaded
+        self._issuer = issuer
+
+    def questions(self, request: Request, now: datetime) -> list[Question]:
+        """What `facts` asks first."""
+        name = request.account
+        first = questions.account(name), questions.open_of(name, now)
+        return [*first, *stations.questions_of(request)]
+
+    def facts(self, tx: Transaction, request: Request, now: datetime) -> rules.Facts:
+        """What the rules of a login need to know of who asks, from one transaction."""
+        name = request.account
+        account = tx.account(name)
+        own = self.policy(request)
+        countries = self._loaded.values.limits.countries
+        if request.phones:
+            number = attributes.number(request, own.country, countries)
+        else:
+            number = account.phone if account else None
+        tag = "" if number is None else self._issuer.number_tag(number)
+        running = tx.open_challenges(now, name)
+        counter = stations.find(tx, request, now)
+        return rules.Facts(
+            account=account,
+            phone=number,
+            elsewhere=bool(request.phones),
+            number_tag=tag,
+            allowed=number is None or phone.is_allowed(number, countries),
+            counter=counter.name,
+            lockout=counter.lockout,
+            running=rules.answerable(running, request.client, own.login, now),
+            client=request.client.name,
+            remembered=stations.is_known(tx, request, own, tag, now),
+            # Last: other accounts of this client may have to wait until it is counted.
+            tally=tx.tally(
+                counter.name, stations.tagged(counter.name, request, tag), request.client.name, now
+            ),
+        )
+
+    def policy(self, request: Request, language: str = "") -> ClientPolicy:
+        """What holds for whoever asks; in a language if one is given, else in the client's."""
+        client = request.client
+        return self._loaded.for_client(client.name, client.address, client.ssid, language)
+
+    def language(self, request: Request, account: Account | None) -> str:
+        """
+        What the person behind a request reads: FreeRADIUS's attribute wins over the account.
+
+        Nobody but who has proved the first factor may be answered in it: it would tell whether
+        there is such an account.
+
+        Returns:
+            A language that there are texts in; "" if the client's will do.
+        """
+        known = self._loaded.languages
+        given = choose(request.language, known)
+        return given or choose((account and account.language) or "", known)
+
+
+class Decoys:
+    """
+    Hashes that no PIN has.  Checking one takes as long as checking an account's.
+
+    Args:
+        iterations: PBKDF2 rounds where nothing in the store says how many.
+    """
+
+    def __init__(self, store: Store, iterations: int) -> None:
+        self._store = store
+        self._iterations = iterations
+        self._random = secrets.token_bytes(pin.SALT_OCTETS + 64)
+
+    def of(self, name: str, pin_hash: str | None) -> str:
+        """
+        The decoy for a name.
+
+        Args:
+            pin_hash: Of the account, if there is one: its decoy has as many rounds.
+        """
+        if pin_hash is None:
+            # The rounds of its neighbour: the same for one name each time, and over many names
+            # those that the accounts here have, as old and new ones differ in them.
+            with self._store.read() as tx:
+                pin_hash = tx.next_pin_hash(name)
+        return pin.decoy(self._random, pin.iterations(pin_hash) if pin_hash else self._iterations)
+
+
+def note_failure(tx: Transaction, name: str, now: datetime) -> None:
+    """
+    Write as much as for a wrong PIN where no failure counts, so that it does not show in the time.
+
+    Args:
+        name: Folded, of whoever was refused.
+    """
+    # No name has a line break.  One row for all would be waited for, and one for each name be
+    # more than anybody keeps: those who share a row share a stripe of a PostgreSQL store too, and
+    # wait for each other no more than those do whose PIN was wrong.
+    tx.put_lockout(f"\n{share(name)}", Lockout(1, now))
