@@ -44,6 +44,7 @@ METHODS = {
 NOBODY = "0" * 32
 """In place of a transaction_id while the first factor is asked for."""
 
+
 @dataclass(frozen=True, slots=True)
 class Round:
     """

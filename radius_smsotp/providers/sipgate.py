@@ -22,10 +22,9 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator
 from radius_smsotp.errors import DeliveryError, Problem, Refused, Unavailable, Unknown
 from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings, connection
 from radius_smsotp.providers.excerpt import excerpt
-from radius_smsotp.providers.http_pool import tls_context
-from radius_smsotp.providers.http_template import Request
-from radius_smsotp.providers.http_verdict import EXCERPT, MESSAGE_ID, Rules, judge
-from radius_smsotp.providers.http_wire import Wire
+from radius_smsotp.providers.http.answer import EXCERPT, MESSAGE_ID, Rules, judge
+from radius_smsotp.providers.http.request import Request
+from radius_smsotp.providers.http.transport import Wire, tls_context
 
 if TYPE_CHECKING:
     import ssl

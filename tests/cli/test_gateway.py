@@ -15,7 +15,7 @@ import pytest
 from radius_smsotp.cli import gateway
 from radius_smsotp.cli.gateway import Gateway
 from radius_smsotp.providers import Message, Surroundings, build
-from radius_smsotp.providers.http import Settings
+from radius_smsotp.providers.http.provider import Settings
 from tests.cli.installation import Installation
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from radius_smsotp import eap, keyring, pairs, raddb_files, settings_file
 from radius_smsotp.core import code, message, name, pdu, phone, pin, placeholder, text
 from radius_smsotp.errors import ConfigurationError, DeliveryError, Unknown
 from radius_smsotp.login import rules as login
-from radius_smsotp.providers import Message, Receipt, http_verdict, modem_at, sipgate, smpp_session
+from radius_smsotp.providers import Message, Receipt, modem_at, sipgate, smpp_session
 from radius_smsotp.providers.excerpt import excerpt
+from radius_smsotp.providers.http import answer
 from radius_smsotp.providers.modem_errors import ModemError, explain
 from tests.fuzz.dough import Dough
 
@@ -196,14 +197,12 @@ def key_file(octets: bytes) -> None:
 
 
 RULES = (
-    http_verdict.Rules(),
-    http_verdict.Rules(
-        success=http_verdict.Signs(path=http_verdict.Condition.parse("messages.0.status = 0")),
-        id_path=http_verdict.Condition.parse("messages.0.id"),
+    answer.Rules(),
+    answer.Rules(
+        success=answer.Signs(path=answer.Condition.parse("messages.0.status = 0")),
+        id_path=answer.Condition.parse("messages.0.id"),
     ),
-    http_verdict.Rules(
-        fail=http_verdict.Signs(text="error"), success=http_verdict.Signs(text="ID")
-    ),
+    answer.Rules(fail=answer.Signs(text="error"), success=answer.Signs(text="ID")),
 )
 JSON = (b'{"messages":[{"status":"0","id":', b"ID: ", b"error", b"[" * 500, b"null", b"1e999", b"")
 
@@ -220,7 +219,7 @@ def gateway_answers(octets: bytes) -> None:
     def quote(said: str, limit: int) -> str:
         return excerpt(said, [PASSWORD], SMS, limit)
 
-    verdict = http_verdict.judge(http_verdict.Answer(status, headers, body), rules, quote, NOW)
+    verdict = answer.judge(answer.Answer(status, headers, body), rules, quote, NOW)
     assert isinstance(verdict, Receipt | DeliveryError)
     _tells_nothing(str(verdict))
     try:

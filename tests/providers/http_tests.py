@@ -9,7 +9,7 @@ import pytest
 
 from radius_smsotp.errors import DeliveryError
 from radius_smsotp.providers import Surroundings
-from radius_smsotp.providers.http import Provider, Settings
+from radius_smsotp.providers.http.provider import Provider, Settings
 from tests.providers.contract import CODE, PHONE, message, soon
 from tests.providers.gateway import Authority, Gateway
 

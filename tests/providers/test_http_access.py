@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.errors import Refused, Unavailable
-from radius_smsotp.providers import http_pool
-from radius_smsotp.providers.http import Provider
+from radius_smsotp.providers.http import transport
+from radius_smsotp.providers.http.provider import Provider
 from tests.providers import gateway as gw
 from tests.providers.contract import message, soon
 from tests.providers.gateway import Authority, Gateway
@@ -248,7 +248,7 @@ class TestTls(HttpTests):
         assert type(failure(provider)) is Unavailable
 
     def test_the_context_is_safe_by_default(self, authority: Authority) -> None:
-        context = http_pool.tls_context(authority.cert, None, None, verify=True)
+        context = transport.tls_context(authority.cert, None, None, verify=True)
         assert context.verify_mode is ssl.CERT_REQUIRED
         assert context.check_hostname
         assert context.minimum_version >= ssl.TLSVersion.TLSv1_2

@@ -14,7 +14,7 @@ import pytest
 
 from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.providers import Receipt
-from radius_smsotp.providers.http import Provider, Settings
+from radius_smsotp.providers.http.provider import Provider, Settings
 from tests.providers import gateway as gw
 from tests.providers.contract import CODE, PHONE, message, soon
 from tests.providers.gateway import Gateway

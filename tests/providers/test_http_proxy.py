@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.errors import Unavailable
-from radius_smsotp.providers import http
-from radius_smsotp.providers.http import Provider
+from radius_smsotp.providers.http import provider as http
+from radius_smsotp.providers.http.provider import Provider
 from tests.providers import gateway as gw
 from tests.providers.contract import PHONE, message, soon
 from tests.providers.gateway import Authority, Gateway

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from radius_smsotp.providers import Surroundings, build, module
-from radius_smsotp.providers.http import Provider, Settings
+from radius_smsotp.providers.http.provider import Provider, Settings
 
 GOOD: dict[str, Any] = {
     "type": "http",

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.errors import Refused, Unavailable, Unknown
-from radius_smsotp.providers import Receipt, http_pool
-from radius_smsotp.providers.http import Provider
+from radius_smsotp.providers import Receipt
+from radius_smsotp.providers.http import transport
+from radius_smsotp.providers.http.provider import Provider
 from tests.providers import gateway as gw
 from tests.providers.contract import message, soon
 from tests.providers.gateway import Gateway
@@ -263,6 +264,6 @@ class TestConnections(HttpTests):
     ) -> None:
         provider = build(url=gateway.url)
         provider.send(message(1), soon())
-        monkeypatch.setattr(http_pool, "IDLE", 0.0)
+        monkeypatch.setattr(transport, "IDLE", 0.0)
         provider.send(message(2), soon())
         assert [request.connection for request in gateway.requests] == [1, 2]
