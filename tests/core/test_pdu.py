@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp.core.pdu import (
+from radius_smsotp.core.text import septets
+from radius_smsotp.providers.modem.pdu import (
     Fate,
     StatusReport,
     message_reference,
@@ -20,7 +21,6 @@ from radius_smsotp.core.pdu import (
     status_report_line,
     submit,
 )
-from radius_smsotp.core.text import septets
 from tests.core.test_text import gsm7_texts
 from tests.providers.gsm_modem import decode
 

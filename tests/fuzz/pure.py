@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from radius_smsotp import eap, keyring, pairs, raddb_files, settings_file
-from radius_smsotp.core import code, message, name, pdu, phone, pin, placeholder, text
+from radius_smsotp.core import code, message, name, phone, pin, placeholder, text
 from radius_smsotp.errors import ConfigurationError, DeliveryError, Unknown
 from radius_smsotp.login import rules as login
-from radius_smsotp.providers import Message, Receipt, modem_at, sipgate, smpp_session
+from radius_smsotp.providers import Message, Receipt, sipgate, smpp_session
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.http import answer
-from radius_smsotp.providers.modem_errors import ModemError, explain
+from radius_smsotp.providers.modem import line as modem_at
+from radius_smsotp.providers.modem import pdu
+from radius_smsotp.providers.modem.errors import ModemError, explain
 from tests.fuzz.dough import Dough
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -19,7 +19,7 @@ from smspdudecoder.codecs import GSM
 from smspdudecoder.fields import SMSSubmit
 
 from radius_smsotp.providers import Surroundings
-from radius_smsotp.providers.modem import Provider, Settings
+from radius_smsotp.providers.modem.provider import Provider, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from radius_smsotp.errors import Refused
 from radius_smsotp.providers import Surroundings, build
-from radius_smsotp.providers.modem import Provider, Settings
+from radius_smsotp.providers.modem.provider import Provider, Settings
 from tests.providers.contract import CODE, PHONE, ProviderContract, message, soon
 from tests.providers.gsm_modem import LONG, PLAIN, GsmModem, decode, provider_for
 

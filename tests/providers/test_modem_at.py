@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from radius_smsotp.core.pdu import StatusReport
 from radius_smsotp.errors import Refused, Unavailable, Unknown
 from radius_smsotp.providers import Surroundings
-from radius_smsotp.providers.modem import Provider, Settings
-from radius_smsotp.providers.modem_at import LONGEST_LINE, Line
+from radius_smsotp.providers.modem.line import LONGEST_LINE, Line
+from radius_smsotp.providers.modem.pdu import StatusReport
+from radius_smsotp.providers.modem.provider import Provider, Settings
 from tests.providers.contract import PHONE, message, soon
 from tests.providers.gsm_modem import LONG, PLAIN, GsmModem, provider_for
 

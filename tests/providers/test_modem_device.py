@@ -17,8 +17,8 @@ import pytest
 
 from radius_smsotp.errors import Unavailable, Unknown
 from radius_smsotp.providers import Surroundings
-from radius_smsotp.providers.modem import Provider, Settings
-from radius_smsotp.providers.modem_device import file_name
+from radius_smsotp.providers.modem.device import file_name
+from radius_smsotp.providers.modem.provider import Provider, Settings
 from tests.providers.contract import message, soon
 from tests.providers.gsm_modem import PLAIN, GsmModem, provider_for
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
-from radius_smsotp.providers.modem_errors import CME, CMS, ModemError, Verdict, explain
+from radius_smsotp.providers.modem.errors import CME, CMS, ModemError, Verdict, explain
 from tests.providers.contract import message, soon
 from tests.providers.gsm_modem import LONG, PLAIN, GsmModem, provider_for
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.errors import Unavailable
-from radius_smsotp.providers.modem import Provider
-from radius_smsotp.providers.modem_reports import Listener
+from radius_smsotp.providers.modem.device import Listener
+from radius_smsotp.providers.modem.provider import Provider
 from tests.providers.contract import message, soon
 from tests.providers.gsm_modem import PLAIN, GsmModem, provider_for
 

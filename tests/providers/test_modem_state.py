@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.errors import Refused, Unavailable
-from radius_smsotp.providers.modem_device import file_name
+from radius_smsotp.providers.modem.device import file_name
 from tests.providers.contract import message, soon
 from tests.providers.gsm_modem import PLAIN, GsmModem, provider_for
 

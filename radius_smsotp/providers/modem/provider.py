@@ -17,18 +17,25 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from radius_smsotp.core import pdu, text
+from radius_smsotp.core import text
 from radius_smsotp.errors import Problem, Unavailable
 from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings
-from radius_smsotp.providers.modem_device import MARGIN, Device, file_name, open_device
-from radius_smsotp.providers.modem_errors import CommandError, ModemError, Verdict
-from radius_smsotp.providers.modem_reports import Listener, Reports
-from radius_smsotp.providers.modem_state import await_network, service_centre, signal, unlock_sim
+from radius_smsotp.providers.modem import pdu
+from radius_smsotp.providers.modem.device import (
+    MARGIN,
+    Device,
+    Listener,
+    Reports,
+    file_name,
+    open_device,
+)
+from radius_smsotp.providers.modem.errors import CommandError, ModemError, Verdict
+from radius_smsotp.providers.modem.line import await_network, service_centre, signal, unlock_sim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from radius_smsotp.providers.modem_at import Line
+    from radius_smsotp.providers.modem.line import Line
 
 CHECK = 4.5
 """Seconds that `Provider.check` takes at most."""
