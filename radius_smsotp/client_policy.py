@@ -170,7 +170,7 @@ def _nearest(clients: Mapping[str, ClientSettings], name: str, address: str) -> 
 def _translated(values: Settings, language: str) -> dict[str, Effective]:
     """The texts in a language: those that come along, and those of the settings before them."""
     found: dict[str, Effective] = {}
-    for tag in reversed(tags.chain(language)):
+    for tag in reversed(tags.language_chain(language)):
         shipped = languages.texts(tag)
         source = DEFAULT if tag == SHIPPED.language else f"shipped ({tag})"
         for texts, path in ((shipped, source), (values.languages.get(tag), f"languages.{tag}")):

@@ -95,7 +95,7 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         client=Client(
             request.get("SMSOTP-Client") or address or request.get("NAS-Identifier", "unknown"),
             address,
-            station.normalise(_text(request, "Calling-Station-Id", "Tmp-Octets-4")),
+            station.normalise_station(_text(request, "Calling-Station-Id", "Tmp-Octets-4")),
             # What FreeRADIUS's policy rewrite_called_station_id has cut off, if it ran before us.
             request.get("Called-Station-SSID")
             or station.ssid(_text(request, "Called-Station-Id", "Tmp-Octets-3")),

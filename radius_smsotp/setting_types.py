@@ -65,7 +65,7 @@ Country = Annotated[str, AfterValidator(_numbering_plan)]
 
 def _tag(name: str) -> str:
     """A language, folded."""
-    folded = language.fold(name)
+    folded = language.fold_language(name)
     if not language.TAG.fullmatch(folded):
         raise PydanticCustomError("language", 'is no language; write it as "de" or "pt-BR"')
     return folded

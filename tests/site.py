@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from radius_smsotp import keyring, providers, settings_file
 from radius_smsotp.core import code, pin
 from radius_smsotp.core.model import Account, Client
-from radius_smsotp.core.name import fold
+from radius_smsotp.core.name import fold_name
 from radius_smsotp.delivery import chain
 from radius_smsotp.delivery.courier import Courier
 from radius_smsotp.login.answers import Accepted, Challenged, Rejected
@@ -251,7 +251,7 @@ def add(
     leaks.note_pin(node.loaded.path.parent, text)
     pin_hash = None if text is None else pin.digest(text, b"0123456789abcdef", ROUNDS)
     with node.store.write() as tx:
-        tx.put_account(Account(fold(name), phone, pin_hash, **more), datetime.now(UTC))
+        tx.put_account(Account(fold_name(name), phone, pin_hash, **more), datetime.now(UTC))
 
 
 def request(user: str = "alice", password: str | None = PIN, **more: Any) -> Request:

@@ -60,7 +60,7 @@ def show(
         raise click.BadParameter("this is no IP address", param_hint="--address")
     with Site(config) as site:
         wanted = account.language_option(site.loaded, language or None)
-        known = tags.choose(wanted or "", site.loaded.languages)
+        known = tags.choose_language(wanted or "", site.loaded.languages)
         found = client_policy.effective(site.loaded.values, name, where, ssid, known)
     if as_json:
         settings = {field: {"value": one.value, "from": one.source} for field, one in found.items()}

@@ -10,7 +10,7 @@ import click
 from radius_smsotp import languages
 from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site
-from radius_smsotp.core.language import choose
+from radius_smsotp.core.language import choose_language
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ def list_languages(config: Path, as_json: bool) -> None:
     with Site(config) as site, site.store.read() as tx:
         loaded = site.loaded
         wanted = (one.language for one, _ in tx.accounts())
-        spoken = [choose(tag, loaded.languages) for tag in wanted if tag]
+        spoken = [choose_language(tag, loaded.languages) for tag in wanted if tag]
     shipped, own = languages.names(), loaded.values.languages
     found = [
         {

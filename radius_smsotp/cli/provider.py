@@ -15,7 +15,8 @@ from radius_smsotp import providers
 from radius_smsotp.cli import REFUSED, completion, output
 from radius_smsotp.cli.site import Site, acting_as
 from radius_smsotp.cli.user import account
-from radius_smsotp.core import message, phone
+from radius_smsotp.core import phone
+from radius_smsotp.core.message import compose
 from radius_smsotp.errors import DeliveryError
 from radius_smsotp.providers import presets
 from radius_smsotp.store import open_store
@@ -149,7 +150,7 @@ def send_test(config: Path, name: str, number: str | None) -> None:
         made_up = str(secrets.randbelow(10**code.digits)).zfill(code.digits)
         values = {"code": made_up, "minutes": round(code.lifetime / 60), "name": "test"}
         sms = loaded.values.sms
-        text = message.compose(
+        text = compose(
             loaded.values.message, values, transliterate=sms.transliterate, autofill=sms.autofill
         )
         sent = providers.Message(secrets.token_hex(16), to, text, made_up)
@@ -157,7 +158,9 @@ def send_test(config: Path, name: str, number: str | None) -> None:
             sender = providers.build(name, loaded.providers[name], around)
             verdict, told, seconds = _send(sender, sent, loaded.providers[name].timeout)
             sender.close()
-    click.echo(output.clean(f"{name}: {verdict} after {seconds:.2f} s, to {phone.mask(to)}{told}"))
+    click.echo(
+        output.clean(f"{name}: {verdict} after {seconds:.2f} s, to {phone.mask_number(to)}{told}")
+    )
     if verdict != "accepted":
         sys.exit(REFUSED)
 

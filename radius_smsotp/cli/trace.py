@@ -14,7 +14,7 @@ from radius_smsotp import audit
 from radius_smsotp.cli import completion, output
 from radius_smsotp.cli.site import Site
 from radius_smsotp.core import placeholder
-from radius_smsotp.core.name import fold
+from radius_smsotp.core.name import fold_name
 from radius_smsotp.errors import SmsotpError
 
 if TYPE_CHECKING:
@@ -75,20 +75,20 @@ def trace(config: Path, name: str, limit: int, follow: bool, as_json: bool) -> N
     with Site(config) as site:
         with site.store.read() as tx:
             newest = tx.newest_event()
-            found = tx.numbered_events(fold(name), limit)
+            found = tx.numbered_events(fold_name(name), limit)
         if follow:
-            _follow(site, fold(name), newest, found, as_json=as_json)
-    events = [event for _, event in found]
+            _follow(site, fold_name(name), newest, found, as_json=as_json)
+    trail = [event for _, event in found]
     if as_json:
-        output.as_json([_record(event) for event in events])
+        output.as_json([_record(event) for event in trail])
         return
-    if not events:
+    if not trail:
         kept = f"events are kept for {site.loaded.values.audit.days} days"
         raise SmsotpError(f"nothing is known of '{output.clean(name)}'; {kept}")
     teller = Teller()
-    for at, event in enumerate(events):
+    for at, event in enumerate(trail):
         _show(teller, event, first=at == 0)
-    _advise(events[-1])
+    _advise(trail[-1])
 
 
 def _follow(

@@ -12,18 +12,18 @@ TAG = re.compile(r"[a-z]{2,8}(-[a-z0-9]{1,8})*")
 """RFC 5646 section 2.1, as far as texts differ by it; folded."""
 
 
-def fold(tag: str) -> str:
+def fold_language(tag: str) -> str:
     """Bring "de-AT", "de_AT" and "de-at" to one form (RFC 5646 section 2.1.1: case is nothing)."""
     return tag.strip().replace("_", "-").lower()
 
 
-def chain(tag: str) -> tuple[str, ...]:
+def language_chain(tag: str) -> tuple[str, ...]:
     """The folded tag, and what is left of it part by part: de-at, de (RFC 4647 section 3.4)."""
     parts = tag.split("-")
     return tuple("-".join(parts[:count]) for count in range(len(parts), 0, -1))
 
 
-def choose(wanted: str, known: Collection[str]) -> str:
+def choose_language(wanted: str, known: Collection[str]) -> str:
     """
     The first language wanted that is known, or "".
 
@@ -41,9 +41,9 @@ def choose(wanted: str, known: Collection[str]) -> str:
     for part in wanted.split(","):
         tag, _, quality = part.partition(";")
         given = re.fullmatch(r"\s*q=(0(?:\.\d*)?|1(?:\.0*)?)\s*", quality)
-        ranked.append((float(given[1]) if given else 1.0, fold(tag)))
+        ranked.append((float(given[1]) if given else 1.0, fold_language(tag)))
     for weight, tag in sorted(ranked, key=lambda pair: -pair[0]):
-        found = next((one for one in chain(tag) if one in known), "")
+        found = next((one for one in language_chain(tag) if one in known), "")
         if weight and found:
             return found
     return ""

@@ -23,7 +23,7 @@ def compose(
     Args:
         template: With ``{code}`` and whatever else `values` names.
         values: ``code`` and more.
-        transliterate: Replace letters that would halve the room (see `text.transliterate`).
+        transliterate: Replace letters that would halve the room (see `text.transliterated`).
         autofill: A domain for whose login pages phones offer the code, or None.  The last line
             is then ``@DOMAIN #CODE``, as the specification "Origin-bound one-time codes
             delivered via SMS" (WICG) has it.
@@ -35,7 +35,7 @@ def compose(
     code = str(values["code"])
     filled = placeholder.fill(template, values)
     if transliterate:
-        filled = text.transliterate(filled)
+        filled = text.transliterated(filled)
     last = f"\n@{autofill} #{code}" if autofill else ""
     front = filled[: text.SHORTEST_PART]
     if code not in front and code not in text.split(filled + last)[0]:

@@ -33,7 +33,7 @@ class Account:
     A person who logs in.
 
     Attributes:
-        name: As `core.name.fold` leaves it; the key everywhere.
+        name: As `core.name.fold_name` leaves it; the key everywhere.
         phone: E.164 with plus sign, or None.
         pin_hash: ``$PBKDF2$HMACSHA2+512:ROUNDS:SALT$HASH`` as FreeRADIUS's `pap` reads it, or None
             if another module checks the first factor.
@@ -57,8 +57,8 @@ class Client:
     Attributes:
         name: Its short name in ``clients.conf``, else its address.
         address: Where the packet came from.
-        station: ``Calling-Station-Id`` behind it as `core.station.normalise` leaves it, "" if the
-            client did not say.
+        station: ``Calling-Station-Id`` behind it as `core.station.normalise_station` leaves it, ""
+            if the client did not say.
         ssid: The wireless network of that station, "" if there is none.
     """
 
@@ -141,7 +141,7 @@ class Device:
     Attributes:
         client: Name of the RADIUS client it was behind.
         ssid: The wireless network it was in, "" if there is none.
-        station: As `core.station.normalise` leaves it.
+        station: As `core.station.normalise_station` leaves it.
         number_tag: Of the number that its code went to (see `core.code.number_tag`).
     """
 

@@ -9,7 +9,7 @@ SHARES = 256
 """Into so many shares names are told apart where each cannot have a place of its own."""
 
 
-def fold(name: str) -> str:
+def fold_name(name: str) -> str:
     """
     The name by which an account is found.
 

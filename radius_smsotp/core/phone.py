@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def normalise(number: str, country: str | None = None) -> str:
+def normalise_number(number: str, country: str | None = None) -> str:
     """
     Bring a number to E.164.
 
@@ -45,12 +45,12 @@ def is_country(country: str) -> bool:
     return country in phonenumbers.SUPPORTED_REGIONS
 
 
-def mask(phone: str) -> str:
+def mask_number(phone: str) -> str:
     """The hint that a user recognises and a stranger cannot use: "***67"."""
     return f"***{phone[-2:]}"
 
 
-def is_allowed(phone: str, countries: Sequence[str]) -> bool:
+def is_number_allowed(phone: str, countries: Sequence[str]) -> bool:
     """
     Whether messages may go to this number.
 

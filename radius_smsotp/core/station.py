@@ -17,7 +17,7 @@ STATIONS = 4096
 
 
 @functools.lru_cache(STATIONS)
-def normalise(station: str) -> str:
+def normalise_station(station: str) -> str:
     """
     One form for all writings of a Calling-Station-Id.
 

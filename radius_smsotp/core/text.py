@@ -140,7 +140,7 @@ def is_plain(text: str) -> bool:
     return all(letter in _PLAIN for letter in text)
 
 
-def transliterate(text: str) -> str:
+def transliterated(text: str) -> str:
     """
     Write `text` with letters of GSM7, so that it needs fewer parts.
 

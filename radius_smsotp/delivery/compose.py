@@ -6,7 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from radius_smsotp import providers
-from radius_smsotp.core import code, message
+from radius_smsotp.core import code
+from radius_smsotp.core.message import compose
 
 if TYPE_CHECKING:
     from radius_smsotp.core.model import Challenge
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def compose(challenge: Challenge, keyring: Keyring, sms: SmsSettings) -> providers.Message | None:
+def message(challenge: Challenge, keyring: Keyring, sms: SmsSettings) -> providers.Message | None:
     """The SMS of a challenge, or None if its key is gone."""
     key = keyring.get(challenge.key_id)
     if key is None:
@@ -31,5 +32,5 @@ def compose(challenge: Challenge, keyring: Keyring, sms: SmsSettings) -> provide
     secret = code.derive(key, transaction_id, challenge.digits)
     values = {"code": secret, "minutes": challenge.minutes, "name": challenge.account}
     template = challenge.delivery.template
-    text = message.compose(template, values, transliterate=sms.transliterate, autofill=sms.autofill)
+    text = compose(template, values, transliterate=sms.transliterate, autofill=sms.autofill)
     return providers.Message(transaction_id, phone, text, secret)

@@ -210,7 +210,7 @@ class Courier:
         if held is None:
             return challenge.delivery.state
         challenge = held
-        sms = compose.compose(challenge, self._keyring, self._loaded.values.sms)
+        sms = compose.message(challenge, self._keyring, self._loaded.values.sms)
         route = self.chain.usable(challenge.delivery.route)
         if sms is None or not route:
             return insist(self._give_up, challenge)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from radius_smsotp.core import placeholder
+from radius_smsotp.core.placeholder import fill
 from radius_smsotp.login import attributes
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def ask(
     waiting = challenge.delivery.state == "queued" and not before
     return Challenged(
         challenge.transaction_id,
-        before + placeholder.fill(template, values),
+        before + fill(template, values),
         style,
         own.wait if waiting else 0.0,
         challenge.delivery.route,
@@ -112,4 +112,4 @@ def ask(
 
 def wrong_code(challenge: Challenge, own: ClientPolicy) -> str:
     """What stands before the prompt after a wrong code."""
-    return placeholder.fill(own.texts.wrong_code, {"guesses": challenge.guesses_left})
+    return fill(own.texts.wrong_code, {"guesses": challenge.guesses_left})

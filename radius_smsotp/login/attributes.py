@@ -40,11 +40,11 @@ def number(request: Request, country: str | None, countries: Sequence[str]) -> s
     faults: list[str] = []
     for text in request.phones:
         try:
-            one = phone.normalise(text, country)
+            one = phone.normalise_number(text, country)
         except ValueError as error:
             faults.append(str(error))
             continue
-        if phone.is_allowed(one, countries):
+        if phone.is_number_allowed(one, countries):
             return one
         readable.append(one)
     if readable:

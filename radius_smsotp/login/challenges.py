@@ -48,7 +48,7 @@ class Issuer:
             station=request.client.station,
             key_id=self._keyring.current,
             digits=own.login.digits,
-            phone_hint=phone.mask(number),
+            phone_hint=phone.mask_number(number),
             created_at=now,
             expires_at=now + own.login.lifetime,
             guesses_left=own.login.guesses,

@@ -10,7 +10,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from radius_smsotp.core import phone, pin
-from radius_smsotp.core.language import choose
+from radius_smsotp.core.language import choose_language
 from radius_smsotp.core.model import Lockout
 from radius_smsotp.core.name import share
 from radius_smsotp.login import attributes, rules, stations
@@ -65,7 +65,7 @@ class FactReader:
             phone=number,
             elsewhere=bool(request.phones),
             number_tag=tag,
-            allowed=number is None or phone.is_allowed(number, countries),
+            allowed=number is None or phone.is_number_allowed(number, countries),
             counter=counter.name,
             lockout=counter.lockout,
             running=rules.answerable(running, request.client, own.login, now),
@@ -93,8 +93,8 @@ class FactReader:
             A language that there are texts in; "" if the client's will do.
         """
         known = self._loaded.languages
-        given = choose(request.language, known)
-        return given or choose((account and account.language) or "", known)
+        given = choose_language(request.language, known)
+        return given or choose_language((account and account.language) or "", known)
 
 
 class Decoys:

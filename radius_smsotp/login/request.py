@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from radius_smsotp.core.model import Client, Event
-from radius_smsotp.core.name import fold
+from radius_smsotp.core.name import fold_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -102,7 +102,7 @@ class Request:
     @property
     def account(self) -> str:
         """The name by which the account of `user` is found."""
-        return fold(self.user)
+        return fold_name(self.user)
 
     @property
     def judged(self) -> bool:

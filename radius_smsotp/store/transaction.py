@@ -42,7 +42,7 @@ PRUNE_SLICE = 200
 
 class Transaction(AccountStatements, EventStatements):
     """
-    The store within one transaction.  Names are folded (see `core.name.fold`).
+    The store within one transaction.  Names are folded (see `core.name.fold_name`).
 
     Args:
         connection: Takes ``?`` for a value.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp.core.language import TAG, chain, choose
+from radius_smsotp.core.language import TAG, choose_language, language_chain
 
 KNOWN = frozenset(("de", "de-ch", "en", "fr"))
 
@@ -31,19 +31,19 @@ KNOWN = frozenset(("de", "de-ch", "en", "fr"))
     ],
 )
 def test_the_first_known_one_that_is_wanted_is_chosen(wanted: str, found: str) -> None:
-    assert choose(wanted, KNOWN) == found
+    assert choose_language(wanted, KNOWN) == found
 
 
 def test_a_tag_falls_back_part_by_part() -> None:
-    assert chain("de-at-1996") == ("de-at-1996", "de-at", "de")
-    assert chain("de") == ("de",)
+    assert language_chain("de-at-1996") == ("de-at-1996", "de-at", "de")
+    assert language_chain("de") == ("de",)
 
 
 @given(st.text(max_size=40))
 def test_whatever_a_directory_holds_is_a_known_language_or_none(wanted: str) -> None:
-    found = choose(wanted, KNOWN)
+    found = choose_language(wanted, KNOWN)
     assert not found or found in KNOWN
-    assert choose(found, KNOWN) == found
+    assert choose_language(found, KNOWN) == found
 
 
 @pytest.mark.parametrize("tag", ["de", "pt-br", "zh-hant-tw", "de-1996"])

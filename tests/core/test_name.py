@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp.core.name import SHARES, fold, share
+from radius_smsotp.core.name import SHARES, fold_name, share
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from radius_smsotp.core.name import SHARES, fold, share
 )
 def test_writings_of_one_name_are_one_account(one: str, other: str) -> None:
     """Letter case, composition and width make no other person."""
-    assert fold(one) == fold(other)
+    assert fold_name(one) == fold_name(other)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_writings_of_one_name_are_one_account(one: str, other: str) -> None:
 )
 def test_other_names_stay_other_accounts(one: str, other: str) -> None:
     """What merely looks alike is somebody else: a Cyrillic е, a zero, a blank within a word."""
-    assert fold(one) != fold(other)
+    assert fold_name(one) != fold_name(other)
 
 
 @pytest.mark.parametrize("plane", range(17))
@@ -47,14 +47,14 @@ def test_folding_twice_changes_nothing(plane: int) -> None:
     """A stored name is found under itself, for every character there is."""
     for point in range(plane << 16, (plane + 1) << 16):
         if point <= sys.maxunicode and not 0xD800 <= point <= 0xDFFF:
-            once = fold(f"a{chr(point)}")
-            assert fold(once) == once, hex(point)
+            once = fold_name(f"a{chr(point)}")
+            assert fold_name(once) == once, hex(point)
 
 
 @given(st.text())
 def test_a_folded_name_is_one_line(name: str) -> None:
     """Other keys of the store have line breaks, and can be no name."""
-    assert len(fold(name).splitlines()) <= 1
+    assert len(fold_name(name).splitlines()) <= 1
 
 
 def test_names_fall_into_shares_alike() -> None:
@@ -68,4 +68,4 @@ def test_names_fall_into_shares_alike() -> None:
 @given(st.text())
 def test_folding_a_folded_name_changes_nothing(name: str) -> None:
     """The same for names of any characters together."""
-    assert fold(fold(name)) == fold(name)
+    assert fold_name(fold_name(name)) == fold_name(name)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp.core.station import normalise, ssid
+from radius_smsotp.core.station import normalise_station, ssid
 
 MAC = "00-10-A4-23-19-C0"
 
@@ -41,13 +41,13 @@ MAC = "00-10-A4-23-19-C0"
 )
 def test_every_writing_of_one_station_is_the_same(writing: str, form: str) -> None:
     """A device that roams to another maker's access point stays the device it was."""
-    assert normalise(writing) == form
+    assert normalise_station(writing) == form
 
 
 @given(st.text(max_size=30) | st.from_regex(r"[0-9a-fA-F:.\[\] -]{0,40}"))
 def test_normalising_twice_changes_nothing(station: str) -> None:
     """A stored station is found under itself."""
-    assert normalise(normalise(station)) == normalise(station)
+    assert normalise_station(normalise_station(station)) == normalise_station(station)
 
 
 @pytest.mark.parametrize(

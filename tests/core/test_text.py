@@ -19,7 +19,7 @@ from radius_smsotp.core.text import (
     is_plain,
     septets,
     split,
-    transliterate,
+    transliterated,
     units,
 )
 
@@ -116,19 +116,19 @@ def test_plain_letters_have_one_code_in_ascii_and_gsm() -> None:
 def test_transliteration_keeps_what_gsm_knows_and_finds_near_letters(
     text: str, nearer: str
 ) -> None:
-    assert transliterate(text) == nearer
+    assert transliterated(text) == nearer
 
 
 @pytest.mark.parametrize("text", ["„Код“ 739154", "code 😀 …", "汉"])
 def test_a_text_that_stays_ucs2_is_not_touched(text: str) -> None:
-    assert transliterate(text) == text
+    assert transliterated(text) == text
 
 
 @given(any_texts)
 def test_transliteration_saves_the_alphabet_or_changes_nothing(text: str) -> None:
-    nearer = transliterate(text)
+    nearer = transliterated(text)
     assert nearer == text or alphabet(nearer) is Alphabet.GSM7
-    assert transliterate(nearer) == nearer
+    assert transliterated(nearer) == nearer
 
 
 def test_a_reply_message_is_cut_between_two_characters() -> None:

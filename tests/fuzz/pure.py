@@ -311,16 +311,16 @@ def texts(octets: bytes) -> None:
     password = pin.decode(raw)
     assert pin.normalise(password) == password
     typed = dough.text()
-    assert name.fold(name.fold(typed)) == name.fold(typed)
+    assert name.fold_name(name.fold_name(typed)) == name.fold_name(typed)
     login.split_password(password, 6)
     code.matches(typed, "482913")
     try:
-        number = phone.normalise(typed, "DE")
+        number = phone.normalise_number(typed, "DE")
     except ValueError:
         pass
     else:
         assert code.unseal(KEY, "0" * 32, code.seal(KEY, "0" * 32, number)) == number
-        assert number[-4:] not in phone.mask(number)
+        assert number[-4:] not in phone.mask_number(number)
     clean = typed.encode("utf-8", "replace").decode()
     values = {"code": "482913", "minutes": 5, "name": clean}
     placeholder.fill(typed, values)

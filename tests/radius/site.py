@@ -17,7 +17,7 @@ from radius_smsotp import freeradius_server, keyring, raddb
 from radius_smsotp.cli.radius_client import NoReplyError, RadiusClient, Reply
 from radius_smsotp.core import pin
 from radius_smsotp.core.model import Account
-from radius_smsotp.core.name import fold
+from radius_smsotp.core.name import fold_name
 from radius_smsotp.errors import StoreError
 from radius_smsotp.store import open_store
 from tests import leaks
@@ -93,7 +93,7 @@ class Site:
         leaks.note_pin(self.folder, pin_text)
         pin_hash = None if pin_text is None else pin.digest(pin_text, os.urandom(16), rounds)
         with self.store.write() as tx:
-            tx.put_account(Account(fold(name), phone, pin_hash, **more), datetime.now(UTC))
+            tx.put_account(Account(fold_name(name), phone, pin_hash, **more), datetime.now(UTC))
 
     def make_raddb(self, name: str = "raddb", worker_ports: Sequence[int] = ()) -> tuple[Path, int]:
         """A raddb of its own, and its port."""

@@ -12,7 +12,8 @@ from radius_smsotp import client_policy, keyring, settings_file
 from radius_smsotp.cli.check import host
 from radius_smsotp.cli.check.finding import Finding, error, errors, note, warning
 from radius_smsotp.cli.site import PATIENCE
-from radius_smsotp.core import message, pin, text
+from radius_smsotp.core import pin, text
+from radius_smsotp.core.message import compose
 from radius_smsotp.delivery.chain import Chain
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.store import open_store
@@ -140,9 +141,7 @@ def _messages(loaded: Loaded, name: str) -> Iterator[Finding]:
     values = {"code": "0" * code.digits, "minutes": round(code.lifetime / 60), "name": name}
     sms = loaded.values.sms
     for path, template in templates.items():
-        whole = message.compose(
-            template, values, transliterate=sms.transliterate, autofill=sms.autofill
-        )
+        whole = compose(template, values, transliterate=sms.transliterate, autofill=sms.autofill)
         where = f"{loaded.path.name}: {path}"
         parts = len(text.split(whole))
         alphabet = text.alphabet(whole)

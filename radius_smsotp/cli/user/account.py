@@ -17,7 +17,7 @@ from radius_smsotp.cli import completion
 from radius_smsotp.core import language, phone
 from radius_smsotp.core import pin as pins
 from radius_smsotp.core.model import Event
-from radius_smsotp.core.name import fold
+from radius_smsotp.core.name import fold_name
 from radius_smsotp.errors import SmsotpError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ name_argument = click.argument(
 def read_name(text: str) -> str:
     """The key of an account.  Raises ValueError with a sentence."""
     _refuse_controls("the name", text)  # what is blank among them would be none afterwards
-    name = fold(text)
+    name = fold_name(text)
     _refuse_unsendable("the name", name, NAME_OCTETS)
     return name
 
@@ -80,7 +80,7 @@ def ask_phone(given: str | None) -> str:
 def read_phone(text: str, country: str | None) -> str:
     """A number in E.164.  Raises ValueError with a sentence, which does not hold it."""
     try:
-        return phone.normalise(text, country)
+        return phone.normalise_number(text, country)
     except ValueError as error:
         raise ValueError(f"the phone number {error}") from None
 
@@ -101,8 +101,8 @@ def read_provider(text: str, known: Collection[str]) -> str:
 
 def read_language(text: str, known: Collection[str]) -> str:
     """A language that there are texts in.  Raises ValueError with a sentence."""
-    tag = language.fold(text)
-    if not language.TAG.fullmatch(tag) or not language.choose(tag, known):
+    tag = language.fold_language(text)
+    if not language.TAG.fullmatch(tag) or not language.choose_language(tag, known):
         raise ValueError(f"the language '{text}' is not one of {', '.join(sorted(known))}")
     return tag
 

@@ -17,8 +17,8 @@ from radius_smsotp.cli.user.import_file import export_accounts, import_accounts
 from radius_smsotp.core import lockout
 from radius_smsotp.core import pin as pins
 from radius_smsotp.core.model import Account
-from radius_smsotp.core.name import fold
-from radius_smsotp.core.station import normalise
+from radius_smsotp.core.name import fold_name
+from radius_smsotp.core.station import normalise_station
 from radius_smsotp.errors import SmsotpError
 
 if TYPE_CHECKING:
@@ -350,7 +350,7 @@ def list_accounts(config: Path, pattern: str, state: str | None, as_json: bool) 
       smsotp user list --json | jq -r '.[] | select(.pin | not) | .name'
     """
     now = datetime.now(UTC)
-    like = fold(pattern)
+    like = fold_name(pattern)
     with Site(config) as site, site.store.read() as tx:
         stations = tx.locked_stations(now)
         found = [
@@ -484,7 +484,7 @@ def devices(config: Path, name: str, forget: str | None, forget_all: bool, as_js
     if sum((forget is not None, forget_all, as_json)) > 1:
         raise click.UsageError("--forget, --forget-all and --json exclude each other")
     if forget is not None or forget_all:
-        _forget(config, name, None if forget is None else normalise(forget))
+        _forget(config, name, None if forget is None else normalise_station(forget))
         return
     with Site(config) as site, site.store.read() as tx:
         found = tx.devices(name, datetime.now(UTC))

@@ -277,7 +277,9 @@ class Provider:
         mode = self._settings.mode
         if not re.fullmatch(r"\+[0-9]{1,20}", message.phone):
             raise ModemError(Verdict.REFUSED, "the number is not of the form +491701234567")
-        content = text.transliterate(message.text) if self._settings.transliterate else message.text
+        content = (
+            text.transliterated(message.text) if self._settings.transliterate else message.text
+        )
         simple = text.is_plain(content) and len(text.split(content)) == 1
         if mode == "text" and not simple:
             raise ModemError(
