@@ -17,7 +17,7 @@ setup(
     packages=[
         "radius_smsotp",
         "radius_smsotp.cli",
-        "radius_smsotp.core",
+        "radius_smsotp.model.records",
         "radius_smsotp.freeradius",
         "radius_smsotp.languages",
         "radius_smsotp.providers",

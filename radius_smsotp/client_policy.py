@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from radius_smsotp import languages
 from radius_smsotp.client_settings import network
-from radius_smsotp.core import language as tags
-from radius_smsotp.core.model import LoginPolicy, Style
+from radius_smsotp.model import identity as tags
+from radius_smsotp.model.records import LoginPolicy, Style
 from radius_smsotp.setting_types import TextSettings
 from radius_smsotp.settings import Settings
 

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from radius_smsotp.core.model import Bind, Style
+from radius_smsotp.model.records import Bind, Style
 from radius_smsotp.setting_types import (
     Country,
     Language,

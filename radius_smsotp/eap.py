@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core.text import fit
+from radius_smsotp.model.text import fit
 
 if TYPE_CHECKING:
     from radius_smsotp.login.request import EapKind
@@ -54,7 +54,7 @@ class Round:
         identifier: Of the response, 0 to 255; what is unreadable has 0.
         answer: What was typed, octets.
         transaction_id: Of the challenge that is answered, "" before there is one.
-        echo: See `core.code.echo`, of the first answer of this conversation; "" before.
+        echo: See `model.code.echo`, of the first answer of this conversation; "" before.
         fault: Why it is unfit, or would be without MSCHAPv2, as a sentence without a subject.
         last: Whether this conversation has no room for another question.
     """

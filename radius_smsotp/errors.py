@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from radius_smsotp.core.model import Verdict
+    from radius_smsotp.model.records import Verdict
 
 
 @dataclass(frozen=True, slots=True)

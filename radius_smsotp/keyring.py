@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core.code import KEY_OCTETS
 from radius_smsotp.errors import ConfigurationError, Problem
+from radius_smsotp.model.code import KEY_OCTETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,10 +12,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from radius_smsotp import eap
-from radius_smsotp.core import pin, station
-from radius_smsotp.core.model import Client
-from radius_smsotp.core.text import fit
 from radius_smsotp.login.request import Request
+from radius_smsotp.model import identity, pin
+from radius_smsotp.model.records import Client
+from radius_smsotp.model.text import fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -95,10 +95,10 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         client=Client(
             request.get("SMSOTP-Client") or address or request.get("NAS-Identifier", "unknown"),
             address,
-            station.normalise_station(_text(request, "Calling-Station-Id", "Tmp-Octets-4")),
+            identity.normalise_station(_text(request, "Calling-Station-Id", "Tmp-Octets-4")),
             # What FreeRADIUS's policy rewrite_called_station_id has cut off, if it ran before us.
             request.get("Called-Station-SSID")
-            or station.ssid(_text(request, "Called-Station-Id", "Tmp-Octets-3")),
+            or identity.ssid(_text(request, "Called-Station-Id", "Tmp-Octets-3")),
         ),
         handshake=password is None and not HANDSHAKES.isdisjoint(request),
         eap=turn,

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from radius_smsotp.core import language, phone
+from radius_smsotp.model import identity
 
 
 def template(*known: str, needs: str | None = None) -> AfterValidator:
@@ -51,7 +51,7 @@ MessageText = Annotated[str, template("code", "minutes", "name", needs="code")]
 
 def _numbering_plan(country: str) -> str:
     """A country's code, as phone numbers go by it."""
-    if not phone.is_country(country):
+    if not identity.is_country(country):
         raise PydanticCustomError(
             "country",
             '\'{country}\' is no country; write its ISO 3166 code, as "DE" or "GB"',
@@ -65,8 +65,8 @@ Country = Annotated[str, AfterValidator(_numbering_plan)]
 
 def _tag(name: str) -> str:
     """A language, folded."""
-    folded = language.fold_language(name)
-    if not language.TAG.fullmatch(folded):
+    folded = identity.fold_language(name)
+    if not identity.TAG.fullmatch(folded):
         raise PydanticCustomError("language", 'is no language; write it as "de" or "pt-BR"')
     return folded
 

@@ -16,8 +16,8 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from radius_smsotp.client_settings import ClientKey, ClientSettings
-from radius_smsotp.core.lockout import LONGEST
-from radius_smsotp.core.model import Bind, Style
+from radius_smsotp.model.lockout import LONGEST
+from radius_smsotp.model.records import Bind, Style
 from radius_smsotp.setting_types import (
     Country,
     Language,

@@ -19,8 +19,8 @@ from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core.model import Client
 from radius_smsotp.login.answers import Accepted, Challenged
+from radius_smsotp.model.records import Client
 from radius_smsotp.settings import Settings
 from tests.site import PIN, Clock, Gateways, Node, Site
 

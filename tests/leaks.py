@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, SecretStr
 
 from radius_smsotp import keyring, settings_file
-from radius_smsotp.core import code
 from radius_smsotp.errors import ConfigurationError
+from radius_smsotp.model import code
 from radius_smsotp.store import rows
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
-from radius_smsotp import audit, providers
+from radius_smsotp import providers
+from radius_smsotp.model import events
 from radius_smsotp.providers import smtp_server
 from radius_smsotp.settings import ClientSettings, Settings
 
@@ -92,9 +93,9 @@ def blocks() -> dict[str, str]:
         "settings": table(HEAD, [row for row in rows(Settings) if row[0] != "``clients``"]),
         "clients": table(HEAD, list(rows(ClientSettings))),
         "smtp_servers": table(HEAD, list(rows(smtp_server.SmtpServer))),
-        "events": table(("event", "meaning"), [(f"``{k}``", v) for k, v in audit.KINDS.items()]),
+        "events": table(("event", "meaning"), [(f"``{k}``", v) for k, v in events.KINDS.items()]),
         "reasons": table(
-            ("reason", "meaning"), [(f"``{k}``", v) for k, v in audit.REASONS.items()]
+            ("reason", "meaning"), [(f"``{k}``", v) for k, v in events.REASONS.items()]
         ),
     }
     return made | {f"provider {kind}": provider_table(kind) for kind in providers.TYPES}

@@ -11,14 +11,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from radius_smsotp import keyring, providers, settings_file
-from radius_smsotp.core import code, pin
-from radius_smsotp.core.model import Account, Client
-from radius_smsotp.core.name import fold_name
 from radius_smsotp.delivery import chain
 from radius_smsotp.delivery.courier import Courier
 from radius_smsotp.login.answers import Accepted, Challenged, Rejected
 from radius_smsotp.login.request import Request
 from radius_smsotp.login.service import Service
+from radius_smsotp.model import code, pin
+from radius_smsotp.model.identity import fold_name
+from radius_smsotp.model.records import Account, Client
 from radius_smsotp.store import open_store
 from tests import leaks
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from radius_smsotp.core.model import Challenge, Delivery, Event
     from radius_smsotp.login.answers import Outcome
+    from radius_smsotp.model.records import Challenge, Delivery, Event
     from radius_smsotp.providers import Message
 
 PHONE = "+491701234567"

@@ -10,10 +10,10 @@ from typing import get_args
 import pytest
 
 import radius_smsotp
-from radius_smsotp import audit
-from radius_smsotp.core.model import Verdict
 from radius_smsotp.delivery import courier
 from radius_smsotp.login.rules import RefusalReason, RejectionReason
+from radius_smsotp.model import events
+from radius_smsotp.model.records import Verdict
 from tests.core.test_login import NOW, challenge
 
 PACKAGE = Path(radius_smsotp.__file__).parent
@@ -49,20 +49,20 @@ def recorded() -> set[str]:
 def test_every_event_that_is_recorded_has_words() -> None:
     """Else `smsotp trace` could only show its name."""
     assert len(recorded()) > 10
-    assert recorded() | FROM_VERDICTS <= set(audit.KINDS)
+    assert recorded() | FROM_VERDICTS <= set(events.KINDS)
 
 
 def test_every_kind_with_words_is_recorded_somewhere() -> None:
     """Nothing is explained that never happens."""
-    assert set(audit.KINDS) - FROM_VERDICTS <= literals()
+    assert set(events.KINDS) - FROM_VERDICTS <= literals()
 
 
 def test_every_reason_has_words() -> None:
     """Of a first step that is refused, and of an answer that is not accepted."""
-    assert {*get_args(RefusalReason), *get_args(RejectionReason)} <= set(audit.REASONS)
+    assert {*get_args(RefusalReason), *get_args(RejectionReason)} <= set(events.REASONS)
 
 
-@pytest.mark.parametrize("words", [audit.KINDS, audit.REASONS], ids=["kinds", "reasons"])
+@pytest.mark.parametrize("words", [events.KINDS, events.REASONS], ids=["kinds", "reasons"])
 def test_words_are_for_a_person(words: dict[str, str]) -> None:
     """A name in lower case, and a sentence without its full stop."""
     for name, sentence in words.items():

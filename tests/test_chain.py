@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.core.model import Attempt
 from radius_smsotp.delivery.breaker import FIRST_PAUSE
 from radius_smsotp.delivery.chain import Chain
 from radius_smsotp.errors import Refused, Unavailable, Unknown
+from radius_smsotp.model.records import Attempt
 from radius_smsotp.providers import Message
 from tests.site import eventually
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp.core.model import Client
 from radius_smsotp.login.answers import Accepted
+from radius_smsotp.model.records import Client
 from tests.site import PIN, kind
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.core import pin
-from radius_smsotp.core.model import Account, Lockout
-from radius_smsotp.core.name import SHARES, share
 from radius_smsotp.login import facts
+from radius_smsotp.model import pin
+from radius_smsotp.model.identity import SHARES, share
+from radius_smsotp.model.records import Account, Lockout
 from tests.site import PHONE, PIN, ROUNDS, Node, add, kind, pap, request
 
 if TYPE_CHECKING:

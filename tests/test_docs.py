@@ -13,7 +13,8 @@ import docutils.utils
 import pytest
 
 import radius_smsotp
-from radius_smsotp import audit, cli, providers, settings_file
+from radius_smsotp import cli, providers, settings_file
+from radius_smsotp.model import events
 from radius_smsotp.settings import Settings
 from tests import documents, reference
 
@@ -108,7 +109,7 @@ def test_every_kind_of_event_that_the_program_writes_is_known() -> None:
     sources = [path.read_text() for path in (TOP / "radius_smsotp").rglob("*.py")]
     written = set(re.findall(r'[eE]vent\(\s*"([a-z-]+)"', "\n".join(sources)))
     assert written
-    assert written <= set(audit.KINDS)
+    assert written <= set(events.KINDS)
 
 
 def keys(value: Any, prefix: str = "") -> set[str]:

@@ -8,8 +8,8 @@ from typing import get_args
 import pytest
 
 from radius_smsotp import errors
-from radius_smsotp.core.model import Verdict
 from radius_smsotp.errors import ConfigurationError, Problem, Refused, Unavailable, Unknown
+from radius_smsotp.model.records import Verdict
 
 
 def test_a_problem_says_where_what_and_what_to_do() -> None:

@@ -7,7 +7,7 @@ from string import Formatter
 import pytest
 
 from radius_smsotp import languages
-from radius_smsotp.core import language, message, text
+from radius_smsotp.model import identity, text
 from radius_smsotp.pairs import REPLY_MESSAGE_OCTETS
 from radius_smsotp.setting_types import TextSettings
 from radius_smsotp.settings import Settings
@@ -32,7 +32,7 @@ def test_no_text_is_missing(name: str) -> None:
     assert found.prompt
     assert found.texts
     assert found.texts.model_fields_set == set(TextSettings.model_fields)
-    assert language.TAG.fullmatch(name)
+    assert identity.TAG.fullmatch(name)
 
 
 @EVERY
@@ -56,7 +56,7 @@ def test_the_sms_is_one_and_begins_with_what_it_is_for(name: str) -> None:
     """A second one would cost as much again; a phone shows the beginning on its lock screen."""
     found = languages.texts(name)
     assert found is not None
-    whole = message.compose(str(found.message), VALUES)
+    whole = text.compose(str(found.message), VALUES)
     assert len(text.split(whole)) == 1
     assert whole.startswith("000000000 ")
     assert (text.alphabet(whole) is not text.Alphabet.UCS2) == (name in GSM)

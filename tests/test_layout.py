@@ -125,7 +125,7 @@ class TestEveryModule:
         assert not found or part(path) == "store", found
 
     def test_codes_are_compared_in_one_place(self, path: Path) -> None:
-        """In constant time, in `core.code.matches`."""
+        """In constant time, in `model.code.matches`."""
         if "compare_digest" in path.read_text("utf-8"):
             assert path == PACKAGE / "core" / "code.py"
 

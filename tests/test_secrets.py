@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp.core.model import Client
 from radius_smsotp.errors import Refused, Unavailable, Unknown
 from radius_smsotp.login.answers import Challenged
+from radius_smsotp.model.records import Client
 from tests.site import add, request
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp.core.model import Client
 from radius_smsotp.errors import Refused
 from radius_smsotp.login.answers import Accepted, Challenged, Rejected
+from radius_smsotp.model.records import Client
 from tests.site import PIN, kind, request
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.core.model import Client
 from radius_smsotp.login.answers import Accepted, Rejected
+from radius_smsotp.model.records import Client
 from radius_smsotp.settings import TextSettings
 from tests.site import PHONE, PIN, add, kind, request
 

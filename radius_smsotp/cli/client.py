@@ -13,7 +13,7 @@ from radius_smsotp import client_policy
 from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site
 from radius_smsotp.cli.user import account
-from radius_smsotp.core import language as tags
+from radius_smsotp.model import identity as tags
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,8 +17,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import click
 
-from radius_smsotp.core import code
 from radius_smsotp.errors import SmsotpError
+from radius_smsotp.model import code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

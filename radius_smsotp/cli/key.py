@@ -17,8 +17,8 @@ from radius_smsotp.errors import SmsotpError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from radius_smsotp.core.model import Challenge
     from radius_smsotp.keyring import Keyring
+    from radius_smsotp.model.records import Challenge
 
 NOTICE = timedelta(seconds=10)
 """Every process of a host has read the new key by then: they look each second."""

@@ -10,7 +10,7 @@ import click
 from radius_smsotp import languages
 from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site
-from radius_smsotp.core.language import choose_language
+from radius_smsotp.model.identity import choose_language
 
 if TYPE_CHECKING:
     from pathlib import Path

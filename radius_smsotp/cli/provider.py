@@ -15,9 +15,9 @@ from radius_smsotp import providers
 from radius_smsotp.cli import REFUSED, completion, output
 from radius_smsotp.cli.site import Site, acting_as
 from radius_smsotp.cli.user import account
-from radius_smsotp.core import phone
-from radius_smsotp.core.message import compose
 from radius_smsotp.errors import DeliveryError
+from radius_smsotp.model import identity
+from radius_smsotp.model.text import compose
 from radius_smsotp.providers import presets
 from radius_smsotp.store import open_store
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from radius_smsotp.core.model import Verdict
+    from radius_smsotp.model.records import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,9 @@ def send_test(config: Path, name: str, number: str | None) -> None:
             verdict, told, seconds = _send(sender, sent, loaded.providers[name].timeout)
             sender.close()
     click.echo(
-        output.clean(f"{name}: {verdict} after {seconds:.2f} s, to {phone.mask_number(to)}{told}")
+        output.clean(
+            f"{name}: {verdict} after {seconds:.2f} s, to {identity.mask_number(to)}{told}"
+        )
     )
     if verdict != "accepted":
         sys.exit(REFUSED)

@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from radius_smsotp import audit
 from radius_smsotp.cli import completion, output
 from radius_smsotp.cli.site import Site
-from radius_smsotp.core import placeholder
-from radius_smsotp.core.name import fold_name
 from radius_smsotp.errors import SmsotpError
+from radius_smsotp.model import events, text
+from radius_smsotp.model.identity import fold_name
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from radius_smsotp.core.model import Event
+    from radius_smsotp.model.records import Event
 
 STARTS = {"challenge-opened", "device-accepted", "login-refused", "pin-wrong", "eap-refused"}
 """Kinds with which a login begins: on a terminal there is a gap before them."""
@@ -134,7 +133,7 @@ def _advise(event: Event) -> None:
 def _record(event: Event) -> dict[str, Any]:
     return asdict(event) | {
         "time": output.iso(event.time),
-        "meaning": audit.KINDS.get(event.kind, event.kind),
+        "meaning": events.KINDS.get(event.kind, event.kind),
     }
 
 
@@ -187,7 +186,7 @@ def advice(event: Event) -> str | None:
     if remedy is None:
         return None
     values = {"account": event.account, "provider": event.detail.get("provider", "NAME")}
-    return placeholder.fill(remedy, values)
+    return text.fill(remedy, values)
 
 
 SENTENCES = {
@@ -253,9 +252,9 @@ class Teller:
         reason = str(detail.get("reason", ""))
         sentence = SENTENCES.get(f"{event.kind} {reason}") or SENTENCES.get(event.kind)
         if sentence is None:
-            sentence = audit.KINDS.get(event.kind, event.kind)
-        values = {"reason": audit.REASONS.get(reason, reason), "provider": detail.get("provider")}
-        told = placeholder.fill(sentence, values)
+            sentence = events.KINDS.get(event.kind, event.kind)
+        values = {"reason": events.REASONS.get(reason, reason), "provider": detail.get("provider")}
+        told = text.fill(sentence, values)
         more = self._more(event)
         return f"{told} ({', '.join(more)})" if more else told
 
@@ -269,7 +268,7 @@ class Teller:
             parts.append(f"provider {detail['provider']}")
         if "reason" in detail and "{reason}" not in SENTENCES.get(event.kind, ""):
             known = str(detail["reason"])
-            parts.append(audit.REASONS.get(known, known))
+            parts.append(events.REASONS.get(known, known))
         parts += [
             words.replace("{}", str(detail[key]))
             for key, words in DETAILS.items()

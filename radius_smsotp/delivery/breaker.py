@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from radius_smsotp.core.model import Verdict
+    from radius_smsotp.model.records import Verdict
 
 BreakerState = Literal["closed", "open", "probing"]
 

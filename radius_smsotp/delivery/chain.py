@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from radius_smsotp import providers
-from radius_smsotp.core.model import Attempt, Event
 from radius_smsotp.delivery import breaker
 from radius_smsotp.errors import DeliveryError, Refused, StoreError, Unavailable, Unknown
+from radius_smsotp.model.records import Attempt, Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,12 +6,12 @@ import logging
 from typing import TYPE_CHECKING
 
 from radius_smsotp import providers
-from radius_smsotp.core import code
-from radius_smsotp.core.message import compose
+from radius_smsotp.model import code
+from radius_smsotp.model.text import compose
 
 if TYPE_CHECKING:
-    from radius_smsotp.core.model import Challenge
     from radius_smsotp.keyring import Keyring
+    from radius_smsotp.model.records import Challenge
     from radius_smsotp.settings import SmsSettings
 
 log = logging.getLogger(__name__)

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core.model import Attempt, Challenge, DeliveryState, Event
 from radius_smsotp.delivery import compose
 from radius_smsotp.delivery.chain import Chain, passed
 from radius_smsotp.delivery.leases import Leases
 from radius_smsotp.delivery.receipts import Reports
 from radius_smsotp.delivery.threads import Crew
 from radius_smsotp.errors import StoreError
+from radius_smsotp.model.records import Attempt, Challenge, DeliveryState, Event
 from radius_smsotp.store import Store, insist
 
 if TYPE_CHECKING:

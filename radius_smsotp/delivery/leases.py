@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping
     from datetime import datetime
 
-    from radius_smsotp.core.model import Challenge, Delivery
     from radius_smsotp.delivery.chain import Chain
+    from radius_smsotp.model.records import Challenge, Delivery
 
 MARGIN = 5.0
 """Seconds by which a lease outlives the attempt it is for, so that no two processes send."""

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from radius_smsotp.core.model import Challenge
+    from radius_smsotp.model.records import Challenge
 
 MOST = 10_000
 """Messages that are remembered; the oldest is forgotten for one more."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from radius_smsotp.core.placeholder import fill
 from radius_smsotp.login import attributes
+from radius_smsotp.model.text import fill
 
 if TYPE_CHECKING:
     from radius_smsotp.client_policy import ClientPolicy
-    from radius_smsotp.core.model import Challenge, Style
     from radius_smsotp.login.request import Request
+    from radius_smsotp.model.records import Challenge, Style
 
 Step = Literal["pin", "pin-or-code", "pin-and-code", "identity", "mschapv2", "code"]
 """What came.  The password of a first request: a PIN; a PIN that ends in digits while a challenge
@@ -53,7 +53,7 @@ class Challenged:
         style: How to ask.
         wait: Seconds that the verdict of the provider is worth; 0 if it is known or was given.
         route: The providers that the message goes through.
-        echo: See `core.code.echo`, of the first answer in EAP.
+        echo: See `model.code.echo`, of the first answer in EAP.
         undelivered: What to say instead, if all providers refuse meanwhile.
     """
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core import phone
+from radius_smsotp.model import identity
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from radius_smsotp.core.model import Style
     from radius_smsotp.login.request import Request
+    from radius_smsotp.model.records import Style
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +40,11 @@ def number(request: Request, country: str | None, countries: Sequence[str]) -> s
     faults: list[str] = []
     for text in request.phones:
         try:
-            one = phone.normalise_number(text, country)
+            one = identity.normalise_number(text, country)
         except ValueError as error:
             faults.append(str(error))
             continue
-        if phone.is_number_allowed(one, countries):
+        if identity.is_number_allowed(one, countries):
             return one
         readable.append(one)
     if readable:

@@ -6,9 +6,9 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core import code, phone
-from radius_smsotp.core.model import Challenge, Delivery
 from radius_smsotp.login import attributes
+from radius_smsotp.model import code, identity
+from radius_smsotp.model.records import Challenge, Delivery
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,7 +48,7 @@ class Issuer:
             station=request.client.station,
             key_id=self._keyring.current,
             digits=own.login.digits,
-            phone_hint=phone.mask_number(number),
+            phone_hint=identity.mask_number(number),
             created_at=now,
             expires_at=now + own.login.lifetime,
             guesses_left=own.login.guesses,
@@ -92,7 +92,7 @@ class Issuer:
         return code.derive(key, challenge.transaction_id, challenge.digits)
 
     def echo(self, challenge: Challenge, answer: str) -> str:
-        """`core.code.echo` of an answer in the conversation that a challenge belongs to."""
+        """`model.code.echo` of an answer in the conversation that a challenge belongs to."""
         key = self._keyring.get(challenge.key_id) or self._keyring.secret
         return code.echo(key, challenge.transaction_id, answer)
 

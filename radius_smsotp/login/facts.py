@@ -9,20 +9,19 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core import phone, pin
-from radius_smsotp.core.language import choose_language
-from radius_smsotp.core.model import Lockout
-from radius_smsotp.core.name import share
 from radius_smsotp.login import attributes, rules, stations
+from radius_smsotp.model import identity, pin
+from radius_smsotp.model.identity import choose_language, share
+from radius_smsotp.model.records import Lockout
 from radius_smsotp.store import questions
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from radius_smsotp.client_policy import ClientPolicy
-    from radius_smsotp.core.model import Account
     from radius_smsotp.login.challenges import Issuer
     from radius_smsotp.login.request import Request
+    from radius_smsotp.model.records import Account
     from radius_smsotp.settings_file import Loaded
     from radius_smsotp.store import Store
     from radius_smsotp.store.questions import Question
@@ -65,7 +64,7 @@ class FactReader:
             phone=number,
             elsewhere=bool(request.phones),
             number_tag=tag,
-            allowed=number is None or phone.is_number_allowed(number, countries),
+            allowed=number is None or identity.is_number_allowed(number, countries),
             counter=counter.name,
             lockout=counter.lockout,
             running=rules.answerable(running, request.client, own.login, now),

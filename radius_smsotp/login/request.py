@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from radius_smsotp.core.model import Client, Event
-from radius_smsotp.core.name import fold_name
+from radius_smsotp.model.identity import fold_name
+from radius_smsotp.model.records import Client, Event
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from radius_smsotp.core.model import Challenge
+    from radius_smsotp.model.records import Challenge
 
 
 EapKind = Literal["identity", "first-factor", "code", "mschapv2", "unfit"]
@@ -28,7 +28,7 @@ class EapRound(Protocol):
 
     @property
     def echo(self) -> str:
-        """See `core.code.echo`, of the first answer of this conversation; "" before."""
+        """See `model.code.echo`, of the first answer of this conversation; "" before."""
 
     @property
     def fault(self) -> str:

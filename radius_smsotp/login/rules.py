@@ -7,13 +7,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from radius_smsotp.core import code, lockout, skew
+from radius_smsotp.model import code, lockout, records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from radius_smsotp.core.model import Account, Challenge, Client, Lockout, LoginPolicy, Tally
+    from radius_smsotp.model.records import Account, Challenge, Client, Lockout, LoginPolicy, Tally
 
 RefusalReason = Literal[
     "unknown-account",
@@ -56,7 +56,7 @@ class Facts:
         running: The open challenges of this account that are `answerable`, newest first.
         client: Name of the RADIUS client that asks.
         remembered: Whether the device that asks needs no code for now.
-        number_tag: Of `phone` (see `core.code.number_tag`), "" if there is none.
+        number_tag: Of `phone` (see `model.code.number_tag`), "" if there is none.
         counter: The name under which failures and messages are counted.
     """
 
@@ -85,7 +85,7 @@ class Answer:
         expected: The derived code of the challenge, ``challenge.digits`` decimal digits.
         echoed: Whether it is what the first factor was: a device that keeps a password sends it
             to every question.  It is no guess.
-        tag: Of the answer and the packet it came in, see `core.code.answer_tag`.
+        tag: Of the answer and the packet it came in, see `model.code.answer_tag`.
     """
 
     account: str
@@ -228,7 +228,7 @@ def judge(
         return Reject(challenge.state)
     if now >= challenge.expires_at:
         return Reject("expired")
-    if skew.is_ahead(challenge.created_at, now):
+    if records.is_ahead(challenge.created_at, now):
         return Reject("clock")
     if lockout.is_locked(locked, now):
         return Reject("locked")
@@ -262,7 +262,8 @@ def answerable(
     return [
         one
         for one in challenges
-        if bound_elsewhere(one, client, policy) is None and not skew.is_ahead(one.created_at, now)
+        if bound_elsewhere(one, client, policy) is None
+        and not records.is_ahead(one.created_at, now)
     ]
 
 

@@ -14,13 +14,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core import code, lockout
-from radius_smsotp.core.model import Challenge, Lockout, Tally
 from radius_smsotp.login import answers, rules, stations
 from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Preparation, Rejected
 from radius_smsotp.login.challenges import Issuer
 from radius_smsotp.login.facts import Decoys, FactReader, note_failure
 from radius_smsotp.login.request import login_event as _event
+from radius_smsotp.model import code, lockout
+from radius_smsotp.model.records import Challenge, Lockout, Tally
 from radius_smsotp.store import questions
 
 if TYPE_CHECKING:

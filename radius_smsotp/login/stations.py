@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core.lockout import STATION_KNOWN
-from radius_smsotp.core.model import Device, Lockout
 from radius_smsotp.login.request import login_event
+from radius_smsotp.model.lockout import STATION_KNOWN
+from radius_smsotp.model.records import Device, Lockout
 from radius_smsotp.store import questions
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from radius_smsotp.core import text as sms
 from radius_smsotp.errors import Refused
+from radius_smsotp.model import text as sms
 from radius_smsotp.providers.template import rewrite
 
 if TYPE_CHECKING:

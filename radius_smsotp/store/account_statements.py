@@ -10,7 +10,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core.skew import SKEW
+from radius_smsotp.model.records import SKEW
 from radius_smsotp.store import questions, rows
 from radius_smsotp.store.staging import VALID, Staging
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from radius_smsotp.core.model import Account, Lockout
+    from radius_smsotp.model.records import Account, Lockout
     from radius_smsotp.store.rows import Connection
 
 # Constants only: no value ever gets into a statement but by its mark.
@@ -30,7 +30,7 @@ LIST = (
     ") AS found LEFT JOIN lockout ON lockout.account = found.name ORDER BY name"
 )
 LOCKED = "locked_until > ? AND last_failure_at <= ?"
-"""As `core.lockout.is_locked` says."""
+"""As `model.lockout.is_locked` says."""
 
 
 class AccountStatements:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from radius_smsotp.store import rows
 
 if TYPE_CHECKING:
-    from radius_smsotp.core.model import Event
+    from radius_smsotp.model.records import Event
     from radius_smsotp.store.rows import Connection
 
 BEFORE, AFTER = 60.0, 3600.0

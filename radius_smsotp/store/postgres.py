@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from radius_smsotp.core.name import SHARES, share
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
+from radius_smsotp.model.identity import SHARES, share
 from radius_smsotp.store import postgres_condition
 from radius_smsotp.store.contents import Contents
 from radius_smsotp.store.durability import Durability

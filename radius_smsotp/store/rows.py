@@ -1,4 +1,4 @@
-"""Rows of the store to values of `core.model`, and back."""
+"""Rows of the store to values of `model.records`, and back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from radius_smsotp.core.model import Account, Challenge, Delivery, Device, Event, Lockout
+from radius_smsotp.model.records import Account, Challenge, Delivery, Device, Event, Lockout
 
 Row = tuple[Any, ...]
 

@@ -12,15 +12,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core.model import Event
 from radius_smsotp.errors import StoreError
+from radius_smsotp.model.records import Event
 from radius_smsotp.store import rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from radius_smsotp.core.model import Account
+    from radius_smsotp.model.records import Account
     from radius_smsotp.store.rows import Connection
 
 VALID = "SELECT batch.name FROM batch WHERE batch.valid = 1"

@@ -10,9 +10,8 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from radius_smsotp.core.lockout import STATION_KNOWN
-from radius_smsotp.core.model import Tally
-from radius_smsotp.core.skew import SKEW
+from radius_smsotp.model.lockout import STATION_KNOWN
+from radius_smsotp.model.records import SKEW, Tally
 from radius_smsotp.store import questions, rows
 from radius_smsotp.store.account_statements import AccountStatements
 from radius_smsotp.store.event_statements import EventStatements
@@ -22,7 +21,7 @@ from radius_smsotp.store.statistics import FigureStatements
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from radius_smsotp.core.model import Challenge, Client, Device, Lockout
+    from radius_smsotp.model.records import Challenge, Client, Device, Lockout
     from radius_smsotp.store.rows import Connection
 
 SLOT = 300
@@ -42,7 +41,7 @@ PRUNE_SLICE = 200
 
 class Transaction(AccountStatements, EventStatements):
     """
-    The store within one transaction.  Names are folded (see `core.name.fold_name`).
+    The store within one transaction.  Names are folded (see `model.identity.fold_name`).
 
     Args:
         connection: Takes ``?`` for a value.

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from radius_smsotp import keyring
-from radius_smsotp.core import code
+from radius_smsotp.model import code
 from tests.bench.servers import CLIENT, LIMITS
 from tests.bench.table import Row, medians
 from tests.radius.site import PIN, Site

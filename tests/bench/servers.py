@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from radius_smsotp import keyring, raddb_workers
-from radius_smsotp.core import code, pin
-from radius_smsotp.core.model import Account
+from radius_smsotp.model import code, pin
+from radius_smsotp.model.records import Account
 from tests.radius.site import PIN, READY_SECONDS, Radiusd, Site, free_port
 
 if TYPE_CHECKING:

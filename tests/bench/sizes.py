@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core.model import Account
+from radius_smsotp.model.records import Account
 from radius_smsotp.store import rows
 from tests.bench import load
 from tests.bench.logins import BUSY, NO_WAIT

@@ -6,7 +6,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from radius_smsotp.core.model import Event
+from radius_smsotp.model.records import Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,12 +13,12 @@ import yaml
 from click.testing import CliRunner, Result
 
 from radius_smsotp.cli import smsotp
-from radius_smsotp.core.model import Device
+from radius_smsotp.model.records import Device
 from radius_smsotp.store import open_store
 from tests.site import Node, RunningClock, kind
 
 if TYPE_CHECKING:
-    from radius_smsotp.core.model import Account, Event
+    from radius_smsotp.model.records import Account, Event
     from radius_smsotp.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -22,8 +22,8 @@ from radius_smsotp import freeradius_server
 from radius_smsotp.cli import smsotp
 from radius_smsotp.cli.check import host
 from radius_smsotp.cli.check.raddb import version_findings
-from radius_smsotp.core import pin
-from radius_smsotp.core.model import Account
+from radius_smsotp.model import pin
+from radius_smsotp.model.records import Account
 from tests.cli.test_courier import queue
 
 if TYPE_CHECKING:

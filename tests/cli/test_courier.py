@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp import keyring
-from radius_smsotp.core import code
-from radius_smsotp.core.model import Challenge, Delivery
+from radius_smsotp.model import code
+from radius_smsotp.model.records import Challenge, Delivery
 from tests.providers.gateway import Gateway
 from tests.site import eventually
 

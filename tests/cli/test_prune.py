@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.core.model import Event
+from radius_smsotp.model.records import Event
 from tests.cli.test_courier import queue
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.core.model import Client
+from radius_smsotp.model.records import Client
 from tests.cli.terminal import Terminal
 from tests.site import eventually, pap
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp import audit
 from radius_smsotp.cli.trace import REMEDIES, Teller, advice
-from radius_smsotp.core.model import Event
+from radius_smsotp.model import events
+from radius_smsotp.model.records import Event
 from tests.cli.terminal import Terminal
 from tests.providers.gateway import Gateway, answers
 
@@ -88,7 +88,7 @@ class TestALogin:
         assert datetime.fromisoformat(opened.pop("time")) <= datetime.now(UTC)
         assert opened == {
             "kind": "challenge-opened",
-            "meaning": audit.KINDS["challenge-opened"],
+            "meaning": events.KINDS["challenge-opened"],
             "account": "alice",
             "transaction_id": challenged.transaction_id,
             "client": "vpn",
@@ -134,7 +134,7 @@ class TestFollowing:
 
 
 class TestSentences:
-    @pytest.mark.parametrize("kind", sorted(audit.KINDS))
+    @pytest.mark.parametrize("kind", sorted(events.KINDS))
     def test_there_is_one_for_every_kind_whatever_its_detail_holds(self, kind: str) -> None:
         """Details come from all kinds: none of them may break a line or leave a placeholder."""
         detail = {"provider": "gw", "seconds": 1.0, "reason": "locked", "text": "so", "devices": 2}
@@ -220,10 +220,10 @@ class TestAdvice:
         fine |= {"answer-repeated", "device-remembered", "device-accepted", "device-forgotten"}
         fine |= {"provider-skipped", "provider-used", "account-added"}
         fine |= {"account-changed", "account-deleted", "account-unlocked"}
-        for kind in audit.KINDS:
+        for kind in events.KINDS:
             told = advice(Event(kind, datetime.now(UTC), "alice"))
             assert (told is None) == (kind in fine), kind
         for key in REMEDIES:
             kind, _, reason = key.partition(" ")
-            assert kind in audit.KINDS
-            assert not reason or reason in audit.REASONS
+            assert kind in events.KINDS
+            assert not reason or reason in events.REASONS

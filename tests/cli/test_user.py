@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.core.model import Account, Lockout
 from radius_smsotp.login.answers import Accepted, Rejected
+from radius_smsotp.model.records import Account, Lockout
 from tests.cli.installation import ROUNDS, remember
 from tests.site import kind, pap
 

@@ -15,7 +15,7 @@ import pytest
 
 from radius_smsotp.cli import output
 from radius_smsotp.cli.user import bulk
-from radius_smsotp.core.model import Account, Event
+from radius_smsotp.model.records import Account, Event
 from tests.cli.installation import ROUNDS
 from tests.cli.terminal import Terminal
 from tests.site import kind, pap

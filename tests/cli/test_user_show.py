@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.core.model import Lockout
+from radius_smsotp.model.records import Lockout
 from radius_smsotp.store import open_store
 from tests.cli.installation import Installation
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp.core import code
+from radius_smsotp.model import code
 
 RFC_4226 = json.loads((Path(__file__).parent / "rfc4226.json").read_text("utf-8"))
 

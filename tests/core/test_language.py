@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp.core.language import TAG, choose_language, language_chain
+from radius_smsotp.model.identity import TAG, choose_language, language_chain
 
 KNOWN = frozenset(("de", "de-ch", "en", "fr"))
 

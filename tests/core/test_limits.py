@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radius_smsotp.core.model import Tally
 from radius_smsotp.login.rules import reached
+from radius_smsotp.model.records import Tally
 from radius_smsotp.ration import RATION_WINDOW, wait_allowance
 from tests.core.test_login import POLICY
 

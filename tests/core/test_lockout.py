@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp.core.lockout import after_failure, is_locked
-from radius_smsotp.core.model import Lockout
+from radius_smsotp.model.lockout import after_failure, is_locked
+from radius_smsotp.model.records import Lockout
 from tests.core.test_login import POLICY
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

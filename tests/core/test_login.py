@@ -12,16 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp.core.model import (
-    Account,
-    Challenge,
-    Client,
-    Delivery,
-    Lockout,
-    LoginPolicy,
-    Tally,
-)
-from radius_smsotp.core.skew import SKEW
 from radius_smsotp.login import rules
 from radius_smsotp.login.rules import (
     Accept,
@@ -36,9 +26,19 @@ from radius_smsotp.login.rules import (
     Retransmitted,
     Trust,
 )
+from radius_smsotp.model.records import (
+    SKEW,
+    Account,
+    Challenge,
+    Client,
+    Delivery,
+    Lockout,
+    LoginPolicy,
+    Tally,
+)
 
 if TYPE_CHECKING:
-    from radius_smsotp.core.model import Bind
+    from radius_smsotp.model.records import Bind
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 CODE = "012345"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp.core import text
-from radius_smsotp.core.message import compose
+from radius_smsotp.model import text
+from radius_smsotp.model.text import compose
 
 VALUES = {"code": "482913", "minutes": 5, "name": "alice"}
 

@@ -7,14 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from radius_smsotp.core import model
-from radius_smsotp.core.model import Account
+from radius_smsotp.model import records
+from radius_smsotp.model.records import Account
 from tests.core.test_login import NOW, challenge
 
 VALUES = [
     one
-    for one in vars(model).values()
-    if dataclasses.is_dataclass(one) and one.__module__ == model.__name__
+    for one in vars(records).values()
+    if dataclasses.is_dataclass(one) and one.__module__ == records.__name__
 ]
 
 

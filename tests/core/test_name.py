@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp.core.name import SHARES, fold_name, share
+from radius_smsotp.model.identity import SHARES, fold_name, share
 
 
 @pytest.mark.parametrize(

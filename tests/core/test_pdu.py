@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp.core.text import septets
+from radius_smsotp.model.text import septets
 from radius_smsotp.providers.modem.pdu import (
     Fate,
     StatusReport,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp.core import phone
+from radius_smsotp.model import identity
 
 
 @pytest.mark.parametrize(
@@ -26,14 +26,14 @@ from radius_smsotp.core import phone
 )
 def test_every_writing_of_a_number_becomes_one(written: str) -> None:
     """National writings belong to the country that is given."""
-    assert phone.normalise_number(written, "DE") == "+491701234567"
+    assert identity.normalise_number(written, "DE") == "+491701234567"
 
 
 def test_without_a_country_only_international_writings_are_taken() -> None:
     """A national one is refused with what to do about it."""
-    assert phone.normalise_number("+49 170 1234567") == "+491701234567"
+    assert identity.normalise_number("+49 170 1234567") == "+491701234567"
     with pytest.raises(ValueError, match="no country code; write it with one"):
-        phone.normalise_number("0170 1234567")
+        identity.normalise_number("0170 1234567")
 
 
 @pytest.mark.parametrize(
@@ -53,14 +53,14 @@ def test_without_a_country_only_international_writings_are_taken() -> None:
 def test_what_no_network_would_take_is_refused(written: str) -> None:
     """Nonsense, lengths that the country does not have, numbers without their area."""
     with pytest.raises(ValueError, match=r"phone number|country code|wrong length"):
-        phone.normalise_number(written, "DE")
+        identity.normalise_number(written, "DE")
 
 
 @given(st.text())
 def test_a_refusal_never_shows_what_was_written(written: str) -> None:
     """The text of the error goes into logs; the number does not."""
     try:
-        result = phone.normalise_number(written, "DE")
+        result = identity.normalise_number(written, "DE")
     except ValueError as error:
         shown = str(error).replace("+491701234567", "")
         assert len(written) < 4 or written not in shown
@@ -68,12 +68,12 @@ def test_a_refusal_never_shows_what_was_written(written: str) -> None:
         assert result[0] == "+"
         assert result[1:].isascii()
         assert result[1:].isdigit()
-        assert phone.normalise_number(result) == result
+        assert identity.normalise_number(result) == result
 
 
 def test_a_mask_shows_two_digits() -> None:
     """The hint is short, and tells nobody the number."""
-    assert phone.mask_number("+491701234567") == "***67"
+    assert identity.mask_number("+491701234567") == "***67"
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def test_messages_go_to_allowed_prefixes_only(
     number: str, countries: list[str], allowed: bool
 ) -> None:
     """An empty list allows any country."""
-    assert phone.is_number_allowed(number, countries) is allowed
+    assert identity.is_number_allowed(number, countries) is allowed
 
 
 def test_a_country_is_one_that_has_a_numbering_plan() -> None:
     """ "UK" is what people write and no such country: the code is "GB"."""
-    assert phone.is_country("DE")
-    assert phone.is_country("GB")
-    assert not phone.is_country("UK")
-    assert not phone.is_country("de")
+    assert identity.is_country("DE")
+    assert identity.is_country("GB")
+    assert not identity.is_country("UK")
+    assert not identity.is_country("de")

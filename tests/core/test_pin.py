@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp.core import pin
+from radius_smsotp.model import pin
 
 SALT = bytes(range(16))
 

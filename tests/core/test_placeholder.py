@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp.core.placeholder import fill
+from radius_smsotp.model.text import fill
 
 
 @pytest.mark.parametrize(

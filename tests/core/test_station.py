@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp.core.station import normalise_station, ssid
+from radius_smsotp.model.identity import normalise_station, ssid
 
 MAC = "00-10-A4-23-19-C0"
 

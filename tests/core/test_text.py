@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smspdudecoder.codecs import GSM
 
-from radius_smsotp.core.text import (
+from radius_smsotp.model.text import (
     DEFAULT,
     ESCAPE,
     EXTENSION,

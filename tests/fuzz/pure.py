@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from radius_smsotp import eap, keyring, pairs, raddb_files, settings_file
-from radius_smsotp.core import code, message, name, phone, pin, placeholder, text
 from radius_smsotp.errors import ConfigurationError, DeliveryError, Unknown
 from radius_smsotp.login import rules as login
+from radius_smsotp.model import code, identity, pin, text
+from radius_smsotp.model import text as message
+from radius_smsotp.model import text as placeholder
 from radius_smsotp.providers import Message, Receipt, sipgate, smpp_session
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.http import answer
@@ -311,16 +313,16 @@ def texts(octets: bytes) -> None:
     password = pin.decode(raw)
     assert pin.normalise(password) == password
     typed = dough.text()
-    assert name.fold_name(name.fold_name(typed)) == name.fold_name(typed)
+    assert identity.fold_name(identity.fold_name(typed)) == identity.fold_name(typed)
     login.split_password(password, 6)
     code.matches(typed, "482913")
     try:
-        number = phone.normalise_number(typed, "DE")
+        number = identity.normalise_number(typed, "DE")
     except ValueError:
         pass
     else:
         assert code.unseal(KEY, "0" * 32, code.seal(KEY, "0" * 32, number)) == number
-        assert number[-4:] not in phone.mask_number(number)
+        assert number[-4:] not in identity.mask_number(number)
     clean = typed.encode("utf-8", "replace").decode()
     values = {"code": "482913", "minutes": 5, "name": clean}
     placeholder.fill(typed, values)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from radius_smsotp import keyring
-from radius_smsotp.core import code
+from radius_smsotp.model import code
 from tests.radius.site import PHONE, Site, eventually
 
 if TYPE_CHECKING:

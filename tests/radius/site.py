@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from radius_smsotp import freeradius_server, keyring, raddb
 from radius_smsotp.cli.radius_client import NoReplyError, RadiusClient, Reply
-from radius_smsotp.core import pin
-from radius_smsotp.core.model import Account
-from radius_smsotp.core.name import fold_name
 from radius_smsotp.errors import StoreError
+from radius_smsotp.model import pin
+from radius_smsotp.model.identity import fold_name
+from radius_smsotp.model.records import Account
 from radius_smsotp.store import open_store
 from tests import leaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from radius_smsotp.core.model import Event
+    from radius_smsotp.model.records import Event
     from radius_smsotp.store import Store
 
 SECRET = "testing123"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.core.model import Lockout
+from radius_smsotp.model.records import Lockout
 from tests.radius.site import PIN
 
 if TYPE_CHECKING:

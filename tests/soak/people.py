@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from radius_smsotp import keyring
 from radius_smsotp.cli.radius_client import NoReplyError
-from radius_smsotp.core import code
+from radius_smsotp.model import code
 from tests.radius.site import PIN
 
 if TYPE_CHECKING:

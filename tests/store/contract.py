@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp.core.model import Account, Challenge, Client, Delivery, Device, Event, Lockout
 from radius_smsotp.errors import StoreError
+from radius_smsotp.model.records import Account, Challenge, Client, Delivery, Device, Event, Lockout
 from radius_smsotp.store import open_store
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.core.model import Lockout
 from radius_smsotp.errors import StoreError
+from radius_smsotp.model.records import Lockout
 from radius_smsotp.store import open_store
 from tests.store.contract import ALICE, NOW, SECOND, challenge, delivery, event
 

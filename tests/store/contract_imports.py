@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.cli.statistics import figures
-from radius_smsotp.core.model import Account, Event, Lockout
 from radius_smsotp.errors import StoreError
+from radius_smsotp.model.records import Account, Event, Lockout
 from radius_smsotp.store import statistics
 from tests.store.contract import ALICE, HERE, HOUR, NOW, SECOND, challenge, device
 

@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core.model import Lockout
+from radius_smsotp.model.records import Lockout
 from radius_smsotp.store import questions
 from tests.store.contract import ALICE, NOW, challenge
 

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from radius_smsotp.core.lockout import STATION_KNOWN
-from radius_smsotp.core.model import Lockout, Tally
-from radius_smsotp.core.skew import SKEW
+from radius_smsotp.model.lockout import STATION_KNOWN
+from radius_smsotp.model.records import SKEW, Lockout, Tally
 from radius_smsotp.store.event_statements import LATE
 from radius_smsotp.store.transaction import HOUR_SLOTS, PRUNE_SLICE, SLOT
 from tests.store.contract import ALICE, HERE, HOUR, NOW, SECOND, challenge, device, event

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radius_smsotp import keyring, settings_file
-from radius_smsotp.core import code
-from radius_smsotp.core.model import Account
+from radius_smsotp.model import code
+from radius_smsotp.model.records import Account
 from radius_smsotp.store import open_store
 from tests.store.postgres_server import PostgresServer
 

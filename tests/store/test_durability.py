@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.core import code
 from radius_smsotp.errors import StoreError
+from radius_smsotp.model import code
 from radius_smsotp.store.durability import Durability
 from tests.store.races import Server, prepare
 

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from radius_smsotp import errors
-from radius_smsotp.core.model import Lockout
 from radius_smsotp.errors import StoreConflictError, StoreError
+from radius_smsotp.model.records import Lockout
 from radius_smsotp.store import insist, open_store, postgres_pool
 from tests.site import eventually
 from tests.store.contract import ALICE, NOW, challenge, event

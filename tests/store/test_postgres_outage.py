@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from radius_smsotp.core.model import Lockout
 from radius_smsotp.errors import ConfigurationError, StoreError
+from radius_smsotp.model.records import Lockout
 from radius_smsotp.store import open_store
 from tests.site import eventually
 from tests.store.contract import ALICE, NOW, challenge

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core import code
 from radius_smsotp.login.answers import Accepted, Challenged
+from radius_smsotp.model import code
 from tests.site import eventually
 from tests.store.turns import TurnCounter
 

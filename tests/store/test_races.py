@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from radius_smsotp.core import code
+from radius_smsotp.model import code
 from tests.site import eventually
 from tests.store import races
 

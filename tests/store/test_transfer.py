@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.core.model import Account, Device, Lockout
 from radius_smsotp.errors import StoreError
+from radius_smsotp.model.records import Account, Device, Lockout
 from radius_smsotp.store import contents, open_store, transfer
 from radius_smsotp.store.schema import TABLES
 from radius_smsotp.store.statistics import Cell, Count

@@ -155,7 +155,7 @@ def _wifi(raddb: Path) -> Iterator[Finding]:
 
 
 OLDEST = (3, 0, 22)
-"""The first whose `pap` reads our PIN hashes (see `core.pin.digest`)."""
+"""The first whose `pap` reads our PIN hashes (see `model.pin.digest`)."""
 
 REPLIES_LOST = {(3, 2, 9), (3, 2, 10)}
 """FreeRADIUS issue 5911: outside debug mode no value that Python returns reaches the reply."""

@@ -12,16 +12,16 @@ from radius_smsotp import client_policy, keyring, settings_file
 from radius_smsotp.cli.check import host
 from radius_smsotp.cli.check.finding import Finding, error, errors, note, warning
 from radius_smsotp.cli.site import PATIENCE
-from radius_smsotp.core import pin, text
-from radius_smsotp.core.message import compose
 from radius_smsotp.delivery.chain import Chain
 from radius_smsotp.errors import ConfigurationError, StoreError
+from radius_smsotp.model import pin, text
+from radius_smsotp.model.text import compose
 from radius_smsotp.store import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from radius_smsotp.core.model import Account
+    from radius_smsotp.model.records import Account
     from radius_smsotp.settings_file import Loaded
     from radius_smsotp.store import Store
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from radius_smsotp import audit
+from radius_smsotp.model import events
 from radius_smsotp.store import insist, statistics
 from radius_smsotp.store.statistics import BOUNDS, Cell, Count
 
@@ -304,7 +304,7 @@ def refusals(summary: Summary) -> dict[tuple[str, str], tuple[str, int]]:
             found[step, reason] = (words, summary.kinds[kind])
     for (kind, reason), number in summary.reasons.items():
         if kind in REASONED:
-            words = audit.REASONS.get(reason, reason)
+            words = events.REASONS.get(reason, reason)
             before = found.get((REASONED[kind], reason), (words, 0))[1]
             found[REASONED[kind], reason] = (words, before + number)
     return dict(sorted(found.items(), key=lambda item: (-item[1][1], item[0])))

@@ -21,11 +21,12 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector as Collecting
 
-from radius_smsotp import __version__, audit
+from radius_smsotp import __version__
 from radius_smsotp.cli.site import Site
 from radius_smsotp.cli.statistics import figures
 from radius_smsotp.cli.statistics.figures import VERDICTS, Provider, Summary
 from radius_smsotp.errors import SmsotpError
+from radius_smsotp.model import events
 from radius_smsotp.store.statistics import BOUNDS
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _logins(summary: Summary) -> Iterator[Metric]:
     )
     found = figures.refusals(summary)
     # All there are, from the start: Prometheus misses the first one of a series that is new.
-    reasons = itertools.product(("first", "second"), audit.REASONS)
+    reasons = itertools.product(("first", "second"), events.REASONS)
     for key in dict.fromkeys((*found, *reasons)):
         refused.add_metric([*key], found.get(key, ("", 0))[1])
     yield refused

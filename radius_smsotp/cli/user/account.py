@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import click
 
 from radius_smsotp.cli import completion
-from radius_smsotp.core import language, phone
-from radius_smsotp.core import pin as pins
-from radius_smsotp.core.model import Event
-from radius_smsotp.core.name import fold_name
 from radius_smsotp.errors import SmsotpError
+from radius_smsotp.model import identity
+from radius_smsotp.model import pin as pins
+from radius_smsotp.model.identity import fold_name
+from radius_smsotp.model.records import Event
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from radius_smsotp.core.model import Account
+    from radius_smsotp.model.records import Account
     from radius_smsotp.settings_file import Loaded
     from radius_smsotp.store.transaction import Transaction
 
@@ -80,7 +80,7 @@ def ask_phone(given: str | None) -> str:
 def read_phone(text: str, country: str | None) -> str:
     """A number in E.164.  Raises ValueError with a sentence, which does not hold it."""
     try:
-        return phone.normalise_number(text, country)
+        return identity.normalise_number(text, country)
     except ValueError as error:
         raise ValueError(f"the phone number {error}") from None
 
@@ -101,8 +101,8 @@ def read_provider(text: str, known: Collection[str]) -> str:
 
 def read_language(text: str, known: Collection[str]) -> str:
     """A language that there are texts in.  Raises ValueError with a sentence."""
-    tag = language.fold_language(text)
-    if not language.TAG.fullmatch(tag) or not language.choose_language(tag, known):
+    tag = identity.fold_language(text)
+    if not identity.TAG.fullmatch(tag) or not identity.choose_language(tag, known):
         raise ValueError(f"the language '{text}' is not one of {', '.join(sorted(known))}")
     return tag
 

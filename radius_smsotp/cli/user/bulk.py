@@ -23,7 +23,7 @@ from radius_smsotp.errors import SmsotpError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from radius_smsotp.core.model import Account, Event
+    from radius_smsotp.model.records import Account, Event
     from radius_smsotp.store import Store
 
 SMALLEST, LARGEST = 20, 1000

@@ -14,18 +14,17 @@ from radius_smsotp.cli import completion, output
 from radius_smsotp.cli.site import Site
 from radius_smsotp.cli.user import account
 from radius_smsotp.cli.user.import_file import export_accounts, import_accounts
-from radius_smsotp.core import lockout
-from radius_smsotp.core import pin as pins
-from radius_smsotp.core.model import Account
-from radius_smsotp.core.name import fold_name
-from radius_smsotp.core.station import normalise_station
 from radius_smsotp.errors import SmsotpError
+from radius_smsotp.model import lockout
+from radius_smsotp.model import pin as pins
+from radius_smsotp.model.identity import fold_name, normalise_station
+from radius_smsotp.model.records import Account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from radius_smsotp.core.model import Lockout
+    from radius_smsotp.model.records import Lockout
 
     Station = tuple[str, str, datetime]
 

@@ -26,8 +26,8 @@ from radius_smsotp.cli.output import Progress
 from radius_smsotp.cli.site import Site
 from radius_smsotp.cli.user import account, bulk
 from radius_smsotp.cli.user.bulk import Change
-from radius_smsotp.core.model import Account
 from radius_smsotp.errors import SmsotpError
+from radius_smsotp.model.records import Account
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

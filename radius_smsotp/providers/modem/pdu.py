@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from enum import Enum
 
-from radius_smsotp.core.text import Alphabet, alphabet, septets, split
+from radius_smsotp.model.text import Alphabet, alphabet, septets, split
 
 INTERNATIONAL = 0x91
 """Type of address: international number, telephone numbering plan (TS 23.040 9.1.2.5)."""

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from radius_smsotp.core import text
 from radius_smsotp.errors import Problem, Unavailable
+from radius_smsotp.model import text
 from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings
 from radius_smsotp.providers.modem import pdu
 from radius_smsotp.providers.modem.device import (

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from radius_smsotp.core import skew
-from radius_smsotp.core.model import Lockout
+from radius_smsotp.model import records
+from radius_smsotp.model.records import Lockout
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from radius_smsotp.core.model import LoginPolicy
+    from radius_smsotp.model.records import LoginPolicy
 
 LONGEST = timedelta(days=1)
 """The longest lock-out that the settings allow."""
@@ -29,7 +29,7 @@ def is_locked(lockout: Lockout, now: datetime) -> bool:
     """
     if lockout.locked_until is None or now >= lockout.locked_until:
         return False
-    return lockout.last_failure_at is None or not skew.is_ahead(lockout.last_failure_at, now)
+    return lockout.last_failure_at is None or not records.is_ahead(lockout.last_failure_at, now)
 
 
 def after_failure(lockout: Lockout, policy: LoginPolicy, now: datetime) -> Lockout:

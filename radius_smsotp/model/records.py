@@ -33,12 +33,12 @@ class Account:
     A person who logs in.
 
     Attributes:
-        name: As `core.name.fold_name` leaves it; the key everywhere.
+        name: As `model.identity.fold_name` leaves it; the key everywhere.
         phone: E.164 with plus sign, or None.
         pin_hash: ``$PBKDF2$HMACSHA2+512:ROUNDS:SALT$HASH`` as FreeRADIUS's `pap` reads it, or None
             if another module checks the first factor.
         provider: Sends this account's messages first, or None for ``delivery.order``.
-        language: Folded tag (see `core.language`) of what this person reads, or None.
+        language: Folded tag (see `model.identity`) of what this person reads, or None.
     """
 
     name: str
@@ -57,8 +57,8 @@ class Client:
     Attributes:
         name: Its short name in ``clients.conf``, else its address.
         address: Where the packet came from.
-        station: ``Calling-Station-Id`` behind it as `core.station.normalise_station` leaves it, ""
-            if the client did not say.
+        station: ``Calling-Station-Id`` behind it as `model.identity.normalise_station` leaves
+            it, "" if the client did not say.
         ssid: The wireless network of that station, "" if there is none.
     """
 
@@ -76,7 +76,7 @@ class Delivery:
     Attributes:
         state: See `DeliveryState`.
         route: Providers to try, in this order.
-        sealed_phone: The number, readable with the key only (see `core.code.seal`).
+        sealed_phone: The number, readable with the key only (see `model.code.seal`).
         template: The text with ``{code}`` still in it.
         sends: Messages asked for so far: 1, and 1 more for each resend.
         provider: Which provider took, or was the last to try, the message.
@@ -104,7 +104,7 @@ class Challenge:
         key_id: Which key its code is derived with.
         digits: Length of the code.
         phone_hint: The masked number, "***67".
-        answered: Tag of the answer that was judged last (see `core.code.answer_tag`), or "".
+        answered: Tag of the answer that was judged last (see `model.code.answer_tag`), or "".
         language: Of all texts of this login, "" for the client's.
     """
 
@@ -141,8 +141,8 @@ class Device:
     Attributes:
         client: Name of the RADIUS client it was behind.
         ssid: The wireless network it was in, "" if there is none.
-        station: As `core.station.normalise_station` leaves it.
-        number_tag: Of the number that its code went to (see `core.code.number_tag`).
+        station: As `model.identity.normalise_station` leaves it.
+        number_tag: Of the number that its code went to (see `model.code.number_tag`).
     """
 
     account: str
@@ -225,3 +225,20 @@ class Event:
     client: str = ""
     station: str = ""
     detail: dict[str, str | int | float] = field(default_factory=dict)
+
+
+SKEW = timedelta(minutes=5)
+"""So far may the clocks of servers differ that share a store, as in Kerberos (RFC 4120 section 8.2,
+"acceptable clock skew")."""
+
+
+def is_ahead(noted: datetime, now: datetime) -> bool:
+    """
+    Whether something was noted by a clock that has gone back since, or is of another server.
+
+    How long ago that was is not known, then.
+
+    Args:
+        noted: What the time was when it happened.
+    """
+    return noted - now > SKEW

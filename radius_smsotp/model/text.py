@@ -8,8 +8,19 @@ Tables and lengths: 3GPP TS 23.038 6.2.1 (alphabets) and TS 23.040 9.2.3.24.1 (p
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# ruff: noqa: RUF001 -- letters that look like others are what the tables are about
+
+
+# ruff: noqa: RUF001 -- letters that look like others are what the tables are about
+
 
 ESCAPE = 0x1B
 """The septet before a letter of the extension table (TS 23.038 6.2.1)."""
@@ -175,3 +186,56 @@ def fit(text: str, octets: int) -> str:
     # A lone surrogate is no character, and UTF-8 cannot hold it: it becomes "?".
     encoded = text.encode("utf-8", "replace")
     return encoded[: max(octets, 0)].decode("utf-8", "ignore")
+
+
+_TOKEN = re.compile(r"\{\{|\}\}|\{(\w+)\}")
+
+
+def fill(template: str, values: Mapping[str, object]) -> str:
+    """
+    Replace ``{name}`` by `values`; a doubled brace stands for one.
+
+    A name that `values` does not hold is left as it is: such a text comes from FreeRADIUS
+    at the time of a login, when there is nobody to mend it.
+    """
+
+    def one(match: re.Match[str]) -> str:
+        name = match[1]
+        if name is None:
+            return match[0][0]
+        return str(values[name]) if name in values else match[0]
+
+    return _TOKEN.sub(one, template)
+
+
+def compose(
+    template: str,
+    values: Mapping[str, object],
+    *,
+    transliterate: bool = False,
+    autofill: str | None = None,
+) -> str:
+    """
+    Fill in a template, and see to it that nobody has to look for the code.
+
+    Args:
+        template: With ``{code}`` and whatever else `values` names.
+        values: ``code`` and more.
+        transliterate: Replace letters that would halve the room (see `text.transliterated`).
+        autofill: A domain for whose login pages phones offer the code, or None.  The last line
+            is then ``@DOMAIN #CODE``, as the specification "Origin-bound one-time codes
+            delivered via SMS" (WICG) has it.
+
+    Returns:
+        A text with the code whole in its first part: at the front, if the template put it
+        beyond, or did not have it at all.
+    """
+    code = str(values["code"])
+    filled = fill(template, values)
+    if transliterate:
+        filled = transliterated(filled)
+    last = f"\n@{autofill} #{code}" if autofill else ""
+    front = filled[:SHORTEST_PART]
+    if code not in front and code not in split(filled + last)[0]:
+        filled = f"{code} {filled}"
+    return filled + last

@@ -1,1 +1,0 @@
-"""The rules: values in, values out.  No I/O, no clock, no randomness, no logging."""

@@ -1,0 +1,190 @@
+"""User names: which writings mean the same account."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import ipaddress
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+import phonenumbers
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+SHARES = 256
+"""Into so many shares names are told apart where each cannot have a place of its own."""
+
+
+def fold_name(name: str) -> str:
+    """
+    The name by which an account is found.
+
+    "Alice" and "alice" are one account, as in every directory that FreeRADIUS asks: if they
+    were two, whoever knows a PIN would get the limits of each writing.  RFC 8265 section 3.3
+    (UsernameCaseMapped): width mapping, lower case, normalisation form C; form KC maps width.
+
+    Blanks stand between words, one at a time.  A directory finds "alice" under "alice  " too (RFC
+    4518 section 2.6.1), and each writing would have failures of its own.  So a name is one line.
+    """
+    if not name.isascii():
+        # U+0130 is the one capital of which Python, by SpecialCasing.txt, makes more than the one
+        # small letter that UnicodeData.txt has, and directories.
+        name = unicodedata.normalize("NFKC", name).replace("\u0130", "i")
+    name = " ".join(name.lower().split())
+    return name if name.isascii() else unicodedata.normalize("NFKC", name)
+
+
+def share(name: str, shares: int = SHARES) -> int:
+    """Which of so many equal shares of all names a folded name is in, always the same."""
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).digest()
+    return int.from_bytes(digest) % shares
+
+
+def normalise_number(number: str, country: str | None = None) -> str:
+    """
+    Bring a number to E.164.
+
+    Args:
+        number: In any national or international writing.
+        country: Where national writings belong, ISO 3166-1 alpha-2 ("DE"), or None if only
+            international ones are taken.
+
+    Returns:
+        "+491701234567".
+
+    Raises:
+        ValueError: With a sentence that names fault and remedy, without the number.
+    """
+    try:
+        parsed = phonenumbers.parse(number, country)
+    except phonenumbers.NumberParseException as error:
+        if error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE:
+            raise ValueError(
+                "has no country code; write it with one, as +491701234567, or set 'country'"
+            ) from None
+        raise ValueError("is not a phone number; write it as +491701234567") from None
+    # Not `is_possible_number`: that takes numbers too which only dial within their own town.
+    possible = phonenumbers.is_possible_number_with_reason(parsed)
+    if possible != phonenumbers.ValidationResult.IS_POSSIBLE:
+        raise ValueError("has the wrong length for a phone number of its country")
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def is_country(country: str) -> bool:
+    """Whether `country` names a numbering plan, as "DE" does."""
+    return country in phonenumbers.SUPPORTED_REGIONS
+
+
+def mask_number(phone: str) -> str:
+    """The hint that a user recognises and a stranger cannot use: "***67"."""
+    return f"***{phone[-2:]}"
+
+
+def is_number_allowed(phone: str, countries: Sequence[str]) -> bool:
+    """
+    Whether messages may go to this number.
+
+    Args:
+        phone: E.164.
+        countries: Allowed prefixes, each with its plus sign ("+49"); empty allows any.
+    """
+    return not countries or phone.startswith(tuple(countries))
+
+
+_MAC = re.compile("[0-9a-f]{2}(?:[-:. ]?[0-9a-f]{2}){5}", re.IGNORECASE)
+"""AA-BB-CC-DD-EE-FF, aa:bb:cc:dd:ee:ff, aabb.ccdd.eeff, aabb-ccdd-eeff, aabbccddeeff."""
+
+_PORT = re.compile(r"\[(?P<bracketed>[^]]+)\](?::\d+)?|(?P<strongswan>.+)\[\d+\]|(?P<v4>[^:]+):\d+")
+"""[2001:db8::1]:4500; 192.0.2.1[4500], as strongSwan writes it; 192.0.2.1:4500."""
+
+STATIONS = 4096
+"""Remembered results: the same station is in each request of a login, and comes back."""
+
+
+@functools.lru_cache(STATIONS)
+def normalise_station(station: str) -> str:
+    """
+    One form for all writings of a Calling-Station-Id.
+
+    Returns:
+        A MAC address as "00-10-A4-23-19-C0" (RFC 3580 section 3.21), an IP address in its short
+        form and without the port that some VPN servers add, anything else without the blanks
+        around it.
+    """
+    station = station.strip()
+    if _MAC.fullmatch(station):
+        digits = re.sub("[^0-9A-F]", "", station.upper())
+        return "-".join(digits[at : at + 2] for at in range(0, 12, 2))
+    return _address(station) or station
+
+
+@functools.lru_cache(STATIONS)
+def ssid(called: str) -> str:
+    """
+    The SSID in a Called-Station-Id, "" if there is none.
+
+    Args:
+        called: "00-10-A4-23-19-C0:Guests" (RFC 3580 section 3.20); the MAC address of the access
+            point in any writing, or its name or IP address.  An SSID may hold colons itself.
+    """
+    mac = _MAC.match(called)
+    if mac and (mac.end() == len(called) or not re.match("[0-9a-f]", called[mac.end() :], re.I)):
+        # Whatever separates the two, as in FreeRADIUS's own policy.d/canonicalization.
+        return called[mac.end() + 1 :]
+    return "" if _address(called) else called.partition(":")[2]
+
+
+def _address(text: str) -> str:
+    """The IP address that a text is, with or without a port; "" if it is none."""
+    found = _PORT.fullmatch(text)
+    bare = text if found is None else next(part for part in found.groups() if part)
+    try:
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        return ""
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)
+
+
+TAG = re.compile(r"[a-z]{2,8}(-[a-z0-9]{1,8})*")
+"""RFC 5646 section 2.1, as far as texts differ by it; folded."""
+
+
+def fold_language(tag: str) -> str:
+    """Bring "de-AT", "de_AT" and "de-at" to one form (RFC 5646 section 2.1.1: case is nothing)."""
+    return tag.strip().replace("_", "-").lower()
+
+
+def language_chain(tag: str) -> tuple[str, ...]:
+    """The folded tag, and what is left of it part by part: de-at, de (RFC 4647 section 3.4)."""
+    parts = tag.split("-")
+    return tuple("-".join(parts[:count]) for count in range(len(parts), 0, -1))
+
+
+def choose_language(wanted: str, known: Collection[str]) -> str:
+    """
+    The first language wanted that is known, or "".
+
+    Args:
+        wanted: A tag, or several as directories hold them in `preferredLanguage` (RFC 2798
+            section 2.7): "de-AT, de;q=0.8, en;q=0.5".
+        known: Folded tags.
+
+    Returns:
+        The known one: "de" for "de-at", unless "de-at" is known itself.
+    """
+    if not wanted:
+        return ""  # as of nearly all accounts and requests
+    ranked = []
+    for part in wanted.split(","):
+        tag, _, quality = part.partition(";")
+        given = re.fullmatch(r"\s*q=(0(?:\.\d*)?|1(?:\.0*)?)\s*", quality)
+        ranked.append((float(given[1]) if given else 1.0, fold_language(tag)))
+    for weight, tag in sorted(ranked, key=lambda pair: -pair[0]):
+        found = next((one for one in language_chain(tag) if one in known), "")
+        if weight and found:
+            return found
+    return ""
