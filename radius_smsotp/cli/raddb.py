@@ -17,7 +17,7 @@ from radius_smsotp import (
     raddb_workers,
     settings_file,
 )
-from radius_smsotp import raddb as files
+from radius_smsotp import raddb as raddb_install
 from radius_smsotp import raddb_removal as removal
 from radius_smsotp.cli.output import clean
 from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError
@@ -42,7 +42,7 @@ def udp_port(name: str, default: int, meaning: str) -> Decorator:
 
 gtc_port = udp_port(
     "--gtc-port",
-    files.GTC_PORT,
+    raddb_install.GTC_PORT,
     "UDP port on the loopback address where the tunnels of Wi-Fi end.",
 )
 
@@ -127,7 +127,7 @@ def raddb() -> None:
 )
 @udp_port(
     "--worker-port",
-    files.WORKER_PORT,
+    raddb_install.WORKER_PORT,
     "UDP port of the first worker on the loopback address; the others follow.",
 )
 @gtc_port
@@ -162,10 +162,10 @@ def create(
     if secret_env is not None:
         secret = _variable(secret_env)
     settings_file.load(config)  # FreeRADIUS would not start without them
-    new = not (folder / files.MANIFEST).exists()
+    new = not (folder / raddb_install.MANIFEST).exists()
     try:
         server = _freeradius()
-        report = files.create(
+        report = raddb_install.create(
             folder,
             config,
             server,
@@ -210,7 +210,7 @@ def install(config: Path, folder: Path, wifi: bool, gtc_port: int, server_name: 
     settings_file.load(config)  # FreeRADIUS would not start any more
     try:
         server = _freeradius()
-        report = files.install(
+        report = raddb_install.install(
             folder, config, server, wifi=wifi, gtc_port=gtc_port, name=server_name
         )
     except FileNotFoundError as error:
@@ -275,7 +275,7 @@ def _refuse_shared(ports: list[int]) -> None:
         raise click.UsageError(f"port {min(twice)} is given twice; name another one")
 
 
-def _tell(folder: Path, report: files.Report) -> None:
+def _tell(folder: Path, report: raddb_install.Report) -> None:
     for name in report.written:
         click.echo(f"written    {folder / name}")
     for name in report.unchanged:
@@ -287,7 +287,7 @@ def _tell(folder: Path, report: files.Report) -> None:
 
 
 def _authority(folder: Path) -> Path:
-    return folder / files.CERTIFICATES / "ca.pem"
+    return folder / raddb_install.CERTIFICATES / "ca.pem"
 
 
 def _freeradius() -> freeradius_server.FreeRadius:

@@ -14,12 +14,13 @@ from radius_smsotp.login import rules as login
 from radius_smsotp.model import code, identity, pin, text
 from radius_smsotp.model import text as message
 from radius_smsotp.model import text as placeholder
-from radius_smsotp.providers import Message, Receipt, sipgate, smpp_session
+from radius_smsotp.providers import Message, Receipt, sipgate
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.http import answer
 from radius_smsotp.providers.modem import line as modem_at
 from radius_smsotp.providers.modem import pdu
 from radius_smsotp.providers.modem.errors import ModemError, explain
+from radius_smsotp.providers.smpp import session
 from tests.fuzz.dough import Dough
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -302,7 +303,7 @@ def reports(octets: bytes) -> None:
     # SMPP 3.4 3.2: length, command_id of deliver_sm, status, sequence; `Session` sees to those.
     body = dough.rest()
     raw = (16 + len(body)).to_bytes(4, "big") + b"\0\0\0\5" + bytes(4) + b"\0\0\0\1" + body
-    told = smpp_session.read_report(raw)
+    told = session.read_report(raw)
     assert told is None or told.message_id
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.providers import Surroundings, build
-from radius_smsotp.providers.smpp import Provider, Settings
+from radius_smsotp.providers.smpp.provider import Provider, Settings
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from radius_smsotp import errors
 from radius_smsotp.errors import Refused
-from radius_smsotp.providers.smpp import Settings
+from radius_smsotp.providers.smpp.provider import Settings
 from tests.providers.contract import PHONE, ProviderContract, message, soon
 from tests.providers.smsc import Smsc
 

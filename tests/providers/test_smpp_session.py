@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
-from radius_smsotp.providers.smpp_session import Report, read_report
+from radius_smsotp.providers.smpp.session import Report, read_report
 from tests.providers.contract import CODE, message, soon
 from tests.providers.smsc import PATIENCE, Smsc
 from tests.site import eventually

@@ -1,0 +1,1 @@
+"""An SMSC by SMPP 3.4."""
