@@ -189,7 +189,7 @@ def _smtp_problems(name: str, raw: Any) -> list[Problem]:
     """Faults of ``smtp_servers``; the class that knows them is imported only if there are any."""
     if not raw or not isinstance(raw, dict):
         return []
-    smtp = import_module("radius_smsotp.providers.smtp")
+    smtp = import_module("radius_smsotp.providers.smtp.provider")
     try:
         smtp.validate_servers(raw)
     except ValidationError as error:

@@ -16,7 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from radius_smsotp import providers
 from radius_smsotp.model import events
-from radius_smsotp.providers import smtp_server
+from radius_smsotp.providers.smtp import provider
 from radius_smsotp.settings import ClientSettings, Settings
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def blocks() -> dict[str, str]:
     made = {
         "settings": table(HEAD, [row for row in rows(Settings) if row[0] != "``clients``"]),
         "clients": table(HEAD, list(rows(ClientSettings))),
-        "smtp_servers": table(HEAD, list(rows(smtp_server.SmtpServer))),
+        "smtp_servers": table(HEAD, list(rows(provider.SmtpServer))),
         "events": table(("event", "meaning"), [(f"``{k}``", v) for k, v in events.KINDS.items()]),
         "reasons": table(
             ("reason", "meaning"), [(f"``{k}``", v) for k, v in events.REASONS.items()]

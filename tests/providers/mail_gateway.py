@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.providers import Surroundings
-from radius_smsotp.providers.smtp import Provider, Settings
+from radius_smsotp.providers.smtp.provider import Provider, Settings
 from tests.providers.contract import CODE, PHONE, message, soon
 from tests.providers.mail_server import PASSWORD, USER
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
-from radius_smsotp.providers.smtp import Settings, validate_servers
+from radius_smsotp.providers.smtp.provider import Settings, validate_servers
 from tests.providers.mail_gateway import old_form
 from tests.providers.mail_server import PASSWORD
 
