@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp import certificates
 from radius_smsotp.errors import SmsotpError
+from radius_smsotp.raddb import certificates
 
 if TYPE_CHECKING:
     from pathlib import Path

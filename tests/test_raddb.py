@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from radius_smsotp import raddb, raddb_clients, raddb_removal
 from radius_smsotp.errors import SmsotpError
-from radius_smsotp.freeradius_server import FreeRadius
+from radius_smsotp.raddb import clients as raddb_clients
+from radius_smsotp.raddb import install
+from radius_smsotp.raddb import removal as raddb_removal
+from radius_smsotp.raddb.freeradius import FreeRadius
 
 SERVER = FreeRadius(Path("/usr/sbin/freeradius"), (3, 2, 7))
 SETTINGS = Path("/etc/radius-smsotp/smsotp.yaml")
@@ -32,7 +34,7 @@ def snapshot(folder: Path) -> dict[str, str]:
 def made(tmp_path: Path) -> Path:
     """A raddb that `create` has made."""
     folder = tmp_path / "raddb"
-    raddb.create(folder, SETTINGS, SERVER, secret="one", name="radius.example.org")
+    install.create(folder, SETTINGS, SERVER, secret="one", name="radius.example.org")
     return folder
 
 
@@ -57,21 +59,21 @@ class TestCreate:
     def test_again_it_changes_nothing(self, made: Path) -> None:
         """Secrets and certificates neither."""
         before = snapshot(made)
-        report = raddb.create(made, SETTINGS, SERVER, name="other.example.org")
+        report = install.create(made, SETTINGS, SERVER, name="other.example.org")
         assert snapshot(made) == before
         assert (report.written, report.edited) == ([], [])
 
     def test_again_it_takes_new_options(self, made: Path) -> None:
         """Into the files that nobody has edited."""
-        raddb.create(made, SETTINGS, SERVER, secret="two", clients=["10.0.0.0/8"], port=2812)
+        install.create(made, SETTINGS, SERVER, secret="two", clients=["10.0.0.0/8"], port=2812)
         assert 'secret = "two"' in (made / "clients.conf").read_text()
         assert "ipaddr = *\n\tport = 2812\n" in (made / "radiusd.conf").read_text()
 
     @pytest.mark.parametrize("secret", ["one", 'a"b\\', "a$b", "$ENV{NAME}", "ein Wort für alle"])
     def test_again_it_takes_new_clients_and_keeps_the_secret(self, made: Path, secret: str) -> None:
-        raddb.create(made, SETTINGS, SERVER, secret=secret)
+        install.create(made, SETTINGS, SERVER, secret=secret)
         before = (made / "clients.conf").read_text()
-        report = raddb.create(made, SETTINGS, SERVER, clients=["127.0.0.0/8", "10.0.0.0/8"])
+        report = install.create(made, SETTINGS, SERVER, clients=["127.0.0.0/8", "10.0.0.0/8"])
         after = (made / "clients.conf").read_text()
         assert "clients.conf" in report.written
         assert after.startswith(before)
@@ -80,7 +82,7 @@ class TestCreate:
 
     def test_clients_that_somebody_has_edited_are_told_of(self, made: Path) -> None:
         (made / "clients.conf").write_text("client x {\n\tsecret = ${mine}\n}\n")
-        report = raddb.create(made, SETTINGS, SERVER, clients=["10.0.0.0/8"])
+        report = install.create(made, SETTINGS, SERVER, clients=["10.0.0.0/8"])
         assert report.edited == ["clients.conf"]
 
     def test_what_somebody_has_edited_stays(self, made: Path) -> None:
@@ -89,7 +91,7 @@ class TestCreate:
         for name in edited:
             with (made / name).open("a") as file:
                 file.write("# mine\n")
-        report = raddb.create(made, SETTINGS, SERVER, secret="two", port=2812)
+        report = install.create(made, SETTINGS, SERVER, secret="two", port=2812)
         assert sorted(report.edited) == edited
         assert all((made / name).read_text().endswith("# mine\n") for name in edited)
 
@@ -98,24 +100,24 @@ class TestCreate:
         path = made / "mods-enabled" / "pap"
         new = path.read_text()
         path.write_text("# older\n")
-        manifest = raddb.read_manifest(made)
+        manifest = install.read_manifest(made)
         manifest["mods-enabled/pap"] = hashlib.sha256(b"# older\n").hexdigest()
-        raddb.write_manifest(made, manifest)
-        assert "mods-enabled/pap" in raddb.create(made, SETTINGS, SERVER).written
+        install.write_manifest(made, manifest)
+        assert "mods-enabled/pap" in install.create(made, SETTINGS, SERVER).written
         assert path.read_text() == new
 
     def test_a_folder_of_somebody_else_is_refused(self, stock: Path) -> None:
         """And nothing in it is touched."""
         before = snapshot(stock)
         with pytest.raises(FileExistsError, match="is not empty"):
-            raddb.create(stock, SETTINGS, SERVER)
+            install.create(stock, SETTINGS, SERVER)
         assert snapshot(stock) == before
 
     def test_a_random_secret_is_none_that_anybody_knows(self, tmp_path: Path) -> None:
         """Another one in each."""
         texts = set()
         for name in ("one", "two"):
-            raddb.create(tmp_path / name, SETTINGS, SERVER)
+            install.create(tmp_path / name, SETTINGS, SERVER)
             texts.add((tmp_path / name / "clients.conf").read_text())
         assert len(texts) == 2
 
@@ -129,12 +131,12 @@ class TestOldPolicy:
         (made / "sites-available" / "smsotp").unlink()
         before = snapshot(made)
         with pytest.raises(SmsotpError, match="lacks smsotp_authenticate; put your"):
-            raddb.install(made, SETTINGS, SERVER)
+            install.install(made, SETTINGS, SERVER)
         with pytest.raises(SmsotpError, match="nothing was changed"):
-            raddb.create(made, SETTINGS, SERVER, port=2812)
+            install.create(made, SETTINGS, SERVER, port=2812)
         assert snapshot(made) == before
         policy.write_text(new + "# mine\n")
-        report = raddb.install(made, SETTINGS, SERVER)
+        report = install.install(made, SETTINGS, SERVER)
         assert "sites-available/smsotp" in report.written
         assert report.edited == ["policy.d/smsotp"]
 
@@ -182,7 +184,7 @@ class TestUninstall:
     def test_it_leaves_the_raddb_as_it_was(self, stock: Path) -> None:
         """To the last octet, with --purge: certificates go as well."""
         before = snapshot(stock)
-        raddb.install(stock, SETTINGS, SERVER, name="radius.example.org")
+        install.install(stock, SETTINGS, SERVER, name="radius.example.org")
         assert snapshot(stock) != before
         removal = raddb_removal.uninstall(stock, purge=True)
         assert snapshot(stock) == before
@@ -190,14 +192,14 @@ class TestUninstall:
 
     def test_what_cannot_be_made_again_stays_without_effect(self, stock: Path) -> None:
         """An edited file, and the authority that devices trust; the next install takes them."""
-        raddb.install(stock, SETTINGS, SERVER, name="radius.example.org")
+        install.install(stock, SETTINGS, SERVER, name="radius.example.org")
         policy = stock / "policy.d" / "smsotp"
         policy.write_text(policy.read_text() + "# mine\n")
         authority = (stock / "certs" / "smsotp" / "ca.pem").read_bytes()
         removal = raddb_removal.uninstall(stock)
         assert "policy.d/smsotp" in removal.kept
         assert not list(stock.glob("*-enabled/*smsotp*"))
-        report = raddb.install(stock, SETTINGS, SERVER, name="radius.example.org")
+        report = install.install(stock, SETTINGS, SERVER, name="radius.example.org")
         assert report.edited == ["policy.d/smsotp"]
         assert (stock / "certs" / "smsotp" / "ca.pem").read_bytes() == authority
 
@@ -213,7 +215,7 @@ class TestUninstall:
         self, stock: Path, name: str, line: str
     ) -> None:
         """FreeRADIUS would not start any more.  It names file and line; nothing is removed."""
-        raddb.install(stock, SETTINGS, SERVER, name="radius.example.org")
+        install.install(stock, SETTINGS, SERVER, name="radius.example.org")
         with (stock / name).open("a") as file:
             file.write(f"{line}\n")
         before = snapshot(stock)

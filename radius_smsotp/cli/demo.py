@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_smsotp import freeradius_server, raddb
 from radius_smsotp.cli.radius_client import RadiusClient, Reply
 from radius_smsotp.errors import SmsotpError
+from radius_smsotp.raddb import freeradius, install
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,14 +60,14 @@ def demo(keep: bool, port: int | None) -> None:
 
 def _build(folder: Path, port: int) -> str:
     """Settings, key, store, account and raddb, made with the commands of this program."""
-    server = freeradius_server.find()
+    server = freeradius.find()
     if server is None:
         raise SmsotpError("FreeRADIUS is missing: apt-get install freeradius freeradius-python3")
     site, settings = folder / "site", folder / "site" / "smsotp.yaml"
     _smsotp("init", str(site))
     add = ("user", "add", NAME, "--phone", PHONE, "--pin-stdin")
     _smsotp("--config", str(settings), *add, standard_input=f"{PIN}\n")
-    raddb.create(
+    install.create(
         folder / "raddb", settings, server, port=port, secret=SECRET, gtc_port=_free_port()
     )
     return ".".join(map(str, server.version))
@@ -89,7 +89,7 @@ def _smsotp(*arguments: str, standard_input: str = "") -> None:
 @contextlib.contextmanager
 def _running(folder: Path) -> Iterator[None]:
     """FreeRADIUS, from its first answer to the end of the block."""
-    server = freeradius_server.find()
+    server = freeradius.find()
     assert server is not None  # noqa: S101  # `_build` has found it
     log = folder / "radiusd.log"
     with log.open("wb") as output:

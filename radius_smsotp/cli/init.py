@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_smsotp import keyring, raddb_files, settings_file
+from radius_smsotp import keyring, settings_file
 from radius_smsotp.cli import DEFAULT_CONFIG
 from radius_smsotp.cli.site import acting_as, freeradius_user
 from radius_smsotp.errors import SmsotpError
+from radius_smsotp.raddb import files as raddb_files
 from radius_smsotp.store import open_store
 
 if TYPE_CHECKING:

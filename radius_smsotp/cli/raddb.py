@@ -10,17 +10,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from radius_smsotp import (
-    freeradius_server,
-    raddb_clients,
-    raddb_files,
-    raddb_workers,
-    settings_file,
-)
-from radius_smsotp import raddb as raddb_install
-from radius_smsotp import raddb_removal as removal
+from radius_smsotp import settings_file
 from radius_smsotp.cli.output import clean
 from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError
+from radius_smsotp.raddb import clients as raddb_clients
+from radius_smsotp.raddb import files, freeradius, removal
+from radius_smsotp.raddb import install as raddb_install
+from radius_smsotp.raddb import workers as raddb_workers
 
 LAST_PORT = 65535
 """RFC 768."""
@@ -281,7 +277,7 @@ def _tell(folder: Path, report: raddb_install.Report) -> None:
     for name in report.unchanged:
         click.echo(f"up to date {folder / name}")
     for name in report.edited:
-        source = raddb_files.source(name)
+        source = files.source(name)
         compare = f"; compare it with {source}" if source.exists() else ""
         click.echo(f"edited     {folder / name}: kept{compare}")
 
@@ -290,8 +286,8 @@ def _authority(folder: Path) -> Path:
     return folder / raddb_install.CERTIFICATES / "ca.pem"
 
 
-def _freeradius() -> freeradius_server.FreeRadius:
-    server = freeradius_server.find()
+def _freeradius() -> freeradius.FreeRadius:
+    server = freeradius.find()
     if server is None:
         fault, remedy = "is not installed", "apt-get install freeradius freeradius-python3"
         raise ConfigurationError([Problem("FreeRADIUS", fault, remedy)])

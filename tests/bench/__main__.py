@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radius_smsotp import freeradius_server
+from radius_smsotp.raddb import freeradius
 from tests.bench import (
     chart,
     disks,
@@ -61,7 +61,7 @@ def measure(folder: Path, extent: Extent, names: Iterable[str]) -> list[table.Ro
 
 def note(extent: Extent) -> str:
     """Where and how it was measured."""
-    server = freeradius_server.find()
+    server = freeradius.find()
     assert server is not None
     version = ".".join(map(str, server.version))
     cores = len(os.sched_getaffinity(0))

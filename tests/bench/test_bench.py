@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from radius_smsotp import freeradius_server
+from radius_smsotp.raddb import freeradius
 from radius_smsotp.store import open_store
 from tests.bench import (
     chart,
@@ -128,7 +128,7 @@ def test_a_slow_disk_slows_down_those_who_have_to_wait_for_it(tmp_path: Path) ->
     """Under one lock no more than 250 answers a second leave if each waits 4 ms."""
     [row] = disks.measure(tmp_path, QUICK)
     assert row.what == "logins a second, 32 users, a sync of the disk takes 4 ms more"
-    server = freeradius_server.find()
+    server = freeradius.find()
     assert server is not None
     assert number(row.ours) < 250 or server.runs_several_instances
 

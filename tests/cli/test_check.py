@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from radius_smsotp import freeradius_server
 from radius_smsotp.cli import smsotp
 from radius_smsotp.cli.check import host
 from radius_smsotp.cli.check.raddb import version_findings
 from radius_smsotp.model import pin
 from radius_smsotp.model.records import Account
+from radius_smsotp.raddb import freeradius
 from tests.cli.test_courier import queue
 
 if TYPE_CHECKING:
@@ -331,7 +331,7 @@ class TestFreeRadius:
 
     def test_it_is_not_installed(self, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", "")
-        monkeypatch.setattr(freeradius_server, "PLACES", ())
+        monkeypatch.setattr(freeradius, "PLACES", ())
         code, [found] = check(here)
         assert (code, found["fault"]) == (3, "is not installed here")
 

@@ -16,9 +16,10 @@ import yaml
 from click.testing import CliRunner
 from pydantic import BaseModel
 
-from radius_smsotp import keyring, raddb_files, settings_file
+from radius_smsotp import keyring, settings_file
 from radius_smsotp.cli import smsotp
 from radius_smsotp.cli.site import acting_as
+from radius_smsotp.raddb import files
 from radius_smsotp.settings import Settings
 from radius_smsotp.store import open_store
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from tests.cli.installation import Installation
 
-EXAMPLE = raddb_files.folder() / "smsotp.yaml"
+EXAMPLE = files.folder() / "smsotp.yaml"
 
 
 def init(*arguments: str | Path) -> str:

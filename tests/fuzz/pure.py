@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from radius_smsotp import eap, keyring, pairs, raddb_files, settings_file
+from radius_smsotp import eap, keyring, pairs, settings_file
 from radius_smsotp.errors import ConfigurationError, DeliveryError, Unknown
 from radius_smsotp.login import rules as login
 from radius_smsotp.model import code, identity, pin, text
@@ -21,6 +21,7 @@ from radius_smsotp.providers.modem import line as modem_at
 from radius_smsotp.providers.modem import pdu
 from radius_smsotp.providers.modem.errors import ModemError, explain
 from radius_smsotp.providers.smpp import session
+from radius_smsotp.raddb import files
 from tests.fuzz.dough import Dough
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -151,7 +152,7 @@ _HELD: list[tempfile.TemporaryDirectory[str]] = []
 
 @functools.cache
 def _example() -> tuple[str, ...]:
-    text = (raddb_files.folder() / "smsotp.yaml").read_text("utf-8")
+    text = (files.folder() / "smsotp.yaml").read_text("utf-8")
     return tuple(line for line in text.splitlines() if not line.lstrip().startswith("#"))
 
 

@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from radius_smsotp import freeradius_server, keyring, raddb
+from radius_smsotp import keyring
 from radius_smsotp.cli.radius_client import NoReplyError, RadiusClient, Reply
 from radius_smsotp.errors import StoreError
 from radius_smsotp.model import pin
 from radius_smsotp.model.identity import fold_name
 from radius_smsotp.model.records import Account
+from radius_smsotp.raddb import freeradius, install
 from radius_smsotp.store import open_store
 from tests import leaks
 
@@ -62,7 +63,7 @@ class Site:
         self.folder = folder
         self.outbox = folder / "outbox"
         self.settings_path = folder / "smsotp.yaml"
-        self.server = freeradius_server.find()
+        self.server = freeradius.find()
         assert self.server is not None, "FreeRADIUS is not installed"
         self.write_settings(**settings)
         keyring.create(folder / "key")
@@ -100,7 +101,7 @@ class Site:
         port = free_port()
         folder = self.folder / name
         assert self.server is not None
-        raddb.create(
+        install.create(
             folder,
             self.settings_path,
             self.server,

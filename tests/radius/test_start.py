@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp import arenas, raddb
+from radius_smsotp import arenas
+from radius_smsotp.raddb import install
 from tests.radius.site import PIN, Radiusd, Site, eventually
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def test_install_into_a_stock_raddb_passes_freeradius_own_check(site: Site, stoc
     assert site.server is not None
     before = snapshot(stock)
     give_to_freerad(site.folder)
-    report = raddb.install(stock, site.settings_path, site.server)
+    report = install.install(stock, site.settings_path, site.server)
     assert report.edited == []
     check = subprocess.run(
         [site.server.program, "-XC", "-d", stock], capture_output=True, text=True, check=False
@@ -177,7 +178,7 @@ def test_install_into_a_stock_raddb_passes_freeradius_own_check(site: Site, stoc
     changed = {name for name, text in before.items() if after[name] != text}
     assert changed == {"dictionary"}
     assert after["dictionary"].startswith(before["dictionary"])
-    again = raddb.install(stock, site.settings_path, site.server)
+    again = install.install(stock, site.settings_path, site.server)
     assert again.written == []
     assert snapshot(stock) == after
 
@@ -186,12 +187,12 @@ def test_install_keeps_a_file_that_was_edited_and_updates_the_others(
     site: Site, stock: Path
 ) -> None:
     assert site.server is not None
-    raddb.install(stock, site.settings_path, site.server)
+    install.install(stock, site.settings_path, site.server)
     policy, module = stock / "policy.d" / "smsotp", stock / "mods-available" / "python3_smsotp"
     policy.write_text(policy.read_text() + "\n# ours\n")
     (stock / "mods-enabled" / "python3_smsotp").unlink()
     elsewhere = site.folder / "elsewhere.yaml"
-    report = raddb.install(stock, elsewhere, site.server)
+    report = install.install(stock, elsewhere, site.server)
     assert report.edited == ["policy.d/smsotp"]
     assert policy.read_text().endswith("# ours\n")
     assert str(elsewhere) in module.read_text()
@@ -201,7 +202,7 @@ def test_install_keeps_a_file_that_was_edited_and_updates_the_others(
 def test_a_login_works_in_a_stock_raddb_as_its_own_user(site: Site, stock: Path) -> None:
     """As README says: install, `virtual_server = smsotp` for a client, user freerad."""
     assert site.server is not None
-    raddb.install(stock, site.settings_path, site.server)
+    install.install(stock, site.settings_path, site.server)
     folder, port = site.make_raddb("scratch")
     shutil.rmtree(folder)
     # Debian's own sites listen on fixed ports.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp import raddb_workers
 from radius_smsotp.cli.radius_client import NoReplyError, RadiusClient, Reply
+from radius_smsotp.raddb import workers as raddb_workers
 from tests.radius.radclient import ask
 from tests.radius.site import PIN, SECRET, Radiusd, Site, eventually, free_port
 from tests.radius.supplicant import PEAP_GTC, STATION, TTLS_GTC, Supplicant

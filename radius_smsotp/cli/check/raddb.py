@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radius_smsotp import certificates, freeradius_server, raddb_files, settings_file
-from radius_smsotp import raddb as raddb_install
+from radius_smsotp import settings_file
 from radius_smsotp.cli.check.finding import Finding, error, note, warning
 from radius_smsotp.cli.check.site import waits
 from radius_smsotp.errors import ConfigurationError, SmsotpError
+from radius_smsotp.raddb import certificates, files, freeradius
+from radius_smsotp.raddb import install as raddb_install
 
 if TYPE_CHECKING:
     pass
@@ -79,7 +80,7 @@ def _files(raddb: Path, found: dict[str, raddb_install.State]) -> Iterator[Findi
         elif state == "edited and older":
             why = "Your edits were kept; what this version has changed is not in it."
             fault = "was edited, and differs from this version's"
-            yield warning(path, fault, f"diff {path} {raddb_files.source(name)}", why=why)
+            yield warning(path, fault, f"diff {path} {files.source(name)}", why=why)
         elif state == "edited":
             yield note(path, "was edited; 'smsotp raddb install' leaves it alone")
 
@@ -172,7 +173,7 @@ INSTANCE = re.compile(r"^[ \t]*python3(?:[ \t]+([\w.-]+))?[ \t]*\{", re.MULTILIN
 
 def findings(raddb: Path, config: Path) -> list[Finding]:
     """Version, the module that runs Python, its instances in `raddb`, and our files there."""
-    server = freeradius_server.find()
+    server = freeradius.find()
     if server is None:
         remedy = "install it: apt-get install freeradius freeradius-python3"
         why = "It is what asks this program for codes."
@@ -198,7 +199,7 @@ def version_findings(version: tuple[int, int, int]) -> list[Finding]:
     return [note(path, "is one that this works on")]
 
 
-def instance_findings(server: freeradius_server.FreeRadius, enabled: Path) -> list[Finding]:
+def instance_findings(server: freeradius.FreeRadius, enabled: Path) -> list[Finding]:
     """What is known against the python3 instances in a folder of raddb, if it may be read."""
     instances: dict[str, str] = {}
     try:
@@ -219,13 +220,13 @@ def instance_findings(server: freeradius_server.FreeRadius, enabled: Path) -> li
         return []
     others = [file for name, file in instances.items() if name != "smsotp"]
     fault = f"two python3 instances, {' and '.join(sorted(instances))}, abort this version"
-    oldest = ".".join(map(str, freeradius_server.SECOND_INSTANCE_FROM))
+    oldest = ".".join(map(str, freeradius.SECOND_INSTANCE_FROM))
     remedy = f"remove {' and '.join(others)} there, or install {oldest} or later"
     why = "FreeRADIUS does not start again."
     return [error(str(enabled), f"{fault} at the start (issue 5111)", remedy, why=why)]
 
 
-def _module_findings(server: freeradius_server.FreeRadius) -> list[Finding]:
+def _module_findings(server: freeradius.FreeRadius) -> list[Finding]:
     if not server.libdir.is_dir():
         return []
     module = server.libdir / "rlm_python3.so"

@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from radius_smsotp import raddb as files
 from radius_smsotp.errors import SmsotpError
+from radius_smsotp.raddb import install as files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

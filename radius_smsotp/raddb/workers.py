@@ -11,7 +11,8 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from radius_smsotp import raddb_clients, raddb_files
+from radius_smsotp.raddb import clients
+from radius_smsotp.raddb import files as raddb_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,7 +58,7 @@ def files(values: Mapping[str, str], ports: Sequence[int], gtc_port: int) -> dic
     # The front delays what they reject.
     common = {
         "NAME": "#  Its name stands in worker1.conf and so on.",
-        "LISTEN": raddb_clients.section("127.0.0.1", 4, PORT_VARIABLE, "smsotp"),
+        "LISTEN": clients.section("127.0.0.1", 4, PORT_VARIABLE, "smsotp"),
         "CLIENTS": "worker-clients.conf",
         "REJECT_DELAY": "0",
     }

@@ -1,20 +1,39 @@
-"""
-``policy.d/smsotp`` in a raddb: where the administrator says what checks the first factor, so the
-file of ours that is edited most, and that an upgrade then leaves as it is.
-"""
+"""Where the files for FreeRADIUS are: in the installed package, or in a checkout."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radius_smsotp import raddb_files
 from radius_smsotp.errors import SmsotpError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+
+def folder() -> Path:
+    """The folder ``freeradius`` with the same names in it as under raddb."""
+    package = Path(__file__).resolve().parents[1]
+    for place in (package / "freeradius", package.parent / "freeradius"):
+        if (place / "policy.d" / "smsotp").is_file():
+            return place
+    raise FileNotFoundError("the FreeRADIUS files of radius-smsotp are missing; install it again")
+
+
+def source(name: str) -> Path:
+    """Where the file of this version is that is written into raddb."""
+    return folder() / name
+
+
+def text(name: str, values: Mapping[str, str]) -> str:
+    """A file of this version, ``@KEY@`` replaced by its value."""
+    filled = source(name).read_text(encoding="utf-8")
+    for key, value in values.items():
+        filled = filled.replace(f"@{key}@", value)
+    return filled
+
 
 POLICY = "policy.d/smsotp"
 
@@ -37,8 +56,8 @@ def refuse_old(raddb: Path, manifest: Mapping[str, str]) -> None:
     path = raddb / POLICY
     if not path.exists() or _digest(path) == manifest.get(POLICY):
         return
-    new = raddb_files.folder() / POLICY
-    sites = (raddb_files.folder() / "sites-available").glob("smsotp*")
+    new = folder() / POLICY
+    sites = (folder() / "sites-available").glob("smsotp*")
     called = {name for site in sites for name in CALLED.findall(_text(site))}
     needed = called & set(DEFINED.findall(_text(new)))
     if lacking := sorted(needed - set(DEFINED.findall(_text(path)))):

@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from radius_smsotp import certificates, raddb_clients, raddb_files, raddb_policy, raddb_workers
+from radius_smsotp.raddb import certificates, files, workers
+from radius_smsotp.raddb import clients as raddb_clients
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from radius_smsotp.freeradius_server import FreeRadius
+    from radius_smsotp.raddb.freeradius import FreeRadius
 
 MANIFEST = ".smsotp.json"
 """In raddb: file to SHA-256 of what we wrote, by which an edited file is told from ours."""
@@ -57,7 +58,7 @@ GTC_PORT = 11812
 """On the loopback address: where the tunnels of Wi-Fi end (see ``sites-available/smsotp-gtc``)."""
 
 WORKER_PORT = 12812
-"""On the loopback address, of the first worker behind a front (see `raddb_workers`)."""
+"""On the loopback address, of the first worker behind a front (see `raddb.workers`)."""
 
 RETURN_CODES = ("handled", "reject", "updated")
 """Instances of `always` that the policy calls; a stock raddb has them."""
@@ -114,12 +115,12 @@ def create(
         gtc_port: Another port, on the loopback address, where the tunnels of Wi-Fi end.
         name: Of the server, in its certificate; by default this host's.
         worker_ports: Ports on the loopback address, one for each worker behind the server; see
-            `raddb_workers`.  The n-th one's tunnels end at the n-th port after `gtc_port`.
+            `raddb.workers`.  The n-th one's tunnels end at the n-th port after `gtc_port`.
 
     Raises:
         ValueError: A client or an address is none, or FreeRADIUS cannot read folder or secret.
         FileExistsError: There is something else in the folder.
-        SmsotpError: No certificate could be made, or see `raddb_policy.refuse_old`.
+        SmsotpError: No certificate could be made, or see `raddb.files.refuse_old`.
     """
     folder = folder.absolute()
     if any(map(str.isspace, str(folder))):
@@ -136,10 +137,10 @@ def create(
     values |= _values(settings)
     if worker_ports:
         values["LISTEN"] = raddb_clients.listen(listen, networks, port, "smsotp-front")
-        texts = raddb_workers.files(values, worker_ports, gtc_port)
-        gtc: int | str = raddb_workers.GTC_PORT_VARIABLE
+        texts = workers.files(values, worker_ports, gtc_port)
+        gtc: int | str = workers.GTC_PORT_VARIABLE
     else:
-        texts = {"radiusd.conf": raddb_files.text("radiusd.conf", values)}
+        texts = {"radiusd.conf": files.text("radiusd.conf", values)}
         gtc = gtc_port
     texts |= OWN_FILES
     texts |= {f"mods-enabled/{module}": text for module, text in OWN_MODULES.items()}
@@ -154,11 +155,11 @@ def create(
     (folder / "log" / "tlscache").mkdir(mode=0o700, exist_ok=True)
     report = Report()
     manifest = read_manifest(folder)
-    raddb_policy.refuse_old(folder, manifest)
+    files.refuse_old(folder, manifest)
     for file, text in texts.items():
         _install_file(folder, file, text, manifest, report)
     if worker_ports:
-        _write_once(folder, raddb_workers.SECRET, raddb_workers.secret(), report)
+        _write_once(folder, workers.SECRET, workers.secret(), report)
     write_manifest(folder, manifest)
     return install(folder, settings, server, gtc_port=gtc, name=name, report=report)
 
@@ -183,7 +184,7 @@ def install(
         report: To be added to.
 
     Raises:
-        SmsotpError: No certificate could be made, or see `raddb_policy.refuse_old`.
+        SmsotpError: No certificate could be made, or see `raddb.files.refuse_old`.
         FileNotFoundError: There is no raddb at that path.
         PermissionError: This user may not write there.
     """
@@ -192,10 +193,10 @@ def install(
         raise FileNotFoundError(f"{raddb} holds no radiusd.conf; name a raddb with --raddb")
     report = report or Report()
     manifest = read_manifest(raddb)
-    raddb_policy.refuse_old(raddb, manifest)
+    files.refuse_old(raddb, manifest)
     values = _values(settings)
     for file in FILES:
-        _install_file(raddb, file, raddb_files.text(file, values), manifest, report)
+        _install_file(raddb, file, files.text(file, values), manifest, report)
     links = [*LINKS, *WAITING_LINKS] if server.runs_several_instances else list(LINKS)
     if wifi:
         # Between the tunnels and our site.
@@ -215,7 +216,7 @@ def install(
 
 def python_path() -> str:
     """Where radiusd finds this package and what it needs, as its ``python_path`` is written."""
-    own = Path(__file__).resolve().parents[1]
+    own = Path(__file__).resolve().parents[2]
     places = [own, Path(sysconfig.get_path("purelib")), Path(sysconfig.get_path("platlib"))]
     return ":".join(dict.fromkeys(str(place) for place in places))
 
@@ -330,8 +331,7 @@ def compare(raddb: Path, settings: Path) -> dict[str, State]:
     manifest = read_manifest(raddb)
     values = _values(settings)
     return {
-        name: _state(raddb / name, manifest.get(name), raddb_files.text(name, values))
-        for name in FILES
+        name: _state(raddb / name, manifest.get(name), files.text(name, values)) for name in FILES
     }
 
 

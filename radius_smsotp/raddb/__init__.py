@@ -1,0 +1,1 @@
+"""Puts our files where FreeRADIUS reads them, and takes them away again."""
