@@ -2,9 +2,9 @@
 What FreeRADIUS calls.  The only importer of `radiusd`; never raises; fails closed.
 
 FreeRADIUS lets one login at a time in here, so nothing slow may run: no SMS, no password
-hash, no connect.  `authenticate` may wait for a provider's verdict, rationed (see `ration`),
-and waits for the disk.  Where FreeRADIUS runs several instances of its module, logins wait in
-those that call `await_delivery` and `await_disk`, and hold up nobody in here.
+hash, no connect.  `authenticate` may wait for a provider's verdict, rationed (see
+`radius.waiting`), and waits for the disk.  Where FreeRADIUS runs several instances of its module,
+logins wait in those that call `await_delivery` and `await_disk`, and hold up nobody in here.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import radiusd
 
-from radius_smsotp import arenas, logs, pairs
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Rejected
-from radius_smsotp.pending import Pending
-from radius_smsotp.ration import Ration
+from radius_smsotp.radius import packets, process
+from radius_smsotp.radius.waiting import Pending, Ration
 from radius_smsotp.server import Server, Watch
 from radius_smsotp.settings import DEFAULT_PATH
 from radius_smsotp.store import insist
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from radius_smsotp.login.request import Request
 
     Lists = Mapping[str, Any]
-    Hook = Callable[[Lists], pairs.Result]
+    Hook = Callable[[Lists], packets.Result]
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ class _State:
     waits_for_delivery: ClassVar[bool] = True
     waits_for_disk: ClassVar[bool] = True
     ration: ClassVar[Ration] = Ration()
-    pending: ClassVar[Pending[pairs.Result]] = Pending()
+    pending: ClassVar[Pending[packets.Result]] = Pending()
 
 
 def instantiate(_: Lists | None) -> int:
@@ -75,9 +74,9 @@ def instantiate(_: Lists | None) -> int:
         logging.WARNING: radiusd.L_WARN,
         logging.ERROR: radiusd.L_ERR,
     }
-    logs.install(logs.RadiusdHandler(radiusd.radlog, levels))
+    process.install(process.RadiusdHandler(radiusd.radlog, levels))
     # FreeRADIUS starts its threads after this.
-    arenas.limit()
+    process.limit()
     # A courier thread hands the interpreter over within 1 ms instead of 5: hooks wait less.
     sys.setswitchinterval(0.001)
     configured = (getattr(radiusd, "config", None) or {}).get("settings")
@@ -119,17 +118,17 @@ def guarded(hook: Hook) -> Hook:
     """The one guard at the edge: whatever happens, FreeRADIUS gets a rejection."""
 
     @functools.wraps(hook)
-    def call(lists: Lists) -> pairs.Result:
+    def call(lists: Lists) -> packets.Result:
         start = time.monotonic()
         try:
             _start()
             return insist(hook, lists)
         except StoreError as error:
             log.error("%s", error)
-            return _render(None, _State.server.service.unavailable(pairs.parse(lists)))
+            return _render(None, _State.server.service.unavailable(packets.parse(lists)))
         except Exception as error:  # noqa: BLE001  # rlm_python3 would log values of our variables
             log.error("%s failed: %s", hook.__name__, _where(error))
-            return pairs.result(radiusd.RLM_MODULE_REJECT, [], [("SMSOTP-Settled", "yes")])
+            return packets.result(radiusd.RLM_MODULE_REJECT, [], [("SMSOTP-Settled", "yes")])
         finally:
             _State.ration.called(start, time.monotonic())
 
@@ -137,23 +136,23 @@ def guarded(hook: Hook) -> Hook:
 
 
 @guarded
-def authorize(lists: Lists) -> pairs.Result:
+def authorize(lists: Lists) -> packets.Result:
     """Tell FreeRADIUS how to check the first factor of the user who asks."""
-    request = pairs.parse(lists)
+    request = packets.parse(lists)
     if request is None:
-        return pairs.result(radiusd.RLM_MODULE_NOOP)
+        return packets.result(radiusd.RLM_MODULE_NOOP)
     service = _State.server.service
     if request.malformed:
         return _render(request, service.malformed(request))
     if request.password is None and not request.handshake and request.eap is None:
-        return pairs.result(radiusd.RLM_MODULE_NOOP)
+        return packets.result(radiusd.RLM_MODULE_NOOP)
     return _prepared(request, service.admission.prepare(request))
 
 
 @guarded
-def authenticate(lists: Lists) -> pairs.Result:
+def authenticate(lists: Lists) -> packets.Result:
     """The first factor was right, or an answer to a challenge came."""
-    request = pairs.parse(lists)
+    request = packets.parse(lists)
     server = _State.server
     if request is None:
         return _render(None, server.service.malformed())
@@ -172,36 +171,36 @@ def authenticate(lists: Lists) -> pairs.Result:
         return _render(request, _waited(server, outcome))
     deadline = time.monotonic() + outcome.wait
 
-    def finish() -> pairs.Result:
+    def finish() -> packets.Result:
         return _render(request, _answered(server, outcome, deadline))
 
     return _left("delivery", deadline, radiusd.RLM_MODULE_HANDLED, finish)
 
 
 @guarded
-def await_delivery(lists: Lists) -> pairs.Result:
+def await_delivery(lists: Lists) -> packets.Result:
     """Wait for the verdict on a message that `authenticate` has handed over."""
     return _concluded(lists)
 
 
 @guarded
-def await_disk(lists: Lists) -> pairs.Result:
+def await_disk(lists: Lists) -> packets.Result:
     """Wait until what `authenticate` or `post_auth` has written is durable."""
     return _concluded(lists)
 
 
 @guarded
-def post_auth(lists: Lists) -> pairs.Result:
+def post_auth(lists: Lists) -> packets.Result:
     """In Post-Auth-Type REJECT: count a first factor that was wrong."""
-    request = pairs.parse(lists)
+    request = packets.parse(lists)
     if request is None or request.settled or request.step in {"", "identity", "code"}:
-        return pairs.result(radiusd.RLM_MODULE_NOOP)
+        return packets.result(radiusd.RLM_MODULE_NOOP)
     server, updated = _State.server, radiusd.RLM_MODULE_UPDATED
     if request.step == "down":
         rejected = server.service.first_factor_down(request)
     else:
         rejected = server.service.first_factor_failed(request, sync=_State.waits_for_disk)
-    result = pairs.result(updated, [pairs.reply_message(rejected.text)])
+    result = packets.result(updated, [packets.reply_message(rejected.text)])
     return _once_durable(server, updated, result)
 
 
@@ -241,7 +240,7 @@ def _replace(server: Server) -> None:
     _State.server = server
 
 
-def _once_durable(server: Server, code: int, result: pairs.Result) -> pairs.Result:
+def _once_durable(server: Server, code: int, result: packets.Result) -> packets.Result:
     """
     What the client hears once all that was written is durable.
 
@@ -252,23 +251,25 @@ def _once_durable(server: Server, code: int, result: pairs.Result) -> pairs.Resu
         return result
     position = server.store.position
 
-    def finish() -> pairs.Result:
+    def finish() -> packets.Result:
         server.store.sync(position)
         return result
 
     return _left("disk", time.monotonic(), code, finish)
 
 
-def _left(what: str, until: float, code: int, finish: Callable[[], pairs.Result]) -> pairs.Result:
+def _left(
+    what: str, until: float, code: int, finish: Callable[[], packets.Result]
+) -> packets.Result:
     """Leave a login to another instance, which finds it by the ticket."""
     ticket = _State.pending.leave(what, until, finish)
-    return pairs.result(code, config=[("SMSOTP-Ticket", ticket)])
+    return packets.result(code, config=[("SMSOTP-Ticket", ticket)])
 
 
-def _concluded(lists: Lists) -> pairs.Result:
+def _concluded(lists: Lists) -> packets.Result:
     """What the call before this one has left open, once that is over."""
-    finish = _State.pending.take(pairs.ticket(lists))
-    return pairs.result(radiusd.RLM_MODULE_NOOP) if finish is None else finish()
+    finish = _State.pending.take(packets.ticket(lists))
+    return packets.result(radiusd.RLM_MODULE_NOOP) if finish is None else finish()
 
 
 def _waited(server: Server, outcome: Challenged) -> Outcome:
@@ -294,7 +295,7 @@ def _answered(server: Server, outcome: Challenged, until: float) -> Outcome:
     return Rejected(outcome.undelivered) if state == "failed" else outcome
 
 
-def _prepared(asked: Request, preparation: Preparation) -> pairs.Result:
+def _prepared(asked: Request, preparation: Preparation) -> packets.Result:
     """What FreeRADIUS needs to check the first factor."""
     config: list[tuple[str, str]] = [("SMSOTP-Step", preparation.step)]
     if preparation.step != "mschapv2":  # that is another module's
@@ -313,27 +314,27 @@ def _prepared(asked: Request, preparation: Preparation) -> pairs.Result:
     if preparation.password is not None:
         request.append(("User-Password", preparation.password))
     if preparation.step == "mschapv2" and asked.eap is not None:
-        request.append(pairs.eap_message(asked.eap.begin(asked.identity)))
-    return pairs.result(radiusd.RLM_MODULE_UPDATED, config=config, request=request)
+        request.append(packets.eap_message(asked.eap.begin(asked.identity)))
+    return packets.result(radiusd.RLM_MODULE_UPDATED, config=config, request=request)
 
 
-def _render(request: Request | None, outcome: Outcome) -> pairs.Result:
+def _render(request: Request | None, outcome: Outcome) -> packets.Result:
     """An outcome in FreeRADIUS's terms.  The policy makes the EAP packet of a rejection."""
     turn = None if request is None else request.eap
     if isinstance(outcome, Accepted):
-        success = [] if turn is None else [pairs.eap_message(turn.succeed())]
-        return pairs.result(radiusd.RLM_MODULE_OK, success)
-    message = pairs.reply_message(outcome.text)
+        success = [] if turn is None else [packets.eap_message(turn.succeed())]
+        return packets.result(radiusd.RLM_MODULE_OK, success)
+    message = packets.reply_message(outcome.text)
     unasked = turn is not None and turn.last
     if isinstance(outcome, Rejected) or outcome.style == "reject" or unasked:
         settled = [("SMSOTP-Settled", "yes")]
-        return pairs.result(radiusd.RLM_MODULE_REJECT, [message], settled)
+        return packets.result(radiusd.RLM_MODULE_REJECT, [message], settled)
     asked = [("State", outcome.transaction_id), message]
     if turn is not None:
         state, packet = turn.ask(outcome.text, outcome.transaction_id, outcome.echo)
-        asked = [("State", state), pairs.eap_message(packet)]
+        asked = [("State", state), packets.eap_message(packet)]
     # HANDLED with the packet type beside it: if that pair were lost, FreeRADIUS would reject.
-    return pairs.result(
+    return packets.result(
         radiusd.RLM_MODULE_HANDLED, asked, [("Response-Packet-Type", "Access-Challenge")]
     )
 

@@ -255,7 +255,7 @@ def add(
 
 
 def request(user: str = "alice", password: str | None = PIN, **more: Any) -> Request:
-    """What `pairs.parse` makes of an Access-Request from the client "vpn"."""
+    """What `radius.packets.parse` makes of an Access-Request from the client "vpn"."""
     fields: dict[str, Any] = {
         "malformed": False,
         "rewritten": False,

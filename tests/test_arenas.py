@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from radius_smsotp.arenas import ARENAS
+from radius_smsotp.radius.process import ARENAS
 
 COUNT = """
 import threading

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp import eap
-from radius_smsotp.eap import NOBODY, Round, read
+from radius_smsotp.radius import eap
+from radius_smsotp.radius.eap import NOBODY, Round, read
 
 ID = "0123456789abcdef" * 2
 ECHO = "fedcba9876543210"

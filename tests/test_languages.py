@@ -8,7 +8,7 @@ import pytest
 
 from radius_smsotp import languages
 from radius_smsotp.model import identity, text
-from radius_smsotp.pairs import REPLY_MESSAGE_OCTETS
+from radius_smsotp.radius.packets import REPLY_MESSAGE_OCTETS
 from radius_smsotp.setting_types import TextSettings
 from radius_smsotp.settings import Settings
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp import logs
+from radius_smsotp.radius import process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def radlog() -> Iterator[Radlog]:
     logger = logging.getLogger("radius_smsotp")
     before = (logger.handlers, logger.propagate, logger.level, logging.raiseExceptions)
     one = Radlog()
-    logs.install(logs.RadiusdHandler(one, LEVELS))
+    process.install(process.RadiusdHandler(one, LEVELS))
     yield one
     logger.handlers, logger.propagate, level, logging.raiseExceptions = before
     logger.setLevel(level)
@@ -71,7 +71,7 @@ def test_what_is_for_developers_stays_out(radlog: Radlog) -> None:
 def test_a_record_is_one_line_of_printable_text(radlog: Radlog, name: str, shown: str) -> None:
     """A user name may hold anything; nobody writes lines of their own into the log."""
     record = logging.makeLogRecord({"levelno": logging.INFO, "msg": "user %s", "args": (name,)})
-    logs.RadiusdHandler(radlog, LEVELS).handle(record)
+    process.RadiusdHandler(radlog, LEVELS).handle(record)
     assert radlog.lines == [(3, f"smsotp: user {shown}")]
 
 
@@ -89,7 +89,7 @@ def test_a_record_that_cannot_be_formatted_ends_nothing(
 def test_records_go_nowhere_else(radlog: Radlog) -> None:
     """Not to the handlers of whoever else uses Python's logging in this process."""
     others = Radlog()
-    handler = logs.RadiusdHandler(others, LEVELS)
+    handler = process.RadiusdHandler(others, LEVELS)
     logging.getLogger().addHandler(handler)
     log.error("one")
     logging.getLogger().removeHandler(handler)
@@ -99,6 +99,6 @@ def test_records_go_nowhere_else(radlog: Radlog) -> None:
 
 def test_installing_again_replaces_the_handler(radlog: Radlog) -> None:
     """A line stands in the log once."""
-    logs.install(logs.RadiusdHandler(radlog, LEVELS))
+    process.install(process.RadiusdHandler(radlog, LEVELS))
     log.error("one")
     assert len(radlog.lines) == 1

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from radius_smsotp import pairs
 from radius_smsotp.login.request import Request
-from radius_smsotp.pairs import REPLY_MESSAGE_OCTETS
+from radius_smsotp.radius import packets
+from radius_smsotp.radius.packets import REPLY_MESSAGE_OCTETS
 
 ID = "0123456789abcdef0123456789abcdef"
 
@@ -23,7 +23,7 @@ FROM_C = ("request", "reply", "config", "session-state", "proxy-request", "proxy
 
 def request(*attributes: tuple[str, str], config: Any = ()) -> Request:
     """What is read from these attributes beside a user name."""
-    parsed = pairs.parse({"request": (("User-Name", "alice"), *attributes), "config": config})
+    parsed = packets.parse({"request": (("User-Name", "alice"), *attributes), "config": config})
     assert parsed is not None
     return parsed
 
@@ -45,7 +45,7 @@ class TestName:
     )
     def test_a_name_that_came_as_octets_is_decoded(self, raw: bytes) -> None:
         """UTF-8, or Latin-1 from clients that know no better."""
-        parsed = pairs.parse({"request": (("Tmp-Octets-0", octets(raw)),)})
+        parsed = packets.parse({"request": (("Tmp-Octets-0", octets(raw)),)})
         assert parsed is not None
         assert parsed.user == "jürgen"
 
@@ -54,7 +54,7 @@ class TestName:
     )
     def test_without_a_name_it_is_nothing_for_us(self, lists: Any) -> None:
         """Status-Server, say."""
-        assert pairs.parse(lists) is None
+        assert packets.parse(lists) is None
 
 
 class TestPassword:
@@ -216,8 +216,8 @@ class TestConfig:
 
     def test_a_ticket_is_read(self) -> None:
         """From the first instance to the second."""
-        assert pairs.ticket({"config": (("SMSOTP-Ticket", "7"),)}) == "7"
-        assert pairs.ticket({}) == pairs.ticket({"config": None}) == ""
+        assert packets.ticket({"config": (("SMSOTP-Ticket", "7"),)}) == "7"
+        assert packets.ticket({}) == packets.ticket({"config": None}) == ""
 
 
 NAMES = st.sampled_from(
@@ -242,10 +242,10 @@ ATTRIBUTES = st.lists(st.tuples(NAMES | st.text(), VALUES)).map(tuple)
 @example(asked=(("User-Name", "\ud800"),), config=())
 def test_any_attributes_are_read(asked: Any, config: Any) -> None:
     """Whatever a client sends, nothing is raised, and what comes out is text."""
-    parsed = pairs.parse({"request": asked, "config": config})
+    parsed = packets.parse({"request": asked, "config": config})
     if parsed is not None:
         assert parsed.user
-        assert parsed.transaction_id is None or pairs.STATE.fullmatch(parsed.transaction_id)
+        assert parsed.transaction_id is None or packets.STATE.fullmatch(parsed.transaction_id)
 
 
 class Code(enum.IntEnum):
@@ -280,7 +280,7 @@ class TestResult:
         self, code: int, reply: Any, config: Any, asked: Any
     ) -> None:
         """Anything else is dropped by rlm_python3, or fails the call."""
-        made = pairs.result(code, reply, config, asked)
+        made = packets.result(code, reply, config, asked)
         assert is_plain(made)
         number, lists = made
         assert number == int(code)
@@ -292,14 +292,14 @@ class TestResult:
     def test_every_reply_is_signed(self) -> None:
         """RFC 2869 section 5.14; without a reply there is nothing to sign."""
         signature = ("Message-Authenticator", ":=", "0x00")
-        assert pairs.result(2, [])[1] == {"reply": (signature,)}
-        assert pairs.result(2, [("A", "b")])[1]["reply"] == (("A", ":=", "b"), signature)
-        assert pairs.result(2)[1] == {}
+        assert packets.result(2, [])[1] == {"reply": (signature,)}
+        assert packets.result(2, [("A", "b")])[1]["reply"] == (("A", ":=", "b"), signature)
+        assert packets.result(2)[1] == {}
 
     @pytest.mark.parametrize("text", ["a\\b", "\\", "\\\\n", "C:\\neu", 'quote "', "tab\t"])
     def test_a_backslash_arrives_as_it_is(self, text: str) -> None:
         """FreeRADIUS reads returned values like a string in double quotes."""
-        [(_, _, value), _] = pairs.result(2, [("A", text)])[1]["reply"]
+        [(_, _, value), _] = packets.result(2, [("A", text)])[1]["reply"]
         assert value.replace("\\\\", "\0").replace("\\", "!").replace("\0", "\\") == text
 
 
@@ -311,7 +311,7 @@ class TestReplyMessage:
     @example("bad \ud800")
     def test_it_fits_and_is_cut_between_characters(self, text: str) -> None:
         """RFC 2865 section 5: 253 octets at most; what fits stays whole."""
-        name, value = pairs.reply_message(text)
+        name, value = packets.reply_message(text)
         assert name == "Reply-Message"
         assert len(value.encode()) <= REPLY_MESSAGE_OCTETS
         clean = text.encode("utf-8", "replace").decode()

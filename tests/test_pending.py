@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from radius_smsotp.pending import LEFT_SECONDS, Pending
+from radius_smsotp.radius.waiting import LEFT_SECONDS, Pending
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from radius_smsotp.ration import RATION_WINDOW, Ration
+from radius_smsotp.radius.waiting import RATION_WINDOW, Ration
 
 SHARE = 0.25
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_smsotp import logs
 from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site, acting_as
 from radius_smsotp.errors import ConfigurationError, Problem
+from radius_smsotp.radius import process
 from radius_smsotp.server import FAREWELL_SECONDS, Server, Watch
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handler.addFilter(_one_line)
-    logs.install(handler)
+    process.install(handler)
 
 
 def _one_line(record: logging.LogRecord) -> bool:

@@ -1,4 +1,4 @@
-"""What `Service` answers, before `pairs` puts it into FreeRADIUS's terms."""
+"""What `Service` answers, before `radius.packets` puts it into FreeRADIUS's terms."""
 
 from __future__ import annotations
 

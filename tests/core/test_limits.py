@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from radius_smsotp.login.rules import reached
 from radius_smsotp.model.records import Tally
-from radius_smsotp.ration import RATION_WINDOW, wait_allowance
+from radius_smsotp.radius.waiting import RATION_WINDOW, wait_allowance
 from tests.core.test_login import POLICY
 
 LIMITED = replace(POLICY, per_account_hour=6, per_number_hour=5, per_client_hour=100, per_day=1000)

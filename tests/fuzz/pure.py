@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from radius_smsotp import eap, keyring, pairs, settings_file
+from radius_smsotp import keyring, settings_file
 from radius_smsotp.errors import ConfigurationError, DeliveryError, Unknown
 from radius_smsotp.login import rules as login
 from radius_smsotp.model import code, identity, pin, text
@@ -22,6 +22,7 @@ from radius_smsotp.providers.modem import pdu
 from radius_smsotp.providers.modem.errors import ModemError, explain
 from radius_smsotp.providers.smpp import session
 from radius_smsotp.raddb import files
+from radius_smsotp.radius import eap, packets
 from tests.fuzz.dough import Dough
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -33,14 +34,14 @@ SMS = Message("0" * 32, "+491701234567", "482913 is your login code.", "482913")
 def attributes(octets: bytes) -> None:
     """Attribute lists: read into a request, or nothing; what is written back has exact types."""
     dough = Dough(octets)
-    parsed = pairs.parse(lists(dough))
+    parsed = packets.parse(lists(dough))
     if parsed is None:
         return
     assert parsed.user
     assert parsed.transaction_id is None or len(parsed.transaction_id) == 32
-    fitting = pairs.reply_message(dough.text(2000))
-    assert len(fitting[1].encode("utf-8", "replace")) <= pairs.REPLY_MESSAGE_OCTETS
-    made = pairs.result(dough.number(10), [fitting], [("SMSOTP-Step", parsed.step)])
+    fitting = packets.reply_message(dough.text(2000))
+    assert len(fitting[1].encode("utf-8", "replace")) <= packets.REPLY_MESSAGE_OCTETS
+    made = packets.result(dough.number(10), [fitting], [("SMSOTP-Step", parsed.step)])
     assert type(made) is tuple
     for values in made[1].values():
         assert all(type(part) is str for pair in values for part in pair)

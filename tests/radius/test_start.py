@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp import arenas
 from radius_smsotp.raddb import install
+from radius_smsotp.radius import process
 from tests.radius.site import PIN, Radiusd, Site, eventually
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ def test_its_threads_share_two_arenas(radiusd: Radiusd) -> None:
         # malloc/arena.c, HEAP_MAX_SIZE: a heap of an arena is aligned to 64 MiB.
         if int(where.split("-")[0], 16) % (64 << 20) == 0 and rights == "rw-p" and inode == "0":
             found.append(line)
-    assert len(found) <= arenas.ARENAS, "\n".join(found)
+    assert len(found) <= process.ARENAS, "\n".join(found)
 
 
 def test_a_start_gives_nothing_to_warn_of(radiusd: Radiusd) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,3 +44,25 @@ def install(handler: logging.Handler) -> None:
     logger.handlers = [handler]
     logger.propagate = False
     logger.setLevel(logging.INFO)
+
+
+ARENAS = 2
+"""One for what happens at the same time as something else."""
+
+M_ARENA_MAX = -8
+"""malloc.h of glibc; mallopt(3)."""
+
+
+def limit() -> None:
+    """
+    Let threads that are started from now on share `ARENAS`.
+
+    An administrator who has said how many there may be (mallopt(3)) has the last word; other
+    libraries than glibc know none.
+    """
+    tunables = os.environ.get("GLIBC_TUNABLES", "")
+    if "MALLOC_ARENA_MAX" in os.environ or "glibc.malloc.arena_max" in tunables:
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_ARENA_MAX, ARENAS)

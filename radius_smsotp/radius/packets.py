@@ -11,11 +11,11 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from radius_smsotp import eap
 from radius_smsotp.login.request import Request
 from radius_smsotp.model import identity, pin
 from radius_smsotp.model.records import Client
 from radius_smsotp.model.text import fit
+from radius_smsotp.radius import eap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
