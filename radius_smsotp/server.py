@@ -7,10 +7,10 @@ import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from radius_smsotp import keyring, settings_file
 from radius_smsotp.delivery.courier import Courier
 from radius_smsotp.errors import ConfigurationError
 from radius_smsotp.login.service import Service
+from radius_smsotp.settings import file, keyring
 from radius_smsotp.store import open_store
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Server:
         self.in_radiusd = in_radiusd
         # Before each file is read: what changes while it is shall be noticed later.
         self.fingerprint = _fingerprint(path)
-        self.loaded = settings_file.load(path)
+        self.loaded = file.load(path)
         self.fingerprint += _fingerprint(self.loaded.key_path)
         problems = []
         keys = None

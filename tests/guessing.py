@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from radius_smsotp.login.answers import Accepted, Challenged
 from radius_smsotp.model.records import Client
-from radius_smsotp.settings import Settings
+from radius_smsotp.settings.schema import Settings
 from tests.site import PIN, Clock, Gateways, Node, Site
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, SecretStr
 
-from radius_smsotp import keyring, settings_file
 from radius_smsotp.errors import ConfigurationError
 from radius_smsotp.model import code
+from radius_smsotp.settings import file, keyring
 from radius_smsotp.store import rows
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _secrets(site: Path) -> Secrets:
     keys: dict[str, bytes] = {}
     try:
         keys = dict(keyring.read(site / "key").keys)
-        for provider in settings_file.load(site / "smsotp.yaml").providers.values():
+        for provider in file.load(site / "smsotp.yaml").providers.values():
             found.others |= {text for text in _passwords(provider) if len(text) >= SHORTEST}
     except ConfigurationError:
         pass  # a test of faults: what is left of the site is searched all the same

@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 from radius_smsotp import providers
 from radius_smsotp.model import events
 from radius_smsotp.providers.smtp import provider
-from radius_smsotp.settings import ClientSettings, Settings
+from radius_smsotp.settings.schema import ClientSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

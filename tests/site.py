@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from radius_smsotp import keyring, providers, settings_file
+from radius_smsotp import providers
 from radius_smsotp.delivery import chain
 from radius_smsotp.delivery.courier import Courier
 from radius_smsotp.login.answers import Accepted, Challenged, Rejected
@@ -19,6 +19,7 @@ from radius_smsotp.login.service import Service
 from radius_smsotp.model import code, pin
 from radius_smsotp.model.identity import fold_name
 from radius_smsotp.model.records import Account, Client
+from radius_smsotp.settings import file, keyring
 from radius_smsotp.store import open_store
 from tests import leaks
 
@@ -135,7 +136,7 @@ class Node:
 
     def __init__(self, site: Site, patience: float = 10) -> None:
         self.clock = clock = site.clock
-        self.loaded = settings_file.load(site.settings_path)
+        self.loaded = file.load(site.settings_path)
         self.keys = keyring.read(self.loaded.key_path)
         self.store = open_store(self.loaded.store_url, patience)
         self.store.migrate()

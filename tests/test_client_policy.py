@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp import client_policy, languages
-from radius_smsotp.client_settings import SsidSettings
-from radius_smsotp.setting_types import TextSettings
+from radius_smsotp import languages
+from radius_smsotp.settings import policy
+from radius_smsotp.settings.schema import SsidSettings, TextSettings
 from tests.test_settings_file import loaded
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from radius_smsotp.settings_file import Loaded
+    from radius_smsotp.settings.file import Loaded
 
 SSID: dict[str, Any] = {
     "style": "reject",
@@ -39,11 +39,11 @@ def path(tmp_path: Path) -> Path:
 
 def sources(one: Loaded, name: str, address: str = "", ssid: str = "") -> dict[str, str]:
     """Where each setting comes from that is no default."""
-    found = client_policy.effective(one.values, name, address, ssid)
+    found = policy.effective(one.values, name, address, ssid)
     return {
         field: own.source
         for field, own in found.items()
-        if own.source != client_policy.DEFAULT and "shipped" not in own.source
+        if own.source != policy.DEFAULT and "shipped" not in own.source
     }
 
 
@@ -136,7 +136,7 @@ def test_zero_false_and_empty_are_said(path: Path) -> None:
 def test_every_part_of_the_section_is_walked(path: Path) -> None:
     """`smsotp check` looks at each of them."""
     one = loaded(path, clients={"wifi": {"ssids": {"a.b": {}, "c": {}}}, "vpn": {}})
-    assert [where for where, _ in client_policy.scopes(one.values)] == [
+    assert [where for where, _ in policy.scopes(one.values)] == [
         "clients.wifi",
         "clients.wifi.ssids.a.b",
         "clients.wifi.ssids.c",

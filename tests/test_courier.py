@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp import keyring
 from radius_smsotp.delivery import threads
 from radius_smsotp.delivery.leases import MARGIN
 from radius_smsotp.errors import Refused, Unavailable, Unknown
 from radius_smsotp.login.answers import Accepted
+from radius_smsotp.settings import keyring
 from tests.site import add, eventually
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ import docutils.utils
 import pytest
 
 import radius_smsotp
-from radius_smsotp import cli, providers, settings_file
+from radius_smsotp import cli, providers
 from radius_smsotp.model import events
-from radius_smsotp.settings import Settings
+from radius_smsotp.settings import file
+from radius_smsotp.settings.schema import Settings
 from tests import documents, reference
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def keys(value: Any, prefix: str = "") -> set[str]:
 
 
 def test_the_example_loads_and_holds_every_setting_with_its_default() -> None:
-    loaded = settings_file.load(EXAMPLE)
+    loaded = file.load(EXAMPLE)
     own = {"providers", "store"}
     shown = loaded.values.model_dump(exclude=own)
     assert shown == Settings().model_dump(exclude=own)

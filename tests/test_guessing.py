@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.settings import Settings
+from radius_smsotp.settings.schema import Settings
 from tests.guessing import challenges_a_day, chance, computed, simulate
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from radius_smsotp import keyring
 from radius_smsotp.errors import ConfigurationError
 from radius_smsotp.model.code import KEY_OCTETS
+from radius_smsotp.settings import keyring
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp import keyring, server, settings_file
+from radius_smsotp import server
 from radius_smsotp.delivery import courier
 from radius_smsotp.errors import ConfigurationError
 from radius_smsotp.login.answers import Challenged
 from radius_smsotp.server import Server, Watch
+from radius_smsotp.settings import file, keyring
 from radius_smsotp.store import open_store, transfer
 from tests.site import add, eventually, request
 
@@ -200,15 +201,15 @@ class TestWatch:
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """What is looked at was taken before the reading began."""
-        original = settings_file.load
+        original = file.load
 
-        def load(path: Path) -> settings_file.Loaded:
+        def load(path: Path) -> file.Loaded:
             loaded = original(path)
             site.write(code={"digits": 7})
             return loaded
 
         with monkeypatch.context() as patch:
-            patch.setattr(settings_file, "load", load)
+            patch.setattr(file, "load", load)
             running = Running(site)
         assert running.look()
         assert digits(running.servers[-1]) == 7
@@ -328,15 +329,15 @@ class TestWatch:
         """In a thread, until it is stopped, whatever happens."""
         monkeypatch.setattr(server, "LOOK_SECONDS", 0.005)
         failing = threading.Event()
-        original = settings_file.load
+        original = file.load
 
-        def load(path: Path) -> settings_file.Loaded:
+        def load(path: Path) -> file.Loaded:
             if not failing.is_set():
                 failing.set()
                 raise ValueError("unforeseen")
             return original(path)
 
-        monkeypatch.setattr(settings_file, "load", load)
+        monkeypatch.setattr(file, "load", load)
         running.watch.start()
         site.write(code={"digits": 8})
         assert failing.wait(20)

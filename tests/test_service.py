@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp import keyring
 from radius_smsotp.errors import Refused, StoreError, Unavailable
 from radius_smsotp.login.answers import Accepted, Challenged, Rejected
-from radius_smsotp.settings import TextSettings
+from radius_smsotp.settings import keyring
+from radius_smsotp.settings.schema import TextSettings
 from tests.site import PHONE, kind
 
 if TYPE_CHECKING:

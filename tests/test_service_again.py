@@ -9,7 +9,7 @@ import pytest
 from radius_smsotp.errors import Refused
 from radius_smsotp.login.answers import Accepted, Challenged, Rejected
 from radius_smsotp.model.records import Client
-from radius_smsotp.settings import TextSettings
+from radius_smsotp.settings.schema import TextSettings
 from tests.site import kind
 
 if TYPE_CHECKING:

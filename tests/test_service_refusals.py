@@ -8,7 +8,7 @@ import pytest
 
 from radius_smsotp.login.answers import Accepted, Challenged, Rejected
 from radius_smsotp.model.records import Client, Lockout
-from radius_smsotp.settings import TextSettings
+from radius_smsotp.settings.schema import TextSettings
 from tests.site import PHONE, PIN, add, kind, pap, request
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from radius_smsotp import settings
-from radius_smsotp.settings import Section, Settings
+from radius_smsotp.settings import schema
+from radius_smsotp.settings.schema import Section, Settings
 
 SECTIONS = [
     one
-    for one in vars(settings).values()
+    for one in vars(schema).values()
     if isinstance(one, type) and issubclass(one, Section) and one is not Section
 ]
 

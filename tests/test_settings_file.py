@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from radius_smsotp.errors import ConfigurationError
-from radius_smsotp.settings_file import Loaded, load
+from radius_smsotp.settings.file import Loaded, load
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from radius_smsotp import strict_yaml
 from radius_smsotp.errors import ConfigurationError
+from radius_smsotp.settings import strict_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from radius_smsotp import client_policy
 from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site
 from radius_smsotp.cli.user import account
 from radius_smsotp.model import identity as tags
+from radius_smsotp.settings import policy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +61,7 @@ def show(
     with Site(config) as site:
         wanted = account.language_option(site.loaded, language or None)
         known = tags.choose_language(wanted or "", site.loaded.languages)
-        found = client_policy.effective(site.loaded.values, name, where, ssid, known)
+        found = policy.effective(site.loaded.values, name, where, ssid, known)
     if as_json:
         settings = {field: {"value": one.value, "from": one.source} for field, one in found.items()}
         output.as_json({"name": name, "address": where, "ssid": ssid, "settings": settings})

@@ -55,10 +55,10 @@ def providers(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[str | CompletionItem]:
     """The providers of the settings that begin so; none where they cannot be read."""
-    from radius_smsotp import settings_file  # noqa: PLC0415  # slow, and only for this
+    from radius_smsotp.settings import file  # noqa: PLC0415  # slow, and only for this
 
     try:
-        known = settings_file.load(_config(ctx)).providers
+        known = file.load(_config(ctx)).providers
     except (SmsotpError, OSError):
         return []
     return [name for name in known if name.startswith(incomplete)]

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_smsotp import keyring, settings_file
 from radius_smsotp.cli import DEFAULT_CONFIG
 from radius_smsotp.cli.site import acting_as, freeradius_user
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.raddb import files as raddb_files
+from radius_smsotp.settings import file as settings_file
+from radius_smsotp.settings import keyring
 from radius_smsotp.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from radius_smsotp.settings_file import Loaded
+    from radius_smsotp.settings.file import Loaded
 
 SETTINGS = "smsotp.yaml"
 KEY = "key"

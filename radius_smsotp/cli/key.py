@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_smsotp import keyring
 from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site, acting_as
 from radius_smsotp.errors import SmsotpError
+from radius_smsotp.settings import keyring
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from radius_smsotp.keyring import Keyring
     from radius_smsotp.model.records import Challenge
+    from radius_smsotp.settings.keyring import Keyring
 
 NOTICE = timedelta(seconds=10)
 """Every process of a host has read the new key by then: they look each second."""

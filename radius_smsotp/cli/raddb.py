@@ -10,13 +10,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from radius_smsotp import settings_file
 from radius_smsotp.cli.output import clean
 from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError
 from radius_smsotp.raddb import clients as raddb_clients
 from radius_smsotp.raddb import files, freeradius, removal
 from radius_smsotp.raddb import install as raddb_install
 from radius_smsotp.raddb import workers as raddb_workers
+from radius_smsotp.settings import file
 
 LAST_PORT = 65535
 """RFC 768."""
@@ -157,7 +157,7 @@ def create(
     _refuse_shared([port, *_loopback_ports(gtc_port, worker_port, workers)])
     if secret_env is not None:
         secret = _variable(secret_env)
-    settings_file.load(config)  # FreeRADIUS would not start without them
+    file.load(config)  # FreeRADIUS would not start without them
     new = not (folder / raddb_install.MANIFEST).exists()
     try:
         server = _freeradius()
@@ -203,7 +203,7 @@ def install(config: Path, folder: Path, wifi: bool, gtc_port: int, server_name: 
       smsotp raddb install
       freeradius -XC
     """
-    settings_file.load(config)  # FreeRADIUS would not start any more
+    file.load(config)  # FreeRADIUS would not start any more
     try:
         server = _freeradius()
         report = raddb_install.install(

@@ -8,15 +8,15 @@ import pwd
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from radius_smsotp import settings_file
 from radius_smsotp.errors import ConfigurationError, Problem
+from radius_smsotp.settings import file
 from radius_smsotp.store import Store, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from radius_smsotp.settings_file import Loaded
+    from radius_smsotp.settings.file import Loaded
 
 PATIENCE = 10.0
 """Seconds to wait for the store: a person at a terminal rather waits than starts again."""
@@ -49,7 +49,7 @@ class Site:
     @cached_property
     def loaded(self) -> Loaded:
         """The settings."""
-        return settings_file.load(self._config)
+        return file.load(self._config)
 
     @cached_property
     def store(self) -> Store:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from radius_smsotp.errors import Problem
-    from radius_smsotp.settings_file import Loaded
+    from radius_smsotp.settings.file import Loaded
     from radius_smsotp.store import Store
 
 log = logging.getLogger(__name__)

@@ -10,9 +10,9 @@ from radius_smsotp.model import code
 from radius_smsotp.model.text import compose
 
 if TYPE_CHECKING:
-    from radius_smsotp.keyring import Keyring
     from radius_smsotp.model.records import Challenge
-    from radius_smsotp.settings import SmsSettings
+    from radius_smsotp.settings.keyring import Keyring
+    from radius_smsotp.settings.schema import SmsSettings
 
 log = logging.getLogger(__name__)
 

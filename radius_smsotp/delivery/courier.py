@@ -26,8 +26,8 @@ from radius_smsotp.store import Store, insist
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from radius_smsotp.keyring import Keyring
-    from radius_smsotp.settings_file import Loaded
+    from radius_smsotp.settings.file import Loaded
+    from radius_smsotp.settings.keyring import Keyring
     from radius_smsotp.store.transaction import Transaction
 
 log = logging.getLogger(__name__)

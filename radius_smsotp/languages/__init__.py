@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from radius_smsotp import strict_yaml
-from radius_smsotp.setting_types import LanguageSettings
+from radius_smsotp.settings import strict_yaml
+from radius_smsotp.settings.schema import LanguageSettings
 
 _FOLDER = Path(__file__).parent
 

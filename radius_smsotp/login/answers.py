@@ -9,9 +9,9 @@ from radius_smsotp.login import attributes
 from radius_smsotp.model.text import fill
 
 if TYPE_CHECKING:
-    from radius_smsotp.client_policy import ClientPolicy
     from radius_smsotp.login.request import Request
     from radius_smsotp.model.records import Challenge, Style
+    from radius_smsotp.settings.policy import ClientPolicy
 
 Step = Literal["pin", "pin-or-code", "pin-and-code", "identity", "mschapv2", "code"]
 """What came.  The password of a first request: a PIN; a PIN that ends in digits while a challenge

@@ -13,12 +13,12 @@ from radius_smsotp.model.records import Challenge, Delivery
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from radius_smsotp.client_policy import ClientPolicy
     from radius_smsotp.delivery.courier import Courier
-    from radius_smsotp.keyring import Keyring
     from radius_smsotp.login.request import Request
     from radius_smsotp.login.rules import Facts
-    from radius_smsotp.settings_file import Loaded
+    from radius_smsotp.settings.file import Loaded
+    from radius_smsotp.settings.keyring import Keyring
+    from radius_smsotp.settings.policy import ClientPolicy
 
 
 class Issuer:

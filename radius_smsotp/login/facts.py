@@ -18,11 +18,11 @@ from radius_smsotp.store import questions
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from radius_smsotp.client_policy import ClientPolicy
     from radius_smsotp.login.challenges import Issuer
     from radius_smsotp.login.request import Request
     from radius_smsotp.model.records import Account
-    from radius_smsotp.settings_file import Loaded
+    from radius_smsotp.settings.file import Loaded
+    from radius_smsotp.settings.policy import ClientPolicy
     from radius_smsotp.store import Store
     from radius_smsotp.store.questions import Question
     from radius_smsotp.store.transaction import Transaction

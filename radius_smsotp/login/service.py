@@ -26,13 +26,13 @@ from radius_smsotp.store import questions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from radius_smsotp.client_policy import ClientPolicy
     from radius_smsotp.delivery.courier import Courier
-    from radius_smsotp.keyring import Keyring
     from radius_smsotp.login.request import Request
     from radius_smsotp.login.stations import Counter
-    from radius_smsotp.setting_types import TextSettings
-    from radius_smsotp.settings_file import Loaded
+    from radius_smsotp.settings.file import Loaded
+    from radius_smsotp.settings.keyring import Keyring
+    from radius_smsotp.settings.policy import ClientPolicy
+    from radius_smsotp.settings.schema import TextSettings
     from radius_smsotp.store import Store
     from radius_smsotp.store.transaction import Transaction
 

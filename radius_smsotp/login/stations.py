@@ -20,8 +20,8 @@ from radius_smsotp.store import questions
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from radius_smsotp.client_policy import ClientPolicy
     from radius_smsotp.login.request import Request
+    from radius_smsotp.settings.policy import ClientPolicy
     from radius_smsotp.store.questions import Question
     from radius_smsotp.store.transaction import Transaction
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from radius_smsotp import keyring
 from radius_smsotp.model import code
+from radius_smsotp.settings import keyring
 from tests.bench.servers import CLIENT, LIMITS
 from tests.bench.table import Row, medians
 from tests.radius.site import PIN, Site

@@ -12,7 +12,7 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from radius_smsotp.settings import PinSettings
+from radius_smsotp.settings.schema import PinSettings
 from tests.bench import load
 from tests.bench.servers import Server, with_hook
 from tests.bench.table import Row, compared, medians

@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from radius_smsotp import keyring
 from radius_smsotp.model import code, pin
 from radius_smsotp.model.records import Account
 from radius_smsotp.raddb import workers as raddb_workers
+from radius_smsotp.settings import keyring
 from tests.radius.site import PIN, READY_SECONDS, Radiusd, Site, free_port
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp.client_policy import FOR_ALL
+from radius_smsotp.settings.policy import FOR_ALL
 
 if TYPE_CHECKING:
     from tests.cli.installation import Installation

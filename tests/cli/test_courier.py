@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp import keyring
 from radius_smsotp.model import code
 from radius_smsotp.model.records import Challenge, Delivery
+from radius_smsotp.settings import keyring
 from tests.providers.gateway import Gateway
 from tests.site import eventually
 

@@ -16,11 +16,11 @@ import yaml
 from click.testing import CliRunner
 from pydantic import BaseModel
 
-from radius_smsotp import keyring, settings_file
 from radius_smsotp.cli import smsotp
 from radius_smsotp.cli.site import acting_as
 from radius_smsotp.raddb import files
-from radius_smsotp.settings import Settings
+from radius_smsotp.settings import file, keyring
+from radius_smsotp.settings.schema import Settings
 from radius_smsotp.store import open_store
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def open_folder() -> Iterator[Path]:
 
 class TestTheExample:
     def test_it_loads_and_holds_the_default_of_every_setting(self) -> None:
-        loaded = settings_file.load(EXAMPLE)
+        loaded = file.load(EXAMPLE)
         unlike = {"providers"}  # one is needed, and none is a good default for everybody
         for name in Settings.model_fields:
             assert name in loaded.values.model_fields_set, name
@@ -84,7 +84,7 @@ class TestWhatIsMade:
         assert mode(folder / "smsotp.yaml") & 0o137 == 0
         assert mode(folder / "key") == 0o600
         assert mode(folder / "smsotp.db") == 0o600
-        loaded = settings_file.load(folder / "smsotp.yaml")
+        loaded = file.load(folder / "smsotp.yaml")
         assert loaded.values.store == f"sqlite:///{folder}/smsotp.db"
         assert loaded.key_path == folder / "key"
         assert loaded.providers["demo"].type == "folder"
@@ -125,7 +125,7 @@ class TestWhatIsMade:
     def test_a_store_elsewhere_is_named_and_made(self, tmp_path: Path) -> None:
         url = f"sqlite:///{tmp_path}/elsewhere/smsotp.db"
         init(tmp_path / "site", "--store", url)
-        assert settings_file.load(tmp_path / "site" / "smsotp.yaml").store_url == url
+        assert file.load(tmp_path / "site" / "smsotp.yaml").store_url == url
         assert (tmp_path / "elsewhere" / "smsotp.db").exists()
         again = CliRunner().invoke(
             smsotp, ["init", str(tmp_path / "site"), "--store", f"sqlite:///{tmp_path}/third.db"]
@@ -153,7 +153,7 @@ class TestWhatIsMade:
     @pytest.mark.parametrize("name", ["white space", "q\"uo'te", "back\\slash", "Ümlaut: #1"])
     def test_any_path_may_be_its_own(self, tmp_path: Path, name: str) -> None:
         init(tmp_path / name)
-        loaded = settings_file.load(tmp_path / name / "smsotp.yaml")
+        loaded = file.load(tmp_path / name / "smsotp.yaml")
         assert loaded.key_path == tmp_path / name / "key"
         assert loaded.store_url == f"sqlite:///{tmp_path / name}/smsotp.db"
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from radius_smsotp import keyring
 from radius_smsotp.cli import smsotp
 from radius_smsotp.login.answers import Accepted
+from radius_smsotp.settings import keyring
 
 if TYPE_CHECKING:
-    from radius_smsotp.keyring import Keyring
+    from radius_smsotp.settings.keyring import Keyring
     from tests.cli.installation import Installation
 
 

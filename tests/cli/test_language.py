@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from radius_smsotp import languages, settings_file
+from radius_smsotp import languages
+from radius_smsotp.settings import file
 from tests.cli.installation import Installation
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def test_what_is_shown_can_be_pasted(here: Installation) -> None:
     for name in languages.names():
         pasted = yaml.safe_load("languages:\n" + here.done("language", "show", name))
         here.write(**pasted)
-        found = settings_file.load(here.settings_path).values.languages
+        found = file.load(here.settings_path).values.languages
         assert dict(found) == {name: languages.texts(name)}
 
 

@@ -16,9 +16,9 @@ import pytest
 from click.testing import CliRunner
 
 import radius_smsotp
-from radius_smsotp import settings
 from radius_smsotp.cli import COMMANDS, DEFAULT_CONFIG, smsotp
 from radius_smsotp.cli.site import acting_as
+from radius_smsotp.settings import schema
 from tests.cli.installation import PROGRAM, environ
 from tests.cli.terminal import Terminal
 
@@ -107,7 +107,7 @@ class TestHelp:
         assert program("--version").stdout == f"smsotp {radius_smsotp.__version__}\n"
 
     def test_the_default_of_the_settings_is_that_of_the_package(self) -> None:
-        assert str(settings.DEFAULT_PATH) == DEFAULT_CONFIG
+        assert str(schema.DEFAULT_PATH) == DEFAULT_CONFIG
 
 
 class TestExitCodes:

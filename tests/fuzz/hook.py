@@ -11,9 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from radius_smsotp import keyring
 from radius_smsotp.model import pin
 from radius_smsotp.model.records import Account
+from radius_smsotp.settings import keyring
 from radius_smsotp.store import open_store
 from tests.fuzz.dough import Dough
 from tests.fuzz.pure import eap_packet, lists

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from radius_smsotp import keyring, settings_file
 from radius_smsotp.errors import ConfigurationError, DeliveryError, Unknown
 from radius_smsotp.login import rules as login
 from radius_smsotp.model import code, identity, pin, text
@@ -23,6 +22,7 @@ from radius_smsotp.providers.modem.errors import ModemError, explain
 from radius_smsotp.providers.smpp import session
 from radius_smsotp.raddb import files
 from radius_smsotp.radius import eap, packets
+from radius_smsotp.settings import file, keyring
 from tests.fuzz.dough import Dough
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -178,7 +178,7 @@ def settings(octets: bytes) -> None:
     path = _folder() / "smsotp.yaml"
     path.write_bytes("\n".join(lines).encode("utf-8", "replace"))
     try:
-        loaded = settings_file.load(path)
+        loaded = file.load(path)
     except ConfigurationError as error:
         _tells_nothing(str(error))
         return

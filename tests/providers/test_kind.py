@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp import providers, settings_file
+from radius_smsotp import providers
+from radius_smsotp.settings import file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,7 @@ def test_what_privacyidea_has_pastes_unchanged_and_without_a_type(
 ) -> None:
     path = tmp_path / "smsotp.yaml"
     path.write_text(json.dumps({"providers": {"pasted": PASTED[kind]}}))
-    assert settings_file.load(path).providers["pasted"].type == kind
+    assert file.load(path).providers["pasted"].type == kind
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from radius_smsotp import keyring
 from radius_smsotp.model import code
+from radius_smsotp.settings import keyring
 from tests.radius.site import PHONE, Site, eventually
 
 if TYPE_CHECKING:

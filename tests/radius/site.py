@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from radius_smsotp import keyring
 from radius_smsotp.cli.radius_client import NoReplyError, RadiusClient, Reply
 from radius_smsotp.errors import StoreError
 from radius_smsotp.model import pin
 from radius_smsotp.model.identity import fold_name
 from radius_smsotp.model.records import Account
 from radius_smsotp.raddb import freeradius, install
+from radius_smsotp.settings import keyring
 from radius_smsotp.store import open_store
 from tests import leaks
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radius_smsotp import keyring
+from radius_smsotp.settings import keyring
 from tests.radius.site import PHONE, PIN, SECRET, Radiusd, Site, eventually
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from radius_smsotp import keyring
+from radius_smsotp.settings import keyring
 from tests.radius.site import PIN, SECRET, Radiusd, Site
 
 if TYPE_CHECKING:

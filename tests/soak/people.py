@@ -6,9 +6,9 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from radius_smsotp import keyring
 from radius_smsotp.cli.radius_client import NoReplyError
 from radius_smsotp.model import code
+from radius_smsotp.settings import keyring
 from tests.radius.site import PIN
 
 if TYPE_CHECKING:

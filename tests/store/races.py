@@ -20,16 +20,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radius_smsotp import keyring, settings_file
 from radius_smsotp.model import code
 from radius_smsotp.model.records import Account
+from radius_smsotp.settings import file, keyring
 from radius_smsotp.store import open_store
 from tests.store.postgres_server import PostgresServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from radius_smsotp.keyring import Keyring
+    from radius_smsotp.settings.keyring import Keyring
 
 SERVERS = 4
 LEAD = 0.003
@@ -133,7 +133,7 @@ def prepare(folder: Path, url: str) -> tuple[Path, Keyring]:
     }
     settings.write_text(json.dumps(values), encoding="utf-8")
     keyring.create(folder / "key")
-    loaded = settings_file.load(settings)
+    loaded = file.load(settings)
     keys = keyring.read(loaded.key_path)
     store = open_store(loaded.store_url, 10)
     store.migrate()

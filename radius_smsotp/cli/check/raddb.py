@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radius_smsotp import settings_file
 from radius_smsotp.cli.check.finding import Finding, error, note, warning
 from radius_smsotp.cli.check.site import waits
 from radius_smsotp.errors import ConfigurationError, SmsotpError
 from radius_smsotp.raddb import certificates, files, freeradius
 from radius_smsotp.raddb import install as raddb_install
+from radius_smsotp.settings import file as settings_file
 
 if TYPE_CHECKING:
     pass

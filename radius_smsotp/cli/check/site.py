@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from radius_smsotp import client_policy, keyring, settings_file
 from radius_smsotp.cli.check import host
 from radius_smsotp.cli.check.finding import Finding, error, errors, note, warning
 from radius_smsotp.cli.site import PATIENCE
@@ -16,13 +15,14 @@ from radius_smsotp.delivery.chain import Chain
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.model import pin, text
 from radius_smsotp.model.text import compose
+from radius_smsotp.settings import file, keyring, policy
 from radius_smsotp.store import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from radius_smsotp.model.records import Account
-    from radius_smsotp.settings_file import Loaded
+    from radius_smsotp.settings.file import Loaded
     from radius_smsotp.store import Store
 
 FEW_ROUNDS = 10_000
@@ -38,7 +38,7 @@ UNSENT_AFTER = timedelta(seconds=10)
 def findings(config: Path) -> list[Finding]:
     """Everything there is to say, as far as the settings can be read."""
     try:
-        loaded = settings_file.load(config)
+        loaded = file.load(config)
     except ConfigurationError as raised:
         return errors(raised, "FreeRADIUS goes on with the settings from before, if it has any.")
     found = [*_settings(loaded), *client_findings(loaded), *_key(loaded)]
@@ -128,9 +128,7 @@ def _messages(loaded: Loaded, name: str) -> Iterator[Finding]:
     """How many SMS the texts need, and in which alphabet; each more costs, and comes later."""
     templates = {"message": loaded.values.message}
     templates |= {
-        f"{path}.message": own.message
-        for path, own in client_policy.scopes(loaded.values)
-        if own.message
+        f"{path}.message": own.message for path, own in policy.scopes(loaded.values) if own.message
     }
     templates |= {
         f"languages.{tag}.message": own.message
@@ -209,7 +207,7 @@ def waits(loaded: Loaded) -> dict[str, float]:
     found = {"delivery.wait": loaded.values.delivery.wait}
     return found | {
         f"{path}.wait": own.wait
-        for path, own in client_policy.scopes(loaded.values)
+        for path, own in policy.scopes(loaded.values)
         if own.wait is not None
     }
 

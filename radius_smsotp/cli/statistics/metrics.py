@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-    from radius_smsotp.settings_file import Loaded
+    from radius_smsotp.settings.file import Loaded
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from radius_smsotp.store import statistics
 
 if TYPE_CHECKING:
     from radius_smsotp.cli.statistics.figures import Period, Provider, Summary
-    from radius_smsotp.settings_file import Loaded
+    from radius_smsotp.settings.file import Loaded
 
 FILE = click.Path(path_type=Path, allow_dash=True, dir_okay=False)
 

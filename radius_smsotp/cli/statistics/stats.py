@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from radius_smsotp.cli.statistics.figures import Summary
-    from radius_smsotp.settings_file import Loaded
+    from radius_smsotp.settings.file import Loaded
 
 DAYS = (1, 7, 30)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from radius_smsotp.model.records import Account
-    from radius_smsotp.settings_file import Loaded
+    from radius_smsotp.settings.file import Loaded
     from radius_smsotp.store.transaction import Transaction
 
 NAME_OCTETS = 253

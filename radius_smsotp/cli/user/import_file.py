@@ -32,7 +32,7 @@ from radius_smsotp.model.records import Account
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from radius_smsotp.settings_file import Loaded
+    from radius_smsotp.settings.file import Loaded
 
 NICENESS = 10
 """Of the threads that hash: FreeRADIUS checks PINs on the same processors, and comes first."""

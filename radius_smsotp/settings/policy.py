@@ -17,17 +17,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from radius_smsotp import languages
-from radius_smsotp.client_settings import network
 from radius_smsotp.model import identity as tags
 from radius_smsotp.model.records import LoginPolicy, Style
-from radius_smsotp.setting_types import TextSettings
-from radius_smsotp.settings import Settings
+from radius_smsotp.settings.schema import Settings, TextSettings, network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from radius_smsotp.client_settings import ClientSettings, SsidSettings
-    from radius_smsotp.setting_types import LanguageSettings
+    from radius_smsotp.settings.schema import ClientSettings, LanguageSettings, SsidSettings
 
 FOR_ALL = {
     "style": "challenge.style",

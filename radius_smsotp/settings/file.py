@@ -14,12 +14,13 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from radius_smsotp import client_policy, languages, providers, strict_yaml
-from radius_smsotp.client_policy import ClientPolicy
+from radius_smsotp import languages, providers
 from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.providers import ProviderSettings
-from radius_smsotp.settings import DeliverySettings, Settings
-from radius_smsotp.strict_yaml import shown
+from radius_smsotp.settings import policy, strict_yaml
+from radius_smsotp.settings.policy import ClientPolicy
+from radius_smsotp.settings.schema import DeliverySettings, Settings
+from radius_smsotp.settings.strict_yaml import shown
 
 POLICIES_MOST = 1024
 """Clients and SSIDs whose policy is kept: a whole network may be one entry in `clients`."""
@@ -79,13 +80,13 @@ class Loaded:
     def for_client(
         self, name: str, address: str, ssid: str = "", language: str = ""
     ) -> ClientPolicy:
-        """What holds for a client and SSID, in a language if one is given: see `client_policy`."""
+        """What holds for a client and SSID, in a language if one is given: see `settings.policy`."""
         place = (name, address, ssid, language)
         found = self._policies.get(place)
         if found is None:
             if len(self._policies) >= POLICIES_MOST:
                 self._policies.clear()
-            found = client_policy.policy(self.values, *place)
+            found = policy.policy(self.values, *place)
             self._policies[place] = found
         return found
 
@@ -173,7 +174,7 @@ def _language_problems(name: str, loaded: Loaded) -> list[Problem]:
     named = {"language": loaded.values.language}
     named |= {
         f"{path}.language": own.language
-        for path, own in client_policy.scopes(loaded.values)
+        for path, own in policy.scopes(loaded.values)
         if own.language is not None
     }
     known = loaded.languages

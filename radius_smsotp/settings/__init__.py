@@ -1,0 +1,1 @@
+"""What the administrator has written: settings, keys, texts in each language."""
