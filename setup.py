@@ -19,7 +19,7 @@ setup(
         "radius_smsotp.cli",
         "radius_smsotp.model.records",
         "radius_smsotp.freeradius",
-        "radius_smsotp.languages",
+        "radius_smsotp.settings.languages",
         "radius_smsotp.providers",
         "radius_smsotp.providers.presets",
         "radius_smsotp.store",
@@ -30,7 +30,7 @@ setup(
         "radius_smsotp": ["py.typed"],
         "radius_smsotp.cli": ["*.css", "*.html"],
         "radius_smsotp.freeradius": ["*", "*/*"],
-        "radius_smsotp.languages": ["*.yaml"],
+        "radius_smsotp.settings.languages": ["*.yaml"],
         "radius_smsotp.providers.presets": ["*.yaml"],
     },
     install_requires=[

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp import languages
-from radius_smsotp.settings import policy
+from radius_smsotp.settings import languages, policy
 from radius_smsotp.settings.schema import SsidSettings, TextSettings
 from tests.test_settings_file import loaded
 

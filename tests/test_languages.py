@@ -6,9 +6,9 @@ from string import Formatter
 
 import pytest
 
-from radius_smsotp import languages
 from radius_smsotp.model import identity, text
 from radius_smsotp.radius.packets import REPLY_MESSAGE_OCTETS
+from radius_smsotp.settings import languages
 from radius_smsotp.settings.schema import Settings, TextSettings
 
 VALUES = {"code": "0" * 9, "minutes": 60, "phone_hint": "***67", "digits": 6, "guesses": 10}

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_smsotp import languages
 from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site
 from radius_smsotp.model.identity import choose_language
+from radius_smsotp.settings import languages
 
 if TYPE_CHECKING:
     from pathlib import Path

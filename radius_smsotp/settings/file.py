@@ -14,10 +14,10 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from radius_smsotp import languages, providers
+from radius_smsotp import providers
 from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.providers import ProviderSettings
-from radius_smsotp.settings import policy, strict_yaml
+from radius_smsotp.settings import languages, policy, strict_yaml
 from radius_smsotp.settings.policy import ClientPolicy
 from radius_smsotp.settings.schema import DeliverySettings, Settings
 from radius_smsotp.settings.strict_yaml import shown

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from radius_smsotp import languages
 from radius_smsotp.model import identity as tags
 from radius_smsotp.model.records import LoginPolicy, Style
+from radius_smsotp.settings import languages
 from radius_smsotp.settings.schema import Settings, TextSettings, network
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from radius_smsotp import languages
-from radius_smsotp.settings import file
+from radius_smsotp.settings import file, languages
 from tests.cli.installation import Installation
 
 if TYPE_CHECKING:

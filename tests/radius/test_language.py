@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp import languages
+from radius_smsotp.settings import languages
 from tests.radius.site import PIN
 from tests.radius.supplicant import PEAP_GTC, TTLS_GTC, Supplicant
 from tests.radius.test_wifi import code
