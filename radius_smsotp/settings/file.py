@@ -80,7 +80,7 @@ class Loaded:
     def for_client(
         self, name: str, address: str, ssid: str = "", language: str = ""
     ) -> ClientPolicy:
-        """What holds for a client and SSID, in a language if one is given: see `settings.policy`."""
+        """What holds for a client and SSID, in a language if one is given."""
         place = (name, address, ssid, language)
         found = self._policies.get(place)
         if found is None:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from radius_smsotp.store.contents import Contents
     from radius_smsotp.store.questions import Question
     from radius_smsotp.store.transaction import Transaction
+    from radius_smsotp.store.transfer import Contents
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -22,7 +22,6 @@ import psycopg
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
 from radius_smsotp.model.identity import SHARES, share
 from radius_smsotp.store import postgres_condition
-from radius_smsotp.store.contents import Contents
 from radius_smsotp.store.durability import Durability
 from radius_smsotp.store.postgres_connection import (
     GONE,
@@ -37,6 +36,7 @@ from radius_smsotp.store.postgres_pool import Pool
 from radius_smsotp.store.questions import Question
 from radius_smsotp.store.schema import VERSIONS
 from radius_smsotp.store.transaction import Transaction
+from radius_smsotp.store.transfer import Contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from radius_smsotp.store import rows
-from radius_smsotp.store.staging import VALID
+from radius_smsotp.store.imports import VALID
 
 if TYPE_CHECKING:
     from datetime import datetime

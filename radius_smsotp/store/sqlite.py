@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
-from radius_smsotp.store.contents import Contents
 from radius_smsotp.store.durability import Durability
 from radius_smsotp.store.schema import VERSIONS
 from radius_smsotp.store.transaction import Transaction
+from radius_smsotp.store.transfer import Contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

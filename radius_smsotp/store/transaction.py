@@ -8,21 +8,181 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.model.lockout import STATION_KNOWN
 from radius_smsotp.model.records import SKEW, Tally
 from radius_smsotp.store import questions, rows
-from radius_smsotp.store.account_statements import AccountStatements
-from radius_smsotp.store.event_statements import EventStatements
-from radius_smsotp.store.staging import Staging
+from radius_smsotp.store.imports import VALID, Staging
 from radius_smsotp.store.statistics import FigureStatements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from radius_smsotp.model.records import Challenge, Client, Device, Lockout
+    from radius_smsotp.model.records import Account, Challenge, Client, Device, Event, Lockout
     from radius_smsotp.store.rows import Connection
+
+BEFORE, AFTER = 60.0, 3600.0
+"""Seconds around the life of a challenge in which others may have answered it: the clocks of
+several servers differ, and an answer that comes late is told of as well."""
+
+LATE = 1000
+"""On PostgreSQL a number may be seen after so many higher ones: its transaction took longer."""
+
+
+class EventStatements:
+    """The part of a transaction that is about the audit trail."""
+
+    _db: Connection
+
+    def add_event(self, event: Event) -> None:
+        """Add a line to the audit trail."""
+        self._db.execute(
+            f"INSERT INTO event ({rows.EVENT}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # constants
+            rows.event_row(event),
+        )
+
+    def events(self, name_or_id: str, most: int) -> list[Event]:
+        """
+        The last events of an account or of a challenge, in the order in which they happened.
+
+        That is not always the order of their times: a clock may go back.
+        """
+        return [event for _, event in self.numbered_events(name_or_id, most)]
+
+    def numbered_events(
+        self, name_or_id: str, most: int, since: int = 0
+    ) -> list[tuple[int, Event]]:
+        """
+        The same, each with the number that is its own.
+
+        Args:
+            since: Only those with a higher number, and `LATE` before it.
+        """
+        places = [("account = ?", [name_or_id])]
+        if rows.TRANSACTION_ID.fullmatch(name_or_id):
+            places += self._places(name_or_id)
+        # Constants only: no value ever gets into a statement but by its mark.
+        found = " UNION ".join(f"SELECT id FROM event WHERE id > ? AND {one}" for one, _ in places)  # noqa: S608
+        values = [value for _, own in places for value in (since - LATE, *own)]
+        sql = (
+            f"SELECT {rows.EVENT}, id FROM event WHERE id IN (SELECT id FROM ({found}) AS found "  # noqa: S608  # constants only
+            "ORDER BY id DESC LIMIT ?) ORDER BY id"
+        )
+        got = self._db.execute(sql, (*values, most))
+        return [(int(row[-1]), rows.event(row)) for row in got]
+
+    def newest_event(self) -> int:
+        """The highest number of an event; 0 if there is none."""
+        return int(self._db.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()[0])
+
+    def _places(self, transaction_id: str) -> list[tuple[str, list[Any]]]:
+        """Conditions under which the events of a challenge are found, and their values."""
+        mine = "transaction_id = ?"
+        sql = "SELECT account, created_at, expires_at FROM challenge WHERE transaction_id = ?"
+        row = self._db.execute(sql, (transaction_id,)).fetchone()
+        if row is None:
+            return [(mine, [transaction_id])]
+        account, created_at, expires_at = row
+        span = [transaction_id, created_at - BEFORE, expires_at + AFTER]
+        return [
+            (f"{mine} AND account = ?", [transaction_id, account]),
+            (f"{mine} AND time >= ? AND time < ?", span),
+        ]
+
+
+# Constants only: no value ever gets into a statement but by its mark.
+LIST = (
+    f"SELECT {rows.ACCOUNT}, failures, last_failure_at, locked_until FROM ("  # noqa: S608
+    f"SELECT {rows.ACCOUNT} FROM staged_account WHERE batch IN ({VALID}) "
+    f"UNION ALL SELECT {rows.ACCOUNT} FROM account WHERE NOT EXISTS (SELECT 1 FROM staged_account "
+    f"WHERE batch IN ({VALID}) AND staged_account.name = account.name)"
+    ") AS found LEFT JOIN lockout ON lockout.account = found.name ORDER BY name"
+)
+LOCKED = "locked_until > ? AND last_failure_at <= ?"
+"""As `model.lockout.is_locked` says."""
+
+
+class AccountStatements:
+    """The part of a transaction that is about accounts.  Names are folded."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def account(self, name: str) -> Account | None:
+        """The account of that name."""
+        found = self._db.execute(*questions.account(name)).fetchall()
+        return rows.account(max(found, key=itemgetter(-1))) if found else None
+
+    def next_pin_hash(self, name: str) -> str | None:
+        """The PIN hash of the first account from that name on, or else of the first one at all."""
+        for start in (name, ""):
+            sql = "SELECT pin_hash FROM account WHERE name >= ? ORDER BY name LIMIT 1"
+            row = self._db.execute(sql, (start,)).fetchone()
+            if row is not None:
+                return None if row[0] is None else str(row[0])
+        return None
+
+    def accounts(self) -> Iterator[tuple[Account, Lockout]]:
+        """All accounts with their lock-outs, by name."""
+        for row in self._db.execute(LIST):
+            yield rows.account(row), rows.lockout(None if row[6] is None else row[6:])
+
+    def count_accounts(self, now: datetime) -> dict[str, int]:
+        """How many accounts are ``enabled``, ``disabled``, and ``locked`` at the moment."""
+        sql = "SELECT enabled, count(*) FROM account GROUP BY enabled"
+        by_state = {bool(enabled): int(number) for enabled, number in self._db.execute(sql)}
+        # Stations have counters of their own, under the account's name and a line break.
+        whose = "replace(account, ?, '') = account"
+        sql = f"SELECT count(*) FROM lockout WHERE {LOCKED} AND {whose}"  # noqa: S608
+        [locked] = self._db.execute(sql, (*_locked(now), "\n")).fetchone()
+        return {
+            "enabled": by_state.get(True, 0),
+            "disabled": by_state.get(False, 0),
+            "locked": int(locked),
+        }
+
+    def locked_stations(self, now: datetime) -> dict[str, list[tuple[str, str, datetime]]]:
+        """Name to the stations that are locked: client, station, and until when, the last first."""
+        sql = (
+            f"SELECT account, locked_until FROM lockout WHERE {LOCKED} "  # noqa: S608
+            "AND replace(account, ?, '') <> account ORDER BY locked_until DESC"
+        )
+        found: dict[str, list[tuple[str, str, datetime]]] = {}
+        for counter, until in self._db.execute(sql, (*_locked(now), "\n")):
+            # Its parts stand on lines of their own: see `login.stations`.
+            name, client, station = str(counter).split("\n", 2)
+            found.setdefault(name, []).append((client, station, rows.instant(until)))
+        return found
+
+    def names_from(self, start: str, most: int) -> list[str]:
+        """The first names that begin with `start`."""
+        sql = "SELECT name FROM account WHERE name >= ? AND name < ? ORDER BY name LIMIT ?"
+        # No character comes behind the last one of Unicode.
+        found = self._db.execute(sql, (start, start + "\U0010ffff", most))
+        return [str(name) for (name,) in found]
+
+    def put_account(self, account: Account, now: datetime) -> None:
+        """Add or replace an account."""
+        self._land(account.name)
+        self._db.execute(
+            f"INSERT INTO account ({rows.ACCOUNT}, created_at, changed_at) "  # noqa: S608  # constants
+            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?) {rows.REPLACE_ACCOUNT}",
+            (*rows.account_row(account), now.timestamp(), now.timestamp()),
+        )
+
+    def _land(self, name: str) -> None:
+        """Move an account out of a valid import, before it is changed."""
+        staging = Staging(self._db)
+        for batch in staging.valid_batches():
+            staging.land(batch, name, name)
+
+
+def _locked(now: datetime) -> tuple[float, float]:
+    """The values of `LOCKED`."""
+    return now.timestamp(), (now + SKEW).timestamp()
+
 
 SLOT = 300
 """Seconds in a slot of the tallies.  An hourly limit looks back for its time and up to one slot

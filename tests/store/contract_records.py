@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from radius_smsotp.model.lockout import STATION_KNOWN
 from radius_smsotp.model.records import SKEW, Lockout, Tally
-from radius_smsotp.store.event_statements import LATE
-from radius_smsotp.store.transaction import HOUR_SLOTS, PRUNE_SLICE, SLOT
+from radius_smsotp.store.transaction import HOUR_SLOTS, LATE, PRUNE_SLICE, SLOT
 from tests.store.contract import ALICE, HERE, HOUR, NOW, SECOND, challenge, device, event
 
 if TYPE_CHECKING:

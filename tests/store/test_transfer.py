@@ -12,7 +12,7 @@ import pytest
 
 from radius_smsotp.errors import StoreError
 from radius_smsotp.model.records import Account, Device, Lockout
-from radius_smsotp.store import contents, open_store, transfer
+from radius_smsotp.store import open_store, transfer
 from radius_smsotp.store.schema import TABLES
 from radius_smsotp.store.statistics import Cell, Count
 from tests.store.contract import ALICE, HOUR, NOW, challenge, event
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from radius_smsotp.store import Store
     from tests.store.postgres_server import PostgresServer
 
-MANY = contents.SLICE + 7
+MANY = transfer.SLICE + 7
 WAYS = [
     ("sqlite", "postgresql"),
     ("postgresql", "sqlite"),

@@ -1,7 +1,7 @@
 """
 Many accounts into the store at once: all of them or none, while logins go on.
 
-What happens in the store, and why nobody waits for it, stands in `radius_smsotp.store.staging`.
+What happens in the store, and why nobody waits for it, stands in `radius_smsotp.store.imports`.
 """
 
 from __future__ import annotations
