@@ -155,7 +155,7 @@ def open_store(url: str, patience: float = 1.0) -> Store:
         return SqliteStore(path, patience)
     if re.match("postgres(ql)?://", url):
         try:
-            from radius_smsotp.store.postgres import PostgresStore  # noqa: PLC0415  # as above
+            from radius_smsotp.store.postgres.store import PostgresStore  # noqa: PLC0415  # as above
         except ModuleNotFoundError as error:
             if error.name not in {"psycopg", "psycopg_pool"}:
                 raise

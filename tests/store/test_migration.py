@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from radius_smsotp.store import open_store, postgres
+from radius_smsotp.store import open_store
+from radius_smsotp.store.postgres import store as postgres
 from radius_smsotp.store.schema import VERSIONS
 from tests.store.contract import ALICE, NOW, challenge
 

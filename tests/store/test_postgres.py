@@ -16,7 +16,8 @@ import pytest
 from radius_smsotp import errors
 from radius_smsotp.errors import StoreConflictError, StoreError
 from radius_smsotp.model.records import Lockout
-from radius_smsotp.store import insist, open_store, postgres_pool
+from radius_smsotp.store import insist, open_store
+from radius_smsotp.store.postgres import pool as postgres_pool
 from tests.site import eventually
 from tests.store.contract import ALICE, NOW, challenge, event
 from tests.store.contract_crowd import BEGIN

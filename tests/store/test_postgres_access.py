@@ -12,7 +12,8 @@ import psycopg
 import pytest
 
 from radius_smsotp.errors import ConfigurationError
-from radius_smsotp.store import open_store, postgres, postgres_condition
+from radius_smsotp.store import open_store
+from radius_smsotp.store.postgres import condition, store
 from radius_smsotp.store.schema import TABLES, VERSIONS
 from tests.site import eventually
 from tests.store.contract import ALICE, HOUR, NOW, event
@@ -45,7 +46,7 @@ class TestSchema:
     ) -> None:
         """All of it or nothing."""
         step = ("CREATE TABLE later (x INTEGER)", "CREATE TABLE account (x INTEGER)")
-        monkeypatch.setattr(postgres, "VERSIONS", (*VERSIONS, step))
+        monkeypatch.setattr(store, "VERSIONS", (*VERSIONS, step))
         with pytest.raises(ConfigurationError, match="does not work"):
             postgres_store.migrate()
         assert beside.execute("SELECT to_regclass('later')").fetchone() == (None,)
@@ -176,8 +177,8 @@ class TestInspection:
         """All servers judge the same codes by their own clocks."""
         for ahead, words in ((-60.0, "60.0 s ahead"), (60.0, "60.0 s behind")):
             with monkeypatch.context() as patch:
-                real = postgres_condition.time.time
-                patch.setattr(postgres_condition.time, "time", lambda: real() + ahead)  # noqa: B023
+                real = condition.time.time
+                patch.setattr(condition.time, "time", lambda: real() + ahead)  # noqa: B023
                 doubt, _ = postgres_store.inspect()[1]
             assert words in doubt.fault
 
@@ -197,7 +198,7 @@ class TestInspection:
         self, address: str, mode: str, tls: bool, fault: str
     ) -> None:
         """Numbers and PIN hashes pass there."""
-        found = [words for words, _ in postgres_condition.encryption(address, mode, tls=tls)]
+        found = [words for words, _ in condition.encryption(address, mode, tls=tls)]
         assert len(found) == bool(fault)
         assert all(fault in words for words in found)
 

@@ -21,9 +21,9 @@ import psycopg
 
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
 from radius_smsotp.model.identity import SHARES, share
-from radius_smsotp.store import postgres_condition
 from radius_smsotp.store.durability import Durability
-from radius_smsotp.store.postgres_connection import (
+from radius_smsotp.store.postgres import condition
+from radius_smsotp.store.postgres.connection import (
     GONE,
     Connection,
     OverdueError,
@@ -32,7 +32,7 @@ from radius_smsotp.store.postgres_connection import (
     shown,
     store_error,
 )
-from radius_smsotp.store.postgres_pool import Pool
+from radius_smsotp.store.postgres.pool import Pool
 from radius_smsotp.store.questions import Question
 from radius_smsotp.store.schema import VERSIONS
 from radius_smsotp.store.transaction import Transaction
@@ -114,7 +114,7 @@ class PostgresStore:
                 _make_own_tables(db)
             if version != len(VERSIONS):
                 self._step_forward(db)
-            lacking = postgres_condition.missing_rights(db)
+            lacking = condition.missing_rights(db)
             if lacking:
                 remedy = "GRANT SELECT, INSERT, UPDATE, DELETE on all tables to this role"
                 raise self._fault(f"this role may not use {', '.join(lacking)}", remedy)
@@ -172,7 +172,7 @@ class PostgresStore:
         """See `Store.inspect`."""
         with self._transaction(lambda _: [READ]) as session:
             path = f"store ({self.name})"
-            return postgres_condition.inspect(session.connection, path, self._given)
+            return condition.inspect(session.connection, path, self._given)
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -17,7 +17,7 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from radius_smsotp.errors import StoreError
-from radius_smsotp.store.postgres_connection import CUT, GONE, Connection, OverdueError, Session
+from radius_smsotp.store.postgres.connection import CUT, GONE, Connection, OverdueError, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from radius_smsotp.store.schema import TABLES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from radius_smsotp.store.postgres_connection import Connection
+    from radius_smsotp.store.postgres.connection import Connection
 
 CLOCK_SECONDS = 2.0
 """A difference of clocks that shows that one of them is not kept.  Codes expire by the clock of
