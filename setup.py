@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 
@@ -15,20 +15,15 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=[
-        "radius_smsotp",
-        "radius_smsotp.cli",
-        "radius_smsotp.model.records",
+        *find_packages(include=["radius_smsotp", "radius_smsotp.*"]),
         "radius_smsotp.freeradius",
-        "radius_smsotp.settings.languages",
-        "radius_smsotp.providers",
-        "radius_smsotp.providers.presets",
-        "radius_smsotp.store",
     ],
     # The files under freeradius/ travel in the wheel, so that `smsotp raddb` finds them.
     package_dir={"radius_smsotp.freeradius": "freeradius"},
     package_data={
         "radius_smsotp": ["py.typed"],
-        "radius_smsotp.cli": ["*.css", "*.html"],
+        "radius_smsotp.cli": ["*.html"],
+        "radius_smsotp.cli.statistics": ["*.css"],
         "radius_smsotp.freeradius": ["*", "*/*"],
         "radius_smsotp.settings.languages": ["*.yaml"],
         "radius_smsotp.providers.presets": ["*.yaml"],

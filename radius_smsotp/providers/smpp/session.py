@@ -17,7 +17,7 @@ import ssl
 import struct
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple, Unpack
 
 from smpplib import consts, exceptions, smpp
 from smpplib.command import Param
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
     from pathlib import Path
 
-    from radius_smsotp.providers.smpp.provider import Settings
+    from pydantic import SecretStr
 
 HEADER = struct.Struct(">LLLL")  # SMPP 3.4 3.2: command_length, _id, _status, sequence_number
 LONGEST_PASSWORD = 100  # characters: the longest limit found in an operator's documentation
@@ -349,6 +349,46 @@ PASSING = frozenset(
 """Answers to a bind that may be others in a moment, SMPP 3.4 5.1.3."""
 
 
+class LinkSettings(Protocol):
+    """What a link needs to know of the settings of its provider."""
+
+    @property
+    def smsc_host(self) -> str:
+        """Name or address of the SMSC."""
+
+    @property
+    def smsc_port(self) -> int:
+        """Its TCP port."""
+
+    @property
+    def tls(self) -> bool:
+        """Whether it speaks TLS."""
+
+    @property
+    def check_ssl(self) -> bool:
+        """Whether its certificate is checked."""
+
+    @property
+    def bind(self) -> str:
+        """As what to bind (SMPP 3.4 section 4.1)."""
+
+    @property
+    def link_interval(self) -> float:
+        """Seconds of silence after which the link is tested."""
+
+    @property
+    def system_id(self) -> str:
+        """The user name."""
+
+    @property
+    def password(self) -> SecretStr:
+        """The password."""
+
+    @property
+    def system_type(self) -> str:
+        """What the operator calls the kind of client."""
+
+
 class Link:
     """
     An event loop in a thread of its own, and one session in it.
@@ -361,7 +401,11 @@ class Link:
     """
 
     def __init__(
-        self, name: str, settings: Settings, ca_file: Path | None, record: Callable[[Report], None]
+        self,
+        name: str,
+        settings: LinkSettings,
+        ca_file: Path | None,
+        record: Callable[[Report], None],
     ) -> None:
         self._settings = settings
         self._ca_file = ca_file
