@@ -14,4 +14,4 @@ cd "$(dirname "$0")/.."
 
 need_packages freeradius freeradius-python3 postgresql python3-venv
 make_venv "[test,postgres]"
-exec .venv/bin/python -m tests.bench "$@"
+exec .venv/bin/python -m tests.measure.bench "$@"

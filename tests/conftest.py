@@ -12,14 +12,14 @@ import pytest
 from radius_smsotp import providers
 
 # Their assertions shall say as much as those of a test module; so before they are imported.
-pytest.register_assert_rewrite("tests.site", "tests.store", "tests.providers.contract")
+pytest.register_assert_rewrite("tests.support.site", "tests.store", "tests.providers.contract")
 
 # Where the run is one in the background SIGINT is ignored, and so it would be in all it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-from tests import leaks  # noqa: E402
-from tests.site import Clock, Gateways, Site  # noqa: E402
 from tests.store.postgres_server import PostgresServer  # noqa: E402
+from tests.support import leaks  # noqa: E402
+from tests.support.site import Clock, Gateways, Site  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -71,7 +71,7 @@ printf '[global]\nno-index = true\nfind-links = /wheels\n' >"$box/pip.conf"
 echo "Building the image …"
 buildah build --pull-never --layers --format docker \
     --volume "$box/wheels:/wheels:ro" --volume "$box/pip.conf:/etc/pip.conf:ro" \
-    --file freeradius/Dockerfile --tag "$image" . >"$box/build.log" 2>&1 || {
+    --file freeradius/container/Dockerfile --tag "$image" . >"$box/build.log" 2>&1 || {
     tail -n 40 "$box/build.log"
     exit 1
 }
@@ -119,5 +119,5 @@ exec unshare --mount --net --pid --fork --mount-proc --kill-child sh -euc '
     mount -t tmpfs tmpfs /run
     mount -t tmpfs tmpfs /dev/shm
     ip link set lo up
-    .venv/bin/python -m pytest -p no:cacheprovider -m "" tests/test_container.py "$@"
+    .venv/bin/python -m pytest -p no:cacheprovider -m "" tests/package/test_container.py "$@"
 ' pytest "$@"

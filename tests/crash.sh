@@ -12,4 +12,4 @@ cd "$(dirname "$0")/.."
 
 need_packages freeradius freeradius-python3 postgresql python3-venv
 make_venv "[test,smpp,postgres]"
-exec .venv/bin/python -m tests.crash "$@"
+exec .venv/bin/python -m tests.measure.crash "$@"

@@ -12,5 +12,5 @@ cd "$(dirname "$0")/.."
 
 need_packages freeradius freeradius-python3 python3-venv
 make_venv "[test,smpp,postgres,fuzz]"
-.venv/bin/python -m tests.fuzz --cases "${1:-150000}" --seconds 3600
-.venv/bin/python -m tests.radius.malformed "${2:-100000}"
+.venv/bin/python -m tests.measure.fuzz --cases "${1:-150000}" --seconds 3600
+.venv/bin/python -m tests.freeradius.malformed "${2:-100000}"

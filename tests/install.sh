@@ -49,5 +49,5 @@ export SMSOTP_INSTALL="$place"
 # A network, a host name and processes of its own: what is started ends with it.
 exec unshare --mount --net --uts --pid --fork --mount-proc --kill-child sh -euc '
     ip link set lo up
-    exec .venv/bin/python -m pytest -p no:cacheprovider -m "" tests/test_install.py "$@"
+    exec .venv/bin/python -m pytest -p no:cacheprovider -m "" tests/package/test_install.py "$@"
 ' pytest "$@"

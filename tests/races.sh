@@ -10,4 +10,4 @@ cd "$(dirname "$0")/.."
 
 need_packages freeradius freeradius-python3 postgresql python3-venv
 make_venv "[test,smpp,postgres]"
-exec .venv/bin/python -m tests.store.races "$@"
+exec .venv/bin/python -m tests.measure.races "$@"

@@ -2,7 +2,7 @@
 # All checks and all tests, from nothing, on Debian 12 or 13:
 #
 #   sh tests/run.sh                    everything
-#   sh tests/run.sh tests/core -k pin  arguments go to pytest; no lint, no Debian 13
+#   sh tests/run.sh tests/model -k pin  arguments go to pytest; no lint, no Debian 13
 #
 # The system's own FreeRADIUS configuration is neither used nor changed.
 set -eu
@@ -33,7 +33,7 @@ beside() {
     trap 'kill "$!" 2>/dev/null; exit 143' TERM
     failed=0
     # In the background each, so that the signal does not wait for their end.
-    sh tests/radius/trixie.sh &
+    sh tests/freeradius/trixie.sh &
     wait "$!" || failed=$?
     .venv/bin/python -m pytest tests/providers &
     wait "$!" || failed=$?
@@ -42,7 +42,7 @@ beside() {
 
 echo "== Debian 13"
 mkdir -p .cache
-sh tests/radius/trixie.sh --version
+sh tests/freeradius/trixie.sh --version
 beside >.cache/beside.log 2>&1 &
 beside=$!
 trap 'kill "$beside" 2>/dev/null || :' EXIT

@@ -11,4 +11,4 @@ cd "$(dirname "$0")/.."
 
 need_packages freeradius freeradius-python3 python3-venv
 make_venv "[test,smpp,postgres]"
-exec .venv/bin/python -m tests.soak "$@"
+exec .venv/bin/python -m tests.measure.soak "$@"

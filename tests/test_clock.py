@@ -9,10 +9,10 @@ import pytest
 from radius_smsotp.delivery import leases
 from radius_smsotp.delivery.breaker import FIRST_PAUSE
 from radius_smsotp.errors import Unavailable
-from tests.site import Clock, eventually, kind
+from tests.support.site import Clock, eventually, kind
 
 if TYPE_CHECKING:
-    from tests.site import Gateways, Node, Site
+    from tests.support.site import Gateways, Node, Site
 
 HOUR = 3600.0
 

@@ -11,10 +11,10 @@ import pytest
 from radius_smsotp.errors import Refused, Unavailable, Unknown
 from radius_smsotp.login.answers import Challenged
 from radius_smsotp.model.records import Client
-from tests.site import add, request
+from tests.support.site import add, request
 
 if TYPE_CHECKING:
-    from tests.site import Node, Site
+    from tests.support.site import Node, Site
 
 PIN = "Geheimes Kennwort 4711"
 PHONE = "+491719876543"

@@ -21,12 +21,12 @@ from radius_smsotp.login.answers import Challenged
 from radius_smsotp.server import Server, Watch
 from radius_smsotp.settings import file, keyring
 from radius_smsotp.store import open_store, transfer
-from tests.site import add, eventually, request
+from tests.support.site import add, eventually, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.site import Gateways, Site
+    from tests.support.site import Gateways, Site
 
 
 class Running:

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 def folder() -> Path:
-    """The folder ``freeradius`` with the same names in it as under raddb."""
+    """The folder ``freeradius``: what is for FreeRADIUS and its host."""
     package = Path(__file__).resolve().parents[1]
     for place in (package / "freeradius", package.parent / "freeradius"):
-        if (place / "policy.d" / "smsotp").is_file():
+        if (place / "raddb" / "policy.d" / "smsotp").is_file():
             return place
     raise FileNotFoundError("the FreeRADIUS files of radius-smsotp are missing; install it again")
 
 
 def source(name: str) -> Path:
     """Where the file of this version is that is written into raddb."""
-    return folder() / name
+    return folder() / "raddb" / name
 
 
 def text(name: str, values: Mapping[str, str]) -> str:
@@ -57,7 +57,7 @@ def refuse_old(raddb: Path, manifest: Mapping[str, str]) -> None:
     if not path.exists() or _digest(path) == manifest.get(POLICY):
         return
     new = folder() / POLICY
-    sites = (folder() / "sites-available").glob("smsotp*")
+    sites = (folder() / "raddb" / "sites-available").glob("smsotp*")
     called = {name for site in sites for name in CALLED.findall(_text(site))}
     needed = called & set(DEFINED.findall(_text(new)))
     if lacking := sorted(needed - set(DEFINED.findall(_text(path)))):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from radius_smsotp.errors import StoreError
 from radius_smsotp.store.rows import Connection
@@ -10,16 +10,29 @@ from radius_smsotp.store.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from radius_smsotp.store import Store
+    from contextlib import AbstractContextManager
 
 
 class NotEmptyError(StoreError):
     """There is something in the store that was to be filled."""
 
 
+class Copied(Protocol):
+    """What a store is to a copy of it, see `store.Store`."""
+
+    @property
+    def name(self) -> str:
+        """The URL as it may be shown."""
+
+    def snapshot(self) -> AbstractContextManager[Contents]:
+        """One state of the whole store."""
+
+    def refill(self) -> AbstractContextManager[Contents]:
+        """A durable transaction beside which nobody else writes."""
+
+
 def copy(
-    source: Store, target: Store, advance: Callable[[int, int], None], *, overwrite: bool = False
+    source: Copied, target: Copied, advance: Callable[[int, int], None], *, overwrite: bool = False
 ) -> dict[str, int]:
     """
     Copy everything: one state of the source, and all of it or nothing.

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from radius_smsotp.cli import smsotp
 from radius_smsotp.model.records import Device
 from radius_smsotp.store import open_store
-from tests.site import Node, RunningClock, kind
+from tests.support.site import Node, RunningClock, kind
 
 if TYPE_CHECKING:
     from radius_smsotp.model.records import Account, Event

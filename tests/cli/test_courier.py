@@ -16,7 +16,7 @@ from radius_smsotp.model import code
 from radius_smsotp.model.records import Challenge, Delivery
 from radius_smsotp.settings import keyring
 from tests.providers.gateway import Gateway
-from tests.site import eventually
+from tests.support.site import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

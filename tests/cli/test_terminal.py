@@ -12,7 +12,7 @@ import pytest
 
 from radius_smsotp.model.records import Client
 from tests.cli.terminal import Terminal
-from tests.site import eventually, pap
+from tests.support.site import eventually, pap
 
 if TYPE_CHECKING:
     from tests.cli.installation import Installation

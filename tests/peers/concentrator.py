@@ -5,16 +5,16 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from tests.freeradius import recipe
+from tests.freeradius.site import SECRET
+from tests.freeradius.tcp_server import TcpServer
 from tests.peers.dialogue import Dialogue
-from tests.radius import recipe
-from tests.radius.site import SECRET
-from tests.radius.tcp_server import TcpServer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tests.radius.site import Radiusd
+    from tests.freeradius.site import Radiusd
 
 OCSERV = shutil.which("ocserv", path="/usr/sbin:/usr/local/sbin:/usr/bin") or "/usr/sbin/ocserv"
 

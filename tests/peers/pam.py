@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.freeradius import recipe
+from tests.freeradius.site import SECRET
 from tests.peers.dialogue import Dialogue
-from tests.radius import recipe
-from tests.radius.site import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tests.radius.site import Radiusd
+    from tests.freeradius.site import Radiusd
 
 SERVICE = "smsotp-test"
 # PAM reads services from /etc/pam.d only: in a mount namespace of its own, that is our folder.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.freeradius.site import PIN, Radiusd, Site, eventually
 from tests.peers.concentrator import Concentrator
-from tests.radius.site import PIN, Radiusd, Site, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

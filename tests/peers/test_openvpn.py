@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.freeradius import recipe
+from tests.freeradius.site import PIN, SECRET, Radiusd, Site, eventually, free_port
+from tests.freeradius.tcp_server import free_tcp_port
 from tests.peers.dialogue import Dialogue
 from tests.peers.network import own_network
 from tests.peers.pam import SERVICE, Pam, in_service_folder
-from tests.radius import recipe
-from tests.radius.site import PIN, SECRET, Radiusd, Site, eventually, free_port
-from tests.radius.tcp_server import free_tcp_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

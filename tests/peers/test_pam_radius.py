@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.freeradius.site import PIN, Radiusd, Site, eventually
 from tests.peers.pam import Pam
-from tests.radius.site import PIN, Radiusd, Site, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable

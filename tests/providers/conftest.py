@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.providers.gsm_cable import PtyCable, TcpCable
-from tests.providers.gsm_modem import GsmModem
+from tests.providers.modem.gsm_cable import PtyCable, TcpCable
+from tests.providers.modem.gsm_modem import GsmModem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

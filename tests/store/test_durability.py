@@ -12,7 +12,7 @@ import pytest
 from radius_smsotp.errors import StoreError
 from radius_smsotp.model import code
 from radius_smsotp.store.durability import Durability
-from tests.store.races import Server, prepare
+from tests.measure.races import Server, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,10 +18,10 @@ from radius_smsotp.errors import StoreConflictError, StoreError
 from radius_smsotp.model.records import Lockout
 from radius_smsotp.store import insist, open_store
 from radius_smsotp.store.postgres import pool as postgres_pool
-from tests.site import eventually
 from tests.store.contract import ALICE, NOW, challenge, event
 from tests.store.contract_crowd import BEGIN
 from tests.store.contract_whole import WholeContract
+from tests.support.site import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,9 +15,9 @@ from radius_smsotp.errors import ConfigurationError
 from radius_smsotp.store import open_store
 from radius_smsotp.store.postgres import condition, store
 from radius_smsotp.store.schema import TABLES, VERSIONS
-from tests.site import eventually
 from tests.store.contract import ALICE, HOUR, NOW, event
 from tests.store.postgres_server import PASSWORD
+from tests.support.site import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,9 +15,9 @@ import pytest
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.model.records import Lockout
 from radius_smsotp.store import open_store
-from tests.site import eventually
 from tests.store.contract import ALICE, NOW, challenge
 from tests.store.postgres_server import PostgresServer
+from tests.support.site import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from radius_smsotp.login.answers import Accepted, Challenged
 from radius_smsotp.model import code
-from tests.site import eventually
 from tests.store.turns import TurnCounter
+from tests.support.site import eventually
 
 if TYPE_CHECKING:
-    from tests.site import Node, Site
     from tests.store.postgres_server import PostgresServer
+    from tests.support.site import Node, Site
 
 
 def log_in(node: Node) -> None:

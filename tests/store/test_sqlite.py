@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from radius_smsotp.store import Store
-    from tests.site import Site
+    from tests.support.site import Site
 
 
 @pytest.fixture

@@ -1,0 +1,241 @@
+"""``smsotp check`` on the raddb in use: our files, what leads to them, and Wi-Fi."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from radius_smsotp.cli.check import raddb as check_raddb
+from radius_smsotp.raddb import certificates, freeradius, install
+from tests.cli.check.test_command import OURSELVES
+from tests.freeradius.site import free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.installation import Installation
+
+SERVER = freeradius.find()
+
+
+@pytest.fixture
+def folder(here: Installation, tmp_path: Path) -> Path:
+    """A raddb of our own making, for this installation."""
+    assert SERVER is not None
+    made = tmp_path / "raddb"
+    install.create(made, here.settings_path, SERVER, secret="geheim", name="radius.example.org")
+    return made
+
+
+def found(folder: Path, here: Installation) -> dict[str, tuple[str, str]]:
+    """Path within raddb to level and fault, of all that is no note."""
+    result = here.run("check", "--json", *OURSELVES, "--raddb", str(folder))
+    return {
+        one["path"].removeprefix(f"{folder}/"): (one["level"], one["fault"])
+        for one in json.loads(result.output)
+        if one["path"].startswith(str(folder)) and one["level"] != "note"
+    }
+
+
+class TestFiles:
+    def test_a_new_one_has_nothing_wrong(self, here: Installation, folder: Path) -> None:
+        assert found(folder, here) == {}
+
+    def test_one_beside_the_settings_is_found(self, here: Installation, folder: Path) -> None:
+        folder.rename(here.folder / "raddb")
+        assert check_raddb.place(here.settings_path) == here.folder / "raddb"
+
+    def test_one_without_any_of_our_files_is_not_ours(
+        self, here: Installation, tmp_path: Path
+    ) -> None:
+        stock = tmp_path / "stock"
+        stock.mkdir()
+        (stock / "radiusd.conf").touch()
+        result = here.run("check", *OURSELVES, "--raddb", str(stock))
+        assert result.exit_code == 0
+        assert f"warning  {stock}: holds none of our files; 'smsotp raddb install'" in result.output
+
+    def test_a_file_that_is_gone(self, here: Installation, folder: Path) -> None:
+        (folder / "policy.d/smsotp").unlink()
+        assert found(folder, here)["policy.d/smsotp"] == ("error", "is missing")
+        install.install(folder, here.settings_path, SERVER)  # type: ignore[arg-type]  # it is there
+        assert found(folder, here) == {}
+
+    def test_a_file_that_was_edited_is_only_noted(self, here: Installation, folder: Path) -> None:
+        edit(folder / "policy.d/smsotp")
+        assert found(folder, here) == {}
+        result = here.run("check", *OURSELVES, "--raddb", str(folder))
+        assert f"{folder}/policy.d/smsotp: was edited" in result.output
+
+    def test_a_file_of_an_older_version(self, here: Installation, folder: Path) -> None:
+        old(folder, "policy.d/smsotp")
+        level, fault = found(folder, here)["policy.d/smsotp"]
+        assert (level, fault) == ("warning", "is not as this version writes it")
+
+    def test_an_edited_file_of_an_older_version(self, here: Installation, folder: Path) -> None:
+        old(folder, "policy.d/smsotp")
+        edit(folder / "policy.d/smsotp")
+        level, fault = found(folder, here)["policy.d/smsotp"]
+        assert (level, fault) == ("warning", "was edited, and differs from this version's")
+
+    @pytest.mark.parametrize("link", install.LINKS)
+    def test_a_file_that_is_not_enabled(self, here: Installation, folder: Path, link: str) -> None:
+        (folder / link).unlink()
+        assert found(folder, here)[link] == ("error", "is not enabled")
+
+    def test_a_dictionary_that_does_not_include_ours(
+        self, here: Installation, folder: Path
+    ) -> None:
+        (folder / "dictionary").write_text(f"# {install.INCLUDE}\n")
+        assert found(folder, here)["dictionary"][0] == "error"
+
+
+class TestCalls:
+    """Whether a login gets to the policy at all."""
+
+    @pytest.fixture(autouse=True)
+    def nothing_calls(self, folder: Path) -> None:
+        (folder / "radiusd.conf").write_text("# virtual_server = smsotp\n")
+
+    def test_no_client_leads_to_it(self, here: Installation, folder: Path) -> None:
+        level, fault = found(folder, here)["clients.conf"]
+        assert level == "error"
+        assert fault == "no client is sent through the virtual server smsotp"
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("clients.conf", "client vpn {\n\tvirtual_server = smsotp\n}\n"),
+            ("clients.conf", 'client vpn {\n\tvirtual_server = "smsotp"\n}\n'),
+            (
+                "sites-enabled/default",
+                "server x {\nauthorize {\n smsotp_authorize\n}\n}\n",
+            ),
+        ],
+    )
+    def test_one_does(self, here: Installation, folder: Path, name: str, text: str) -> None:
+        (folder / name).write_text(text)
+        assert found(folder, here) == {}
+
+    def test_a_comment_does_not(self, here: Installation, folder: Path) -> None:
+        (folder / "clients.conf").write_text("client vpn {\n#\tvirtual_server = smsotp\n}\n")
+        assert "clients.conf" in found(folder, here)
+
+    def test_the_inner_tunnel_is_another_one(self, here: Installation, folder: Path) -> None:
+        (folder / "clients.conf").write_text("\tvirtual_server = smsotp-inner-tunnel\n")
+        assert "clients.conf" in found(folder, here)
+
+
+class TestWifi:
+    @pytest.mark.parametrize(
+        ("days", "level"), [(0, "error"), (20, "warning"), (40, None)], ids=str
+    )
+    def test_a_certificate_is_looked_at(
+        self, here: Installation, folder: Path, days: int, level: str | None
+    ) -> None:
+        place = folder / install.CERTIFICATES / "server.pem"
+        make_certificate(place, days)
+        told = found(folder, here).get(f"{install.CERTIFICATES}/server.pem")
+        assert (told and told[0]) == level
+
+    def test_what_it_says_mends_it(self, here: Installation, folder: Path) -> None:
+        place = folder / install.CERTIFICATES / "server.pem"
+        make_certificate(place, 5)
+        place.unlink()
+        install.install(folder, here.settings_path, SERVER)  # type: ignore[arg-type]  # it is there
+        assert found(folder, here) == {}
+
+    def test_a_certificate_that_is_none(self, here: Installation, folder: Path) -> None:
+        (folder / install.CERTIFICATES / "server.pem").write_text("-----BEGIN\n")
+        assert found(folder, here)[f"{install.CERTIFICATES}/server.pem"][0] == "error"
+
+    def test_a_secret_that_everybody_can_read(self, here: Installation, folder: Path) -> None:
+        (folder / install.GTC).chmod(0o644)
+        assert found(folder, here)[install.GTC] == ("error", "is open to everybody")
+
+    def test_without_wifi_nobody_asks_for_them(self, here: Installation, folder: Path) -> None:
+        (folder / install.WIFI_LINKS[0]).unlink()
+        (folder / install.GTC).unlink()
+        assert found(folder, here) == {}
+
+
+def edit(path: Path) -> None:
+    """Change a file as an administrator does."""
+    path.write_text(path.read_text() + "# mine\n")
+
+
+def old(folder: Path, name: str) -> None:
+    """Let a file be what an older version wrote."""
+    text = "# as it was once\n"
+    (folder / name).write_text(text)
+    manifest = json.loads((folder / install.MANIFEST).read_text())
+    manifest[name] = install.hashlib.sha256(text.encode()).hexdigest()
+    (folder / install.MANIFEST).write_text(json.dumps(manifest))
+
+
+def make_certificate(path: Path, days: int) -> None:
+    """A certificate that ends in so many days, counted from now."""
+    request, name = path.with_suffix(".csr"), "/CN=radius.example.org"
+    key = path.with_suffix(".key")
+    ask = ["openssl", "req", "-new", *certificates.KEY, "-subj", name]
+    subprocess.run([*ask, "-keyout", key, "-out", request], check=True, capture_output=True)
+    sign = ["openssl", "x509", "-req", "-in", request, "-signkey", key, "-out", path]
+    # 0 days: it ends in the second in which it begins.
+    subprocess.run([*sign, "-days", str(days)], check=True, capture_output=True)
+
+
+class TestWaits:
+    """FreeRADIUS hands requests to itself, and gives up what does not answer in time."""
+
+    @pytest.fixture
+    def workers(self, here: Installation, tmp_path: Path) -> Path:
+        """A raddb of two workers behind a front."""
+        assert SERVER is not None
+        made = tmp_path / "several"
+        install.create(
+            *(made, here.settings_path, SERVER),
+            secret="geheim",
+            name="radius.example.org",
+            worker_ports=(free_port(), free_port()),
+        )
+        return made
+
+    def told(self, folder: Path, here: Installation) -> dict[str, str]:
+        """Path to fault, of what is an error."""
+        result = here.run("check", "--json", *OURSELVES, "--raddb", str(folder))
+        said = json.loads(result.output)
+        return {one["path"]: one["fault"] for one in said if one["level"] == "error"}
+
+    def test_a_wait_that_the_front_does_not_sit_out(
+        self, here: Installation, workers: Path
+    ) -> None:
+        assert self.told(workers, here) == {}
+        here.write(
+            delivery={"wait": 6}, clients={"vpn": {"wait": 8, "ssids": {"Office": {"wait": 5.9}}}}
+        )
+        where = f"({workers / 'workers.conf'})"
+        assert self.told(workers, here) == {
+            "smsotp.yaml: delivery.wait": f"6 s, and FreeRADIUS waits for 6 s {where}",
+            "smsotp.yaml: clients.vpn.wait": f"8 s, and FreeRADIUS waits for 6 s {where}",
+        }
+
+    def test_what_it_says_mends_it(self, here: Installation, workers: Path) -> None:
+        here.write(delivery={"wait": 6})
+        conf = workers / "workers.conf"
+        conf.write_text(conf.read_text().replace("response_window = 6", "response_window = 6.5"))
+        assert self.told(workers, here) == {}
+
+    def test_a_wait_that_the_tunnels_do_not_sit_out(self, here: Installation, folder: Path) -> None:
+        here.write(delivery={"wait": 9})
+        assert self.told(folder, here) == {}
+        site = folder / "sites-available" / "smsotp-gtc"
+        site.write_text(site.read_text().replace("response_window = 30", "response_window = 8"))
+        [(path, fault)] = self.told(folder, here).items()
+        assert path == "smsotp.yaml: delivery.wait"
+        assert "9 s, and FreeRADIUS waits for 8 s" in fault
+        # A home server that says nothing has FreeRADIUS's 30 s.
+        site.write_text(site.read_text().replace("response_window", "#response_window"))
+        assert self.told(folder, here) == {}

@@ -1,0 +1,468 @@
+"""``smsotp user import`` and ``export``: a whole file, or nothing of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from radius_smsotp.cli import output
+from radius_smsotp.cli.user import bulk
+from radius_smsotp.model.records import Account, Event
+from tests.cli.installation import ROUNDS
+from tests.cli.terminal import Terminal
+from tests.support.site import kind, pap
+
+if TYPE_CHECKING:
+    from tests.cli.installation import Installation
+
+PHONE = "+491701234567"
+OTHER = "+491707654321"
+
+
+def write(here: Installation, text: str | bytes, name: str = "staff.csv") -> str:
+    """A file to import.  Returns its path."""
+    path = here.folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
+def names(here: Installation) -> list[str]:
+    """All accounts."""
+    return [one.name for one in accounts(here)]
+
+
+def accounts(here: Installation) -> list[Account]:
+    """All accounts, by name."""
+    with here.store().read() as tx:
+        return [one for one, _ in tx.accounts()]
+
+
+def many(number: int) -> str:
+    """A file of so many accounts without PINs."""
+    rows = "".join(f"user{position:05},+49170{position:07}\n" for position in range(number))
+    return f"name,phone\n{rows}"
+
+
+def refused(here: Installation, path: str, *options: str) -> list[str]:
+    """An import that fails.  Returns what it prints."""
+    result = here.run("user", "import", path, *options)
+    assert result.exit_code == 1, result.output
+    assert "Traceback" not in result.output
+    return result.output.splitlines()
+
+
+class TestForm:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f"name,phone,pin,provider\nalice,{PHONE},geheim,demo\n",
+            f"phone;PROVIDER; Pin ;name\r\n{PHONE};demo;geheim;Alice\r\n",
+            f"\ufeffname,phone,pin,provider\n\n alice , {PHONE} ,geheim,demo",
+            f'name,phone,pin,provider\n"alice","{PHONE}","geheim","demo"\n\n\n',
+        ],
+        ids=["plain", "spreadsheet", "byte order mark", "quoted"],
+    )
+    def test_every_way_to_write_it_means_the_same(self, here: Installation, text: str) -> None:
+        shown = here.done("user", "import", write(here, text))
+        assert shown == "added: 1, changed: 0, left as they are: 0\n"
+        [alice] = accounts(here)
+        assert (alice.name, alice.phone, alice.provider) == ("alice", PHONE, "demo")
+        assert alice.pin_hash is not None
+        assert f":{ROUNDS}:" in alice.pin_hash
+        assert pap(alice.pin_hash, "geheim")
+
+    def test_the_accounts_can_log_in(self, here: Installation) -> None:
+        here.done("user", "import", write(here, f"name,phone,pin\nzoë,{PHONE},größer\n"))
+        assert kind(here.node().first("Zoë", "größer")) == "challenged"
+
+    def test_each_account_has_a_salt_of_its_own(self, here: Installation) -> None:
+        text = f"name,phone,pin\nalice,{PHONE},1234\nbob,{OTHER},1234\n"
+        here.done("user", "import", write(here, text))
+        alice, bob = accounts(here)
+        assert alice.pin_hash != bob.pin_hash
+
+    def test_an_account_may_be_imported_disabled(self, here: Installation) -> None:
+        text = f"name,phone,enabled\nalice,{PHONE},no\nbob,{OTHER},\n"
+        here.done("user", "import", write(here, text))
+        assert [one.enabled for one in accounts(here)] == [False, True]
+
+    @pytest.mark.parametrize(
+        ("text", "fault"),
+        [
+            ("", "line 1: the column 'name' is missing"),
+            (f"alice,{PHONE},1234\n", "line 1: the title of column 1 is unknown; known are name"),
+            ("name,fone\n", "line 1: the title of column 2 is unknown; did you mean 'phone'?"),
+            ("name,phone,Name\n", "line 1: column 3 has the title of one before it"),
+            (b"name,phone\nalice,1\nzo\xeb,2\n", "line 3: is not UTF-8; save the file as UTF-8"),
+            ('name,phone\n"alice,1\n', "line 2: unexpected end of data"),
+            ("name\tphone\n", "line 1: the columns are separated by tabs; separate them by commas"),
+        ],
+        ids=["empty", "no header", "misspelt", "twice", "Latin-1", "open quote", "tabs"],
+    )
+    def test_what_is_no_such_file_is_refused_as_a_whole(
+        self, here: Installation, text: str | bytes, fault: str
+    ) -> None:
+        shown = "\n".join(refused(here, write(here, text)))
+        assert fault in shown
+        assert PHONE not in shown
+
+    def test_a_file_that_is_not_there_is_wrong_usage(self, here: Installation) -> None:
+        assert here.run("user", "import", "/no/such/file.csv").exit_code == 2
+
+
+FAULTY = f"""name,phone,pin,provider
+alice,{PHONE},1234,
+,{PHONE},1234,
+carol,0170 1234567,1234,
+dave,{OTHER},12\0\0,
+erin,{OTHER},1234,gsm
+Alice,{OTHER},1234,
+frank,{OTHER},1234
+"grace
+hopper",{OTHER},1234,
+heidi,,1234,
+ivan,{OTHER},1234,demo
+alice\u200b,{OTHER},1234,
+"""
+REASONS = [
+    "line 3: the name is empty",
+    "line 4: the phone number has no country code; write it with one, as +491701234567, or set "
+    "'country'",
+    "line 5: the PIN holds a control character, or one that is not UTF-8",
+    "line 6: the provider 'gsm' is not one of demo",
+    "line 7: the name stands in line 2 already",
+    "line 8: has 3 fields, the header has 4",
+    "line 9: the name holds a control character, or one that is not UTF-8",
+    "line 11: the phone number is missing",
+    "line 13: the name holds a character that is not seen",
+]
+
+
+class TestFaultyLines:
+    def test_every_one_is_named_with_its_reason_and_nothing_is_imported(
+        self, here: Installation
+    ) -> None:
+        shown = refused(here, write(here, FAULTY))
+        assert shown == [*REASONS, "smsotp: 9 faulty lines; nothing was imported"]
+        assert names(here) == []
+
+    def test_keep_going_imports_the_others(self, here: Installation) -> None:
+        path = write(here, FAULTY)
+        shown = refused(here, path, "--keep-going")
+        rejected = here.folder / "staff.rejected.csv"
+        assert shown == [
+            *REASONS,
+            "added: 2, changed: 0, left as they are: 0",
+            f"smsotp: 9 faulty lines; mend and import {rejected}",
+        ]
+        assert names(here) == ["alice", "ivan"]
+
+    def test_the_rejected_lines_can_be_mended_and_imported(self, here: Installation) -> None:
+        refused(here, write(here, "name;phone;pin\nalice;0170 1234567;12;34\nbob;;5678\n"))
+        refused(here, str(here.folder / "staff.csv"), "--keep-going")
+        rejected = here.folder / "staff.rejected.csv"
+        assert stat.S_IMODE(rejected.stat().st_mode) == 0o600
+        lines = rejected.read_text("utf-8").splitlines()
+        assert lines == [
+            "name;phone;pin;reason",
+            "alice;0170 1234567;12;has 4 fields, the header has 3;34",
+            "bob;;5678;the phone number is missing",
+        ]
+        mended = "\n".join([lines[0], f"alice;{PHONE};1234;", f"bob;{OTHER};5678;mended", ""])
+        here.done("user", "import", write(here, mended))
+        alice, bob = accounts(here)
+        assert pap(alice.pin_hash or "", "1234")
+        assert pap(bob.pin_hash or "", "5678")
+
+    def test_a_file_without_faults_leaves_no_rejected_one(self, here: Installation) -> None:
+        here.done("user", "import", write(here, many(3)), "--keep-going")
+        assert not (here.folder / "staff.rejected.csv").exists()
+
+    def test_neither_pins_nor_numbers_are_shown(self, here: Installation) -> None:
+        text = "name,phone,pin\nalice,+4917012345678901234,secret-pin\nbob,+491701234,secret\0\n"
+        shown = "\n".join(refused(here, write(here, text)))
+        assert shown.count("line ") == 2
+        assert "secret" not in shown
+        assert "+49170" not in shown.replace(PHONE, "")
+
+
+class TestDryRun:
+    def test_it_says_what_would_happen_and_does_nothing(self, here: Installation) -> None:
+        here.done("user", "add", "alice", "--phone", PHONE)
+        path = write(here, f"name,phone,pin\nalice,{PHONE},\nbob,{OTHER},1234\n")
+        shown = here.done("user", "import", path, "--dry-run", "--update")
+        assert shown == "would be added: 1, changed: 0, left as they are: 1\n"
+        assert names(here) == ["alice"]
+
+    def test_faulty_lines_are_told_and_refused(self, here: Installation) -> None:
+        shown = refused(here, write(here, FAULTY), "--dry-run", "--keep-going")
+        assert shown[:-2] == REASONS
+        assert shown[-2] == "would be added: 2, changed: 0, left as they are: 0"
+        assert shown[-1].startswith("smsotp: 9 faulty lines")
+        assert not (here.folder / "staff.rejected.csv").exists()
+
+
+class TestUpdate:
+    def test_without_it_an_account_that_is_there_is_a_faulty_line(self, here: Installation) -> None:
+        here.done("user", "add", "alice", "--phone", PHONE)
+        shown = refused(here, write(here, f"name,phone\nbob,{OTHER}\nALICE,{OTHER}\n"))
+        assert shown[0] == "line 3: there is an account 'alice' already (see --update)"
+        assert names(here) == ["alice"]
+
+    def test_fields_that_are_empty_or_absent_leave_what_is_there(self, here: Installation) -> None:
+        options = ("--phone", PHONE, "--pin", "1234", "--provider", "demo")
+        here.done("user", "add", "alice", *options)
+        here.done("user", "disable", "alice")
+        before = accounts(here)
+        path = write(here, "name,phone,pin\nalice,,\n")
+        shown = here.done("user", "import", path, "--update")
+        assert shown == "added: 0, changed: 0, left as they are: 1\n"
+        assert accounts(here) == before
+        assert [event.kind for event in here.events("alice")][2:] == []
+
+    def test_what_changes_has_the_effects_of_user_set(self, here: Installation) -> None:
+        here.done("user", "add", "alice", "--phone", PHONE, "--pin", "1234")
+        node = here.node()
+        challenged = node.challenge("alice", "1234")
+        path = write(here, f"name,phone,pin\nalice,{OTHER},\nbob,{OTHER},\n")
+        shown = here.done("user", "import", path, "--update")
+        assert shown == "added: 1, changed: 1, left as they are: 0\n"
+        assert node.stored(challenged.transaction_id).state == "cancelled"
+        assert here.events("alice")[-1].detail["fields"] == "phone"
+        assert kind(node.first("alice", "1234")) == "challenged"
+
+
+class TestAllOrNothing:
+    """Laid ready where nobody sees it, valid in one moment, whatever happens."""
+
+    @pytest.fixture
+    def before(self, here: Installation) -> list[Account]:
+        """Some accounts that an update will find, and what they are like."""
+        here.done("user", "import", write(here, many(150), "first.csv"))
+        here.done("user", "disable", "user00003")
+        return accounts(here)
+
+    def test_a_store_that_fails_in_the_middle_is_as_it_was_before(
+        self, here: Installation, before: list[Account]
+    ) -> None:
+        fail_at(here, "staged_account", "user00777")
+        path = write(here, many(1000).replace("+49", "+43"))
+        shown = refused(here, path, "--update")
+        assert shown[-1].startswith("smsotp: the store does not work")
+        assert shown[-1].endswith("; nothing was imported")
+        assert accounts(here) == before
+        assert leftovers(here) == (0, 0)
+        assert here.events("user00500") == []
+
+    def test_it_works_when_the_store_works_again(
+        self, here: Installation, before: list[Account]
+    ) -> None:
+        fail_at(here, "staged_account", "user00777")
+        path = write(here, many(1000))
+        refused(here, path, "--update")
+        works_again(here)
+        shown = here.done("user", "import", path, "--update")
+        assert shown == "added: 850, changed: 0, left as they are: 150\n"
+
+    def test_a_store_that_fails_once_all_of_it_counts_takes_nothing_back(
+        self, here: Installation, before: list[Account]
+    ) -> None:
+        """The accounts that did not get where they belong are found where they are."""
+        fail_at(here, "account", "user00777")
+        shown = refused(here, write(here, many(1000).replace("+49", "+43")), "--update")
+        assert "everything is imported and counts" in shown[0]
+        assert leftovers(here)[1] > 0
+        assert len(names(here)) == 1000
+        assert {one.phone[:3] for one in accounts(here) if one.phone} == {"+43"}
+        assert here.account("user00777") is not None
+        works_again(here)
+        here.done("prune")
+        assert leftovers(here) == (0, 0)
+        assert len(names(here)) == 1000
+        assert [event.kind for event in here.events("user00777")] == ["account-added"]
+
+    @pytest.mark.parametrize("others", ["add", "set", "delete"])
+    def test_a_change_by_somebody_else_meanwhile_is_not_overwritten(
+        self,
+        here: Installation,
+        before: list[Account],
+        monkeypatch: pytest.MonkeyPatch,
+        others: str,
+    ) -> None:
+        """Between two slices everybody else has a turn: here an administrator."""
+        words = {
+            "add": ("user", "add", "user00555", "--phone", PHONE),
+            "set": ("user", "set", "user00003", "--phone", PHONE),
+            "delete": ("user", "delete", "user00003", "--yes"),
+        }[others]
+        done: list[list[Account]] = []
+
+        def pause(_: float) -> None:
+            if not done:
+                here.done(*words)
+                done.append(accounts(here))
+
+        monkeypatch.setattr(bulk.time, "sleep", pause)
+        shown = refused(here, write(here, many(1000).replace("+49", "+43")), "--update")
+        name = "user00555" if others == "add" else "user00003"
+        assert shown[-1] == (
+            f"smsotp: somebody else has changed '{name}' meanwhile; nothing was imported"
+        )
+        assert [accounts(here)] == done
+
+    def test_a_change_while_it_moves_is_of_what_was_imported(
+        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As soon as one of the new accounts is there, all of them are."""
+        seen: list[Account | None] = []
+
+        def pause(_: float) -> None:
+            if not seen and names(here):
+                here.done("user", "set", "user00999", "--phone", OTHER)
+                here.done("user", "delete", "user00998", "--yes")
+                seen.append(here.account("user00999"))
+
+        monkeypatch.setattr(bulk.time, "sleep", pause)
+        here.done("user", "import", write(here, many(1000)))
+        assert seen[0] is not None
+        assert here.account("user00999") == seen[0]
+        assert here.account("user00998") is None
+        assert len(names(here)) == 999
+
+    @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+    @pytest.mark.parametrize("shown", ["Laying ready", "Importing"])
+    def test_a_signal_in_the_middle_leaves_all_of_it_or_nothing(
+        self, here: Installation, before: list[Account], shown: str, kind: signal.Signals
+    ) -> None:
+        path = write(here, many(5000).replace("+49", "+43"))
+        with Terminal(here, "user", "import", path, "--update") as terminal:
+            terminal.expect(shown)
+            terminal.process.send_signal(kind)
+            terminal.wait()
+        phones = {one.phone[:3] for one in accounts(here) if one.phone}
+        assert (len(names(here)), phones) in [(150, {"+49"}), (5000, {"+43"})]
+        if shown == "Importing":
+            assert phones == {"+43"}
+
+    def test_one_that_was_killed_on_this_host_holds_up_nobody(self, here: Installation) -> None:
+        """Unlike one that runs, under whatever user, or may run on another host."""
+        host, ended = socket.gethostname(), subprocess.Popen(["true"])
+        ended.wait(20)
+        for owner in (f"{host}:{os.getpid()}", f"{host}:1", f"elsewhere:{ended.pid}"):
+            with here.store().write() as tx:
+                tx.staging.begin(f"{owner}:0", 0.0, datetime.now(UTC))
+            assert not bulk.tidy(here.store())
+            with here.store().write() as tx:
+                tx.staging.discard(f"{owner}:0", 1)
+        with here.store().write() as tx:
+            tx.staging.begin(f"{host}:{ended.pid}:0", 0.0, datetime.now(UTC))
+        here.done("user", "import", write(here, many(3)))
+        assert leftovers(here) == (0, 0)
+
+    def test_what_a_killed_one_laid_ready_is_removed_after_a_minute(
+        self, here: Installation, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with here.store().write() as tx:
+            tx.staging.begin("killed", 0.0, datetime.now(UTC))
+            event = Event("account-added", datetime.now(UTC), "zoe")
+            tx.staging.add("killed", [(Account("zoe", PHONE), event, False)], datetime.now(UTC))
+        shown = refused(here, write(here, many(3)))
+        assert shown == ["smsotp: another import is under way; try again when it has ended"]
+        here.done("prune")
+        assert leftovers(here) == (1, 1)
+        monkeypatch.setattr(bulk, "ABANDONED", timedelta(0))
+        here.done("user", "import", write(here, many(3)))
+        assert leftovers(here) == (0, 0)
+        assert names(here) == ["user00000", "user00001", "user00002"]
+
+
+class TestMany:
+    def test_logins_go_on_during_a_large_import(self, here: Installation) -> None:
+        """A store that is busy for half a second refuses them: see `Store`'s patience."""
+        here.done("user", "add", "alice", "--phone", PHONE, "--pin", "1234")
+        here.write(
+            limits={"per_account_hour": 0, "per_number_hour": 0, "per_day": 0, "cooldown": 0}
+        )
+        path = write(here, many(100_000))
+        importing = here.start("user", "import", path, stdout=subprocess.PIPE)
+        logins = here.log_in_during(importing, patience=0.5)
+        assert importing.stdout is not None
+        assert importing.stdout.read() == "added: 100000, changed: 0, left as they are: 0\n"
+        assert logins > 20
+        assert len(names(here)) == 100_001
+        assert leftovers(here) == (0, 0)
+
+    def test_a_terminal_shows_how_far_it_is_and_for_how_long(self, here: Installation) -> None:
+        path = write(here, "name,phone,pin\n" + "".join(f"u{n},{PHONE},1234\n" for n in range(200)))
+        with Terminal(here, "user", "import", path) as terminal:
+            terminal.expect("Hashing PINs")
+            terminal.expect("0:00:")
+            terminal.expect("to go")
+            terminal.expect("added: 200, changed: 0")
+            assert terminal.wait() == 0
+
+    def test_a_pipe_gets_a_line_now_and_then(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(output, "QUIET_SECONDS", -1.0)
+        with output.Progress() as shown:
+            advance = shown.stage("Hashing PINs", 100_000)
+            advance(1)
+            advance(49_999)
+            advance(50_000)
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err == "Hashing PINs: 1 of 100,000, 0 s to go\n"
+
+
+class TestExport:
+    def test_it_can_be_imported_elsewhere(self, here: Installation) -> None:
+        text = f"name,phone,pin,provider\nalice,{PHONE},1234,\nbob,{OTHER},1234,demo\n"
+        here.done("user", "import", write(here, text))
+        here.done("user", "disable", "alice")
+        before = accounts(here)
+        out = here.folder / "out.csv"
+        here.done("user", "export", str(out))
+        assert stat.S_IMODE(out.stat().st_mode) == 0o600
+        assert "PBKDF2" not in out.read_text()
+        for name in ("alice", "bob"):
+            here.done("user", "delete", name, "--yes")
+        here.done("user", "import", str(out))
+        after = [(one.name, one.phone, one.provider, one.enabled) for one in accounts(here)]
+        assert after == [(one.name, one.phone, one.provider, one.enabled) for one in before]
+
+    def test_a_dash_is_standard_output_in_utf_8(self, here: Installation) -> None:
+        here.done("user", "add", "zoë", "--phone", PHONE)
+        done = here.call("user", "export", "-", env={"PYTHONIOENCODING": "ascii"})
+        assert done.stdout == f"name,phone,provider,enabled,language\nzoë,{PHONE},,yes,\n"
+
+
+def fail_at(here: Installation, table: str, name: str) -> None:
+    """Let the store fail when this account is written."""
+    with sqlite3.connect(here.folder / "smsotp.db") as db:
+        db.execute(
+            f"CREATE TRIGGER fail BEFORE INSERT ON {table} WHEN NEW.name = '{name}' "
+            "BEGIN SELECT RAISE(ABORT, 'disk'); END"
+        )
+
+
+def works_again(here: Installation) -> None:
+    """Undo `fail_at`."""
+    with sqlite3.connect(here.folder / "smsotp.db") as db:
+        db.execute("DROP TRIGGER fail")
+
+
+def leftovers(here: Installation) -> tuple[int, int]:
+    """How many imports and accounts of them are still laid ready."""
+    with sqlite3.connect(here.folder / "smsotp.db") as db:
+        [imports] = db.execute("SELECT count(*) FROM batch").fetchone()
+        [staged] = db.execute("SELECT count(*) FROM staged_account").fetchone()
+    return imports, staged

@@ -1,0 +1,119 @@
+"""
+The reference tables of the documents, made from the classes that the program reads.
+
+    python -m tests.documents.reference            prints them
+    python -m tests.documents.reference --write    puts them where their marks are
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, SecretStr
+from pydantic_core import PydanticUndefined
+
+from radius_smsotp import providers
+from radius_smsotp.model import events
+from radius_smsotp.providers.smtp import provider
+from radius_smsotp.settings.schema import ClientSettings, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic.fields import FieldInfo
+
+README = Path(__file__).resolve().parents[2] / "README.rst"
+PROVIDERS = README.parent / "freeradius" / "providers.rst"
+
+Row = tuple[str, str, str]
+
+
+def section_class(field: FieldInfo) -> type[BaseModel] | None:
+    """The class of a field that is a section of its own."""
+    found = field.annotation
+    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
+
+
+def default(field: FieldInfo) -> str:
+    """A field's default, as it is written in YAML."""
+    if field.default_factory is not None:
+        return "none"
+    value: Any = field.default
+    if value is PydanticUndefined:
+        return "must be given"
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if value is None or value in ((), {}, ""):
+        return "none"
+    if isinstance(value, bool):
+        return f"``{str(value).lower()}``"
+    # Blanks at the end of a prompt belong to it; literals of reStructuredText cannot end so.
+    return f"``{str(value).strip()}``"
+
+
+def rows(model: type[BaseModel], prefix: str = "") -> Iterator[Row]:
+    """Setting, default and meaning of every field, sections within sections."""
+    for name, field in model.model_fields.items():
+        inner = section_class(field)
+        if inner is None:
+            yield f"``{prefix}{name}``", default(field), field.description or ""
+        else:
+            yield from rows(inner, f"{prefix}{name}.")
+
+
+def table(head: Row | tuple[str, str], body: list[Any]) -> str:
+    """A list-table, which needs no counting of columns."""
+    widths = {3: "28 22 50", 2: "28 72"}[len(head)]
+    lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
+    for row in [head, *body]:
+        for mark, cell in zip(["* -"] + ["  -"] * len(row), row, strict=False):
+            lines.append(f"   {mark} {cell}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+HEAD: Row = ("setting", "default", "meaning")
+
+
+COMMON = {"``type``", "``timeout``", "``price``"}
+"""What all providers share; README says it once."""
+
+
+def provider_table(kind: str) -> str:
+    """The settings of one type of provider, without those that all share."""
+    model = providers.module(kind).Settings
+    own = [row for row in rows(model) if row[0] not in COMMON]
+    return table(HEAD, own)
+
+
+def blocks() -> dict[str, str]:
+    """Name of each mark in the documents to what stands there."""
+    made = {
+        "settings": table(HEAD, [row for row in rows(Settings) if row[0] != "``clients``"]),
+        "clients": table(HEAD, list(rows(ClientSettings))),
+        "smtp_servers": table(HEAD, list(rows(provider.SmtpServer))),
+        "events": table(("event", "meaning"), [(f"``{k}``", v) for k, v in events.KINDS.items()]),
+        "reasons": table(
+            ("reason", "meaning"), [(f"``{k}``", v) for k, v in events.REASONS.items()]
+        ),
+    }
+    return made | {f"provider {kind}": provider_table(kind) for kind in providers.TYPES}
+
+
+def filled(text: str) -> str:
+    """A document with every block of it as it is now."""
+    for name, block in blocks().items():
+        begin, end = f".. begin {name}\n", f".. end {name}\n"
+        before, found, rest = text.partition(begin)
+        if found:
+            text = f"{before}{begin}\n{block}\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        for page in (README, PROVIDERS):
+            page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        print("\n".join(blocks().values()))

@@ -1,0 +1,196 @@
+"""The documents are true: whatever can be set, called, sent or recorded is in them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import docutils.core
+import docutils.utils
+import pytest
+
+import radius_smsotp
+from radius_smsotp import cli, providers
+from radius_smsotp.model import events
+from radius_smsotp.settings import file
+from radius_smsotp.settings.schema import Settings
+from tests.documents import pages as documents
+from tests.documents import reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOP = Path(__file__).resolve().parents[2]
+README = (TOP / "README.rst").read_text(encoding="utf-8")
+CLIENTS = (TOP / "freeradius" / "README.rst").read_text(encoding="utf-8")
+PROVIDERS = reference.PROVIDERS.read_text(encoding="utf-8")
+EXAMPLE = TOP / "freeradius" / "smsotp.yaml"
+
+
+def commands(
+    group: click.Group, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command below a group, with its words."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = dict(commands(cli.smsotp))
+
+
+def test_every_page_is_read_for_commands() -> None:
+    """A new one would go unnoticed by `tests/documents/test_commands.py`."""
+    pages = {str(path.relative_to(TOP)) for path in TOP.glob("[!.]*/**/*.rst")}
+    pages |= {path.name for path in TOP.glob("*.rst")}
+    assert pages == {*documents.PAGES, "CHANGELOG.rst"}
+
+
+def test_readme_opens_with_the_two_commands() -> None:
+    opening = README[:1000]
+    assert "    sh freeradius/demo.sh\n" in opening
+    assert "    sh tests/run.sh\n" in opening
+
+
+@pytest.mark.parametrize("name", sorted(reference.blocks()))
+def test_a_table_is_what_the_program_reads(name: str) -> None:
+    """`python -m tests.documents.reference --write` mends it."""
+    table = f".. begin {name}\n\n{reference.blocks()[name]}\n.. end {name}\n"
+    assert (README + PROVIDERS).count(table) == 1
+
+
+@pytest.mark.parametrize("kind", providers.TYPES)
+def test_every_provider_has_a_section_of_its_name(kind: str) -> None:
+    assert re.search(rf"^{kind}\n-+$", PROVIDERS, re.MULTILINE)
+    assert f"<freeradius/providers.rst#{kind}>" in README
+
+
+@pytest.mark.parametrize("kind", providers.TYPES)
+def test_every_setting_of_a_provider_has_a_description(kind: str) -> None:
+    rows = list(reference.rows(providers.module(kind).Settings))
+    assert [row[0] for row in rows if not row[2]] in (["``type``"], [])
+
+
+@pytest.mark.parametrize("words", sorted(COMMANDS), ids=" ".join)
+def test_every_command_is_in_readme(words: tuple[str, ...]) -> None:
+    assert f"smsotp {' '.join(words)}" in README.replace("\n", " ")
+
+
+@pytest.mark.parametrize("words", sorted(COMMANDS), ids=" ".join)
+def test_every_option_has_a_description(words: tuple[str, ...]) -> None:
+    command = COMMANDS[words]
+    assert command.help, words
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert option.help, (words, option.name)
+
+
+def test_every_command_that_the_documents_show_exists() -> None:
+    shown = re.findall(r"^ +(?:[$#] )?smsotp (\S.*)$", README + CLIENTS + PROVIDERS, re.MULTILINE)
+    assert len(shown) > 20
+    for line in shown:
+        words = shlex.split(line.replace("…", ""), comments=True)
+        if words[0] == "--config":
+            words = words[2:]
+        known = [path for path in COMMANDS if list(path) == words[: len(path)]]
+        assert known, line
+        options = {name for param in COMMANDS[known[0]].params for name in param.opts}
+        used = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert used <= options | {"--help", "--version"}, line
+
+
+def test_every_kind_of_event_that_the_program_writes_is_known() -> None:
+    sources = [path.read_text() for path in (TOP / "radius_smsotp").rglob("*.py")]
+    written = set(re.findall(r'[eE]vent\(\s*"([a-z-]+)"', "\n".join(sources)))
+    assert written
+    assert written <= set(events.KINDS)
+
+
+def keys(value: Any, prefix: str = "") -> set[str]:
+    """The dotted names of a nested mapping."""
+    if (
+        not isinstance(value, dict)
+        or not value
+        or prefix in {"providers.", "clients.", "languages.", "smtp_servers."}
+    ):
+        return {prefix.rstrip(".")}
+    return {name for key, inner in value.items() for name in keys(inner, f"{prefix}{key}.")}
+
+
+def test_the_example_loads_and_holds_every_setting_with_its_default() -> None:
+    loaded = file.load(EXAMPLE)
+    own = {"providers", "store"}
+    shown = loaded.values.model_dump(exclude=own)
+    assert shown == Settings().model_dump(exclude=own)
+    known = {row[0].strip("`") for row in reference.rows(Settings)}
+    assert keys(loaded.values.model_dump(exclude_unset=True)) == known
+
+
+@pytest.mark.parametrize(
+    "path", ["README.rst", "freeradius/README.rst", "freeradius/providers.rst", "CHANGELOG.rst"]
+)
+def test_the_documents_are_sound_restructuredtext(path: str) -> None:
+    text = (TOP / path).read_text(encoding="utf-8")
+    # 2 is docutils' level for warnings: a reference to nothing, a title that is too short.
+    options = {"report_level": 2, "halt_level": 2, "file_insertion_enabled": False}
+    docutils.core.publish_string(text, writer="html5", settings_overrides=options)
+
+
+def anchors(page: str) -> set[str]:
+    """What a link into a page may name."""
+    text = (TOP / page).read_text(encoding="utf-8")
+    document = docutils.core.publish_doctree(text, settings_overrides={"report_level": 5})
+    return set(document.ids)
+
+
+def test_a_link_from_page_to_page_leads_somewhere() -> None:
+    """To a file that is there, and to a title in it."""
+    found = 0
+    for page in ("README.rst", "freeradius/README.rst", "freeradius/providers.rst"):
+        text = (TOP / page).read_text(encoding="utf-8")
+        for path, anchor in re.findall(r"<([\w./-]+\.rst)(?:#([\w-]+))?>`_", text):
+            target = ((TOP / page).parent / path).resolve().relative_to(TOP)
+            assert not anchor or anchor in anchors(str(target)), (page, path, anchor)
+            found += 1
+    assert found > 10
+
+
+def test_the_version_is_the_one_that_is_packaged() -> None:
+    packaged = re.search(r'version="([^"]+)"', (TOP / "setup.py").read_text())
+    assert packaged
+    assert packaged[1] == radius_smsotp.__version__
+    assert f"\n{packaged[1]}" in (TOP / "CHANGELOG.rst").read_text()
+
+
+def test_a_client_is_marked_as_tried_or_not_and_the_test_is_there() -> None:
+    """Whoever reads a recipe knows whether somebody has seen it work."""
+    recipes = re.findall(r"^[^\n]+\n~{3,}\n(.*?)(?=^[^\n]+\n[-~]{3,}\n|\Z)", CLIENTS, re.M | re.S)
+    assert len(recipes) > 20
+    for recipe in recipes:
+        assert re.search(
+            r"^:(Tried: ``tests/\S+\.py``.* \d+\.\d|Not tried here: )", recipe, re.MULTILINE
+        ), recipe
+    for path in re.findall(r"``(tests/[\w./]+)``", README + CLIENTS + PROVIDERS):
+        assert (TOP / path).is_file(), path
+
+
+def test_no_two_attributes_of_the_dictionary_share_a_number() -> None:
+    """FreeRADIUS takes it without a word, and hands one over under the name of the other."""
+    text = (TOP / "freeradius" / "raddb" / "dictionary.smsotp").read_text(encoding="utf-8")
+    numbers = re.findall(r"^ATTRIBUTE\s+\S+\s+(\d+)", text, re.MULTILINE)
+    assert len(numbers) > 10
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_no_line_of_the_documents_is_a_leftover() -> None:
+    for text in (README, CLIENTS, PROVIDERS):
+        assert ".. include" not in text
+        assert "TODO" not in text

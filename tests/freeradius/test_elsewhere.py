@@ -1,0 +1,363 @@
+"""Accounts that only LDAP, SQL or a file knows, set up as freeradius/README.rst says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.freeradius import recipe
+from tests.freeradius.directory import Directory
+from tests.freeradius.site import Radiusd, Site, eventually
+from tests.freeradius.supplicant import PEAP_GTC, Supplicant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+STOCK = Path("/etc/freeradius/3.0")
+FAILED = ("Access-Reject", "Login failed.")
+UNAVAILABLE = (
+    "Access-Reject",
+    "Login is not possible at the moment. Please try again later.",
+)
+PEOPLE = {
+    "erin": ("s3cret", ["+49 170 1234599"]),
+    "frank": ("s3cret", ["ask at the desk", "+43 664 1234567", "0170 12345-88"]),
+    "gina": ("s3cret", []),
+    "jürgen": ("Straße", ["+49 170 1234577"]),
+    "hal": ("s3cret", ["+1 202 5"]),
+}
+GERMAN = {"country": "DE", "limits": {"countries": ["+49"]}}
+BOB = {"bob": "secret"}
+
+
+def log_in(site: Site, radiusd: Radiusd, name: str, password: str, hint: str) -> None:
+    """A whole login."""
+    challenge = radiusd.challenge(name, password)
+    assert challenge.message == f"Enter the 6-digit code sent to {hint}: "
+    code = site.code(challenge.state)
+    assert radiusd.ask(name, code, challenge.state).kind == "Access-Accept"
+
+
+def command(site: Site, *words: str) -> str:
+    """What ``smsotp`` prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "radius_smsotp", "--config", site.settings_path, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Directory]:
+    """An OpenLDAP that runs."""
+    one = Directory(tmp_path / "ldap", PEOPLE)
+    try:
+        one.start()
+        yield one
+    finally:
+        one.stop()
+
+
+def start_with_ldap(site: Site, directory: Directory) -> Radiusd:
+    """A FreeRADIUS that asks it."""
+    return site.start(
+        edit=lambda raddb: recipe.install(
+            raddb,
+            "LDAP",
+            {
+                "ldaps://ldap.example.org": directory.url,
+                "/etc/ssl/certs/ca-certificates.crt": str(directory.certificate),
+            },
+        )
+    )
+
+
+def test_ldap_knows_password_and_number(
+    make_site: Callable[..., Site], directory: Directory
+) -> None:
+    site = make_site(**GERMAN)
+    radiusd = start_with_ldap(site, directory)
+    log_in(site, radiusd, "erin", "s3cret", "***99")
+    assert site.kinds("erin") == ["challenge-opened", "sms-accepted", "code-accepted"]
+    # The first of several values that is a number and allowed; names are of any alphabet.
+    log_in(site, radiusd, "frank", "s3cret", "***88")
+    log_in(site, radiusd, "Jürgen", "Straße", "***77")
+    for name, password, reason in (
+        ("erin", "wrong", None),
+        ("erin", "", None),
+        ("gina", "s3cret", "unknown-account"),
+        ("hal", "s3cret", "bad-phone"),
+        ("nobody", "s3cret", "unknown-account"),
+        ("*", "s3cret", "unknown-account"),
+        ("erin)(uid=*", "s3cret", "unknown-account"),
+    ):
+        reply = radiusd.ask(name, password)
+        assert (reply.kind, reply.message) == FAILED, name
+        assert site.events(name)[-1].detail.get("reason") == reason, name
+    assert site.kinds("erin")[-1] == "pin-wrong"
+
+
+def test_an_account_of_ldap_is_locked_limited_traced_and_unlocked(
+    make_site: Callable[..., Site], directory: Directory
+) -> None:
+    lockout = {"failures": 3, "minutes": 15}
+    site = make_site(**GERMAN | {"lockout": lockout, "code": {"guesses": 5}})
+    radiusd = start_with_ldap(site, directory)
+    challenge = radiusd.challenge("erin", "s3cret")
+    again = radiusd.ask("erin", "r", challenge.state)
+    assert again.message.startswith("Sent again. ")
+    radiusd.ask("erin", "000000", challenge.state)
+    radiusd.ask("erin", "wrong")
+    assert radiusd.ask("erin", "000000", challenge.state).kind == "Access-Reject"
+    for password in ("wrong", "s3cret"):
+        reply = radiusd.ask("erin", password)
+        assert (reply.kind, reply.message) == FAILED
+    assert site.events("erin")[-1].detail == {"reason": "locked"}
+    told = command(site, "trace", "erin")
+    assert "too many wrong PINs or codes; the account is locked for a time" in told
+    assert "smsotp user unlock erin" in told
+    assert command(site, "user", "unlock", "erin") == "erin: unlocked\n"
+    log_in(site, radiusd, "erin", "s3cret", "***99")
+
+
+def test_a_directory_is_not_asked_about_who_may_not_log_in(
+    make_site: Callable[..., Site], directory: Directory
+) -> None:
+    """Else it would lock them too, on their desktops, and somebody could go on guessing there."""
+    site = make_site(**GERMAN | {"lockout": {"failures": 3, "minutes": 15}})
+    radiusd = start_with_ldap(site, directory)
+    for _ in range(3):
+        radiusd.ask("erin", "wrong")
+    assert directory.binds("erin") == 3
+    for password in ("wrong", "s3cret"):
+        reply = radiusd.ask("erin", password)
+        assert (reply.kind, reply.message) == FAILED
+        assert site.events("erin")[-1].detail == {"reason": "locked"}
+        assert radiusd.ask("gina", password).kind == "Access-Reject"
+    assert site.kinds("erin")[-2:] == ["login-refused"] * 2
+    assert (directory.binds("erin"), directory.binds("gina")) == (3, 0)
+    command(site, "user", "unlock", "erin")
+    log_in(site, radiusd, "erin", "s3cret", "***99")
+    assert directory.binds("erin") > 3
+
+
+def test_blanks_around_a_name_make_no_other_account(
+    make_site: Callable[..., Site], directory: Directory
+) -> None:
+    """The directory overlooks them; so whoever guesses would have a count for each writing."""
+    site = make_site(**GERMAN | {"lockout": {"failures": 3, "minutes": 15}})
+    radiusd = start_with_ldap(site, directory)
+    challenge = radiusd.challenge("erin ", "s3cret")
+    code = site.code(challenge.state)
+    assert radiusd.ask("erin", code, challenge.state).kind == "Access-Accept"
+    for name in ("erin ", "erin  ", "Erin\u00a0"):
+        assert radiusd.ask(name, "wrong").kind == "Access-Reject"
+    for name in ("erin   ", "erin"):
+        assert radiusd.ask(name, "s3cret").kind == "Access-Reject"
+        assert site.events("erin")[-1].detail == {"reason": "locked"}
+
+
+def test_limits_hold_for_an_account_of_ldap(
+    make_site: Callable[..., Site], directory: Directory
+) -> None:
+    site = make_site(country="DE", limits={"per_account_hour": 1, "cooldown": 0})
+    radiusd = start_with_ldap(site, directory)
+    first = radiusd.challenge("erin", "s3cret")
+    assert radiusd.ask("erin", "s3cret").kind == "Access-Reject"
+    assert site.events("erin")[-1].detail == {"reason": "per_account_hour"}
+    assert "No more SMS can be sent now." in radiusd.ask("erin", "r", first.state).message
+    assert len(site.messages()) == 1
+
+
+def test_a_directory_that_is_down_is_not_the_users_fault(
+    make_site: Callable[..., Site], directory: Directory
+) -> None:
+    site = make_site(**GERMAN | {"lockout": {"failures": 1, "minutes": 15}})
+    radiusd = start_with_ldap(site, directory)
+    challenge = radiusd.challenge("erin", "s3cret")
+    code = site.code(challenge.state)
+    directory.stop()
+    for name, password in (("erin", "s3cret"), ("erin", "wrong"), ("nobody", "s3cret")):
+        reply = radiusd.ask(name, password)
+        assert (reply.kind, reply.message) == UNAVAILABLE
+    assert site.kinds("erin")[-2:] == ["first-factor-down", "first-factor-down"]
+    # The second step does not need it.
+    assert radiusd.ask("erin", code, challenge.state).kind == "Access-Accept"
+    directory.start()
+    eventually(lambda: radiusd.ask("erin", "s3cret").kind == "Access-Challenge")
+    assert "account-locked" not in site.kinds("erin")
+
+
+def test_an_account_of_ldap_logs_in_over_wi_fi_and_a_directory_that_is_down_is_not_its_fault(
+    make_site: Callable[..., Site], directory: Directory
+) -> None:
+    site = make_site(**GERMAN | {"lockout": {"failures": 1, "minutes": 15}})
+    radiusd = start_with_ldap(site, directory)
+    with Supplicant(radiusd, PEAP_GTC, user="erin") as device:
+        assert device.question() == "PIN: "
+        assert device.answer("s3cret") == "Enter the 6-digit code sent to ***99: "
+        directory.stop()
+        # The second step does not need it.
+        opened = site.events("erin")[0]
+        assert device.answer(site.code(opened.transaction_id.encode())) is None
+        assert device.accepted()
+    with Supplicant(radiusd, PEAP_GTC, user="erin") as device:
+        assert device.question() == "PIN: "
+        assert device.answer("s3cret") is None
+        assert not device.accepted()
+    assert "first-factor-down" in site.kinds("erin")
+    assert "account-locked" not in site.kinds("erin")
+
+
+def test_a_directory_that_is_down_at_the_start_is_found_later(
+    make_site: Callable[..., Site], directory: Directory
+) -> None:
+    directory.stop()
+    site = make_site(**GERMAN)
+    radiusd = start_with_ldap(site, directory)
+    reply = radiusd.ask("erin", "s3cret")
+    assert (reply.kind, reply.message) == UNAVAILABLE
+    directory.start()
+    eventually(lambda: radiusd.ask("erin", "s3cret").kind == "Access-Challenge")
+
+
+def test_an_account_of_ours_counts_beside_that_of_ldap(
+    make_site: Callable[..., Site], directory: Directory
+) -> None:
+    site = make_site(
+        country="DE",
+        providers={
+            "demo": {"type": "folder", "path": "outbox"},
+            "other": {"type": "folder", "path": "outbox-other"},
+        },
+    )
+    site.add("erin", "+491700000000", pin_text=None, provider="other")
+    site.add("frank", None, pin_text=None, enabled=False)
+    radiusd = start_with_ldap(site, directory)
+    challenge = radiusd.challenge("erin", "s3cret")
+    assert challenge.message.endswith("***99: ")
+    [sent] = (site.folder / "outbox-other").iterdir()
+    assert challenge.state is not None
+    assert sent.stem == challenge.state.decode()
+    assert radiusd.ask("frank", "s3cret").kind == "Access-Reject"
+    assert site.events("frank")[-1].detail == {"reason": "disabled"}
+
+
+def test_sql_with_freeradius_own_tables(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    path = site.folder / "radius.db"
+    schema = STOCK / "mods-config" / "sql" / "main" / "sqlite"
+    with sqlite3.connect(path) as db:
+        db.executescript((schema / "schema.sql").read_text())
+        db.executescript(recipe.code("SQL", "sql"))
+    db.close()
+
+    def edit(raddb: Path) -> None:
+        module = (STOCK / "mods-available" / "sql").read_text()
+        for old, new in {
+            'driver = "rlm_sql_null"': 'driver = "rlm_sql_sqlite"',
+            'filename = "/tmp/freeradius.db"': f'filename = "{path}"',
+            "${modconfdir}": str(STOCK / "mods-config"),
+        }.items():
+            assert old in module
+            module = module.replace(old, new)
+        (raddb / "mods-enabled" / "sql").write_text(module)
+        # Debian has it enabled; those queries use it.
+        shutil.copy(STOCK / "mods-available" / "expr", raddb / "mods-enabled")
+        blocks = recipe.files("SQL")["policy.d/smsotp_first_factor"]
+        recipe.replace_policies(raddb / "policy.d" / "smsotp_first_factor", blocks)
+
+    radiusd = site.start(edit=edit)
+    assert_accounts(site, radiusd, BOB, "***01")
+
+
+def test_sql_with_tables_of_ones_own(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    path = site.folder / "people.db"
+    hashed = recipe.section("SQL").split("'$5$")[1].partition("'")[0]
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE people (login TEXT, password TEXT, mobile TEXT, private TEXT)")
+        db.executemany(
+            "INSERT INTO people VALUES (?, ?, ?, ?)",
+            [
+                ("bob", f"$5${hashed}", "desk", "+49 170 1234502"),
+                ("carol", f"$5${hashed}", None, None),
+            ],
+        )
+    db.close()
+    radiusd = site.start(
+        edit=lambda raddb: recipe.install(raddb, "SQL", {"/etc/radius-smsotp/people.db": str(path)})
+    )
+    assert_accounts(site, radiusd, BOB, "***02")
+    assert radiusd.ask("carol", "secret").kind == "Access-Reject"
+    assert radiusd.ask("x' OR 'x'='x", "secret").kind == "Access-Reject"
+    assert "SMSOTP-Phone" not in radiusd.log()
+
+
+def test_a_database_that_is_down_is_not_the_users_fault(make_site: Callable[..., Site]) -> None:
+    site = make_site(lockout={"failures": 1, "minutes": 15})
+    replacements = {"/etc/radius-smsotp/people.db": str(site.folder / "missing" / "people.db")}
+    radiusd = site.start(edit=lambda raddb: recipe.install(raddb, "SQL", replacements))
+    for _ in range(2):
+        reply = radiusd.ask("bob", "secret")
+        assert (reply.kind, reply.message) == UNAVAILABLE
+    assert site.kinds("bob") == ["first-factor-down"] * 2
+
+
+def test_a_users_file(make_site: Callable[..., Site]) -> None:
+    site = make_site(
+        providers={
+            "demo": {"type": "folder", "path": "outbox"},
+            "backup": {"type": "folder", "path": "outbox-backup"},
+        }
+    )
+
+    def edit(raddb: Path) -> None:
+        recipe.install(raddb, "A users file", {})
+        (raddb / "mods-enabled" / "files").write_text(
+            (STOCK / "mods-available" / "files").read_text()
+        )
+        for name in ("accounting", "pre-proxy"):
+            (raddb / "mods-config" / "files" / name).write_text("")
+
+    radiusd = site.start(edit=edit)
+    assert_accounts(site, radiusd, BOB, "***01")
+    reply = radiusd.ask("carol", "not-my-password")
+    assert (reply.kind, reply.message) == (
+        "Access-Reject",
+        "A code was sent to ***02. Log in again with your PIN followed by the code.",
+    )
+    [sent] = eventually(lambda: list((site.folder / "outbox-backup").glob("*.json")))
+    code = site_code(sent)
+    assert sent.read_text("utf-8").count(f"{code} opens the door, carol.") == 1
+    assert radiusd.ask("carol", f"not-my-password{code}").kind == "Access-Accept"
+    # Our own accounts go on.
+    assert radiusd.challenge("alice").message.endswith("***67: ")
+
+
+def site_code(path: Path) -> str:
+    """The code in a message."""
+    found = re.search(r"\d{6}", json.loads(path.read_text("utf-8"))["text"])
+    assert found
+    return found[0]
+
+
+def assert_accounts(site: Site, radiusd: Radiusd, people: dict[str, Any], hint: str) -> None:
+    """Each logs in with the right password, and is counted and locked with a wrong one."""
+    for name, password in people.items():
+        assert radiusd.ask(name, "wrong").kind == "Access-Reject"
+        assert site.kinds(name) == ["pin-wrong"]
+        log_in(site, radiusd, name, password, hint)
+    reply = radiusd.ask("nobody", "secret")
+    assert (reply.kind, reply.message) == FAILED

@@ -1,0 +1,190 @@
+"""CHAP, MS-CHAP and MS-CHAPv2: passwords and codes that are proved, not sent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.freeradius.handshakes import HandshakeClient, Kind
+from tests.freeradius.site import PIN, Radiusd, Site
+from tests.freeradius.supplicant import STATION, Supplicant
+from tests.freeradius.test_one_password import SENT
+from tests.freeradius.test_wifi import code, wrong
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+KINDS = pytest.mark.parametrize("kind", ["chap", "mschap", "mschapv2"])
+PROMPT = "Enter the 6-digit code sent to ***67: "
+
+
+def in_the_clear(raddb: Path) -> None:
+    """Let FreeRADIUS know alice's PIN, from a users file."""
+    (raddb / "users").write_text(f'alice Cleartext-Password := "{PIN}"\n')
+    files = "files {\n\tfilename = ${confdir}/users\n}\n"
+    (raddb / "mods-enabled" / "files").write_text(files)
+    path = raddb / "policy.d" / "smsotp_first_factor"
+    text = path.read_text()
+    assert "smsotp_account {\n}" in text
+    path.write_text(text.replace("smsotp_account {\n}", "smsotp_account {\n\tfiles\n}"))
+
+
+@pytest.fixture
+def radiusd(site: Site) -> Radiusd:
+    return site.start(edit=in_the_clear)
+
+
+@KINDS
+def test_the_code_is_proved_in_the_second_step_and_spent(
+    site: Site, radiusd: Radiusd, kind: Kind
+) -> None:
+    client = HandshakeClient(radiusd.port)
+    asked = client.ask(kind, PIN)
+    assert (asked.kind, asked.message) == ("Access-Challenge", PROMPT)
+    # Keys and proofs are for who is let in.
+    assert (asked.keys, asked.proved) == (False, False)
+    accepted = client.ask(kind, code(site), asked.state)
+    assert accepted.kind == "Access-Accept"
+    assert accepted.proved == (kind == "mschapv2")
+    assert accepted.keys == (kind != "chap")
+    again = client.ask(kind, code(site), asked.state)
+    assert (again.kind, again.keys) == ("Access-Reject", False)
+    assert site.kinds("alice").count("code-accepted") == 1
+
+
+@KINDS
+def test_wrong_codes_are_counted_as_ever(site: Site, radiusd: Radiusd, kind: Kind) -> None:
+    client = HandshakeClient(radiusd.port)
+    asked = client.ask(kind, PIN)
+    right = code(site)
+    for left in (2, 1):
+        again = client.ask(kind, wrong(right), asked.state)
+        assert again.kind == "Access-Challenge"
+        assert again.message == f"Wrong code, {left} left. {PROMPT}"
+        assert again.state == asked.state
+    # The PIN is no code, and another one than the code proves nothing.
+    assert client.ask(kind, PIN, asked.state).kind == "Access-Reject"
+    assert client.ask(kind, right, asked.state).kind == "Access-Reject"
+    assert "code-accepted" not in site.kinds("alice")
+    with site.store.read() as tx:
+        assert tx.lockout("alice").failures == 3
+
+
+@KINDS
+@pytest.mark.parametrize("identifier", [b"\x05", b"\xff"])
+def test_a_wrong_pin_is_counted(
+    site: Site, radiusd: Radiusd, kind: Kind, identifier: bytes
+) -> None:
+    """Whatever the octet is that MS-CHAP-Error begins with."""
+    client = HandshakeClient(radiusd.port)
+    client.identifier = identifier
+    rejected = client.ask(kind, "9999")
+    assert rejected.kind == "Access-Reject"
+    told = kind != "chap" and identifier < b"\x80"
+    assert rejected.error.startswith(b"E=691") == told
+    assert site.kinds("alice") == ["pin-wrong"]
+
+
+@KINDS
+def test_without_a_challenge_pin_and_code_are_proved_as_one_password(
+    make_site: Callable[..., Site], kind: Kind
+) -> None:
+    """As behind L2TP and SSTP: the first dial sends the code, the second one gets in."""
+    site = make_site(clients={"local": {"style": "reject"}})
+    client = HandshakeClient(site.start(edit=in_the_clear).port)
+    first = client.ask(kind, PIN)
+    assert first.kind == "Access-Reject"
+    assert first.message == SENT
+    assert client.ask(kind, PIN + wrong(code(site))).message == "Login failed."
+    # The PIN alone is the first step again: the same code, no second SMS.
+    assert client.ask(kind, PIN).message == SENT
+    assert client.ask(kind, code(site)).kind == "Access-Reject"
+    accepted = client.ask(kind, PIN + code(site))
+    assert accepted.kind == "Access-Accept"
+    assert accepted.proved == (kind == "mschapv2")
+    assert client.ask(kind, PIN + code(site)).kind == "Access-Reject"
+    assert len(site.messages()) == 1
+
+
+def test_where_freeradius_has_the_nt_hash_only_the_code_alone_follows_from_the_same_station(
+    make_site: Callable[..., Site],
+) -> None:
+    """Nobody can put a code behind a PIN that is known as a hash only."""
+    site = make_site(clients={"local": {"style": "reject"}})
+
+    def hashed(raddb: Path) -> None:
+        in_the_clear(raddb)
+        # MD4 of "1234" in UTF-16.
+        nt_hash = "7ce21f17c0aee7fb9ceba532d0546ad6"
+        (raddb / "users").write_text(f"alice NT-Password := 0x{nt_hash}\n")
+
+    port = site.start(edit=hashed).port
+    client, elsewhere = HandshakeClient(port), HandshakeClient(port, "198.51.100.9")
+    assert client.ask("mschapv2", PIN).kind == "Access-Reject"
+    assert elsewhere.ask("mschapv2", code(site)).kind == "Access-Reject"
+    assert client.ask("mschapv2", wrong(code(site))).kind == "Access-Reject"
+    accepted = client.ask("mschapv2", code(site))
+    assert (accepted.kind, accepted.proved) == ("Access-Accept", True)
+    assert client.ask("mschapv2", code(site)).kind == "Access-Reject"
+
+
+def test_a_pin_of_ours_cannot_be_proved_and_the_trail_says_so(site: Site) -> None:
+    client = HandshakeClient(site.start().port)
+    assert client.ask("mschapv2", PIN).kind == "Access-Reject"
+    assert site.messages() == []
+    assert [event.detail for event in site.events("alice")] == [{"reason": "hashed-pin"}]
+
+
+@KINDS
+def test_an_unknown_account_is_rejected_alike(radiusd: Radiusd, kind: Kind) -> None:
+    client = HandshakeClient(radiusd.port)
+    known, unknown = client.ask(kind, "9999"), client.ask(kind, "9999", user="nobody")
+    # In each MS-CHAP-Error there is a challenge of its own.
+    assert replace(known, error=b"") == replace(unknown, error=b"")
+    assert known.error[:11] == unknown.error[:11]
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        'eap=TTLS phase2="auth=CHAP"',
+        'eap=TTLS phase2="auth=MSCHAP"',
+        'eap=TTLS phase2="auth=MSCHAPV2"',
+        'eap=TTLS phase2="autheap=MSCHAPV2"',
+        'eap=PEAP phase2="auth=MSCHAPV2"',
+    ],
+)
+def test_devices_that_know_no_gtc_send_pin_and_code_in_one_password(
+    site: Site, radiusd: Radiusd, method: str
+) -> None:
+    """As Windows does, and phones whose users have not chosen anything."""
+
+    def attempt(password: str) -> bool:
+        with Supplicant(radiusd, method, password=password) as device:
+            assert device.question() is None
+            return device.accepted()
+
+    assert not attempt("9999")
+    assert site.kinds("alice") == ["pin-wrong"]
+    assert not attempt(PIN)
+    assert not attempt(PIN + wrong(code(site)))
+    assert site.kinds("alice").count("pin-wrong") == 2
+    assert attempt(PIN + code(site))
+    assert not attempt(PIN + code(site))
+    assert len(site.messages()) == 1
+    accepted = [event for event in site.events("alice") if event.kind == "code-accepted"]
+    assert [(event.client, event.station) for event in accepted] == [
+        ("local", STATION.replace(":", "-"))
+    ]
+
+
+def test_who_has_both_is_asked_in_gtc(site: Site, radiusd: Radiusd) -> None:
+    """Two questions are better than one password of two parts."""
+    with Supplicant(radiusd, 'eap=PEAP phase2="auth=MSCHAPV2 auth=GTC"') as device:
+        assert device.question() == "PIN: "
+        assert device.answer(PIN) == PROMPT
+        assert device.answer(code(site)) is None
+        assert device.accepted()

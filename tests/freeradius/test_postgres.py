@@ -1,0 +1,106 @@
+"""Several FreeRADIUS servers on one PostgreSQL database, and what they do without it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.freeradius.site import PIN, Radiusd, Site, eventually
+from tests.store.postgres_server import PostgresServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+RACES = 10
+
+
+@pytest.fixture
+def pair(
+    postgres_server: PostgresServer, make_site: Callable[..., Site]
+) -> tuple[Radiusd, Radiusd]:
+    """Two servers."""
+    site = make_site(store=postgres_server.make_url(), limits={"per_number_hour": 1000})
+    return site.start("first"), site.start("second")
+
+
+@pytest.fixture
+def database() -> Iterator[PostgresServer]:
+    """A database that comes and goes."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+def test_a_challenge_of_one_server_is_answered_on_the_other(pair: tuple[Radiusd, Radiusd]) -> None:
+    """Whichever of them the client asks next; and once."""
+    first, second = pair
+    challenged = first.challenge()
+    code = first.site.code(challenged.state)
+    wrong = second.ask("alice", "000000" if code != "000000" else "111111", challenged.state)
+    assert wrong.kind == "Access-Challenge"
+    assert second.ask("alice", code, challenged.state).kind == "Access-Accept"
+    assert first.ask("alice", code, challenged.state).kind == "Access-Reject"
+    kinds = first.site.kinds("alice")
+    assert kinds.count("code-accepted") == 1
+    assert kinds[-1] == "code-rejected"
+
+
+def test_both_ask_the_same_user_for_the_same_code(pair: tuple[Radiusd, Radiusd]) -> None:
+    """A client that asks again asks the next server: no second SMS."""
+    with ThreadPoolExecutor(2) as pool:
+        replies = list(pool.map(lambda one: one.ask("alice", PIN), pair))
+    assert {reply.kind for reply in replies} == {"Access-Challenge"}
+    assert replies[0].state == replies[1].state
+    eventually(lambda: "sms-accepted" in pair[0].site.kinds("alice"))
+    assert len(pair[0].site.messages()) == 1
+
+
+def test_a_code_that_comes_to_both_at_once_counts_once(pair: tuple[Radiusd, Radiusd]) -> None:
+    """One lets the user in, the other does not."""
+    site = pair[0].site
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(RACES):
+            name = f"user{number}"
+            site.add(name)
+            state = pair[number % 2].challenge(name).state
+            code = site.code(state)
+            replies = pool.map(lambda one: one.ask(name, code, state), pair)  # noqa: B023
+            assert sorted(reply.kind for reply in replies) == ["Access-Accept", "Access-Reject"]
+
+
+@pytest.mark.parametrize("gone", ["stopped", "hanging"])
+def test_without_the_database_logins_are_refused_until_it_is_back(
+    database: PostgresServer, make_site: Callable[..., Site], gone: str
+) -> None:
+    """With a sentence, and soon: a client would go to a server that does not answer no more."""
+    site = make_site(store=database.make_url())
+    radiusd = site.start()
+    challenged = radiusd.challenge()
+    code = site.code(challenged.state)
+    if gone == "stopped":
+        database.stop()
+    else:
+        database.freeze()
+    for _ in range(30):
+        reply = radiusd.ask("alice", code, challenged.state)
+        assert reply.kind == "Access-Reject"
+        assert "try again" in reply.message.lower()
+    if gone == "stopped":
+        database.start()
+    else:
+        database.thaw()
+    accepted = eventually(
+        lambda: radiusd.ask("alice", code, challenged.state).kind == "Access-Accept"
+    )
+    assert accepted
+    log = radiusd.log()
+    assert "logins are refused until it is back" in log
+    # One login has waited, in its two steps at most; those after it were refused at once.
+    assert log.count("it is tried again all the time") >= 28
+    assert "the database answers again" in log
+    assert "Traceback" not in log

@@ -1,0 +1,137 @@
+"""A login over RadSec (RFC 6614), with radsecproxy as the client's end of the tunnel."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import textwrap
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from radius_smsotp.cli.radius_client import NoReplyError, RadiusClient
+from tests.freeradius.site import PIN, SECRET, Site, eventually, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from radius_smsotp.cli.radius_client import Reply
+
+RECIPE = Path(__file__).resolve().parents[2] / "freeradius" / "README.rst"
+START_SECONDS = 20.0
+
+
+def block(opening: str) -> str:
+    """What stands in the recipe, from this line to the end of its block."""
+    text = RECIPE.read_text(encoding="utf-8")
+    found = re.search(rf"\n(    {re.escape(opening)}.*?\n)(?=\S|\Z)", text, re.DOTALL)
+    assert found, opening
+    return textwrap.dedent(found[1])
+
+
+def changed(text: str, **values: str) -> str:
+    """A recipe with some of its values replaced; each stands there once at least."""
+    for before, after in values.items():
+        assert before in text
+        text = text.replace(before, after)
+    return text
+
+
+def certificates(folder: Path) -> None:
+    """A CA and what it has signed, "radius" and "vpn"; and "stranger", of another CA."""
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    folder.mkdir()
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    for authority, names in (("ca", ("radius", "vpn")), ("other", ("stranger",))):
+        made = ("-x509", *curve, "-keyout", f"{authority}.key", "-out", f"{authority}.pem")
+        openssl("req", *made, "-subj", f"/CN={authority}", "-days", "2")
+        for name in names:
+            asked = ("-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+            openssl("req", *curve, *asked)
+            signer = ("-CA", f"{authority}.pem", "-CAkey", f"{authority}.key", "-CAcreateserial")
+            openssl("x509", "-req", "-in", f"{name}.csr", *signer, "-out", f"{name}.pem")
+
+
+class Tunnel:
+    """A radsecproxy with one certificate, in front of one server."""
+
+    def __init__(self, folder: Path, name: str, server_port: int) -> None:
+        self.port = free_port()
+        config = folder / f"radsecproxy-{name}.conf"
+        text = changed(
+            block("ListenUDP"),
+            **{
+                "127.0.0.1:1812": f"127.0.0.1:{self.port}",
+                "/etc/radsecproxy/vpn": f"{folder}/certs/{name}",
+                "/etc/radsecproxy/ca.pem": f"{folder}/certs/ca.pem",
+                "port 2083": f"port {server_port}",
+                "radius.example.org": "127.0.0.1",
+                "SECRET": SECRET,
+            },
+        )
+        config.write_text(text, encoding="utf-8")
+        self._log = (folder / f"radsecproxy-{name}.log").open("wb")
+        command = ["radsecproxy", "-f", "-c", config, "-i", folder / f"{name}.pid"]
+        self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
+
+    def client(self, timeout: float) -> RadiusClient:
+        """A RADIUS client that asks through it."""
+        return RadiusClient("127.0.0.1", self.port, SECRET, timeout=timeout, attempts=1)
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+        self._log.close()
+
+
+@pytest.fixture
+def over_tls(site: Site) -> Iterator[tuple[Tunnel, Tunnel]]:
+    """Tunnels to a FreeRADIUS with the recipe: of the VPN, and of somebody unknown."""
+    certificates(site.folder / "certs")
+    port = free_port()
+
+    def edit(raddb: Path) -> None:
+        path = raddb / "sites-available" / "smsotp"
+        recipe = changed(
+            block("listen {"),
+            **{
+                "ipaddr = *": "ipaddr = 127.0.0.1",
+                "port = 2083": f"port = {port}",
+                "/etc/freeradius/3.0": str(site.folder),
+                "192.0.2.1": "127.0.0.1",
+            },
+        )
+        path.write_text(path.read_text() + recipe, encoding="utf-8")
+
+    site.start(edit=edit)
+    tunnels = [Tunnel(site.folder, name, port) for name in ("vpn", "stranger")]
+    yield tunnels[0], tunnels[1]
+    for tunnel in tunnels:
+        tunnel.close()
+
+
+def test_a_login_over_tls(site: Site, over_tls: tuple[Tunnel, Tunnel]) -> None:
+    known, stranger = over_tls
+    until = time.monotonic() + START_SECONDS
+
+    def first() -> Reply | None:
+        try:
+            return known.client(2).ask("alice", PIN)
+        except NoReplyError:
+            assert time.monotonic() < until
+            return None
+
+    challenge = eventually(first)
+    assert challenge.kind == "Access-Challenge"
+    code = site.code(challenge.state)
+    assert known.client(20).ask("alice", code, challenge.state).kind == "Access-Accept"
+    assert site.events("alice")[-1].client == "vpn"
+    with pytest.raises(NoReplyError):
+        stranger.client(2).ask("alice", PIN)
+    assert site.kinds("alice").count("code-accepted") == 1

@@ -1,0 +1,26 @@
+"""The provider smpp inside a real radiusd; its SMSC needs Node.js."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.freeradius.test_providers import PATIENT, log_in_through
+from tests.providers.smpp.smsc import Smsc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.freeradius.site import Site
+
+
+def test_smpp(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    with Smsc(tmp_path) as smsc:
+        provider = {
+            "type": "smpp",
+            "smsc_host": "127.0.0.1",
+            "smsc_port": smsc.port,
+            "system_id": "radius",
+            "password": smsc.secrets[0],
+        }
+        log_in_through(make_site(providers={"one": provider}, delivery=PATIENT), smsc.received)

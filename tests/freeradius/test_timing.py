@@ -1,0 +1,137 @@
+"""
+What stands against a login does not show in how long the answer takes.
+
+Durations are ranked, not compared in milliseconds: the chance that a request of one kind takes
+longer than one of another kind is one half where nothing tells them apart.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from bisect import bisect_left, bisect_right
+from datetime import UTC, datetime, timedelta
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import pytest
+
+from radius_smsotp.model.records import Lockout
+from tests.freeradius.site import PIN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tests.freeradius.site import Radiusd, Site
+
+ROUNDS = 1000
+"""Of the PINs of `Site.add`: few, so that what else takes time is not lost in the hash."""
+
+REQUESTS = 300
+"""Of each kind.  Equal distributions are then within 0.024 of one half in two of three runs."""
+
+ALIKE = 0.15
+"""How far from one half the chance may be: more than that happens once in 10^8 runs."""
+
+PLAIN = 0.25
+"""How far from one half it is where anybody can tell."""
+
+
+def superiority(some: Sequence[float], others: Sequence[float]) -> float:
+    """
+    The chance that one of `some` is longer than one of `others`, ties counted half.
+
+    This is the U of Mann and Whitney, as a share of all pairs.
+    """
+    ranked = sorted(others)
+    wins = sum(bisect_left(ranked, one) + bisect_right(ranked, one) for one in some)
+    return wins / (2 * len(some) * len(others))
+
+
+def durations(
+    radiusd: Radiusd, kinds: dict[str, tuple[str, str]], requests: int = REQUESTS
+) -> dict[str, list[float]]:
+    """
+    Ask by turns, in another order each time, so that whatever slows this machine slows all.
+
+    Args:
+        kinds: Kind to name and password of the request.
+    """
+    client = radiusd.new_client()
+    dice = random.Random(4226)
+    taken: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for _ in range(requests):
+        for kind in dice.sample(sorted(kinds), len(kinds)):
+            began = time.perf_counter()
+            reply = client.ask(*kinds[kind])
+            taken[kind].append(time.perf_counter() - began)
+            assert (reply.kind, reply.message, reply.state) == (
+                "Access-Reject",
+                "Login failed.",
+                None,
+            )
+    return taken
+
+
+def test_the_measure_itself() -> None:
+    assert superiority([1, 2, 3], [1, 2, 3]) == 0.5
+    assert superiority([4, 5], [1, 2, 3]) == 1
+    assert superiority([1], [1, 2]) == 0.25
+
+
+@pytest.fixture
+def refusing(make_site: Callable[..., Site]) -> Site:
+    """A site with an account for each thing that may stand against a login."""
+    site = make_site(
+        lockout={"failures": 1_000_000, "minutes": 60},
+        limits={"countries": ["+49"], "per_account_hour": 1, "cooldown": 0},
+    )
+    site.add("disabled", enabled=False)
+    site.add("locked")
+    site.add("numberless", phone=None)
+    site.add("abroad", phone="+12025550123")
+    site.add("thrifty", phone="+491701111111")
+    now = datetime.now(UTC)
+    with site.store.write() as tx:
+        tx.put_lockout("locked", Lockout(10, now, now + timedelta(hours=1)))
+        tx.count_message("thrifty", "", "local", now)
+    return site
+
+
+def test_kinds_of_refusal_cannot_be_told_apart(refusing: Site) -> None:
+    radiusd = refusing.start()
+    names = ("nobody", "disabled", "locked", "numberless", "abroad", "thrifty")
+    kinds = {name: (name, PIN) for name in names} | {"wrong PIN": ("alice", "4321")}
+    taken = durations(radiusd, kinds)
+    told = {
+        f"{one}, {other}": round(superiority(taken[one], taken[other]), 3)
+        for one, other in combinations(sorted(kinds), 2)
+    }
+    apart = {pair: chance for pair, chance in told.items() if abs(chance - 0.5) > ALIKE}
+    assert not apart, told
+    # None of these has become another kind meanwhile.
+    reasons = {name: refusing.events(name)[-1].detail.get("reason") for name in names}
+    assert reasons == {
+        "nobody": "unknown-account",
+        "disabled": "disabled",
+        "locked": "locked",
+        "numberless": "no-phone",
+        "abroad": "country",
+        "thrifty": "per_account_hour",
+    }
+
+
+def test_rounds_of_another_number_are_seen_and_tell_nobody_apart(refusing: Site) -> None:
+    """
+    Twenty times the rounds are several milliseconds, which this measure finds.  It is the same for
+    the account, for another one that may not log in, and for its neighbour who does not exist.
+    """
+    refusing.add("slow", rounds=20 * ROUNDS)
+    refusing.add("slow2", rounds=20 * ROUNDS, enabled=False)
+    radiusd = refusing.start()
+    names = {"usual": "alice", "slow": "slow", "disabled": "slow2", "nobody": "slow1"}
+    kinds = {kind: (name, "4321") for kind, name in names.items()}
+    taken = durations(radiusd, kinds, REQUESTS // 2)
+    assert superiority(taken["slow"], taken["usual"]) - 0.5 > PLAIN
+    for kind in ("disabled", "nobody"):
+        assert abs(superiority(taken[kind], taken["slow"]) - 0.5) < ALIKE, kind

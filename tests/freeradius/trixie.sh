@@ -1,0 +1,53 @@
+#!/bin/sh
+# tests/freeradius on Debian 13 (FreeRADIUS 3.2.7, Python 3.13), in a chroot that is kept in .cache.
+#
+#   sh tests/freeradius/trixie.sh [PYTEST-ARGUMENT...]
+#   sh tests/freeradius/trixie.sh --run tests.freeradius.malformed 100000     a long form there
+set -eu
+cd "$(dirname "$0")/../.."
+top=$PWD
+root=$top/.cache/trixie
+# The SMSC of test_smpp.py needs Node.js, which is not in there.
+[ $# -gt 0 ] || set -- tests/freeradius --ignore=tests/freeradius/test_smpp.py
+case $1 in
+    --run) shift ;;
+    *) set -- pytest -p no:cacheprovider "$@" ;;
+esac
+
+packages=eapoltest,faketime,freeradius,freeradius-ldap,freeradius-python3,freeradius-utils,mount,openssl,postgresql
+packages=$packages,python3-venv,radsecproxy,slapd,strace
+if [ "$(cat "$root/complete" 2>/dev/null)" != "$packages" ]; then
+    echo "Making a Debian 13 …"
+    rm -rf "$root"
+    mkdir -p "$top/.cache"
+    mmdebstrap --quiet --variant=apt --include="$packages" trixie "$root"
+    printf '%s\n' "$packages" >"$root/complete"
+fi
+
+# Wheels are fetched outside: the chroot needs neither network nor certificates.
+wanted=$(cat setup.py)
+if [ "$(cat "$root/installed" 2>/dev/null)" != "$wanted" ]; then
+    echo "Installing Python packages into it …"
+    version=$(chroot "$root" /usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    .venv/bin/python tests/freeradius/requirements.py >"$top/.cache/requirements.txt"
+    .venv/bin/pip download -q --disable-pip-version-check --only-binary=:all: \
+        --python-version "$version" -d "$root/wheels" -r "$top/.cache/requirements.txt"
+    chroot "$root" /usr/bin/python3 -m venv /venv
+    # Its pip has nothing to do with how this machine's is set up.
+    chroot "$root" env -i PATH=/usr/bin:/bin /venv/bin/pip install -q --no-index \
+        --find-links /wheels --disable-pip-version-check $(sed 's/[<>=].*//' "$top/.cache/requirements.txt")
+    printf '%s\n' "$wanted" >"$root/installed"
+fi
+
+# The checkout as it is now; what runs in the chroot cannot change it.
+rm -rf "$root/src"
+mkdir "$root/src"
+tar -cf - --exclude=./.venv --exclude=./.cache --exclude=./.git . | tar -xf - -C "$root/src"
+
+# A mount namespace of its own: /proc goes with the last process, whatever happens.
+exec unshare --mount --fork sh -euc '
+    mount -t proc proc "$0/proc"
+    mkdir -p "$0/dev/shm"
+    mount -t tmpfs tmpfs "$0/dev/shm"
+    exec chroot "$0" sh -euc "cd /src && exec /venv/bin/python -m \"\$@\"" python "$@"
+' "$root" "$@"

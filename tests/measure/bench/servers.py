@@ -1,0 +1,216 @@
+"""The servers that are compared: ours, and FreeRADIUS with less in it; all on loopback."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from radius_smsotp.model import code, pin
+from radius_smsotp.model.records import Account
+from radius_smsotp.raddb import workers as raddb_workers
+from radius_smsotp.settings import keyring
+from tests.freeradius.site import PIN, READY_SECONDS, Radiusd, Site, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+HOOKS = Path(__file__).parent
+TICKS = os.sysconf("SC_CLK_TCK")
+IDLE_SECONDS = 0.1
+
+CLIENT = "local"
+"""The short name of 127.0.0.1 in the clients.conf of `raddb.create`."""
+
+NEVER = 1_000_000_000
+LIMITS = dict.fromkeys(("per_account_hour", "per_number_hour", "per_client_hour", "per_day"), NEVER)
+"""Limits that are looked at as always, and never reached."""
+
+RECEIVE_BUFFER = "recv_buff = 1048576"
+"""Octets: room for hundreds of requests at once.  What does not fit is lost, and none may be."""
+
+HOOK_MODULE = """
+python3 bench {{
+	python_path = "{folder}"
+	module = {module}
+	config {{
+		argument = "{argument}"
+	}}
+	mod_authenticate = ${{.module}}
+	func_authenticate = authenticate
+}}
+"""
+HOOK_SITE = """
+server smsotp {
+	authorize {
+		update control {
+			&Auth-Type := bench
+		}
+	}
+	authenticate {
+		Auth-Type bench {
+			bench
+		}
+	}
+}
+"""
+EMPTY_SITE = """
+server smsotp {
+	authorize {
+		update control {
+			&Auth-Type := Accept
+		}
+	}
+}
+"""
+
+
+class Server:
+    """
+    A radiusd, or several on one store, from the start to the end of a `with` block.
+
+    Args:
+        folder: A new folder for everything.
+        edit: Changes its raddb before the start; unchanged, it is ours.
+        processes: How many radiusd, each with a port of its own.
+        workers: How many behind each of them.
+        settings: Sections of smsotp.yaml.
+
+    Attributes:
+        ports: Of each radiusd.
+        ready_after: Seconds that its start took.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        edit: Callable[[Path], None] | None = None,
+        processes: int = 1,
+        workers: int = 0,
+        **settings: Any,
+    ) -> None:
+        folder.mkdir()
+        self.site = Site(folder, limits=LIMITS, **settings)
+        self.ports: list[int] = []
+        self.ready_after = 0.0
+        self._key = keyring.read(folder / "key").secret
+        self._radiusds = []
+        for number in range(processes):
+            worker_ports = [free_port() for _ in range(workers)]
+            raddb, port = self.site.make_raddb(f"raddb{number}", worker_ports)
+            for conf in (raddb / "radiusd.conf", *raddb.glob("worker.conf")):
+                text = re.sub("(?m)^\tport = .*", rf"\g<0>\n\t{RECEIVE_BUFFER}", conf.read_text())
+                conf.write_text(text)
+            if edit:
+                edit(raddb)
+            self.ports.append(port)
+            for name in raddb_workers.names(workers):
+                self._radiusds.append(Radiusd(self.site, raddb, port, name))
+            self._radiusds.append(Radiusd(self.site, raddb, port))
+
+    def __enter__(self) -> Self:
+        began = time.perf_counter()
+        with ExitStack() as stack:
+            # Until it is ready, whatever happens ends it.
+            stack.push(self)
+            for radiusd in self._radiusds:
+                radiusd.run()
+            for radiusd in self._radiusds:
+                while "Ready to process requests" not in radiusd.log():
+                    assert radiusd.process is not None
+                    assert radiusd.process.poll() is None, radiusd.log()
+                    assert time.perf_counter() - began < READY_SECONDS, radiusd.log()
+                    time.sleep(0.002)
+            stack.pop_all()
+        self.ready_after = time.perf_counter() - began
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # One that hangs with its gateway does not end when it is asked to.
+        for radiusd in self._radiusds:
+            radiusd.stop(signal.SIGKILL)
+        self.site.close()
+
+    def add(self, names: Sequence[str], rounds: int = 1) -> None:
+        """Add accounts whose PIN is hashed with so many rounds, with a number each."""
+        pin_hash = pin.digest(PIN, os.urandom(pin.SALT_OCTETS), rounds)
+        now = datetime.now(UTC)
+        with self.site.store.write() as tx:
+            for number, name in enumerate(names):
+                tx.put_account(Account(name, f"+49170{number:07}", pin_hash), now)
+
+    def live_through_a_day(self, name: str) -> None:
+        """Count messages of an account in the last 24 hours: the limits look back so far."""
+        now = datetime.now(UTC)
+        with self.site.store.write() as tx:
+            for minutes in range(5, 24 * 60, 5):
+                tx.count_message(name, "", CLIENT, now - timedelta(minutes=minutes))
+
+    def take_messages(self) -> int:
+        """Remove the SMS that were sent.  Returns how many."""
+        sent = list(self.site.outbox.glob("*.json"))
+        for path in sent:
+            path.unlink()
+        return len(sent)
+
+    def accepted(self, names: Sequence[str]) -> int:
+        """How many logins of these accounts the audit trail has."""
+        return sum(self.site.kinds(name).count("code-accepted") for name in names)
+
+    def code(self, state: bytes) -> bytes:
+        """The code of a challenge, derived as the server does."""
+        return code.derive(self._key, state.decode(), 6).encode()
+
+    def cpu(self) -> float:
+        """Seconds of CPU that it has spent, all threads together, in steps of 10 ms."""
+        # proc(5): utime and stime are fields 14 and 15; the name in field 2 may hold blanks.
+        fields = [text.rpartition(")")[2].split() for text in self._proc("stat")]
+        return sum(int(one[11]) + int(one[12]) for one in fields) / TICKS
+
+    def memory(self) -> float:
+        """Octets of it that are in memory now."""
+        return 1024 * self._status("VmRSS")
+
+    def threads(self) -> float:
+        """How many threads it has now."""
+        return self._status("Threads")
+
+    def _status(self, field: str) -> float:
+        found = (re.search(rf"(?m)^{field}:\s+(\d+)", text) for text in self._proc("status"))
+        return float(sum(int(one[1]) for one in found if one))
+
+    def _proc(self, file: str) -> list[str]:
+        """What the kernel says of each process."""
+        running = [one.process.pid for one in self._radiusds if one.process]
+        return [Path(f"/proc/{pid}/{file}").read_text(encoding="ascii") for pid in running]
+
+    def settle(self) -> None:
+        """Wait until it has nothing left to do: until the messages, too, are sent."""
+        spent, until = -1.0, time.monotonic() + 60
+        while spent != self.cpu() and time.monotonic() < until:
+            spent = self.cpu()
+            time.sleep(IDLE_SECONDS)
+
+
+def with_hook(module: str, argument: str = "") -> Callable[[Path], None]:
+    """Edit a raddb: the python module `module` of this folder instead of ours."""
+
+    def edit(raddb: Path) -> None:
+        text = HOOK_MODULE.format(folder=HOOKS, module=module, argument=argument)
+        without_module(raddb)
+        (raddb / "mods-enabled" / "bench").write_text(text)
+        (raddb / "sites-available" / "smsotp").write_text(HOOK_SITE)
+
+    return edit
+
+
+def without_module(raddb: Path) -> None:
+    """Edit a raddb: no python module at all, and no Wi-Fi, which would need it."""
+    for link in (*raddb.glob("mods-enabled/*_smsotp*"), *raddb.glob("sites-enabled/smsotp-*")):
+        link.unlink()
+    (raddb / "sites-available" / "smsotp").write_text(EMPTY_SITE)

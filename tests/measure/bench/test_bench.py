@@ -1,0 +1,225 @@
+"""The bench works: every row is there, and it counts only what really happened."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from radius_smsotp.raddb import freeradius
+from radius_smsotp.store import open_store
+from tests.documents.reference import README
+from tests.freeradius.site import eventually
+from tests.measure.bench import (
+    chart,
+    disks,
+    gateways,
+    inside,
+    lasting,
+    load,
+    logins,
+    sizes,
+    starts,
+    stores,
+    table,
+)
+from tests.measure.bench.__main__ import filled
+from tests.measure.bench.chart import number
+from tests.measure.bench.extent import QUICK
+from tests.measure.bench.servers import Server
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def by_name(rows: list[table.Row]) -> dict[str, table.Row]:
+    """The rows by what they measure; no two are alike."""
+    found = {row.what: row for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def test_logins_are_counted_only_if_the_server_accepted_them(tmp_path: Path) -> None:
+    rows = by_name(list(logins.measure(tmp_path, QUICK)))
+    steps = [
+        f"{step} step, {users}, p50 / p99, ms"
+        for step in ("first", "second")
+        for users in ("1 user", "32 users", "256 users")
+    ]
+    assert list(rows) == [
+        "logins a second, 32 users",
+        "CPU of radiusd a login, 32 users, µs",
+        "logins a second, 32 users, against the least that must be kept",
+        "CPU of radiusd a login, 32 users, against the least that must be kept, µs",
+        "logins a second, 32 users, delivery.wait: 0",
+        "logins a second, 32 users, PIN hash of 210000 rounds",
+        "first step, 100 logins a second come at random, p50 / p99, ms",
+        "second step, 100 logins a second come at random, p50 / p99, ms",
+        *steps,
+        "first step, 32 users, against the least that must be kept, p50 / p99, ms",
+        "second step, 32 users, against the least that must be kept, p50 / p99, ms",
+        "load generator, % of one core",
+        "logins of radius_smsotp, all accepted, all SMS sent",
+    ]
+    for name in [*steps, "logins a second, 32 users"]:
+        row = rows[name]
+        assert row.ours
+        assert row.other
+        assert row.ratio
+    # The servers are gone; the store is still there, and says the same.
+    store = open_store(f"sqlite:///{tmp_path}/product/smsotp.db")
+    with store.read() as tx:
+        accepted = [
+            event
+            for name in logins.CHEAP + logins.COSTLY
+            for event in tx.events(name, 1000)
+            if event.kind == "code-accepted"
+        ]
+    store.close()
+    counted = rows["logins of radius_smsotp, all accepted, all SMS sent"].ours
+    assert int(counted.replace(",", "")) == len({one.transaction_id for one in accepted}) > 0
+
+
+def test_a_login_that_is_not_accepted_ends_the_bench(tmp_path: Path) -> None:
+    with Server(tmp_path / "site") as server:
+        server.add(["known"])
+        done = asyncio.run(load.log_in(server, iter(["known"] * 1000), 1, 0.1))
+        assert server.accepted(["known"]) == done.logins > 0
+        with pytest.raises(ExceptionGroup) as error:
+            asyncio.run(load.log_in(server, iter(["unknown"]), 1, 0.1))
+    assert error.group_contains(load.UnexpectedReplyError, match="unknown was not challenged")
+
+
+def test_gateways_and_starts_have_their_rows(tmp_path: Path) -> None:
+    rate, _, slow, hanging, coming, bounds = gateways.measure(tmp_path, QUICK)
+    assert rate.what == "logins a second, 40 users, gateway takes 0.2 s"
+    assert rate.ratio
+    assert slow.what.startswith("12 users together, gateway takes 0.2 s")
+    assert slow.ours
+    assert slow.ratio
+    assert hanging.what.startswith("40 users wait for a gateway that hangs")
+    assert "no reply" not in hanging.ours
+    assert hanging.other.startswith("no reply / no reply")
+    assert "no reply" not in coming.ours
+    # 64 that send, and those of FreeRADIUS.
+    assert number(bounds.ours) < 64 + 80
+    ready, told = starts.measure(tmp_path, QUICK)
+    assert (ready.what, told.what) == ("radiusd is ready after, ms", "smsotp --help, ms")
+
+
+def test_what_happens_inside_is_counted(tmp_path: Path) -> None:
+    """A login is four transactions, one of them synced: see "Speed" in README.rst."""
+    hooks, _, counts = inside.measure(tmp_path, QUICK)
+    assert len(hooks.ours.split(" / ")) == len(inside.PARTS[:3])
+    statements, transactions, syncs = map(number, counts.ours.split(" / "))
+    # Beside it somebody looks for messages that were left behind, every two seconds.
+    assert 17 <= statements < 19
+    assert 4 <= transactions < 5
+    assert syncs == 1
+
+
+def test_a_slow_disk_slows_down_those_who_have_to_wait_for_it(tmp_path: Path) -> None:
+    """Under one lock no more than 250 answers a second leave if each waits 4 ms."""
+    [row] = disks.measure(tmp_path, QUICK)
+    assert row.what == "logins a second, 32 users, a sync of the disk takes 4 ms more"
+    server = freeradius.find()
+    assert server is not None
+    assert number(row.ours) < 250 or server.runs_several_instances
+
+
+def test_a_big_store_is_what_it_says(tmp_path: Path) -> None:
+    server = Server(tmp_path / "site")
+    sizes.fill(server, 50)
+    server.site.close()
+    db = sqlite3.connect(tmp_path / "site" / "smsotp.db")
+    for name, key in (("account", "name"), ("challenge", "account"), ("event", "account")):
+        sql = f"SELECT count(DISTINCT {key}) FROM {name} WHERE {key} LIKE 'user%'"
+        assert db.execute(sql).fetchone() == (50,), name
+    db.close()
+    assert len(list(sizes.measure(tmp_path, QUICK))) == 4
+
+
+def test_several_radiusd_share_a_store_and_memory_is_looked_at(tmp_path: Path) -> None:
+    assert [row.what for row in stores.measure(tmp_path, QUICK)] == [
+        "logins a second, 32 users, SQLite, 2 radiusd",
+        "logins a second, 32 users, SQLite, behind a front, 2 workers",
+        "logins a second, 32 users, PostgreSQL, 1 radiusd",
+        "logins a second, 32 users, PostgreSQL, 1 ms away, 1 radiusd",
+    ]
+    memory, threads = lasting.measure(tmp_path, QUICK)
+    assert len(memory.ours.split(" / ")) == len(threads.ours.split(" / ")) == 3
+
+
+def test_table_and_chart_go_into_the_readme() -> None:
+    """The chart is XML with a bar for each figure, the longest as long as there is room."""
+    rows = [
+        table.Row("logins a second, 32 users", "2,000", "8,000 (empty hook)", "0.25"),
+        table.Row("logins a second, 32 users, against the least", "2,000", "4,000 (two rows)"),
+        table.Row("logins a second, 32 users, delivery.wait: 0", "2,200", "8,000 (empty hook)"),
+        table.Row("logins a second, 200 users, gateway takes 1 s", "900", "1,000 (at once)"),
+        table.Row("CPU a login, 2 accounts, past challenges and events, µs", "301", "300 (1)"),
+    ]
+    drawn = ElementTree.fromstring(chart.svg(chart.groups(rows)))
+    bars = drawn.findall("{http://www.w3.org/2000/svg}rect")
+    widths = [float(bar.attrib["width"]) for bar in bars]
+    assert len(widths) == 8
+    assert widths[0] * 4 == widths[3] == chart.WIDTH - chart.LEFT - chart.RIGHT
+    readme = README.read_text("utf-8")
+    made = filled(readme, "a table")
+    assert "\n\na table\n\n" in made
+    assert filled(made, "a table") == made
+    assert len(made.splitlines()) < len(readme.splitlines())
+
+
+def test_parts_are_measured_alone_and_never_written() -> None:
+    """README.rst would lose the others."""
+
+    def run(*options: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "tests.measure.bench", *options]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    status, shown = run("--quick", "starts")
+    assert status == 0
+    assert "radiusd is ready after, ms" in shown
+    assert "logins a second" not in shown
+    assert run("--write", "starts")[0] == 2
+    status, shown = run("speed")
+    assert (status, "speed: the parts are logins, inside, disks, " in shown) == (2, True)
+
+
+def test_nothing_is_left_when_it_is_ended_in_the_middle(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    bench = subprocess.Popen(
+        [sys.executable, "-m", "tests.measure.bench"], cwd=ROOT, env=environment
+    )
+    try:
+        children = Path(f"/proc/{bench.pid}/task/{bench.pid}/children")
+        # The two hooks' radiusd and ours, which waits and which does not.
+        eventually(lambda: len(children.read_text().split()) == 4)
+        servers = [Path(f"/proc/{pid}") for pid in children.read_text().split()]
+        bench.send_signal(signal.SIGTERM)
+        assert bench.wait(20) == 128 + signal.SIGTERM
+        assert not any(server.exists() for server in servers)
+        assert not list(tmp_path.iterdir())
+    finally:
+        bench.kill()
+        bench.wait()
+
+
+def test_a_row_shows_the_medians_of_the_rounds_and_of_their_ratios() -> None:
+    ours, other = [[2.0, 9.0], [4.0, 9.0], [30.0, 9.0]], [[1.0, 3.0], [1.0, 4.5], [10.0, 9.0]]
+    row = table.compared("it", ours, other, "something", 1000)
+    assert row == table.Row("it", "4,000 / 9,000", "1,000 / 4,500 (something)", "3 / 2")
+    assert table.plain([row], "So.").splitlines()[2:] == [
+        "it       4,000 / 9,000  1,000 / 4,500 (something)  3 / 2",
+        "",
+        "So.",
+    ]
+    assert "   * - it\n     - 4,000 / 9,000\n" in table.rst([row], "So.")

@@ -1,0 +1,46 @@
+"""Who knows name and PIN and guesses codes gets no further than README says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from radius_smsotp.settings.schema import Settings
+from tests.measure.guessing import challenges_a_day, chance, computed, simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+README = (Path(__file__).resolve().parents[2] / "README.rst").read_text("utf-8")
+
+
+def test_the_chance_in_closed_form() -> None:
+    assert chance(3, 1000, 0) == 0
+    assert chance(3, 6, 1) == 0.5
+    assert chance(3, 6, 2) == 0.75
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        lambda: f"{computed(Settings(), 10**6):.3%}".replace("%", " %"),
+        lambda: f"{computed(Settings(), 10**8):.5%}".replace("%", " %"),
+        lambda: f"{chance(3, 10**6, Settings().limits.per_day):.1%}".replace("%", " %"),
+    ],
+    ids=["6 digits", "8 digits", "all accounts"],
+)
+def test_readme_has_the_chance_of_the_default_settings(shown: Callable[[], str]) -> None:
+    assert shown() in README
+
+
+def test_no_way_to_guess_gets_more_challenges_or_guesses_than_computed(tmp_path: Path) -> None:
+    """Two days of each on the real rules."""
+    settings = Settings()
+    most = challenges_a_day(settings)
+    for way, lived in simulate(tmp_path, 2):
+        for day in lived:
+            # They are no less either: these are attackers who make the most of it.
+            assert most * 0.9 <= day.challenges <= most, way
+            assert day.guesses <= day.challenges * settings.code.guesses, way

@@ -1,0 +1,397 @@
+"""
+The container: what its files say, what its start does, and the whole of it.
+
+The whole, marked ``container``, needs an image: ``sh tests/container.sh`` builds it and runs all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from radius_smsotp.cli.radius_client import RadiusClient
+from tests.documents import pages
+from tests.freeradius.supplicant import PEAP_GTC, Supplicant
+from tests.package.engine import COMPOSE, NAME, PAGE, PIN, PROJECT, TOP, Engine, Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DOCKERFILE = TOP / "freeradius" / "container" / "Dockerfile"
+ENTRYPOINT = TOP / "freeradius" / "container" / "entrypoint.sh"
+
+IMAGE = os.environ.get("SMSOTP_CONTAINER", "")
+SECRET = "one \"two\" \\n ${three} %{four} #five 'six'"
+"""Whatever FreeRADIUS could take for more than letters."""
+
+
+class TestFiles:
+    def test_no_other_machine_can_ask_until_somebody_says_so(self) -> None:
+        """The secret is known, so the port is for this machine only."""
+        radius = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]["radius"]
+        assert radius["ports"] == ["${SMSOTP_LISTEN:-127.0.0.1}:1812:1812/udp"]
+
+    def test_the_container_has_no_rights(self) -> None:
+        """It writes into its volume only."""
+        radius = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]["radius"]
+        assert radius["read_only"] is True
+        assert radius["cap_drop"] == ["ALL"]
+        assert radius["volumes"] == ["site:/etc/radius-smsotp"]
+        assert re.search(r"(?m)^USER freerad\b", DOCKERFILE.read_text("utf-8"))
+
+    def test_every_variable_is_described(self) -> None:
+        """At the top of docker-compose.yml, and where it is read."""
+        set_ = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]["radius"]["environment"]
+        described = re.findall(r"(?m)^#   (SMSOTP_\w+) ", ENTRYPOINT.read_text("utf-8"))
+        set_ = {name for name in set_ if name.startswith("SMSOTP_")}
+        assert set_ == set(described)
+        in_dotenv = set(re.findall(r"(?m)^#   (SMSOTP_\w+)=", COMPOSE.read_text("utf-8")))
+        assert in_dotenv == {*set_, "SMSOTP_LISTEN", "SMSOTP_STORE_PASSWORD"}
+
+    def test_what_the_image_is_built_from_is_there(self) -> None:
+        """And .dockerignore lets it through."""
+        ignore = (TOP / ".dockerignore").read_text("utf-8").splitlines()
+        let_through = {line[1:] for line in ignore if line.startswith("!")}
+        assert all((TOP / name).exists() for name in let_through)
+        copied = re.findall(r"(?m)^COPY (?!--from)(\S+) ", DOCKERFILE.read_text("utf-8"))
+        for source in copied:
+            assert (TOP / source).exists()
+            assert source == "." or source.partition("/")[0] in let_through
+        assert {"setup.py", "pyproject.toml", "README.rst", "radius_smsotp"} <= let_through
+
+    @pytest.mark.parametrize("script", [ENTRYPOINT, TOP / "tests" / "container.sh"])
+    def test_a_shell_can_read_its_scripts(self, script: Path) -> None:
+        """The one of Debian, which knows POSIX only."""
+        subprocess.run(["/bin/sh", "-n", script], check=True)
+
+
+class Volume:
+    """A folder, and the start of the container in it, up to the command that it becomes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def start(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run the script with these variables and no others, and then `command`."""
+        own = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        return subprocess.run(
+            ["/bin/sh", ENTRYPOINT, *(command or ("true",))],
+            cwd=self.folder,
+            env={"PATH": own, "SMSOTP_CONFIG": str(self.folder / "smsotp.yaml"), **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def smsotp(self, *arguments: str) -> str:
+        """Run a command of ours in it, as `docker compose exec` would."""
+        done = self.start("smsotp", *arguments, SMSOTP_SECRET=SECRET)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Volume:
+    """An empty one."""
+    return Volume(tmp_path)
+
+
+class TestStart:
+    def test_the_first_start_makes_all_that_freeradius_needs(self, volume: Volume) -> None:
+        """Settings, key, store and a configuration that it accepts."""
+        done = volume.start("freeradius", "-C", "-l", "stdout", "-d", "raddb", SMSOTP_SECRET=SECRET)
+        assert done.returncode == 0, done.stdout
+        assert (volume.folder / "key").stat().st_mode & 0o777 == 0o600
+        assert json.loads(volume.smsotp("user", "list", "--json")) == []
+
+    def test_without_a_secret_there_is_no_start(self, volume: Volume) -> None:
+        """None is in the image, and an empty one is none."""
+        for variables in ({}, {"SMSOTP_SECRET": ""}):
+            done = volume.start(**variables)
+            assert done.returncode != 0
+            assert "SMSOTP_SECRET: is not set" in done.stderr
+        assert not list(volume.folder.iterdir())
+
+    def test_the_secret_stays_in_the_environment(self, volume: Volume) -> None:
+        """A copy of the volume does not hold it, and a new one needs no new volume."""
+        assert volume.start(SMSOTP_SECRET="known-by-nobody").returncode == 0
+        for path in volume.folder.rglob("*"):
+            assert not path.is_file() or b"known-by-nobody" not in path.read_bytes()
+
+    def test_the_script_becomes_the_command(self, volume: Volume) -> None:
+        """FreeRADIUS is process 1, and gets the signals."""
+        with subprocess.Popen(
+            ["/bin/sh", ENTRYPOINT, "sh", "-c", "echo this is $$"],
+            cwd=volume.folder,
+            env={
+                "PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/bin",
+                "SMSOTP_CONFIG": str(volume.folder / "smsotp.yaml"),
+                "SMSOTP_SECRET": SECRET,
+            },
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert f"this is {process.pid}\n" in process.communicate()[0]
+
+    def test_the_next_start_keeps_what_is_there(self, volume: Volume) -> None:
+        """Key, accounts, and what the administrator has changed in FreeRADIUS's files."""
+        volume.start(SMSOTP_SECRET=SECRET, SMSOTP_DEMO="1")
+        edited = [volume.folder / "raddb" / name for name in ("clients.conf", "policy.d/smsotp")]
+        for path in edited:
+            path.write_text(path.read_text("utf-8") + "# mine\n", "utf-8")
+        key = (volume.folder / "key").read_bytes()
+        done = volume.start(SMSOTP_SECRET=SECRET, SMSOTP_DEMO="1")
+        assert done.returncode == 0
+        assert "policy.d/smsotp: kept" in done.stdout
+        assert (volume.folder / "key").read_bytes() == key
+        assert "alice" in volume.smsotp("user", "list")
+        for path in edited:
+            assert path.read_text("utf-8").endswith("# mine\n")
+
+    def test_a_new_image_brings_the_files_that_nobody_has_edited(self, volume: Volume) -> None:
+        """A file that is as an older version has written it becomes that of this one."""
+        volume.start(SMSOTP_SECRET=SECRET)
+        name = "sites-available/smsotp"
+        path, manifest = volume.folder / "raddb" / name, volume.folder / "raddb" / ".smsotp.json"
+        new = path.read_text("utf-8")
+        path.write_text("# of an older version\n", "utf-8")
+        digests = json.loads(manifest.read_text("utf-8"))
+        digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        manifest.write_text(json.dumps(digests), "utf-8")
+        assert f"written    raddb/{name}" in volume.start(SMSOTP_SECRET=SECRET).stdout
+        assert path.read_text("utf-8") == new
+
+    def test_the_demo_account_comes_once_and_only_if_asked_for(self, volume: Volume) -> None:
+        """Who has deleted it does not find it again after a restart."""
+        assert "alice: added" in volume.start(SMSOTP_SECRET=SECRET, SMSOTP_DEMO="1").stdout
+        volume.smsotp("user", "delete", "alice", "--yes")
+        assert "alice" not in volume.start(SMSOTP_SECRET=SECRET, SMSOTP_DEMO="1").stdout
+        assert json.loads(volume.smsotp("user", "list", "--json")) == []
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    """The container, running; removed afterwards with its volume."""
+    one = Engine(SECRET)
+    one.compose("down", "--volumes")
+    try:
+        one.up()
+        yield one
+    finally:
+        one.compose("down", "--volumes")
+
+
+@pytest.mark.container
+class TestContainer:
+    def test_a_new_user_logs_in(self, engine: Engine) -> None:
+        """With nothing but the commands at the top of docker-compose.yml."""
+        terminal, code = engine.login()
+        assert "<- Access-Accept" in terminal.shown
+        assert re.search(r"PIN: \r\n", terminal.shown), "what is typed is shown"
+        assert code not in terminal.shown
+
+    def test_this_machine_can_ask_at_the_published_port(self, engine: Engine) -> None:
+        """With the secret of the environment, whatever letters it has."""
+        reply = RadiusClient("127.0.0.1", 1812, SECRET).ask("alice", PIN)
+        assert reply.kind == "Access-Challenge"
+
+    def test_a_wifi_device_gets_in(self, engine: Engine, tmp_path: Path) -> None:
+        """With the certificate that the first start has made: the PIN, then the code."""
+        authority = tmp_path / "certs" / "smsotp" / "ca.pem"
+        authority.parent.mkdir(parents=True)
+        authority.write_text(engine.inside("cat", "raddb/certs/smsotp/ca.pem"), "utf-8")
+        access_point = SimpleNamespace(folder=tmp_path, port=1812)
+        add = "smsotp user add carol --phone +491701234599 --pin-stdin"
+        engine.inside("sh", "-c", f"echo {PIN} | {add}")
+
+        def device() -> Supplicant:
+            return Supplicant(access_point, PEAP_GTC, "carol", secret=SECRET)  # type: ignore[arg-type]  # it has port and folder
+
+        with device() as asked:
+            assert asked.question() == "PIN: "
+            assert "***99" in str(asked.answer(PIN))
+            code = re.findall(r"\b\d{6}\b", engine.texts()[-1])[0]
+            assert asked.answer(code) is None
+            assert asked.accepted()
+        with device() as asked:
+            assert asked.question() == "PIN: "
+            assert asked.answer("4321") is None
+            assert not asked.accepted()
+
+    def test_freeradius_is_process_1_without_any_rights(self, engine: Engine) -> None:
+        """It is not root, and cannot become root."""
+        assert engine.inside("cat", "/proc/1/comm") == "freeradius\n"
+        status = dict(
+            line.split(":\t", 1) for line in engine.inside("cat", "/proc/1/status").splitlines()
+        )
+        number = engine.inside("id", "-u", "freerad").strip()
+        assert number != "0"
+        assert status["Uid"].split() == [number] * 4
+        assert int(status["CapBnd"], 16) == 0
+        assert status["NoNewPrivs"] == "1"
+
+    def test_nobody_else_can_read_key_and_store(self, engine: Engine) -> None:
+        """As `smsotp init` makes them."""
+        shown = engine.inside("stat", "-c", "%n %a %U", "key", "smsotp.db")
+        assert shown.splitlines() == ["key 600 freerad", "smsotp.db 600 freerad"]
+
+    def test_the_check_finds_no_error(self, engine: Engine) -> None:
+        found = json.loads(engine.inside("smsotp", "check", "--json"))
+        assert not [one for one in found if one["level"] == "error"]
+
+    def test_the_page_is_there_for_this_machine(self, engine: Engine) -> None:
+        """And the message on it is the one that the account's number got."""
+        with urllib.request.urlopen(PAGE, timeout=30) as reply:
+            assert b"<title>SMS</title>" in reply.read()
+        _, code = engine.login()
+        assert engine.texts()[-1].startswith(f"{code} ")
+
+    def test_who_does_not_answer_is_not_healthy(self, engine: Engine) -> None:
+        """The check asks with Status-Server, and takes no other answer than a signed one."""
+        command = ["podman", "healthcheck", "run", NAME]
+        assert subprocess.run(command, check=False).returncode == 0
+        engine.podman("kill", "--signal", "STOP", NAME)
+        try:
+            assert subprocess.run(command, check=False).returncode != 0
+        finally:
+            engine.podman("kill", "--signal", "CONT", NAME)
+
+    def test_log_and_environment_tell_nothing(self, engine: Engine) -> None:
+        """No code, no number; and of secrets the one that the environment is there for."""
+        _, code = engine.login()
+        assert code not in engine.log()
+        assert "+491701234567" not in engine.log()
+        variables = engine.inside("env").splitlines()
+        ours = {line.partition("=")[0] for line in variables if line.startswith("SMSOTP_")}
+        described = re.findall(r"(?m)^#   (SMSOTP_\w+) ", ENTRYPOINT.read_text("utf-8"))
+        assert ours == set(described)
+        key = engine.inside("cat", "key").split()[-1]
+        assert key not in "".join(variables)
+
+    def test_a_restart_keeps_key_and_accounts(self, engine: Engine) -> None:
+        """A new container too; and a new secret counts from then on."""
+        key = engine.inside("sha256sum", "key")
+        engine.compose("restart")
+        engine.wait(2)
+        engine.login()
+        engine.compose("down")
+        engine.secret = "another"
+        engine.up()
+        engine.login()
+        assert engine.inside("sha256sum", "key") == key
+        assert engine.inside("smsotp", "user", "list").count("alice") == 1
+
+    def test_it_ends_when_it_is_told_to(self, engine: Engine) -> None:
+        """By itself: FreeRADIUS closes down, and is not killed."""
+        engine.compose("stop")
+        assert engine.podman("inspect", "-f", "{{.State.ExitCode}}", NAME).strip() == "0"
+        assert "Exiting normally" in engine.log()
+        engine.compose("start")
+        engine.wait(2)
+
+
+@pytest.mark.container
+def test_the_commands_of_readme_work_as_they_stand_there(tmp_path: Path) -> None:
+    """One after the other, from the first start to the removal, with `docker` and `editor` here."""
+    engine = Engine(SECRET)
+    engine.compose("down", "--volumes")
+    for name, script in (
+        ("docker", f'[ "$1" = compose ] || exit 1; shift\nexec podman-compose -p {PROJECT} "$@"'),
+        ("editor", 'echo "# mine" >>"$1"'),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+        (tmp_path / name).chmod(0o755)
+    environment = {**engine.environment(), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    own = tmp_path / "smsotp.yaml"
+    starts = 0
+    try:
+        for command in pages.typed("README.rst", "In a container"):
+            # What is fetched and edited lies in a folder of the test's, not in the checkout.
+            line = command.replace("smsotp.yaml", str(own)) if "editor" in command else command
+            line = re.sub(r"(?<=[<>])smsotp\.yaml$", str(own), line)
+            with Terminal(["sh", "-c", line], environment) as terminal:
+                if " login " in command:
+                    terminal.wait_for("PIN: ")
+                    terminal.type(PIN)
+                    terminal.wait_for("sent to ***67: ")
+                    terminal.type(re.findall(r"\b\d{6}\b", engine.texts()[-1])[0])
+                elif "user add" in command:
+                    for question in ("PIN: ", "The same PIN again: "):
+                        terminal.wait_for(question)
+                        terminal.type(PIN)
+                elif "user delete" in command:
+                    terminal.wait_for("[y/N]: ")
+                    terminal.type("y")
+                elif command.endswith(("logs -f", "freeradius -X -d raddb")):
+                    terminal.wait_for("Ready to process requests", 120)
+                    if command.endswith("-d raddb"):
+                        # Its terminal is the container's, where Ctrl-C ends FreeRADIUS.
+                        terminal.type("\x03")
+                        terminal.status(120)
+                    continue
+                assert terminal.status(120) == 0, terminal.shown
+            if command.endswith(("up -d", "restart")):
+                starts += 1
+                engine.wait(starts)
+            if command.startswith("editor"):
+                assert own.read_text("utf-8").endswith("# mine\n")
+        assert PROJECT not in engine.podman("ps", "--all", "--format", "{{.Names}}")
+    finally:
+        # `down` knows nothing of what `run` has left, should this have failed meanwhile.
+        engine.podman("rm", "--all", "--force")
+        engine.compose("down", "--volumes")
+
+
+@pytest.mark.container
+def test_postgresql_keeps_the_accounts_where_the_profile_says_so() -> None:
+    """With the lines of .env at the top of docker-compose.yml; a new container finds them again."""
+    said = dict(
+        re.findall(r"(?m)^#   (COMPOSE_\w+|SMSOTP_STORE)=(.+)$", COMPOSE.read_text("utf-8"))
+    )
+    one = Engine(SECRET, SMSOTP_STORE_PASSWORD="a password", **said)
+    one.compose("down", "--volumes")
+    try:
+        one.up()
+        one.login()
+        shown = json.loads(one.inside("smsotp", "check", "--json"))
+        assert "PostgreSQL 17" in next(line["fault"] for line in shown if line["path"] == "store")
+        assert "smsotp.db" not in one.inside("ls")
+        assert "a password" not in one.inside("cat", "smsotp.yaml")
+        one.compose("down")
+        one.up()
+        one.login()
+    finally:
+        one.compose("down", "--volumes")
+
+
+@pytest.mark.container
+class TestImage:
+    def test_nothing_secret_is_in_it(self) -> None:
+        """No variable, no key, nothing that pip or a first start leaves behind."""
+        engine = Engine(SECRET)
+        described: Any = json.loads(engine.podman("image", "inspect", IMAGE))[0]["Config"]
+        assert not [line for line in described["Env"] if line.startswith("SMSOTP_")]
+        root = Path(engine.podman("image", "mount", IMAGE).strip())
+        assert not list((root / "etc/radius-smsotp").iterdir())
+        assert not list((root / "opt/radius-smsotp").glob("lib/python*/site-packages/pip"))
+        for folder, _, names in os.walk(root):
+            for path in (Path(folder, name) for name in names):
+                if path.is_file() and not path.is_symlink():
+                    with path.open("rb") as file:
+                        assert not re.match(rb"-----BEGIN [A-Z ]*PRIVATE KEY", file.read(64)), path
+
+    def test_the_health_check_is_in_it(self) -> None:
+        """For those who start it without docker-compose.yml."""
+        described = json.loads(Engine(SECRET).podman("image", "inspect", IMAGE))[0]
+        assert "radclient" in described["Healthcheck"]["Test"][-1]

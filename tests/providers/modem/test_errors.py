@@ -1,0 +1,72 @@
+"""Errors of the modem and of the network, and what they mean for the message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
+from radius_smsotp.providers.modem.errors import CME, CMS, ModemError, Verdict, explain
+from tests.providers.contract import message, soon
+from tests.providers.modem.gsm_modem import LONG, PLAIN, GsmModem, provider_for
+
+if TYPE_CHECKING:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "out_of_order", "words"),
+    [
+        ("+CMS ERROR: 21", Refused, False, "short message transfer rejected"),
+        ("+CMS ERROR: 8", Refused, True, "operator determined barring"),
+        ("+CMS ERROR: 38", Unavailable, None, "network out of order"),
+        ("+CMS ERROR: 330", Refused, True, "set `smsc`"),
+        ("+CMS ERROR: 332", Unknown, None, "network timeout"),
+        ("+CMS ERROR: 515", Unavailable, None, "an error of the manufacturer"),
+        ("+CME ERROR: 30", Unavailable, None, "no network"),
+        ("+CMS ERROR: SIM not inserted", Unavailable, None, '"SIM not inserted"'),
+        ("ERROR", Unavailable, None, r"answered ERROR to AT\+CMGS"),
+    ],
+)
+def test_an_error_is_sorted_by_what_the_caller_does_next(
+    modem: GsmModem,
+    tmp_path: Path,
+    answer: str,
+    error: type[DeliveryError],
+    out_of_order: bool | None,
+    words: str,
+) -> None:
+    modem.failures["AT+CMGS"] = answer
+    with pytest.raises(error, match=words) as caught:
+        provider_for(modem, tmp_path).send(message(1, PLAIN), soon())
+    assert type(caught.value) is error
+    assert getattr(caught.value, "out_of_order", None) is out_of_order
+
+
+@pytest.mark.parametrize(("family", "table"), [("CMS", CMS), ("CME", CME)])
+def test_every_code_has_a_name_and_a_verdict(
+    family: str, table: dict[int, tuple[str, Verdict]]
+) -> None:
+    for code, (name, verdict) in table.items():
+        error = explain(f"+{family} ERROR: {code}", "AT+CMGS")
+        assert error is not None
+        assert error.code == f"{family} {code}"
+        assert str(error.as_error()).startswith(f"{name} (+{family} ERROR: {code} to AT+CMGS)")
+        assert error.verdict is verdict
+
+
+def test_a_refusal_at_the_second_part_is_the_verdict_of_the_message(
+    modem: GsmModem, tmp_path: Path
+) -> None:
+    modem.fails_from_part = 2
+    modem.failure_of_parts = "+CMS ERROR: 42"
+    with pytest.raises(Unavailable, match="congestion"):
+        provider_for(modem, tmp_path).send(message(1, LONG), soon())
+    assert len(modem.submitted) == 1
+
+
+def test_a_modem_error_becomes_the_error_that_its_verdict_says() -> None:
+    assert isinstance(ModemError(Verdict.REFUSED, "x").as_error(), Refused)
+    assert str(ModemError(Verdict.UNKNOWN, "x", "do y").as_error()) == "x; do y"

@@ -1,0 +1,170 @@
+"""SIM, network, signal and service centre."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from radius_smsotp.errors import Refused, Unavailable
+from radius_smsotp.providers.modem.device import file_name
+from tests.providers.contract import message, soon
+from tests.providers.modem.gsm_modem import PLAIN, GsmModem, provider_for
+
+if TYPE_CHECKING:
+    pass
+
+
+PIN = "4711"
+
+
+def tried_file(modem: GsmModem, folder: Path) -> Path:
+    return folder / f"{file_name(modem.cable.name)}.pin-tried"
+
+
+def test_the_pin_is_entered_when_the_sim_asks_and_only_then(
+    modem: GsmModem, tmp_path: Path
+) -> None:
+    modem.sim = "SIM PIN"
+    sender = provider_for(modem, tmp_path, pin=PIN)
+    sender.send(message(1), soon())
+    sender.send(message(2), soon())
+    assert modem.commands.count(f'AT+CPIN="{PIN}"') == 1
+    assert not tried_file(modem, tmp_path).exists()
+
+
+def test_a_wrong_pin_is_tried_once_whoever_tries(modem: GsmModem, tmp_path: Path) -> None:
+    modem.sim = "SIM PIN"
+    first = provider_for(modem, tmp_path, pin="0000")
+    with pytest.raises(Refused, match="the SIM refused the PIN: incorrect password") as caught:
+        first.send(message(1), soon())
+    assert caught.value.out_of_order
+    # The next program, say after a restart, and a check.
+    for _ in range(2):
+        again = provider_for(modem, tmp_path, pin="0000")
+        with pytest.raises(Refused, match="it is not tried again"):
+            again.send(message(2), soon())
+        [problem] = again.check()
+        assert problem.path == "providers.gsm.pin"
+        assert str(tried_file(modem, tmp_path)) in problem.remedy
+    assert modem.tries_left == 2
+    assert "0000" not in tried_file(modem, tmp_path).read_text()
+
+    tried_file(modem, tmp_path).unlink()  # as the remedy says
+    provider_for(modem, tmp_path, pin=PIN).send(message(3), soon())
+    assert len(modem.received()) == 1
+
+
+def test_a_sim_that_was_unlocked_by_hand_forgets_the_wrong_pin(
+    modem: GsmModem, tmp_path: Path
+) -> None:
+    modem.sim = "SIM PIN"
+    with pytest.raises(Refused):
+        provider_for(modem, tmp_path, pin="0000").send(message(1), soon())
+    modem.sim = "READY"
+    provider_for(modem, tmp_path, pin="0000").send(message(2), soon())
+    assert not tried_file(modem, tmp_path).exists()
+
+
+def test_a_pin_that_got_no_answer_counts_as_tried(modem: GsmModem, tmp_path: Path) -> None:
+    modem.sim = "SIM PIN"
+    modem.mute_on_lines.add(f'AT+CPIN="{PIN}"')
+    with pytest.raises(Unavailable, match="did not answer"):
+        provider_for(modem, tmp_path, pin=PIN).send(message(1), soon(1.2))
+    with pytest.raises(Refused, match="it is not tried again"):
+        provider_for(modem, tmp_path, pin=PIN).send(message(2), soon())
+
+
+def test_a_sim_that_is_busy_is_waited_for(modem: GsmModem, tmp_path: Path) -> None:
+    modem.sim = "SIM PIN"
+    modem.busy_answers = 2
+    provider_for(modem, tmp_path, pin=PIN).send(message(1), soon())
+    assert len(modem.received()) == 1
+    assert modem.tries_left == 3
+
+
+@pytest.mark.parametrize(
+    ("sim", "words", "remedy", "setting"),
+    [
+        ("SIM PIN", "the SIM asks for its PIN", "set `pin`", "pin"),
+        ("SIM PUK", "the SIM is blocked", "unblock it with its PUK", "pin"),
+        ("PH-SIM PIN", "the modem asks for PH-SIM PIN", "unlock it", "port"),
+    ],
+)
+def test_a_locked_sim_is_named(
+    modem: GsmModem, tmp_path: Path, sim: str, words: str, remedy: str, setting: str
+) -> None:
+    modem.sim = sim
+    sender = provider_for(modem, tmp_path)
+    with pytest.raises(Refused, match=words) as caught:
+        sender.send(message(), soon())
+    assert caught.value.out_of_order
+    [problem] = sender.check()
+    assert problem.path == f"providers.gsm.{setting}"
+    assert words in problem.fault
+    assert remedy in problem.remedy
+
+
+def test_a_modem_without_sim_is_named(modem: GsmModem, tmp_path: Path) -> None:
+    modem.failures["AT+CPIN"] = "+CME ERROR: 10"
+    sender = provider_for(modem, tmp_path)
+    with pytest.raises(Unavailable, match="no SIM inserted"):
+        sender.send(message(), soon())
+    [problem] = sender.check()
+    assert "no SIM inserted" in problem.fault
+    assert problem.remedy == "insert a SIM"
+
+
+@pytest.mark.parametrize("state", [1, 5, 6, 7])
+def test_registration_is_waited_for(modem: GsmModem, tmp_path: Path, state: int) -> None:
+    modem.registration = [0, 2, 2, state]
+    provider_for(modem, tmp_path).send(message(), soon())
+    assert len(modem.received()) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "words"), [(2, "searching"), (3, "denied by the network"), (8, "emergency calls")]
+)
+def test_a_modem_without_network_is_unavailable_and_named(
+    modem: GsmModem, tmp_path: Path, state: int, words: str
+) -> None:
+    modem.registration = [state]
+    sender = provider_for(modem, tmp_path, timeout=2)
+    with pytest.raises(Unavailable, match=f"not registered in a network: {words}"):
+        sender.send(message(), soon())
+    problems = [str(problem) for problem in sender.check()]
+    assert len(problems) == 1
+    assert words in problems[0]
+
+
+def test_no_signal_and_no_service_centre_are_both_named(modem: GsmModem, tmp_path: Path) -> None:
+    modem.registration = [2]
+    modem.signal = 99
+    modem.service_centre = ""
+    problems = {
+        problem.fault: problem for problem in provider_for(modem, tmp_path, timeout=2).check()
+    }
+    assert [fault.partition(":")[0] for fault in problems] == [
+        "not registered in a network",
+        "no signal",
+        "the SIM knows no service centre",
+    ]
+    assert problems["the SIM knows no service centre"].path == "providers.gsm.smsc"
+
+
+def test_check_asks_for_no_service_centre_where_the_settings_name_one(
+    modem: GsmModem, tmp_path: Path
+) -> None:
+    modem.service_centre = ""
+    assert provider_for(modem, tmp_path, smsc="+491722270333").check() == []
+
+
+def test_check_names_a_modem_that_cannot_pass_on_reports(modem: GsmModem, tmp_path: Path) -> None:
+    modem.unknown.add("AT+CNMI")
+    sender = provider_for(modem, tmp_path, delivery_report=True)
+    [problem] = sender.check()
+    assert problem.path == "providers.gsm.delivery_report"
+    sender.send(message(1, PLAIN), soon())
+    # Then none is asked for.
+    assert modem.submitted[0].parameters.startswith("17,")

@@ -1,0 +1,288 @@
+"""A site under test: settings, key, store, and servers on it whose clock the test moves."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from radius_smsotp import providers
+from radius_smsotp.delivery import chain
+from radius_smsotp.delivery.courier import Courier
+from radius_smsotp.login.answers import Accepted, Challenged, Rejected
+from radius_smsotp.login.request import Request
+from radius_smsotp.login.service import Service
+from radius_smsotp.model import code, pin
+from radius_smsotp.model.identity import fold_name
+from radius_smsotp.model.records import Account, Client
+from radius_smsotp.settings import file, keyring
+from radius_smsotp.store import open_store
+from tests.support import leaks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from radius_smsotp.login.answers import Outcome
+    from radius_smsotp.model.records import Challenge, Delivery, Event
+    from radius_smsotp.providers import Message
+
+PHONE = "+491701234567"
+PIN = "geheim"
+ROUNDS = 10
+
+
+class Clock:
+    """The time, until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+        self.run = timedelta()
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.jump(seconds)
+        self.run += timedelta(seconds=seconds)
+
+    def jump(self, seconds: float) -> None:
+        """Set it, forwards or backwards; no time passes."""
+        self.now += timedelta(seconds=seconds)
+
+    def passed(self) -> timedelta:
+        """How much time has passed, whatever it was set to."""
+        return self.run
+
+
+class RunningClock(Clock):
+    """This machine's."""
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC)
+
+    def passed(self) -> timedelta:
+        return chain.passed()
+
+
+class Gateways:
+    """What the providers of type ``scripted`` do, each by its name."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, Message]] = []
+        self.closed: list[str] = []
+        self.built: dict[str, Any] = {}
+        self._steps: dict[str, list[Any]] = {}
+        self._gates: list[threading.Event] = []
+        self._lock = threading.Lock()
+
+    def will(self, name: str, *steps: Exception | Callable[[], object] | None) -> None:
+        """
+        From now on: raise this, call that and accept, or (None) just accept; one step for each
+        message, the last one for all that follow.
+        """
+        self._steps[name] = list(steps)
+
+    def hang(self, name: str, then: Exception | None = None) -> threading.Event:
+        """From now on: wait until the event is set; then raise this, or accept."""
+        gate = threading.Event()
+        self._gates.append(gate)
+
+        def step() -> None:
+            assert gate.wait(30)
+            if then is not None:
+                raise then
+
+        self.will(name, step)
+        return gate
+
+    def take(self, name: str, message: Message) -> providers.Receipt:
+        """A provider sends."""
+        with self._lock:
+            self.sent.append((name, message))
+            steps = self._steps.get(name, [None])
+            step = steps.pop(0) if len(steps) > 1 else steps[0]
+        if isinstance(step, Exception):
+            raise step
+        if step is not None:
+            step()
+        return providers.Receipt(f"{name}-{len(self.sent)}")
+
+    def report(self, name: str, message_id: str, delivered: bool, words: str = "") -> None:
+        """A delivery report comes to the provider that was built last under this name."""
+        self.built[name].on_report(message_id, delivered, words)
+
+    def names(self) -> list[str]:
+        """Which providers were tried, in order."""
+        with self._lock:
+            return [name for name, _ in self.sent]
+
+    def release(self) -> None:
+        """Let everything that hangs go on."""
+        for gate in self._gates:
+            gate.set()
+
+
+class Node:
+    """
+    One server on a site, and the little of FreeRADIUS that calls it: `authorize` asks
+    `prepare`, `pap` compares, then comes `authenticate` or Post-Auth-Type REJECT.
+    """
+
+    def __init__(self, site: Site, patience: float = 10) -> None:
+        self.clock = clock = site.clock
+        self.loaded = file.load(site.settings_path)
+        self.keys = keyring.read(self.loaded.key_path)
+        self.store = open_store(self.loaded.store_url, patience)
+        self.store.migrate()
+        self.courier = Courier(self.loaded, self.keys, self.store, clock, clock.passed)
+        self.service = Service(self.loaded, self.keys, self.store, self.courier, clock)
+
+    def first(self, user: str = "alice", password: str = PIN, **more: Any) -> Outcome:
+        """The first step, whole."""
+        asked = request(user, password, **more)
+        ready = self.service.admission.prepare(asked)
+        asked = replace(asked, step=ready.step, matched=ready.matched, reason=ready.reason)
+        compared = password if ready.password is None else ready.password
+        if ready.pin_hash is None or pap(ready.pin_hash, compared):
+            return self.service.begin(asked)
+        return self.service.first_factor_failed(asked)
+
+    def challenge(self, user: str = "alice", password: str = PIN, **more: Any) -> Challenged:
+        """A first step that is challenged, its message on its way no more."""
+        outcome = self.first(user, password, **more)
+        assert isinstance(outcome, Challenged), outcome
+        self.settle(outcome.transaction_id)
+        return outcome
+
+    def begun(self, user: str = "alice") -> Challenged:
+        """A first step that is challenged, its message on its way."""
+        outcome = self.first(user)
+        assert isinstance(outcome, Challenged), outcome
+        return outcome
+
+    def second(
+        self, challenged: Challenged, answer: str, user: str = "alice", **more: Any
+    ) -> Outcome:
+        """The second step."""
+        asked = request(user, answer, transaction_id=challenged.transaction_id, **more)
+        return self.service.answer(replace(asked, step="code"))
+
+    def settle(self, transaction_id: str) -> None:
+        """Wait until the courier has done with a message."""
+        self.courier.wait(transaction_id, time.monotonic() + 20)
+
+    def code(self, challenged: Challenged) -> str:
+        """The code of a challenge."""
+        challenge = self.stored(challenged.transaction_id)
+        key = self.keys.get(challenge.key_id)
+        assert key is not None
+        return code.derive(key, challenge.transaction_id, challenge.digits)
+
+    def stored(self, transaction_id: str) -> Challenge:
+        """A challenge as the store has it."""
+        with self.store.read() as tx:
+            challenge = tx.challenge(transaction_id)
+        assert challenge is not None
+        return challenge
+
+    def delivery(self, challenged: Challenged) -> Delivery:
+        """A message as the store has it."""
+        return self.stored(challenged.transaction_id).delivery
+
+    def events(self, name: str = "alice") -> list[Event]:
+        """The audit trail of an account."""
+        with self.store.read() as tx:
+            return tx.events(name, 1000)
+
+    def kinds(self, name: str = "alice") -> list[str]:
+        """The kinds of event of an account, oldest first."""
+        return [event.kind for event in self.events(name)]
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.courier.close(20)
+        self.store.close()
+
+
+class Site:
+    """A folder with settings, key and store, and alice and bob in it."""
+
+    def __init__(self, folder: Path, clock: Clock, gateways: Gateways) -> None:
+        self.folder = folder
+        self.clock = clock
+        self.gateways = gateways
+        self.settings_path = folder / "smsotp.yaml"
+        self.store_path = folder / "smsotp.db"
+        self.nodes: list[Node] = []
+        self.write()
+        keyring.create(folder / "key")
+
+    def write(self, **sections: Any) -> None:
+        """Write smsotp.yaml (JSON is YAML); `sections` replace those of the default."""
+        values = {
+            "store": "sqlite:///smsotp.db",
+            "key_file": "key",
+            "pin": {"iterations": ROUNDS},
+            "providers": {"first": {"type": "scripted"}, "second": {"type": "scripted"}},
+        }
+        self.settings_path.write_text(json.dumps(values | sections), encoding="utf-8")
+
+    def node(self, **sections: Any) -> Node:
+        """A server; with `sections`, of settings written anew."""
+        if sections:
+            self.write(**sections)
+        node = Node(self)
+        if not self.nodes:
+            add(node, "alice")
+            add(node, "bob", "+491709999999")
+        self.nodes.append(node)
+        return node
+
+
+def add(
+    node: Node, name: str, phone: str | None = PHONE, text: str | None = PIN, **more: Any
+) -> None:
+    """Add an account with the PIN `text`, or none if another module checks it."""
+    leaks.note_pin(node.loaded.path.parent, text)
+    pin_hash = None if text is None else pin.digest(text, b"0123456789abcdef", ROUNDS)
+    with node.store.write() as tx:
+        tx.put_account(Account(fold_name(name), phone, pin_hash, **more), datetime.now(UTC))
+
+
+def request(user: str = "alice", password: str | None = PIN, **more: Any) -> Request:
+    """What `radius.packets.parse` makes of an Access-Request from the client "vpn"."""
+    fields: dict[str, Any] = {
+        "malformed": False,
+        "rewritten": False,
+        "transaction_id": None,
+        "client": Client("vpn", "192.0.2.1", "02-00-00-00-00-01"),
+    }
+    return Request(user=user, password=password, **(fields | more))
+
+
+def pap(pin_hash: str, password: str) -> bool:
+    """What `rlm_pap` says of a password and a PBKDF2-Password."""
+    _, rounds, rest = pin_hash.split(":")
+    return pin.digest(password, base64.b64decode(rest.partition("$")[0]), int(rounds)) == pin_hash
+
+
+def kind(outcome: Outcome) -> Literal["challenged", "accepted", "rejected"]:
+    """An outcome in one word."""
+    if isinstance(outcome, Accepted):
+        return "accepted"
+    return "rejected" if isinstance(outcome, Rejected) else "challenged"
+
+
+def eventually(what: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """Call `what` until it returns something true, and return that."""
+    until = time.monotonic() + seconds
+    while not (result := what()):
+        assert time.monotonic() < until, "it did not come true"
+        time.sleep(0.005)
+    return result

@@ -1,0 +1,230 @@
+"""Somebody at a machine where all of this package is installed, who types what a page says."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tests.documents.pages import TOP
+from tests.freeradius.site import eventually
+from tests.package.machine import PATH, SYSTEMCTL, Machine
+
+if TYPE_CHECKING:
+    from tests.documents.pages import Command
+
+PIN = "1234"
+
+SETTINGS = """
+store: sqlite:///smsotp.db
+pin: {iterations: 10000}
+delivery: {order: [backup, clickatell]}
+providers:
+  backup: {type: folder, path: outbox}
+  clickatell: {type: http, url: "http://127.0.0.1:9/send?to={phone}&text={message}"}
+  gateway: {type: folder, path: outbox}
+  page: {type: folder, path: outbox}
+clients:
+  10.1.0.0/16: {country: DE, ssids: {Guests: {style: reject}}}
+"""
+
+BASE = r"""
+ln -sfn {top}/.venv /opt/radius-smsotp
+ln -sf /opt/radius-smsotp/bin/smsotp /usr/local/bin/
+echo "127.0.0.1 radius.example.org radius localhost db" >/etc/hosts
+cat {top}/setup.py {top}/pyproject.toml >{top}/.venv/installed
+smsotp init /etc/radius-smsotp
+echo {pin} | smsotp user add alice --phone +491701234567 --pin-stdin
+smsotp user add bob --phone +491707654321 --no-pin
+cat >>/etc/radius-smsotp/key <<END
+k20260301-77e1b0d4 $(openssl rand -hex 32)
+END
+cat >/etc/radius-smsotp/smsotp.yaml
+smsotp raddb install
+sed -i 's/^client localhost {{/&\n\tvirtual_server = smsotp/' /etc/freeradius/3.0/clients.conf
+mkdir -p /base /srv/work /usr/local/share/zsh/site-functions /root/.config/fish/completions \
+    /etc/bash_completion.d /var/www/html
+smsotp init /base/site
+cp -a /etc/radius-smsotp /etc/freeradius /base
+"""
+"""What README's first hour leaves behind; its commands are those of `package/test_install.py`."""
+
+AGAIN = """
+systemctl stop freeradius
+rm -rf /etc/radius-smsotp /etc/freeradius /srv/work
+cp -a /base/radius-smsotp /base/freeradius /etc/
+mkdir /srv/work
+cp -a /base/site /srv/work
+"""
+
+STAFF = "name,phone,pin\ncarol,+491701112223,1470"
+
+POSTGRES = """
+[ ! -e /var/lib/postgresql/typed/postmaster.pid ] ||
+    kill -QUIT "$(head -n 1 /var/lib/postgresql/typed/postmaster.pid)"
+rm -rf /var/lib/postgresql/typed
+install -d -o postgres -g postgres /var/lib/postgresql /run/postgresql
+cd /
+[ -e /var/lib/postgresql/new ] ||
+    runuser -u postgres -- /usr/lib/postgresql/*/bin/initdb -N -A trust /var/lib/postgresql/new
+cp -a /var/lib/postgresql/new /var/lib/postgresql/typed
+runuser -u postgres -- /usr/lib/postgresql/*/bin/pg_ctl -D /var/lib/postgresql/typed -w \\
+    -o "-c fsync=off" -l /var/lib/postgresql/typed.log start >/dev/null
+"""
+
+SHARED = f"""{POSTGRES}
+runuser -u postgres -- createuser smsotp
+runuser -u postgres -- createdb --owner smsotp smsotp
+"""
+
+PAST = f"""{TOP}/.venv/bin/python - <<END
+from datetime import UTC, datetime, timedelta
+from radius_smsotp.core.model import Device, Event
+from radius_smsotp.store import open_store
+now = datetime.now(UTC)
+login = "0b9f3e0c5d7a4f16a2c84d9e6b1f7a30"
+with open_store("sqlite:////etc/radius-smsotp/smsotp.db").write() as tx:
+    for number in (1, 7):
+        tx.remember_device(Device("alice", client="wifi", ssid="Office Wi-Fi",
+            station=f"02-00-00-00-00-0{{number}}", number_tag="tag", expires_at=now + timedelta(1)))
+    tx.add_event(Event("code-accepted", now, account="alice", transaction_id=login))
+END"""
+
+CALLED = "sed -i '/virtual_server = smsotp$/d' /etc/freeradius/3.0/clients.conf"
+EXTERNAL = "sed -i 's/^delivery: {/&courier: external, /' /etc/radius-smsotp/smsotp.yaml"
+
+BEFORE = {
+    "smsotp user": "smsotp user delete alice --yes",
+    "smsotp courier": EXTERNAL,
+    "smsotp store": SHARED,
+    "Stores": POSTGRES,
+    "smsotp user devices alice": PAST,
+    "smsotp user devices alice --forget 02:00:00:00:00:01": PAST,
+    "smsotp trace 0b9f3e0c5d7a4f16a2c84d9e6b1f7a30 --json": PAST,
+    "smsotp trace dave": "systemctl restart freeradius\n"
+    "! echo 1234 | smsotp login dave --secret testing123",
+    "smsotp raddb uninstall": CALLED,
+    "smsotp raddb uninstall --purge": CALLED,
+    "openssl rand -hex 4 | smsotp user add bob --phone +491707654321 --pin-stdin": "smsotp "
+    "user delete bob --yes",
+    "smsotp init /etc/radius-smsotp --store postgresql://smsotp@db/smsotp": SHARED
+    + "rm -r /etc/radius-smsotp",
+    "smsotp store copy sqlite:////srv/smsotp.db sqlite:////root/backup.db": "cp "
+    "/etc/radius-smsotp/smsotp.db /srv",
+    "smsotp store copy sqlite:////srv/smsotp.db postgresql://smsotp@db/smsotp": SHARED
+    + "cp /etc/radius-smsotp/smsotp.db /srv",
+    "smsotp exporter --listen 192.0.2.7:9812": "ip address add 192.0.2.7/32 dev lo",
+}
+"""What has to have happened before the commands of a section, or before one of them."""
+
+ENDLESS = {
+    r"smsotp gateway": r"Open http://\S+ in a browser",
+    r"smsotp exporter": r"/metrics answers",
+    r"smsotp courier$": r"has started",
+    r"trace \S+ --follow": r"\n",
+    r"freeradius -X$": r"Ready to process requests",
+    r"smsotp demo --keep": r"Ctrl-C",
+    r"demo\.sh --keep": r"Ctrl-C",
+}
+"""Commands that go on until Ctrl-C, to what they show when they work."""
+
+SILENT = {r"freeradius -f": "freeradius"}
+"""Commands that do, and show nothing: to the program that has a UDP port when they work."""
+
+
+def fails(shown: str) -> bool:
+    """Whether the document shows that a command does not end well."""
+    bad = (
+        r"^smsotp: \d+ faulty",
+        r"^\d+ errors?\b",
+        r": unavailable after",
+        r"^Received Access-Challenge ",  # which is not what radtest hopes for
+    )
+    return any(re.search(one, shown, re.MULTILINE) for one in bad)
+
+
+def install() -> Machine:
+    """A machine with all of this package on it, as README's first hour leaves it."""
+    offline = {
+        "PATH": f"{PATH}:/opt/radius-smsotp/bin",
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",
+        "PIP_ROOT_USER_ACTION": "ignore",
+    }
+    one = Machine(TOP, **offline)
+    try:
+        shim = "/usr/local/bin/systemctl"
+        one.do(f"cat >{shim} <<'END'\n{SYSTEMCTL}END\nchmod +x {shim}")
+        settings = f"\ncat >/etc/radius-smsotp/smsotp.yaml <<'END'\n{SETTINGS}END\n"
+        base = BASE.format(top=TOP, pin=PIN)
+        one.do(base.replace("\ncat >/etc/radius-smsotp/smsotp.yaml\n", settings))
+    except BaseException:
+        one.close()
+        raise
+    return one
+
+
+class Typist:
+    """Somebody who types what a page says, and answers what is asked for."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.known: set[str] = set()
+        self.state = ""
+
+    def prepare(self, section: str, commands: list[Command]) -> None:
+        """What the reader of a section has done or got before."""
+        shown = [one.shown for one in commands if one.text == "cat staff.csv"]
+        script = f"cat >/srv/work/staff.csv <<'END'\n{shown[0] if shown else STAFF}\nEND\n"
+        script += f"{BEFORE.get(section, '')}\n"
+        if any(re.search(r"login |radtest", one.text) for one in commands):
+            script += "systemctl restart freeradius\n"
+        self.machine.do(script)
+
+    def start_again(self) -> None:
+        """As if nobody had typed anything yet."""
+        self.machine.do(AGAIN)
+        self.machine.type("unset SMSOTP_CONFIG")
+
+    def messages(self) -> set[str]:
+        """The files that the provider has written."""
+        return set(self.machine.do("find /etc/radius-smsotp/outbox -name '*.json' || :").split())
+
+    def code(self) -> str:
+        """The code of the message that has come since the login began."""
+        [new] = eventually(lambda: self.messages() - self.known)
+        found: str = re.findall(r'"text": "(\d{6}) ', self.machine.do(f"cat {new}"))[0]
+        return found
+
+    def fill_in(self, text: str) -> str:
+        """The values of this moment in the place of the page's examples."""
+        if "482913" in text:
+            text = text.replace("482913", self.code()).replace("0x3766…", self.state)
+        return text
+
+    def listens(self, program: str) -> None:
+        """Wait until a program has a UDP port."""
+        looking = f"for _ in $(seq 100); do ! ss -Hlunp | grep -q '\"{program}\"' || exit 0"
+        self.machine.do(f"{looking}; sleep 0.1; done; exit 1")
+
+    def type(self, command: str, shown: str = "") -> None:
+        """Type it; it must end as the page shows."""
+        if re.search(r"smsotp login|radtest", command):
+            self.known = self.messages()
+        text = self.fill_in(command)
+        there = re.search(r"\b((sh|cp) (tests|freeradius)/|python -m tests|pip install)", text)
+        until = next((end for like, end in ENDLESS.items() if re.search(like, text)), "")
+        answers = {
+            "PIN: ": lambda: PIN,
+            "The same PIN again: ": lambda: PIN,
+            "assword: ": lambda: PIN,
+            "sent to ***67: ": self.code,
+        }
+        self.machine.type(f"cd {TOP if there else '/srv/work'}")
+        silent = next((name for like, name in SILENT.items() if re.match(like, text)), "")
+        if silent:
+            status, told = self.machine.type(text, ready=lambda: self.listens(silent))
+        else:
+            status, told = self.machine.type(text, answers, until)
+        assert until or silent or (status != 0) == fails(shown), f"{command}: {status}\n{told}"
+        if found := re.search(r"State = (0x\w+)", told):
+            self.state = found[1]
