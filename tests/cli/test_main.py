@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 import radius_smsotp
-from radius_smsotp.cli import COMMANDS, DEFAULT_CONFIG, smsotp
+from radius_smsotp.cli import COMMANDS, ROOMS, DEFAULT_CONFIG, smsotp
 from radius_smsotp.cli.site import acting_as
 from radius_smsotp.settings import schema
 from tests.cli.installation import PROGRAM, environ
@@ -30,7 +30,7 @@ def commands() -> dict[str, click.Command]:
     """Every command with its words: "user add"."""
     found: dict[str, click.Command] = {}
     for name in COMMANDS:
-        command = getattr(import_module(f"radius_smsotp.cli.{name}"), name)
+        command = getattr(import_module(f"radius_smsotp.cli.{ROOMS.get(name, name)}"), name)
         found[name] = command
         if isinstance(command, click.Group):
             found |= {f"{name} {word}": one for word, one in command.commands.items()}
