@@ -36,6 +36,7 @@ PURE = {
     "hmac",
     "ipaddress",
     "itertools",
+    "json",
     "math",
     "re",
     "string",

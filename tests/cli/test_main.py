@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 import radius_smsotp
-from radius_smsotp.cli import COMMANDS, ROOMS, DEFAULT_CONFIG, smsotp
+from radius_smsotp.cli import COMMANDS, DEFAULT_CONFIG, ROOMS, smsotp
 from radius_smsotp.cli.site import acting_as
 from radius_smsotp.settings import schema
 from tests.cli.installation import PROGRAM, environ
