@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import secrets
 import sys
-import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -15,17 +13,15 @@ from radius_smsotp import providers
 from radius_smsotp.cli import REFUSED, completion, output
 from radius_smsotp.cli.site import Site, acting_as
 from radius_smsotp.cli.user import account
-from radius_smsotp.errors import DeliveryError
+from radius_smsotp.delivery import chain
+from radius_smsotp.delivery.compose import sample
 from radius_smsotp.model import identity
-from radius_smsotp.model.text import compose
 from radius_smsotp.providers import presets
 from radius_smsotp.store import open_store
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
-
-    from radius_smsotp.model.records import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +121,19 @@ def preset(name: str | None) -> None:
     metavar="NUMBER",
     help="Where to send it, as +491701234567; on a terminal it is asked for.",
 )
+@click.option("--language", metavar="TAG", help="Of the text, as de or pt-BR; else as of a login.")
 @click.pass_obj
-def send_test(config: Path, name: str, number: str | None) -> None:
+def send_test(config: Path, name: str, number: str | None, language: str | None) -> None:
     """
-    Send the real text, with a made-up code, through one provider.
+    Send the text of a login, with a made-up code, through one provider.
 
     Exits with 0 only if the provider took the message, with 1 if not.  As root it sends with
     the rights of the key's owner, whom FreeRADIUS runs as.
 
     \b
-    Example:
+    Examples:
       smsotp provider test gateway --phone +491701234567
+      smsotp provider test gateway --phone +491701234567 --language ru
     """
     with Site(config) as site:
         loaded = site.loaded
@@ -144,40 +142,16 @@ def send_test(config: Path, name: str, number: str | None) -> None:
             to = account.read_phone(account.ask_phone(number), loaded.values.country)
         except ValueError as error:
             raise click.BadParameter(str(error)) from None
-        lock_folder = open_store(loaded.store_url).folder or loaded.path.parent
-        around = providers.Surroundings(loaded.path.parent, loaded.values.smtp_servers, lock_folder)
-        code = loaded.values.code
-        made_up = str(secrets.randbelow(10**code.digits)).zfill(code.digits)
-        values = {"code": made_up, "minutes": round(code.lifetime / 60), "name": "test"}
-        sms = loaded.values.sms
-        text = compose(
-            loaded.values.message, values, transliterate=sms.transliterate, autofill=sms.autofill
-        )
-        sent = providers.Message(secrets.token_hex(16), to, text, made_up)
+        wanted = account.language_option(loaded, language) or ""
+        sent = sample(loaded, to, identity.choose_language(wanted, loaded.languages))
         with acting_as(site.owner):
-            sender = providers.build(name, loaded.providers[name], around)
-            verdict, told, seconds = _send(sender, sent, loaded.providers[name].timeout)
+            sender = chain.build(name, loaded, open_store(loaded.store_url))
+            attempt, _ = chain.try_once(sender, sent, loaded.providers[name].timeout)
             sender.close()
-    click.echo(
-        output.clean(
-            f"{name}: {verdict} after {seconds:.2f} s, to {identity.mask_number(to)}{told}"
-        )
-    )
-    if verdict != "accepted":
+    told = f": {attempt.text}" if attempt.text else ""
+    told += f"; message id {attempt.message_id}" if attempt.message_id else ""
+    hint = identity.mask_number(to)
+    line = f"{name}: {attempt.verdict} after {attempt.seconds:.2f} s, to {hint}{told}"
+    click.echo(output.clean(line))
+    if attempt.verdict != "accepted":
         sys.exit(REFUSED)
-
-
-def _send(
-    sender: providers.Provider, sent: providers.Message, timeout: float
-) -> tuple[Verdict, str, float]:
-    """The verdict, what else there is to say, and how many seconds it took."""
-    began = time.monotonic()
-    verdict: Verdict = "accepted"
-    try:
-        receipt = sender.send(sent, began + timeout)
-        told = f"; message id {receipt.message_id}" if receipt.message_id else ""
-    except DeliveryError as error:
-        verdict, told = error.verdict, f": {error}"
-    except Exception as error:  # noqa: BLE001  # its text may hold the message
-        verdict, told = "unknown", f": internal error ({type(error).__name__})"
-    return verdict, told, time.monotonic() - began

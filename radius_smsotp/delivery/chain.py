@@ -30,6 +30,41 @@ def passed() -> timedelta:
     return timedelta(seconds=time.monotonic())
 
 
+def build(name: str, loaded: Loaded, store: Store) -> providers.Provider:
+    """One provider of the settings."""
+    here = loaded.path.parent
+    around = providers.Surroundings(here, loaded.values.smtp_servers, store.folder or here)
+    return providers.build(name, loaded.providers[name], around)
+
+
+def try_once(
+    provider: providers.Provider, message: providers.Message, timeout: float
+) -> tuple[Attempt, DeliveryError | None]:
+    """
+    Send a message through one provider, of which nothing is noted.
+
+    Args:
+        timeout: Seconds that it may take.
+
+    Returns:
+        What became of it, and the error that it ended with.  Never raises for what the provider
+        does.
+    """
+    began = time.monotonic()
+    error: DeliveryError | None = None
+    message_id = None
+    try:
+        message_id = provider.send(message, began + timeout).message_id
+    except DeliveryError as caught:
+        error = caught
+    except Exception as caught:  # noqa: BLE001  # a fault of a provider must not lose the message
+        # The type only: the text may hold the message.
+        error = Unknown(f"internal error ({type(caught).__name__})")
+    verdict = "accepted" if error is None else error.verdict
+    seconds = round(time.monotonic() - began, 3)
+    return Attempt(provider.name, verdict, str(error or ""), message_id, seconds), error
+
+
 class Chain:
     """
     The providers of one settings file, each with its circuit breaker.
@@ -53,19 +88,11 @@ class Chain:
         on_report: Callable[[str, str, bool, str], None] | None = None,
         passed: Callable[[], timedelta] = passed,
     ) -> None:
-        around = providers.Surroundings(
-            loaded.path.parent,
-            loaded.values.smtp_servers,
-            store.folder or loaded.path.parent,
-        )
         self._loaded = loaded
         self._store = store
         self._now = now
         self.passed = passed
-        self._providers = {
-            name: providers.build(name, settings, around)
-            for name, settings in loaded.providers.items()
-        }
+        self._providers = {name: build(name, loaded, store) for name in loaded.providers}
         self.reporting: set[str] = set()
         for name, provider in self._providers.items():
             if on_report is not None and isinstance(provider, providers.Reporting):
@@ -100,24 +127,7 @@ class Chain:
         """Send a message through one provider.  Never raises for what the provider does."""
         start = self.passed()
         self._note(name, lambda health: breaker.started(health, start))
-        began = time.monotonic()
-        error: DeliveryError | None = None
-        message_id = None
-        try:
-            receipt = self._providers[name].send(message, began + self.timeout(name))
-            message_id = receipt.message_id
-        except DeliveryError as caught:
-            error = caught
-        except Exception as caught:  # noqa: BLE001  # a fault of a provider must not lose the message
-            # The type only: the text may hold the message.
-            error = Unknown(f"internal error ({type(caught).__name__})")
-        attempt = Attempt(
-            name,
-            "accepted" if error is None else error.verdict,
-            "" if error is None else str(error),
-            message_id,
-            round(time.monotonic() - began, 3),
-        )
+        attempt, error = try_once(self._providers[name], message, self.timeout(name))
         changed = self._note(
             name,
             lambda health: breaker.ended(

@@ -1,16 +1,20 @@
-"""Makes the SMS of a challenge, from what its row and the key hold."""
+"""Makes every SMS: of a challenge, from its row and the key, and to try a provider with."""
 
 from __future__ import annotations
 
 import logging
+import secrets
 from typing import TYPE_CHECKING
 
 from radius_smsotp import providers
 from radius_smsotp.model import code
-from radius_smsotp.model.text import compose
+from radius_smsotp.model.text import compose, whole_minutes
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from radius_smsotp.model.records import Challenge
+    from radius_smsotp.settings.file import Loaded
     from radius_smsotp.settings.keyring import Keyring
     from radius_smsotp.settings.schema import SmsSettings
 
@@ -30,7 +34,32 @@ def message(challenge: Challenge, keyring: Keyring, sms: SmsSettings) -> provide
         log.error("key %s is another one now (%s); a message is given up", challenge.key_id, error)
         return None
     secret = code.derive(key, transaction_id, challenge.digits)
-    values = {"code": secret, "minutes": challenge.minutes, "name": challenge.account}
-    template = challenge.delivery.template
-    text = compose(template, values, transliterate=sms.transliterate, autofill=sms.autofill)
-    return providers.Message(transaction_id, phone, text, secret)
+    lifetime = challenge.expires_at - challenge.created_at
+    whole = text(challenge.delivery.template, secret, lifetime, challenge.account, sms)
+    return providers.Message(transaction_id, phone, whole, secret)
+
+
+def sample(loaded: Loaded, phone: str, language: str = "") -> providers.Message:
+    """
+    What a login would send whose client has no settings of its own, with a made-up code.
+
+    Args:
+        language: Of who logs in; "" for that of the settings.
+    """
+    own = loaded.for_client("", "", "", language)
+    made_up = str(secrets.randbelow(10**own.login.digits)).zfill(own.login.digits)
+    whole = text(own.message, made_up, own.login.lifetime, "test", loaded.values.sms)
+    return providers.Message(secrets.token_hex(16), phone, whole, made_up)
+
+
+def text(template: str, code: str, lifetime: timedelta, name: str, sms: SmsSettings) -> str:
+    """
+    The text of an SMS.
+
+    Args:
+        template: As `settings.schema.MessageText` has it, or from ``SMSOTP-Text``.
+        lifetime: How long the code is valid.
+        name: Of the account.
+    """
+    values = {"code": code, "minutes": whole_minutes(lifetime), "name": name}
+    return compose(template, values, transliterate=sms.transliterate, autofill=sms.autofill)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from radius_smsotp.model.text import whole_minutes
+
 ChallengeState = Literal["open", "spent", "exhausted", "undelivered", "cancelled"]
 """open: may be answered; spent: its code was accepted; exhausted: no guesses left;
 undelivered: no provider took the message; cancelled: its account was changed meanwhile."""
@@ -130,7 +132,7 @@ class Challenge:
     @property
     def minutes(self) -> int:
         """How long it is valid, as people are told: whole minutes, at least one."""
-        return max(1, (self.expires_at - self.created_at) // timedelta(minutes=1))
+        return whole_minutes(self.expires_at - self.created_at)
 
 
 @dataclass(frozen=True, slots=True)

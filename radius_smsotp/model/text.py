@@ -10,17 +10,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-# ruff: noqa: RUF001 -- letters that look like others are what the tables are about
-
-
-# ruff: noqa: RUF001 -- letters that look like others are what the tables are about
-
 
 ESCAPE = 0x1B
 """The septet before a letter of the extension table (TS 23.038 6.2.1)."""
@@ -206,6 +201,11 @@ def fill(template: str, values: Mapping[str, object]) -> str:
         return str(values[name]) if name in values else match[0]
 
     return _TOKEN.sub(one, template)
+
+
+def whole_minutes(lifetime: timedelta) -> int:
+    """How long something is valid, as people are told: whole minutes, at least one."""
+    return max(1, lifetime // timedelta(minutes=1))
 
 
 def compose(

@@ -8,7 +8,7 @@ import pwd
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -56,6 +56,29 @@ class TestTest:
         assert code not in shown
         assert PHONE not in shown
 
+    @pytest.mark.parametrize(
+        ("sections", "options", "text"),
+        [
+            ({"code": {"lifetime": 30}}, (), "is your login code. It is valid for 1 minutes."),
+            ({"code": {"lifetime": 119}}, (), "is your login code. It is valid for 1 minutes."),
+            ({"language": "ru"}, (), "— ваш код для входа. Действителен 5 мин."),
+            ({}, ("--language", "de-AT"), "ist Ihr Anmeldecode. Er gilt 5 Minuten."),
+            ({"languages": {"tlh": {"message": "{code} {minutes}"}}}, ("--language", "tlh"), "5"),
+        ],
+    )
+    def test_the_text_is_that_of_a_login(
+        self,
+        here: Installation,
+        gateway: Gateway,
+        sections: dict[str, Any],
+        options: tuple[str, ...],
+        text: str,
+    ) -> None:
+        here.write(**sections)
+        here.done("provider", "test", "gateway", "--phone", PHONE, *options)
+        [request] = gateway.requests
+        assert request.query["text"][0].partition(" ")[2] == text
+
     def test_the_message_id_of_the_provider_is_shown(self, here: Installation) -> None:
         shown = here.done("provider", "test", "demo", "--phone", PHONE)
         [file] = here.outbox.iterdir()
@@ -96,6 +119,7 @@ class TestTest:
             (("gsm", "--phone", PHONE), "the provider 'gsm' is not one of gateway, demo"),
             (("gateway", "--phone", "0170"), "the phone number has no country code"),
             (("gateway",), "Missing option '--phone'"),
+            (("gateway", "--phone", PHONE, "--language", "tlh"), "the language 'tlh' is not one"),
         ):
             result = here.run("provider", "test", *arguments)
             assert result.exit_code == 2

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from radius_smsotp.cli.check import host
 from radius_smsotp.cli.check.finding import Finding, error, errors, note, warning
 from radius_smsotp.cli.site import PATIENCE
+from radius_smsotp.delivery import compose
 from radius_smsotp.delivery.chain import Chain
 from radius_smsotp.errors import ConfigurationError, StoreError
-from radius_smsotp.model import pin, text
-from radius_smsotp.model.text import compose
+from radius_smsotp.model import identity, pin, text
 from radius_smsotp.settings import file, keyring, policy
 from radius_smsotp.store import open_store
 
@@ -48,7 +48,7 @@ def findings(config: Path) -> list[Finding]:
         return found + errors(raised, STORE)
     accounts: list[Account] = []
     found += _store(loaded, store, accounts)
-    found += _messages(loaded, max((one.name for one in accounts), key=len, default="name"))
+    found += _messages(loaded, accounts)
     found += _accounts(loaded, accounts)
     chain = Chain(loaded, store, lambda: datetime.now(UTC))
     why = "Messages do not leave this way: the next provider sends them, if there is one."
@@ -124,22 +124,32 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
     return found
 
 
-def _messages(loaded: Loaded, name: str) -> Iterator[Finding]:
+def _templates(loaded: Loaded, accounts: list[Account]) -> dict[str, str]:
+    """The messages that logins may send, by where they stand."""
+    values = loaded.values
+    wanted = {identity.choose_language(one.language or "", loaded.languages) for one in accounts}
+    places = [
+        ("", ""),
+        *((key, ssid) for key, own in values.clients.items() for ssid in ("", *own.ssids)),
+    ]
+    found = {}
+    for tag in ("", *values.languages, *sorted(wanted)):
+        for client, ssid in places:
+            one = policy.effective(values, client, "", ssid, tag)["message"]
+            where = one.source
+            if not where.endswith("message"):
+                where = "message" if where == policy.DEFAULT else f"message, {where}"
+            found[where] = one.value
+    return found
+
+
+def _messages(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
     """How many SMS the texts need, and in which alphabet; each more costs, and comes later."""
-    templates = {"message": loaded.values.message}
-    templates |= {
-        f"{path}.message": own.message for path, own in policy.scopes(loaded.values) if own.message
-    }
-    templates |= {
-        f"languages.{tag}.message": own.message
-        for tag, own in loaded.values.languages.items()
-        if own.message
-    }
+    name = max((one.name for one in accounts), key=len, default="name")
     code = loaded.values.code
-    values = {"code": "0" * code.digits, "minutes": round(code.lifetime / 60), "name": name}
-    sms = loaded.values.sms
-    for path, template in templates.items():
-        whole = compose(template, values, transliterate=sms.transliterate, autofill=sms.autofill)
+    lifetime = timedelta(seconds=code.lifetime)
+    for path, template in _templates(loaded, accounts).items():
+        whole = compose.text(template, "0" * code.digits, lifetime, name, loaded.values.sms)
         where = f"{loaded.path.name}: {path}"
         parts = len(text.split(whole))
         alphabet = text.alphabet(whole)

@@ -205,6 +205,15 @@ class TestWarnings:
                 in here.run("check", *OURSELVES).output
             )
 
+    def test_texts_of_the_languages_that_logins_are_in(self, here: Installation) -> None:
+        """One that no login shows is not told of."""
+        here.write(language="ru", code={"lifetime": 30})
+        put(here, Account("anna", PHONE, hashed(), language="de-at"))
+        told = here.run("check", *OURSELVES).output
+        assert "smsotp.yaml: message, shipped (ru): 1 SMS, " in told
+        assert "smsotp.yaml: message, shipped (de): 1 SMS, " in told
+        assert "smsotp.yaml: message: " not in told
+
     def test_a_letter_that_halves_the_room(self, here: Installation) -> None:
         here.write(message="{code} è il codice, șapte " + "x" * 60)
         found = self.warned(here)
