@@ -27,6 +27,7 @@ import radiusd
 
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Rejected
+from radius_smsotp.login.request import Step
 from radius_smsotp.radius import packets, process
 from radius_smsotp.radius.waiting import Pending, Ration
 from radius_smsotp.server import Server, Watch
@@ -156,12 +157,12 @@ def authenticate(lists: Lists) -> packets.Result:
     server = _State.server
     if request is None:
         return _render(None, server.service.malformed())
-    if request.step == "identity":
+    if request.step is Step.IDENTITY:
         return _render(request, server.service.ask(request))
-    if request.step == "" or (request.password is None and not request.handshake):
+    if request.step is None or (request.password is None and not request.handshake):
         # The policy did not run `authorize`: nobody has said what the first factor is.
         return _render(request, server.service.malformed(request))
-    step = server.service.answer if request.step == "code" else server.service.begin
+    step = server.service.answer if request.step is Step.CODE else server.service.begin
     outcome = step(request, sync=_State.waits_for_disk)
     if request.judged:
         return _once_durable(server, radiusd.RLM_MODULE_HANDLED, _render(request, outcome))
@@ -193,10 +194,10 @@ def await_disk(lists: Lists) -> packets.Result:
 def post_auth(lists: Lists) -> packets.Result:
     """In Post-Auth-Type REJECT: count a first factor that was wrong."""
     request = packets.parse(lists)
-    if request is None or request.settled or request.step in {"", "identity", "code"}:
+    if request is None or request.settled or request.step in {None, Step.IDENTITY, Step.CODE}:
         return packets.result(radiusd.RLM_MODULE_NOOP)
     server, updated = _State.server, radiusd.RLM_MODULE_UPDATED
-    if request.step == "down":
+    if request.step is Step.DOWN:
         rejected = server.service.first_factor_down(request)
     else:
         rejected = server.service.first_factor_failed(request, sync=_State.waits_for_disk)
@@ -297,8 +298,8 @@ def _answered(server: Server, outcome: Challenged, until: float) -> Outcome:
 
 def _prepared(asked: Request, preparation: Preparation) -> packets.Result:
     """What FreeRADIUS needs to check the first factor."""
-    config: list[tuple[str, str]] = [("SMSOTP-Step", preparation.step)]
-    if preparation.step != "mschapv2":  # that is another module's
+    config: list[tuple[str, str]] = [("SMSOTP-Step", preparation.step.value)]
+    if preparation.step is not Step.MSCHAPV2:  # that is another module's
         config.append(("Auth-Type", "smsotp"))
     if preparation.pin_hash is not None:
         config.append(("PBKDF2-Password", preparation.pin_hash))
@@ -313,7 +314,7 @@ def _prepared(asked: Request, preparation: Preparation) -> packets.Result:
         request.append(("User-Name", asked.name))
     if preparation.password is not None:
         request.append(("User-Password", preparation.password))
-    if preparation.step == "mschapv2" and asked.eap is not None:
+    if preparation.step is Step.MSCHAPV2 and asked.eap is not None:
         request.append(packets.eap_message(asked.eap.begin(asked.identity)))
     return packets.result(radiusd.RLM_MODULE_UPDATED, config=config, request=request)
 

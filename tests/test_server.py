@@ -18,6 +18,7 @@ from radius_smsotp import server
 from radius_smsotp.delivery import courier
 from radius_smsotp.errors import ConfigurationError
 from radius_smsotp.login.answers import Challenged
+from radius_smsotp.login.request import Step
 from radius_smsotp.server import Server, Watch
 from radius_smsotp.settings import file, keyring
 from radius_smsotp.store import open_store, transfer
@@ -258,7 +259,7 @@ class TestWatch:
     ) -> None:
         """The new server does not send them again."""
         gate = gateways.hang("first")
-        outcome = running.servers[0].service.begin(request(step="pin"))
+        outcome = running.servers[0].service.begin(request(step=Step.PIN))
         assert isinstance(outcome, Challenged)
         eventually(gateways.names)
         site.write(code={"digits": 8})

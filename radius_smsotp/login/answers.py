@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from radius_smsotp.login import attributes
 from radius_smsotp.model.text import fill
 
 if TYPE_CHECKING:
-    from radius_smsotp.login.request import Request
+    from radius_smsotp.login.request import Request, Step
     from radius_smsotp.model.records import Challenge, Style
     from radius_smsotp.settings.policy import ClientPolicy
-
-Step = Literal["pin", "pin-or-code", "pin-and-code", "identity", "mschapv2", "code"]
-"""What came.  The password of a first request: a PIN; a PIN that ends in digits while a challenge
-is open, so that it may be PIN and wrong code (of a handshake, FreeRADIUS finds out); a PIN and
-the right code of a challenge.  Or a name alone; or the wish for EAP-MSCHAPv2; or the answer to a
-challenge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +20,7 @@ class Preparation:
     How the first factor is to be checked.
 
     Attributes:
+        step: What came; never DOWN.
         password: What is to be compared, if it is not the whole password.
         pin_hash: With what, or None if another module knows.
         matched: The challenge whose code stood behind the PIN.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
 
 from radius_smsotp.model.identity import fold_name
 from radius_smsotp.model.records import Client, Event
@@ -14,17 +15,32 @@ if TYPE_CHECKING:
     from radius_smsotp.model.records import Challenge
 
 
-EapKind = Literal["identity", "first-factor", "code", "mschapv2", "unfit"]
-"""identity: the conversation begins; first-factor, code: what an answer is meant for; mschapv2:
-the device knows that in place of GTC; unfit: nothing that a login could go on with."""
+class Step(Enum):
+    """What came, as ``SMSOTP-Step`` in FreeRADIUS's control list says it."""
+
+    IDENTITY = "identity"
+    """A name alone, with which EAP begins."""
+    PIN = "pin"
+    """A first factor, typed or proved by a handshake."""
+    PIN_OR_CODE = "pin-or-code"
+    """One that may be PIN and wrong code: it ends in digits while a challenge is open.  Of a
+    handshake FreeRADIUS finds out."""
+    PIN_AND_CODE = "pin-and-code"
+    """A PIN and the right code of a challenge."""
+    CODE = "code"
+    """The answer to a challenge."""
+    MSCHAPV2 = "mschapv2"
+    """The wish of a device for EAP-MSCHAPv2 in place of GTC: that begins anew."""
+    DOWN = "down"
+    """A first factor that nobody could check."""
 
 
 class EapRound(Protocol):
     """One response of a device in EAP, see `radius.eap.Round`."""
 
     @property
-    def kind(self) -> EapKind:
-        """What it is meant for."""
+    def step(self) -> Step | None:
+        """What it is: IDENTITY, PIN, CODE, MSCHAPV2, or None if no login could go on with it."""
 
     @property
     def echo(self) -> str:
@@ -66,7 +82,7 @@ class Request:
         transaction_id: From `State`, if it has the form of ours.
         handshake: The password is proved, not sent: CHAP, MS-CHAP or MS-CHAPv2.
         eap: The round of EAP-GTC that this request is, if it is one.
-        step: What `Service.prepare` found out, see there.
+        step: What FreeRADIUS's control list says that came; None if nothing that we know.
         matched: The challenge whose code stood behind the PIN.
         reason: Why the login is refused whatever the PIN.
         settled: A hook, not the first factor, has decided this request.
@@ -85,7 +101,7 @@ class Request:
     identity: str = ""
     handshake: bool = False
     eap: EapRound | None = None
-    step: str = ""
+    step: Step | None = None
     matched: str = ""
     reason: str = ""
     settled: bool = False
@@ -107,7 +123,7 @@ class Request:
     @property
     def judged(self) -> bool:
         """Whether a code has come, and is spent or counted as a guess by what this leads to."""
-        return self.step in {"code", "pin-and-code"} or self.proved
+        return self.step in {Step.CODE, Step.PIN_AND_CODE} or self.proved
 
 
 def login_event(

@@ -18,6 +18,7 @@ from radius_smsotp.login import answers, rules, stations
 from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Preparation, Rejected
 from radius_smsotp.login.challenges import Issuer
 from radius_smsotp.login.facts import Decoys, FactReader, note_failure
+from radius_smsotp.login.request import Step
 from radius_smsotp.login.request import login_event as _event
 from radius_smsotp.model import code, lockout
 from radius_smsotp.model.records import Challenge, Lockout, Tally
@@ -143,7 +144,7 @@ class Service:
             detail = {"reason": "hashed-pin"} if hashed else {}
             tx.add_event(_event("pin-wrong", request, now, None, **detail))
             self._count_failure(tx, request, counter, counted, now)
-            if request.step != "pin":
+            if request.step is not Step.PIN:
                 # It may have been the right PIN and a wrong code: that is a guess as well.
                 running = tx.open_challenges(now, name)
                 for challenge in rules.answerable(running, request.client, own.login, now):
@@ -330,12 +331,13 @@ class Admission:
 
     def prepare(self, request: Request) -> Preparation:
         """Find the account, and tell FreeRADIUS how to check the first factor."""
-        if request.eap is not None and request.eap.kind in {"identity", "mschapv2"}:
-            return Preparation(request.eap.kind, None, None)
+        asked = request.eap.step if request.eap else None
+        if asked is Step.IDENTITY or asked is Step.MSCHAPV2:
+            return Preparation(asked, None, None)
         if request.transaction_id is not None and request.password is not None:
-            return Preparation("code", None, None)
+            return Preparation(Step.CODE, None, None)
         if request.transaction_id is not None:
-            return Preparation("code", None, None, candidate=self._provable_code(request))
+            return Preparation(Step.CODE, None, None, candidate=self._provable_code(request))
         now = self._now()
         with self._store.read(foreseen=self._reader.questions(request, now)) as tx:
             facts = self._reader.facts(tx, request, now)
@@ -345,7 +347,7 @@ class Admission:
         pin_hash = facts.account.pin_hash if facts.account else None
         tail = None if rules.obstacle(facts, now) else self._tail(facts, request)
         if tail is not None and tail[1]:
-            return Preparation("pin-and-code", tail[0], pin_hash, matched=tail[1])
+            return Preparation(Step.PIN_AND_CODE, tail[0], pin_hash, matched=tail[1])
         decision = rules.admit(facts, self._reader.policy(request).login, now)
         # A guess at an open challenge is counted even if no more SMS may be sent: with the real
         # PIN it is refused in `begin`, with another one it ends in `first_factor_failed`.
@@ -353,8 +355,9 @@ class Admission:
             # Whatever stands against the login, it looks like a wrong PIN and takes as long.
             ours = pin_hash is not None or not facts.elsewhere
             decoy = self._decoys.of(request.account, pin_hash) if ours else None
-            return Preparation("pin", password, decoy, reason=decision.reason)
-        return Preparation("pin" if tail is None else "pin-or-code", password, pin_hash)
+            return Preparation(Step.PIN, password, decoy, reason=decision.reason)
+        step = Step.PIN if tail is None else Step.PIN_OR_CODE
+        return Preparation(step, password, pin_hash)
 
     def _tail(self, facts: rules.Facts, request: Request) -> tuple[str, str] | None:
         """
@@ -403,7 +406,7 @@ class Admission:
             if request.cleartext is not None or near:
                 candidate = (request.cleartext or "") + expected
                 matched = newest.transaction_id
-                return Preparation("pin-or-code", None, None, matched, candidate=candidate)
+                return Preparation(Step.PIN_OR_CODE, None, None, matched, candidate=candidate)
         decision = rules.admit(facts, self._reader.policy(request).login, now)
         reason = decision.reason if isinstance(decision, rules.Refuse) else ""
-        return Preparation("pin", None, None, reason=reason)
+        return Preparation(Step.PIN, None, None, reason=reason)

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from radius_smsotp.login.request import Step
 from radius_smsotp.model.text import fit
-
-if TYPE_CHECKING:
-    from radius_smsotp.login.request import EapKind
 
 # RFC 3748 sections 4.1 and 4.2: codes.
 REQUEST, RESPONSE, SUCCESS = 1, 2, 3
@@ -51,6 +48,7 @@ class Round:
     One response of a device.
 
     Attributes:
+        step: What it is: IDENTITY, PIN, CODE, MSCHAPV2; None if no login could go on with it.
         identifier: Of the response, 0 to 255; what is unreadable has 0.
         answer: What was typed, octets.
         transaction_id: Of the challenge that is answered, "" before there is one.
@@ -59,7 +57,7 @@ class Round:
         last: Whether this conversation has no room for another question.
     """
 
-    kind: EapKind
+    step: Step | None
     identifier: int = 0
     answer: bytes = field(default=b"", repr=False)
     transaction_id: str = ""
@@ -103,32 +101,32 @@ def read(packet: bytes, state: str, *, two: bool = False) -> Round:
         two: The device may be asked two questions at most.
     """
     if len(packet) <= HEADER:
-        return Round("unfit", fault="sent an EAP packet without type")
+        return Round(None, fault="sent an EAP packet without type")
     code, identifier = packet[0], packet[1]
     length = int.from_bytes(packet[2:HEADER], "big")
     if code != RESPONSE or not HEADER < length <= len(packet):
-        return Round("unfit", identifier, fault="sent an EAP packet that is no whole response")
+        return Round(None, identifier, fault="sent an EAP packet that is no whole response")
     # RFC 3748 section 4.1: what is behind the length is padding.
     method, data = packet[HEADER], packet[HEADER + 1 : length]
     if method == IDENTITY:
-        return Round("identity", identifier)
+        return Round(Step.IDENTITY, identifier)
     if method == NAK:
         wanted = ", ".join(METHODS.get(one, str(one)) for one in data if one) or "nothing else"
-        kind: EapKind = "mschapv2" if MSCHAPV2 in data else "unfit"
-        return Round(kind, identifier, fault=f"refuses EAP-GTC and asks for {wanted}")
+        step = Step.MSCHAPV2 if MSCHAPV2 in data else None
+        return Round(step, identifier, fault=f"refuses EAP-GTC and asks for {wanted}")
     if method != GTC:
         named = METHODS.get(method, str(method))
-        return Round("unfit", identifier, fault=f"sent EAP type {named} in place of GTC")
+        return Round(None, identifier, fault=f"sent EAP type {named} in place of GTC")
     asked = STATE.fullmatch(state)
     if asked is None:
-        return Round("unfit", identifier, fault="answers a question that was not asked")
+        return Round(None, identifier, fault="answers a question that was not asked")
     transaction_id, expected, echo = asked[1], int(asked[2], 16), asked[3] or ""
     if identifier != expected:
         # RFC 3579 section 2.2 would have it ignored, but a tunnel waits for a reply.
-        return Round("unfit", identifier, fault="answers another question than the one asked")
+        return Round(None, identifier, fault="answers another question than the one asked")
     if transaction_id == NOBODY:
-        return Round("first-factor", identifier, data)
-    return Round("code", identifier, data, transaction_id, echo, last=two)
+        return Round(Step.PIN, identifier, data)
+    return Round(Step.CODE, identifier, data, transaction_id, echo, last=two)
 
 
 def _packet(code: int, identifier: int, rest: bytes) -> bytes:

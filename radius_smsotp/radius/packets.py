@@ -11,7 +11,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from radius_smsotp.login.request import Request
+from radius_smsotp.login.request import Request, Step
 from radius_smsotp.model import identity, pin
 from radius_smsotp.model.records import Client
 from radius_smsotp.model.text import fit
@@ -38,6 +38,9 @@ strings.  That is made anew, 1 MB, when it is full of them: by whichever thread 
 
 STATE = re.compile(r"[0-9a-f]{32}")
 """A State of ours: the transaction_id, 32 printable octets without NUL."""
+
+STEPS = {step.value: step for step in Step}
+"""By what stands in ``SMSOTP-Step``."""
 
 HANDSHAKES = frozenset(("CHAP-Password", "MS-CHAP-Response", "MS-CHAP2-Response"))
 """Attributes that prove a password (RFC 2865 section 5.3; RFC 2548 sections 2.1.3 and 2.3.2)."""
@@ -77,11 +80,11 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
     if "SMSOTP-EAP" in config and "EAP-Message" in request:
         packet, two = _octets(request["EAP-Message"]) or b"", config["SMSOTP-EAP"] == "gtc-two"
         turn = eap.read(packet, state, two=two)
-        password = pin.decode(turn.answer) if turn.kind in {"first-factor", "code"} else None
+        password = pin.decode(turn.answer) if turn.step in {Step.PIN, Step.CODE} else None
         transaction_id = turn.transaction_id or None
     provable = not PROVABLE.isdisjoint(config)
     unfit = turn is not None and (
-        turn.kind == "unfit" or (turn.kind == "mschapv2" and not provable)
+        turn.step is None or (turn.step is Step.MSCHAPV2 and not provable)
     )
     address = request.get("SMSOTP-Client-Address", "")
     return Request(
@@ -102,7 +105,7 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         ),
         handshake=password is None and not HANDSHAKES.isdisjoint(request),
         eap=turn,
-        step=config.get("SMSOTP-Step", ""),
+        step=STEPS.get(config.get("SMSOTP-Step", "")),
         matched=config.get("SMSOTP-Matched", ""),
         reason=config.get("SMSOTP-Reason", ""),
         settled="SMSOTP-Settled" in config,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.login.answers import Accepted, Rejected
+from radius_smsotp.login.request import Step
 from radius_smsotp.model.records import Client
 from radius_smsotp.settings.schema import TextSettings
 from tests.support.site import PHONE, PIN, add, kind, request
@@ -79,7 +80,7 @@ class TestRight:
         ready = node.service.admission.prepare(
             request("carol", "Kennwort" + node.code(challenged), phones=(PHONE,))
         )
-        assert (ready.step, ready.password, ready.pin_hash) == ("pin-and-code", "Kennwort", None)
+        assert (ready.step, ready.password, ready.pin_hash) == (Step.PIN_AND_CODE, "Kennwort", None)
         assert ready.matched == challenged.transaction_id
 
     def test_a_remembered_device_is_remembered_this_way_too(self, site: Site) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.login.answers import Accepted, Challenged, Rejected
+from radius_smsotp.login.request import Step
 from radius_smsotp.model.records import Client, Lockout
 from radius_smsotp.settings.schema import TextSettings
 from tests.support.site import PHONE, PIN, add, kind, pap, request
@@ -61,7 +62,7 @@ class TestAllRefusalsLookAlike:
         assert [len(part) for part in ready.pin_hash.split(":")] == [
             len(part) for part in usual.pin_hash.split(":")
         ]
-        assert ready.step == usual.step == "pin"
+        assert ready.step == usual.step is Step.PIN
 
     @pytest.mark.parametrize("name", REASONS)
     def test_a_refused_login_is_not_counted(self, crowd: Node, name: str) -> None:

@@ -13,9 +13,9 @@ from radius_smsotp.radius.process import ARENAS
 COUNT = """
 import threading
 from pathlib import Path
-from radius_smsotp import arenas
+from radius_smsotp.radius import process
 
-arenas.limit()
+process.limit()
 all_at_once = threading.Barrier(9)
 
 def work():

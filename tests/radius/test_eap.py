@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from radius_smsotp.login.request import Step
 from radius_smsotp.radius import eap
 from radius_smsotp.radius.eap import NOBODY, Round, read
 
@@ -19,40 +20,40 @@ def gtc(identifier: int, answer: bytes) -> bytes:
 
 
 def test_a_name_begins_a_conversation() -> None:
-    assert read(b"\x02\x07\x00\x0a\x01alice", "") == Round("identity", 7)
+    assert read(b"\x02\x07\x00\x0a\x01alice", "") == Round(Step.IDENTITY, 7)
 
 
 def test_the_question_for_the_pin_is_a_request_of_type_gtc() -> None:
     """RFC 3748 section 5.6, octet for octet."""
-    state, packet = Round("identity", 7).ask("PIN: ")
+    state, packet = Round(Step.IDENTITY, 7).ask("PIN: ")
     assert packet == b"\x01\x08\x00\x0a\x06PIN: "
     assert state == f"{NOBODY}08"
 
 
 def test_the_identifier_goes_round() -> None:
-    state, packet = Round("identity", 255).ask("?")
+    state, packet = Round(Step.IDENTITY, 255).ask("?")
     assert (state[32:], packet[1]) == ("00", 0)
 
 
 def test_the_answer_to_it_is_the_first_factor() -> None:
-    state, _ = Round("identity", 7).ask("PIN: ")
-    assert read(gtc(8, b"1234"), state) == Round("first-factor", 8, b"1234")
+    state, _ = Round(Step.IDENTITY, 7).ask("PIN: ")
+    assert read(gtc(8, b"1234"), state) == Round(Step.PIN, 8, b"1234")
 
 
 def test_the_answer_to_the_next_question_is_a_code_for_its_challenge() -> None:
-    state, _ = Round("first-factor", 8).ask("Code: ", ID, ECHO)
-    assert read(gtc(9, b"123456"), state) == Round("code", 9, b"123456", ID, ECHO)
+    state, _ = Round(Step.PIN, 8).ask("Code: ", ID, ECHO)
+    assert read(gtc(9, b"123456"), state) == Round(Step.CODE, 9, b"123456", ID, ECHO)
 
 
 def test_the_last_question_is_known_as_such() -> None:
-    state, _ = Round("first-factor", 8).ask("Code: ", ID, ECHO)
+    state, _ = Round(Step.PIN, 8).ask("Code: ", ID, ECHO)
     assert read(gtc(9, b"1"), state, two=True).last
     assert not read(gtc(8, b"1"), f"{NOBODY}08", two=True).last
 
 
 def test_success_has_the_identifier_of_the_response() -> None:
     """RFC 3748 section 4.2."""
-    assert Round("code", 9).succeed() == b"\x03\x09\x00\x04"
+    assert Round(Step.CODE, 9).succeed() == b"\x03\x09\x00\x04"
 
 
 def test_octets_behind_the_length_are_padding() -> None:
@@ -62,7 +63,7 @@ def test_octets_behind_the_length_are_padding() -> None:
 
 def test_a_long_prompt_is_cut_between_two_characters() -> None:
     """RFC 3748 section 3.1: 1020 octets pass everywhere."""
-    _, packet = Round("identity", 7).ask("ä" * 1000)
+    _, packet = Round(Step.IDENTITY, 7).ask("ä" * 1000)
     assert len(packet) == 1019
     assert int.from_bytes(packet[2:4], "big") == 1019
     assert packet[5:].decode() == "ä" * 507
@@ -88,13 +89,13 @@ def test_what_is_no_answer_is_unfit_and_the_fault_is_named(
     packet: bytes, state: str, fault: str
 ) -> None:
     turn = read(packet, state)
-    assert (turn.kind, turn.fault, turn.answer) == ("unfit", fault, b"")
+    assert (turn.step, turn.fault, turn.answer) == (None, fault, b"")
 
 
 def test_a_device_may_want_mschapv2_and_then_that_begins_with_its_name() -> None:
     """RFC 3748 section 5.3.1: a Legacy Nak names what the device would rather have."""
     turn = read(b"\x02\x08\x00\x07\x03\x19\x1a", f"{NOBODY}08")
-    assert (turn.kind, turn.fault) == ("mschapv2", "refuses EAP-GTC and asks for PEAP, MSCHAPv2")
+    assert (turn.step, turn.fault) == (Step.MSCHAPV2, "refuses EAP-GTC and asks for PEAP, MSCHAPv2")
     assert turn.begin("zoë") == b"\x02\x08\x00\x09\x01zo\xc3\xab"
 
 
@@ -103,7 +104,7 @@ def test_nothing_that_is_sent_raises_or_is_taken_for_an_answer_without_a_questio
     packet: bytes, state: str
 ) -> None:
     turn = read(packet, state)
-    assert turn.kind in {"identity", "mschapv2", "unfit"} or eap.STATE.fullmatch(state)
+    assert turn.step in {Step.IDENTITY, Step.MSCHAPV2, None} or eap.STATE.fullmatch(state)
 
 
 @given(
@@ -115,9 +116,9 @@ def test_nothing_that_is_sent_raises_or_is_taken_for_an_answer_without_a_questio
 def test_what_was_asked_is_what_is_answered(
     identifier: int, transaction_id: str, echo: str, answer: bytes
 ) -> None:
-    state, packet = Round("identity", identifier).ask("?", transaction_id, echo)
+    state, packet = Round(Step.IDENTITY, identifier).ask("?", transaction_id, echo)
     turn = read(gtc(packet[1], answer), state)
-    assert turn.kind == ("code" if transaction_id else "first-factor")
+    assert turn.step == (Step.CODE if transaction_id else Step.PIN)
     assert (turn.answer, turn.transaction_id) == (answer, transaction_id)
 
 

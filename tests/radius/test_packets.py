@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from radius_smsotp.login.request import Request
+from radius_smsotp.login.request import Request, Step
 from radius_smsotp.radius import packets
 from radius_smsotp.radius.packets import REPLY_MESSAGE_OCTETS
 
@@ -194,13 +194,13 @@ class TestConfig:
         parsed = request(config=said)
         assert parsed.phones == ("0170 1234567", "0170 7654321")
         assert (parsed.provider, parsed.style, parsed.template) == ("backup", "reject", "{code}")
-        assert (parsed.step, parsed.matched, parsed.reason) == ("pin-and-code", ID, "locked")
+        assert (parsed.step, parsed.matched, parsed.reason) == (Step.PIN_AND_CODE, ID, "locked")
         assert parsed.settled
         assert parsed.language == "de-AT, en;q=0.5"
         none = request(*said)
         assert none.phones == ()
         assert (none.provider, none.style, none.template) == (None,) * 3
-        assert (none.step, none.matched, none.reason, none.settled) == ("", "", "", False)
+        assert (none.step, none.matched, none.reason, none.settled) == (None, "", "", False)
         assert none.language == ""
 
     def test_an_empty_value_says_nothing(self) -> None:

@@ -14,7 +14,7 @@ from radius_smsotp import providers
 from radius_smsotp.delivery import chain
 from radius_smsotp.delivery.courier import Courier
 from radius_smsotp.login.answers import Accepted, Challenged, Rejected
-from radius_smsotp.login.request import Request
+from radius_smsotp.login.request import Request, Step
 from radius_smsotp.login.service import Service
 from radius_smsotp.model import code, pin
 from radius_smsotp.model.identity import fold_name
@@ -171,7 +171,7 @@ class Node:
     ) -> Outcome:
         """The second step."""
         asked = request(user, answer, transaction_id=challenged.transaction_id, **more)
-        return self.service.answer(replace(asked, step="code"))
+        return self.service.answer(replace(asked, step=Step.CODE))
 
     def settle(self, transaction_id: str) -> None:
         """Wait until the courier has done with a message."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from radius_smsotp.errors import ConfigurationError, DeliveryError, Unknown
 from radius_smsotp.login import rules as login
+from radius_smsotp.login.request import Step
 from radius_smsotp.model import code, identity, pin, text
 from radius_smsotp.model import text as message
 from radius_smsotp.model import text as placeholder
@@ -41,7 +42,7 @@ def attributes(octets: bytes) -> None:
     assert parsed.transaction_id is None or len(parsed.transaction_id) == 32
     fitting = packets.reply_message(dough.text(2000))
     assert len(fitting[1].encode("utf-8", "replace")) <= packets.REPLY_MESSAGE_OCTETS
-    made = packets.result(dough.number(10), [fitting], [("SMSOTP-Step", parsed.step)])
+    made = packets.result(dough.number(10), [fitting], [("SMSOTP-Matched", parsed.matched)])
     assert type(made) is tuple
     for values in made[1].values():
         assert all(type(part) is str for pair in values for part in pair)
@@ -131,7 +132,7 @@ def eap_packets(octets: bytes) -> None:
     packet = eap_packet(dough) if dough.number(3) else dough.octets(64)
     state = dough.one((f"{'0' * 32}{dough.number(256):02x}", f"{'a1' * 16}07", dough.text()))
     found = eap.read(packet, state, two=bool(dough.number(2)))
-    assert (found.kind == "unfit") == bool(found.fault)
+    assert (found.step in {None, Step.MSCHAPV2}) == bool(found.fault)
     next_state, question = found.ask(dough.text(2000), found.transaction_id, found.echo)
     assert eap.STATE.fullmatch(next_state)
     assert int.from_bytes(question[2:4], "big") == len(question) <= 1020
