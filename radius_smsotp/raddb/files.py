@@ -56,8 +56,8 @@ def refuse_old(raddb: Path, manifest: Mapping[str, str]) -> None:
     path = raddb / POLICY
     if not path.exists() or _digest(path) == manifest.get(POLICY):
         return
-    new = folder() / POLICY
-    sites = (folder() / "raddb" / "sites-available").glob("smsotp*")
+    new = source(POLICY)
+    sites = source("sites-available").glob("smsotp*")
     called = {name for site in sites for name in CALLED.findall(_text(site))}
     needed = called & set(DEFINED.findall(_text(new)))
     if lacking := sorted(needed - set(DEFINED.findall(_text(path)))):
