@@ -244,7 +244,7 @@ def test_a_hanging_job_does_not_keep_the_process() -> None:
     """radiusd ends at once, whatever a gateway does."""
     program = """
 import threading
-from radius_smsotp.crew import Crew
+from radius_smsotp.delivery.threads import Crew
 begun = threading.Event()
 def work(job):
     begun.set()

@@ -48,7 +48,7 @@ LONG = {
 
 
 def taken() -> dict[tuple[str, str], str]:
-    """Page and section to the test that runs its commands: a test that calls `documents.typed`."""
+    """Page and section to the test that runs its commands: a test that calls `pages.typed`."""
     found = {}
     for path in sorted((TOP / "tests").rglob("test_*.py")):
         if path.name == "test_commands.py":
@@ -56,7 +56,7 @@ def taken() -> dict[tuple[str, str], str]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 for call in ast.walk(node):
-                    if isinstance(call, ast.Call) and ast.unparse(call.func) == "documents.typed":
+                    if isinstance(call, ast.Call) and ast.unparse(call.func) == "pages.typed":
                         page, section = map(ast.literal_eval, call.args)
                         found[page, section] = f"{path.relative_to(TOP)}::{node.name}"
     return found

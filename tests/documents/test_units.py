@@ -47,7 +47,7 @@ class TestEveryUnit:
 
 def test_the_timer_calls_its_service(tmp_path: Path) -> None:
     """systemd-analyze looks for it beside the timer."""
-    for unit in (TOP / "freeradius").glob("smsotp-prune.*"):
+    for unit in (TOP / "freeradius" / "systemd").glob("smsotp-prune.*"):
         text = unit.read_text("utf-8").replace("/usr/local/bin/smsotp ", "/bin/true ")
         (tmp_path / unit.name).write_text(text, "utf-8")
     done = analyze("verify", tmp_path / "smsotp-prune.timer")

@@ -78,7 +78,7 @@ runuser -u postgres -- createdb --owner smsotp smsotp
 
 PAST = f"""{TOP}/.venv/bin/python - <<END
 from datetime import UTC, datetime, timedelta
-from radius_smsotp.core.model import Device, Event
+from radius_smsotp.model.records import Device, Event
 from radius_smsotp.store import open_store
 now = datetime.now(UTC)
 login = "0b9f3e0c5d7a4f16a2c84d9e6b1f7a30"

@@ -216,7 +216,7 @@ class TestTls(HttpTests):
         # Where there is a terminal, OpenSSL would ask there and wait.
         code = f"""
             from pathlib import Path
-            from radius_smsotp.providers.http_pool import tls_context
+            from radius_smsotp.providers.http.transport import tls_context
             try:
                 tls_context(None, Path({str(ours.cert)!r}), Path({str(locked)!r}), verify=True)
             except OSError:

@@ -87,7 +87,7 @@ def other_process(modem: GsmModem, tmp_path: Path) -> Iterator[Callable[[], None
     code = """
 import sys, time
 from pathlib import Path
-from radius_smsotp.providers.modem_device import open_device
+from radius_smsotp.providers.modem.device import open_device
 device = open_device(sys.argv[1], 115200, Path(sys.argv[2]), time.monotonic() + 10)
 print("open", flush=True)
 sys.stdin.read()
