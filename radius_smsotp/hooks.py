@@ -31,7 +31,7 @@ from radius_smsotp.login.request import Step
 from radius_smsotp.radius import packets, process
 from radius_smsotp.radius.waiting import Pending, Ration
 from radius_smsotp.server import Server, Watch
-from radius_smsotp.settings.schema import DEFAULT_PATH
+from radius_smsotp.settings import DEFAULT_PATH
 from radius_smsotp.store import insist
 
 if TYPE_CHECKING:

@@ -19,9 +19,7 @@ from click.shell_completion import CompletionItem
 from radius_smsotp import __version__
 from radius_smsotp.cli.output import clean
 from radius_smsotp.errors import ConfigurationError, SmsotpError
-
-DEFAULT_CONFIG = "/etc/radius-smsotp/smsotp.yaml"
-"""As `settings.DEFAULT_PATH`, whose module would bring all of pydantic along."""
+from radius_smsotp.settings import DEFAULT_PATH
 
 COMMANDS = {
     "init": "Make settings, key and store in DIR.",
@@ -123,7 +121,7 @@ def _end(ctx: click.Context, code: int, *sentences: str) -> None:
     # Whether it can be read is said once, and as a fault of the settings: by what reads it.
     type=click.Path(path_type=Path, readable=False),
     envvar="SMSOTP_CONFIG",
-    default=DEFAULT_CONFIG,
+    default=DEFAULT_PATH,
     show_default=True,
     show_envvar=True,
     metavar="FILE",

@@ -61,7 +61,8 @@ def show(
     with Site(config) as site:
         wanted = account.language_option(site.loaded, language or None)
         known = tags.choose_language(wanted or "", site.loaded.languages)
-        found = policy.effective(site.loaded.values, name, where, ssid, known)
+        effective = policy.effective(site.loaded.values, name, where, ssid, known)
+    found = {".".join(field): one for field, one in sorted(effective.items())}
     if as_json:
         settings = {field: {"value": one.value, "from": one.source} for field, one in found.items()}
         output.as_json({"name": name, "address": where, "ssid": ssid, "settings": settings})

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_smsotp.cli import DEFAULT_CONFIG
 from radius_smsotp.cli.site import acting_as, freeradius_user
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.raddb import files as raddb_files
+from radius_smsotp.settings import DEFAULT_PATH, keyring
 from radius_smsotp.settings import file as settings_file
-from radius_smsotp.settings import keyring
 from radius_smsotp.store import open_store
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def init(folder: Path, owner: str | None, store: str | None) -> None:
         click.echo(f"All of it belongs to the user {user.pw_name}.")
         if folder not in ours:
             click.echo(f"{folder} holds other files too: let {user.pw_name} write there yourself.")
-    named = "" if str(settings) == DEFAULT_CONFIG else f" --config {shlex.quote(str(settings))}"
+    named = "" if settings == DEFAULT_PATH else f" --config {shlex.quote(str(settings))}"
     click.echo(f"Next: smsotp{named} user add NAME --phone NUMBER")
 
 

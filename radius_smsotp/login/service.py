@@ -230,7 +230,7 @@ class Service:
                 tx.save_answer(decision.challenge)
                 stations.welcome(tx, request, counter, now)
                 tx.add_event(_event("code-accepted", request, now, challenge))
-                if own.remember:
+                if own.remember.hours:
                     tag = self._issuer.challenge_tag(decision.challenge)
                     stations.remember(tx, request, own, tag, now)
                 return Accepted()

@@ -9,7 +9,6 @@ and its user is let in all the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from radius_smsotp.login.request import login_event
@@ -84,9 +83,9 @@ def is_known(
     tx: Transaction, request: Request, own: ClientPolicy, number_tag: str, now: datetime
 ) -> bool:
     """Whether the device that asks needs no code for now."""
-    if not own.remember or not request.client.station:
+    if not own.remember.hours or not request.client.station:
         return False
-    return tx.is_remembered(request.account, request.client, number_tag, now, own.remember)
+    return tx.is_remembered(request.account, request.client, number_tag, now, own.remember.time)
 
 
 def remember(
@@ -95,13 +94,13 @@ def remember(
     """Remember the device of a whole login, if the settings of its client say so."""
     client = request.client
     # Without a name all devices that do not say who they are would be one.
-    if not own.remember or not client.station:
+    if not own.remember.hours or not client.station:
         return
-    until = now + own.remember
+    until = now + own.remember.time
     account = request.account
     place = (client.name, client.ssid, client.station)
     tx.remember_device(Device(account, *place, number_tag, until))
-    detail: dict[str, str | int | float] = {"hours": own.remember // timedelta(hours=1)}
+    detail: dict[str, str | int | float] = {"hours": own.remember.hours}
     if client.ssid:
         detail["ssid"] = client.ssid
     tx.add_event(login_event("device-remembered", request, now, None, **detail))

@@ -175,7 +175,7 @@ def _language_problems(name: str, loaded: Loaded) -> list[Problem]:
     named |= {
         f"{path}.language": own.language
         for path, own in policy.scopes(loaded.values)
-        if own.language is not None
+        if "language" in own.model_fields_set
     }
     known = loaded.languages
     remedy = f"add it to 'languages', or take one of {', '.join(sorted(known))}"

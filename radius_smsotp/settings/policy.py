@@ -12,38 +12,26 @@ the texts that stand beside it.  An account's language, if it is another one, go
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.model import identity as tags
-from radius_smsotp.model.records import LoginPolicy, Style
+from radius_smsotp.model.records import LoginPolicy
 from radius_smsotp.settings import languages
-from radius_smsotp.settings.schema import Settings, TextSettings, network
+from radius_smsotp.settings.schema import (
+    LanguageSettings,
+    PerClient,
+    Section,
+    Settings,
+    SsidSettings,
+    network,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from radius_smsotp.settings.schema import ClientSettings, LanguageSettings, SsidSettings
-
-FOR_ALL = {
-    "style": "challenge.style",
-    "prompt": "challenge.prompt",
-    "resend": "challenge.resend",
-    "bind": "challenge.bind",
-    "wait": "delivery.wait",
-    "message": "message",
-    "remember": "remember.hours",
-    "country": "country",
-    "language": "language",
-} | {f"texts.{name}": f"texts.{name}" for name in TextSettings.model_fields}
-"""What may differ for a client, to where it stands for all."""
-
-TEXTS = ("message", "prompt", *(f"texts.{name}" for name in TextSettings.model_fields))
-"""Of these, what a language has."""
-
-SHIPPED = Settings()
-"""What holds where nobody has changed anything."""
+    from radius_smsotp.settings.schema import ClientSettings
 
 DEFAULT = "default"
 """Where a value comes from that stands nowhere in the file."""
@@ -57,91 +45,95 @@ class Effective:
     source: str
 
 
-@dataclass(frozen=True)
-class ClientPolicy:
-    """
-    What holds for one client and SSID.
+Found = dict[tuple[str, ...], Effective]
+"""Settings by their name in an entry of ``clients``: ("wait",), ("texts", "failed")."""
 
-    Attributes:
-        wait: Seconds for the provider's verdict.
-        country: Where national numbers of its requests belong, ISO 3166, or None.
-        language: Of the texts.
-    """
+
+class ClientPolicy(SsidSettings):
+    """What holds for one client and SSID, nothing left out."""
 
     login: LoginPolicy
-    style: Style
-    prompt: str
-    message: str
-    wait: float
-    remember: timedelta
-    country: str | None
-    language: str
-    texts: TextSettings
 
 
 def policy(
     values: Settings, name: str, address: str, ssid: str, language: str = ""
 ) -> ClientPolicy:
     """Work out what holds for a client, by short name and address, and the SSID behind it."""
-    found = effective(values, name, address, ssid, language)
-    own = {field: one.value for field, one in found.items()}
-    return ClientPolicy(
-        LoginPolicy(
-            digits=values.code.digits,
-            lifetime=timedelta(seconds=values.code.lifetime),
-            guesses=values.code.guesses,
-            resend_word=own["resend"],
-            cooldown=timedelta(seconds=values.limits.cooldown),
-            per_account_hour=values.limits.per_account_hour,
-            per_number_hour=values.limits.per_number_hour,
-            per_client_hour=values.limits.per_client_hour,
-            per_day=values.limits.per_day,
-            lockout_failures=values.lockout.failures,
-            lockout_time=timedelta(minutes=values.lockout.minutes),
-            bind=own["bind"],
-        ),
-        style=own["style"],
-        prompt=own["prompt"],
-        message=own["message"],
-        wait=own["wait"],
-        remember=timedelta(hours=own["remember"]),
-        country=own["country"],
-        language=own["language"],
-        texts=TextSettings(**{text: own[f"texts.{text}"] for text in TextSettings.model_fields}),
+    found: dict[str, Any] = {}
+    for (field, *inner), one in effective(values, name, address, ssid, language).items():
+        if inner:
+            found.setdefault(field, {})[inner[0]] = one.value
+        else:
+            found[field] = one.value
+    own = SsidSettings.model_validate(found)
+    login = LoginPolicy(
+        digits=values.code.digits,
+        lifetime=timedelta(seconds=values.code.lifetime),
+        guesses=values.code.guesses,
+        resend_word=own.resend,
+        cooldown=timedelta(seconds=values.limits.cooldown),
+        per_account_hour=values.limits.per_account_hour,
+        per_number_hour=values.limits.per_number_hour,
+        per_client_hour=values.limits.per_client_hour,
+        per_day=values.limits.per_day,
+        lockout_failures=values.lockout.failures,
+        lockout_time=timedelta(minutes=values.lockout.minutes),
+        bind=own.bind,
     )
+    return ClientPolicy.model_construct(**dict(own), login=login)
 
 
-def effective(
-    values: Settings, name: str, address: str, ssid: str, language: str = ""
-) -> dict[str, Effective]:
+def effective(values: Settings, name: str, address: str, ssid: str, language: str = "") -> Found:
     """
-    Each setting that may differ for a client (see `FOR_ALL`), with its value and source.
+    Each setting of which a client may have its own, with its value and source.
 
     Args:
         language: A known one, of whoever logs in; "" for the client's.
     """
-    parts: list[tuple[str, SsidSettings]] = []
-    key = _nearest(values.clients, name, address)
-    if key is not None:
-        own = values.clients[key]
-        parts.append((f"clients.{key}", own))
-        if ssid in own.ssids:
-            parts.append((f"clients.{key}.ssids.{ssid}", own.ssids[ssid]))
-    found = {field: _for_all(values, place) for field, place in FOR_ALL.items()}
+    found = settings(values)
     # A new settings file has every text written out: only one that was changed is meant.
-    changed = {field: found[field] for field in TEXTS if not _is_shipped(field, found[field])}
-    found |= _translated(values, values.language) | changed
-    for path, scope in parts:
-        if scope.language is not None and scope.language != found["language"].value:
-            found |= _translated(values, scope.language)
-        for field in FOR_ALL:
-            value = _own(scope, field)
-            if value is not None:
-                found[field] = Effective(value, f"{path}.{field}")
-    if language and language != found["language"].value:
+    changed = {text: found[text] for text in TEXTS if found[text].value != SHIPPED[text].value}
+    spoken = values.language
+    found |= _translated(values, spoken) | changed
+    for path, scope in _scopes_of(values, name, address, ssid):
+        if "language" in scope.model_fields_set and scope.language != spoken:
+            spoken = scope.language
+            found |= _translated(values, spoken)
+        found |= _written(scope, path)
+    if language and language != spoken:
         found |= _translated(values, language)
-        found["language"] = Effective(language, "account")
+        found["language",] = Effective(language, "account")
     return found
+
+
+def settings(section: Section, path: str = "") -> Found:
+    """
+    Each setting of which a client may have its own, as a part of the file has it.
+
+    Args:
+        section: That part: the whole file, or an entry of ``clients`` or ``languages``.
+        path: Where it stands.
+    """
+    found: Found = {}
+    for name, value in section:
+        place = f"{path}.{name}" if path else name
+        if isinstance(value, PerClient):
+            found |= settings(value, place)
+        elif isinstance(section, PerClient) and name not in SsidSettings.model_fields:
+            continue
+        elif isinstance(value, Section):
+            found |= {(name, *inner): one for inner, one in settings(value, place).items()}
+        else:
+            written = name in section.model_fields_set
+            found[name,] = Effective(value, place if written else DEFAULT)
+    return found
+
+
+SHIPPED = settings(Settings())
+"""What holds where nobody has changed anything."""
+
+TEXTS = tuple(settings(LanguageSettings()))
+"""Of these, what a language has."""
 
 
 def scopes(values: Settings) -> Iterator[tuple[str, SsidSettings]]:
@@ -150,6 +142,18 @@ def scopes(values: Settings) -> Iterator[tuple[str, SsidSettings]]:
         yield f"clients.{key}", own
         for ssid, network_own in own.ssids.items():
             yield f"clients.{key}.ssids.{ssid}", network_own
+
+
+def _scopes_of(
+    values: Settings, name: str, address: str, ssid: str
+) -> Iterator[tuple[str, SsidSettings]]:
+    """What a client has of its own, then what the SSID behind it has, and where each stands."""
+    key = _nearest(values.clients, name, address)
+    if key is not None:
+        own = values.clients[key]
+        yield f"clients.{key}", own
+        if ssid in own.ssids:
+            yield f"clients.{key}.ssids.{ssid}", own.ssids[ssid]
 
 
 def _nearest(clients: Mapping[str, ClientSettings], name: str, address: str) -> str | None:
@@ -164,40 +168,18 @@ def _nearest(clients: Mapping[str, ClientSettings], name: str, address: str) -> 
     return max(networks, key=lambda pair: pair[0].prefixlen)[1] if networks else None
 
 
-def _translated(values: Settings, language: str) -> dict[str, Effective]:
+def _translated(values: Settings, language: str) -> Found:
     """The texts in a language: those that come along, and those of the settings before them."""
-    found: dict[str, Effective] = {}
+    found: Found = {}
     for tag in reversed(tags.language_chain(language)):
-        shipped = languages.texts(tag)
-        source = DEFAULT if tag == SHIPPED.language else f"shipped ({tag})"
-        for texts, path in ((shipped, source), (values.languages.get(tag), f"languages.{tag}")):
-            for field in TEXTS:
-                value = None if texts is None else _own(texts, field)
-                if value is not None:
-                    where = path if texts is shipped else f"{path}.{field}"
-                    found[field] = Effective(value, where)
+        if shipped := languages.texts(tag):
+            source = DEFAULT if tag == Settings().language else f"shipped ({tag})"
+            found |= {text: replace(one, source=source) for text, one in _written(shipped).items()}
+        if tag in values.languages:
+            found |= _written(values.languages[tag], f"languages.{tag}")
     return found
 
 
-def _is_shipped(field: str, found: Effective) -> bool:
-    return bool(found.value == _for_all(SHIPPED, FOR_ALL[field]).value)
-
-
-def _own(scope: SsidSettings | LanguageSettings, field: str) -> Any:
-    """What a part of ``clients``, or a language, says of a setting; None if nothing."""
-    section, _, text = field.rpartition(".")
-    if not section:
-        return getattr(scope, field)
-    texts = scope.texts
-    # Every text has a default; only those that were written differ.
-    return getattr(texts, text) if texts and text in texts.model_fields_set else None
-
-
-def _for_all(values: Settings, path: str) -> Effective:
-    """What holds for all clients."""
-    found: Any = values
-    written = True
-    for part in path.split("."):
-        written = written and part in found.model_fields_set
-        found = getattr(found, part)
-    return Effective(found, path if written else DEFAULT)
+def _written(section: Section, path: str = "") -> Found:
+    """What is written in a part of the file."""
+    return {name: one for name, one in settings(section, path).items() if one.source != DEFAULT}

@@ -1,7 +1,10 @@
 """
-What the YAML file may hold.
+What the YAML file may hold: the kinds of values, what a client may have of its own, and the rest.
 
-The classes are the reference: each field's `description` is what the README prints.
+The classes are the reference: each field's `description` is what the README prints.  Where a
+setting stands says who may set it: what is in a class `PerClient` stands in the file once for all,
+and may stand once more in an entry of ``clients``, of its ``ssids`` and, if it is a text, of
+``languages``.
 """
 
 from __future__ import annotations
@@ -15,12 +18,18 @@ from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from radius_smsotp.model import identity
 from radius_smsotp.model.lockout import LONGEST
 from radius_smsotp.model.records import Bind, Style
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 def template(*known: str, needs: str | None = None) -> AfterValidator:
@@ -86,10 +95,47 @@ def _tag(name: str) -> str:
 Language = Annotated[str, AfterValidator(_tag)]
 
 
-class Section(BaseModel):
-    """A part of the file: unknown keys are errors, values never change."""
+class PerClient(Section):
+    """Settings of which a client may have its own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+class PromptSettings(PerClient):
+    """The question for the code."""
+
+    prompt: Prompt = Field(
+        "Enter the {digits}-digit code sent to {phone_hint}: ",
+        description="what the user reads; knows {phone_hint}, {digits}, {minutes}, {resend}",
+    )
+
+
+class ChallengeSettings(PromptSettings):
+    """How the second step is asked for."""
+
+    style: Style = Field(
+        "challenge",
+        description="challenge: Access-Challenge; reject: Access-Reject, for clients that know "
+        "no challenge and send PIN and code in one password afterwards",
+    )
+    resend: str = Field(
+        "r", max_length=20, description="the answer that asks for one more SMS; empty: none does"
+    )
+    bind: Bind = Field(
+        "account",
+        description="who may answer a challenge: account: its account, through any client; client: "
+        "only through the client that it was opened for; station: only from the same "
+        "`Calling-Station-Id` behind that client",
+    )
+
+
+class WaitSettings(PerClient):
+    """How long a login waits for its message."""
+
+    wait: float = Field(
+        1.0,
+        ge=0,
+        le=10,
+        description="seconds the first step waits for the provider's verdict at most; 0: never",
+    )
 
 
 class TextSettings(Section):
@@ -131,14 +177,69 @@ class TextSettings(Section):
     )
 
 
-class LanguageSettings(Section):
-    """The texts in one language; what is absent is as it comes along, or as for the client."""
+class WordingSettings(PerClient):
+    """What users read, but for the prompt."""
 
-    message: MessageText | None = Field(None, description="as message")
-    prompt: Prompt | None = Field(None, description="as challenge.prompt")
-    texts: TextSettings | None = Field(
-        None, description='as texts, those that differ: {failed: "…"}'
+    message: MessageText = Field(
+        "{code} is your login code. It is valid for {minutes} minutes.",
+        description="the SMS; {code}, {minutes} and {name} are filled in",
     )
+    texts: TextSettings = TextSettings()
+
+
+class RememberSettings(Section):
+    """Devices that need no code for a while; a number alone is `hours`."""
+
+    hours: int = Field(
+        0,
+        ge=0,
+        le=8760,
+        description="for so long after a whole login the same account needs only its PIN, from the "
+        "same `Calling-Station-Id` in the same SSID behind the same client; 0: every login needs a "
+        "code; ``remember: 8`` says the same as ``remember: {hours: 8}``",
+    )
+
+    @property
+    def time(self) -> timedelta:
+        """`hours`."""
+        return timedelta(hours=self.hours)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hours(cls, value: Any) -> Any:
+        return value if isinstance(value, Mapping | cls) else {"hours": value}
+
+
+class CommonSettings(WordingSettings):
+    """What stands at the top: of the file, of a client's entry, and of an SSID's."""
+
+    country: Country | None = Field(
+        None,
+        description='where numbers without country code belong, as "DE"; absent: all need one; for '
+        "a client: those that FreeRADIUS gives with its requests",
+    )
+    language: Language = Field(
+        "en",
+        description="of message, prompt and texts; those that are as they came are replaced by the "
+        "ones in this language",
+    )
+    remember: RememberSettings = RememberSettings()
+
+
+class Partial(Section):
+    """An entry that says what differs; what is absent, or empty as YAML has it, does not."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written(cls, entry: Any) -> Any:
+        if not isinstance(entry, Mapping):
+            return entry
+        known = cls.model_fields
+        return {name: own for name, own in entry.items() if own is not None or name not in known}
+
+
+class LanguageSettings(Partial, PromptSettings, WordingSettings):
+    """The texts in one language; what is absent is as it comes along, or as for the client."""
 
 
 SSID_OCTETS = 32
@@ -177,23 +278,8 @@ ClientKey = Annotated[str, AfterValidator(_client_key)]
 Ssid = Annotated[str, AfterValidator(_ssid)]
 
 
-class SsidSettings(Section):
+class SsidSettings(Partial, ChallengeSettings, WaitSettings, CommonSettings):
     """What differs for one SSID; what is absent is as for its client."""
-
-    style: Style | None = Field(None, description="as challenge.style")
-    prompt: Prompt | None = Field(None, description="as challenge.prompt")
-    resend: str | None = Field(None, max_length=20, description="as challenge.resend")
-    bind: Bind | None = Field(None, description="as challenge.bind")
-    wait: float | None = Field(None, ge=0, le=10, description="as delivery.wait")
-    message: MessageText | None = Field(None, description="as message")
-    remember: int | None = Field(None, ge=0, le=8760, description="as remember.hours")
-    country: Country | None = Field(
-        None, description="as country, for numbers that FreeRADIUS gives with a request"
-    )
-    language: Language | None = Field(None, description="as language")
-    texts: TextSettings | None = Field(
-        None, description='as texts, those that differ: {failed: "…"}'
-    )
 
 
 class ClientSettings(SsidSettings):
@@ -206,38 +292,12 @@ class ClientSettings(SsidSettings):
     )
 
 
-DEFAULT_PATH = Path("/etc/radius-smsotp/smsotp.yaml")
-
-
 class CodeSettings(Section):
     """The one-time code."""
 
     digits: int = Field(6, ge=6, le=9, description="length of the code (RFC 4226: at least 6)")
     lifetime: int = Field(300, ge=30, le=3600, description="seconds for which it is valid")
     guesses: int = Field(3, ge=1, le=10, description="wrong answers after which it is worthless")
-
-
-class ChallengeSettings(Section):
-    """How the second step is asked for."""
-
-    style: Style = Field(
-        "challenge",
-        description="challenge: Access-Challenge; reject: Access-Reject, for clients that know "
-        "no challenge and send PIN and code in one password afterwards",
-    )
-    prompt: Prompt = Field(
-        "Enter the {digits}-digit code sent to {phone_hint}: ",
-        description="what the user reads; knows {phone_hint}, {digits}, {minutes}, {resend}",
-    )
-    resend: str = Field(
-        "r", max_length=20, description="the answer that asks for one more SMS; empty: none does"
-    )
-    bind: Bind = Field(
-        "account",
-        description="who may answer a challenge: account: its account, through any client; client: "
-        "only through the client that it was opened for; station: only from the same "
-        "`Calling-Station-Id` behind that client",
-    )
 
 
 class PinSettings(Section):
@@ -293,7 +353,7 @@ class LimitSettings(Section):
         return tuple(number_prefix(entry) for entry in entries)
 
 
-class DeliverySettings(Section):
+class DeliverySettings(WaitSettings):
     """How messages leave."""
 
     order: tuple[str, ...] = Field(
@@ -303,12 +363,6 @@ class DeliverySettings(Section):
         default_factory=dict,
         description='another order for numbers that begin so, as {"+43": [austria, backup]}; the '
         "longest prefix counts",
-    )
-    wait: float = Field(
-        1.0,
-        ge=0,
-        le=10,
-        description="seconds the first step waits for the provider's verdict at most; 0: never",
     )
     wait_share: float = Field(
         0.25,
@@ -349,19 +403,6 @@ class SmsSettings(Section):
     )
 
 
-class RememberSettings(Section):
-    """Devices that need no code for a while."""
-
-    hours: int = Field(
-        0,
-        ge=0,
-        le=8760,
-        description="for so long after a whole login the same account needs only its PIN, from the "
-        "same `Calling-Station-Id` in the same SSID behind the same client; 0: every login needs a "
-        "code",
-    )
-
-
 class AuditSettings(Section):
     """The audit trail."""
 
@@ -370,7 +411,7 @@ class AuditSettings(Section):
     )
 
 
-class Settings(Section):
+class Settings(CommonSettings):
     """The whole file."""
 
     store: str = Field(
@@ -382,29 +423,14 @@ class Settings(Section):
     key_file: Path = Field(
         Path("key"), description="the key that codes are derived from; mode 0600"
     )
-    country: Country | None = Field(
-        None,
-        description='where numbers without country code belong, as "DE"; absent: all need one',
-    )
-    language: Language = Field(
-        "en",
-        description="of the texts below; those that are as they came are replaced by the ones in "
-        "this language",
-    )
     code: CodeSettings = CodeSettings()
     challenge: ChallengeSettings = ChallengeSettings()
-    message: MessageText = Field(
-        "{code} is your login code. It is valid for {minutes} minutes.",
-        description="the SMS; {code}, {minutes} and {name} are filled in",
-    )
     pin: PinSettings = PinSettings()
     lockout: LockoutSettings = LockoutSettings()
     limits: LimitSettings = LimitSettings()
     delivery: DeliverySettings = DeliverySettings()
     sms: SmsSettings = SmsSettings()
-    remember: RememberSettings = RememberSettings()
     audit: AuditSettings = AuditSettings()
-    texts: TextSettings = TextSettings()
     languages: Mapping[Language, LanguageSettings] = Field(
         default_factory=dict,
         description='your own texts for whoever reads another language: {fr: {message: "…"}}',

@@ -7,10 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp.settings.policy import FOR_ALL
+from radius_smsotp.settings.schema import TextSettings
 
 if TYPE_CHECKING:
     from tests.cli.installation import Installation
+
+NAMES = [
+    "bind",
+    "country",
+    "language",
+    "message",
+    "prompt",
+    "remember.hours",
+    "resend",
+    "style",
+    *sorted(f"texts.{name}" for name in TextSettings.model_fields),
+    "wait",
+]
 
 
 @pytest.fixture
@@ -31,11 +44,11 @@ def test_each_value_stands_beside_its_place(site: Installation) -> None:
     head, *lines = site.done("client", "show", "10.1.4.7", "--ssid", "Guests").splitlines()
     assert head.split() == ["Setting", "From", "Value"]
     cells = {line.split()[0]: line.split(maxsplit=2)[1:] for line in lines}
-    assert list(cells) == list(FOR_ALL)
+    assert list(cells) == NAMES
     entry = "clients.10.1.0.0/16"
     assert cells["style"] == [f"{entry}.ssids.Guests.style", "reject"]
     assert cells["texts.failed"] == [f"{entry}.ssids.Guests.texts.failed", '"No. "']
-    assert cells["remember"] == [f"{entry}.remember", "12"]
+    assert cells["remember.hours"] == [f"{entry}.remember.hours", "12"]
     # `init` writes a whole file: what it holds is told apart from what it leaves out.
     assert cells["wait"] == ["delivery.wait", "1.0"]
     assert cells["country"][1] == "null"
@@ -48,7 +61,7 @@ def test_json_says_who_was_asked_about(site: Installation) -> None:
         "value": "reject",
         "from": "clients.10.1.0.0/16.ssids.Guests.style",
     }
-    assert list(found["settings"]) == list(FOR_ALL)
+    assert list(found["settings"]) == NAMES
 
 
 @pytest.mark.parametrize("ssid", [(), ("--ssid", "Staff")])
@@ -57,13 +70,13 @@ def test_another_ssid_or_none_has_what_the_client_has(
 ) -> None:
     settings = shown(site, "10.1.4.7", *ssid)["settings"]
     assert settings["style"]["value"] == "challenge"
-    assert settings["remember"]["value"] == 12
+    assert settings["remember.hours"]["value"] == 12
 
 
 def test_a_name_goes_before_the_address(site: Installation) -> None:
     settings = shown(site, "vpn", "--address", "10.1.4.7")["settings"]
     assert settings["wait"] == {"value": 3.0, "from": "clients.vpn.wait"}
-    assert settings["remember"]["value"] == 0
+    assert settings["remember.hours"]["value"] == 0
 
 
 def test_a_client_that_nobody_knows_has_what_all_have(site: Installation) -> None:

@@ -16,9 +16,8 @@ import pytest
 from click.testing import CliRunner
 
 import radius_smsotp
-from radius_smsotp.cli import COMMANDS, DEFAULT_CONFIG, ROOMS, smsotp
+from radius_smsotp.cli import COMMANDS, ROOMS, smsotp
 from radius_smsotp.cli.site import acting_as
-from radius_smsotp.settings import schema
 from tests.cli.installation import PROGRAM, environ
 from tests.cli.terminal import Terminal
 
@@ -106,9 +105,6 @@ class TestHelp:
     def test_the_version_is_that_of_the_package(self) -> None:
         assert program("--version").stdout == f"smsotp {radius_smsotp.__version__}\n"
 
-    def test_the_default_of_the_settings_is_that_of_the_package(self) -> None:
-        assert str(schema.DEFAULT_PATH) == DEFAULT_CONFIG
-
 
 class TestExitCodes:
     def test_done_is_0(self, here: Installation) -> None:
@@ -135,7 +131,7 @@ class TestExitCodes:
         here.write(message="no code", code={"digits": 3})
         done = here.call("user", "list")
         assert done.returncode == 3
-        first, second = done.stderr.splitlines()
+        second, first = done.stderr.splitlines()
         assert first.startswith("smsotp: smsotp.yaml: code.digits: input should be greater than")
         assert second.startswith("smsotp: smsotp.yaml: message: {code} is missing")
 

@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 from radius_smsotp import providers
 from radius_smsotp.model import events
 from radius_smsotp.providers.smtp import provider
+from radius_smsotp.settings import policy
 from radius_smsotp.settings.schema import ClientSettings, Settings
 
 if TYPE_CHECKING:
@@ -73,6 +74,17 @@ def table(head: Row | tuple[str, str], body: list[Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def client_rows() -> list[tuple[str, str]]:
+    """What a client may have of its own, and where the same stands for all."""
+    written = Settings.model_validate(Settings().model_dump())
+    places = {
+        name: one.source.removesuffix(f".{'.'.join(inner)}")
+        for (name, *inner), one in policy.settings(written).items()
+    }
+    own = [(f"``{name}``", f"as ``{place}``") for name, place in sorted(places.items())]
+    return [*own, ("``ssids``", ClientSettings.model_fields["ssids"].description or "")]
+
+
 HEAD: Row = ("setting", "default", "meaning")
 
 
@@ -90,8 +102,8 @@ def provider_table(kind: str) -> str:
 def blocks() -> dict[str, str]:
     """Name of each mark in the documents to what stands there."""
     made = {
-        "settings": table(HEAD, [row for row in rows(Settings) if row[0] != "``clients``"]),
-        "clients": table(HEAD, list(rows(ClientSettings))),
+        "settings": table(HEAD, sorted(row for row in rows(Settings) if row[0] != "``clients``")),
+        "clients": table(("setting", "meaning"), client_rows()),
         "smtp_servers": table(HEAD, list(rows(provider.SmtpServer))),
         "events": table(("event", "meaning"), [(f"``{k}``", v) for k, v in events.KINDS.items()]),
         "reasons": table(

@@ -76,11 +76,11 @@ class TestClients:
         )
         own = one.for_client("own", "")
         assert (own.style, own.prompt, own.message, own.wait) == ("challenge", "", "{code}", 0)
-        assert (own.login.resend_word, own.remember) == ("", timedelta(0))
+        assert (own.login.resend_word, own.remember.hours) == ("", 0)
         silent = one.for_client("silent", "")
         assert silent == one.for_client("unknown", "")
         assert (silent.style, silent.wait, silent.login.resend_word) == ("reject", 2, "again")
-        assert silent.remember == timedelta(hours=5)
+        assert silent.remember.time == timedelta(hours=5)
 
     def test_limits_and_lockout_are_the_same_for_all(self, path: Path) -> None:
         """Brought into the units of the rules."""
@@ -124,13 +124,16 @@ class TestErrors:
             'wifi.country: \'ZZ\' is no country; write its ISO 3166 code, as "DE" or "GB"',
             "wifi.texts.faild: there is no such setting; did you mean 'failed'?",
             "wifi.texts.wrong_code: {code} is no placeholder here; known: {guesses}",
-            "wifi.ssids.Guests.style: input should be 'challenge' or 'reject'; this is: as "
-            "challenge.style",
+            "wifi.ssids.Guests.style: input should be 'challenge' or 'reject'; this is: challenge: "
+            "Access-Challenge; reject: Access-Reject, for clients that know no challenge and send "
+            "PIN and code in one password afterwards",
             "wifi.ssids.Guests.stile: there is no such setting; did you mean 'style'?",
             "wifi.ssids.Guests.ssids: there is no such setting; known here: bind, country, "
             "language, message, prompt, remember, resend, style, texts, wait",
             "wifi.ssids.Guests.bind: input should be 'account', 'client' or 'station'; this is: "
-            "as challenge.bind",
+            "who may answer a challenge: account: its account, through any client; client: only "
+            "through the client that it was opened for; station: only from the same "
+            "`Calling-Station-Id` behind that client",
             "wifi.ssids: is no SSID: those have 1 to 32 octets; write it as access points show it",
             "wifi.ssids.1234: input should be a valid string; put it in quotes",
             "wifi.ssids.this is longer than any SSID can be: is no SSID: those have 1 to 32 "

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.settings import languages, policy
-from radius_smsotp.settings.schema import SsidSettings, TextSettings
+from radius_smsotp.settings.policy import ClientPolicy
+from radius_smsotp.settings.schema import Settings, SsidSettings, TextSettings
 from tests.settings.test_file import loaded
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def sources(one: Loaded, name: str, address: str = "", ssid: str = "") -> dict[s
     """Where each setting comes from that is no default."""
     found = policy.effective(one.values, name, address, ssid)
     return {
-        field: own.source
+        ".".join(field): own.source
         for field, own in found.items()
         if own.source != policy.DEFAULT and "shipped" not in own.source
     }
@@ -53,7 +54,7 @@ def test_whatever_may_be_set_is_taken_from_the_ssid(path: Path) -> None:
     own = one.for_client("wifi", "", "Guests")
     assert (own.style, own.prompt, own.wait, own.message) == ("reject", "ssid", 3, "ssid {code}")
     assert (own.login.resend_word, own.login.bind) == ("again", "station")
-    assert (own.remember, own.country) == (timedelta(hours=12), "AT")
+    assert (own.remember.time, own.country) == (timedelta(hours=12), "AT")
     french = languages.texts("fr")
     assert french
     assert french.texts
@@ -66,7 +67,7 @@ def test_whatever_may_be_set_is_taken_from_the_ssid(path: Path) -> None:
 @pytest.mark.parametrize("field", SSID)
 def test_each_field_goes_its_own_way(path: Path, field: str) -> None:
     """SSID before client before all; what one does not say, the next one does."""
-    inner = f"{field}.failed" if field == "texts" else field
+    inner = {"texts": "texts.failed", "remember": "remember.hours"}.get(field, field)
     wifi = {field: SSID[field], "ssids": {"Silent": {}}}
     one = loaded(path, clients={"wifi": wifi})
     assert sources(one, "wifi", ssid="Silent") == {inner: f"clients.wifi.{inner}"}
@@ -107,11 +108,13 @@ def test_one_entry_holds_and_nothing_comes_from_another(path: Path) -> None:
             "ap7": {"prompt": "by name"},
         },
     )
-    everywhere = {"remember": "remember.hours"}
+    everywhere = {"remember.hours": "remember.hours"}
     assert sources(one, "ap7", "10.1.0.7", "Guests") == everywhere | {
         "prompt": "clients.ap7.prompt"
     }
-    assert sources(one, "ap8", "10.1.0.8", "Guests") == {"remember": "clients.10.1.0.0/16.remember"}
+    assert sources(one, "ap8", "10.1.0.8", "Guests") == {
+        "remember.hours": "clients.10.1.0.0/16.remember.hours"
+    }
     assert sources(one, "ap9", "10.2.0.9", "Guests") == everywhere | {
         "style": "clients.10.0.0.0/8.style",
         "wait": "clients.10.0.0.0/8.ssids.Guests.wait",
@@ -129,7 +132,34 @@ def test_zero_false_and_empty_are_said(path: Path) -> None:
         clients={"wifi": {"remember": 7, "ssids": {"Guests": ssid}}},
     )
     own = one.for_client("wifi", "", "Guests")
-    assert (own.wait, own.remember, own.login.resend_word, own.prompt) == (0, timedelta(), "", "")
+    assert (own.wait, own.remember.hours, own.login.resend_word, own.prompt) == (0, 0, "", "")
+
+
+@pytest.mark.parametrize("field", SSID)
+def test_what_stands_there_empty_is_not_said(path: Path, field: str) -> None:
+    """YAML has null for it; in a language too."""
+    silent = {"clients": {"wifi": {field: None, "ssids": {"Guests": {field: None}}}}}
+    one = loaded(path, languages={"fr": {"message": None, "prompt": None, "texts": None}}, **silent)
+    assert sources(one, "wifi", ssid="Guests") == {}
+    for language in ("", "fr"):
+        own = one.for_client("wifi", "", "Guests", language)
+        assert own == one.for_client("unknown", "", "", language)
+
+
+@pytest.mark.parametrize("written", [12, {"hours": 12}])
+def test_how_long_devices_are_remembered_may_be_a_number(path: Path, written: Any) -> None:
+    """For all as for a client."""
+    one = loaded(path, remember=written, clients={"wifi": {"remember": written}})
+    assert sources(one, "wifi") == {"remember.hours": "clients.wifi.remember.hours"}
+    assert one.for_client("wifi", "") == one.for_client("unknown", "")
+    assert one.for_client("unknown", "").remember.time == timedelta(hours=12)
+
+
+def test_what_a_client_may_set_stands_for_all_too(path: Path) -> None:
+    """Under one name each, and nothing else is taken from there."""
+    assert set(policy.settings(Settings())) == set(policy.settings(SsidSettings()))
+    held = {*ClientPolicy.model_fields} - {"login"}
+    assert held == {field for field, *_ in policy.settings(Settings())}
 
 
 def test_every_part_of_the_section_is_walked(path: Path) -> None:

@@ -135,7 +135,7 @@ def _templates(loaded: Loaded, accounts: list[Account]) -> dict[str, str]:
     found = {}
     for tag in ("", *values.languages, *sorted(wanted)):
         for client, ssid in places:
-            one = policy.effective(values, client, "", ssid, tag)["message"]
+            one = policy.effective(values, client, "", ssid, tag)["message",]
             where = one.source
             if not where.endswith("message"):
                 where = "message" if where == policy.DEFAULT else f"message, {where}"
@@ -218,7 +218,7 @@ def waits(loaded: Loaded) -> dict[str, float]:
     return found | {
         f"{path}.wait": own.wait
         for path, own in policy.scopes(loaded.values)
-        if own.wait is not None
+        if "wait" in own.model_fields_set
     }
 
 
