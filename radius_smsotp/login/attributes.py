@@ -12,6 +12,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from radius_smsotp.model import identity
+from radius_smsotp.model.text import OF_CODE, placeholders
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -73,7 +74,7 @@ def style(request: Request, usual: Style) -> Style:
 
 def template(request: Request, usual: str) -> str:
     """The text that `SMSOTP-Text` wants to be sent; one without code would help nobody."""
-    if request.template is None or "{code}" in request.template.replace("{{", ""):
+    if request.template is None or placeholders(request.template) & set(OF_CODE):
         return request.template or usual
     log.warning("SMSOTP-Text of %r holds no {code}", request.user)
     return usual

@@ -1,5 +1,5 @@
 """
-What a text needs as an SMS: its alphabet, its length, its parts.
+Texts: their placeholders, and what they need as an SMS: alphabet, length, parts.
 
 Tables and lengths: 3GPP TS 23.038 6.2.1 (alphabets) and TS 23.040 9.2.3.24.1 (parts).
 """
@@ -8,6 +8,7 @@ Tables and lengths: 3GPP TS 23.038 6.2.1 (alphabets) and TS 23.040 9.2.3.24.1 (p
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
 from datetime import timedelta
@@ -15,7 +16,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 ESCAPE = 0x1B
 """The septet before a letter of the extension table (TS 23.038 6.2.1)."""
@@ -183,24 +184,70 @@ def fit(text: str, octets: int) -> str:
     return encoded[: max(octets, 0)].decode("utf-8", "ignore")
 
 
-_TOKEN = re.compile(r"\{\{|\}\}|\{(\w+)\}")
+_TOKEN = re.compile(r"\{\{|\}\}|\{(\w+)\}|<(phone|phone_digits|message|otp|code)>|[{}]")
+"""The grammar of all templates: ``{name}``, doubled braces for one brace, and for what providers
+send also ``<phone>``, as old versions of privacyIDEA have it."""
+
+OF_CODE = ("code", "otp")
+"""The placeholders that stand for the code alone: ours, and privacyIDEA's."""
 
 
 def fill(template: str, values: Mapping[str, object]) -> str:
     """
-    Replace ``{name}`` by `values`; a doubled brace stands for one.
+    Fill in a template, in one pass: what is put in is not looked at again.
 
-    A name that `values` does not hold is left as it is: such a text comes from FreeRADIUS
-    at the time of a login, when there is nobody to mend it.
+    Args:
+        template: What `check_template` finds fault with is left as it is: such a text comes from
+            FreeRADIUS at the time of a login, when there is nobody to mend it.
+        values: By the name of the placeholder, escaped for the place where the template stands.
     """
 
-    def one(match: re.Match[str]) -> str:
-        name = match[1]
-        if name is None:
-            return match[0][0]
-        return str(values[name]) if name in values else match[0]
+    def one(found: re.Match[str]) -> str:
+        name = _placeholder(found)
+        if name in values:
+            return str(values[name])
+        return found[0][0] if found[0] in {"{{", "}}"} else found[0]
 
     return _TOKEN.sub(one, template)
+
+
+def placeholders(template: str) -> set[str]:
+    """The names of the placeholders in a template, known or not."""
+    return {name for found in _TOKEN.finditer(template) if (name := _placeholder(found))}
+
+
+def check_template(template: str, known: Collection[str], where: str = "") -> None:
+    """
+    Look whether a template of the settings can be filled in.
+
+    Args:
+        known: The placeholders that it may have.
+        where: What it is a part of, for the error.
+
+    Raises:
+        ValueError: "FAULT; REMEDY", in which a placeholder that is none is all that is quoted.
+    """
+    place = f" at {where}" if where else ""
+    for found in _TOKEN.finditer(template):
+        if found[0] in {"{", "}"}:
+            fault = f"a brace stands alone{place}"
+            raise ValueError(f"{fault}; write a brace that is meant as such twice")
+        if found[1] and found[1] not in known:
+            fault = f"{found[0]}{place} is no placeholder here"
+            raise ValueError(f"{fault}; {_suggestion(found[1].lower(), known)}")
+
+
+def _placeholder(found: re.Match[str]) -> str:
+    """The placeholder that a piece of a template is, or "": a tag that is closed is markup."""
+    tag = found[2]
+    return found[1] or (tag if tag and f"</{tag}>" not in found.string else "")
+
+
+def _suggestion(name: str, known: Collection[str]) -> str:
+    near = [one for one in known if one in name] or difflib.get_close_matches(name, known, 1)
+    if near:
+        return f"did you mean {{{near[0]}}}?"
+    return f"known: {', '.join(f'{{{one}}}' for one in known) or 'none'}"
 
 
 def whole_minutes(lifetime: timedelta) -> int:
@@ -219,8 +266,8 @@ def compose(
     Fill in a template, and see to it that nobody has to look for the code.
 
     Args:
-        template: With ``{code}`` and whatever else `values` names.
-        values: ``code`` and more.
+        template: With ``{code}``, and whatever else `values` names.
+        values: ``code`` and more; ``otp`` is the same.
         transliterate: Replace letters that would halve the room (see `text.transliterated`).
         autofill: A domain for whose login pages phones offer the code, or None.  The last line
             is then ``@DOMAIN #CODE``, as the specification "Origin-bound one-time codes
@@ -231,7 +278,7 @@ def compose(
         beyond, or did not have it at all.
     """
     code = str(values["code"])
-    filled = fill(template, values)
+    filled = fill(template, dict.fromkeys(OF_CODE, code) | {**values})
     if transliterate:
         filled = transliterated(filled)
     last = f"\n@{autofill} #{code}" if autofill else ""

@@ -44,6 +44,10 @@ class Message:
     text: str = field(repr=False)
     code: str = field(repr=False)
 
+    def __post_init__(self) -> None:
+        """A text that no encoding can write would raise errors that quote it."""
+        object.__setattr__(self, "text", self.text.encode(errors="replace").decode())
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:

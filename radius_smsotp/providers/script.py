@@ -32,9 +32,10 @@ from pydantic import (
 )
 
 from radius_smsotp.errors import DeliveryError, Problem, Refused, Unavailable, Unknown
+from radius_smsotp.model.text import fill, placeholders
 from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings
 from radius_smsotp.providers.excerpt import excerpt
-from radius_smsotp.providers.template import OF_NUMBER, OF_TEXT, Regexp, fill, names
+from radius_smsotp.providers.template import OF_NUMBER, OF_TEXT, Regexp, checked, values
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -58,25 +59,29 @@ _SHORT_OF = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTB
 """Why starting a program fails although nothing is wrong with it."""
 
 
-def _without_the_text(value: str) -> str:
-    if "\0" in value:
-        raise ValueError("holds a NUL, which no argument of a program can hold")
-    for name in sorted(names(value) & set(OF_TEXT)):
+def _argument(value: str) -> str:
+    for name in sorted(placeholders(_variable(value)) & set(OF_TEXT)):
         raise ValueError(
             f"{{{name}}} has no place here: every user of the host can read the arguments of a "
-            "program; the text comes on standard input"
+            "program; the text comes on standard input, or in `environment`"
         )
     return value
 
 
-def _secret_without_the_text(value: SecretStr) -> SecretStr:
-    _without_the_text(value.get_secret_value())
+def _variable(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("holds a NUL, which no program can be given")
+    return checked(value)
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    _variable(value.get_secret_value())
     return value
 
 
-Argument = Annotated[str, AfterValidator(_without_the_text)]
-Variable = Annotated[SecretStr, AfterValidator(_secret_without_the_text)]
-"""A variable may well be the key of a gateway."""
+Argument = Annotated[str, AfterValidator(_argument)]
+Variable = Annotated[SecretStr, AfterValidator(_secret)]
+"""A variable may well be the key of a gateway; proc(5) shows it to no other user."""
 
 
 class Settings(ProviderSettings):
@@ -97,7 +102,8 @@ class Settings(ProviderSettings):
     )
     environment: dict[str, Variable] = Field(
         default={},
-        description="environment of the program, besides PATH and LANG; {phone} as in arguments",
+        description="environment of the program, besides PATH and LANG; may hold {message} and "
+        "{otp} as well",
     )
     background: bool = Field(
         default=False,
@@ -124,8 +130,8 @@ class Settings(ProviderSettings):
 
     @model_validator(mode="after")
     def _number_goes_somewhere(self) -> Settings:
-        variables = (value.get_secret_value() for value in self.environment.values())
-        used = names(" ".join([*self.arguments, *variables]))
+        variables = [value.get_secret_value() for value in self.environment.values()]
+        used = set().union(*map(placeholders, [*self.arguments, *variables]))
         if not used & set(OF_NUMBER):
             raise ValueError(
                 "the program would not learn the number: put {phone} into arguments or environment"
@@ -185,8 +191,11 @@ class Provider:
     def _start(self, message: Message) -> Run:
         settings = self.settings
 
+        given = values(message, settings.regexp)
+        given["message"] = given["message"].replace("\0", "")  # nothing else has one
+
         def filled(word: str) -> str:
-            return fill(word, message, settings.regexp)
+            return fill(word, given)
 
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
         environment |= {
@@ -194,7 +203,7 @@ class Provider:
         }
         command = [str(self.program), *map(filled, settings.arguments)]
         try:
-            return Run(command, environment, message.text.encode(errors="replace"))
+            return Run(command, environment, message.text.encode())
         except OSError as error:
             # `from None`: the text of the error holds the command, and that holds the number.
             if error.errno in _SHORT_OF:

@@ -1,10 +1,11 @@
 """
-Placeholders in settings: ``{phone}`` and ``<phone>``, as privacyIDEA writes them, and its REGEXP.
+What of a message goes into the settings of a provider: placeholders, and privacyIDEA's REGEXP.
 
-``phone``         the number, E.164 with its plus sign, after REGEXP
-``phone_digits``  its digits alone
-``message``       the whole text
-``otp``           the code alone, for templates that word the text themselves; ``code`` is the same
+``phone``           the number, E.164 with its plus sign, after REGEXP
+``phone_digits``    its digits alone
+``message``         the whole text
+``otp``             the code alone, for gateways that build the text; ``code`` is the same
+``transaction_id``  32 hex digits
 """
 
 from __future__ import annotations
@@ -14,43 +15,29 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator
 
+from radius_smsotp.model.text import OF_CODE, check_template
+
 if TYPE_CHECKING:
     from radius_smsotp.providers import Message
 
 OF_NUMBER = ("phone", "phone_digits")
 OF_TEXT = ("message", "otp", "code")
+PLACEHOLDERS = (*OF_NUMBER, *OF_TEXT, "transaction_id")
 
-_PLACEHOLDER = re.compile(r"\{(\w+)\}|<(\w+)>")
 _REGEXP = re.compile(r"/(.*)/(.*)/")
 """PATTERN and REPLACEMENT, as ISMSProvider._mangle_phone of privacyIDEA takes them apart."""
 
 
-def names(template: str) -> set[str]:
-    """The known placeholders that `template` uses."""
-    found = {a or b for a, b in _PLACEHOLDER.findall(template)}
-    return found & {*OF_NUMBER, *OF_TEXT}
-
-
-def fill(template: str, message: Message, regexp: str | None = None) -> str:
-    """
-    Put the message into a template, in one pass: what is put in is not looked at again.
-
-    Args:
-        template: Unknown ``<words>`` stay as they are; it may well be HTML or XML.
-        message: Where the values come from.
-        regexp: A `Regexp` for the number, or None.
-    """
+def values(message: Message, regexp: str | None = None) -> dict[str, str]:
+    """What placeholders stand for.  `model.text.fill` puts it in, escaped by whoever knows how."""
     phone = rewrite(regexp, message.phone)
-    # A text that no encoding can write would raise errors that quote it.
-    text = message.text.encode(errors="replace").decode()
-    values = {
+    return {
         "phone": phone,
         "phone_digits": re.sub(r"\D", "", phone),
-        "message": text,
-        "otp": message.code,
-        "code": message.code,
+        "message": message.text,
+        **dict.fromkeys(OF_CODE, message.code),
+        "transaction_id": message.transaction_id,
     }
-    return _PLACEHOLDER.sub(lambda tag: values.get(tag[1] or tag[2], tag[0]), template)
 
 
 def rewrite(regexp: str | None, phone: str) -> str:
@@ -59,11 +46,9 @@ def rewrite(regexp: str | None, phone: str) -> str:
     return re.sub(parts[1], parts[2], phone) if parts else phone
 
 
-def _only_known(template: str) -> str:
-    for name, _ in _PLACEHOLDER.findall(template):
-        if name and name not in {*OF_NUMBER, *OF_TEXT}:
-            known = ", ".join(f"{{{known}}}" for known in (*OF_NUMBER, *OF_TEXT))
-            raise ValueError(f"{{{name}}} is no placeholder; known are {known}")
+def checked(template: str, where: str = "") -> str:
+    """The template, if there are only placeholders in it that are known; see `check_template`."""
+    check_template(template, PLACEHOLDERS, where)
     return template
 
 
@@ -78,7 +63,7 @@ def _usable(regexp: str) -> str:
     return regexp
 
 
-Template = Annotated[str, AfterValidator(_only_known)]
+Template = Annotated[str, AfterValidator(checked)]
 """A setting with placeholders."""
 
 Regexp = Annotated[str, AfterValidator(_usable)]

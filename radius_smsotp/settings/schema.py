@@ -12,10 +12,9 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from string import Formatter
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -24,6 +23,7 @@ from pydantic_core import PydanticCustomError
 from radius_smsotp.model import identity
 from radius_smsotp.model.lockout import LONGEST
 from radius_smsotp.model.records import Bind, Style
+from radius_smsotp.model.text import OF_CODE, check_template, placeholders
 
 
 class Section(BaseModel):
@@ -32,42 +32,20 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-def template(*known: str, needs: str | None = None) -> AfterValidator:
-    """A validator for texts with placeholders: only `known` ones, and `needs` among them."""
+def template(*known: str, needs: Sequence[str] = ()) -> AfterValidator:
+    """A validator for texts with placeholders: only `known` ones, and one of `needs` among them."""
 
     def check(text: str) -> str:
-        try:
-            fields = [_field(*parts) for _, *parts in Formatter().parse(text)]
-        except ValueError as error:
-            raise PydanticCustomError(
-                "template",
-                "{fault}; write a brace that is meant as such twice",
-                {"fault": str(error)},
-            ) from None
-        choice = ", ".join(f"{{{name}}}" for name in known) or "none"
-        used = {name for name in fields if name is not None}
-        if unknown := sorted(used - set(known)):
-            raise PydanticCustomError(
-                "template",
-                "{unknown} is no placeholder here; known: {known}",
-                {"unknown": f"{{{unknown[0]}}}", "known": choice},
-            )
-        if needs and needs not in used:
-            raise PydanticCustomError("template", "{needs} is missing", {"needs": f"{{{needs}}}"})
+        check_template(text, known)
+        if needs and not placeholders(text) & set(needs):
+            raise PydanticCustomError("template", f"{{{needs[0]}}} is missing")
         return text
 
     return AfterValidator(check)
 
 
-def _field(name: str | None, form: str | None, conversion: str | None) -> str | None:
-    """A placeholder as it was written; only its bare name is ever filled in."""
-    if name is None:
-        return None
-    return name + (f"!{conversion}" if conversion else "") + (f":{form}" if form else "")
-
-
 Prompt = Annotated[str, template("phone_hint", "digits", "minutes", "resend")]
-MessageText = Annotated[str, template("code", "minutes", "name", needs="code")]
+MessageText = Annotated[str, template(*OF_CODE, "minutes", "name", needs=OF_CODE)]
 
 
 def _numbering_plan(country: str) -> str:
@@ -182,7 +160,7 @@ class WordingSettings(PerClient):
 
     message: MessageText = Field(
         "{code} is your login code. It is valid for {minutes} minutes.",
-        description="the SMS; {code}, {minutes} and {name} are filled in",
+        description="the SMS; {code}, {minutes} and {name} are filled in, <otp> as {code}",
     )
     texts: TextSettings = TextSettings()
 

@@ -316,7 +316,12 @@ class TestSettings:
             arguments=["{phone}", f"{{{name}}}"]
         )
         assert "every user" in self.faults(arguments=["{phone}", f"<{name}>"])
-        assert "standard input" in self.faults(environment={"TEXT": f"{{{name}}}"})
+
+    @pytest.mark.parametrize("name", ["otp", "message", "code"])
+    def test_the_text_may_be_put_into_the_environment(self, name: str) -> None:
+        """No other user can read it."""
+        given = {"type": "script", "script": "send", "environment": {"TEXT": f"{{{name}}}"}}
+        Settings.model_validate(given)
 
     def test_the_number_has_to_go_somewhere(self) -> None:
         assert "would not learn the number" in self.faults(arguments=[])

@@ -114,15 +114,15 @@ class TestTexts:
         [
             ("Your code", "{code} is missing"),
             ("{code} {phone}", "{phone} is no placeholder here"),
-            ("{code} {}", "{} is no placeholder here"),
+            ("{code} {}", "a brace that is meant as such twice"),
             ("{code} {0}", "{0} is no placeholder here"),
-            ("{code.__class__}", "{code.__class__} is no placeholder here"),
+            ("{code.__class__}", "a brace that is meant as such twice"),
             ("{code} }", "a brace that is meant as such twice"),
             ("{code", "a brace that is meant as such twice"),
             ("{{code}}", "{code} is missing"),
-            ("{code!r}", "{code!r} is no placeholder here"),
-            ("{code:>9}", "{code:>9} is no placeholder here"),
-            ("{code:{minutes}}", "is no placeholder here"),
+            ("{code!r}", "a brace that is meant as such twice"),
+            ("{code:>9}", "a brace that is meant as such twice"),
+            ("{code:{minutes}}", "a brace that is meant as such twice"),
         ],
     )
     def test_a_message_that_could_not_be_filled_in_is_refused(
@@ -134,7 +134,7 @@ class TestTexts:
 
     def test_a_complaint_names_what_is_known(self) -> None:
         """So that nobody has to look it up."""
-        assert "{code}, {minutes}, {name}" in fault(None, message="{code} {x}")
+        assert "known: {code}, {otp}, {minutes}, {name}" in fault(None, message="{code} {x}")
         assert "known: none" in fault("texts", failed="{x}")
 
     def test_doubled_braces_are_braces(self) -> None:

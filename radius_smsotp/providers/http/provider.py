@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from radius_smsotp.errors import DeliveryError, Problem, Unavailable
+from radius_smsotp.model.text import placeholders
 from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings, connection
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.http.answer import Condition, Rules, Signs, judge
@@ -28,10 +28,8 @@ from radius_smsotp.providers.http.request import (
     checked_headers,
     checked_parameter,
     leaves,
-    placeholders,
-    reject_misspelt,
 )
-from radius_smsotp.providers.template import Regexp
+from radius_smsotp.providers.template import OF_NUMBER, OF_TEXT, Regexp, checked
 
 if TYPE_CHECKING:
     import ssl
@@ -89,8 +87,6 @@ class Provider:
         limit = min(deadline, time.monotonic() + self._settings.timeout)
         if time.monotonic() >= limit:
             raise Unavailable("no time was left to send the message")
-        # What no encoding can write would raise errors that quote it.
-        message = replace(message, text=message.text.encode(errors="replace").decode())
         request = self._template.request(message)
         answer = self._wire.exchange(request, limit)
         quote = partial(_quote, self._secrets_of(request), message)
@@ -178,9 +174,9 @@ def _split(url: str, *schemes: str) -> SplitResult:
 
 def _usable_url(url: str) -> str:
     split = _split(url, "http", "https")
-    if placeholders(split.netloc):
+    if placeholders(split.hostname or ""):
         raise ValueError("has a placeholder in the host; only path and query may have some")
-    reject_misspelt(url)
+    checked(url.partition(split.netloc)[2])
     return url
 
 
@@ -328,9 +324,9 @@ class Settings(ProviderSettings):
                 "send_data_as_json to true, and write {phone} and {message} into the list"
             )
         missing = []
-        if not template.carries() & {"phone", "phone_digits"}:
+        if not template.carries() & set(OF_NUMBER):
             missing.append("the phone number (set sms_phonenumber_key, or write {phone}")
-        if not template.carries() & {"message", "otp", "code"}:
+        if not template.carries() & set(OF_TEXT):
             missing.append("the text (set sms_text_key, or write {message} or {otp}")
         if missing:
             places = " and ".join(f"{each} into url, parameter or headers)" for each in missing)

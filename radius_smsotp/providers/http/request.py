@@ -2,12 +2,11 @@
 The request of provider ``http``: what the settings say, with number, text and code in place.
 
 Pure: no I/O.  A placeholder is filled in once and escaped for the place where it stands;
-everything else goes out as it was written, numbers as numbers.
+everything else goes out as it was written, numbers as numbers, doubled braces as one.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
@@ -15,57 +14,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
-from radius_smsotp.providers.template import rewrite
+from radius_smsotp.model.text import fill, placeholders
+from radius_smsotp.providers.template import PLACEHOLDERS, checked, values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from radius_smsotp.providers import Message
 
 Tree = dict[str, Any] | list[Any]
 """What YAML and JSON make of nested parameters."""
 
-PLACEHOLDERS = ("phone", "phone_digits", "message", "otp", "code", "transaction_id")
-
-_BRACES = re.compile(r"\{\{\w+\}\}|\{(\w+)\}")
-_OURS = ("phone", "message", "otp", "code")
-# What other programs call the same things; privacyIDEA itself has {user} and {serial}.
-_THEIRS = {"msisdn", "mobile", "number", "recipient", "to", "user", "serial"}
-_THEIRS |= {"text", "sms", "msg", "body", "token", "pin", "opt"}
 # RFC 9110 5.6.2: token
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
-
-
-def fill(text: str, values: Mapping[str, str], escape: Callable[[str], str] = str) -> str:
-    """Fill our placeholders in `text`, each value escaped; other braces stay as they are."""
-
-    def value(match: re.Match[str]) -> str:
-        return escape(values[match[1]]) if match[1] in values else match[0]
-
-    return _BRACES.sub(value, text)
-
-
-def placeholders(text: str) -> set[str]:
-    """The names of our placeholders in `text`."""
-    return {name for name in _BRACES.findall(text) if name in PLACEHOLDERS}
-
-
-def reject_misspelt(text: str, where: str = "") -> None:
-    """Raise ValueError if `text` holds something that was probably meant as a placeholder."""
-    for name in _BRACES.findall(text):
-        if name and name not in PLACEHOLDERS and _is_misspelt(name.lower()):
-            known = ", ".join(f"{{{placeholder}}}" for placeholder in PLACEHOLDERS)
-            place = f" at {where}" if where else ""
-            raise ValueError(f"{{{name}}}{place} is no placeholder; write one of {known}")
-
-
-def _is_misspelt(name: str) -> bool:
-    return (
-        name in _THEIRS
-        or any(word in name for word in _OURS)
-        or bool(difflib.get_close_matches(name, PLACEHOLDERS, n=1, cutoff=0.75))
-    )
 
 
 def leaves(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
@@ -91,7 +53,7 @@ def checked_parameter(parameter: Any) -> Any:
     _check_mappings(parameter)
     for where, value in leaves(parameter):
         if isinstance(value, str):
-            reject_misspelt(value, where)
+            checked(value, where)
         elif isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{where} is not a finite number; write it in quotes")
         elif not isinstance(value, bool | int | float | None):
@@ -126,8 +88,7 @@ def checked_headers(value: Any) -> dict[str, str]:
             raise ValueError(f"the value of {name} is not text; write it in quotes")  # noqa: TRY004 -- for pydantic
         if _CONTROL.search(str(content)):
             raise ValueError(f"the value of {name} has a line break; write it in one line")
-        reject_misspelt(str(content), name)
-        headers[name] = str(content)
+        headers[name] = checked(str(content), name)
     return headers
 
 
@@ -172,17 +133,9 @@ class Template:
 
     def request(self, message: Message) -> Request:
         """Fill in one message."""
-        number = rewrite(self.regexp, message.phone)
-        values = {
-            "phone": number,
-            "phone_digits": re.sub(r"\D", "", number),
-            "message": message.text,
-            "otp": message.code,
-            "code": message.code,
-            "transaction_id": message.transaction_id,
-        }
-        url = fill(self.url, values, lambda value: quote(value, safe=""))
-        tree = _filled(self.tree(), values)
+        given = values(message, self.regexp)
+        url = fill(self.url, {name: quote(value, safe="") for name, value in given.items()})
+        tree = _filled(self.tree(), given)
         body = content_type = None
         if self.method == "GET":
             url = _with_query(url, urlencode(_pairs(tree), quote_via=quote))
@@ -192,12 +145,11 @@ class Template:
             body = urlencode(_pairs(tree)).encode()
             content_type = "application/x-www-form-urlencoded"
         headers = {"Content-Type": content_type} if content_type else {}
-        given = {name.lower() for name in self.headers}
-        headers = {name: value for name, value in headers.items() if name.lower() not in given}
-        headers |= {name: fill(value, values) for name, value in self.headers.items()}
-        return Request(
-            self.method, url, {n: _field_value(v) for n, v in headers.items()}, body, number
-        )
+        own = {name.lower() for name in self.headers}
+        headers = {name: value for name, value in headers.items() if name.lower() not in own}
+        headers |= {name: fill(value, given) for name, value in self.headers.items()}
+        fields = {name: _field_value(value) for name, value in headers.items()}
+        return Request(self.method, url, fields, body, given["phone"])
 
 
 def _field_value(value: str) -> bytes:

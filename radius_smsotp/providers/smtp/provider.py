@@ -36,11 +36,12 @@ from pydantic import (
 )
 
 from radius_smsotp.errors import DeliveryError, Problem, Refused, Unavailable
+from radius_smsotp.model.text import fill
 from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings
 from radius_smsotp.providers.connection import tls_context
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.smtp.session import Endpoint, Session, Tls
-from radius_smsotp.providers.template import Regexp, Template, fill
+from radius_smsotp.providers.template import Regexp, Template, values
 
 if TYPE_CHECKING:
     import ssl
@@ -192,7 +193,7 @@ _SAMPLE = Message("0" * 32, "+491701234567", "123456", "123456")
 
 def _recipients(template: str) -> str:
     for recipient in template.split(","):
-        if not MAIL_ADDRESS.fullmatch(fill(recipient.strip(), _SAMPLE)):
+        if not MAIL_ADDRESS.fullmatch(fill(recipient.strip(), values(_SAMPLE))):
             raise ValueError(
                 "is no mail address; write name@example.org, several with commas between them; "
                 "{phone} and {phone_digits} may be part of one"
@@ -403,7 +404,8 @@ class Provider:
     def _recipients(self, message: Message) -> list[str]:
         # Split before filling in: what is filled in must not add a recipient.
         templates = self._settings.mailto.split(",")
-        found = [fill(one.strip(), message, self._settings.regexp) for one in templates]
+        given = values(message, self._settings.regexp)
+        found = [fill(one.strip(), given) for one in templates]
         if not all(map(MAIL_ADDRESS.fullmatch, found)):
             raise Refused("with this number or text, mailto is no mail address")
         return found
@@ -411,7 +413,8 @@ class Provider:
     def _compose(self, message: Message, sender: str, recipients: list[str]) -> EmailMessage:
         settings = self._settings
         name, address = parseaddr(sender)
-        subject = fill(settings.subject, message, settings.regexp)
+        given = values(message, settings.regexp)
+        subject = fill(settings.subject, given)
         mail = EmailMessage(_POLICY)
         mail["From"] = Address(display_name=name, addr_spec=address)
         mail["To"] = ", ".join(recipients)
@@ -420,7 +423,7 @@ class Provider:
         mail["Date"] = format_datetime(datetime.now(UTC))
         mail["Message-ID"] = f"<{secrets.token_hex(16)}@{address.rpartition('@')[2]}>"
         mail["Auto-Submitted"] = "auto-generated"  # RFC 3834 5: answer no vacation notices
-        mail.set_content(fill(settings.body, message, settings.regexp))
+        mail.set_content(fill(settings.body, given))
         return mail
 
 

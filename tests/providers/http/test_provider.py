@@ -203,24 +203,6 @@ class TestRequest(HttpTests):
             "list[1][x]": ["2"],
         }
 
-    def test_other_braces_are_left_alone(
-        self, gateway: Gateway, build: Callable[..., Provider]
-    ) -> None:
-        texts = [
-            "{}",
-            "{0}",
-            "{ phone }",
-            "{{phone}}",
-            '{"a": {"b": 1}}',
-            "{id}",
-            "}{",
-            "{not-ours}",
-        ]
-        provider = build(url=gateway.url, parameter={"l": texts, "n": '{"n":{phone_digits}}'})
-        query = self.sent(gateway, provider).query
-        assert query["l"] == texts
-        assert query["n"] == [f'{{"n":{PHONE[1:]}}}']
-
     def test_what_is_filled_in_is_not_looked_at_again(
         self, gateway: Gateway, build: Callable[..., Provider]
     ) -> None:

@@ -41,12 +41,25 @@ def faults(**changes: Any) -> list[tuple[str, str]]:
         ("url", "https://sms.example.org:99999/", "no usable host and port"),
         ("url", "https://[::1/", "no usable host and port"),
         ("url", "https://{phone}.example.org/", "placeholder in the host"),
-        ("url", "https://me:s3cret@sms.example.org/?{phne}", "{phne} is no placeholder"),
+        (
+            "url",
+            "https://me:s3cret@sms.example.org/?{phne}",
+            "{phne} is no placeholder here; did you mean {phone}?",
+        ),
         ("http_method", "DELETE", "'GET', 'POST' or 'PUT'"),
-        ("parameter", {"a": [{"b": "{mesage}"}]}, "{mesage} at a.0.b is no placeholder"),
-        ("parameter", {"a": "{phone_number}"}, "{phone_number} at a is no placeholder"),
-        ("parameter", {"a": "{OTP}"}, "{OTP} at a is no placeholder"),
-        ("parameter", {"a": "{user}"}, "{user} at a is no placeholder"),
+        (
+            "parameter",
+            {"a": [{"b": "{mesage}"}]},
+            "{mesage} at a.0.b is no placeholder here; did you mean {message}?",
+        ),
+        (
+            "parameter",
+            {"a": "{phone_number}"},
+            "{phone_number} at a is no placeholder here; did you mean {phone}?",
+        ),
+        ("parameter", {"a": "{OTP}"}, "{OTP} at a is no placeholder here; did you mean {otp}?"),
+        ("parameter", {"a": "{user}"}, "{user} at a is no placeholder here; known: {phone}, "),
+        ("parameter", {"a": '{"to": 1}'}, "alone at a; write a brace that is meant as such twice"),
         ("parameter", {"a": date(2024, 1, 1)}, "a is a date; write it in quotes"),
         ("parameter", {"a": [{"phone": None}]}, "a.0 is {phone} without quotes; add them"),
         ("parameter", {"a": {1: "b"}}, "the key 1 is not text; write it in quotes"),
@@ -113,7 +126,7 @@ def test_a_fault_of_several_settings_says_what_to_do(changes: dict[str, Any], to
 
 
 def test_all_faults_come_at_once_with_the_known_placeholders() -> None:
-    found = faults(url="x", http_method="x", parameter={"a": "{phon}"})
+    found = faults(url="x", http_method="x", parameter={"a": "{user}"})
     assert [where for where, _ in found] == ["url", "http_method", "parameter"]
     known = "{phone}, {phone_digits}, {message}, {otp}, {code}, {transaction_id}"
     assert known in found[2][1]
