@@ -10,7 +10,6 @@ import click
 
 from radius_smsotp.cli.site import Site
 from radius_smsotp.cli.statistics import figures
-from radius_smsotp.cli.user import bulk
 from radius_smsotp.store import statistics
 
 if TYPE_CHECKING:
@@ -44,9 +43,8 @@ def prune(config: Path, days: int | None) -> None:
     Remove what is past its use.
 
     That is events that are old enough, challenges that ended more than a day ago, failures older
-    than any lock-out, remembered devices whose time is over, old counts of messages, and what an
-    import that was killed has left.  The figures of 'smsotp stats' stay.  Logins go on
-    meanwhile.  Meant for a timer, once a day.
+    than any lock-out, remembered devices whose time is over, and old counts of messages.  The
+    figures of 'smsotp stats' stay.  Logins go on meanwhile.  Meant for a timer, once a day.
 
     \b
     Examples:
@@ -56,7 +54,6 @@ def prune(config: Path, days: int | None) -> None:
     now = datetime.now(UTC)
     removed = 0
     with Site(config) as site:
-        bulk.tidy(site.store)
         # What goes was counted before.
         figures.bring_forward(site.store, now)
         events_before = now - timedelta(days=days or site.loaded.values.audit.days)

@@ -77,7 +77,7 @@ def copy(source: str, target: str, overwrite: bool) -> None:
     finally:
         here.close()
         there.close()
-    # Figures and what is laid ready of an import come along, and are nobody's question.
+    # Figures come along, and are nobody's question.
     click.echo(", ".join(f"{name}: {counts[table]}" for table, name in NAMES.items()))
 
 

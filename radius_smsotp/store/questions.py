@@ -10,18 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from radius_smsotp.store import rows
-from radius_smsotp.store.imports import VALID
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 # Constants only: no value ever gets into a statement but by its mark.
-ACCOUNT = (
-    f"SELECT {rows.ACCOUNT}, 0 AS staged FROM account WHERE name = ? "  # noqa: S608
-    f"UNION ALL SELECT {rows.ACCOUNT}, 1 FROM staged_account WHERE batch IN ({VALID}) AND name = ?"
-)
-"""Rows of an account, the last column telling which counts."""
-
+ACCOUNT = f"SELECT {rows.ACCOUNT} FROM account WHERE name = ?"  # noqa: S608
 LOCKOUT = "SELECT failures, last_failure_at, locked_until FROM lockout WHERE account = ?"
 CHALLENGE = f"SELECT {rows.CHALLENGE} FROM challenge WHERE transaction_id = ?"  # noqa: S608
 OPEN = "state = 'open' AND expires_at > ? ORDER BY created_at DESC"
@@ -38,7 +32,7 @@ class Question(NamedTuple):
 
 def account(name: str) -> Question:
     """See `Transaction.account`."""
-    return Question(ACCOUNT, (name, name))
+    return Question(ACCOUNT, (name,))
 
 
 def lockout(account: str) -> Question:

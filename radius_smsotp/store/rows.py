@@ -27,10 +27,6 @@ class Connection(Protocol):
 
 
 ACCOUNT = "name, phone, pin_hash, provider, enabled, language"
-REPLACE_ACCOUNT = "ON CONFLICT (name) DO UPDATE SET changed_at = excluded.changed_at, " + ", ".join(
-    f"{column} = excluded.{column}" for column in ACCOUNT.split(", ")[1:]
-)
-"""Behind an INSERT of `ACCOUNT` and the times: an account that is there becomes the new one."""
 CHALLENGE = (
     "transaction_id, account, client, station, key_id, digits, phone_hint, created_at, "
     "expires_at, guesses_left, state, delivery_state, route, sealed_phone, template, sends, "
@@ -174,10 +170,5 @@ def event_row(value: Event) -> Row:
         value.transaction_id,
         value.client,
         value.station,
-        detail(value),
+        _encode(value.detail),
     )
-
-
-def detail(value: Event) -> str:
-    """The column ``detail`` of an event."""
-    return _encode(value.detail)

@@ -183,6 +183,51 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE TABLE counted (until INTEGER PRIMARY KEY)",
     ),
+    (
+        # Imports are written straight into `account`.  What still counts from a batch moves there,
+        # as it did before, of two the later one; what does not count yet was never seen.
+        "DELETE FROM staged_account WHERE batch NOT IN (SELECT name FROM batch WHERE valid = 1)",
+        """
+        DELETE FROM staged_account WHERE EXISTS (
+            SELECT 1 FROM batch AS own CROSS JOIN batch AS other CROSS JOIN staged_account AS later
+            WHERE own.name = staged_account.batch AND later.batch = other.name
+            AND later.name = staged_account.name
+            AND (other.touched_at, other.name) > (own.touched_at, own.name)
+        )
+        """,
+        """
+        INSERT INTO event (kind, time, account, transaction_id, client, station, detail)
+        SELECT 'device-forgotten', touched_at, staged_account.name, '', '', '',
+            '{"devices": ' || count(*) || ', ' || substr(detail, instr(detail, '"by"'))
+        FROM staged_account JOIN batch ON batch.name = staged_account.batch
+        JOIN device ON device.account = staged_account.name
+        WHERE forget = 1 GROUP BY touched_at, staged_account.name, detail
+        """,
+        "DELETE FROM device WHERE account IN (SELECT name FROM staged_account WHERE forget = 1)",
+        """
+        UPDATE challenge SET state = 'cancelled' WHERE state = 'open'
+        AND account IN (SELECT name FROM staged_account WHERE kind = 'account-changed')
+        """,
+        """
+        INSERT INTO account
+            (name, phone, pin_hash, provider, enabled, language, created_at, changed_at)
+        SELECT staged_account.name, phone, pin_hash, provider, enabled, language,
+            touched_at, touched_at
+        FROM staged_account JOIN batch ON batch.name = staged_account.batch
+        WHERE valid = 1
+        ON CONFLICT (name) DO UPDATE SET phone = excluded.phone, pin_hash = excluded.pin_hash,
+            provider = excluded.provider, enabled = excluded.enabled,
+            language = excluded.language, changed_at = excluded.changed_at
+        """,
+        """
+        INSERT INTO event (kind, time, account, transaction_id, client, station, detail)
+        SELECT kind, touched_at, staged_account.name, '', '', '', detail
+        FROM staged_account JOIN batch ON batch.name = staged_account.batch
+        """,
+        "DROP TABLE staged_account",
+        "DROP TABLE batch",
+        "DROP INDEX account_changed",
+    ),
 )
 
 TABLES = {
@@ -193,8 +238,6 @@ TABLES = {
     "device": ("account", "client", "ssid", "station"),
     "event": ("id",),
     "breaker": ("provider",),
-    "batch": ("name",),
-    "staged_account": ("batch", "name"),
     "figure": ("slot", "kind", "reason", "provider", "bucket"),
     "counted": ("until",),
 }

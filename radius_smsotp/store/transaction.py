@@ -1,20 +1,18 @@
 """
 What can be read and written in one transaction.
 
-Accounts, events, imports of many and figures have modules of their own beside this one.
+Figures have a module of their own beside this one.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from itertools import chain
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.model.lockout import STATION_KNOWN
 from radius_smsotp.model.records import SKEW, Tally
 from radius_smsotp.store import questions, rows
-from radius_smsotp.store.imports import VALID, Staging
 from radius_smsotp.store.statistics import FigureStatements
 
 if TYPE_CHECKING:
@@ -92,14 +90,6 @@ class EventStatements:
         ]
 
 
-# Constants only: no value ever gets into a statement but by its mark.
-LIST = (
-    f"SELECT {rows.ACCOUNT}, failures, last_failure_at, locked_until FROM ("  # noqa: S608
-    f"SELECT {rows.ACCOUNT} FROM staged_account WHERE batch IN ({VALID}) "
-    f"UNION ALL SELECT {rows.ACCOUNT} FROM account WHERE NOT EXISTS (SELECT 1 FROM staged_account "
-    f"WHERE batch IN ({VALID}) AND staged_account.name = account.name)"
-    ") AS found LEFT JOIN lockout ON lockout.account = found.name ORDER BY name"
-)
 LOCKED = "locked_until > ? AND last_failure_at <= ?"
 """As `model.lockout.is_locked` says."""
 
@@ -112,8 +102,15 @@ class AccountStatements:
 
     def account(self, name: str) -> Account | None:
         """The account of that name."""
-        found = self._db.execute(*questions.account(name)).fetchall()
-        return rows.account(max(found, key=itemgetter(-1))) if found else None
+        row = self._db.execute(*questions.account(name)).fetchone()
+        return None if row is None else rows.account(row)
+
+    def accounts_named(self, names: Sequence[str]) -> dict[str, Account]:
+        """Those of these accounts that are there, by name."""
+        marks = ", ".join("?" * len(names))
+        sql = f"SELECT {rows.ACCOUNT} FROM account WHERE name IN ({marks})"  # noqa: S608
+        found = map(rows.account, self._db.execute(sql, tuple(names)))
+        return {one.name: one for one in found}
 
     def next_pin_hash(self, name: str) -> str | None:
         """The PIN hash of the first account from that name on, or else of the first one at all."""
@@ -126,7 +123,11 @@ class AccountStatements:
 
     def accounts(self) -> Iterator[tuple[Account, Lockout]]:
         """All accounts with their lock-outs, by name."""
-        for row in self._db.execute(LIST):
+        sql = (
+            f"SELECT {rows.ACCOUNT}, failures, last_failure_at, locked_until FROM account "  # noqa: S608
+            "LEFT JOIN lockout ON lockout.account = account.name ORDER BY name"
+        )
+        for row in self._db.execute(sql):
             yield rows.account(row), rows.lockout(None if row[6] is None else row[6:])
 
     def count_accounts(self, now: datetime) -> dict[str, int]:
@@ -165,18 +166,14 @@ class AccountStatements:
 
     def put_account(self, account: Account, now: datetime) -> None:
         """Add or replace an account."""
-        self._land(account.name)
         self._db.execute(
             f"INSERT INTO account ({rows.ACCOUNT}, created_at, changed_at) "  # noqa: S608  # constants
-            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?) {rows.REPLACE_ACCOUNT}",
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
+            "phone = excluded.phone, pin_hash = excluded.pin_hash, provider = excluded.provider, "
+            "enabled = excluded.enabled, language = excluded.language, "
+            "changed_at = excluded.changed_at",
             (*rows.account_row(account), now.timestamp(), now.timestamp()),
         )
-
-    def _land(self, name: str) -> None:
-        """Move an account out of a valid import, before it is changed."""
-        staging = Staging(self._db)
-        for batch in staging.valid_batches():
-            staging.land(batch, name, name)
 
 
 def _locked(now: datetime) -> tuple[float, float]:
@@ -216,11 +213,6 @@ class Transaction(AccountStatements, EventStatements):
         self._lock = lock
 
     @property
-    def staging(self) -> Staging:
-        """Accounts that are laid ready, to become valid all at once."""
-        return Staging(self._db)
-
-    @property
     def figures(self) -> FigureStatements:
         """How many events there were."""
         return FigureStatements(self._db)
@@ -234,7 +226,6 @@ class Transaction(AccountStatements, EventStatements):
         Returns:
             Whether it was there.
         """
-        self._land(name)
         self.clear_lockout(name)
         self.clear_stations(name, known=False)
         self.forget_devices(name)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from radius_smsotp.model.lockout import STATION_KNOWN
-from radius_smsotp.model.records import SKEW, Lockout, Tally
+from radius_smsotp.model.records import SKEW, Account, Lockout, Tally
 from radius_smsotp.store.transaction import HOUR_SLOTS, LATE, PRUNE_SLICE, SLOT
 from tests.store.contract import ALICE, HERE, HOUR, NOW, SECOND, challenge, device, event
 
@@ -38,6 +38,28 @@ class RecordsContract:
             found = {name: tx.next_pin_hash(name) for name in "abcdefg"}
         of_b = dict.fromkeys("abg", "hash b")
         assert found == of_b | dict.fromkeys("cd") | dict.fromkeys("ef", "hash f")
+
+    # Accounts
+
+    def test_accounts_are_counted_and_found_by_their_beginning(self, store: Store) -> None:
+        with store.write() as tx:
+            for name in ("ann", "anna", "zoë"):
+                tx.put_account(Account(name, None, enabled=name != "ann"), NOW)
+            tx.put_lockout("zoë", Lockout(9, NOW, NOW + SECOND))
+        with store.read() as tx:
+            assert tx.count_accounts(NOW) == {"enabled": 2, "disabled": 1, "locked": 1}
+            assert tx.count_accounts(NOW + SECOND)["locked"] == 0
+            assert tx.names_from("an", 5) == ["ann", "anna"]
+            assert tx.names_from("", 2) == ["ann", "anna"]
+            assert tx.names_from("zo", 5) == ["zoë"]
+
+    def test_several_accounts_are_found_by_name(self, store: Store) -> None:
+        """Those that are there."""
+        bob = replace(ALICE, name="bob")
+        with store.write() as tx:
+            for one in (ALICE, bob, replace(ALICE, name="carol")):
+                tx.put_account(one, NOW)
+            assert tx.accounts_named(["bob", "alice", "nobody"]) == {"alice": ALICE, "bob": bob}
 
     # Lock-outs
 

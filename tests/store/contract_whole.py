@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.store.contract import StoreContract
 from tests.store.contract_crowd import CrowdContract
-from tests.store.contract_imports import FiguresContract, ImportsContract
+from tests.store.contract_figures import FiguresContract
 from tests.store.contract_questions import QuestionsContract
 from tests.store.contract_records import RecordsContract
 
@@ -14,7 +14,6 @@ class WholeContract(
     RecordsContract,
     QuestionsContract,
     CrowdContract,
-    ImportsContract,
     FiguresContract,
 ):
     """For every back end, which gives the fixture `make_url`."""

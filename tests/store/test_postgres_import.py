@@ -34,5 +34,4 @@ def test_logins_go_on_during_a_large_import(tmp_path: Path, postgres_url: str) -
     store = open_store(postgres_url, patience=10)
     with store.read() as tx:
         assert sum(1 for _ in tx.accounts()) == ROWS + 1
-        assert tx.staging.valid_batches() == tx.staging.unfinished() == []
     store.close()

@@ -72,9 +72,6 @@ def fill(store: Store) -> None:
         tx.count_message("alice", "tag", "vpn", NOW)
         tx.remember_device(Device("alice", "vpn", "", "02", "tag", NOW + HOUR))
         tx.put_breaker("first", "open", NOW, "no route")
-        tx.staging.begin("import", 0.0, NOW)
-        staged = event("account-added", account="zoe")
-        tx.staging.add("import", [(Account("zoe", None), staged, False)], NOW)
         tx.figures.add({Cell(1, "opened"): Count(3)}, None, 2)
 
 

@@ -79,8 +79,7 @@ def search(site: Path) -> list[str]:
             leaks += _leaks(str(path), octets, secrets, numbers=not store)
     for table, text in _tables(site / "smsotp.db"):
         where = f"{site}/smsotp.db, table {table}"
-        known = table in {"account", "staged_account"}
-        leaks += _leaks(where, text.encode(), secrets, numbers=not known)
+        leaks += _leaks(where, text.encode(), secrets, numbers=table != "account")
     return leaks
 
 

@@ -137,20 +137,9 @@ def save(tx: Transaction, before: Account | None, after: Account) -> None:
     account is enabled.
     """
     tx.put_account(after, datetime.now(UTC))
-    told, forget = change(before, after)
-    tx.add_event(told)
-    if before is not None:
-        tx.cancel_challenges(after.name)
-    if forget:
-        number = tx.forget_devices(after.name)
-        if number:
-            tx.add_event(devices_forgotten(after.name, number))
-
-
-def change(before: Account | None, after: Account) -> tuple[Event, bool]:
-    """The event that tells of a change, and whether remembered devices are to be forgotten."""
     if before is None:
-        return event("account-added", after.name), False
+        tx.add_event(event("account-added", after.name))
+        return
     changed = {
         "phone": before.phone != after.phone,
         "pin": before.pin_hash != after.pin_hash,
@@ -159,8 +148,12 @@ def change(before: Account | None, after: Account) -> tuple[Event, bool]:
         "enabled" if after.enabled else "disabled": before.enabled != after.enabled,
     }
     fields = ", ".join(name for name, differs in changed.items() if differs)
-    forget = changed["phone"] or changed["pin"] or not after.enabled
-    return event("account-changed", after.name, fields), forget
+    tx.add_event(event("account-changed", after.name, fields))
+    tx.cancel_challenges(after.name)
+    if changed["phone"] or changed["pin"] or not after.enabled:
+        number = tx.forget_devices(after.name)
+        if number:
+            tx.add_event(devices_forgotten(after.name, number))
 
 
 def remove(tx: Transaction, name: str) -> bool:

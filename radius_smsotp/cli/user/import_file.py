@@ -1,8 +1,7 @@
 """
 ``smsotp user import`` and ``export``.
 
-Every line is judged and every PIN hashed before anything is written; then all accounts become
-valid in one moment, see `cli.user.bulk`.
+Every line is judged and every PIN hashed before anything is written.
 """
 
 from __future__ import annotations
@@ -52,11 +51,12 @@ def import_accounts(
     config: Path, file: Path, dry_run: bool, update: bool, keep_going: bool
 ) -> None:
     """
-    Add the accounts of a CSV file: all of them, or none if a line is faulty.
+    Add the accounts of a CSV file; none if a line is faulty.
 
     The first line names the columns, in any order: name, phone, and if wanted pin, provider,
     enabled (yes or no) and language.  UTF-8, separated by comma or semicolon.  An empty field
-    leaves what is there.
+    leaves what is there.  Logins go on meanwhile.  An import that was interrupted is done by the
+    same command with --update.
 
     \b
     Examples:
@@ -64,26 +64,27 @@ def import_accounts(
       smsotp user import staff.csv --update --keep-going
     """
     with Site(config) as site:
-        if not dry_run and not bulk.tidy(site.store):
-            raise SmsotpError("another import is under way; try again when it has ended")
         with Progress() as progress:
             sheet = read(file, site.loaded, progress)
         with site.store.read() as tx:
             there = {one.name: one for one, _ in tx.accounts()}
-            newest = tx.staging.newest_change()
         plans, faults = _plan(sheet, there, update=update)
-        for fault in faults:
-            click.echo(f"line {fault.line.number}: {output.clean(fault.reason)}", err=True)
+        _tell(faults)
         if faults and not keep_going:
             raise SmsotpError(f"{_many(len(faults), 'faulty line')}; nothing was imported")
         changes = [plan for plan in plans if plan.pin is not None or plan.after != plan.before]
         if not dry_run:
             with Progress() as progress:
                 changes = _hashed(changes, site.loaded.values.pin.iterations, progress)
-                total = len(changes)
-                stage = progress.stage("Laying ready", total)
-                land = progress.stage("Importing", total)
-                bulk.write(site.store, changes, newest, stage, land)
+                skipped = bulk.write(site.store, changes, progress.stage("Importing", len(changes)))
+            changes = [change for change in changes if change.after.name not in skipped]
+            late = [
+                Fault(entry.line, f"somebody else has changed '{entry.name}' meanwhile")
+                for entry in sheet.entries
+                if entry.name in skipped
+            ]
+            _tell(late)
+            faults += late
     added = sum(plan.before is None for plan in changes)
     click.echo(
         f"{'would be ' if dry_run else ''}added: {added}, changed: {len(changes) - added}, "
@@ -117,6 +118,11 @@ def export_accounts(config: Path, file: Path) -> None:
         sys.stdout.buffer.write(text.encode())
     else:
         write(file, text)
+
+
+def _tell(faults: Iterable[Fault]) -> None:
+    for fault in faults:
+        click.echo(f"line {fault.line.number}: {output.clean(fault.reason)}", err=True)
 
 
 def _plan(

@@ -1,21 +1,19 @@
-"""``smsotp user import`` and ``export``: a whole file, or nothing of it."""
+"""``smsotp user import`` and ``export``."""
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
 import sqlite3
 import stat
 import subprocess
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from radius_smsotp.cli import output
 from radius_smsotp.cli.user import bulk
-from radius_smsotp.model.records import Account, Event
+from radius_smsotp.model.records import Account
 from tests.cli.installation import ROUNDS
 from tests.cli.terminal import Terminal
 from tests.support.site import kind, pap
@@ -240,8 +238,8 @@ class TestUpdate:
         assert kind(node.first("alice", "1234")) == "challenged"
 
 
-class TestAllOrNothing:
-    """Laid ready where nobody sees it, valid in one moment, whatever happens."""
+class TestInterrupted:
+    """In slices: what has come so far is there, and the same file with --update does the rest."""
 
     @pytest.fixture
     def before(self, here: Installation) -> list[Account]:
@@ -250,44 +248,61 @@ class TestAllOrNothing:
         here.done("user", "disable", "user00003")
         return accounts(here)
 
-    def test_a_store_that_fails_in_the_middle_is_as_it_was_before(
+    def test_a_store_that_fails_in_the_middle_keeps_what_was_imported(
         self, here: Installation, before: list[Account]
     ) -> None:
-        fail_at(here, "staged_account", "user00777")
+        """It says how much that is, and how to go on."""
+        fail_at(here, "user00777")
         path = write(here, many(1000).replace("+49", "+43"))
         shown = refused(here, path, "--update")
+        done = sum((one.phone or "").startswith("+43") for one in accounts(here))
+        assert 100 <= done <= 777
+        assert shown[0] == (
+            f"smsotp: imported: {done} of 1000 accounts; "
+            "the same file with --update imports the others"
+        )
         assert shown[-1].startswith("smsotp: the store does not work")
-        assert shown[-1].endswith("; nothing was imported")
-        assert accounts(here) == before
-        assert leftovers(here) == (0, 0)
-        assert here.events("user00500") == []
-
-    def test_it_works_when_the_store_works_again(
-        self, here: Installation, before: list[Account]
-    ) -> None:
-        fail_at(here, "staged_account", "user00777")
-        path = write(here, many(1000))
-        refused(here, path, "--update")
         works_again(here)
-        shown = here.done("user", "import", path, "--update")
-        assert shown == "added: 850, changed: 0, left as they are: 150\n"
-
-    def test_a_store_that_fails_once_all_of_it_counts_takes_nothing_back(
-        self, here: Installation, before: list[Account]
-    ) -> None:
-        """The accounts that did not get where they belong are found where they are."""
-        fail_at(here, "account", "user00777")
-        shown = refused(here, write(here, many(1000).replace("+49", "+43")), "--update")
-        assert "everything is imported and counts" in shown[0]
-        assert leftovers(here)[1] > 0
-        assert len(names(here)) == 1000
-        assert {one.phone[:3] for one in accounts(here) if one.phone} == {"+43"}
-        assert here.account("user00777") is not None
-        works_again(here)
-        here.done("prune")
-        assert leftovers(here) == (0, 0)
-        assert len(names(here)) == 1000
+        added = 1000 - max(done, len(before))
+        assert here.done("user", "import", path, "--update") == (
+            f"added: {added}, changed: {1000 - done - added}, left as they are: {done}\n"
+        )
+        assert {(one.phone or "")[:3] for one in accounts(here)} == {"+43"}
         assert [event.kind for event in here.events("user00777")] == ["account-added"]
+        assert here.account("user00003") == replace(before[3], phone="+431700000003")
+
+    @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+    def test_a_signal_before_all_pins_are_hashed_leaves_nothing(
+        self, here: Installation, kind: signal.Signals
+    ) -> None:
+        """Nothing is written before."""
+        rows = "".join(f"u{n},{PHONE},1234\n" for n in range(5000))
+        with Terminal(here, "user", "import", write(here, f"name,phone,pin\n{rows}")) as terminal:
+            terminal.expect("Hashing PINs")
+            terminal.process.send_signal(kind)
+            assert terminal.wait() != 0
+        assert names(here) == []
+
+    @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+    def test_one_that_was_killed_is_run_again(
+        self, here: Installation, before: list[Account], kind: signal.Signals
+    ) -> None:
+        """No account is there by half, and none is changed twice."""
+        path = write(here, many(20_000).replace("+49", "+43"))
+        with Terminal(here, "user", "import", path, "--update") as terminal:
+            terminal.expect("Importing")
+            terminal.process.send_signal(kind)
+            assert terminal.wait() != 0
+        some = accounts(here)
+        done = sum((one.phone or "").startswith("+43") for one in some)
+        assert 0 < done < 20_000
+        added = 20_000 - len(some)
+        shown = here.done("user", "import", path, "--update")
+        last = shown.splitlines()[-1]
+        assert last == (
+            f"added: {added}, changed: {20_000 - done - added}, left as they are: {done}"
+        )
+        assert len(names(here)) == 20_000
 
     @pytest.mark.parametrize("others", ["add", "set", "delete"])
     def test_a_change_by_somebody_else_meanwhile_is_not_overwritten(
@@ -300,88 +315,32 @@ class TestAllOrNothing:
         """Between two slices everybody else has a turn: here an administrator."""
         words = {
             "add": ("user", "add", "user00555", "--phone", PHONE),
-            "set": ("user", "set", "user00003", "--phone", PHONE),
-            "delete": ("user", "delete", "user00003", "--yes"),
+            "set": ("user", "set", "user00149", "--phone", PHONE),
+            "delete": ("user", "delete", "user00149", "--yes"),
         }[others]
-        done: list[list[Account]] = []
+        name = "user00555" if others == "add" else "user00149"
+        done: list[Account | None] = []
 
         def pause(_: float) -> None:
             if not done:
                 here.done(*words)
-                done.append(accounts(here))
+                done.append(here.account(name))
 
         monkeypatch.setattr(bulk.time, "sleep", pause)
         shown = refused(here, write(here, many(1000).replace("+49", "+43")), "--update")
-        name = "user00555" if others == "add" else "user00003"
-        assert shown[-1] == (
-            f"smsotp: somebody else has changed '{name}' meanwhile; nothing was imported"
-        )
-        assert [accounts(here)] == done
-
-    def test_a_change_while_it_moves_is_of_what_was_imported(
-        self, here: Installation, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """As soon as one of the new accounts is there, all of them are."""
-        seen: list[Account | None] = []
-
-        def pause(_: float) -> None:
-            if not seen and names(here):
-                here.done("user", "set", "user00999", "--phone", OTHER)
-                here.done("user", "delete", "user00998", "--yes")
-                seen.append(here.account("user00999"))
-
-        monkeypatch.setattr(bulk.time, "sleep", pause)
-        here.done("user", "import", write(here, many(1000)))
-        assert seen[0] is not None
-        assert here.account("user00999") == seen[0]
-        assert here.account("user00998") is None
-        assert len(names(here)) == 999
-
-    @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-    @pytest.mark.parametrize("shown", ["Laying ready", "Importing"])
-    def test_a_signal_in_the_middle_leaves_all_of_it_or_nothing(
-        self, here: Installation, before: list[Account], shown: str, kind: signal.Signals
-    ) -> None:
-        path = write(here, many(5000).replace("+49", "+43"))
-        with Terminal(here, "user", "import", path, "--update") as terminal:
-            terminal.expect(shown)
-            terminal.process.send_signal(kind)
-            terminal.wait()
-        phones = {one.phone[:3] for one in accounts(here) if one.phone}
-        assert (len(names(here)), phones) in [(150, {"+49"}), (5000, {"+43"})]
-        if shown == "Importing":
-            assert phones == {"+43"}
-
-    def test_one_that_was_killed_on_this_host_holds_up_nobody(self, here: Installation) -> None:
-        """Unlike one that runs, under whatever user, or may run on another host."""
-        host, ended = socket.gethostname(), subprocess.Popen(["true"])
-        ended.wait(20)
-        for owner in (f"{host}:{os.getpid()}", f"{host}:1", f"elsewhere:{ended.pid}"):
-            with here.store().write() as tx:
-                tx.staging.begin(f"{owner}:0", 0.0, datetime.now(UTC))
-            assert not bulk.tidy(here.store())
-            with here.store().write() as tx:
-                tx.staging.discard(f"{owner}:0", 1)
-        with here.store().write() as tx:
-            tx.staging.begin(f"{host}:{ended.pid}:0", 0.0, datetime.now(UTC))
-        here.done("user", "import", write(here, many(3)))
-        assert leftovers(here) == (0, 0)
-
-    def test_what_a_killed_one_laid_ready_is_removed_after_a_minute(
-        self, here: Installation, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        with here.store().write() as tx:
-            tx.staging.begin("killed", 0.0, datetime.now(UTC))
-            event = Event("account-added", datetime.now(UTC), "zoe")
-            tx.staging.add("killed", [(Account("zoe", PHONE), event, False)], datetime.now(UTC))
-        shown = refused(here, write(here, many(3)))
-        assert shown == ["smsotp: another import is under way; try again when it has ended"]
-        here.done("prune")
-        assert leftovers(here) == (1, 1)
-        monkeypatch.setattr(bulk, "ABANDONED", timedelta(0))
-        here.done("user", "import", write(here, many(3)))
-        assert leftovers(here) == (0, 0)
-        assert names(here) == ["user00000", "user00001", "user00002"]
+        line = int(name.removeprefix("user")) + 2
+        rejected = here.folder / "staff.rejected.csv"
+        reason = f"somebody else has changed '{name}' meanwhile"
+        added = {"add": 849, "set": 850, "delete": 850}[others]
+        assert shown == [
+            f"line {line}: {reason}",
+            f"added: {added}, changed: {999 - added}, left as they are: 1",
+            f"smsotp: 1 faulty line; mend and import {rejected}",
+        ]
+        assert [here.account(name)] == done
+        row = f"{name},+43170{line - 2:07},{reason}"
+        assert rejected.read_text("utf-8").splitlines() == ["name,phone,reason", row]
+        assert len(names(here)) == (999 if others == "delete" else 1000)
 
 
 class TestMany:
@@ -398,7 +357,6 @@ class TestMany:
         assert importing.stdout.read() == "added: 100000, changed: 0, left as they are: 0\n"
         assert logins > 20
         assert len(names(here)) == 100_001
-        assert leftovers(here) == (0, 0)
 
     def test_a_terminal_shows_how_far_it_is_and_for_how_long(self, here: Installation) -> None:
         path = write(here, "name,phone,pin\n" + "".join(f"u{n},{PHONE},1234\n" for n in range(200)))
@@ -445,11 +403,11 @@ class TestExport:
         assert done.stdout == f"name,phone,provider,enabled,language\nzoë,{PHONE},,yes,\n"
 
 
-def fail_at(here: Installation, table: str, name: str) -> None:
+def fail_at(here: Installation, name: str) -> None:
     """Let the store fail when this account is written."""
     with sqlite3.connect(here.folder / "smsotp.db") as db:
         db.execute(
-            f"CREATE TRIGGER fail BEFORE INSERT ON {table} WHEN NEW.name = '{name}' "
+            f"CREATE TRIGGER fail BEFORE INSERT ON account WHEN NEW.name = '{name}' "
             "BEGIN SELECT RAISE(ABORT, 'disk'); END"
         )
 
@@ -458,11 +416,3 @@ def works_again(here: Installation) -> None:
     """Undo `fail_at`."""
     with sqlite3.connect(here.folder / "smsotp.db") as db:
         db.execute("DROP TRIGGER fail")
-
-
-def leftovers(here: Installation) -> tuple[int, int]:
-    """How many imports and accounts of them are still laid ready."""
-    with sqlite3.connect(here.folder / "smsotp.db") as db:
-        [imports] = db.execute("SELECT count(*) FROM batch").fetchone()
-        [staged] = db.execute("SELECT count(*) FROM staged_account").fetchone()
-    return imports, staged
