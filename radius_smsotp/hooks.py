@@ -19,9 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import functools
 import logging
-import threading
 import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import radiusd
 
@@ -41,248 +40,225 @@ if TYPE_CHECKING:
     from radius_smsotp.login.request import Request
 
     Lists = Mapping[str, Any]
-    Hook = Callable[[Lists], packets.Result]
+    Hook = Callable[["Hooks", Lists], packets.Result]
 
 log = logging.getLogger(__name__)
-
-ENDING_SECONDS = 0.5
-"""For so long FreeRADIUS's end waits for threads that have something under way."""
-
-
-class _State:
-    """
-    What the hooks of this process share: there is one module, and one of each.
-
-    Attributes:
-        waits_for_delivery, waits_for_disk: Whether the hooks do; else another instance does.
-        ration: Of waiting in `authenticate`.
-        pending: What `await_delivery` and `await_disk` wait for.
-    """
-
-    server: ClassVar[Server]
-    watch: ClassVar[Watch]
-    started: ClassVar[bool] = False
-    waits_for_delivery: ClassVar[bool] = True
-    waits_for_disk: ClassVar[bool] = True
-    ration: ClassVar[Ration] = Ration()
-    pending: ClassVar[Pending[packets.Result]] = Pending()
-
-
-def instantiate(_: Lists | None) -> int:
-    """Read settings, key and store.  -1 keeps FreeRADIUS from starting."""
-    levels = {
-        logging.INFO: radiusd.L_INFO,
-        logging.WARNING: radiusd.L_WARN,
-        logging.ERROR: radiusd.L_ERR,
-    }
-    process.install(process.RadiusdHandler(radiusd.radlog, levels))
-    # FreeRADIUS starts its threads after this.
-    process.limit()
-    # A courier thread hands the interpreter over within 1 ms instead of 5: hooks wait less.
-    sys.setswitchinterval(0.001)
-    configured = (getattr(radiusd, "config", None) or {}).get("settings")
-    path = Path(configured or os.environ.get("SMSOTP_CONFIG") or DEFAULT_PATH)
-    try:
-        _State.server = Server(path)
-    except ConfigurationError as error:
-        for problem in error.problems:
-            log.error("%s", problem)
-        return -1
-    except Exception as error:  # noqa: BLE001  # FreeRADIUS 3.2.1 would start all the same
-        log.error("cannot start: %s", _where(error))
-        return -1
-    return 0
-
-
-def instantiate_delivery(_: Lists | None) -> int:
-    """There is an instance to wait for providers in."""
-    _State.waits_for_delivery = False
-    return 0
-
-
-def instantiate_disk(_: Lists | None) -> int:
-    """There is an instance to wait for the disk in."""
-    _State.waits_for_disk = False
-    return 0
-
-
-def detach(_: Lists | None) -> int:
-    """FreeRADIUS ends.  Messages that are not sent yet stay in the store, under their lease."""
-    if _State.started:
-        _State.watch.stop()
-        _State.server.close()
-        _end()
-    return 0
 
 
 def guarded(hook: Hook) -> Hook:
     """The one guard at the edge: whatever happens, FreeRADIUS gets a rejection."""
 
     @functools.wraps(hook)
-    def call(lists: Lists) -> packets.Result:
-        start = time.monotonic()
+    def call(self: Hooks, lists: Lists) -> packets.Result:
+        begun = self.clock()
         try:
-            _start()
-            return insist(hook, lists)
-        except StoreError as error:
-            log.error("%s", error)
-            return _render(None, _State.server.service.unavailable(packets.parse(lists)))
+            self.start()
+            try:
+                return insist(hook, self, lists)
+            except StoreError as error:
+                log.error("%s", error)
+                return _render(None, self.server.service.unavailable(packets.parse(lists)))
         except Exception as error:  # noqa: BLE001  # rlm_python3 would log values of our variables
-            log.error("%s failed: %s", hook.__name__, _where(error))
+            log.error("%s failed: %s", hook.__name__, process.where(error))
             return packets.result(radiusd.RLM_MODULE_REJECT, [], [("SMSOTP-Settled", "yes")])
         finally:
-            _State.ration.called(start, time.monotonic())
+            self.ration.called(begun, self.clock())
 
     return call
 
 
-@guarded
-def authorize(lists: Lists) -> packets.Result:
-    """Tell FreeRADIUS how to check the first factor of the user who asks."""
-    request = packets.parse(lists)
-    if request is None:
-        return packets.result(radiusd.RLM_MODULE_NOOP)
-    service = _State.server.service
-    if request.malformed:
-        return _render(request, service.malformed(request))
-    if request.password is None and not request.handshake and request.eap is None:
-        return packets.result(radiusd.RLM_MODULE_NOOP)
-    return _prepared(request, service.admission.prepare(request))
-
-
-@guarded
-def authenticate(lists: Lists) -> packets.Result:
-    """The first factor was right, or an answer to a challenge came."""
-    request = packets.parse(lists)
-    server = _State.server
-    if request is None:
-        return _render(None, server.service.malformed())
-    if request.step is Step.IDENTITY:
-        return _render(request, server.service.ask(request))
-    if request.step is None or (request.password is None and not request.handshake):
-        # The policy did not run `authorize`: nobody has said what the first factor is.
-        return _render(request, server.service.malformed(request))
-    step = server.service.answer if request.step is Step.CODE else server.service.begin
-    outcome = step(request, sync=_State.waits_for_disk)
-    if request.judged:
-        return _once_durable(server, radiusd.RLM_MODULE_HANDLED, _render(request, outcome))
-    if not isinstance(outcome, Challenged) or outcome.wait <= 0:
-        return _render(request, outcome)
-    if _State.waits_for_delivery:
-        return _render(request, _waited(server, outcome))
-    deadline = time.monotonic() + outcome.wait
-
-    def finish() -> packets.Result:
-        return _render(request, _answered(server, outcome, deadline))
-
-    return _left("delivery", deadline, radiusd.RLM_MODULE_HANDLED, finish)
-
-
-@guarded
-def await_delivery(lists: Lists) -> packets.Result:
-    """Wait for the verdict on a message that `authenticate` has handed over."""
-    return _concluded(lists)
-
-
-@guarded
-def await_disk(lists: Lists) -> packets.Result:
-    """Wait until what `authenticate` or `post_auth` has written is durable."""
-    return _concluded(lists)
-
-
-@guarded
-def post_auth(lists: Lists) -> packets.Result:
-    """In Post-Auth-Type REJECT: count a first factor that was wrong."""
-    request = packets.parse(lists)
-    if request is None or request.settled or request.step in {None, Step.IDENTITY, Step.CODE}:
-        return packets.result(radiusd.RLM_MODULE_NOOP)
-    server, updated = _State.server, radiusd.RLM_MODULE_UPDATED
-    if request.step is Step.DOWN:
-        rejected = server.service.first_factor_down(request)
-    else:
-        rejected = server.service.first_factor_failed(request, sync=_State.waits_for_disk)
-    result = packets.result(updated, [packets.reply_message(rejected.text)])
-    return _once_durable(server, updated, result)
-
-
-def _start() -> None:
-    """Start the threads: at the first request, when FreeRADIUS has forked and loaded all."""
-    if not _State.started:
-        _State.started = True
-        _State.watch = Watch(_State.server, _replace)
-        replaced = False
-        try:
-            # The settings may have changed since FreeRADIUS has started.
-            replaced = _State.watch.look()
-        finally:
-            if not replaced:
-                _State.server.start()
-            _State.watch.start()
-
-
-def _end() -> None:
+class Hooks:
     """
-    End the process here, once what is nearly done is done.
-
-    FreeRADIUS before 3.2.7 ends the interpreter without holding its lock (`Py_Finalize` in
-    `mod_detach`), and crashes if a thread has been at work.  It has stopped serving, removed its
-    PID file and written its log by now: all it would still do is to free memory.
-    """
-    until = time.monotonic() + ENDING_SECONDS
-    # FreeRADIUS's own threads, which it has ended by now, have names that Python made up.
-    names = ("Dummy", "Main")
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.name.startswith(names):
-            thread.join(max(0.0, until - time.monotonic()))
-    os._exit(0)
-
-
-def _replace(server: Server) -> None:
-    _State.server = server
-
-
-def _once_durable(server: Server, code: int, result: packets.Result) -> packets.Result:
-    """
-    What the client hears once all that was written is durable.
+    What FreeRADIUS calls, of all instances of its module.
 
     Args:
-        code: What the policy is told meanwhile, if that is waited for elsewhere.
+        load: Makes the server of a settings file; raises `ConfigurationError`.
+        watch: Replaces a server when its settings have changed.
+        ration: Of waiting in `authenticate`.
+        clock: Monotonic seconds, as those of `time.monotonic`.
+
+    Attributes:
+        server: In use; there is none before `instantiate`.
+        waits_for_delivery, waits_for_disk: Whether `authenticate` does; else another instance does.
     """
-    if _State.waits_for_disk:
-        return result
-    position = server.store.position
 
-    def finish() -> packets.Result:
-        server.store.sync(position)
-        return result
+    server: Server
 
-    return _left("disk", time.monotonic(), code, finish)
+    def __init__(
+        self,
+        load: Callable[[Path], Server] = Server,
+        watch: Callable[[Server, Callable[[Server], None]], Watch] = Watch,
+        ration: Ration | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.ration = ration or Ration()
+        self.clock = clock
+        self.waits_for_delivery = self.waits_for_disk = True
+        self._load, self._watch = load, watch
+        self._pending: Pending[packets.Result] = Pending(clock)
+        self._watching: Watch | None = None
 
+    def instantiate(self, _: Lists | None) -> int:
+        """Read settings, key and store.  -1 keeps FreeRADIUS from starting."""
+        levels = {
+            logging.INFO: radiusd.L_INFO,
+            logging.WARNING: radiusd.L_WARN,
+            logging.ERROR: radiusd.L_ERR,
+        }
+        process.install(process.RadiusdHandler(radiusd.radlog, levels))
+        # FreeRADIUS starts its threads after this.
+        process.limit()
+        # A courier thread hands the interpreter over within 1 ms instead of 5: hooks wait less.
+        sys.setswitchinterval(0.001)
+        configured = (getattr(radiusd, "config", None) or {}).get("settings")
+        path = Path(configured or os.environ.get("SMSOTP_CONFIG") or DEFAULT_PATH)
+        try:
+            self.server = self._load(path)
+        except ConfigurationError as error:
+            for problem in error.problems:
+                log.error("%s", problem)
+            return -1
+        except Exception as error:  # noqa: BLE001  # FreeRADIUS 3.2.1 would start all the same
+            log.error("cannot start: %s", process.where(error))
+            return -1
+        return 0
 
-def _left(
-    what: str, until: float, code: int, finish: Callable[[], packets.Result]
-) -> packets.Result:
-    """Leave a login to another instance, which finds it by the ticket."""
-    ticket = _State.pending.leave(what, until, finish)
-    return packets.result(code, config=[("SMSOTP-Ticket", ticket)])
+    def instantiate_delivery(self, _: Lists | None) -> int:
+        """There is an instance to wait for providers in."""
+        self.waits_for_delivery = False
+        return 0
 
+    def instantiate_disk(self, _: Lists | None) -> int:
+        """There is an instance to wait for the disk in."""
+        self.waits_for_disk = False
+        return 0
 
-def _concluded(lists: Lists) -> packets.Result:
-    """What the call before this one has left open, once that is over."""
-    finish = _State.pending.take(packets.ticket(lists))
-    return packets.result(radiusd.RLM_MODULE_NOOP) if finish is None else finish()
+    def start(self) -> None:
+        """Start the threads: at the first request, when FreeRADIUS has forked and loaded all."""
+        if self._watching is None:
+            self._watching = self._watch(self.server, self._replace)
+            replaced = False
+            try:
+                # The settings may have changed since FreeRADIUS has started.
+                replaced = self._watching.look()
+            finally:
+                if not replaced:
+                    self.server.start()
+                self._watching.start()
 
+    def detach(self, _: Lists | None) -> int:
+        """FreeRADIUS ends.  Messages not sent yet stay in the store, under their lease."""
+        if self._watching is not None:
+            self._watching.stop()
+            self.server.close()
+            process.end()
+        return 0
 
-def _waited(server: Server, outcome: Challenged) -> Outcome:
-    """Wait as long as the ration allows: all other logins wait behind this one."""
-    start = time.monotonic()
-    most = server.courier.patience(outcome.route, outcome.wait)
-    share = server.loaded.values.delivery.wait_share
-    allowance = _State.ration.allowance(start, most, share)
-    answered = _answered(server, outcome, start + allowance)
-    if allowance > 0:
-        _State.ration.waited(start, time.monotonic())
-    return answered
+    @guarded
+    def authorize(self, lists: Lists) -> packets.Result:
+        """Tell FreeRADIUS how to check the first factor of the user who asks."""
+        request = packets.parse(lists)
+        if request is None:
+            return packets.result(radiusd.RLM_MODULE_NOOP)
+        service = self.server.service
+        if request.malformed:
+            return _render(request, service.malformed(request))
+        if request.password is None and not request.handshake and request.eap is None:
+            return packets.result(radiusd.RLM_MODULE_NOOP)
+        return _prepared(request, service.admission.prepare(request))
+
+    @guarded
+    def authenticate(self, lists: Lists) -> packets.Result:
+        """The first factor was right, or an answer to a challenge came."""
+        request = packets.parse(lists)
+        server, sync = self.server, self.waits_for_disk
+        if request is None:
+            return _render(None, server.service.malformed())
+        given = request.password is not None or request.handshake
+        match request.step:
+            case Step.IDENTITY:
+                outcome: Outcome = server.service.ask(request)
+            case Step.CODE if given:
+                outcome = server.service.answer(request, sync=sync)
+            case Step.PIN | Step.PIN_OR_CODE | Step.PIN_AND_CODE if given:
+                outcome = server.service.begin(request, sync=sync)
+            case _:
+                # The policy did not run `authorize`: nobody has said what the first factor is.
+                return _render(request, server.service.malformed(request))
+        if request.judged:
+            return self._once_durable(server, radiusd.RLM_MODULE_HANDLED, _render(request, outcome))
+        if not isinstance(outcome, Challenged) or outcome.wait <= 0:
+            return _render(request, outcome)
+        if self.waits_for_delivery:
+            return _render(request, self._waited(server, outcome))
+        deadline = self.clock() + outcome.wait
+
+        def finish() -> packets.Result:
+            return _render(request, _answered(server, outcome, deadline))
+
+        return self._left("delivery", deadline, radiusd.RLM_MODULE_HANDLED, finish)
+
+    @guarded
+    def conclude(self, lists: Lists) -> packets.Result:
+        """In another instance: wait for what the call before has left open."""
+        finish = self._pending.take(packets.ticket(lists))
+        return packets.result(radiusd.RLM_MODULE_NOOP) if finish is None else finish()
+
+    @guarded
+    def post_auth(self, lists: Lists) -> packets.Result:
+        """In Post-Auth-Type REJECT: count a first factor that was wrong."""
+        request = packets.parse(lists)
+        server, updated = self.server, radiusd.RLM_MODULE_UPDATED
+        if request is None or request.settled:
+            return packets.result(radiusd.RLM_MODULE_NOOP)
+        match request.step:
+            case Step.PIN | Step.PIN_OR_CODE | Step.PIN_AND_CODE:
+                sync = self.waits_for_disk
+                rejected = server.service.first_factor_failed(request, sync=sync)
+            case Step.DOWN:
+                rejected = server.service.first_factor_down(request)
+            case _:
+                return packets.result(radiusd.RLM_MODULE_NOOP)
+        result = packets.result(updated, [packets.reply_message(rejected.text)])
+        return self._once_durable(server, updated, result)
+
+    def _replace(self, server: Server) -> None:
+        self.server = server
+
+    def _once_durable(self, server: Server, code: int, result: packets.Result) -> packets.Result:
+        """
+        What the client hears once all that was written is durable.
+
+        Args:
+            code: What the policy is told meanwhile, if that is waited for elsewhere.
+        """
+        if self.waits_for_disk:
+            return result
+        position = server.store.position
+
+        def finish() -> packets.Result:
+            server.store.sync(position)
+            return result
+
+        return self._left("disk", self.clock(), code, finish)
+
+    def _left(
+        self, what: str, until: float, code: int, finish: Callable[[], packets.Result]
+    ) -> packets.Result:
+        """Leave a login to another instance, which finds it by the ticket."""
+        ticket = self._pending.leave(what, until, finish)
+        return packets.result(code, config=[("SMSOTP-Ticket", ticket)])
+
+    def _waited(self, server: Server, outcome: Challenged) -> Outcome:
+        """Wait as long as the ration allows: all other logins wait behind this one."""
+        start = self.clock()
+        most = server.courier.patience(outcome.route, outcome.wait)
+        share = server.loaded.values.delivery.wait_share
+        allowance = self.ration.allowance(start, most, share)
+        answered = _answered(server, outcome, start + allowance)
+        if allowance > 0:
+            self.ration.waited(start, self.clock())
+        return answered
 
 
 def _answered(server: Server, outcome: Challenged, until: float) -> Outcome:
@@ -298,23 +274,17 @@ def _answered(server: Server, outcome: Challenged, until: float) -> Outcome:
 
 def _prepared(asked: Request, preparation: Preparation) -> packets.Result:
     """What FreeRADIUS needs to check the first factor."""
-    config: list[tuple[str, str]] = [("SMSOTP-Step", preparation.step.value)]
-    if preparation.step is not Step.MSCHAPV2:  # that is another module's
-        config.append(("Auth-Type", "smsotp"))
-    if preparation.pin_hash is not None:
-        config.append(("PBKDF2-Password", preparation.pin_hash))
-    if preparation.matched:
-        config.append(("SMSOTP-Matched", preparation.matched))
-    if preparation.candidate is not None:
-        config.append(("SMSOTP-Candidate", preparation.candidate))
-    if preparation.reason:
-        config.append(("SMSOTP-Reason", preparation.reason))
-    request = []
-    if asked.name is not None:
-        request.append(("User-Name", asked.name))
-    if preparation.password is not None:
-        request.append(("User-Password", preparation.password))
-    if preparation.step is Step.MSCHAPV2 and asked.eap is not None:
+    mschapv2 = preparation.step is Step.MSCHAPV2  # that is another module's
+    config = [
+        ("SMSOTP-Step", preparation.step.value),
+        ("Auth-Type", None if mschapv2 else "smsotp"),
+        ("PBKDF2-Password", preparation.pin_hash),
+        ("SMSOTP-Matched", preparation.matched or None),
+        ("SMSOTP-Candidate", preparation.candidate),
+        ("SMSOTP-Reason", preparation.reason or None),
+    ]
+    request = [("User-Name", asked.name), ("User-Password", preparation.password)]
+    if mschapv2 and asked.eap is not None:
         request.append(packets.eap_message(asked.eap.begin(asked.identity)))
     return packets.result(radiusd.RLM_MODULE_UPDATED, config=config, request=request)
 
@@ -340,12 +310,12 @@ def _render(request: Request | None, outcome: Outcome) -> packets.Result:
     )
 
 
-def _where(error: Exception) -> str:
-    """Type and place of an unforeseen error; its text may hold a password."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return type(error).__name__
-    file = Path(trace.tb_frame.f_code.co_filename).name
-    return f"{type(error).__name__} at {file}:{trace.tb_lineno}"
+_hooks = Hooks()
+instantiate = _hooks.instantiate
+instantiate_delivery = _hooks.instantiate_delivery
+instantiate_disk = _hooks.instantiate_disk
+detach = _hooks.detach
+authorize = _hooks.authorize
+authenticate = _hooks.authenticate
+await_delivery = await_disk = _hooks.conclude
+post_auth = _hooks.post_auth

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from radius_smsotp.model.identity import fold_name
 from radius_smsotp.model.records import Client, Event
@@ -16,23 +16,59 @@ if TYPE_CHECKING:
 
 
 class Step(Enum):
-    """What came, as ``SMSOTP-Step`` in FreeRADIUS's control list says it."""
+    """What came, as ``SMSOTP-Step`` in FreeRADIUS's control list says it; see `STEPS`."""
 
     IDENTITY = "identity"
-    """A name alone, with which EAP begins."""
     PIN = "pin"
-    """A first factor, typed or proved by a handshake."""
     PIN_OR_CODE = "pin-or-code"
-    """One that may be PIN and wrong code: it ends in digits while a challenge is open.  Of a
-    handshake FreeRADIUS finds out."""
     PIN_AND_CODE = "pin-and-code"
-    """A PIN and the right code of a challenge."""
     CODE = "code"
-    """The answer to a challenge."""
     MSCHAPV2 = "mschapv2"
-    """The wish of a device for EAP-MSCHAPv2 in place of GTC: that begins anew."""
     DOWN = "down"
-    """A first factor that nobody could check."""
+
+
+class Course(NamedTuple):
+    """
+    What a step is, and what it leads to.
+
+    Attributes:
+        came: What the request holds.
+        set_in: Where FreeRADIUS is told so: ``hook`` is our `authorize`, the others are sections
+            of policy.d/smsotp.
+        right: The method of `Service` that follows if FreeRADIUS calls our `authenticate`, which
+            it does once the first factor was right; "" if the request is refused there.
+        wrong: The one that follows in Post-Auth-Type REJECT; "" if nothing is to be counted.
+    """
+
+    came: str
+    set_in: str
+    right: str = ""
+    wrong: str = ""
+
+
+STEPS = {
+    Step.IDENTITY: Course("a name alone, with which EAP begins", "hook", "ask"),
+    Step.PIN: Course(
+        "a first factor, typed or proved", "smsotp_find hook", "begin", "first_factor_failed"
+    ),
+    Step.PIN_OR_CODE: Course(
+        "a first factor; or one and a wrong code, as it ends in digits while a challenge is open",
+        "hook",
+        "begin",
+        "first_factor_failed",
+    ),
+    Step.PIN_AND_CODE: Course(
+        "a first factor and the right code of a challenge", "hook", "begin", "first_factor_failed"
+    ),
+    Step.CODE: Course("the answer to a challenge", "smsotp_authorize hook", "answer"),
+    Step.MSCHAPV2: Course("the wish for EAP-MSCHAPv2, which begins anew", "hook"),
+    Step.DOWN: Course(
+        "a first factor that nothing could check",
+        "smsotp_find smsotp_authenticate",
+        wrong="first_factor_down",
+    ),
+}
+"""Of each step, its course."""
 
 
 class EapRound(Protocol):

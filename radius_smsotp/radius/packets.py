@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from radius_smsotp.login.request import Request, Step
 from radius_smsotp.model import identity, pin
@@ -40,13 +40,70 @@ STATE = re.compile(r"[0-9a-f]{32}")
 """A State of ours: the transaction_id, 32 printable octets without NUL."""
 
 STEPS = {step.value: step for step in Step}
-"""By what stands in ``SMSOTP-Step``."""
+"""By what ``SMSOTP-Step`` holds."""
 
 HANDSHAKES = frozenset(("CHAP-Password", "MS-CHAP-Response", "MS-CHAP2-Response"))
 """Attributes that prove a password (RFC 2865 section 5.3; RFC 2548 sections 2.1.3 and 2.3.2)."""
 
 PROVABLE = frozenset(("Cleartext-Password", "NT-Password", "SMSOTP-MSCHAP"))
 """Attributes by which mschap checks a password; the last one says that ntlm_auth does it."""
+
+
+class Attribute(NamedTuple):
+    """
+    What goes to and fro beside the packet itself.
+
+    Attributes:
+        place: The list of FreeRADIUS that holds it; the control list is ``config`` in Python.
+        set_by, read_by: Who: ``hook``; ``policy``, our unlang; ``modules`` of FreeRADIUS, before
+            ours or after, and FreeRADIUS itself.
+        says: What.
+    """
+
+    place: str
+    set_by: str
+    read_by: str
+    says: str
+
+
+_ROWS = {
+    "SMSOTP-Phone": ("control", "modules", "hook", "a number of the account"),
+    "SMSOTP-Provider": ("control", "modules", "hook", "the provider that is tried first"),
+    "SMSOTP-Style": ("control", "modules policy", "hook", "how the code is asked for"),
+    "SMSOTP-Text": ("control", "modules", "hook", "the text of the message"),
+    "SMSOTP-Language": ("control", "modules", "hook", "the language of the account"),
+    "SMSOTP-MSCHAP": ("control", "modules", "hook", "ntlm_auth can check EAP-MSCHAPv2"),
+    "SMSOTP-Client": ("request", "policy", "policy hook", "the RADIUS client that asks"),
+    "SMSOTP-Client-Address": ("request", "policy", "policy hook", "its address"),
+    "SMSOTP-Packet": ("request", "policy", "policy hook", "the Request Authenticator"),
+    "SMSOTP-EAP": ("control", "policy", "policy hook", "EAP-Message is ours to answer"),
+    "SMSOTP-Tunnel": ("request", "policy", "policy", "the kind of tunnel around the login"),
+    "SMSOTP-Tunnel-Client": ("request", "policy", "policy", "who asks at its outer end"),
+    "SMSOTP-Tunnel-Client-Address": ("request", "policy", "policy", "that one's address"),
+    "SMSOTP-Step": ("control", "policy hook", "policy hook", "what came"),
+    "SMSOTP-Matched": ("control", "hook", "hook", "the challenge whose code came with the PIN"),
+    "SMSOTP-Reason": ("control", "policy hook", "policy hook", "why the login is refused"),
+    "SMSOTP-Settled": ("control", "hook", "policy hook", "a hook has refused the login"),
+    "SMSOTP-Ticket": ("control", "hook", "policy hook", "what another instance waits for"),
+    "SMSOTP-Candidate": ("control", "hook", "policy", "what a handshake shall prove first"),
+    "SMSOTP-Proved": ("control", "policy", "policy hook", "it has"),
+    "SMSOTP-Known": ("control", "policy", "policy", "Cleartext-Password meanwhile"),
+    "SMSOTP-Known-NT": ("control", "policy", "policy", "NT-Password meanwhile"),
+    "SMSOTP-Hidden": ("control", "policy", "policy", "User-Name while a module checks nobody"),
+    "SMSOTP-Hidden-Stripped": ("control", "policy", "policy", "Stripped-User-Name meanwhile"),
+    "Tmp-Octets-0": ("request", "policy", "hook", "User-Name, if it is not plain ASCII"),
+    "Tmp-Octets-1": ("request", "policy", "hook", "User-Password, likewise"),
+    "Tmp-Octets-2": ("request", "policy", "hook", "Stripped-User-Name, likewise"),
+    "Tmp-Octets-3": ("request", "policy", "hook", "Called-Station-Id, likewise"),
+    "Tmp-Octets-4": ("request", "policy", "hook", "Calling-Station-Id, likewise"),
+    "Auth-Type": ("control", "policy hook", "modules", "that smsotp_authenticate is next"),
+    "PBKDF2-Password": ("control", "hook", "modules", "the hash of the PIN, for pap"),
+    "Cleartext-Password": ("control", "modules policy", "modules policy hook", "the first factor"),
+    "NT-Password": ("control", "modules policy", "modules policy hook", "its NT hash"),
+    "Response-Packet-Type": ("control", "hook", "modules", "that the reply is a Challenge"),
+}
+ATTRIBUTES = {name: Attribute(*row) for name, row in _ROWS.items()}
+"""Every attribute of ours, and what else the hooks set or read in the control list."""
 
 REPLY_MESSAGE_OCTETS = 253
 """RFC 2865 section 5: a value holds 253 octets at most."""
@@ -122,12 +179,13 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
 
 def result(
     code: int,
-    reply: Iterable[tuple[str, str]] | None = None,
-    config: Iterable[tuple[str, str]] = (),
-    request: Iterable[tuple[str, str]] = (),
+    reply: Iterable[tuple[str, str | None]] | None = None,
+    config: Iterable[tuple[str, str | None]] = (),
+    request: Iterable[tuple[str, str | None]] = (),
 ) -> Result:
     """
-    What a hook returns: a return code, and attributes to set in the three lists.
+    What a hook returns: a return code, and attributes to set in the three lists, but for those
+    whose value is None.
 
     Every reply is signed: FreeRADIUS before 3.2.5 adds a Message-Authenticator only to a
     reply that asks for one, as this does (RFC 2869 section 5.14).
@@ -138,7 +196,7 @@ def result(
     signed = [] if reply is None else [*reply, ("Message-Authenticator", "0x00")]
     lists = {"reply": signed, "config": config, "request": request}
     updates = {
-        name: tuple((attribute, ":=", _escape(value)) for attribute, value in pairs)
+        name: tuple((one, ":=", _escape(value)) for one, value in pairs if value is not None)
         for name, pairs in lists.items()
     }
     return (int(code), {name: pairs for name, pairs in updates.items() if pairs})

@@ -1,10 +1,13 @@
-"""Log lines into FreeRADIUS's own log."""
+"""What our module is within FreeRADIUS's process: lines of its log, threads, and its end."""
 
 from __future__ import annotations
 
 import ctypes
 import logging
 import os
+import threading
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -66,3 +69,35 @@ def limit() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(M_ARENA_MAX, ARENAS)
+
+
+def where(error: Exception) -> str:
+    """Type and place of an unforeseen error; its text may hold a password."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(error).__name__
+    file = Path(trace.tb_frame.f_code.co_filename).name
+    return f"{type(error).__name__} at {file}:{trace.tb_lineno}"
+
+
+ENDING_SECONDS = 0.5
+"""For so long FreeRADIUS's end waits for threads that have something under way."""
+
+
+def end() -> None:
+    """
+    End the process here, once what is nearly done is done.
+
+    FreeRADIUS before 3.2.7 ends the interpreter without holding its lock (`Py_Finalize` in
+    `mod_detach`), and crashes if a thread has been at work.  It has stopped serving, removed its
+    PID file and written its log by now: all it would still do is to free memory.
+    """
+    until = time.monotonic() + ENDING_SECONDS
+    # FreeRADIUS's own threads, which it has ended by now, have names that Python made up.
+    names = ("Dummy", "Main")
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.name.startswith(names):
+            thread.join(max(0.0, until - time.monotonic()))
+    os._exit(0)

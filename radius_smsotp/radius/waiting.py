@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-import time
 from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -124,9 +123,10 @@ does not call what would take it."""
 
 
 class Pending(Generic[Result]):
-    """What is to be waited for in other instances of the module."""
+    """What is to be waited for in other instances of the module; `clock`: monotonic seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         # Each instance has a lock of its own in FreeRADIUS: they come here side by side.
         self._lock = threading.Lock()
         self._tickets = itertools.count(1)
@@ -138,12 +138,12 @@ class Pending(Generic[Result]):
 
         Args:
             what: Is waited for.
-            deadline: Until when, in `time.monotonic()` seconds.
+            deadline: Until when, by the clock.
 
         Returns:
             The ticket by which it is found; begins with `what`.
         """
-        now = time.monotonic()
+        now = self._clock()
         ticket = f"{what} {next(self._tickets)}"
         with self._lock:
             while self._left:

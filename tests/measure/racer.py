@@ -11,30 +11,13 @@ from __future__ import annotations
 
 import sys
 import time
-from types import ModuleType
-from typing import Any
 
-LEVELS = {"L_INFO": 3, "L_WARN": 4, "L_ERR": 5}
-CODES = ("REJECT", "FAIL", "OK", "HANDLED", "INVALID", "USERLOCK", "NOTFOUND", "NOOP", "UPDATED")
-
-
-def stand_in() -> ModuleType:
-    """The module that rlm_python3 provides inside FreeRADIUS."""
-    module = ModuleType("radiusd")
-    for name, value in LEVELS.items():
-        setattr(module, name, value)
-    for number, name in enumerate(CODES):
-        setattr(module, f"RLM_MODULE_{name}", number)
-    module.radlog = lambda _, text: print(text, file=sys.stderr)  # type: ignore[attr-defined]
-    module.config = {"settings": sys.argv[1]}  # type: ignore[attr-defined]
-    return module
+from tests.support.radiusd import Radiusd, call, lists
 
 
 def main() -> None:
     """Serve until the input ends."""
-    sys.modules["radiusd"] = stand_in()
-    from radius_smsotp import hooks
-
+    hooks = Radiusd(sys.argv[1]).load()
     assert hooks.instantiate(None) == 0
     print("ready", flush=True)
     for line in sys.stdin:
@@ -46,13 +29,12 @@ def main() -> None:
             step, hooks.authenticate
         )
         known = step.removeprefix("wrong-") if hook is not hooks.authorize else ""
-        lists: dict[str, Any] = {"request": tuple(request), "config": (("SMSOTP-Step", known),)}
+        given = lists(request, [("SMSOTP-Step", known)])
         time.sleep(max(0.0, float(when) - time.monotonic()))
         begun = time.monotonic()
-        code, updates = hook(lists)
+        answered = call(hook, given)
         ended = time.monotonic()
-        found = [value for name, _, value in updates.get("reply", ()) if name == "State"]
-        print(CODES[code], *(found or ["-"]), begun, ended, flush=True)
+        print(answered.code, answered.reply.get("State", "-"), begun, ended, flush=True)
     hooks.detach(None)
 
 

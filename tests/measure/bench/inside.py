@@ -16,7 +16,6 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.model import code
@@ -24,13 +23,13 @@ from radius_smsotp.settings import keyring
 from tests.freeradius.site import PIN, Site
 from tests.measure.bench.servers import CLIENT, LIMITS
 from tests.measure.bench.table import Row, medians
+from tests.support.radiusd import Radiusd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.measure.bench.extent import Extent
 
-CODES = ("REJECT", "FAIL", "OK", "HANDLED", "INVALID", "USERLOCK", "NOTFOUND", "NOOP", "UPDATED")
 WARM_UP = 50
 PARTS = ("authorize", "first", "second", "store", "delivery")
 COUNTS = ("statements", "transactions", "syncs")
@@ -89,13 +88,7 @@ def main(folder: Path, logins: int) -> None:
     for name in names:
         site.add(name, rounds=1)
     key = keyring.read(folder / "key").secret
-    radiusd: Any = ModuleType("radiusd")
-    for number, name in enumerate(CODES):
-        setattr(radiusd, f"RLM_MODULE_{name}", number)
-    radiusd.L_INFO, radiusd.L_WARN, radiusd.L_ERR = 3, 5, 4
-    radiusd.radlog = lambda _, text: print(text, file=sys.stderr)
-    radiusd.config = {"settings": str(site.settings_path)}
-    sys.modules["radiusd"] = radiusd
+    radiusd = Radiusd(site.settings_path)
     connect, sync = sqlite3.connect, os.fdatasync
     sqlite3.connect = lambda *a, **k: connect(*a, factory=Connection, **k)  # type: ignore[assignment]
 
@@ -104,9 +97,8 @@ def main(folder: Path, logins: int) -> None:
         timed("store", sync, handle)
 
     os.fdatasync = count_sync
-    from radius_smsotp import hooks  # it needs the stand-in
-
-    assert hooks.instantiate(None) == radiusd.RLM_MODULE_REJECT == 0
+    hooks = radiusd.load()
+    assert hooks.instantiate(None) == 0
     crowd = itertools.cycle(names)
     for _ in range(WARM_UP):
         log_in(hooks, radiusd, key, next(crowd))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from radius_smsotp.model import pin
@@ -17,9 +15,7 @@ from radius_smsotp.settings import keyring
 from radius_smsotp.store import open_store
 from tests.measure.fuzz.dough import Dough
 from tests.measure.fuzz.pure import eap_packet, lists
-
-CODES = {"REJECT": 0, "FAIL": 1, "OK": 2, "HANDLED": 3, "INVALID": 4, "NOOP": 7, "UPDATED": 8}
-"""Return codes of rlm_python3, which sees to it that hooks import them from `radiusd`."""
+from tests.support import radiusd as stand_in
 
 CASES_BEFORE_SWEEP = 2000
 """So often the store is emptied: a fuzzer asks a thousand times a second."""
@@ -29,41 +25,30 @@ class Radiusd:
     """The hooks, loaded as rlm_python3 does, and what they log."""
 
     def __init__(self, folder: Path) -> None:
-        self.logged: list[str] = []
         self.state = "0" * 32
         self._cases = 0
         self._store = open_store(f"sqlite:///{folder}/smsotp.db", patience=10)
         self._make(folder)
-        stand_in = ModuleType("radiusd")
-        for name, value in CODES.items():
-            setattr(stand_in, f"RLM_MODULE_{name}", value)
-        for level, value in (("INFO", 3), ("WARN", 5), ("ERR", 4)):
-            setattr(stand_in, f"L_{level}", value)
-        stand_in.radlog = lambda _, text: self.logged.append(text)  # type: ignore[attr-defined]
-        stand_in.config = {"settings": str(folder / "smsotp.yaml")}  # type: ignore[attr-defined]
-        sys.modules["radiusd"] = stand_in
-        from radius_smsotp import hooks  # there is no `radiusd` to import before
-
-        self._hooks = hooks
+        radiusd = stand_in.Radiusd(folder / "smsotp.yaml")
+        self.logged = radiusd.logged
+        self._hooks = hooks = radiusd.load()
         assert hooks.instantiate(None) == 0, self.logged
         self.calls = (hooks.authorize, hooks.authenticate, hooks.post_auth, hooks.await_disk)
 
-    def call(self, which: int, given: Any) -> Any:
+    def call(self, which: int, given: Any) -> stand_in.Called:
         """Call one of the hooks, and the one that concludes what it leaves open."""
         self._cases += 1
         if self._cases % CASES_BEFORE_SWEEP == 0:
             self._sweep()
         # As FreeRADIUS before 3.2.7 has it, and as since.
-        state = self._hooks._State
-        state.waits_for_delivery = state.waits_for_disk = bool(self._cases % 2)
-        result = self.calls[which](given)
-        ticket = [pair for pair in result[1].get("config", ()) if pair[0] == "SMSOTP-Ticket"]
+        one = self._hooks._hooks
+        one.waits_for_delivery = one.waits_for_disk = bool(self._cases % 2)
+        result = stand_in.call(self.calls[which], given)
+        ticket = result.config.get("SMSOTP-Ticket", "")
         if ticket:
-            [(name, _, value)] = ticket
-            wait = self._hooks.await_disk if "disk" in value else self._hooks.await_delivery
-            result = wait({"config": ((name, value),)})
-        reply = result[1].get("reply", ())
-        self.state = next((value for name, _, value in reply if name == "State"), self.state)
+            wait = self._hooks.await_disk if "disk" in ticket else self._hooks.await_delivery
+            result = stand_in.call(wait, {"config": (("SMSOTP-Ticket", ticket),)})
+        self.state = result.reply.get("State", self.state)
         return result
 
     def _make(self, folder: Path) -> None:
@@ -127,18 +112,8 @@ def calls(octets: bytes) -> None:
             if len(radiusd.state) >= 34 and dough.number(4):
                 packet[1] = int(radiusd.state[32:34], 16)
             given["request"] = (("EAP-Message", f"0x{packet.hex()}"), *given["request"])
-    result = radiusd.call(which, given)
-    returned, updates = result
-    assert type(result) is tuple
-    assert type(returned) is int
     # Nobody reads the messages here, and no device is remembered.
-    assert returned in {CODES[name] for name in ("REJECT", "HANDLED", "NOOP", "UPDATED")}
-    for name, values in updates.items():
-        assert name in {"request", "reply", "config"}
-        assert type(values) is tuple
-        for pair in values:
-            assert type(pair) is tuple
-            assert [type(part) for part in pair] == [str, str, str]
+    assert radiusd.call(which, given).code in {"REJECT", "HANDLED", "NOOP", "UPDATED"}
     # The guard at the edge logs what it has caught; it is there for what nobody has thought of.
     caught = [line for line in radiusd.logged if " failed: " in line]
     assert not caught, caught
