@@ -15,8 +15,10 @@ from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
 from radius_smsotp import providers
+from radius_smsotp.login.request import STEPS
 from radius_smsotp.model import events
 from radius_smsotp.providers.smtp import provider
+from radius_smsotp.radius.packets import ATTRIBUTES
 from radius_smsotp.settings import policy
 from radius_smsotp.settings.schema import ClientSettings, Settings
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 README = Path(__file__).resolve().parents[2] / "README.rst"
 PROVIDERS = README.parent / "freeradius" / "providers.rst"
+FREERADIUS = PROVIDERS.with_name("README.rst")
 
 Row = tuple[str, str, str]
 
@@ -64,9 +67,9 @@ def rows(model: type[BaseModel], prefix: str = "") -> Iterator[Row]:
             yield from rows(inner, f"{prefix}{name}.")
 
 
-def table(head: Row | tuple[str, str], body: list[Any]) -> str:
+def table(head: tuple[str, ...], body: list[Any]) -> str:
     """A list-table, which needs no counting of columns."""
-    widths = {3: "28 22 50", 2: "28 72"}[len(head)]
+    widths = {5: "18 34 16 14 18", 3: "28 22 50", 2: "28 72"}[len(head)]
     lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
     for row in [head, *body]:
         for mark, cell in zip(["* -"] + ["  -"] * len(row), row, strict=False):
@@ -99,9 +102,31 @@ def provider_table(kind: str) -> str:
     return table(HEAD, own)
 
 
+def step_table() -> str:
+    """What may come in a login, and what it leads to."""
+    head = ("``SMSOTP-Step``", "what came", "set in", "``authenticate``", "Post-Auth-Type REJECT")
+    body = []
+    for step, one in STEPS.items():
+        set_in = " ".join(f"``{section}``" for section in one.set_in.split())
+        calls = [f"``{name}``" if name else "" for name in (one.right, one.wrong)]
+        body.append(
+            (f"``{step.value}``", one.came, set_in, calls[0] or "refused", calls[1] or "nothing")
+        )
+    return table(head, body)
+
+
+def attribute_table() -> str:
+    """What the policy and the hooks tell each other."""
+    head = ("attribute", "meaning", "list", "set by", "read by")
+    rows = ATTRIBUTES.items()
+    return table(head, [(f"``{n}``", a.says, a.place, a.set_by, a.read_by) for n, a in rows])
+
+
 def blocks() -> dict[str, str]:
     """Name of each mark in the documents to what stands there."""
     made = {
+        "steps": step_table(),
+        "attributes": attribute_table(),
         "settings": table(HEAD, sorted(row for row in rows(Settings) if row[0] != "``clients``")),
         "clients": table(("setting", "meaning"), client_rows()),
         "smtp_servers": table(HEAD, list(rows(provider.SmtpServer))),
@@ -125,7 +150,7 @@ def filled(text: str) -> str:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--write"]:
-        for page in (README, PROVIDERS):
+        for page in (README, PROVIDERS, FREERADIUS):
             page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
     else:
         print("\n".join(blocks().values()))

@@ -30,17 +30,20 @@ def lines() -> list[tuple[str, str]]:
     """Each line that says something, with the section of the policy or the site it stands in."""
     found = []
     for file in FILES:
-        section, depth = "", 0
+        section = ""
         for raw in (RADDB / file).read_text("utf-8").splitlines():
-            line = raw.split("#")[0].strip() if '"' not in raw.split("#")[0] else raw.strip()
-            if line.startswith("#") or not line:
-                continue
-            if depth == 0 and line.endswith("{"):
+            # A value in quotes may hold the sign of a comment.
+            line = raw if '"' in raw.partition("#")[0] else raw.partition("#")[0]
+            if re.match(r"\w.*\{$", line):
                 section = line.removesuffix("{").removeprefix("server").strip()
-            depth += len(re.findall(r"(?<![%\\])\{(?!\d)", re.sub(r'"[^"]*"|/\^[^ ]*/', "", line)))
-            depth -= len(re.findall(r"(?<!\d)\}", re.sub(r'"[^"]*"|/\^[^ ]*/', "", line)))
-            found.append((section, line))
+            if line.strip():
+                found.append((section, line.strip()))
     return found
+
+
+def text() -> str:
+    """All of it, without comments."""
+    return "\n".join(line for _, line in lines())
 
 
 def uses() -> tuple[set[Use], set[Use]]:
