@@ -7,12 +7,17 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
+import hypothesis
 import pytest
 
 from radius_smsotp import providers
 
 # Their assertions shall say as much as those of a test module; so before they are imported.
 pytest.register_assert_rewrite("tests.support.site", "tests.store", "tests.providers.contract")
+
+# The same examples in every run, however busy the machine; chance has its place in measure/fuzz.
+hypothesis.settings.register_profile("same", derandomize=True, database=None, deadline=None)
+hypothesis.settings.load_profile("same")
 
 # Where the run is one in the background SIGINT is ignored, and so it would be in all it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

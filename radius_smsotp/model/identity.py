@@ -58,6 +58,19 @@ def normalise_number(number: str, country: str | None = None) -> str:
     Raises:
         ValueError: With a sentence that names fault and remedy, without the number.
     """
+    found = _e164(number, country)
+    # "+49 00170…": E.164 holds no digits that are dialled before a number within its country, and
+    # of several, one reading drops one.  What another reading changes is nobody's number.
+    if found != number and _e164(found, country) != found:
+        raise ValueError(_NO_NUMBER)
+    return found
+
+
+_NO_NUMBER = "is not a phone number; write it as +491701234567"
+
+
+def _e164(number: str, country: str | None) -> str:
+    """One reading of a number."""
     try:
         parsed = phonenumbers.parse(number, country)
     except phonenumbers.NumberParseException as error:
@@ -65,7 +78,7 @@ def normalise_number(number: str, country: str | None = None) -> str:
             raise ValueError(
                 "has no country code; write it with one, as +491701234567, or set 'country'"
             ) from None
-        raise ValueError("is not a phone number; write it as +491701234567") from None
+        raise ValueError(_NO_NUMBER) from None
     # Not `is_possible_number`: that takes numbers too which only dial within their own town.
     possible = phonenumbers.is_possible_number_with_reason(parsed)
     if possible != phonenumbers.ValidationResult.IS_POSSIBLE:

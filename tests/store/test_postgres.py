@@ -161,7 +161,7 @@ class TestLocks:
             assert undone.wait(20)
             insist(spend)
             future.result(20)
-        assert len(tries) == 2
+        assert len(tries) > 1
         with postgres_store.read() as tx:
             assert tx.open_challenges(NOW) == []
 
