@@ -16,7 +16,8 @@ from radius_smsotp.login.request import STEPS, Step
 from radius_smsotp.model import code
 from radius_smsotp.radius import eap, process
 from radius_smsotp.radius.waiting import Ration
-from radius_smsotp.settings.schema import DEFAULT_PATH, TextSettings
+from radius_smsotp.settings import DEFAULT_PATH
+from radius_smsotp.settings.schema import TextSettings
 from tests.radius.stand_ins import ID, Packet, Server, Watch, call, make, octets
 from tests.support.radiusd import Called, lists
 from tests.support.site import PIN, eventually, pap
