@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "errors": MODEL,
     "providers": {*VALUES, "providers"},
     "store": {*VALUES, "store"},
-    "raddb": {"errors", "raddb"},
+    "raddb": {"errors", "settings", "raddb"},
     "settings": SETTINGS,
     "delivery": DELIVERY,
     "login": LOGIN,
@@ -43,8 +43,11 @@ MAY_IMPORT = {
 }
 """Room, or module at the root, to the rooms that it may import."""
 
-RADIUS_MAY = {"radius_smsotp.login.request", "radius_smsotp.login.answers"}
-"""What `radius` needs of a login: its question and its answer."""
+ONLY = {
+    ("radius", "login"): {"radius_smsotp.login.request", "radius_smsotp.login.answers"},
+    ("raddb", "settings"): {"radius_smsotp.settings.whole_file"},
+}
+"""A room, and one of which it needs no more: question and answer; how files are written."""
 
 
 def room(path: Path) -> str:
@@ -141,8 +144,9 @@ class TestEveryModule:
         wrong = {one for one, where in found.items() if where not in allowed}
         # `python -m radius_smsotp` and nobody else starts at the top.
         assert not wrong - {"radius_smsotp.__main__"}, wrong
-        if room(path) == "radius":
-            assert {one for one, where in found.items() if where == "login"} <= RADIUS_MAY
+        for (above, below), modules in ONLY.items():
+            if room(path) == above:
+                assert {one for one, where in found.items() if where == below} <= modules
 
     def test_only_the_hooks_import_radiusd(self, path: Path) -> None:
         """Everything else runs and is tested without FreeRADIUS."""

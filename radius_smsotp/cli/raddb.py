@@ -158,10 +158,10 @@ def create(
     if secret_env is not None:
         secret = _variable(secret_env)
     file.load(config)  # FreeRADIUS would not start without them
-    new = not (folder / raddb_install.MANIFEST).exists()
+    new = not (folder / files.MANIFEST).exists()
     try:
         server = _freeradius()
-        report = raddb_install.create(
+        done = raddb_install.create(
             folder,
             config,
             server,
@@ -178,7 +178,7 @@ def create(
     except FileExistsError as error:
         raise SmsotpError(str(error)) from None
     if not new:
-        _tell(folder, report)
+        _tell(folder, done)
         return
     asked = ", ".join(clients)
     click.echo(f"{folder}: a configuration for {asked} on port {port}; the secret stands in")
@@ -206,12 +206,12 @@ def install(config: Path, folder: Path, wifi: bool, gtc_port: int, server_name: 
     file.load(config)  # FreeRADIUS would not start any more
     try:
         server = _freeradius()
-        report = raddb_install.install(
+        done = raddb_install.install(
             folder, config, server, wifi=wifi, gtc_port=gtc_port, name=server_name
         )
     except FileNotFoundError as error:
         raise SmsotpError(str(error)) from None
-    _tell(folder, report)
+    _tell(folder, done)
     click.echo("Now name 'virtual_server = smsotp' for the clients that shall need a code, in")
     click.echo(f"{folder / 'clients.conf'}, and restart FreeRADIUS.")
     if wifi:
@@ -271,19 +271,19 @@ def _refuse_shared(ports: list[int]) -> None:
         raise click.UsageError(f"port {min(twice)} is given twice; name another one")
 
 
-def _tell(folder: Path, report: raddb_install.Report) -> None:
-    for name in report.written:
+def _tell(folder: Path, done: raddb_install.Installation) -> None:
+    for name in done.written:
         click.echo(f"written    {folder / name}")
-    for name in report.unchanged:
+    for name in done.unchanged:
         click.echo(f"up to date {folder / name}")
-    for name in report.edited:
+    for name in done.edited:
         source = files.source(name)
         compare = f"; compare it with {source}" if source.exists() else ""
         click.echo(f"edited     {folder / name}: kept{compare}")
 
 
 def _authority(folder: Path) -> Path:
-    return folder / raddb_install.CERTIFICATES / "ca.pem"
+    return folder / files.CERTIFICATES / "ca.pem"
 
 
 def _freeradius() -> freeradius.FreeRadius:

@@ -1,23 +1,64 @@
-"""Where the files for FreeRADIUS are: in the installed package, or in a checkout."""
+"""
+Our files in a raddb: what they are called, what this version writes into them, and which of them
+somebody has edited since.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import sysconfig
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from radius_smsotp.errors import SmsotpError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+POLICY = "policy.d/smsotp"
+
+FILES = (
+    "dictionary.smsotp",
+    # Not "smsotp": a stock raddb has a file of that name, for an older module, rlm_smsotp.
+    "mods-available/eap_smsotp",
+    "mods-available/python3_smsotp",
+    "mods-available/python3_smsotp_delivery",
+    "mods-available/python3_smsotp_disk",
+    POLICY,
+    "policy.d/smsotp_first_factor",
+    "sites-available/smsotp",
+    "sites-available/smsotp-gtc",
+    "sites-available/smsotp-inner-tunnel",
+)
+LINKS = ("mods-enabled/python3_smsotp", "sites-enabled/smsotp")
+WIFI_LINKS = (
+    "mods-enabled/eap_smsotp",
+    "sites-enabled/smsotp-gtc",
+    "sites-enabled/smsotp-inner-tunnel",
+)
+WAITING_LINKS = ("mods-enabled/python3_smsotp_delivery", "mods-enabled/python3_smsotp_disk")
+"""Of the instances in which logins wait, where FreeRADIUS runs several."""
+
+DICTIONARY = "dictionary"
+INCLUDE = "$INCLUDE dictionary.smsotp"
+"""The line in `DICTIONARY`, the only one that we add to a file."""
+
+CERTIFICATES = "certs/smsotp"
+
+GTC = "mods-config/smsotp/gtc"
+"""Port and secret between the tunnels of Wi-Fi and our site, see ``sites-available/smsotp-gtc``."""
+
+MANIFEST = ".smsotp.json"
+"""In raddb: file to SHA-256 of what we wrote, by which an edited file is told from ours."""
+
 
 def folder() -> Path:
-    """The folder ``freeradius``: what is for FreeRADIUS and its host."""
+    """The folder ``freeradius``, in the installed package or a checkout: for FreeRADIUS's host."""
     package = Path(__file__).resolve().parents[1]
     for place in (package / "freeradius", package.parent / "freeradius"):
-        if (place / "raddb" / "policy.d" / "smsotp").is_file():
+        if (place / "raddb" / POLICY).is_file():
             return place
     raise FileNotFoundError("the FreeRADIUS files of radius-smsotp are missing; install it again")
 
@@ -35,41 +76,90 @@ def text(name: str, values: Mapping[str, str]) -> str:
     return filled
 
 
-POLICY = "policy.d/smsotp"
+def values(settings: Path) -> dict[str, str]:
+    """What `FILES` are filled in with: these settings, and where radiusd finds this package."""
+    own = Path(__file__).resolve().parents[2]
+    places = [own, Path(sysconfig.get_path("purelib")), Path(sysconfig.get_path("platlib"))]
+    python_path = ":".join(dict.fromkeys(str(place) for place in places))
+    return {"PYTHON_PATH": python_path, "SETTINGS": str(settings.absolute())}
+
+
+def find(raddb: Path) -> Path:
+    """A raddb that is there, by its absolute path.  Raises FileNotFoundError if it is none."""
+    if not (raddb / "radiusd.conf").is_file():
+        raise FileNotFoundError(f"{raddb} holds no radiusd.conf; name a raddb with --raddb")
+    return raddb.absolute()
+
+
+def digest(content: bytes) -> str:
+    """What the manifest holds of a file."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def manifest(raddb: Path) -> dict[str, str]:
+    """The manifest of a raddb, empty if it has none."""
+    path = raddb / MANIFEST
+    found: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
+
+
+State = Literal["missing", "current", "older", "edited", "edited and older"]
+
+
+def compare(raddb: Path, settings: Path) -> dict[str, State]:
+    """
+    What each of our files in a raddb is like, beside the one that this version would write.
+
+    Raises:
+        OSError: This user may not read it.
+    """
+    written, filled = manifest(raddb), values(settings)
+    return {name: state(raddb / name, written.get(name), text(name, filled)) for name in FILES}
+
+
+def state(path: Path, written: str | None, text: str) -> State:
+    """
+    What one file is like.
+
+    Args:
+        written: The digest of what was written there by us; None if nothing was.
+        text: What this version would write.
+    """
+    if not path.exists():
+        return "missing"
+    found, wanted = digest(path.read_bytes()), digest(text.encode())
+    if found == wanted:
+        return "current"
+    if found == written:
+        return "older"
+    return "edited" if written == wanted else "edited and older"
+
 
 DEFINED = re.compile(r"(?m)^\s*(smsotp_\w+)\s*\{")
 CALLED = re.compile(r"(?m)^\s*(smsotp_\w+)\s*$")
 
 
-def refuse_old(raddb: Path, manifest: Mapping[str, str]) -> None:
+def refuse_old(raddb: Path) -> None:
     """
     Stop before anything is changed, if an edited policy lacks what our sites call.
 
     FreeRADIUS would not start any more, and nobody but the administrator can merge the two.
 
-    Args:
-        manifest: See `raddb.MANIFEST`.
-
     Raises:
         SmsotpError: It does.
     """
-    path = raddb / POLICY
-    if not path.exists() or _digest(path) == manifest.get(POLICY):
+    path, new = raddb / POLICY, source(POLICY)
+    if not path.exists() or digest(path.read_bytes()) == manifest(raddb).get(POLICY):
         return
-    new = source(POLICY)
     sites = source("sites-available").glob("smsotp*")
-    called = {name for site in sites for name in CALLED.findall(_text(site))}
-    needed = called & set(DEFINED.findall(_text(new)))
-    if lacking := sorted(needed - set(DEFINED.findall(_text(path)))):
+    called = {name for site in sites for name in CALLED.findall(_read(site))}
+    needed = called & set(DEFINED.findall(_read(new)))
+    if lacking := sorted(needed - set(DEFINED.findall(_read(path)))):
         raise SmsotpError(
             f"{path} was edited in an older version, and lacks {', '.join(lacking)}; put your "
             f"changes into a copy of {new}, and that in its place; nothing was changed"
         )
 
 
-def _text(path: Path) -> str:
+def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from radius_smsotp.errors import SmsotpError
-from radius_smsotp.raddb import install as files
+from radius_smsotp.raddb import files
+from radius_smsotp.settings import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,10 +42,8 @@ def uninstall(raddb: Path, *, purge: bool = False) -> Removal:
         SmsotpError: It is one that `raddb.create` has made; or some line outside our files still
             needs them, and FreeRADIUS would not start without.
     """
-    raddb = raddb.absolute()
-    if not (raddb / "radiusd.conf").is_file():
-        raise FileNotFoundError(f"{raddb} holds no radiusd.conf; name a raddb with --raddb")
-    manifest = files.read_manifest(raddb)
+    raddb = files.find(raddb)
+    manifest = files.manifest(raddb)
     if "radiusd.conf" in manifest:
         raise SmsotpError(f"{raddb} is ours as a whole; remove the folder")
     calls = list(_calls(raddb))
@@ -61,7 +59,7 @@ def uninstall(raddb: Path, *, purge: bool = False) -> Removal:
         path = raddb / name
         if not path.is_file():
             continue
-        ours = manifest.get(name) == hashlib.sha256(path.read_bytes()).hexdigest()
+        ours = manifest.get(name) == files.digest(path.read_bytes())
         _remove(raddb, path, done, ours or purge)
     certificates = raddb / files.CERTIFICATES
     for path in sorted(certificates.glob("*")):
@@ -85,12 +83,12 @@ def _remove(raddb: Path, path: Path, done: Removal, yes: bool) -> None:
 
 def _exclude(raddb: Path, done: Removal) -> None:
     """Take our line out of the dictionary."""
-    path = raddb / "dictionary"
+    path = raddb / files.DICTIONARY
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     others = [line for line in lines if line.strip() != files.INCLUDE]
     if others != lines:
-        files.write(path, "".join(others))
-        done.removed.append(f"dictionary: {files.INCLUDE}")
+        whole_file.write(path, "".join(others), 0o777)
+        done.removed.append(f"{files.DICTIONARY}: {files.INCLUDE}")
 
 
 def _calls(raddb: Path) -> Iterator[str]:

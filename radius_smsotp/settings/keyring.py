@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.model.code import KEY_OCTETS
+from radius_smsotp.settings import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,10 +126,9 @@ def add(path: Path, begins: datetime) -> str:
     Raises:
         ConfigurationError: The file cannot be used as it is, or not be written.
     """
-    read(path)
     key_id = _new_id()
     line = f"{key_id} {secrets.token_hex(KEY_OCTETS)} {begins.isoformat(timespec='milliseconds')}"
-    lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+    lines = _lines(path)
     first = next(number for number, text in enumerate(lines) if _is_key(text))
     _rewrite(path, [*lines[:first], line, *lines[first:]])
     return key_id
@@ -136,25 +136,21 @@ def add(path: Path, begins: datetime) -> str:
 
 def remove(path: Path, key_id: str) -> None:
     """Take a key out of the file.  Raises ConfigurationError as `add` does."""
-    read(path)
-    lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+    lines = _lines(path)
     _rewrite(path, [text for text in lines if not _is_key(text) or text.split()[0] != key_id])
 
 
+def _lines(path: Path) -> list[str]:
+    """The lines of a file that can be used; whatever their comments hold comes back as it was."""
+    read(path)
+    return path.read_text(encoding="ascii", errors="surrogateescape").splitlines()
+
+
 def _rewrite(path: Path, lines: list[str]) -> None:
-    """Replace the file as a whole; at no time can others read what is written."""
-    path = path.resolve()
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="ascii", errors="replace") as file:
-            file.write("\n".join(lines) + "\n")
-            file.flush()
-            # A key that a crash takes away again takes all challenges with it.
-            os.fsync(handle)
-        partial.replace(path)
+        # A key that a crash takes away again takes all challenges with it.
+        whole_file.write(path, "\n".join(lines) + "\n", 0o600, durable=True)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         remedy = f"let its owner write to {path.parent}"
         raise _fault(path, f"cannot be written ({error.strerror})", remedy) from None
 

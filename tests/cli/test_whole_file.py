@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.cli import output
-
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.installation import Installation
 
 COMMANDS = [("user", "export"), ("report",)]
@@ -75,27 +74,3 @@ def test_an_error_names_the_file_that_was_asked_for(
     done = here.call(*command, str(here.folder / "no" / "file"))
     assert done.returncode == 1
     assert done.stderr == f"smsotp: {here.folder}/no/file: No such file or directory\n"
-
-
-def test_what_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "accounts.csv"
-    path.write_text("before")
-
-    def fail(self: Path, target: Path) -> Path:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(OSError, match="No space"):
-        output.write(path, "after", 0o600)
-    assert path.read_text() == "before"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_who_owns_a_file_goes_on_owning_it(tmp_path: Path) -> None:
-    path = tmp_path / "report.html"
-    path.write_text("before")
-    os.chown(path, 12345, 12346)
-    output.write(path, "after", 0o640)
-    assert (path.stat().st_uid, path.stat().st_gid, mode(path)) == (12345, 12346, 0o640)
-    assert path.read_text() == "after"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.raddb import clients as raddb_clients
-from radius_smsotp.raddb import install
+from radius_smsotp.raddb import files, install
 from radius_smsotp.raddb import removal as raddb_removal
 from radius_smsotp.raddb.freeradius import FreeRadius
 
@@ -59,9 +60,9 @@ class TestCreate:
     def test_again_it_changes_nothing(self, made: Path) -> None:
         """Secrets and certificates neither."""
         before = snapshot(made)
-        report = install.create(made, SETTINGS, SERVER, name="other.example.org")
+        done = install.create(made, SETTINGS, SERVER, name="other.example.org")
         assert snapshot(made) == before
-        assert (report.written, report.edited) == ([], [])
+        assert (done.written, done.edited) == ([], [])
 
     def test_again_it_takes_new_options(self, made: Path) -> None:
         """Into the files that nobody has edited."""
@@ -73,17 +74,17 @@ class TestCreate:
     def test_again_it_takes_new_clients_and_keeps_the_secret(self, made: Path, secret: str) -> None:
         install.create(made, SETTINGS, SERVER, secret=secret)
         before = (made / "clients.conf").read_text()
-        report = install.create(made, SETTINGS, SERVER, clients=["127.0.0.0/8", "10.0.0.0/8"])
+        done = install.create(made, SETTINGS, SERVER, clients=["127.0.0.0/8", "10.0.0.0/8"])
         after = (made / "clients.conf").read_text()
-        assert "clients.conf" in report.written
+        assert "clients.conf" in done.written
         assert after.startswith(before)
         assert "ipaddr = 10.0.0.0/8\n" in after
         assert len(set(re.findall("secret = .*", after))) == 1
 
     def test_clients_that_somebody_has_edited_are_told_of(self, made: Path) -> None:
         (made / "clients.conf").write_text("client x {\n\tsecret = ${mine}\n}\n")
-        report = install.create(made, SETTINGS, SERVER, clients=["10.0.0.0/8"])
-        assert report.edited == ["clients.conf"]
+        done = install.create(made, SETTINGS, SERVER, clients=["10.0.0.0/8"])
+        assert done.edited == ["clients.conf"]
 
     def test_what_somebody_has_edited_stays(self, made: Path) -> None:
         """Of the files around ours too, and it says so."""
@@ -91,8 +92,8 @@ class TestCreate:
         for name in edited:
             with (made / name).open("a") as file:
                 file.write("# mine\n")
-        report = install.create(made, SETTINGS, SERVER, secret="two", port=2812)
-        assert sorted(report.edited) == edited
+        done = install.create(made, SETTINGS, SERVER, secret="two", port=2812)
+        assert sorted(done.edited) == edited
         assert all((made / name).read_text().endswith("# mine\n") for name in edited)
 
     def test_a_file_of_an_older_version_comes_to_this_one(self, made: Path) -> None:
@@ -100,9 +101,8 @@ class TestCreate:
         path = made / "mods-enabled" / "pap"
         new = path.read_text()
         path.write_text("# older\n")
-        manifest = install.read_manifest(made)
-        manifest["mods-enabled/pap"] = hashlib.sha256(b"# older\n").hexdigest()
-        install.write_manifest(made, manifest)
+        manifest = files.manifest(made) | {"mods-enabled/pap": files.digest(b"# older\n")}
+        (made / files.MANIFEST).write_text(json.dumps(manifest))
         assert "mods-enabled/pap" in install.create(made, SETTINGS, SERVER).written
         assert path.read_text() == new
 
@@ -136,9 +136,9 @@ class TestOldPolicy:
             install.create(made, SETTINGS, SERVER, port=2812)
         assert snapshot(made) == before
         policy.write_text(new + "# mine\n")
-        report = install.install(made, SETTINGS, SERVER)
-        assert "sites-available/smsotp" in report.written
-        assert report.edited == ["policy.d/smsotp"]
+        done = install.install(made, SETTINGS, SERVER)
+        assert "sites-available/smsotp" in done.written
+        assert done.edited == ["policy.d/smsotp"]
 
 
 class TestClients:
@@ -199,8 +199,8 @@ class TestUninstall:
         removal = raddb_removal.uninstall(stock)
         assert "policy.d/smsotp" in removal.kept
         assert not list(stock.glob("*-enabled/*smsotp*"))
-        report = install.install(stock, SETTINGS, SERVER, name="radius.example.org")
-        assert report.edited == ["policy.d/smsotp"]
+        done = install.install(stock, SETTINGS, SERVER, name="radius.example.org")
+        assert done.edited == ["policy.d/smsotp"]
         assert (stock / "certs" / "smsotp" / "ca.pem").read_bytes() == authority
 
     @pytest.mark.parametrize(

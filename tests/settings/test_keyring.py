@@ -100,7 +100,7 @@ def test_a_key_signs_when_its_time_has_come(path: Path) -> None:
 
 def test_a_new_key_goes_before_the_others_and_an_old_one_goes(path: Path) -> None:
     """The rest of the file stays as it is, and its mode as well."""
-    written(path, f"# ours\n\nk1 {SECRET}\n# the end\n")
+    written(path, f"# ours\n\nk1 {SECRET}\n# Schlüssel\n")
     begins = datetime.now(UTC) + timedelta(hours=1)
     made = keyring.add(path, begins)
     keys = keyring.read(path)
@@ -108,10 +108,10 @@ def test_a_new_key_goes_before_the_others_and_an_old_one_goes(path: Path) -> Non
     assert keys.current == "k1"
     assert keyring.read(path, begins).current == made
     assert path.read_text().startswith(f"# ours\n\n{made} ")
-    assert path.read_text().endswith(f"\nk1 {SECRET}\n# the end\n")
+    assert path.read_text().endswith(f"\nk1 {SECRET}\n# Schlüssel\n")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     keyring.remove(path, made)
-    assert path.read_text() == f"# ours\n\nk1 {SECRET}\n# the end\n"
+    assert path.read_text() == f"# ours\n\nk1 {SECRET}\n# Schlüssel\n"
     assert [one.name for one in path.parent.iterdir()] == ["key"]
 
 

@@ -15,7 +15,6 @@ from radius_smsotp.cli.check.finding import Finding, error, note, warning
 from radius_smsotp.cli.check.site import waits
 from radius_smsotp.errors import ConfigurationError, SmsotpError
 from radius_smsotp.raddb import certificates, files, freeradius
-from radius_smsotp.raddb import install as raddb_install
 from radius_smsotp.settings import file as settings_file
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def installed_findings(raddb: Path, config: Path) -> list[Finding]:
     try:
         if not (raddb / "radiusd.conf").exists():
             return [note(str(raddb), "no configuration of FreeRADIUS; name it with --raddb")]
-        found = raddb_install.compare(raddb, config)
+        found = files.compare(raddb, config)
         if set(found.values()) == {"missing"}:
             why = "FreeRADIUS does not know the module: logins there need no code."
             return [
@@ -67,7 +66,7 @@ def installed_findings(raddb: Path, config: Path) -> list[Finding]:
         return [note(str(raddb), f"{fault}; root can check it")]
 
 
-def _files(raddb: Path, found: dict[str, raddb_install.State]) -> Iterator[Finding]:
+def _files(raddb: Path, found: dict[str, files.State]) -> Iterator[Finding]:
     again = f"smsotp raddb install --raddb {raddb}"
     for name, state in found.items():
         path = str(raddb / name)
@@ -86,7 +85,7 @@ def _files(raddb: Path, found: dict[str, raddb_install.State]) -> Iterator[Findi
 
 
 def _links(raddb: Path) -> Iterator[Finding]:
-    for name in raddb_install.LINKS:
+    for name in files.LINKS:
         if not (raddb / name).exists():
             why = "FreeRADIUS reads only what is enabled."
             remedy = f"smsotp raddb install --raddb {raddb}"
@@ -96,11 +95,11 @@ def _links(raddb: Path) -> Iterator[Finding]:
 def _dictionary(raddb: Path) -> Iterator[Finding]:
     path = raddb / "dictionary"
     text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-    if not any(line.strip() == raddb_install.INCLUDE for line in text.splitlines()):
+    if not any(line.strip() == files.INCLUDE for line in text.splitlines()):
         why = "FreeRADIUS does not know our attributes, and does not start."
         yield error(
             str(path),
-            f"the line '{raddb_install.INCLUDE}' is missing",
+            f"the line '{files.INCLUDE}' is missing",
             f"smsotp raddb install --raddb {raddb}",
             why=why,
         )
@@ -126,9 +125,9 @@ def _calls(raddb: Path) -> Iterator[Finding]:
 
 def _wifi(raddb: Path) -> Iterator[Finding]:
     """The certificate that devices are shown, and the secret of the tunnels, if Wi-Fi is on."""
-    if not (raddb / raddb_install.WIFI_LINKS[0]).exists():
+    if not (raddb / files.WIFI_LINKS[0]).exists():
         return
-    secret = raddb / raddb_install.GTC
+    secret = raddb / files.GTC
     if not secret.exists():
         why = "The tunnels of Wi-Fi do not get to us."
         remedy = f"smsotp raddb install --raddb {raddb}"
@@ -136,7 +135,7 @@ def _wifi(raddb: Path) -> Iterator[Finding]:
     elif secret.stat().st_mode & (stat.S_IRWXO):
         why = "With it, anybody on this machine may pose as the tunnel of somebody else."
         yield error(str(secret), "is open to everybody", f"chmod o= {secret}", why=why)
-    certificate = raddb / raddb_install.CERTIFICATES / "server.pem"
+    certificate = raddb / files.CERTIFICATES / "server.pem"
     try:
         end = certificates.expires_at(certificate)
     except SmsotpError as raised:

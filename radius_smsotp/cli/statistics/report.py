@@ -16,6 +16,7 @@ from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site
 from radius_smsotp.cli.statistics import chart, figures
 from radius_smsotp.cli.statistics.stats import ordered
+from radius_smsotp.settings import whole_file
 from radius_smsotp.store import statistics
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def report(config: Path, file: Path, days: int, title: str | None) -> None:
         sys.stdout.buffer.write(text.encode())
         return
     # A web server may be reading the one that is there.
-    output.write(file, text, 0o666)
+    whole_file.write(file, text, 0o666)
     click.echo(f"{file}: {days} {'day' if days == 1 else 'days'}, {len(text) // 1000 + 1} kB")
 
 

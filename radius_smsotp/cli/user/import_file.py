@@ -27,6 +27,7 @@ from radius_smsotp.cli.user import account, bulk
 from radius_smsotp.cli.user.bulk import Change
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model.records import Account
+from radius_smsotp.settings import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -302,7 +303,7 @@ def exported(accounts: Iterable[Account]) -> str:
 
 def write(path: Path, text: str) -> None:
     """Write a file that nobody else may read: it holds numbers, and perhaps PINs."""
-    output.write(path, text, 0o600)
+    whole_file.write(path, text, 0o600)
 
 
 def _lines(path: Path, text: str, delimiter: str) -> Iterator[Line]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.cli.check import raddb as check_raddb
-from radius_smsotp.raddb import certificates, freeradius, install
+from radius_smsotp.raddb import certificates, files, freeradius, install
 from tests.cli.check.test_command import OURSELVES
 from tests.freeradius.site import free_port
 
@@ -81,7 +81,7 @@ class TestFiles:
         level, fault = found(folder, here)["policy.d/smsotp"]
         assert (level, fault) == ("warning", "was edited, and differs from this version's")
 
-    @pytest.mark.parametrize("link", install.LINKS)
+    @pytest.mark.parametrize("link", files.LINKS)
     def test_a_file_that_is_not_enabled(self, here: Installation, folder: Path, link: str) -> None:
         (folder / link).unlink()
         assert found(folder, here)[link] == ("error", "is not enabled")
@@ -89,7 +89,7 @@ class TestFiles:
     def test_a_dictionary_that_does_not_include_ours(
         self, here: Installation, folder: Path
     ) -> None:
-        (folder / "dictionary").write_text(f"# {install.INCLUDE}\n")
+        (folder / "dictionary").write_text(f"# {files.INCLUDE}\n")
         assert found(folder, here)["dictionary"][0] == "error"
 
 
@@ -136,29 +136,29 @@ class TestWifi:
     def test_a_certificate_is_looked_at(
         self, here: Installation, folder: Path, days: int, level: str | None
     ) -> None:
-        place = folder / install.CERTIFICATES / "server.pem"
+        place = folder / files.CERTIFICATES / "server.pem"
         make_certificate(place, days)
-        told = found(folder, here).get(f"{install.CERTIFICATES}/server.pem")
+        told = found(folder, here).get(f"{files.CERTIFICATES}/server.pem")
         assert (told and told[0]) == level
 
     def test_what_it_says_mends_it(self, here: Installation, folder: Path) -> None:
-        place = folder / install.CERTIFICATES / "server.pem"
+        place = folder / files.CERTIFICATES / "server.pem"
         make_certificate(place, 5)
         place.unlink()
         install.install(folder, here.settings_path, SERVER)  # type: ignore[arg-type]  # it is there
         assert found(folder, here) == {}
 
     def test_a_certificate_that_is_none(self, here: Installation, folder: Path) -> None:
-        (folder / install.CERTIFICATES / "server.pem").write_text("-----BEGIN\n")
-        assert found(folder, here)[f"{install.CERTIFICATES}/server.pem"][0] == "error"
+        (folder / files.CERTIFICATES / "server.pem").write_text("-----BEGIN\n")
+        assert found(folder, here)[f"{files.CERTIFICATES}/server.pem"][0] == "error"
 
     def test_a_secret_that_everybody_can_read(self, here: Installation, folder: Path) -> None:
-        (folder / install.GTC).chmod(0o644)
-        assert found(folder, here)[install.GTC] == ("error", "is open to everybody")
+        (folder / files.GTC).chmod(0o644)
+        assert found(folder, here)[files.GTC] == ("error", "is open to everybody")
 
     def test_without_wifi_nobody_asks_for_them(self, here: Installation, folder: Path) -> None:
-        (folder / install.WIFI_LINKS[0]).unlink()
-        (folder / install.GTC).unlink()
+        (folder / files.WIFI_LINKS[0]).unlink()
+        (folder / files.GTC).unlink()
         assert found(folder, here) == {}
 
 
@@ -171,9 +171,9 @@ def old(folder: Path, name: str) -> None:
     """Let a file be what an older version wrote."""
     text = "# as it was once\n"
     (folder / name).write_text(text)
-    manifest = json.loads((folder / install.MANIFEST).read_text())
-    manifest[name] = install.hashlib.sha256(text.encode()).hexdigest()
-    (folder / install.MANIFEST).write_text(json.dumps(manifest))
+    manifest = json.loads((folder / files.MANIFEST).read_text())
+    manifest[name] = files.digest(text.encode())
+    (folder / files.MANIFEST).write_text(json.dumps(manifest))
 
 
 def make_certificate(path: Path, days: int) -> None:
