@@ -132,6 +132,5 @@ def note_failure(tx: Transaction, name: str, now: datetime) -> None:
         name: Folded, of whoever was refused.
     """
     # No name has a line break.  One row for all would be waited for, and one for each name be
-    # more than anybody keeps: those who share a row share a stripe of a PostgreSQL store too, and
-    # wait for each other no more than those do whose PIN was wrong.
+    # more than anybody keeps: few share a row, and none holds it for longer than a commit takes.
     tx.put_lockout(f"\n{share(name)}", Lockout(1, now))

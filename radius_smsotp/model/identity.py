@@ -37,10 +37,10 @@ def fold_name(name: str) -> str:
     return name if name.isascii() else unicodedata.normalize("NFKC", name)
 
 
-def share(name: str, shares: int = SHARES) -> int:
-    """Which of so many equal shares of all names a folded name is in, always the same."""
+def share(name: str) -> int:
+    """Which of `SHARES` equal shares of all names a folded name is in, always the same."""
     digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).digest()
-    return int.from_bytes(digest) % shares
+    return int.from_bytes(digest) % SHARES
 
 
 def normalise_number(number: str, country: str | None = None) -> str:

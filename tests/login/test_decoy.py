@@ -119,7 +119,7 @@ class TestWaiting:
     def test_unknown_names_do_not_wait_for_one_another(
         self, site: Site, postgres_server: PostgresServer
     ) -> None:
-        """No more than accounts do: for those of the same stripe."""
+        """But for the few that share a row."""
         site.node(store=postgres_server.make_url())
         node = Node(site, patience=1)
         one, other = "nobody", "nobody-else"

@@ -25,6 +25,9 @@ GIVEN_UP = {"device": 2}
 GONE = {"batch", "staged_account"}
 """Tables whose rows go elsewhere: see `test_an_import_that_counts_moves_into_its_place`."""
 
+STRIPES_GONE = 7
+"""The version from which on PostgreSQL's own locks do what the rows of a table did before."""
+
 VALUES = {"text": "t{}", "integer": "{}", "bigint": "{}", "double precision": "{}.25"}
 ROWS = 3
 
@@ -77,7 +80,9 @@ class PostgresDatabase:
         if version == 0:
             return
         with psycopg.connect(self.url, autocommit=True) as db:
-            db.execute(postgres.OWN_TABLES.encode())
+            db.execute(postgres.OWN_TABLE.encode())
+            if version < STRIPES_GONE:
+                db.execute("CREATE TABLE stripe (number INTEGER PRIMARY KEY)")
             for statement in (one for step in VERSIONS[:version] for one in step):
                 db.execute(postgres._dialect(statement).encode())
             db.execute("UPDATE smsotp_schema SET version = %s", [version])

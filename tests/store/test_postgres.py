@@ -18,6 +18,7 @@ from radius_smsotp.errors import StoreConflictError, StoreError
 from radius_smsotp.model.records import Lockout
 from radius_smsotp.store import insist, open_store
 from radius_smsotp.store.postgres import pool as postgres_pool
+from radius_smsotp.store.postgres import store as postgres
 from tests.store.contract import ALICE, NOW, challenge, event
 from tests.store.contract_crowd import BEGIN
 from tests.store.contract_whole import WholeContract
@@ -56,6 +57,14 @@ class TestLocks:
                 beside.put_lockout("bob", Lockout(1, NOW))
         with postgres_store.read() as tx:
             assert [tx.lockout(name).failures for name in ("alice", "bob")] == [1, 1]
+
+    def test_no_account_waits_for_the_lock_of_another_one(self, postgres_store: Store) -> None:
+        """However many there are: names share no locks."""
+        others = [f"user{number}" for number in range(1000)]
+        with postgres_store.write("alice") as tx:
+            tx.put_lockout("alice", Lockout(1, NOW))
+            with postgres_store.write(*others) as beside:
+                beside.put_account(ALICE, NOW)
 
     def test_the_same_account_does(self, postgres_store: Store, postgres_url: str) -> None:
         """On whichever server it is asked about."""
@@ -154,7 +163,7 @@ class TestLocks:
                 beside.execute("SELECT 1 FROM challenge FOR UPDATE")
                 undone.set()
                 assert locked.wait(20)
-                beside.execute("SELECT 1 FROM stripe FOR UPDATE")
+                beside.execute("SELECT pg_advisory_xact_lock(%s)", [postgres.EVERYTHING])
 
         with ThreadPoolExecutor(1) as pool:
             future = pool.submit(get_in_the_way)

@@ -58,7 +58,7 @@ class TestSchema:
         """None is forgotten when one comes in addition."""
         sql = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 2200"
         tables = {name for (name,) in beside.execute(sql)}
-        assert tables == {*TABLES, "stripe", "smsotp_schema"}
+        assert tables == {*TABLES, "smsotp_schema"}
 
     def test_a_role_without_rights_is_told_which(
         self,
@@ -69,7 +69,7 @@ class TestSchema:
         """At the start, not at a login; what it does have is enough if it is not the owner."""
         beside.execute("CREATE ROLE guest LOGIN")
         try:
-            tables = ", ".join(["stripe", *TABLES])
+            tables = ", ".join(TABLES)
             beside.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO guest")
             beside.execute("GRANT SELECT ON smsotp_schema TO guest")
             [name] = beside.execute("SELECT current_database()").fetchone()  # type: ignore[misc]
@@ -181,6 +181,20 @@ class TestInspection:
                 patch.setattr(condition.time, "time", lambda: real() + ahead)  # noqa: B023
                 doubt, _ = postgres_store.inspect()[1]
             assert words in doubt.fault
+
+    def test_a_database_that_locks_nothing_is_told(
+        self, postgres_store: Store, postgres_url: str, beside: psycopg.Connection[Any]
+    ) -> None:
+        """CockroachDB: two servers could spend one code."""
+        beside.execute(
+            "CREATE FUNCTION public.version() RETURNS text LANGUAGE sql "
+            "AS $$ SELECT 'CockroachDB CCL v24.1.0 (x86_64-pc-linux-gnu, built 2024)' $$"
+        )
+        other = open_store(f"{postgres_url}?options=-csearch_path%3Dpublic,pg_catalog")
+        text, [doubt, _] = other.inspect()
+        other.close()
+        assert text == f"CockroachDB CCL v24.1.0, schema {len(VERSIONS)}"
+        assert doubt.fault == "CockroachDB locks nothing: a code may be accepted twice"
 
     @pytest.mark.parametrize(
         ("address", "mode", "tls", "fault"),

@@ -25,7 +25,7 @@ FINGERPRINTS = (
     "e57899f84f357ffb",
     "6b042f022815c0bb",
     "b231b1bdab3e624a",
-    "61533e5b86ab0e03",
+    "1a11cc1833cc1e50",
 )
 """Of each version that was ever released.  A store may be of any of them: they never change."""
 

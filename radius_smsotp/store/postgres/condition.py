@@ -36,7 +36,7 @@ FACTS = b"""
 
 def missing_rights(db: Connection) -> list[str]:
     """The tables of ours that this role may not read and write."""
-    return [name for (name,) in db.execute(MISSING_RIGHTS, [["stripe", *TABLES]])]
+    return [name for (name,) in db.execute(MISSING_RIGHTS, [list(TABLES)])]
 
 
 def inspect(db: Connection, path: str, given: dict[str, Any]) -> tuple[str, list[Problem]]:
@@ -56,12 +56,19 @@ def inspect(db: Connection, path: str, given: dict[str, Any]) -> tuple[str, list
     uncertain = (after - before) / 2
     text = f"{version.partition(' (')[0].partition(' on ')[0]}, schema {schema}"
     doubts = [
+        *_kind(version),
         *_clock(ahead, uncertain),
         *_durability(settings[0], settings[1]),
         *_encoding(settings[2]),
         *encryption(db.info.hostaddr, str(given.get("sslmode", "")), tls=db.pgconn.ssl_in_use),
     ]
     return text, [Problem(path, fault, remedy) for fault, remedy in doubts]
+
+
+def _kind(version: str) -> Iterator[tuple[str, str]]:
+    # It takes calls of PostgreSQL's advisory locks, and does nothing.
+    if "CockroachDB" in version:
+        yield "CockroachDB locks nothing: a code may be accepted twice", "move to PostgreSQL"
 
 
 def _clock(ahead: float, uncertain: float) -> Iterator[tuple[str, str]]:

@@ -56,7 +56,7 @@ SENTENCES = {
 """SQLSTATE (PostgreSQL, appendix A) to what it means."""
 
 CONFLICTS = {"40001", "40P01"}
-"""Serialization failure, which CockroachDB and YugabyteDB use freely, and deadlock."""
+"""Serialization failure, and deadlock."""
 
 CUT = {"57P01", "57P02", "57P05", "25P03"}
 """What the server says before it closes a connection."""

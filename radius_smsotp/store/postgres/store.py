@@ -1,18 +1,18 @@
 """
 The store in a PostgreSQL database, shared by several servers.
 
-A transaction that writes locks the accounts it is about first: it holds their row of the table
-``stripe`` until it ends.  So two answers for one account come one after the other, on whichever
-server, while other accounts go on beside them; and every statement after the lock sees what
-those before it have committed (READ COMMITTED).  Locks are taken in the order of their numbers:
-no two transactions wait for each other.  Rows instead of advisory locks, because CockroachDB
-takes calls of the latter and does nothing.
+A transaction that writes locks the accounts it is about first, until it ends.  So two answers for
+one account come one after the other, on whichever server, while other accounts go on beside them;
+and every statement after the lock sees what those before it have committed (READ COMMITTED).
+The locks are PostgreSQL's advisory ones, taken in one order: no two transactions wait for each
+other.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
-from radius_smsotp.model.identity import SHARES, share
 from radius_smsotp.store.durability import Durability
 from radius_smsotp.store.postgres import condition
 from radius_smsotp.store.postgres.connection import (
@@ -39,17 +38,11 @@ from radius_smsotp.store.transaction import Transaction
 from radius_smsotp.store.transfer import Contents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-ACCOUNT_STRIPES = SHARES
-"""Two accounts of the same stripe wait for each other, a few milliseconds: one pair in so many."""
-
-TALLY_STRIPES = 63
-"""For the names under which messages are counted, behind those of the accounts."""
-
-ALL_STRIPE = ACCOUNT_STRIPES + TALLY_STRIPES
-"""Of the messages of a day, locked last because everybody does."""
+EVERYTHING = int.from_bytes(b"smsotp")
+"""The lock that whoever writes shares, and holds alone who writes about everything."""
 
 MIGRATION_SECONDS = 60.0
 """How long a start may wait for another server that brings the schema forward."""
@@ -70,12 +63,16 @@ NO_HURRY = Question(
 LONG_SECONDS = 600.0
 """That one statement of a copy may take."""
 
-OWN_TABLES = f"""
+LOCK = Question("SELECT pg_advisory_xact_lock(?)", (EVERYTHING,))
+LOCK_NAMES = (
+    "SELECT pg_advisory_xact_lock_shared(?), pg_advisory_xact_lock(key) "
+    "FROM unnest(?::bigint[]) AS key"
+)
+
+OWN_TABLE = """
     CREATE TABLE IF NOT EXISTS smsotp_schema (id INTEGER PRIMARY KEY, version INTEGER NOT NULL);
-    CREATE TABLE IF NOT EXISTS stripe (number INTEGER PRIMARY KEY);
     INSERT INTO smsotp_schema VALUES (1, 0) ON CONFLICT DO NOTHING;
-    INSERT INTO stripe SELECT generate_series(0, {ALL_STRIPE}) ON CONFLICT DO NOTHING;
-"""  # noqa: S608  # constants only
+"""
 
 MADE_AT_ONCE = {"23505", "42P07", "42710"}
 """What CREATE TABLE IF NOT EXISTS fails with if another session is just making the same."""
@@ -111,7 +108,7 @@ class PostgresStore:
         with self._alone() as db:
             version = _version(db)
             if version is None:
-                _make_own_tables(db)
+                _make_own_table(db)
             if version != len(VERSIONS):
                 self._step_forward(db)
             lacking = condition.missing_rights(db)
@@ -134,7 +131,7 @@ class PostgresStore:
         self, *accounts: str, durable: bool = False, foreseen: Sequence[Question] = ()
     ) -> Iterator[Transaction]:
         """See `Store.write`."""
-        lock = _lock_of(set(map(share, accounts)) or range(ACCOUNT_STRIPES))
+        lock = _lock_of(sorted(map(_key, set(accounts)))) if accounts else LOCK
 
         def begin(seconds: float) -> list[Question]:
             # Some of the time may have gone into waiting for a connection.
@@ -164,7 +161,7 @@ class PostgresStore:
     @contextlib.contextmanager
     def refill(self) -> Iterator[Contents]:
         """See `Store.refill`."""
-        begin = [WRITE, SYNC, NO_HURRY, _lock_of(range(ACCOUNT_STRIPES))]
+        begin = [WRITE, SYNC, NO_HURRY, LOCK]
         with self._transaction(lambda _: begin, LONG_SECONDS) as session:
             yield Contents(session)
 
@@ -291,11 +288,11 @@ def _version(db: Connection) -> int | None:
     return int(row[0]) if row else None
 
 
-def _make_own_tables(db: Connection) -> None:
-    """Make the two tables that the other store does not need, whoever else is at it."""
+def _make_own_table(db: Connection) -> None:
+    """Make the table that the other store does not need, whoever else is at it."""
     while True:
         try:
-            db.execute(f"BEGIN; {OWN_TABLES} COMMIT".encode(), prepare=False)
+            db.execute(f"BEGIN; {OWN_TABLE} COMMIT".encode(), prepare=False)
         except psycopg.Error as error:
             if error.sqlstate not in MADE_AT_ONCE:
                 raise
@@ -304,11 +301,18 @@ def _make_own_tables(db: Connection) -> None:
             return
 
 
-def _lock_of(stripes: Iterable[int]) -> Question:
-    numbers = sorted(stripes)
-    marks = ", ".join("?" * len(numbers))
-    sql = f"SELECT 1 FROM stripe WHERE number IN ({marks}) ORDER BY number FOR UPDATE"  # noqa: S608
-    return Question(sql, tuple(numbers))
+def _key(name: str) -> int:
+    """
+    The key of a name's lock: 64 bits, as PostgreSQL has them.
+
+    Should two names have the same one, they wait for each other.
+    """
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)
+
+
+def _lock_of(keys: list[int]) -> Question:
+    return Question(LOCK_NAMES, (EVERYTHING, keys))
 
 
 def _milliseconds(patience: float) -> int:
@@ -318,8 +322,9 @@ def _milliseconds(patience: float) -> int:
 
 def _lock_tallies(session: Session, names: Sequence[str]) -> None:
     """Nobody else counts under these names until the transaction ends; the last is the day's."""
-    stripes = {ACCOUNT_STRIPES + share(name, TALLY_STRIPES) for name in names[:-1]}
-    session.defer(*_lock_of({*stripes, ALL_STRIPE}))
+    # No account's name has a line break.  What everybody counts under is locked for the shortest.
+    *own, everybody = (_key(f"tally\n{name}") for name in names)
+    session.defer(*_lock_of([*sorted(own), everybody]))
 
 
 def _commit(session: Session) -> None:
