@@ -27,7 +27,7 @@ import radiusd
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Rejected
 from radius_smsotp.login.request import Step
-from radius_smsotp.radius import packets, process
+from radius_smsotp.radius import eap, packets, process
 from radius_smsotp.radius.waiting import Pending, Ration
 from radius_smsotp.server import Server, Watch
 from radius_smsotp.settings import DEFAULT_PATH
@@ -285,7 +285,7 @@ def _prepared(asked: Request, preparation: Preparation) -> packets.Result:
     ]
     request = [("User-Name", asked.name), ("User-Password", preparation.password)]
     if mschapv2 and asked.eap is not None:
-        request.append(packets.eap_message(asked.eap.begin(asked.identity)))
+        request.append(packets.eap_message(eap.begin(asked.eap, asked.identity)))
     return packets.result(radiusd.RLM_MODULE_UPDATED, config=config, request=request)
 
 
@@ -293,7 +293,7 @@ def _render(request: Request | None, outcome: Outcome) -> packets.Result:
     """An outcome in FreeRADIUS's terms.  The policy makes the EAP packet of a rejection."""
     turn = None if request is None else request.eap
     if isinstance(outcome, Accepted):
-        success = [] if turn is None else [packets.eap_message(turn.succeed())]
+        success = [] if turn is None else [packets.eap_message(eap.succeed(turn))]
         return packets.result(radiusd.RLM_MODULE_OK, success)
     message = packets.reply_message(outcome.text)
     unasked = turn is not None and turn.last
@@ -302,7 +302,7 @@ def _render(request: Request | None, outcome: Outcome) -> packets.Result:
         return packets.result(radiusd.RLM_MODULE_REJECT, [message], settled)
     asked = [("State", outcome.transaction_id), message]
     if turn is not None:
-        state, packet = turn.ask(outcome.text, outcome.transaction_id, outcome.echo)
+        state, packet = eap.ask(turn, outcome.text, outcome.transaction_id, outcome.echo)
         asked = [("State", state), packets.eap_message(packet)]
     # HANDLED with the packet type beside it: if that pair were lost, FreeRADIUS would reject.
     return packets.result(

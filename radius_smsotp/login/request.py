@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from radius_smsotp.model.identity import fold_name
 from radius_smsotp.model.records import Client, Event
@@ -71,33 +71,28 @@ STEPS = {
 """Of each step, its course."""
 
 
-class EapRound(Protocol):
-    """One response of a device in EAP, see `radius.eap.Round`."""
+@dataclass(frozen=True, slots=True)
+class Round:
+    """
+    One response of a device in EAP, as `radius.eap` reads it.
 
-    @property
-    def step(self) -> Step | None:
-        """What it is: IDENTITY, PIN, CODE, MSCHAPV2, or None if no login could go on with it."""
+    Attributes:
+        step: What it is: IDENTITY, PIN, CODE, MSCHAPV2; None if no login could go on with it.
+        identifier: Of the response, 0 to 255; what is unreadable has 0.
+        answer: What was typed, octets.
+        transaction_id: Of the challenge that is answered, "" before there is one.
+        echo: See `model.code.echo`, of the first answer of this conversation; "" before.
+        fault: Why it is unfit, or would be without MSCHAPv2, as a sentence without a subject.
+        last: Whether this conversation has no room for another question.
+    """
 
-    @property
-    def echo(self) -> str:
-        """See `model.code.echo`, of the first answer of this conversation; "" before."""
-
-    @property
-    def fault(self) -> str:
-        """Why it is unfit, as a sentence without a subject; "" if it is not."""
-
-    @property
-    def last(self) -> bool:
-        """Whether this conversation has no room for another question."""
-
-    def ask(self, prompt: str, transaction_id: str = "", echo: str = "") -> tuple[str, bytes]:
-        """`State` and the packet of the next question."""
-
-    def begin(self, name: str) -> bytes:
-        """The packet with which another method begins."""
-
-    def succeed(self) -> bytes:
-        """The packet that ends a login well."""
+    step: Step | None
+    identifier: int = 0
+    answer: bytes = field(default=b"", repr=False)
+    transaction_id: str = ""
+    echo: str = ""
+    fault: str = ""
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +131,7 @@ class Request:
     client: Client
     identity: str = ""
     handshake: bool = False
-    eap: EapRound | None = None
+    eap: Round | None = None
     step: Step | None = None
     matched: str = ""
     reason: str = ""

@@ -9,9 +9,8 @@ no device sees.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
-from radius_smsotp.login.request import Step
+from radius_smsotp.login.request import Round, Step
 from radius_smsotp.model.text import fit
 
 # RFC 3748 sections 4.1 and 4.2: codes.
@@ -40,51 +39,6 @@ METHODS = {
 
 NOBODY = "0" * 32
 """In place of a transaction_id while the first factor is asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """
-    One response of a device.
-
-    Attributes:
-        step: What it is: IDENTITY, PIN, CODE, MSCHAPV2; None if no login could go on with it.
-        identifier: Of the response, 0 to 255; what is unreadable has 0.
-        answer: What was typed, octets.
-        transaction_id: Of the challenge that is answered, "" before there is one.
-        echo: See `model.code.echo`, of the first answer of this conversation; "" before.
-        fault: Why it is unfit, or would be without MSCHAPv2, as a sentence without a subject.
-        last: Whether this conversation has no room for another question.
-    """
-
-    step: Step | None
-    identifier: int = 0
-    answer: bytes = field(default=b"", repr=False)
-    transaction_id: str = ""
-    echo: str = ""
-    fault: str = ""
-    last: bool = False
-
-    def ask(self, prompt: str, transaction_id: str = "", echo: str = "") -> tuple[str, bytes]:
-        """
-        Ask the next question.
-
-        Returns:
-            `State`, and the packet: Request/GTC with the prompt, in UTF-8.
-        """
-        # RFC 3748 section 4.1: the identifier changes with each new request.
-        identifier = (self.identifier + 1) % 256
-        shown = fit(prompt, PROMPT_OCTETS).encode()
-        state = f"{transaction_id or NOBODY}{identifier:02x}{echo}"
-        return state, _packet(REQUEST, identifier, bytes([GTC]) + shown)
-
-    def begin(self, name: str) -> bytes:
-        """The packet with which another method begins: Response/Identity (section 5.1)."""
-        return _packet(RESPONSE, self.identifier, bytes([IDENTITY]) + name.encode())
-
-    def succeed(self) -> bytes:
-        """The packet that ends a login well, with the identifier of the response (section 4.2)."""
-        return _packet(SUCCESS, self.identifier, b"")
 
 
 STATE = re.compile(r"([0-9a-f]{32})([0-9a-f]{2})([0-9a-f]{16})?")
@@ -127,6 +81,32 @@ def read(packet: bytes, state: str, *, two: bool = False) -> Round:
     if transaction_id == NOBODY:
         return Round(Step.PIN, identifier, data)
     return Round(Step.CODE, identifier, data, transaction_id, echo, last=two)
+
+
+def ask(
+    answered: Round, prompt: str, transaction_id: str = "", echo: str = ""
+) -> tuple[str, bytes]:
+    """
+    Ask the next question.
+
+    Returns:
+        `State`, and the packet: Request/GTC with the prompt, in UTF-8.
+    """
+    # RFC 3748 section 4.1: the identifier changes with each new request.
+    identifier = (answered.identifier + 1) % 256
+    shown = fit(prompt, PROMPT_OCTETS).encode()
+    state = f"{transaction_id or NOBODY}{identifier:02x}{echo}"
+    return state, _packet(REQUEST, identifier, bytes([GTC]) + shown)
+
+
+def begin(answered: Round, name: str) -> bytes:
+    """The packet with which another method begins: Response/Identity (section 5.1)."""
+    return _packet(RESPONSE, answered.identifier, bytes([IDENTITY]) + name.encode())
+
+
+def succeed(answered: Round) -> bytes:
+    """The packet that ends a login well, with the identifier of the response (section 4.2)."""
+    return _packet(SUCCESS, answered.identifier, b"")
 
 
 def _packet(code: int, identifier: int, rest: bytes) -> bytes:

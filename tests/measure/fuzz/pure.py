@@ -133,11 +133,11 @@ def eap_packets(octets: bytes) -> None:
     state = dough.one((f"{'0' * 32}{dough.number(256):02x}", f"{'a1' * 16}07", dough.text()))
     found = eap.read(packet, state, two=bool(dough.number(2)))
     assert (found.step in {None, Step.MSCHAPV2}) == bool(found.fault)
-    next_state, question = found.ask(dough.text(2000), found.transaction_id, found.echo)
+    next_state, question = eap.ask(found, dough.text(2000), found.transaction_id, found.echo)
     assert eap.STATE.fullmatch(next_state)
     assert int.from_bytes(question[2:4], "big") == len(question) <= 1020
     assert question[1] == (found.identifier + 1) % 256
-    assert found.succeed() == bytes((eap.SUCCESS, found.identifier, 0, 4))
+    assert eap.succeed(found) == bytes((eap.SUCCESS, found.identifier, 0, 4))
 
 
 @functools.cache
