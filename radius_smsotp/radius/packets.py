@@ -8,7 +8,6 @@ back it takes exact types only: `int`, `str`, `tuple`, `dict`.
 from __future__ import annotations
 
 import re
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from radius_smsotp.login.request import Request, Step
@@ -25,16 +24,6 @@ Pair = tuple[str, str, str]
 
 Result = tuple[int, dict[str, tuple[Pair, ...]]]
 """A return code of rlm_python3 and updates to the lists ``request``, ``reply``, ``config``."""
-
-LISTS = tuple(
-    map(
-        sys.intern,
-        ("request", "reply", "config", "session-state", "proxy-request", "proxy-reply"),
-    )
-)
-"""The keys under which rlm_python3 hands the lists over.  It interns them for every call; unless
-somebody holds them they are gone after it, and leave a dead entry each in Python's table of such
-strings.  That is made anew, 1 MB, when it is full of them: by whichever thread comes along."""
 
 STATE = re.compile(r"[0-9a-f]{32}")
 """A State of ours: the transaction_id, 32 printable octets without NUL."""
@@ -230,9 +219,7 @@ def _text(request: Mapping[str, str], attribute: str, octets: str) -> str:
 
 def _decoded(request: Mapping[str, str], attribute: str) -> str | None:
     """The text in an attribute of octets, if it is there."""
-    if attribute not in request:
-        return None
-    raw = _octets(request[attribute])
+    raw = _octets(request.get(attribute))
     return None if raw is None else pin.decode(raw)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import enum
-import tracemalloc
 from typing import Any
 
 import pytest
@@ -16,9 +14,6 @@ from radius_smsotp.radius import packets
 from radius_smsotp.radius.packets import REPLY_MESSAGE_OCTETS
 
 ID = "0123456789abcdef0123456789abcdef"
-
-FROM_C = ("request", "reply", "config", "session-state", "proxy-request", "proxy-reply")
-"""As rlm_python3.c names the lists, 3.2.1 as 3.2.7."""
 
 
 def request(*attributes: tuple[str, str], config: Any = ()) -> Request:
@@ -320,22 +315,3 @@ class TestReplyMessage:
             assert value == clean
         else:
             assert len(value.encode()) > REPLY_MESSAGE_OCTETS - 4
-
-
-def test_what_freeradius_does_for_each_call_lets_no_table_grow() -> None:
-    """rlm_python3 interns the names of the lists anew for each call, in C."""
-    set_item = ctypes.pythonapi.PyDict_SetItemString
-    set_item.argtypes = [ctypes.py_object, ctypes.c_char_p, ctypes.py_object]
-    names = [name.encode() for name in FROM_C]
-    tracemalloc.start()
-    try:
-        for _ in range(30_000):
-            lists: dict[str, None] = {}
-            for name in names:
-                set_item(lists, name, None)
-        _, most = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert tuple(lists) == FROM_C
-    # The table of a process that has imported little takes 0.3 MB.
-    assert most < 50_000
