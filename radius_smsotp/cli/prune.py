@@ -72,6 +72,6 @@ def _fold_figures(store: Store, now: datetime) -> None:
     """Add figures that are too old to be told apart to those of ever."""
     left = True
     while left:
-        with store.write(figures.ACCOUNT) as tx:
+        with store.write(figures.COUNTING) as tx:
             left = tx.figures.fold(statistics.slot(now - FIGURES_KEPT), SLICE) > 0
         time.sleep(PAUSE)

@@ -70,25 +70,17 @@ class FigureStatements:
         self._set_counted(until)
         return True
 
-    def take_back(self, counted: int, since: int) -> bool:
+    def take_back(self, since: int) -> None:
         """
-        Have the slots from `since` on counted once more, later.
+        Have the slots from `since` on counted later: they were not over, a clock was ahead.
 
-        Args:
-            counted: As `counted_until` was.
-
-        Returns:
-            False, and nothing is changed, if somebody else was faster, or if not all of their
-            events are there any more.
+        Not if events of theirs are gone: then it is the clock of now that is behind.
         """
-        if self.counted_until() != counted:
-            return False
-        there, nothing = self.count_events(since, counted), Count()
-        if any(there.get(one, nothing).events < count.events for one, count in self.sums(since)):
-            return False
-        self._db.execute("DELETE FROM figure WHERE slot >= ?", (since,))
-        self._set_counted(since)
-        return True
+        there, nothing = self.count_events(since), Count()
+        kept = (there.get(one, nothing).events >= count.events for one, count in self.sums(since))
+        if (self.counted_until() or 0) > since and all(kept):
+            self._db.execute("DELETE FROM figure WHERE slot >= ?", (since,))
+            self._set_counted(since)
 
     def sums(self, since: int = EVER, until: int | None = None) -> Iterator[tuple[Cell, Count]]:
         """What was counted from `since` on, slot by slot."""

@@ -25,13 +25,10 @@ if TYPE_CHECKING:
 SETTLED = timedelta(minutes=15)
 """After which no transaction still writes an event of that time, and no clock is so far behind."""
 
-DAY = 86400 // statistics.SLOT_SECONDS
-"""Slots of a day."""
-
 STRIDE = 16
 """Slots that are counted in one go, at most."""
 
-ACCOUNT = "smsotp census"
+COUNTING = "\nstatistics"
 """What nobody is called: transactions that count do not make logins wait, only each other."""
 
 
@@ -43,24 +40,14 @@ def bring_forward(store: Store, now: datetime) -> None:
         StoreError: The store did not answer in time.
     """
     end = statistics.slot(now - SETTLED)
-    insist(_take_back, store, end)
+    with store.read() as tx:
+        counted = tx.figures.counted_until() or 0
+    # Two that ask at the turn of a slot may differ by one.
+    if counted > end + 1:
+        with store.write(COUNTING) as tx:
+            tx.figures.take_back(end)
     while not insist(_count_some, store, end):
         continue
-
-
-def _take_back(store: Store, end: int) -> None:
-    """
-    Forget that slots were counted that are not over: somebody's clock was ahead.
-
-    Since when it is right again is not known: what the last day brought is counted once more, too.
-    """
-    with store.read() as tx:
-        counted = tx.figures.counted_until()
-    # Two that ask at the turn of a slot may differ by one.
-    if counted is not None and counted > end + 1:
-        with store.write(ACCOUNT) as tx:
-            if not tx.figures.take_back(counted, end - DAY):
-                tx.figures.take_back(counted, end)
 
 
 def _count_some(store: Store, end: int) -> bool:
@@ -74,7 +61,7 @@ def _count_some(store: Store, end: int) -> bool:
     # No event comes in between any more: that is what SETTLED is for.
     until = max(until, counted or 0)
     if until != counted:
-        with store.write(ACCOUNT) as tx:
+        with store.write(COUNTING) as tx:
             tx.figures.add(counts, counted, until)
     return until >= end
 
