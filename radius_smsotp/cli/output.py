@@ -1,4 +1,4 @@
-"""What commands print: tables for people, plain columns for pipes, JSON for programs."""
+"""What commands print: tables, columns for pipes, JSON for programs; how far a long one is."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ import os
 import shutil
 import sys
 import textwrap
-import threading
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime
-
-EDGES, BETWEEN = 2, 3
-"""Columns of a terminal that a table takes outside its cells: at both ends, between two of them."""
 
 
 def clean(value: object) -> str:
@@ -63,6 +59,55 @@ def table(
                 for at, (cell, width) in enumerate(zip(line, widths, strict=True))
             )
             click.echo("  ".join(padded).rstrip())
+
+
+EDGES, BETWEEN = 2, 3
+"""Columns of a terminal that a table takes outside its cells: at both ends, between two of them."""
+
+
+def _for_a_terminal(
+    columns: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    numbers: Collection[int],
+    whole: Collection[int],
+) -> None:
+    from rich import box  # noqa: PLC0415  # slow to import, and of no use in a pipe
+    from rich.cells import cell_len  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    grid = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    for at, column in enumerate(grid.columns):
+        # A value that is cut off could be neither read nor copied.
+        column.overflow = "fold"
+        column.no_wrap = at in numbers or at in whole
+        if at in numbers:
+            column.justify = "right"
+        # A heading is broken between its words, if at all.
+        parts = columns[at].split()
+        if column.no_wrap:
+            parts = [columns[at], *(row[at] for row in cells)]
+        column.min_width = max(map(cell_len, parts), default=1)
+    for row in cells:
+        grid.add_row(*map(Text, row))
+    console = Console(highlight=False)
+    least = sum(column.min_width or 0 for column in grid.columns)
+    if least + EDGES + BETWEEN * (len(columns) - 1) <= console.width:
+        console.print(grid)
+    else:
+        _one_below_the_other(columns, cells)
+
+
+def _one_below_the_other(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """Rows that are too long for the terminal: a line for each value, a blank one between rows."""
+    width = max(map(len, columns))
+    for at, row in enumerate(cells):
+        if at:
+            click.echo()
+        for title, cell in zip(columns, row, strict=True):
+            if cell:
+                click.echo(f"{title:<{width}}  {cell}" if title else cell)
 
 
 def styled(text: str, colour: str) -> str:
@@ -111,70 +156,6 @@ def span(seconds: float) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-@contextlib.contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """
-    A progress bar on a terminal, nothing elsewhere.
-
-    Yields:
-        What sets it: so many are done, of so many.
-    """
-    if not sys.stderr.isatty():
-        yield lambda done, whole: None
-        return
-    from rich.console import Console  # noqa: PLC0415  # slow to import, and of no use in a pipe
-    from rich.progress import Progress  # noqa: PLC0415
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, whole: bar.update(task, completed=done, total=whole)
-
-
-def _for_a_terminal(
-    columns: Sequence[str],
-    cells: Sequence[Sequence[str]],
-    numbers: Collection[int],
-    whole: Collection[int],
-) -> None:
-    from rich import box  # noqa: PLC0415  # slow to import, and of no use in a pipe
-    from rich.cells import cell_len  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    grid = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
-    for at, column in enumerate(grid.columns):
-        # A value that is cut off could be neither read nor copied.
-        column.overflow = "fold"
-        column.no_wrap = at in numbers or at in whole
-        if at in numbers:
-            column.justify = "right"
-        # A heading is broken between its words, if at all.
-        parts = columns[at].split()
-        if column.no_wrap:
-            parts = [columns[at], *(row[at] for row in cells)]
-        column.min_width = max(map(cell_len, parts), default=1)
-    for row in cells:
-        grid.add_row(*map(Text, row))
-    console = Console(highlight=False)
-    least = sum(column.min_width or 0 for column in grid.columns)
-    if least + EDGES + BETWEEN * (len(columns) - 1) <= console.width:
-        console.print(grid)
-    else:
-        _one_below_the_other(columns, cells)
-
-
-def _one_below_the_other(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    """Rows that are too long for the terminal: a line for each value, a blank one between rows."""
-    width = max(map(len, columns))
-    for at, row in enumerate(cells):
-        if at:
-            click.echo()
-        for title, cell in zip(columns, row, strict=True):
-            if cell:
-                click.echo(f"{title:<{width}}  {cell}" if title else cell)
-
-
 QUIET_SECONDS = 2.0
 """Where nothing is drawn, nothing is said of what takes no longer."""
 
@@ -185,64 +166,17 @@ RATE_SECONDS = 30.0
 """The time to go is reckoned from so long a stretch: hashing is as steady as the machine."""
 
 
-class Progress:
-    """Stages of one piece of work, one after the other or several at once."""
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """
+    Show how far a piece of work is: a bar on a terminal, else a line now and then.
 
-    def __init__(self) -> None:
-        self._bars: Any = None
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            self._bars = _bars()
-            self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bars is not None:
-            self._bars.stop()
-
-    def stage(self, title: str, total: int) -> Callable[[int], None]:
-        """Begin a stage.  Returns what is told of so much more that is done, by any thread."""
-        if self._bars is None:
-            return _Lines(title, total, self._lock).advance
-        # A bar is there from the first step of its stage on, and no sooner.
-        bars, task = self._bars, self._bars.add_task(title, total=total, start=False, visible=False)
-
-        def advance(number: int) -> None:
-            with self._lock:
-                if not bars.tasks[task].started:
-                    bars.start_task(task)
-                    bars.update(task, visible=True)
-            bars.advance(task, number)
-
-        return advance
-
-
-class _Lines:
-    """One stage where nothing can be drawn."""
-
-    def __init__(self, title: str, total: int, lock: threading.Lock) -> None:
-        self._title, self._total, self._lock = title, total, lock
-        self._done = 0
-        self._begun: float | None = None
-        self._due = 0.0
-
-    def advance(self, number: int) -> None:
-        now = time.monotonic()
-        with self._lock:
-            if self._begun is None:
-                self._begun, self._due = now, now + QUIET_SECONDS
-            self._done += number
-            if now < self._due or self._done >= self._total:
-                return
-            self._due = now + LINE_SECONDS
-            left = (now - self._begun) / self._done * (self._total - self._done)
-        done = f"{self._done:,} of {self._total:,}"
-        click.echo(f"{self._title}: {done}, {span(left)} to go", err=True)
-
-
-def _bars() -> Any:
+    Yields:
+        What is told that so much is done, of so much.
+    """
+    if not sys.stderr.isatty():
+        yield _lines(title)
+        return
     from rich.console import Console  # noqa: PLC0415  # slow to import, and of no use in a pipe
     from rich.progress import (  # noqa: PLC0415
         BarColumn,
@@ -252,7 +186,7 @@ def _bars() -> Any:
         TimeRemainingColumn,
     )
 
-    return Progress(
+    with Progress(
         TextColumn("{task.description:<12}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -261,4 +195,23 @@ def _bars() -> Any:
         console=Console(stderr=True),
         transient=True,
         speed_estimate_period=RATE_SECONDS,
-    )
+    ) as bars:
+        # A bar is there from the first step on, and no sooner.
+        task = bars.add_task(title, visible=False)
+        yield lambda done, whole: bars.update(task, completed=done, total=whole, visible=True)
+
+
+def _lines(title: str) -> Callable[[int, int], None]:
+    """What says how far it is where nothing can be drawn."""
+    begun = time.monotonic()
+    due = begun + QUIET_SECONDS
+
+    def tell(done: int, whole: int) -> None:
+        nonlocal due
+        now = time.monotonic()
+        if now >= due and 0 < done < whole:
+            due = now + LINE_SECONDS
+            left = (now - begun) / done * (whole - done)
+            click.echo(f"{title}: {done:,} of {whole:,}, {span(left)} to go", err=True)
+
+    return tell

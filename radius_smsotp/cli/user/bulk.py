@@ -36,12 +36,12 @@ class Change:
     pin: str | None = field(default=None, repr=False)
 
 
-def write(store: Store, changes: Sequence[Change], advance: Callable[[int], None]) -> set[str]:
+def write(store: Store, changes: Sequence[Change], advance: Callable[[int, int], None]) -> set[str]:
     """
     Write changes, but for those of accounts that are not any more as they were.
 
     Args:
-        advance: Told of so many more that are done.
+        advance: Told how many are done, of how many.
 
     Returns:
         The names of those that somebody else has changed, added or deleted meanwhile.
@@ -58,7 +58,7 @@ def write(store: Store, changes: Sequence[Change], advance: Callable[[int], None
             skipped |= insist(_write_slice, store, part)
             took = time.monotonic() - begun
             done += len(part)
-            advance(len(part))
+            advance(done, len(changes))
             # At most twice as many: the first ones are quick while the caches are empty.
             factor = min(2.0, SLICE_SECONDS / max(took, 0.001))
             size = min(LARGEST, max(SMALLEST, int(size * factor)))

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 import click
 
 from radius_smsotp.cli import output
-from radius_smsotp.cli.output import Progress
 from radius_smsotp.cli.site import Site
 from radius_smsotp.cli.user import account, bulk
 from radius_smsotp.cli.user.bulk import Change
@@ -65,8 +64,7 @@ def import_accounts(
       smsotp user import staff.csv --update --keep-going
     """
     with Site(config) as site:
-        with Progress() as progress:
-            sheet = read(file, site.loaded, progress)
+        sheet = read(file, site.loaded)
         with site.store.read() as tx:
             there = {one.name: one for one, _ in tx.accounts()}
         plans, faults = _plan(sheet, there, update=update)
@@ -75,9 +73,9 @@ def import_accounts(
             raise SmsotpError(f"{_many(len(faults), 'faulty line')}; nothing was imported")
         changes = [plan for plan in plans if plan.pin is not None or plan.after != plan.before]
         if not dry_run:
-            with Progress() as progress:
-                changes = _hashed(changes, site.loaded.values.pin.iterations, progress)
-                skipped = bulk.write(site.store, changes, progress.stage("Importing", len(changes)))
+            changes = _hashed(changes, site.loaded.values.pin.iterations)
+            with output.progress("Importing") as advance:
+                skipped = bulk.write(site.store, changes, advance)
             changes = [change for change in changes if change.after.name not in skipped]
             late = [
                 Fault(entry.line, f"somebody else has changed '{entry.name}' meanwhile")
@@ -162,24 +160,26 @@ def _fault_of_new(entry: Entry) -> str | None:
     return "the phone number is missing" if entry.phone is None else None
 
 
-def _hashed(changes: Sequence[Change], iterations: int, progress: Progress) -> list[Change]:
+def _hashed(changes: Sequence[Change], iterations: int) -> list[Change]:
     """The same changes with the PINs hashed, on all processors."""
-    pins = [change.pin for change in changes if change.pin is not None]
-    advance = progress.stage("Hashing PINs", len(pins))
 
     def one(change: Change) -> Change:
         if change.pin is None:
             return change
         after = replace(change.after, pin_hash=account.hashed(change.pin, iterations))
-        advance(1)
         return Change(change.before, after)
 
     # Threads do: hashlib lets go of Python's lock while it hashes.
     pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), initializer=_step_back)
+    hashed: list[Change] = []
     try:
-        return list(pool.map(one, changes))
+        with output.progress("Hashing PINs") as advance:
+            for change in pool.map(one, changes):
+                hashed.append(change)
+                advance(len(hashed), len(changes))
     finally:
         pool.shutdown(cancel_futures=True)
+    return hashed
 
 
 def _step_back() -> None:
@@ -238,7 +238,7 @@ class Sheet:
     faults: tuple[Fault, ...]
 
 
-def read(path: Path, loaded: Loaded, progress: Progress) -> Sheet:
+def read(path: Path, loaded: Loaded) -> Sheet:
     """
     Read a file, every line of it.
 
@@ -259,19 +259,21 @@ def read(path: Path, loaded: Loaded, progress: Progress) -> Sheet:
     entries: list[Entry] = []
     faults: list[Fault] = []
     seen: dict[str, int] = {}
-    advance = progress.stage("Reading", octets.count(b"\n"))
-    for line in lines:
-        advance(1)
-        try:
-            entry = _entry(line, columns, loaded)
-        except ValueError as error:
-            faults.append(Fault(line, str(error)))
-            continue
-        if entry.name in seen:
-            faults.append(Fault(line, f"the name stands in line {seen[entry.name]} already"))
-            continue
-        seen[entry.name] = line.number
-        entries.append(entry)
+    whole = octets.count(b"\n") + 1
+    with output.progress("Reading") as advance:
+        for line in lines:
+            advance(line.number, whole)
+            try:
+                entry = _entry(line, columns, loaded)
+            except ValueError as error:
+                faults.append(Fault(line, str(error)))
+                continue
+            if entry.name in seen:
+                fault = f"the name stands in line {seen[entry.name]} already"
+                faults.append(Fault(line, fault))
+                continue
+            seen[entry.name] = line.number
+            entries.append(entry)
     return Sheet(header.cells, delimiter, tuple(entries), tuple(faults))
 
 

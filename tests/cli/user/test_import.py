@@ -371,14 +371,14 @@ class TestMany:
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(output, "QUIET_SECONDS", -1.0)
-        with output.Progress() as shown:
-            advance = shown.stage("Hashing PINs", 100_000)
-            advance(1)
-            advance(49_999)
-            advance(50_000)
+        with output.progress("Hashing PINs") as advance:
+            advance(0, 100_000)
+            advance(50_000, 100_000)
+            advance(60_000, 100_000)
+            advance(100_000, 100_000)
         out, err = capsys.readouterr()
         assert out == ""
-        assert err == "Hashing PINs: 1 of 100,000, 0 s to go\n"
+        assert err == "Hashing PINs: 50,000 of 100,000, 0 s to go\n"
 
 
 class TestExport:
