@@ -19,11 +19,11 @@ import socket
 import ssl
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 MOST = 1 << 20
 """Octets that are read from one connection: no answer of a gateway comes near it."""
@@ -222,7 +222,7 @@ def reason(error: OSError) -> str:
 def _stamp(path: str | Path | None) -> tuple[int, int, int] | None:
     """What changes when a file does."""
     try:
-        status = os.stat(path) if path else None  # noqa: PTH116  # no Path for a moment's use
+        status = Path(path).stat() if path else None
     except OSError:
         return None
     return status and (status.st_mtime_ns, status.st_size, status.st_ino)

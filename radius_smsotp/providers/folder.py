@@ -8,7 +8,6 @@ written whole or not at all.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import tempfile
@@ -39,7 +38,6 @@ class Provider:
     def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
         self.name = name
         self.path = surroundings.folder / settings.path
-        self._folder = str(self.path)
 
     def check(self) -> list[Problem]:
         """Look whether the folder can be written."""
@@ -80,27 +78,16 @@ class Provider:
 
     def _write(self, transaction_id: str, text: bytes) -> None:
         """Write a file under another name first: who watches never reads half a message."""
-        # No Path: it interns every name it sees, and Python 3.12 keeps such strings for ever.
-        whole = f"{self._folder}/{transaction_id}.json"
-        partial = f"{self._folder}/.{transaction_id}.{threading.get_ident()}.part"
+        partial = self.path / f".{transaction_id}.{threading.get_ident()}.part"
         try:
-            _fill(partial, text)
-            os.rename(partial, whole)  # noqa: PTH104
+            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(text)
+            partial.replace(self.path / f"{transaction_id}.json")
         except OSError:
             with contextlib.suppress(OSError):
-                os.unlink(partial)  # noqa: PTH108
+                partial.unlink()
             raise
 
     def close(self) -> None:
         """Nothing is held open."""
-
-
-def _fill(path: str, text: bytes) -> None:
-    """Write a new file that nobody else may read."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        written = os.write(handle, text)
-    finally:
-        os.close(handle)
-    if written < len(text):  # the disk is full
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
