@@ -8,6 +8,7 @@ a certificate of yours in its place stays, and a removed one is made anew by the
 
 from __future__ import annotations
 
+import os
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,18 +89,9 @@ def _request(config: str, name: str, files: list[Path], days: int, *options: str
     with TemporaryDirectory(dir=files[0].parent) as place:
         settings, certificate, key = (Path(place) / name for name in ("cnf", "pem", "key"))
         settings.write_text(config, encoding="utf-8")
-        command = ["openssl", "req", "-x509", "-config", str(settings), "-utf8", "-subj", subject]
-        command += ["-days", str(days), "-extensions", "extensions", *KEY, *options]
-        try:
-            done = subprocess.run(  # noqa: S603  # arguments of ours
-                [*command, "-out", certificate, "-keyout", key],
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise SmsotpError(f"openssl does not run: {error}; apt-get install openssl") from None
+        command: list[str | Path] = ["req", "-x509", "-utf8", "-config", settings, *KEY, *options]
+        command += ["-subj", subject, "-days", str(days), "-extensions", "extensions"]
+        done = _openssl(*command, "-out", certificate, "-keyout", key)
         if done.returncode != 0:
             raise SmsotpError(f"openssl made no certificate: {done.stderr.strip()[-200:]}")
         key.chmod(0o600)
@@ -115,16 +107,25 @@ def expires_at(certificate: Path) -> datetime:
     Raises:
         SmsotpError: It cannot be read, or `openssl` is not there.
     """
-    command = ["openssl", "x509", "-noout", "-enddate", "-in", str(certificate)]
-    try:
-        done = subprocess.run(  # noqa: S603  # arguments of ours
-            command, capture_output=True, text=True, timeout=10, check=False, env={"LC_ALL": "C"}
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SmsotpError(f"openssl does not run: {error}; apt-get install openssl") from None
-    _, _, text = done.stdout.strip().partition("notAfter=")
+    shown = _openssl("x509", "-noout", "-enddate", "-in", certificate).stdout
+    _, _, text = shown.strip().partition("notAfter=")
     try:
         # "Nov 25 03:04:05 2027 GMT"
         return datetime.strptime(text, "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC)
     except ValueError:
         raise SmsotpError(f"{certificate} is no certificate that openssl can read") from None
+
+
+def _openssl(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run it, for a minute at most.  Raises SmsotpError if it does not run."""
+    try:
+        return subprocess.run(  # noqa: S603  # arguments of ours
+            ["openssl", *arguments],  # noqa: S607  # wherever it is
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SmsotpError(f"openssl does not run: {error}; apt-get install openssl") from None

@@ -89,9 +89,11 @@ _Loader.add_constructor("tag:yaml.org,2002:str", _text)
 
 def _yaml_problem(name: str, error: yaml.YAMLError) -> Problem:
     """Where the YAML breaks, without what stands there: it may be a password."""
-    mark = getattr(error, "problem_mark", None)
-    where = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
-    fault = str(getattr(error, "problem", None) or "is not YAML")
+    where, fault = name, "is not YAML"
+    if isinstance(error, yaml.MarkedYAMLError):
+        if mark := error.problem_mark:
+            where = f"{name}, line {mark.line + 1}, column {mark.column + 1}"
+        fault = error.problem or fault
     if not isinstance(error, _RepeatedKeyError):
         fault = _before_quote(fault)
     return Problem(where, fault, "mend the line; indent with spaces, quote special characters")
