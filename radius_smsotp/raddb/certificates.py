@@ -87,9 +87,9 @@ def _request(config: str, name: str, files: list[Path], days: int, *options: str
     # RFC 5280 appendix A.1: ub-common-name.
     subject = f"/CN={name[:64]}"
     with TemporaryDirectory(dir=files[0].parent) as place:
-        settings, certificate, key = (Path(place) / name for name in ("cnf", "pem", "key"))
-        settings.write_text(config, encoding="utf-8")
-        command: list[str | Path] = ["req", "-x509", "-utf8", "-config", settings, *KEY, *options]
+        cnf, certificate, key = (Path(place) / name for name in ("cnf", "pem", "key"))
+        cnf.write_text(config, encoding="utf-8")
+        command: list[str | Path] = ["req", "-x509", "-utf8", "-config", cnf, *KEY, *options]
         command += ["-subj", subject, "-days", str(days), "-extensions", "extensions"]
         done = _openssl(*command, "-out", certificate, "-keyout", key)
         if done.returncode != 0:
