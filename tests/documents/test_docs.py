@@ -93,6 +93,30 @@ def test_every_option_has_a_description(words: tuple[str, ...]) -> None:
             assert option.help, (words, option.name)
 
 
+def section(title: str) -> str:
+    """What stands below a title of README."""
+    found = re.search(rf"^{title}\n-+\n(.*?)(?=^[^\n]+\n-{{4,}}$|\Z)", README, re.M | re.S)
+    assert found
+    return found[1]
+
+
+def test_each_word_has_one_meaning() -> None:
+    """Those that are taken for something else elsewhere, and those of the field."""
+    words = re.findall(r"^   \* - (.+)\n     - \S", section("Words"), re.MULTILINE)[1:]
+    assert words == sorted(set(words))
+    assert {"client", "report", "session", "settings", "transaction", "verdict"} <= set(words)
+    assert {"challenge", "message", "attempt", "receipt", "station", "provider"} <= set(words)
+
+
+def test_the_design_shows_every_room() -> None:
+    package = Path(radius_smsotp.__file__).parent
+    rooms = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    modules = {path.name for path in package.glob("[!_]*.py")}
+    assert set(re.findall(r"\b\w+(?:\.py|/)(?= {2})", section("Design"))) == rooms | modules
+    for path in re.findall(r"``(\w+/\w+\.py)``", section("Design")):
+        assert (package / path).is_file()
+
+
 def test_every_command_that_the_documents_show_exists() -> None:
     shown = re.findall(r"^ +(?:[$#] )?smsotp (\S.*)$", README + CLIENTS + PROVIDERS, re.MULTILINE)
     assert len(shown) > 20
