@@ -16,12 +16,12 @@ import click
 from radius_smsotp.cli.site import acting_as, freeradius_user
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.raddb import files as raddb_files
-from radius_smsotp.settings import DEFAULT_PATH, keyring
+from radius_smsotp.settings import DEFAULT_PATH, keyring, whole_file
 from radius_smsotp.settings import file as settings_file
 from radius_smsotp.store import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from radius_smsotp.settings.file import Loaded
 
@@ -57,7 +57,9 @@ def init(folder: Path, owner: str | None, store: str | None) -> None:
     settings = folder / SETTINGS
     if store is not None:
         _refuse_unknown(store, folder)
-    ours = [folder] if _make_folder(folder) or _holds_only_ours(folder) else []
+    ours = (
+        [folder] if _make_folder(folder) or {path.name for path in folder.iterdir()} <= OURS else []
+    )
     # Settings of somebody else may name any path: what they ask for is made with their rights.
     keeper = _keeper(settings)
     user = _owner(owner, folder, keeper)
@@ -68,7 +70,8 @@ def init(folder: Path, owner: str | None, store: str | None) -> None:
         remedy = "change 'store' in it, or leave --store out"
         raise SmsotpError(f"{settings} names another store already: {there}; {remedy}")
     with acting_as(keeper):
-        _make_key(loaded.key_path)
+        _make(loaded.key_path, lambda: keyring.create(loaded.key_path))
+        keyring.read(loaded.key_path)
         ours += [settings, loaded.key_path, *_make_store(loaded)]
     if user is not None:
         _give(ours, user)
@@ -131,32 +134,23 @@ def _make_folder(folder: Path) -> bool:
     return True
 
 
-def _holds_only_ours(folder: Path) -> bool:
-    return {path.name for path in folder.iterdir()} <= OURS
-
-
 def _make_settings(path: Path, store: str, key: Path) -> None:
     text = (raddb_files.folder() / SETTINGS).read_text(encoding="utf-8")
     # A JSON string is a YAML string, whatever the path is like.
     for name, value in (("store", store), ("key_file", str(key))):
         line = f"{name}: {json.dumps(value)}"
         text = re.sub(rf"(?m)^{name}: .*$", line.replace("\\", r"\\"), text)
-    with contextlib.suppress(FileExistsError):
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        click.echo(f"made       {path}")
-        return
-    click.echo(f"was there  {path}")
+    _make(path, lambda: whole_file.create(path, text, 0o640))
 
 
-def _make_key(path: Path) -> None:
-    with contextlib.suppress(FileExistsError):
-        keyring.create(path)
+def _make(path: Path, create: Callable[[], None]) -> None:
+    """Make a file that is not there yet, and say which it was."""
+    try:
+        create()
+    except FileExistsError:
+        click.echo(f"was there  {path}")
+    else:
         click.echo(f"made       {path}")
-        return
-    keyring.read(path)
-    click.echo(f"was there  {path}")
 
 
 def _make_store(loaded: Loaded) -> list[Path]:

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from radius_smsotp.cli.output import clean
-from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError
+from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.raddb import clients as raddb_clients
 from radius_smsotp.raddb import files, freeradius, removal
 from radius_smsotp.raddb import install as raddb_install
@@ -175,8 +175,6 @@ def create(
         )
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
-    except FileExistsError as error:
-        raise SmsotpError(str(error)) from None
     if not new:
         _tell(folder, done)
         return
@@ -204,13 +202,9 @@ def install(config: Path, folder: Path, wifi: bool, gtc_port: int, server_name: 
       freeradius -XC
     """
     file.load(config)  # FreeRADIUS would not start any more
-    try:
-        server = _freeradius()
-        done = raddb_install.install(
-            folder, config, server, wifi=wifi, gtc_port=gtc_port, name=server_name
-        )
-    except FileNotFoundError as error:
-        raise SmsotpError(str(error)) from None
+    done = raddb_install.install(
+        folder, config, _freeradius(), wifi=wifi, gtc_port=gtc_port, name=server_name
+    )
     _tell(folder, done)
     click.echo("Now name 'virtual_server = smsotp' for the clients that shall need a code, in")
     click.echo(f"{folder / 'clients.conf'}, and restart FreeRADIUS.")
@@ -234,10 +228,7 @@ def uninstall(folder: Path, purge: bool) -> None:
     Example:
       smsotp raddb uninstall
     """
-    try:
-        done = removal.uninstall(folder, purge=purge)
-    except FileNotFoundError as error:
-        raise SmsotpError(str(error)) from None
+    done = removal.uninstall(folder, purge=purge)
     for name in done.removed:
         click.echo(f"removed    {folder / name}")
     for name in done.kept:

@@ -85,9 +85,9 @@ def values(settings: Path) -> dict[str, str]:
 
 
 def find(raddb: Path) -> Path:
-    """A raddb that is there, by its absolute path.  Raises FileNotFoundError if it is none."""
+    """A raddb that is there, by its absolute path.  Raises SmsotpError if it is none."""
     if not (raddb / "radiusd.conf").is_file():
-        raise FileNotFoundError(f"{raddb} holds no radiusd.conf; name a raddb with --raddb")
+        raise SmsotpError(f"{raddb} holds no radiusd.conf; name a raddb with --raddb")
     return raddb.absolute()
 
 

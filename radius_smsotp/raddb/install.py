@@ -15,6 +15,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from radius_smsotp.errors import SmsotpError
 from radius_smsotp.raddb import certificates, files, workers
 from radius_smsotp.raddb import clients as raddb_clients
 from radius_smsotp.settings import whole_file
@@ -90,8 +91,8 @@ def create(
 
     Raises:
         ValueError: A client or an address is none, or FreeRADIUS cannot read folder or secret.
-        FileExistsError: There is something else in the folder.
-        SmsotpError: No certificate could be made, or see `raddb.files.refuse_old`.
+        SmsotpError: There is something else in the folder, or no certificate could be made, or see
+            `raddb.files.refuse_old`.
     """
     folder = folder.absolute()
     if any(map(str.isspace, str(folder))):
@@ -119,7 +120,7 @@ def create(
     texts["clients.conf"] = raddb_clients.text(networks, secret, guard=server.limits_proxy_state)
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     if any(folder.iterdir()) and not (folder / files.MANIFEST).exists():
-        raise FileExistsError(f"{folder} is not empty; name a new folder")
+        raise SmsotpError(f"{folder} is not empty; name a new folder")
     for part in ("log", "run", "mods-enabled", "sites-enabled", "mods-config"):
         (folder / part).mkdir(exist_ok=True)
     # For the TLS sessions of Wi-Fi, if their cache is enabled (see mods-available/eap_smsotp).
@@ -152,8 +153,8 @@ def install(
         name: See `create`; without effect once the certificate is there.
 
     Raises:
-        SmsotpError: No certificate could be made, or see `raddb.files.refuse_old`.
-        FileNotFoundError: There is no raddb at that path.
+        SmsotpError: There is no raddb at that path, or no certificate could be made, or see
+            `raddb.files.refuse_old`.
         PermissionError: This user may not write there.
     """
     with _Raddb(files.find(raddb)) as extended:

@@ -38,9 +38,8 @@ def uninstall(raddb: Path, *, purge: bool = False) -> Removal:
         purge: Remove files that somebody has edited, and the certificates of Wi-Fi, as well.
 
     Raises:
-        FileNotFoundError: There is no raddb at that path.
-        SmsotpError: It is one that `raddb.create` has made; or some line outside our files still
-            needs them, and FreeRADIUS would not start without.
+        SmsotpError: There is no raddb at that path; or it is one that `raddb.create` has made; or
+            some line outside our files still needs them: FreeRADIUS would not start without.
     """
     raddb = files.find(raddb)
     manifest = files.manifest(raddb)

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -38,9 +39,6 @@ class Loaded:
     path: Path
     values: Settings
     providers: Mapping[str, ProviderSettings]
-    _policies: dict[tuple[str, str, str, str], ClientPolicy] = field(
-        default_factory=dict, init=False, repr=False
-    )
 
     @property
     def key_path(self) -> Path:
@@ -81,14 +79,11 @@ class Loaded:
         self, name: str, address: str, ssid: str = "", language: str = ""
     ) -> ClientPolicy:
         """What holds for a client and SSID, in a language if one is given."""
-        place = (name, address, ssid, language)
-        found = self._policies.get(place)
-        if found is None:
-            if len(self._policies) >= POLICIES_MOST:
-                self._policies.clear()
-            found = policy.policy(self.values, *place)
-            self._policies[place] = found
-        return found
+        return self._policy(name, address, ssid, language)
+
+    @cached_property
+    def _policy(self) -> Callable[[str, str, str, str], ClientPolicy]:
+        return lru_cache(POLICIES_MOST)(partial(policy.policy, self.values))
 
 
 def load(path: Path) -> Loaded:

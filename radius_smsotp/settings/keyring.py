@@ -108,9 +108,7 @@ def read(path: Path, now: datetime | None = None) -> Keyring:
 
 def create(path: Path) -> None:
     """Write a new key file, mode 0600.  Raises FileExistsError: a key is never overwritten."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(f"{HEADING}\n{_new_id()} {secrets.token_hex(KEY_OCTETS)}\n")
+    whole_file.create(path, f"{HEADING}\n{_new_id()} {secrets.token_hex(KEY_OCTETS)}\n", 0o600)
 
 
 def add(path: Path, begins: datetime) -> str:

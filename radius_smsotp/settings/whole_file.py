@@ -9,6 +9,13 @@ import stat
 from pathlib import Path
 
 
+def create(path: Path, text: str, mode: int) -> None:
+    """Write a new file.  Raises FileExistsError if there is one, even if it is empty yet."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 def write(path: Path, text: str, mode: int, *, durable: bool = False) -> None:
     """
     Write a file, new or in the place of one that is there, whose owner it keeps.
