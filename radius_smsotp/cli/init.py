@@ -57,9 +57,8 @@ def init(folder: Path, owner: str | None, store: str | None) -> None:
     settings = folder / SETTINGS
     if store is not None:
         _refuse_unknown(store, folder)
-    ours = (
-        [folder] if _make_folder(folder) or {path.name for path in folder.iterdir()} <= OURS else []
-    )
+    is_new = _make_folder(folder)
+    ours = [folder] if is_new or {path.name for path in folder.iterdir()} <= OURS else []
     # Settings of somebody else may name any path: what they ask for is made with their rights.
     keeper = _keeper(settings)
     user = _owner(owner, folder, keeper)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from importlib import import_module
 from pathlib import Path
@@ -103,33 +103,35 @@ def _validate(path: Path, raw: Any) -> Loaded:
     if not isinstance(raw, dict):
         fault = "holds no settings, but " + type(raw).__name__
         raise ConfigurationError([Problem(name, fault, "write 'name: value' lines")])
-    own, problems = _load_providers(name, raw.get("providers"))
+    own, problems = _load_providers(raw.get("providers"))
     values = Settings()
     try:
         values = Settings.model_validate(raw)
     except ValidationError as error:
-        problems += _problems(f"{name}: ", Settings, error)
-    problems += _order_problems(name, raw.get("delivery", {}), raw.get("providers"))
-    problems += _smtp_problems(name, raw.get("smtp_servers"))
+        problems += _problems("", Settings, error)
+    problems += _order_problems(raw.get("delivery", {}), raw.get("providers"))
+    problems += _smtp_problems(raw.get("smtp_servers"))
     loaded = Loaded(path.absolute(), values, own)
-    problems += _language_problems(name, loaded)
+    problems += _language_problems(loaded)
     if problems:
-        raise ConfigurationError(problems)
+        raise ConfigurationError(
+            [replace(one, path=f"{name}: {one.path}" if one.path else name) for one in problems]
+        )
     return loaded
 
 
-def _load_providers(name: str, raw: Any) -> tuple[dict[str, ProviderSettings], list[Problem]]:
+def _load_providers(raw: Any) -> tuple[dict[str, ProviderSettings], list[Problem]]:
     """Read the section ``providers``, each entry with the class of its type."""
     own: dict[str, ProviderSettings] = {}
     problems: list[Problem] = []
     if not raw:
         fault, remedy = "there is none", "name one, as 'demo: {type: folder, path: outbox}'"
-        return own, [Problem(f"{name}: providers", fault, remedy)]
+        return own, [Problem("providers", fault, remedy)]
     for key, entry in raw.items() if isinstance(raw, dict) else ():
         path = f"providers.{shown(str(key))}"
         if not re.fullmatch(r"[\w.-]+", str(key)):
             fault = "is no name for a provider"
-            problems.append(Problem(f"{name}: {path}", fault, "use letters, digits, '.', '_', '-'"))
+            problems.append(Problem(path, fault, "use letters, digits, '.', '_', '-'"))
             continue
         kind = providers.kind(entry) if isinstance(entry, dict) else None
         if kind not in providers.TYPES:
@@ -137,18 +139,18 @@ def _load_providers(name: str, raw: Any) -> tuple[dict[str, ProviderSettings], l
             fault, remedy = "is missing", f"write {choice}"
             if isinstance(kind, str):
                 fault, remedy = f"'{kind}' is not {choice}", ""
-            problems.append(Problem(f"{name}: {path}.type", fault, remedy))
+            problems.append(Problem(f"{path}.type", fault, remedy))
         else:
             settings_class = providers.module(kind).Settings
             named = {word: value for word, value in entry.items() if str(word).lower() != "type"}
             try:
                 own[str(key)] = settings_class.model_validate({"type": kind, **named})
             except ValidationError as error:
-                problems += _problems(f"{name}: {path}.", settings_class, error)
+                problems += _problems(f"{path}.", settings_class, error)
     return own, problems
 
 
-def _order_problems(name: str, raw: Any, named: Any) -> list[Problem]:
+def _order_problems(raw: Any, named: Any) -> list[Problem]:
     """Providers that ``delivery`` speaks of and ``providers`` does not."""
     try:
         delivery = DeliverySettings.model_validate(raw)
@@ -157,14 +159,14 @@ def _order_problems(name: str, raw: Any, named: Any) -> list[Problem]:
     orders = {"delivery.order": delivery.order}
     orders |= {f"delivery.prefixes.{key}": order for key, order in delivery.prefixes.items()}
     return [
-        Problem(f"{name}: {path}", f"'{missing}' is not among the providers", "add it there")
+        Problem(path, f"'{missing}' is not among the providers", "add it there")
         for path, order in orders.items()
         for missing in order
         if missing not in (named or ())
     ]
 
 
-def _language_problems(name: str, loaded: Loaded) -> list[Problem]:
+def _language_problems(loaded: Loaded) -> list[Problem]:
     """Languages that are named and that there are no texts in."""
     named = {"language": loaded.values.language}
     named |= {
@@ -175,13 +177,13 @@ def _language_problems(name: str, loaded: Loaded) -> list[Problem]:
     known = loaded.languages
     remedy = f"add it to 'languages', or take one of {', '.join(sorted(known))}"
     return [
-        Problem(f"{name}: {path}", f"there are no texts in '{tag}'", remedy)
+        Problem(path, f"there are no texts in '{tag}'", remedy)
         for path, tag in named.items()
         if tag not in known
     ]
 
 
-def _smtp_problems(name: str, raw: Any) -> list[Problem]:
+def _smtp_problems(raw: Any) -> list[Problem]:
     """Faults of ``smtp_servers``; the class that knows them is imported only if there are any."""
     if not raw or not isinstance(raw, dict):
         return []
@@ -189,7 +191,7 @@ def _smtp_problems(name: str, raw: Any) -> list[Problem]:
     try:
         smtp.validate_servers(raw)
     except ValidationError as error:
-        return _problems(f"{name}: smtp_servers.", smtp.SmtpServer, error)
+        return _problems("smtp_servers.", smtp.SmtpServer, error)
     return []
 
 
@@ -209,7 +211,7 @@ def _problems(prefix: str, model: type[BaseModel], error: ValidationError) -> li
             remedy = "put it in quotes"
         if fault[1:2].islower():
             fault = fault[:1].lower() + fault[1:]
-        path = (prefix + ".".join(loc)).rstrip(".").removesuffix(":")
+        path = (prefix + ".".join(loc)).rstrip(".")
         problems.append(Problem(path, fault, remedy or _meaning(model, loc)))
     return problems
 
