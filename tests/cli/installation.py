@@ -7,19 +7,14 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from click.testing import CliRunner, Result
 
 from radius_smsotp.cli import smsotp
 from radius_smsotp.model.records import Device
-from radius_smsotp.store import open_store
-from tests.support.site import Node, RunningClock, kind
-
-if TYPE_CHECKING:
-    from radius_smsotp.model.records import Account, Event
-    from radius_smsotp.store import Store
+from tests.support.site import Node, Site, kind
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,18 +24,16 @@ ROUNDS = 10_000
 PROGRAM = [sys.executable, "-m", "radius_smsotp"]
 
 
-class Installation:
+class Installation(Site):
     """Settings, key and store in a folder, as `init` makes them."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        self.folder = folder
-        self.settings_path = folder / "smsotp.yaml"
-        self.outbox = folder / "outbox"
-        self.clock = RunningClock()
-        self._nodes: list[Node] = []
-        self._stores: list[Store] = []
+        self._options = options
         self._processes: list[subprocess.Popen[str]] = []
-        made = CliRunner().invoke(smsotp, ["init", str(folder), *options])
+        super().__init__(folder)
+
+    def _make(self, _: object) -> None:
+        made = CliRunner().invoke(smsotp, ["init", str(self.folder), *self._options])
         assert made.exit_code == 0, made.output
         self.write(pin={"iterations": ROUNDS})
 
@@ -78,28 +71,12 @@ class Installation:
     def _with_config(self, arguments: tuple[str, ...]) -> list[str]:
         return ["--config", str(self.settings_path), *arguments]
 
-    # What is in the store
-
-    def store(self) -> Store:
-        """The store, from outside."""
-        store = open_store(f"sqlite:///{self.folder}/smsotp.db", patience=10)
-        self._stores.append(store)
-        return store
-
-    def account(self, name: str) -> Account | None:
-        """An account as it is in the store."""
-        with self.store().read() as tx:
-            return tx.account(name)
-
-    def events(self, name: str) -> list[Event]:
-        """The audit trail of an account."""
-        with self.store().read() as tx:
-            return tx.events(name, 10_000)
+    # Servers on it
 
     def node(self, patience: float = 10) -> Node:
-        """A server on this installation, to log in at."""
-        node = Node(self, patience)  # type: ignore[arg-type]  # it has what a node needs of a site
-        self._nodes.append(node)
+        """A server on this installation, to log in at, without accounts of its own."""
+        node = Node(self, patience)
+        self.nodes.append(node)
         return node
 
     def log_in_during(self, process: subprocess.Popen[str], patience: float) -> int:
@@ -120,10 +97,7 @@ class Installation:
             for stream in (process.stdin, process.stdout, process.stderr):
                 if stream is not None:
                     stream.close()
-        for node in self._nodes:
-            node.close()
-        for store in self._stores:
-            store.close()
+        super().close()
 
 
 def remember(here: Installation, hours: int = 5, **fields: str) -> None:
@@ -131,7 +105,7 @@ def remember(here: Installation, hours: int = 5, **fields: str) -> None:
     usual = {"client": "wifi", "ssid": "Office", "station": "02-00-00-00-00-01"}
     until = datetime.now(UTC) + timedelta(hours=hours)
     device = Device("alice", **(usual | fields), number_tag="tag", expires_at=until)
-    with here.store().write() as tx:
+    with here.store.write() as tx:
         tx.remember_device(device)
 
 

@@ -71,7 +71,7 @@ def queue(here: Installation, number: int) -> list[str]:
     keys = keyring.read(here.folder / "key")
     now = datetime.now(UTC)
     made = []
-    with here.store().write() as tx:
+    with here.store.write() as tx:
         for position in range(number):
             transaction_id = secrets.token_hex(16)
             sealed = code.seal(keys.secret, transaction_id, f"+4917000{position:05}")
@@ -106,7 +106,7 @@ def start(here: Installation) -> subprocess.Popen[str]:
 
 def accepted(here: Installation, ids: list[str]) -> bool:
     """Whether the store knows all these messages as accepted."""
-    with here.store().read() as tx:
+    with here.store.read() as tx:
         found = [tx.challenge(one) for one in ids]
     return all(one is not None and one.delivery.state == "accepted" for one in found)
 
@@ -121,12 +121,12 @@ class TestSending:
         self, here: Installation, gateway: Gateway
     ) -> None:
         """However slow the gateway is: what one has taken up, the other leaves alone."""
-        # 8 threads and 0.2 s for each of 200 messages: longer than the lease of one attempt.
-        use(here, gateway, threads=4)
+        # 4 threads and 0.2 s for each of 200 messages: longer than the lease of one attempt.
+        use(here, gateway, timeout=4, threads=2)
         gateway.behave = slowly
         ids = queue(here, 200)
         couriers = [start(here), start(here)]
-        eventually(lambda: accepted(here, ids), 60)
+        eventually(lambda: accepted(here, ids))
         assert len(numbers(gateway)) == 200
         assert set(numbers(gateway).values()) == {1}
         assert [one.poll() for one in couriers] == [None, None]
@@ -144,7 +144,7 @@ class TestSending:
         first.wait()
         door.open()
         start(here)
-        eventually(lambda: accepted(here, ids), 60)
+        eventually(lambda: accepted(here, ids))
         counted = numbers(gateway)
         assert len(counted) == 20
         # Nobody can know whether the four that were under way have arrived.

@@ -111,7 +111,7 @@ class TestTest:
         gateway.behave = answers(503)
         here.run("provider", "test", "gateway", "--phone", PHONE)
         assert not here.outbox.exists()
-        with here.store().read() as tx:
+        with here.store.read() as tx:
             assert tx.breakers() == {}
 
     def test_wrong_usage_sends_nothing(self, here: Installation, gateway: Gateway) -> None:
@@ -154,7 +154,7 @@ class TestList:
         self, here: Installation, gateway: Gateway
     ) -> None:
         now = datetime.now(UTC)
-        with here.store().write() as tx:
+        with here.store.write() as tx:
             tx.put_breaker("gateway", "open", now, "the gateway answered 503")
             tx.put_breaker("demo", "closed", now, "")
         shown = here.done("provider", "list")

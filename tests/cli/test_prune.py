@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def add_events(here: Installation, number: int, days: float) -> None:
     """Events that are so many days old."""
-    with here.store().write() as tx:
+    with here.store.write() as tx:
         for _ in range(number):
             time = datetime.now(UTC) - timedelta(days=days)
             tx.add_event(Event("pin-wrong", time, "alice"))
@@ -26,7 +26,7 @@ def add_events(here: Installation, number: int, days: float) -> None:
 def add_challenge(here: Installation, ended: timedelta) -> str:
     """A challenge that ended so long ago."""
     [one] = queue(here, 1)
-    with here.store().write() as tx:
+    with here.store.write() as tx:
         found = tx.challenge(one)
         assert found is not None
         end = datetime.now(UTC) - ended
@@ -37,7 +37,7 @@ def add_challenge(here: Installation, ended: timedelta) -> str:
 
 def is_there(here: Installation, transaction_id: str) -> bool:
     """Whether a challenge is still in the store."""
-    with here.store().read() as tx:
+    with here.store.read() as tx:
         return tx.challenge(transaction_id) is not None
 
 

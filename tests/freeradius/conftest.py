@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.freeradius.site import Radiusd, Site
+from tests.support.freeradius import Radiusd, Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,37 +7,30 @@ The attributes are those of RFC 2865 section 5.3 and RFC 2548 section 2.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-import socket
 from dataclasses import dataclass
 from typing import Literal
 
 from Crypto.Cipher import DES
 from Crypto.Hash import MD4
-from pyrad import client, dictionary, packet
 
-from radius_smsotp.cli.radius_client import DICTIONARY, KINDS
-from tests.freeradius.site import SECRET
+from tests.support.radius import (
+    CALLING_STATION_ID,
+    STATE,
+    USER_NAME,
+    VENDOR_SPECIFIC,
+    RadiusClient,
+    vendor,
+)
 
 Kind = Literal["chap", "mschap", "mschapv2"]
 
-MICROSOFT = """
-ATTRIBUTE CHAP-Password 3 octets
-ATTRIBUTE CHAP-Challenge 60 octets
-VENDOR Microsoft 311
-BEGIN-VENDOR Microsoft
-ATTRIBUTE MS-CHAP-Response 1 octets
-ATTRIBUTE MS-CHAP-Error 2 octets
-ATTRIBUTE MS-CHAP-Challenge 11 octets
-ATTRIBUTE MS-CHAP-MPPE-Keys 12 octets
-ATTRIBUTE MS-MPPE-Send-Key 16 octets
-ATTRIBUTE MS-MPPE-Recv-Key 17 octets
-ATTRIBUTE MS-CHAP2-Response 25 octets
-ATTRIBUTE MS-CHAP2-Success 26 octets
-END-VENDOR Microsoft
-"""
-KEYS = ("MS-CHAP-MPPE-Keys", "MS-MPPE-Send-Key", "MS-MPPE-Recv-Key")
+CHAP_PASSWORD, CHAP_CHALLENGE = 3, 60
+MICROSOFT = 311
+RESPONSE, ERROR, CHALLENGE, RESPONSE2, SUCCESS2 = 1, 2, 11, 25, 26
+KEYS = {12, 16, 17}
+"""Attributes of Microsoft (RFC 2548 section 2): the last, those with keys for MPPE."""
+
 MAGIC = (
     b"Magic server to client signing constant",
     b"Pad to make it do more than one iteration",
@@ -73,54 +66,51 @@ class HandshakeClient:
     """
 
     def __init__(self, port: int, station: str = "192.0.2.7") -> None:
-        self._client = client.Client(
-            server="127.0.0.1",
-            authport=port,
-            secret=SECRET.encode(),
-            dict=dictionary.Dictionary(io.StringIO(DICTIONARY + MICROSOFT)),
-            enforce_ma=True,
-        )
-        self._client.timeout = 20
-        self._client.retries = 1
-        self._client._SocketOpen()
-        self._client._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-        self._station = station
+        self._client = RadiusClient(port)
+        self._station = station.encode()
         self.identifier = b"\x05"
 
     def ask(
         self, kind: Kind, password: str, state: bytes | None = None, user: str = "alice"
     ) -> Reply:
         """One request; the signature of the reply is checked."""
-        request = self._client.CreateAuthPacket(code=packet.AccessRequest)
-        request.add_message_authenticator()
-        request["User-Name"] = user
-        request["Calling-Station-Id"] = self._station
+        pairs = [(USER_NAME, user.encode()), (CALLING_STATION_ID, self._station)]
         if state is not None:
-            request["State"] = state
+            pairs.append((STATE, state))
         challenge, peer = os.urandom(16), os.urandom(16)
         if kind == "chap":
             digest = hashlib.md5(self.identifier + password.encode() + challenge).digest()
-            request["CHAP-Password"] = self.identifier + digest
-            request["CHAP-Challenge"] = challenge
+            pairs += [(CHAP_PASSWORD, self.identifier + digest), (CHAP_CHALLENGE, challenge)]
         elif kind == "mschap":
             proof = _proof(password, challenge[:8])
-            request["MS-CHAP-Challenge"] = challenge[:8]
-            request["MS-CHAP-Response"] = self.identifier + b"\x01" + bytes(24) + proof
+            told = self.identifier + b"\x01" + bytes(24) + proof
+            pairs += [_microsoft(CHALLENGE, challenge[:8]), _microsoft(RESPONSE, told)]
         else:
             hashed = hashlib.sha1(peer + challenge + user.encode()).digest()[:8]
             proof = _proof(password, hashed)
-            request["MS-CHAP-Challenge"] = challenge
-            request["MS-CHAP2-Response"] = self.identifier + b"\x00" + peer + bytes(8) + proof
-        reply = self._client.SendPacket(request)
-        told = b"".join(reply.get("MS-CHAP2-Success", []))
+            told = self.identifier + b"\x00" + peer + bytes(8) + proof
+            pairs += [_microsoft(CHALLENGE, challenge), _microsoft(RESPONSE2, told)]
+        reply = self._client.send(pairs)
+        # RFC 2865 section 5.26: type, length and value of what a vendor adds; one in each here.
+        heads = MICROSOFT.to_bytes(4, "big")
+        added = {
+            value[4]: value[6:]
+            for number, value in reply.pairs
+            if number == VENDOR_SPECIFIC and value.startswith(heads)
+        }
         return Reply(
-            KINDS[reply.code],
-            "".join(reply.get("Reply-Message", [])),
-            next(iter(reply.get("State", [])), None),
-            kind == "mschapv2" and told[1:] == _authenticator(password, proof, hashed),
-            any(name in reply for name in KEYS),
-            b"".join(reply.get("MS-CHAP-Error", []))[1:],
+            reply.kind,
+            reply.message,
+            reply.state,
+            kind == "mschapv2"
+            and added.get(SUCCESS2, b"")[1:] == _authenticator(password, proof, hashed),
+            bool(KEYS & added.keys()),
+            added.get(ERROR, b"")[1:],
         )
+
+
+def _microsoft(kind: int, value: bytes) -> tuple[int, bytes]:
+    return vendor(MICROSOFT, kind, value)
 
 
 def _hash(password: str) -> bytes:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.model import code
 from radius_smsotp.settings import keyring
-from tests.freeradius.site import PHONE, Site, eventually
+from tests.support.freeradius import Site
+from tests.support.site import PHONE, eventually
 
 if TYPE_CHECKING:
-    from radius_smsotp.cli.radius_client import Reply
     from tests.providers.gateway import Call, Gateway, Received
+    from tests.support.radius import Reply
 
 LEFT = "+491709999999"
 """Whom a message is for that was left behind."""

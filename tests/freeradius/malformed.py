@@ -20,21 +20,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.freeradius.datagram import (
+from tests.support.freeradius import Site
+from tests.support.radius import (
     ACCEPT,
     HEADER,
     MESSAGE_AUTHENTICATOR,
+    SECRET,
     STATE,
     USER_NAME,
     USER_PASSWORD,
     hidden,
 )
-from tests.freeradius.site import PIN, SECRET, Site
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.freeradius.site import Radiusd
+    from tests.support.freeradius import Radiusd
 
 KEY = SECRET.encode()
 

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from tests.freeradius.site import SECRET
+from tests.support.radius import SECRET
 
 if TYPE_CHECKING:
-    from tests.freeradius.site import Radiusd
+    from tests.support.freeradius import Radiusd
 
 PEAP_GTC = 'eap=PEAP phase2="auth=GTC"'
 TTLS_GTC = 'eap=TTLS phase2="autheap=GTC"'

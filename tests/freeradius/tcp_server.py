@@ -7,18 +7,13 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+from tests.support.ports import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 READY_SECONDS = 20.0
-
-
-def free_tcp_port() -> int:
-    """A TCP port of the loopback address that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class TcpServer:
@@ -32,7 +27,7 @@ class TcpServer:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
-        self.port = free_tcp_port()
+        self.port = free_port()
         self.certificate = folder / "cert.pem"
         self.process: subprocess.Popen[bytes] | None = None
         self._log = folder / f"{name}.log"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.freeradius.radclient import ask
-from tests.freeradius.site import PIN, Site
+from tests.support.freeradius import Site
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,15 +23,15 @@ def test_another_station_is_let_in_or_not(
     site = make_site(challenge={"bind": bind}, limits={"cooldown": 0})
     radiusd = site.start()
     for one_password in (False, True):
-        first = ask(radiusd, station=HERE)
-        code = site.code(bytes.fromhex(first.state[2:]))
+        first = radiusd.ask(station=HERE)
+        code = site.code(first.state)
         answer = (
             {"password": PIN + code} if one_password else {"password": code, "state": first.state}
         )
-        got = ask(radiusd, station=THERE, **answer)
+        got = radiusd.ask(station=THERE, **answer)
         assert (got.kind == "Access-Accept") == accepted
         if not accepted:
             again = "020000000001"
-            assert ask(radiusd, station=again, **answer).kind == "Access-Accept"
+            assert radiusd.ask(station=again, **answer).kind == "Access-Accept"
     reasons = [event.detail.get("reason") for event in site.events("alice")]
     assert ("foreign-station" in reasons) != accepted

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.freeradius.datagram import (
+from tests.support.freeradius import Radiusd, Site
+from tests.support.radius import (
     ACCEPT,
     CHALLENGE,
     PROXY_STATE,
     REJECT,
+    SECRET,
     STATE,
     USER_NAME,
     USER_PASSWORD,
@@ -18,7 +20,7 @@ from tests.freeradius.datagram import (
     exchange,
     is_signed,
 )
-from tests.freeradius.site import PIN, SECRET, Radiusd, Site
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import random
-import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.freeradius.site import PIN, Radiusd, Site
+from tests.support.freeradius import Radiusd, Site
+from tests.support.radius import (
+    NAS_IDENTIFIER,
+    STATE,
+    USER_NAME,
+    vendor,
+)
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
 HOSTILE = [
     b"",
     b" ",
     b"\0",
-    b"1234\0junk",
+    PIN.encode() + b"\0junk",
     b"\xff\xfe",
     b"\xc3",
     "пароль".encode(),
@@ -62,7 +68,7 @@ def test_nul_octets_at_the_end_are_padding(radiusd: Radiusd) -> None:
 
 
 def test_hostile_answers_are_wrong_codes(tolerant: Site) -> None:
-    tolerant.write_settings(
+    tolerant.write(
         code={"guesses": 10},
         lockout={"failures": 100_000},
         limits={"per_account_hour": 0, "per_number_hour": 0, "cooldown": 0},
@@ -79,13 +85,7 @@ def test_hostile_answers_are_wrong_codes(tolerant: Site) -> None:
 def test_hostile_names_are_unknown(tolerant: Site) -> None:
     radiusd = tolerant.start()
     for name in HOSTILE:
-        client = radiusd.new_client()._client
-        request = client.CreateAuthPacket(code=1)
-        request.add_message_authenticator()
-        request[1] = [name]
-        request[2] = [request.PwCrypt(PIN)]
-        reply = client.SendPacket(request)
-        assert reply.code == 3, name
+        assert radiusd.ask(name).kind == "Access-Reject", name
     healthy(radiusd)
 
 
@@ -101,7 +101,7 @@ def test_a_name_of_253_octets_can_log_in(site: Site, radiusd: Radiusd) -> None:
 def test_a_pin_works_in_utf_8_and_in_latin_1(
     site: Site, radiusd: Radiusd, pin: str, encoding: str
 ) -> None:
-    site.add("fritz", pin_text=pin)
+    site.add("fritz", text=pin)
     challenge = radiusd.challenge("fritz", pin.encode(encoding))
     code = site.code(challenge.state)
     both = radiusd.ask("fritz", (pin + code).encode(encoding))
@@ -110,33 +110,24 @@ def test_a_pin_works_in_utf_8_and_in_latin_1(
 
 def test_a_name_works_in_utf_8_and_in_latin_1(site: Site, radiusd: Radiusd) -> None:
     site.add("jürgen")
-    client = radiusd.new_client()._client
     for name in ("jürgen".encode(), "JÜRGEN".encode("latin-1")):
-        request = client.CreateAuthPacket(code=1)
-        request.add_message_authenticator()
-        request[1] = [name]
-        request[2] = [request.PwCrypt(PIN)]
-        assert client.SendPacket(request).code == 11, name
+        assert radiusd.ask(name).kind == "Access-Challenge", name
 
 
 def test_a_name_that_came_as_octets_is_there_again_for_other_modules(
     make_site: Callable[..., Site],
 ) -> None:
     site = make_site()
-    site.add("jürgen", pin_text=None)
+    site.add("jürgen", text=None)
 
     def edit(raddb: Path) -> None:
         path = raddb / "policy.d" / "smsotp_first_factor"
         unlang = 'if (&User-Name == "jürgen") {\n\t\tupdated\n\t}\n\telse {\n\t\treject\n\t}'
         path.write_text(path.read_text().replace("{\n\tpap\n}", "{\n\t" + unlang + "\n}"))
 
-    client = site.start(edit=edit).new_client()._client
+    radiusd = site.start(edit=edit)
     for name in ("jürgen".encode(), "jürgen".encode("latin-1")):
-        request = client.CreateAuthPacket(code=1)
-        request.add_message_authenticator()
-        request[1] = [name]
-        request[2] = [request.PwCrypt(PIN)]
-        assert client.SendPacket(request).code == 11, name
+        assert radiusd.ask(name).kind == "Access-Challenge", name
 
 
 # RFC 3629 section 4; a NUL ends what FreeRADIUS looks at.
@@ -168,36 +159,38 @@ UTF_8 = [
 ]
 
 
-NAS_IDENTIFIER, CONNECT_INFO, NAS_PORT_ID, CISCO_AVPAIR = 32, 77, 87, (9, 1)
-USUAL = (NAS_IDENTIFIER, CONNECT_INFO, NAS_PORT_ID)
+CONNECT_INFO, NAS_PORT_ID = 77, 87
 
 
-@pytest.mark.parametrize("names", [USUAL, (CISCO_AVPAIR,)])
+def cisco(value: bytes) -> tuple[int, bytes]:
+    """A Cisco-AVPair."""
+    return vendor(9, 1, value)
+
+
+def usual(value: bytes) -> list[tuple[int, bytes]]:
+    """What an access point says of itself."""
+    return [(number, value) for number in (NAS_IDENTIFIER, CONNECT_INFO, NAS_PORT_ID)]
+
+
+def pairs_of_cisco(value: bytes) -> list[tuple[int, bytes]]:
+    """Good ones between those that are not."""
+    return [cisco(one) for one in (b"good", value[:240], b"good too", value[:240])]
+
+
+@pytest.mark.parametrize("says", [usual, pairs_of_cisco])
 def test_no_byte_of_an_access_point_keeps_a_user_out(
-    make_site: Callable[..., Site], names: Sequence[Any]
+    make_site: Callable[..., Site], says: Callable[[bytes], list[tuple[int, bytes]]]
 ) -> None:
     """Whatever it calls itself, its ports and its networks, in both steps."""
     site = make_site(limits={"per_account_hour": 0, "per_number_hour": 0})
     radiusd = site.start()
-    client = radiusd.new_client()._client
     for value in NO_UTF_8:
-        short = value[:240]
-        state: bytes | None = None
-        for expected in (11, 2):
-            request = client.CreateAuthPacket(code=1)
-            request.add_message_authenticator()
-            request[1] = [b"alice"]
-            request[2] = [request.PwCrypt(PIN if state is None else site.code(state))]
-            if state is not None:
-                request[24] = [state]
-            for name in names:
-                several = [b"good", short, b"good too", short]
-                request[name] = several if name == CISCO_AVPAIR else [value]
-            reply = client.SendPacket(request)
-            assert reply.code == expected, (value, radiusd.log()[-2000:])
-            state = reply[24][0] if expected == 11 else None
+        first = radiusd.ask(more=says(value))
+        assert first.kind == "Access-Challenge", (value, radiusd.log()[-2000:])
+        code = site.code(first.state)
+        assert radiusd.ask("alice", code, first.state, more=says(value)).kind == "Access-Accept"
     # Of other attributes rlm_python3 itself says that it could not take them.
-    if names == USUAL:
+    if says is usual:
         healthy(radiusd)
 
 
@@ -217,38 +210,27 @@ def test_what_is_no_utf_8_is_hex_digits_from_then_on_and_the_rest_as_it_was(
         )
         path.write_text(path.read_text().replace("{\n\tpap\n}", "{\n\t" + unlang + "\n}"))
 
-    client = site.start(edit=edit).new_client()._client
-    request = client.CreateAuthPacket(code=1)
-    request.add_message_authenticator()
-    request[1], request[2] = [b"alice"], [request.PwCrypt(PIN)]
-    request[NAS_IDENTIFIER] = [b"B\xfcro"]
-    request[CISCO_AVPAIR] = [b"good", b"\xff", b"ssid=\xfc", b"good too"]
-    request[CONNECT_INFO] = request[NAS_PORT_ID] = [name.encode()]
-    assert client.SendPacket(request).code == 11
+    values = (b"good", b"\xff", b"ssid=\xfc", b"good too")
+    more = [(NAS_IDENTIFIER, b"B\xfcro"), *map(cisco, values)]
+    more += [(number, name.encode()) for number in (CONNECT_INFO, NAS_PORT_ID)]
+    assert site.start(edit=edit).ask(more=more).kind == "Access-Challenge"
 
 
 def test_a_request_without_name_or_password_is_rejected(radiusd: Radiusd) -> None:
-    client = radiusd.new_client()._client
-    for name, state in [(None, None), ("alice", None), ("alice", b"0" * 32)]:
-        request = client.CreateAuthPacket(code=1)
-        request.add_message_authenticator()
-        if name:
-            request["User-Name"] = name
-        if state:
-            request["State"] = state
-        assert client.SendPacket(request).code == 3, (name, state)
+    name, state = (USER_NAME, b"alice"), (STATE, b"0" * 32)
+    for pairs in ([], [name], [name, state]):
+        assert radiusd.client.send(pairs).kind == "Access-Reject", pairs
     healthy(radiusd)
 
 
 def test_random_states_and_passwords_never_get_in(tolerant: Site) -> None:
-    tolerant.write_settings(lockout={"failures": 100_000}, delivery={"wait": 0})
+    tolerant.write(lockout={"failures": 100_000}, delivery={"wait": 0})
     radiusd = tolerant.start()
     dice = random.Random(4226)
-    client = radiusd.new_client()
     for _ in range(300):
         password = dice.randbytes(dice.randrange(0, 129))
         state = dice.choice(
-            [None, dice.randbytes(dice.randrange(1, 200)), secrets.token_hex(16).encode()]
+            [None, dice.randbytes(dice.randrange(1, 200)), dice.randbytes(16).hex().encode()]
         )
-        assert client.ask("alice", password, state).kind != "Access-Accept"
+        assert radiusd.ask("alice", password, state).kind != "Access-Accept"
     healthy(radiusd)

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp.cli.radius_client import RadiusClient
 from tests.freeradius.held_gateway import LEFT, code_of, hold_alices, http, leave_behind, to
-from tests.freeradius.site import PHONE, PIN, SECRET, Radiusd, Site, eventually
 from tests.freeradius.wall_clock import DAY, HOUR, MINUTE, WallClock
 from tests.providers.gateway import Gateway, answers
+from tests.support.freeradius import Radiusd, Site
+from tests.support.radius import RadiusClient
+from tests.support.site import PHONE, PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from radius_smsotp.cli.radius_client import Reply
+    from tests.support.radius import Reply
 
 JUMPS = (HOUR, -HOUR, DAY, -DAY)
 """Each from where the one before has led."""
@@ -236,7 +237,7 @@ def test_while_a_first_step_waits_for_its_gateway(
     """It is answered, if only when it comes again: FreeRADIUS drops what seems to be a day old."""
     settings = {"wait": 5, "wait_share": 1}
     radiusd = start(providers={"web": http(gateway, timeout=30)}, delivery=settings)
-    client = RadiusClient("127.0.0.1", radiusd.port, SECRET, timeout=2, attempts=5)
+    client = RadiusClient(radiusd.port, patience=2, attempts=5)
     for jump in (DAY, -DAY):
         held = hold_alices(gateway)
         with ThreadPoolExecutor(1) as pool:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.freeradius.held_gateway import code_of, http
-from tests.freeradius.site import PIN, Radiusd, Site, eventually
 from tests.providers.gateway import Call, Gateway, answers
+from tests.support.freeradius import Radiusd, Site
+from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,9 +52,8 @@ def add_users(site: Site, count: int, name: str = "user") -> list[str]:
 
 def all_at_once(radiusd: Radiusd, names: list[str]) -> list[Any]:
     """The first steps of all, together."""
-    clients = [radiusd.new_client() for _ in names]
     with ThreadPoolExecutor(len(names)) as pool:
-        return list(pool.map(lambda one, name: one.ask(name, PIN), clients, names))
+        return list(pool.map(radiusd.ask, names))
 
 
 def test_twelve_who_start_together_are_challenged_before_a_slow_gateway_answers_one(

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.freeradius.radclient import ACCESS_POINT, ask
-from tests.freeradius.site import PIN, Radiusd, Site
+from tests.support.freeradius import Radiusd, Site
+from tests.support.radius import ACCESS_POINT
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,10 +31,10 @@ def site(make_site: Callable[..., Site]) -> Site:
 def login(site: Site, radiusd: Radiusd, **more: str) -> None:
     """A whole login from the office."""
     more = {"station": STATION, "called": OFFICE} | more
-    first = ask(radiusd, **more)
+    first = radiusd.ask(**more)
     assert first.kind == "Access-Challenge"
-    code = site.code(bytes.fromhex(first.state[2:]))
-    assert ask(radiusd, code, state=first.state, **more).kind == "Access-Accept"
+    code = site.code(first.state)
+    assert radiusd.ask(password=code, state=first.state, **more).kind == "Access-Accept"
 
 
 def test_the_device_needs_only_its_pin_whatever_the_access_point_calls_it(
@@ -41,9 +42,9 @@ def test_the_device_needs_only_its_pin_whatever_the_access_point_calls_it(
 ) -> None:
     login(site, radiusd)
     for station in (STATION, "02:00:00:00:00:01", "0200.0000.0001", "020000000001"):
-        assert ask(radiusd, station=station, called=OFFICE).kind == "Access-Accept", station
+        assert radiusd.ask(station=station, called=OFFICE).kind == "Access-Accept", station
     # Another access point of the same network, of another make.
-    assert ask(radiusd, station=STATION, called="0200000000EE:Office").kind == "Access-Accept"
+    assert radiusd.ask(station=STATION, called="0200000000EE:Office").kind == "Access-Accept"
     assert len(site.messages()) == 1
     assert site.kinds("alice").count("device-accepted") == 5
 
@@ -56,24 +57,24 @@ def test_any_other_place_needs_a_code(site: Site, radiusd: Radiusd) -> None:
         (STATION, f"{ACCESS_POINT}:Guests"),
         (STATION, ""),
     ):
-        assert ask(radiusd, station=station, called=called).kind == "Access-Challenge"
-    assert ask(radiusd, "wrong", station=STATION, called=OFFICE).kind == "Access-Reject"
+        assert radiusd.ask(station=station, called=called).kind == "Access-Challenge"
+    assert radiusd.ask(password="wrong", station=STATION, called=OFFICE).kind == "Access-Reject"
 
 
 def test_a_login_in_one_password_counts_and_a_lock_out_ends_it(
     site: Site, radiusd: Radiusd
 ) -> None:
-    ask(radiusd, station=STATION, called=OFFICE)
+    radiusd.ask(station=STATION, called=OFFICE)
     [message] = site.messages()
     code = site.code(message["transaction_id"].encode())
-    assert ask(radiusd, PIN + code, station=STATION, called=OFFICE).kind == "Access-Accept"
-    assert ask(radiusd, station=STATION, called=OFFICE).kind == "Access-Accept"
+    assert radiusd.ask(password=PIN + code, station=STATION, called=OFFICE).kind == "Access-Accept"
+    assert radiusd.ask(station=STATION, called=OFFICE).kind == "Access-Accept"
     for _ in range(3):
-        ask(radiusd, "wrong", station=STATION, called=OFFICE)
+        radiusd.ask(password="wrong", station=STATION, called=OFFICE)
     assert site.kinds("alice")[-2:] == ["account-locked", "device-forgotten"]
     with site.store.write() as tx:
         tx.clear_stations("alice")
-    assert ask(radiusd, station=STATION, called=OFFICE).kind == "Access-Challenge"
+    assert radiusd.ask(station=STATION, called=OFFICE).kind == "Access-Challenge"
 
 
 def test_an_account_from_elsewhere_has_devices_too(site: Site) -> None:
@@ -86,6 +87,6 @@ def test_an_account_from_elsewhere_has_devices_too(site: Site) -> None:
 
     radiusd = site.start(edit=edit)
     login(site, radiusd, user="carol")
-    answer = ask(radiusd, user="carol", station=STATION, called=OFFICE)
+    answer = radiusd.ask(user="carol", station=STATION, called=OFFICE)
     assert answer.kind == "Access-Accept"
     assert site.kinds("carol")[-1] == "device-accepted"

@@ -9,7 +9,8 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from tests.freeradius.site import PIN, Radiusd, Site, eventually
+from tests.support.freeradius import Radiusd, Site
+from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.freeradius.eap_client import GTC, IDENTITY, NAK, EapClient, EapReply, response
-from tests.freeradius.site import PIN, SECRET, Radiusd, Site
 from tests.freeradius.test_wifi import CODE_PROMPT, code, wrong
+from tests.support.eap import GTC, IDENTITY, NAK, EapClient, EapReply, response
+from tests.support.freeradius import Radiusd, Site
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 SUCCESS, FAILURE = 3, 4
 
 
-def inside(radiusd: Radiusd, more: dict[int, bytes] | None = None) -> EapClient:
+def inside(radiusd: Radiusd, more: Sequence[tuple[int, bytes]] = ()) -> EapClient:
     """A client in the place of the tunnel: at the loopback port, with its secret."""
     text = (radiusd.folder / "mods-config" / "smsotp" / "gtc").read_text()
     port, secret = re.findall(r'= "?(\w+)"?$', text, re.MULTILINE)
@@ -45,7 +47,7 @@ def ended(reply: EapReply, kind: str, code: int, identifier: int) -> bool:
 
 
 def test_a_gateway_without_a_tunnel_asks_for_the_pin_and_then_for_the_code(site: Site) -> None:
-    client = EapClient(site.start(edit=directly).port, SECRET)
+    client = EapClient(site.start(edit=directly).port)
     first = client.begin()
     assert (first.kind, first.prompt) == ("Access-Challenge", "PIN: ")
     second = client.answer(first, PIN)
@@ -85,30 +87,30 @@ def test_an_answer_is_bound_to_its_account(client: EapClient, site: Site) -> Non
 
 def test_a_pin_may_hold_any_letter_and_be_long(client: EapClient, site: Site) -> None:
     for pin in ('"quoted"', "back\\slash", "größe€", "%{User-Name}", "x" * 128, "a b"):
-        site.add("bob", pin_text=pin)
+        site.add("bob", text=pin)
         asked = client.answer(client.begin("bob"), pin, "bob")
         assert asked.prompt == CODE_PROMPT, pin
 
 
 NO_TYPE = "sent an EAP packet without type"
 NOT_WHOLE = "sent an EAP packet that is no whole response"
-ANSWER = b"\x02\x08\x00\x09\x061234"
+ANSWER = b"\x02\x08\x00\x0b\x06geheim"
 MALFORMED = {
     "nothing": (b"", NO_TYPE),
     "too short": (b"\x02\x08\x00", NO_TYPE),
     "a header alone": (b"\x02\x08\x00\x04", NO_TYPE),
     "longer than it is": (
-        b"\x02\x08\x00\x63\x061234",
+        b"\x02\x08\x00\x63\x06geheim",
         "sent an EAP packet that is no whole response",
     ),
     "shorter than a type": (
-        b"\x02\x08\x00\x04\x061234",
+        b"\x02\x08\x00\x04\x06geheim",
         "sent an EAP packet that is no whole response",
     ),
-    "a request": (b"\x01\x08\x00\x09\x061234", NOT_WHOLE),
+    "a request": (b"\x01\x08\x00\x0b\x06geheim", NOT_WHOLE),
     "a success": (b"\x03\x08\x00\x04\x06", NOT_WHOLE),
     "another identifier": (
-        b"\x02\x63\x00\x09\x061234",
+        b"\x02\x63\x00\x0b\x06geheim",
         "answers another question than the one asked",
     ),
     "another type": (response(8, 4, b"\x10" + 16 * b"x"), "sent EAP type MD5 in place of GTC"),
@@ -159,8 +161,8 @@ def test_a_pin_with_a_nul_is_a_failure(client: EapClient) -> None:
 def test_what_names_the_client_behind_a_tunnel_counts_from_the_tunnel_only(site: Site) -> None:
     """224 and 225 from somebody else would take the limits and the style of another client."""
     radiusd = site.start(edit=directly)
-    forged = {224: b"vpn", 225: b"192.0.2.1"}
-    client = EapClient(radiusd.port, SECRET, forged)
+    forged = [(224, b"vpn"), (225, b"192.0.2.1")]
+    client = EapClient(radiusd.port, more=forged)
     client.answer(client.begin(), PIN)
     assert [event.client for event in site.events("alice")][-1] == "local"
     tunnel = inside(radiusd, forged)

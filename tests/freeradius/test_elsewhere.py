@@ -15,8 +15,9 @@ import pytest
 
 from tests.freeradius import recipe
 from tests.freeradius.directory import Directory
-from tests.freeradius.site import Radiusd, Site, eventually
 from tests.freeradius.supplicant import PEAP_GTC, Supplicant
+from tests.support.freeradius import Radiusd, Site
+from tests.support.site import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -242,8 +243,8 @@ def test_an_account_of_ours_counts_beside_that_of_ldap(
             "other": {"type": "folder", "path": "outbox-other"},
         },
     )
-    site.add("erin", "+491700000000", pin_text=None, provider="other")
-    site.add("frank", None, pin_text=None, enabled=False)
+    site.add("erin", "+491700000000", text=None, provider="other")
+    site.add("frank", None, text=None, enabled=False)
     radiusd = start_with_ldap(site, directory)
     challenge = radiusd.challenge("erin", "s3cret")
     assert challenge.message.endswith("***99: ")

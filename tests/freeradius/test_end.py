@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.freeradius.held_gateway import http
-from tests.freeradius.site import PIN, Site
 from tests.providers.gateway import Gateway
+from tests.support.freeradius import Site
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable

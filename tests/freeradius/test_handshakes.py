@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from Crypto.Hash import MD4
 
 from tests.freeradius.handshakes import HandshakeClient, Kind
-from tests.freeradius.site import PIN, Radiusd, Site
 from tests.freeradius.supplicant import STATION, Supplicant
 from tests.freeradius.test_one_password import SENT
 from tests.freeradius.test_wifi import code, wrong
+from tests.support.freeradius import Radiusd, Site
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,8 +119,7 @@ def test_where_freeradius_has_the_nt_hash_only_the_code_alone_follows_from_the_s
 
     def hashed(raddb: Path) -> None:
         in_the_clear(raddb)
-        # MD4 of "1234" in UTF-16.
-        nt_hash = "7ce21f17c0aee7fb9ceba532d0546ad6"
+        nt_hash = MD4.new(PIN.encode("utf-16-le")).hexdigest()
         (raddb / "users").write_text(f"alice NT-Password := 0x{nt_hash}\n")
 
     port = site.start(edit=hashed).port

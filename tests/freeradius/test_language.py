@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.settings import languages
-from tests.freeradius.site import PIN
 from tests.freeradius.supplicant import PEAP_GTC, TTLS_GTC, Supplicant
 from tests.freeradius.test_wifi import code
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.freeradius.site import Radiusd, Site
+    from tests.support.freeradius import Radiusd, Site
 
 RUSSIAN = "Введите код из 6 цифр, отправленный на номер ***67: "
 

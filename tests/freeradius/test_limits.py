@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.freeradius.site import PIN, SECRET, Radiusd, Site, eventually
+from tests.support.freeradius import Radiusd, Site
+from tests.support.radius import SECRET
+from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable

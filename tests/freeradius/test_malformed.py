@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.freeradius import malformed
-from tests.freeradius.datagram import ACCEPT, CHALLENGE, REJECT
-from tests.freeradius.site import PIN
+from tests.support.radius import ACCEPT, CHALLENGE, REJECT
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.freeradius.site import Site
+    from tests.support.freeradius import Site
 
 PACKETS = 5000
 """The long form, ``sh tests/fuzz.sh``, sends 100,000."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.freeradius.site import PIN, Radiusd, Site
+from tests.support.freeradius import Radiusd, Site
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,7 @@ def test_wrong_codes_behind_the_pin_use_up_the_guesses(site: Site, radiusd: Radi
 
 @pytest.mark.parametrize("pin", ["correct1234567", "864209", "1234567890"])
 def test_a_pin_that_ends_in_digits_works(site: Site, radiusd: Radiusd, pin: str) -> None:
-    site.add("dora", pin_text=pin)
+    site.add("dora", text=pin)
     challenge = radiusd.challenge("dora", pin)
     # Once more while the challenge is open: it may look like PIN and wrong code, and is none.
     assert radiusd.challenge("dora", pin) == challenge

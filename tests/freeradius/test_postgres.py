@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.freeradius.site import PIN, Radiusd, Site, eventually
 from tests.store.postgres_server import PostgresServer
+from tests.support.freeradius import Radiusd, Site
+from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

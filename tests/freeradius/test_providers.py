@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.freeradius.held_gateway import code_of, http
-from tests.freeradius.site import PIN, Site, eventually
 from tests.providers.contract import PHONE
 from tests.providers.gateway import Gateway, answers
 from tests.providers.modem.gsm_cable import TcpCable
@@ -14,6 +13,8 @@ from tests.providers.peers import make_certificate
 from tests.providers.script_gateway import ScriptStandIn
 from tests.providers.sipgate_server import PASSWORD, USER, Sipgate
 from tests.providers.smtp.mail_server import MailServer
+from tests.support.freeradius import Site
+from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.cli.radius_client import NoReplyError, RadiusClient
-from tests.freeradius.site import PIN, SECRET, Site, eventually, free_port
+from tests.support.freeradius import Site
+from tests.support.ports import free_port
+from tests.support.radius import SECRET, NoReplyError, RadiusClient
+from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from radius_smsotp.cli.radius_client import Reply
+    from tests.support.radius import Reply
 
 RECIPE = Path(__file__).resolve().parents[2] / "freeradius" / "README.rst"
 START_SECONDS = 20.0
@@ -81,7 +83,7 @@ class Tunnel:
 
     def client(self, timeout: float) -> RadiusClient:
         """A RADIUS client that asks through it."""
-        return RadiusClient("127.0.0.1", self.port, SECRET, timeout=timeout, attempts=1)
+        return RadiusClient(self.port, patience=timeout)
 
     def close(self) -> None:
         """End it."""

@@ -10,7 +10,9 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
-from tests.freeradius.site import PIN, SECRET, Radiusd, Site, eventually
+from tests.support.freeradius import Radiusd, Site
+from tests.support.radius import SECRET
+from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable

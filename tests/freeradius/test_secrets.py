@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radius_smsotp.settings import keyring
-from tests.freeradius.site import PHONE, PIN, SECRET, Radiusd, Site, eventually
+from tests.support.freeradius import Radiusd, Site
+from tests.support.radius import (
+    NAS_IDENTIFIER,
+    SECRET,
+    vendor,
+)
+from tests.support.site import PHONE, PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,13 +51,9 @@ def test_debug_output_shows_no_code_that_nobody_has_typed(make_site: Callable[..
     code = site.code(challenge.state)
     radiusd.ask("alice", "wrong-PIN")
     radiusd.ask("alice", PIN + "000000")
-    for number, name in ((32, b"B\xfcro"), ((9, 1), b"ssid=\xfc")):
+    for pair in ((NAS_IDENTIFIER, b"B\xfcro"), vendor(9, 1, b"ssid=\xfc")):
         # An access point whose name is not UTF-8: its attributes are looked through.
-        client = radiusd.new_client()._client
-        request = client.CreateAuthPacket(code=1)
-        request.add_message_authenticator()
-        request[1], request[2], request[number] = [b"alice"], [request.PwCrypt(PIN)], [name]
-        assert client.SendPacket(request).code == 11
+        assert radiusd.ask(more=[pair]).kind == "Access-Challenge"
     before = radiusd.log()
     assert radiusd.ask("alice", code, challenge.state).kind == "Access-Accept"
     after = radiusd.log()
@@ -86,7 +88,7 @@ def test_no_other_user_of_the_machine_sees_one(site: Site) -> None:
     script.chmod(0o700)
     environment = {"PHONE": "{phone}", "PASSWORD": GATEWAY}
     own = {"type": "script", "script": "send.sh", "arguments": ["-x"], "environment": environment}
-    site.write_settings(providers={"own": own}, delivery={"wait": 0})
+    site.write(providers={"own": own}, delivery={"wait": 0})
     radiusd = site.start()
     radiusd.challenge()
     ours = eventually(lambda: [one for one in processes() if f"{script} -x" in one])

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.freeradius.site import Site
+    from tests.support.freeradius import Site
 
 
 def test_smpp(make_site: Callable[..., Site], tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from radius_smsotp.raddb import install
 from radius_smsotp.radius import process
-from tests.freeradius.site import PIN, Radiusd, Site, eventually
+from tests.support.freeradius import Radiusd, Site
+from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,12 +62,12 @@ def test_with_a_store_that_is_no_store_it_does_not_start(site: Site) -> None:
 
 
 def test_with_a_store_in_a_folder_that_is_not_there_it_does_not_start(site: Site) -> None:
-    site.write_settings(store="sqlite:///missing/smsotp.db")
+    site.write(store="sqlite:///missing/smsotp.db")
     assert "missing/smsotp.db): cannot be made (No such file or directory)" in start_fails(site)
 
 
 def test_with_faulty_settings_it_names_them_all_and_does_not_start(site: Site) -> None:
-    site.write_settings(
+    site.write(
         code={"digits": 3, "lifetme": 5},
         providers={"a": {"type": "gsm"}, "b": {"type": "folder"}},
         limits={"countries": ["x"]},
@@ -93,32 +94,32 @@ def test_key_and_settings_faults_are_told_together(site: Site) -> None:
 
 def test_changed_settings_are_read_again(site: Site, radiusd: Radiusd) -> None:
     assert radiusd.challenge().message == PROMPT
-    site.write_settings(challenge={"prompt": "Code: "})
+    site.write(challenge={"prompt": "Code: "})
     eventually(lambda: radiusd.ask("alice", PIN).message == "Code: ")
     assert "smsotp: the settings were read again" in radiusd.log()
 
 
 def test_settings_changed_before_the_first_request_hold_for_it(site: Site) -> None:
     radiusd = site.start()
-    site.write_settings(challenge={"prompt": "Code: "})
+    site.write(challenge={"prompt": "Code: "})
     assert radiusd.challenge().message == "Code: "
 
 
 def test_changed_settings_that_do_not_work_leave_the_old_ones(site: Site, radiusd: Radiusd) -> None:
     assert radiusd.challenge().message == PROMPT
-    site.write_settings(challenge={"prompt": "{nonsense}"}, code={"digits": 99})
+    site.write(challenge={"prompt": "{nonsense}"}, code={"digits": 99})
     eventually(lambda: "the ones before stay in use" in radiusd.log())
     assert "smsotp.yaml: challenge.prompt: {nonsense} is no placeholder here" in radiusd.log()
     assert "smsotp.yaml: code.digits: " in radiusd.log()
     assert radiusd.challenge().message == PROMPT
-    site.write_settings(challenge={"prompt": "Code: "})
+    site.write(challenge={"prompt": "Code: "})
     eventually(lambda: radiusd.ask("alice", PIN).message == "Code: ")
 
 
 def test_a_challenge_outlives_a_change_of_the_settings(site: Site, radiusd: Radiusd) -> None:
     challenge = radiusd.challenge()
     code = site.code(challenge.state)
-    site.write_settings(code={"digits": 8}, challenge={"prompt": "Code: "})
+    site.write(code={"digits": 8}, challenge={"prompt": "Code: "})
     eventually(lambda: radiusd.ask("alice", PIN).message == "Code: ")
     assert radiusd.ask("alice", code, challenge.state).kind == "Access-Accept"
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.store import open_store, transfer
-from tests.freeradius.site import PIN, Radiusd, Site, eventually
+from tests.support.freeradius import Radiusd, Site
+from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from radius_smsotp.cli.radius_client import Reply
     from radius_smsotp.store import Store
+    from tests.support.radius import Reply
 
 SMALL_DISK = """#!/bin/sh
 set -e

@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.freeradius.radclient import ACCESS_POINT, ask
-from tests.freeradius.site import PIN, Site
+from tests.support.freeradius import Site
+from tests.support.radius import (
+    ACCESS_POINT,
+    CALLED_STATION_ID,
+    CALLING_STATION_ID,
+)
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,15 +41,15 @@ def test_the_first_attempt_sends_the_code_and_the_second_is_let_in(
     site = make_site(clients=clients)
     radiusd = site.start()
     called = f"{ACCESS_POINT}:Guests"
-    first = ask(radiusd, called=called)
-    assert (first.kind, first.message, first.state) == ("Access-Reject", SENT, "")
+    first = radiusd.ask(called=called)
+    assert (first.kind, first.message, first.state) == ("Access-Reject", SENT, None)
     # The same once more, as an impatient device does: no second SMS.
-    assert ask(radiusd, called=called).message == SENT
+    assert radiusd.ask(called=called).message == SENT
     assert len(site.messages()) == 1
     code = newest_code(site)
-    assert ask(radiusd, PIN + "000000", called=called).kind == "Access-Reject"
-    assert ask(radiusd, PIN + code, called=called).kind == "Access-Accept"
-    assert ask(radiusd, PIN + code, called=called).kind == "Access-Reject"
+    assert radiusd.ask(password=PIN + "000000", called=called).kind == "Access-Reject"
+    assert radiusd.ask(password=PIN + code, called=called).kind == "Access-Accept"
+    assert radiusd.ask(password=PIN + code, called=called).kind == "Access-Reject"
 
 
 def test_one_access_point_serves_networks_that_differ(make_site: Callable[..., Site]) -> None:
@@ -67,7 +72,7 @@ def test_one_access_point_serves_networks_that_differ(make_site: Callable[..., S
         "": ("Access-Challenge", "client"),
     }
     for called, answer in expected.items():
-        got = ask(radiusd, called=called)
+        got = radiusd.ask(called=called)
         assert (got.kind, got.message) == answer, called
 
 
@@ -80,15 +85,9 @@ def test_an_ssid_of_any_bytes_is_read(make_site: Callable[..., Site], encoding: 
         ("Café 4".encode(encoding), b"02-00-00-00-00-01", "café"),
         (b"\xff\xfe\x00x", b"\xe9\xff", "Enter the 6-digit code sent to ***67: "),
     ):
-        client = radiusd.new_client()._client
-        request = client.CreateAuthPacket(code=1)
-        request.add_message_authenticator()
-        request["User-Name"] = "alice"
-        request[2] = [request.PwCrypt(PIN)]
-        request[30] = [ACCESS_POINT.encode() + b":" + name]
-        request[31] = [station]
-        reply = client.SendPacket(request)
-        assert (reply.code, reply["Reply-Message"]) == (11, [prompt]), name
+        called = ACCESS_POINT.encode() + b":" + name
+        reply = radiusd.ask(more=[(CALLED_STATION_ID, called), (CALLING_STATION_ID, station)])
+        assert (reply.kind, reply.message) == ("Access-Challenge", prompt), name
     for sign in ("Traceback", "mod_populate_vps", " failed: "):
         assert sign not in radiusd.log()
 
@@ -105,5 +104,5 @@ def test_what_freeradius_has_cut_off_is_the_ssid(make_site: Callable[..., Site])
         policy.write_text(policy.read_text().replace("smsotp_authorize {\n", rewrite))
 
     site = make_site(clients={"local": {"ssids": {"Guests": {"style": "reject"}}}})
-    answer = ask(site.start(edit=edit), called=f"{ACCESS_POINT}:Guests")
+    answer = site.start(edit=edit).ask(called=f"{ACCESS_POINT}:Guests")
     assert (answer.kind, answer.message) == ("Access-Reject", SENT)

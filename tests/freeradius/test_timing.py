@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.model.records import Lockout
-from tests.freeradius.site import PIN
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tests.freeradius.site import Radiusd, Site
+    from tests.support.freeradius import Radiusd, Site
 
 ROUNDS = 1000
 """Of the PINs of `Site.add`: few, so that what else takes time is not lost in the hash."""
@@ -57,13 +57,12 @@ def durations(
     Args:
         kinds: Kind to name and password of the request.
     """
-    client = radiusd.new_client()
     dice = random.Random(4226)
     taken: dict[str, list[float]] = {kind: [] for kind in kinds}
     for _ in range(requests):
         for kind in dice.sample(sorted(kinds), len(kinds)):
             began = time.perf_counter()
-            reply = client.ask(*kinds[kind])
+            reply = radiusd.ask(*kinds[kind])
             taken[kind].append(time.perf_counter() - began)
             assert (reply.kind, reply.message, reply.state) == (
                 "Access-Reject",

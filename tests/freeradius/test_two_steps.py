@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from radius_smsotp.settings import keyring
-from tests.freeradius.site import PIN, SECRET, Radiusd, Site
+from tests.support.freeradius import Radiusd, Site
+from tests.support.radius import SECRET
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,7 +170,7 @@ def test_the_example_policy_lets_another_module_check_the_first_factor(
     make_site: Callable[..., Site],
 ) -> None:
     site = make_site()
-    site.add("carol", pin_text=None)
+    site.add("carol", text=None)
 
     def edit(raddb: object) -> None:
         path = site.folder / "raddb" / "policy.d" / "smsotp_first_factor"

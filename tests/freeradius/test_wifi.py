@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.freeradius.site import PHONE, PIN, Radiusd, Site
 from tests.freeradius.supplicant import PEAP_GTC, STATION, TTLS_GTC, Supplicant
+from tests.support.freeradius import Radiusd, Site
+from tests.support.site import PHONE, PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,7 +184,7 @@ def test_two_conversations_of_one_account_share_a_code_and_one_of_them_gets_in(
 def test_prompts_in_any_language_arrive_whole(make_site: Callable[..., Site]) -> None:
     prompt = "Пожалуйста, введите код из сообщения („{digits}“, 代码): " + "x" * 60
     site = make_site(challenge={"prompt": prompt}, texts={"first_factor": "Kennwort für Zürich: "})
-    site.add("zoë", pin_text="größe€")
+    site.add("zoë", text="größe€")
     with Supplicant(site.start(), PEAP_GTC, "zoë") as device:
         assert device.question() == "Kennwort für Zürich: "
         assert device.answer("größe€") == prompt.replace("{digits}", "6")

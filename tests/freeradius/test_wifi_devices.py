@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.freeradius.site import PIN, SECRET, Site
 from tests.freeradius.supplicant import PEAP_GTC, TTLS_GTC, Supplicant
-from tests.freeradius.ttls_client import TtlsClient, avp
+from tests.support.eap import TtlsClient, avp
+from tests.support.freeradius import Site
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,18 +73,18 @@ def test_a_device_cannot_say_inside_its_tunnel_that_it_is_another(
         clients={"local": {"ssids": {"Office": {"remember": 8}}}}, limits={"cooldown": 0}
     )
     radiusd = site.start()
-    here = {CALLING: b"02-00-00-00-00-EE", CALLED: b"02-00-00-00-00-FF:Guests"}
+    here = ((CALLING, b"02-00-00-00-00-EE"), (CALLED, b"02-00-00-00-00-FF:Guests"))
     claimed = (avp(CALLING, b"02-00-00-00-00-01"), avp(CALLED, b"02-00-00-00-00-FF:Office"))
     login = (avp(USER_NAME, b"alice"), avp(USER_PASSWORD, PIN.encode()))
     for attributes in ((*login, *claimed), (*claimed, *login), (*login, *claimed, *claimed)):
-        attacker = TtlsClient(radiusd, SECRET, here if named else {})
+        attacker = TtlsClient(radiusd, here if named else ())
         assert attacker.ask(*attributes).kind == "Access-Reject"
     opened = [event for event in site.events("alice") if event.kind == "challenge-opened"]
     stations = {event.station for event in opened}
     assert stations == ({"02-00-00-00-00-EE"} if named else {""})
     code = site.code(opened[-1].transaction_id.encode())
     whole = avp(USER_PASSWORD, f"{PIN}{code}".encode())
-    attacker = TtlsClient(radiusd, SECRET, here if named else {})
+    attacker = TtlsClient(radiusd, here if named else ())
     assert attacker.ask(login[0], whole, *claimed).kind == "Access-Accept"
     # It would be in the SSID "Office" only.
     assert "device-remembered" not in site.kinds("alice")

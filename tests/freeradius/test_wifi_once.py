@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.freeradius.site import PIN, Radiusd, Site
 from tests.freeradius.supplicant import PEAP_GTC, TTLS_GTC, TTLS_PAP, Supplicant
 from tests.freeradius.test_wifi import code, wrong
+from tests.support.freeradius import Radiusd, Site
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,7 @@ def test_a_stored_password_sends_the_code_and_pin_and_code_in_one_get_in(
 
 
 def test_a_pin_as_long_as_a_code_is_no_guess_either(site: Site, radiusd: Radiusd) -> None:
-    site.add("bob", pin_text="864209")
+    site.add("bob", text="864209")
     assert not attempt(radiusd, PEAP_GTC, "864209", "bob")
     assert "password-repeated" in site.kinds("bob")
     assert attempt(radiusd, PEAP_GTC, "864209" + code(site, "bob"), "bob")

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.freeradius.eap_client import GTC, IDENTITY, response
-from tests.freeradius.site import PIN, SECRET, Site, eventually
 from tests.freeradius.supplicant import PEAP_GTC, TTLS_PAP, Supplicant
 from tests.freeradius.test_wifi import CODE_PROMPT, code
-from tests.freeradius.ttls_client import TtlsClient, avp
+from tests.support.eap import GTC, IDENTITY, TtlsClient, avp, response
+from tests.support.freeradius import Site
+from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 # RFC 2865 section 5; RFC 2869 section 5.13.
-ALICE, PASSWORD, MESSAGE = avp(1, b"alice"), avp(2, b"1234"), 79
+ALICE, PASSWORD, MESSAGE = avp(1, b"alice"), avp(2, PIN.encode()), 79
 UNANSWERED = {
     "password and EAP": (ALICE, PASSWORD, avp(MESSAGE, response(1, IDENTITY, b"alice"))),
     "CHAP and EAP": (ALICE, avp(3, bytes(17)), avp(MESSAGE, response(1, IDENTITY, b"alice"))),
@@ -79,7 +79,7 @@ def test_what_would_be_dropped_behind_the_tunnel_is_refused_in_it(
     """Else the device waits for half a minute, and then FreeRADIUS gives up the site for all."""
     radiusd = site.start()
     begin = time.monotonic()
-    device = TtlsClient(radiusd, SECRET, {})
+    device = TtlsClient(radiusd)
     assert device.ask(*attributes).kind == "Access-Reject"
     assert time.monotonic() - begin < 10
     with Supplicant(radiusd) as other:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.cli.radius_client import NoReplyError, RadiusClient, Reply
 from radius_smsotp.raddb import workers as raddb_workers
-from tests.freeradius.radclient import ask
-from tests.freeradius.site import PIN, SECRET, Radiusd, Site, eventually, free_port
 from tests.freeradius.supplicant import PEAP_GTC, STATION, TTLS_GTC, Supplicant
 from tests.freeradius.test_wifi import code
+from tests.support.freeradius import Radiusd, Site
+from tests.support.ports import free_port
+from tests.support.radius import NoReplyError, RadiusClient, Reply
+from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ USERS = [f"user{number}" for number in range(8)]
 
 def answered(front: Radiusd, name: str, code: str, state: bytes | None) -> Reply | None:
     """The reply to an answer, if there is one."""
-    client = RadiusClient("127.0.0.1", front.port, SECRET, timeout=3, attempts=1)
+    client = RadiusClient(front.port, patience=3)
     try:
         return client.ask(name, code, state)
     except NoReplyError:
@@ -94,8 +95,7 @@ def test_nobody_can_say_that_somebody_else_asked(
 ) -> None:
     """Only the front tells a worker who has asked, and it asks nobody."""
     site, front, _ = servers
-    claim = b"vpn".hex()
-    ask(front, user="user1", more=f", Attr-224 = 0x{claim}, Attr-225 = 0x{claim}")
+    front.ask("user1", more=[(224, b"vpn"), (225, b"vpn")])
     assert site.events("user1")[0].client == "local"
 
 

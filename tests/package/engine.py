@@ -17,7 +17,7 @@ from typing import Self
 
 import pytest
 
-from tests.freeradius.site import eventually
+from tests.support.site import eventually
 
 PAGE = "http://127.0.0.1:8025"
 

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from radius_smsotp.cli.radius_client import RadiusClient
 from tests.documents import pages
 from tests.freeradius.supplicant import PEAP_GTC, Supplicant
 from tests.package.engine import COMPOSE, NAME, PAGE, PIN, PROJECT, TOP, Engine, Terminal
+from tests.support.radius import RadiusClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,7 +203,7 @@ class TestContainer:
 
     def test_this_machine_can_ask_at_the_published_port(self, engine: Engine) -> None:
         """With the secret of the environment, whatever letters it has."""
-        reply = RadiusClient("127.0.0.1", 1812, SECRET).ask("alice", PIN)
+        reply = RadiusClient(1812).ask("alice", PIN)
         assert reply.kind == "Access-Challenge"
 
     def test_a_wifi_device_gets_in(self, engine: Engine, tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.documents import pages
-from tests.freeradius.site import eventually
 from tests.freeradius.supplicant import PEAP_GTC, Supplicant
 from tests.package.engine import Terminal
 from tests.raddb.test_install import snapshot
+from tests.support.site import eventually
 from tests.support.systemd import Systemd
 
 if TYPE_CHECKING:

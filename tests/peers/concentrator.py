@@ -6,15 +6,15 @@ import shutil
 from typing import TYPE_CHECKING
 
 from tests.freeradius import recipe
-from tests.freeradius.site import SECRET
 from tests.freeradius.tcp_server import TcpServer
 from tests.peers.dialogue import Dialogue
+from tests.support.radius import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tests.freeradius.site import Radiusd
+    from tests.support.freeradius import Radiusd
 
 OCSERV = shutil.which("ocserv", path="/usr/sbin:/usr/local/sbin:/usr/bin") or "/usr/sbin/ocserv"
 

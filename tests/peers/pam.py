@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.freeradius import recipe
-from tests.freeradius.site import SECRET
 from tests.peers.dialogue import Dialogue
+from tests.support.radius import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tests.freeradius.site import Radiusd
+    from tests.support.freeradius import Radiusd
 
 SERVICE = "smsotp-test"
 # PAM reads services from /etc/pam.d only: in a mount namespace of its own, that is our folder.

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.freeradius import recipe
-from tests.freeradius.site import PIN, SECRET, Radiusd, Site, eventually, free_port
-from tests.freeradius.tcp_server import free_tcp_port
 from tests.peers.dialogue import Dialogue
 from tests.peers.network import own_network
 from tests.peers.pam import SERVICE, Pam, in_service_folder
+from tests.support.freeradius import Radiusd, Site
+from tests.support.ports import free_port
+from tests.support.radius import SECRET
+from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,7 +90,7 @@ class OpenVpn:
 
     def __init__(self, folder: Path, plugin: str, services: Path) -> None:
         self.folder = folder
-        self.port = free_tcp_port()
+        self.port = free_port()
         subprocess.run(
             [
                 *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"),

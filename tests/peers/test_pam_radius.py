@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.freeradius.site import PIN, Radiusd, Site, eventually
 from tests.peers.pam import Pam
+from tests.support.freeradius import Radiusd, Site
+from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable

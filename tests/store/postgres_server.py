@@ -8,13 +8,14 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import psycopg
+
+from tests.support.ports import free_port
 
 USER = "smsotp"
 PASSWORD = "geheim%word"
@@ -23,13 +24,6 @@ PASSWORD = "geheim%word"
 START_SECONDS = 60.0
 
 ROOM_OCTETS = 4 << 30
-
-
-def free_port() -> int:
-    """A TCP port of the loopback address that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def programs() -> Path:

@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from radius_smsotp import providers
@@ -30,10 +31,14 @@ if TYPE_CHECKING:
     from radius_smsotp.login.answers import Outcome
     from radius_smsotp.model.records import Challenge, Delivery, Event
     from radius_smsotp.providers import Message
+    from radius_smsotp.store import Store
 
 PHONE = "+491701234567"
 PIN = "geheim"
 ROUNDS = 10
+
+PATIENCE = 60.0
+"""Seconds; longer than anything that is waited for takes on a machine that does much else."""
 
 
 class Clock:
@@ -136,6 +141,7 @@ class Node:
 
     def __init__(self, site: Site, patience: float = 10) -> None:
         self.clock = clock = site.clock
+        self.folder = site.folder
         self.loaded = file.load(site.settings_path)
         self.keys = keyring.read(self.loaded.key_path)
         self.store = open_store(self.loaded.store_url, patience)
@@ -197,8 +203,7 @@ class Node:
 
     def events(self, name: str = "alice") -> list[Event]:
         """The audit trail of an account."""
-        with self.store.read() as tx:
-            return tx.events(name, 1000)
+        return events(self.store, name)
 
     def kinds(self, name: str = "alice") -> list[str]:
         """The kinds of event of an account, oldest first."""
@@ -211,30 +216,54 @@ class Node:
 
 
 class Site:
-    """A folder with settings, key and store, and alice and bob in it."""
+    """
+    A folder with settings, key and store.
 
-    def __init__(self, folder: Path, clock: Clock, gateways: Gateways) -> None:
+    Args:
+        clock: Of the servers in this process; without one it is this machine's.
+        gateways: What their providers of type ``scripted`` do; without them there is a folder.
+        sections: Of the settings, instead of those of the default.
+
+    Attributes:
+        outbox: Where the provider of type ``folder`` writes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock | None = None,
+        gateways: Gateways | None = None,
+        **sections: Any,
+    ) -> None:
         self.folder = folder
-        self.clock = clock
+        self.clock = clock or RunningClock()
         self.gateways = gateways
         self.settings_path = folder / "smsotp.yaml"
         self.store_path = folder / "smsotp.db"
+        self.outbox = folder / "outbox"
         self.nodes: list[Node] = []
-        self.write()
-        keyring.create(folder / "key")
+        self._store_url: str = sections.get("store", f"sqlite:///{self.store_path}")
+        self._make(sections)
+
+    def _make(self, sections: dict[str, Any]) -> None:
+        self.write(**sections)
+        keyring.create(self.folder / "key")
 
     def write(self, **sections: Any) -> None:
         """Write smsotp.yaml (JSON is YAML); `sections` replace those of the default."""
+        provider: dict[str, Any] = {"demo": {"type": "folder", "path": "outbox"}}
+        if self.gateways is not None:
+            provider = {name: {"type": "scripted"} for name in ("first", "second")}
         values = {
             "store": "sqlite:///smsotp.db",
             "key_file": "key",
             "pin": {"iterations": ROUNDS},
-            "providers": {"first": {"type": "scripted"}, "second": {"type": "scripted"}},
+            "providers": provider,
         }
         self.settings_path.write_text(json.dumps(values | sections), encoding="utf-8")
 
     def node(self, **sections: Any) -> Node:
-        """A server; with `sections`, of settings written anew."""
+        """A server; with `sections`, of settings written anew.  The first one has alice and bob."""
         if sections:
             self.write(**sections)
         node = Node(self)
@@ -244,14 +273,62 @@ class Site:
         self.nodes.append(node)
         return node
 
+    @cached_property
+    def store(self) -> Store:
+        """The store, from outside."""
+        store = open_store(self._store_url, patience=10)
+        store.migrate()
+        return store
+
+    def add(self, name: str, phone: str | None = PHONE, **more: Any) -> None:
+        """Add an account: see `add`."""
+        add(self, name, phone, **more)
+
+    def account(self, name: str) -> Account | None:
+        """An account as it is in the store."""
+        with self.store.read() as tx:
+            return tx.account(name)
+
+    def events(self, name: str = "alice") -> list[Event]:
+        """The audit trail of an account."""
+        return events(self.store, name)
+
+    def kinds(self, name: str = "alice") -> list[str]:
+        """The kinds of event of an account, oldest first."""
+        return [event.kind for event in self.events(name)]
+
+    def messages(self) -> list[dict[str, str]]:
+        """The SMS that were sent, oldest first."""
+        paths = sorted(self.outbox.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+        return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for node in self.nodes:
+            node.close()
+        if "store" in vars(self):
+            self.store.close()
+
+
+def events(store: Store, name: str) -> list[Event]:
+    """The audit trail of an account."""
+    with store.read() as tx:
+        return tx.events(name, 10_000)
+
 
 def add(
-    node: Node, name: str, phone: str | None = PHONE, text: str | None = PIN, **more: Any
+    where: Node | Site,
+    name: str,
+    phone: str | None = PHONE,
+    text: str | None = PIN,
+    rounds: int = ROUNDS,
+    **more: Any,
 ) -> None:
     """Add an account with the PIN `text`, or none if another module checks it."""
-    leaks.note_pin(node.loaded.path.parent, text)
-    pin_hash = None if text is None else pin.digest(text, b"0123456789abcdef", ROUNDS)
-    with node.store.write() as tx:
+    leaks.note_pin(where.folder, text)
+    salt = b"0123456789abcdef"
+    pin_hash = None if text is None else pin.digest(text, salt, rounds)
+    with where.store.write() as tx:
         tx.put_account(Account(fold_name(name), phone, pin_hash, **more), datetime.now(UTC))
 
 
@@ -279,10 +356,17 @@ def kind(outcome: Outcome) -> Literal["challenged", "accepted", "rejected"]:
     return "rejected" if isinstance(outcome, Rejected) else "challenged"
 
 
-def eventually(what: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """Call `what` until it returns something true, and return that."""
-    until = time.monotonic() + seconds
+def eventually(what: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """
+    Call `what` until it returns something true, and return that.
+
+    Args:
+        seconds: After which it fails; only a test that fails waits so long.
+    """
+    until, pause = time.monotonic() + seconds, 0.001
     while not (result := what()):
-        assert time.monotonic() < until, "it did not come true"
-        time.sleep(0.005)
+        assert time.monotonic() < until, f"{what} did not come true"
+        time.sleep(pause)
+        # Whoever looks must not keep those from working who are looked at.
+        pause = min(2 * pause, 0.05)
     return result

@@ -6,7 +6,7 @@ import contextlib
 import subprocess
 from pathlib import Path
 
-from tests.freeradius.site import eventually
+from tests.support.site import eventually
 
 BOOT = """
 mount --make-rprivate /

@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from tests.documents.pages import TOP
-from tests.freeradius.site import eventually
 from tests.package.machine import PATH, SYSTEMCTL, Machine
+from tests.support.site import eventually
 
 if TYPE_CHECKING:
     from tests.documents.pages import Command

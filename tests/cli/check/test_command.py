@@ -387,7 +387,7 @@ def make_raddb(folder: Path, *instances: str) -> Path:
 
 def put(here: Installation, account: Account) -> None:
     """Put an account into the store as it is."""
-    with here.store().write() as tx:
+    with here.store.write() as tx:
         tx.put_account(account, datetime.now(UTC))
 
 
@@ -398,7 +398,7 @@ def hashed(rounds: int = 10_000) -> str:
 
 def wait(here: Installation, seconds: int) -> None:
     """Let so much time have passed for the messages that wait."""
-    with here.store().write() as tx:
+    with here.store.write() as tx:
         now = datetime.now(UTC)
         for one in tx.unsent(now, 100):
             since = now - timedelta(seconds=seconds)

@@ -11,7 +11,7 @@ import pytest
 from radius_smsotp.cli.check import raddb as check_raddb
 from radius_smsotp.raddb import certificates, files, freeradius, install
 from tests.cli.check.test_command import OURSELVES
-from tests.freeradius.site import free_port
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -33,7 +33,7 @@ def a_month(here: Installation, now: datetime | None = None) -> None:
     latest = (now or datetime.now(UTC)).astimezone()
     midnight = latest.replace(hour=0, minute=0, second=0, microsecond=0)
     rnd = random.Random(1)
-    with here.store().write() as tx:
+    with here.store.write() as tx:
         for back in range(30):
             for kind, detail in _day():
                 # Today's are in the future early in the day; that is no matter.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
-from tests.freeradius.tcp_server import free_tcp_port
+from tests.support.ports import free_port
 from tests.support.site import eventually
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Prometheus:
         settings.write_text(
             yaml.safe_dump({"global": {"scrape_interval": INTERVAL}, "scrape_configs": [scraped]})
         )
-        self._address = f"127.0.0.1:{free_tcp_port()}"
+        self._address = f"127.0.0.1:{free_port()}"
         self._command = [
             "prometheus",
             f"--config.file={settings}",

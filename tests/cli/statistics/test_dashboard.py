@@ -13,16 +13,16 @@ import pytest
 
 from tests.cli.installation import PROGRAM, ROOT, environ
 from tests.cli.statistics.prometheus import JOB, Prometheus
-from tests.freeradius.radclient import ask
-from tests.freeradius.site import PIN, Site, eventually
-from tests.freeradius.tcp_server import free_tcp_port
 from tests.providers.modem.gsm_cable import TcpCable
 from tests.providers.modem.gsm_modem import GsmModem
+from tests.support.freeradius import Site
+from tests.support.ports import free_port
+from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.freeradius.site import Radiusd
+    from tests.support.freeradius import Radiusd
 
 DASHBOARD = ROOT / "freeradius" / "monitoring" / "grafana-dashboard.json"
 
@@ -90,7 +90,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             # Nobody answers there.
             "gateway": {
                 "type": "http",
-                "url": f"http://127.0.0.1:{free_tcp_port()}/",
+                "url": f"http://127.0.0.1:{free_port()}/",
                 "parameter": {"to": "{phone}", "text": "{message}"},
                 "price": 0.1,
             },
@@ -127,18 +127,17 @@ def logins(site: Site, radiusd: Radiusd, modem: GsmModem) -> None:
     site.add("alice")
     site.add("bob", "+491709999999")
     # The same code once more, a wrong one, the right one; the messages arrive.
-    first = ask(radiusd, station=STATION)
-    assert ask(radiusd, "r", state=first.state, station=STATION).kind == "Access-Challenge"
-    assert ask(radiusd, "000000", state=first.state, station=STATION).kind == "Access-Challenge"
-    code = code_in(modem)
-    assert ask(radiusd, code, state=first.state, station=STATION).kind == "Access-Accept"
+    first = radiusd.ask(station=STATION)
+    for answer in ("r", "000000"):
+        assert radiusd.ask("alice", answer, first.state, STATION).kind == "Access-Challenge"
+    assert radiusd.ask("alice", code_in(modem), first.state, STATION).kind == "Access-Accept"
     for event in site.events("alice"):
         if event.kind == "sms-accepted":
             modem.report(int(str(event.detail["message_id"])))
     eventually(lambda: "sms-delivered" in site.kinds("alice"))
     # A remembered device; one that is not, whose login stays open.
-    assert ask(radiusd, station=STATION).kind == "Access-Accept"
-    assert ask(radiusd).kind == "Access-Challenge"
+    assert radiusd.ask(station=STATION).kind == "Access-Accept"
+    assert radiusd.ask().kind == "Access-Challenge"
     # The gateway that nobody answers at is skipped from here on.
     eventually(lambda: is_skipped(site, "gateway"))
     for _ in range(3):

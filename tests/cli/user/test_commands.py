@@ -109,7 +109,7 @@ class TestAdd:
 
     def test_one_that_looks_like_another_can_still_be_deleted(self, here: Installation) -> None:
         """It was made by an earlier version."""
-        with here.store().write() as tx:
+        with here.store.write() as tx:
             tx.put_account(Account("alice\u200b", PHONE), datetime.now(UTC))
         deleted = here.done("user", "delete", "alice\u200b", "--yes")
         assert deleted == "alice\u200b: deleted\n"
@@ -339,7 +339,7 @@ class TestDelete:
         assert alice.account("alice") is None
         assert node.stored(challenged.transaction_id).state == "cancelled"
         assert "no device" in alice.done("user", "devices", "alice")
-        with alice.store().read() as tx:
+        with alice.store.read() as tx:
             assert tx.lockout("alice") == Lockout()
         assert fields(alice)[-1] == ("account-deleted", None)
 
@@ -392,5 +392,5 @@ class TestUnlock:
 def lock(here: Installation, minutes: int, name: str = "alice") -> None:
     """Lock an account out for so long."""
     now = datetime.now(UTC)
-    with here.store().write() as tx:
+    with here.store.write() as tx:
         tx.put_lockout(name, Lockout(10, now, now + timedelta(minutes=minutes)))

@@ -39,7 +39,7 @@ def names(here: Installation) -> list[str]:
 
 def accounts(here: Installation) -> list[Account]:
     """All accounts, by name."""
-    with here.store().read() as tx:
+    with here.store.read() as tx:
         return [one for one, _ in tx.accounts()]
 
 

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.model import code
 from radius_smsotp.settings import keyring
-from tests.freeradius.site import PIN, Site
 from tests.measure.bench.servers import CLIENT, LIMITS
 from tests.measure.bench.table import Row, medians
+from tests.support.freeradius import Site
 from tests.support.radiusd import Radiusd
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,20 +8,21 @@ the bench: only logins that were accepted are counted.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.freeradius.site import PIN, SECRET
-from tests.measure.bench import wire
+from tests.support import radius
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from tests.measure.bench.servers import Server
+
+SECRET = radius.SECRET.encode()
 
 PATIENCE = 30.0
 """Seconds after which a missing reply ends the bench."""
@@ -90,15 +91,15 @@ class User(asyncio.DatagramProtocol):
     async def first_step(self, name: str) -> bytes:
         """Log in with the PIN.  Returns the State of the challenge."""
         reply = await self._ask(name, PIN.encode(), b"")
-        if reply.code != wire.ACCESS_CHALLENGE:
-            raise UnexpectedReplyError(f"{name} was not challenged, but got code {reply.code}")
-        return reply.state
+        if reply[0] != radius.CHALLENGE:
+            raise UnexpectedReplyError(f"{name} was not challenged, but got code {reply[0]}")
+        return dict(radius.attributes(reply))[radius.STATE]
 
     async def second_step(self, name: str, state: bytes) -> None:
         """Answer the challenge with its code."""
         reply = await self._ask(name, self._server.code(state), state)
-        if reply.code != wire.ACCESS_ACCEPT:
-            raise UnexpectedReplyError(f"{name} was not accepted, but got code {reply.code}")
+        if reply[0] != radius.ACCEPT:
+            raise UnexpectedReplyError(f"{name} was not accepted, but got code {reply[0]}")
 
     def close(self) -> None:
         """Close the socket."""
@@ -111,26 +112,24 @@ class User(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, _: object) -> None:
         """See `asyncio`."""
         self.seconds = time.perf_counter() - self._asked
-        try:
-            reply = wire.read_reply(SECRET.encode(), self._identifier, self._authenticator, data)
-        except ValueError as error:
-            self._reply.set_exception(error)
+        if radius.answers(SECRET, self._request, data):
+            self._reply.set_result(data)
         else:
-            self._reply.set_result(reply)
+            self._reply.set_exception(UnexpectedReplyError("not a reply to this request"))
 
     def error_received(self, exc: Exception) -> None:
         """See `asyncio`: the server is not there."""
         self._reply.set_exception(exc)
 
-    def _ask(self, name: str, password: bytes, state: bytes) -> asyncio.Future[wire.Reply]:
+    def _ask(self, name: str, password: bytes, state: bytes) -> asyncio.Future[bytes]:
         self._identifier = (self._identifier + 1) % IDENTIFIERS
-        self._authenticator = os.urandom(16)
         self._reply = asyncio.get_running_loop().create_future()
-        packet = wire.access_request(
-            SECRET.encode(), self._identifier, self._authenticator, name.encode(), password, state
-        )
+        pairs = [(radius.USER_NAME, name.encode()), (radius.USER_PASSWORD, password)]
+        if state:
+            pairs.append((radius.STATE, state))
+        self._request = radius.access_request(SECRET, pairs, identifier=self._identifier)
         self._asked = time.perf_counter()
-        self._transport.sendto(packet)
+        self._transport.sendto(self._request)
         return self._reply
 
 

@@ -15,7 +15,9 @@ from radius_smsotp.model import code, pin
 from radius_smsotp.model.records import Account
 from radius_smsotp.raddb import workers as raddb_workers
 from radius_smsotp.settings import keyring
-from tests.freeradius.site import PIN, READY_SECONDS, Radiusd, Site, free_port
+from tests.support.freeradius import READY_SECONDS, Radiusd, Site
+from tests.support.ports import free_port
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from radius_smsotp.model.records import Account
 from radius_smsotp.store import rows
-from tests.freeradius.site import PHONE
 from tests.measure.bench import load
 from tests.measure.bench.logins import BUSY, NO_WAIT
 from tests.measure.bench.servers import Server
 from tests.measure.bench.table import Row, compared, medians
 from tests.store.contract import challenge, event
+from tests.support.site import PHONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,7 +16,6 @@ import pytest
 from radius_smsotp.raddb import freeradius
 from radius_smsotp.store import open_store
 from tests.documents.reference import README
-from tests.freeradius.site import eventually
 from tests.measure.bench import (
     chart,
     disks,
@@ -34,6 +33,7 @@ from tests.measure.bench.__main__ import filled
 from tests.measure.bench.chart import number
 from tests.measure.bench.extent import QUICK
 from tests.measure.bench.servers import Server
+from tests.support.site import eventually
 
 ROOT = Path(__file__).resolve().parents[3]
 

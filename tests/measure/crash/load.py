@@ -9,14 +9,14 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from radius_smsotp.cli.radius_client import NoReplyError, RadiusClient
-from tests.freeradius.site import PIN, SECRET
+from tests.support.radius import NoReplyError, RadiusClient
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from radius_smsotp.cli.radius_client import Reply
-    from tests.freeradius.site import Radiusd
+    from tests.support.freeradius import Radiusd
+    from tests.support.radius import Reply
 
 PATIENCE = 1.0
 """Seconds that a user waits for a reply, and for an SMS."""
@@ -52,7 +52,7 @@ class User(threading.Thread):
     def __init__(self, name: str, radiusd: Radiusd, seed: int) -> None:
         super().__init__(name=name, daemon=True)
         self.ledger = Ledger()
-        self._client = RadiusClient("127.0.0.1", radiusd.port, SECRET, PATIENCE, attempts=1)
+        self._client = RadiusClient(radiusd.port, patience=PATIENCE)
         self._outbox = radiusd.site.outbox
         self._random = random.Random(seed)
         self._ending = threading.Event()

@@ -18,8 +18,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.errors import StoreError
-from tests.freeradius.site import PHONE, PIN, Radiusd, Site, eventually
 from tests.measure.crash.load import User
+from tests.support.freeradius import Radiusd, Site
+from tests.support.site import PHONE, PIN, eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

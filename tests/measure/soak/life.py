@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tests.freeradius.malformed import complaints
-from tests.freeradius.site import Radiusd, Site
 from tests.measure.soak import gauge
 from tests.measure.soak.people import DIGITS, People
 from tests.providers.gateway import Gateway, answers, stall
+from tests.support.freeradius import Radiusd, Site
+from tests.support.radius import RadiusClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,9 +72,7 @@ class Life:
             stack.push(self._ending)
             self._servers = [self.site.start(name) for name in ("raddb1", "raddb2")]
             self._ending = stack.pop_all()
-        self.people.clients = [server.new_client() for server in self._servers]
-        for client in self.people.clients:
-            client._client.timeout = 2
+        self.people.clients = [RadiusClient(server.port, patience=2) for server in self._servers]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -133,7 +132,7 @@ class Life:
         for gateway in self._gateways:
             gateway.requests.clear()
         if number % SETTINGS_EACH == 0:
-            self.site.write_settings(**self._settings(lifetime=300 + number))
+            self.site.write(**self._settings(lifetime=300 + number))
         if number % PRUNE_EACH == 0:
             self._prune(datetime.now(UTC) - KEPT * chapter)
         if number % RESTART_EACH == 0:

@@ -6,16 +6,16 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from radius_smsotp.cli.radius_client import NoReplyError
 from radius_smsotp.model import code
 from radius_smsotp.settings import keyring
-from tests.freeradius.site import PIN
+from tests.support.radius import NoReplyError
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from radius_smsotp.cli.radius_client import RadiusClient, Reply
-    from tests.freeradius.site import Site
+    from tests.support.freeradius import Site
+    from tests.support.radius import RadiusClient, Reply
 
 DIGITS = 9
 """So many that nobody guesses a code by chance."""

@@ -1,0 +1,38 @@
+"""Ports of the loopback address, each given to one test only."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+FIRST, PAST = 12000, 32000
+"""Below those that Linux gives to whoever asks for any: none of these is taken by chance."""
+
+
+def free_port() -> int:
+    """A port that nobody uses, by UDP or TCP, and that no other process of the tests is given."""
+    path = Path(tempfile.gettempdir()) / f"smsotp-ports-{os.getuid()}"
+    with path.open("a+", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        port = int(file.read() or PAST) + 1
+        while not _is_free(port):
+            port = port + 1 if port < PAST else FIRST
+        file.truncate(0)
+        file.write(str(port))
+    return port
+
+
+def _is_free(port: int) -> bool:
+    if port >= PAST:
+        return False
+    try:
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+            with socket.socket(socket.AF_INET, kind) as probe:
+                probe.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
