@@ -44,7 +44,7 @@ def list_languages(config: Path, as_json: bool) -> None:
         loaded = site.loaded
         wanted = (one.language for one, _ in tx.accounts())
         spoken = [choose_language(tag, loaded.languages) for tag in wanted if tag]
-    shipped, own = languages.names(), loaded.values.languages
+    shipped, own = languages.FILES, loaded.values.languages
     found = [
         {
             "language": tag,
@@ -82,9 +82,8 @@ def show(name: str) -> None:
     Example:
       smsotp language show de
     """
-    known = languages.names()
-    if name not in known:
-        choice = ", ".join(known)
-        fault = f"no texts come along in '{name}'; there are {choice}"
+    if name not in languages.FILES:
+        fault = f"no texts come along in '{name}'; there are {', '.join(languages.FILES)}"
         raise click.BadParameter(fault, param_hint="NAME")
-    click.echo(f"  {name}:\n{textwrap.indent(languages.text(name), '    ')}", nl=False)
+    text = languages.FILES[name].read_text(encoding="utf-8")
+    click.echo(f"  {name}:\n{textwrap.indent(text, '    ')}", nl=False)

@@ -73,7 +73,7 @@ class Loaded:
     @property
     def languages(self) -> frozenset[str]:
         """The languages that there are texts in."""
-        return frozenset((*languages.names(), *self.values.languages))
+        return frozenset((*languages.FILES, *self.values.languages))
 
     def for_client(
         self, name: str, address: str, ssid: str = "", language: str = ""

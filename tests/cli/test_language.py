@@ -19,7 +19,7 @@ ADD = ("user", "add", "alice", "--phone", "+491701234567", "--no-pin")
 
 def test_what_is_shown_can_be_pasted(here: Installation) -> None:
     """Under `languages:`, as it is."""
-    for name in languages.names():
+    for name in languages.FILES:
         pasted = yaml.safe_load("languages:\n" + here.done("language", "show", name))
         here.write(**pasted)
         found = file.load(here.settings_path).values.languages

@@ -15,7 +15,7 @@ VALUES = {"code": "0" * 9, "minutes": 60, "phone_hint": "***67", "digits": 6, "g
 GSM = {"de", "en", "es", "fr", "it", "nl", "pl"}
 """Languages whose SMS needs no letter beyond the GSM alphabet."""
 
-EVERY = pytest.mark.parametrize("name", languages.names())
+EVERY = pytest.mark.parametrize("name", languages.FILES)
 
 
 def placeholders(template: str) -> set[str]:
@@ -84,7 +84,5 @@ def test_english_is_what_holds_where_nothing_is_set() -> None:
 
 
 def test_another_one_does_not_come_along() -> None:
-    assert languages.texts("tlh") is None
     for name in ("tlh", "../languages/de", ""):
-        with pytest.raises(KeyError):
-            languages.text(name)
+        assert languages.texts(name) is None
