@@ -65,7 +65,7 @@ def gateways(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateways]:
         type: Literal["scripted"]
 
     class Provider:
-        on_report: Callable[[str, bool, str], None] | None = None
+        on_receipt: Callable[[str, bool, str], None] | None = None
 
         def __init__(self, name: str, *_: object) -> None:
             self.name = name

@@ -71,12 +71,12 @@ class Chain:
 
     Args:
         now: The clock: aware UTC.
-        on_report: Called with provider, message id, whether it was delivered, and the network's
-            words, for each delivery report.
+        on_receipt: Called with provider, message id, whether it was delivered, and the network's
+            words, for each delivery receipt.
         passed: The clock of the circuit breakers, see `delivery.breaker`.
 
     Attributes:
-        reporting: The providers that `on_report` is called for.
+        giving_receipts: The providers that `on_receipt` is called for.
         passed: As it was given.
     """
 
@@ -85,7 +85,7 @@ class Chain:
         loaded: Loaded,
         store: Store,
         now: Callable[[], datetime],
-        on_report: Callable[[str, str, bool, str], None] | None = None,
+        on_receipt: Callable[[str, str, bool, str], None] | None = None,
         passed: Callable[[], timedelta] = passed,
     ) -> None:
         self._loaded = loaded
@@ -93,11 +93,11 @@ class Chain:
         self._now = now
         self.passed = passed
         self._providers = {name: build(name, loaded, store) for name in loaded.providers}
-        self.reporting: set[str] = set()
+        self.giving_receipts: set[str] = set()
         for name, provider in self._providers.items():
-            if on_report is not None and isinstance(provider, providers.Reporting):
-                provider.on_report = functools.partial(on_report, name)
-                self.reporting.add(name)
+            if on_receipt is not None and isinstance(provider, providers.GivesReceipts):
+                provider.on_receipt = functools.partial(on_receipt, name)
+                self.giving_receipts.add(name)
         self._lock = threading.Lock()
         self._health: dict[str, breaker.Health] = {}
 

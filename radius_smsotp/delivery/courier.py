@@ -259,19 +259,19 @@ class Courier:
 
     def _await_report(self, challenge: Challenge, attempt: Attempt) -> None:
         """Behind the record of the attempt; the report may have come before either."""
-        if attempt.message_id and attempt.provider in self.chain.reporting:
+        if attempt.message_id and attempt.provider in self.chain.giving_receipts:
             for early in self._reports.expect(attempt.provider, attempt.message_id, challenge):
                 self._reported(attempt.provider, attempt.message_id, *early)
 
     def _reported(self, provider: str, message_id: str, delivered: bool, words: str) -> None:
-        """A delivery report came: record it, and move on by itself if the message is lost."""
+        """A delivery receipt came: record it, and move on by itself if the message is lost."""
         challenge = self._reports.take(provider, message_id, delivered, words)
         if challenge is None:
             return
         try:
             lost = insist(self._note_report, challenge, provider, delivered, words)
         except StoreError as error:
-            log.warning("a delivery report could not be recorded: %s", error)
+            log.warning("a delivery receipt could not be recorded: %s", error)
             return
         if lost is not None:
             self._take(Errand(lost))

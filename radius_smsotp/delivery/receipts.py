@@ -1,4 +1,4 @@
-"""Which challenge a delivery report is about: reports name the message only."""
+"""Which challenge a delivery receipt is about: receipts name the message only."""
 
 from __future__ import annotations
 

@@ -7,17 +7,18 @@ may hold, and `Provider`, which sends.  Only the modules of configured types are
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+from radius_smsotp.errors import Problem, Unavailable
 
-    from radius_smsotp.errors import Problem
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
 TYPES = ("folder", "http", "modem", "script", "sipgate", "smpp", "smtp")
 """Every value of ``providers.NAME.type``; each is also the name of its module here."""
@@ -56,23 +57,17 @@ class Receipt:
     message_id: str | None = None
 
 
-class ProviderSettings(BaseModel):
-    """What every provider's settings share.  Keys may be written in any letter case."""
+class Section(BaseModel):
+    """
+    A part of the file, as privacyIDEA may have written it as well: its parameters in any letter
+    case (URL, HTTP_Method), and "" for what nobody filled in.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    type: str
-    timeout: float = Field(default=10.0, gt=0, le=120, description="seconds for one attempt")
-    price: float | None = Field(
-        default=None,
-        ge=0,
-        description="what one message costs, in `currency`; for `smsotp stats` and reports",
-    )
-
     @model_validator(mode="before")
     @classmethod
-    def _lower_case_keys(cls, data: Any) -> Any:
-        # privacyIDEA writes its parameters in capitals (URL, HTTP_Method, RETURN_SUCCESS).
+    def _as_privacyidea_writes_it(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
         lowered: dict[str, Any] = {}
@@ -81,7 +76,19 @@ class ProviderSettings(BaseModel):
             if name in lowered:
                 raise ValueError(f"'{name}' is given twice, in different letter case")
             lowered[name] = value
-        return lowered
+        return {name: value for name, value in lowered.items() if value not in (None, "")}
+
+
+class ProviderSettings(Section):
+    """What every provider's settings share."""
+
+    type: str
+    timeout: float = Field(default=10.0, gt=0, le=120, description="seconds for one attempt")
+    price: float | None = Field(
+        default=None,
+        ge=0,
+        description="what one message costs, in `currency`; for `smsotp stats` and reports",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +142,65 @@ class Provider(Protocol):
         """Let go of connections and devices.  May be called twice."""
 
 
+CHECK_SECONDS = 4.5
+"""Seconds that a provider looks at most: `Provider.check` says about 5."""
+
+S = TypeVar("S", bound=ProviderSettings)
+
+Fault = tuple[str, str, str]
+"""A setting, what is wrong with it, and the remedy."""
+
+
+class BaseProvider(Generic[S]):
+    """What all providers do alike: they keep to time limits, and name what is wrong."""
+
+    def __init__(self, name: str, settings: S, surroundings: Surroundings) -> None:
+        self.name = name
+        self._settings = settings
+        self._folder = surroundings.folder
+
+    def check(self) -> list[Problem]:
+        """See `Provider.check`."""
+        path = f"providers.{self.name}"
+        seconds = min(CHECK_SECONDS, self._settings.timeout)
+        faults = self._faults(time.monotonic() + seconds)
+        return [Problem(f"{path}.{setting}", fault, remedy) for setting, fault, remedy in faults]
+
+    def send(self, message: Message, deadline: float) -> Receipt:
+        """See `Provider.send`."""
+        limit = min(deadline, time.monotonic() + self._settings.timeout)
+        if time.monotonic() >= limit:
+            raise Unavailable("no time was left to send the message")
+        return self._send(message, limit)
+
+    def close(self) -> None:
+        """Nothing is held open, if nobody says otherwise."""
+
+    def _faults(self, limit: float) -> Iterable[Fault]:
+        """Look for what is wrong, until `limit` (`time.monotonic()` seconds)."""
+        raise NotImplementedError
+
+    def _send(self, message: Message, limit: float) -> Receipt:
+        """Send a message, until `limit`; see `Provider.send`."""
+        raise NotImplementedError
+
+    def _path(self, path: Path | None) -> Path | None:
+        """A file that the settings name; a relative path counts from theirs."""
+        return self._folder / path if path else None
+
+
 @runtime_checkable
-class Reporting(Protocol):
+class GivesReceipts(Protocol):
     """
     A provider that hears what became of a message after it was taken.
 
     Attributes:
-        on_report: Called once for each message, from a thread of the provider's, with the
+        on_receipt: Called once for each message, from a thread of the provider's, with the
             message id of its `Receipt`, whether all of it was delivered, and the network's words.
             It is quick, and sends nothing.
     """
 
-    on_report: Callable[[str, bool, str], None] | None
+    on_receipt: Callable[[str, bool, str], None] | None
 
 
 class ProviderModule(Protocol):

@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from radius_smsotp.providers import Fault
+
 MOST = 1 << 20
 """Octets that are read from one connection: no answer of a gateway comes near it."""
 
@@ -210,13 +212,27 @@ tls_context = kept(make_tls_context)
 """The same, made once.  Not to be changed: others use it."""
 
 
+def ca_faults(ca_file: Path | None) -> list[Fault]:
+    """What is wrong with the setting ``ca_file``."""
+    try:
+        tls_context(ca_file)
+    except OSError as error:
+        fault = f"{ca_file} cannot be used ({reason(error)})"
+        return [("ca_file", fault, "name a readable file of certificates (PEM)")]
+    return []
+
+
 def reason(error: OSError) -> str:
     """Why a connection failed, in words for the administrator."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {(error.reason or 'no reason given').replace('_', ' ').lower()}"
-    return (error.strerror or str(error) or type(error).__name__).lower()
+    # Numbers of getaddrinfo(3) are negative; those of the system have their own words, and
+    # asyncio puts the address into the error's.
+    number = error.errno or 0
+    words = os.strerror(number) if number > 0 else error.strerror
+    return (words or str(error) or type(error).__name__).lower()
 
 
 def _stamp(path: str | Path | None) -> tuple[int, int, int] | None:
@@ -251,7 +267,7 @@ def _resolve(host: str, port: int, deadline: float) -> list[Any]:
     try:
         threading.Thread(target=ask, name="smsotp-resolve", daemon=True).start()
     except RuntimeError:  # the system gives no more
-        raise OSError(errno.EAGAIN, "no thread to look the name up") from None
+        raise OSError("no thread to look the name up") from None
     try:
         answer = answers.get(timeout=left(deadline))
     except queue.Empty:

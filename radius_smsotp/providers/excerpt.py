@@ -27,19 +27,20 @@ _TAIL = 7
 
 def excerpt(
     said: str | bytes,
+    limit: int = LIMIT,
+    *,
     secrets: Iterable[str] = (),
     message: Message | None = None,
-    limit: int = LIMIT,
 ) -> str:
     """
     Make what a gateway said fit to be shown.
 
     Args:
         said: In any form; octets are read as UTF-8.  The caller bounds its length.
+        limit: Characters at most.
         secrets: Passwords and the like, which are blotted out as they are, and as HTML, URL,
             JSON and base64 write them.
         message: The message that was sent: its text, code and number are blotted out too.
-        limit: Characters at most.
 
     Returns:
         One line of printable characters, "" if nothing was said.

@@ -12,15 +12,21 @@ import json
 import os
 import tempfile
 import threading
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from radius_smsotp.errors import Problem, Unavailable
-from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings
+from radius_smsotp.errors import Unavailable
+from radius_smsotp.providers import (
+    BaseProvider,
+    Fault,
+    Message,
+    ProviderSettings,
+    Receipt,
+    Surroundings,
+)
 
 
 class Settings(ProviderSettings):
@@ -32,33 +38,26 @@ class Settings(ProviderSettings):
     )
 
 
-class Provider:
+class Provider(BaseProvider[Settings]):
     """Writes messages into a folder."""
 
     def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
-        self.name = name
+        super().__init__(name, settings, surroundings)
         self.path = surroundings.folder / settings.path
 
-    def check(self) -> list[Problem]:
+    def _faults(self, limit: float) -> list[Fault]:
         """Look whether the folder can be written."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
         except OSError as error:
-            return [
-                Problem(
-                    f"providers.{self.name}.path",
-                    f"cannot write to {self.path} ({error.strerror})",
-                    "name a folder that the user of FreeRADIUS may write to",
-                )
-            ]
+            fault = f"cannot write to {self.path} ({error.strerror})"
+            return [("path", fault, "name a folder that the user of FreeRADIUS may write to")]
         return []
 
-    def send(self, message: Message, deadline: float) -> Receipt:
+    def _send(self, message: Message, limit: float) -> Receipt:
         """Write the file.  Raises Unavailable if the folder cannot be written."""
-        if time.monotonic() >= deadline:
-            raise Unavailable("no time was left to write the file")
         record = {
             "transaction_id": message.transaction_id,
             "phone": message.phone,
@@ -88,6 +87,3 @@ class Provider:
             with contextlib.suppress(OSError):
                 partial.unlink()
             raise
-
-    def close(self) -> None:
-        """Nothing is held open."""

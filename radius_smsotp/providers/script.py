@@ -31,13 +31,21 @@ from pydantic import (
     model_validator,
 )
 
-from radius_smsotp.errors import DeliveryError, Problem, Refused, Unavailable, Unknown
+from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.model.text import fill, placeholders
-from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings
+from radius_smsotp.providers import (
+    BaseProvider,
+    Fault,
+    Message,
+    ProviderSettings,
+    Receipt,
+    Surroundings,
+)
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.template import OF_NUMBER, OF_TEXT, Regexp, checked, values
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from io import FileIO
 
 log = logging.getLogger(__name__)
@@ -139,57 +147,45 @@ class Settings(ProviderSettings):
         return self
 
 
-class Provider:
+class Provider(BaseProvider[Settings]):
     """Runs the program once for each message."""
 
     def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
-        self.name = name
-        self.settings = settings
+        super().__init__(name, settings, surroundings)
         self.program = surroundings.folder / settings.directory / settings.script
 
-    def check(self) -> list[Problem]:
+    def _faults(self, limit: float) -> Iterator[Fault]:
         """Look whether the program is there, may be run, and is safe from other users."""
-        path = f"providers.{self.name}.script"
         try:
             program = self.program.resolve(strict=True)
             modes = {place: place.stat().st_mode for place in (program, program.parent)}
         except (OSError, RuntimeError) as error:  # RuntimeError: a circle of links
             reason = getattr(error, "strerror", None) or "a circle of symbolic links"
-            return [Problem(path, f"cannot find {self.program} ({reason})", "mend the path")]
+            yield "script", f"cannot find {self.program} ({reason})", "mend the path"
+            return
         if not stat.S_ISREG(modes[program]):
-            return [Problem(path, f"{program} is not a file", "name a program")]
-        problems = []
+            yield "script", f"{program} is not a file", "name a program"
+            return
         if not os.access(program, os.X_OK):
-            problems.append(
-                Problem(path, f"{program} cannot be run by this user", f"chmod 755 {program}")
-            )
-        problems += [
-            Problem(path, f"{place} can be changed by every user", f"chmod o-w {place}")
-            for place, mode in modes.items()
-            if mode & stat.S_IWOTH
-        ]
-        return problems
+            yield "script", f"{program} cannot be run by this user", f"chmod 755 {program}"
+        for place, mode in modes.items():
+            if mode & stat.S_IWOTH:
+                yield "script", f"{place} can be changed by every user", f"chmod o-w {place}"
 
-    def send(self, message: Message, deadline: float) -> Receipt:
+    def _send(self, message: Message, limit: float) -> Receipt:
         """Run the program and read its exit status."""
-        limit = min(deadline, time.monotonic() + self.settings.timeout)
-        if time.monotonic() >= limit:
-            raise Unavailable("no time was left to start the program")
         run = self._start(message)
-        if not self.settings.background:
+        if not self._settings.background:
             run.watch(limit)
             return self._judge(run, message)
-        limit = time.monotonic() + self.settings.timeout
+        limit = time.monotonic() + self._settings.timeout
         threading.Thread(
             target=self._follow, args=(run, message, limit), name="smsotp-script", daemon=True
         ).start()
         return Receipt()
 
-    def close(self) -> None:
-        """Nothing is held open."""
-
     def _start(self, message: Message) -> Run:
-        settings = self.settings
+        settings = self._settings
 
         given = values(message, settings.regexp)
         given["message"] = given["message"].replace("\0", "")  # nothing else has one
@@ -231,11 +227,11 @@ class Provider:
 
     def _first_line(self, said: bytes, message: Message) -> str:
         """The first line that holds something, without secrets."""
-        variables = (value.get_secret_value() for value in self.settings.environment.values())
+        variables = (value.get_secret_value() for value in self._settings.environment.values())
         # A short value is no key, and blotting it out would leave holes in plain words.
         secrets = [value for value in variables if len(value) >= 6]
         lines = [line for line in said.splitlines() if line.strip()]
-        return excerpt(lines[0], secrets, message) if lines else ""
+        return excerpt(lines[0], secrets=secrets, message=message) if lines else ""
 
     def _follow(self, run: Run, message: Message, limit: float) -> None:
         """See a program in the background through to its end; nobody waits for the verdict."""

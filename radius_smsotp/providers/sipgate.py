@@ -8,7 +8,6 @@ and the answer is read.  It travels as those of provider ``http`` do.
 from __future__ import annotations
 
 import re
-import time
 import xmlrpc.client
 from datetime import UTC, datetime
 from functools import partial
@@ -17,23 +16,28 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 from xml.parsers import expat
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr
 
-from radius_smsotp.errors import DeliveryError, Problem, Refused, Unavailable, Unknown
-from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings, connection
+from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
+from radius_smsotp.providers import (
+    BaseProvider,
+    Fault,
+    Message,
+    ProviderSettings,
+    Receipt,
+    Surroundings,
+    connection,
+)
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.http.answer import EXCERPT, MESSAGE_ID, Rules, judge
+from radius_smsotp.providers.http.provider import Proxy, split_url
 from radius_smsotp.providers.http.request import Request
 from radius_smsotp.providers.http.transport import Wire, tls_context
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
     Quote = Callable[[str, int], str]
-
-CHECK = 4.5
-"""Seconds that `Provider.check` may take."""
 
 _PASSING = {"402", "404", "412"}
 """Internal error, resources exceeded, too many requests: the status codes of SAMURAI 1.10 that say
@@ -43,26 +47,10 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 2.2 does not allow in a document, escaped or not."""
 
 
-def _url(url: str, schemes: tuple[str, ...]) -> str:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in schemes and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or re.search(r"\s", url):
-        raise ValueError(f"is no usable address; write {schemes[-1]}://HOST:PORT/…")
-    return url
-
-
 def _gateway(url: str) -> str:
-    if "@" in urlsplit(_url(url, ("http", "https"))).netloc:
+    if "@" in split_url(url, "http", "https").netloc:
         raise ValueError("holds a user name; user name and password have settings of their own")
     return url
-
-
-def _proxy(proxy: SecretStr) -> SecretStr:
-    # Not https: TLS goes through the proxy to sipgate, not to the proxy itself.
-    return SecretStr(_url(proxy.get_secret_value(), ("http",)))
 
 
 class Settings(ProviderSettings):
@@ -79,73 +67,59 @@ class Settings(ProviderSettings):
         pattern=r"^[A-Za-z0-9.-]+$",
         description="host in the address of the recipient; privacyIDEA writes sipgate.de",
     )
-    proxy: Annotated[SecretStr, AfterValidator(_proxy)] | None = Field(
+    proxy: Proxy | None = Field(
         default=None, description="HTTP proxy to go through, http://USER:PASSWORD@HOST:PORT"
     )
     ca_file: Path | None = Field(
         default=None, description="certificates (PEM) to trust instead of those of the system"
     )
 
-    @field_validator("proxy", mode="before")
-    @classmethod
-    def _empty_is_not_set(cls, value: Any) -> Any:
-        return None if value == "" else value
 
-
-class Provider:
+class Provider(BaseProvider[Settings]):
     """Sends messages through sipgate."""
 
     def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
-        self.name = name
-        self._settings = settings
-        self._folder = surroundings.folder
+        super().__init__(name, settings, surroundings)
         password = settings.password.get_secret_value()
         # The second in base64 is what basic authentication sends (RFC 7617 2).
         self._secrets = [password, f"{settings.username}:{password}"]
         proxy = settings.proxy.get_secret_value() if settings.proxy else None
         if proxy and (of_proxy := urlsplit(proxy).password):
             self._secrets.append(of_proxy)
-        self._wire = Wire(self._tls_context, proxy, (settings.username, password))
+        trust = partial(tls_context, self._path(settings.ca_file), None, None, verify=True)
+        self._wire = Wire(trust, proxy, (settings.username, password))
 
-    def check(self) -> list[Problem]:
+    def close(self) -> None:
+        """Close the connections that are kept for the next message."""
+        self._wire.close()
+
+    def _faults(self, limit: float) -> list[Fault]:
         """Ask for the balance, which costs nothing and needs user name and password."""
-        try:
-            self._tls_context()
-        except OSError as error:
-            fault = f"cannot be read ({connection.reason(error)})"
-            return [self._problem("ca_file", fault, "name a file of certificates (PEM)")]
-        quote = partial(_quote, self._secrets, None)
+        if faults := connection.ca_faults(self._path(self._settings.ca_file)):
+            return faults
         try:
             # That it may be refused says nothing: not every account may ask.
-            self._call("samurai.BalanceGet", (), time.monotonic() + CHECK, quote)
+            self._call("samurai.BalanceGet", (), limit, partial(excerpt, secrets=self._secrets))
         except DeliveryError as error:
             if isinstance(error, Refused) and error.out_of_order:
-                return [self._problem("username", str(error), "check user name and password")]
+                return [("username", str(error), "check user name and password")]
             setting = "proxy" if self._settings.proxy else "url"
-            return [self._problem(setting, str(error), "check the address and what is in between")]
+            return [(setting, str(error), "check the address and what is in between")]
         return []
 
-    def send(self, message: Message, deadline: float) -> Receipt:
+    def _send(self, message: Message, limit: float) -> Receipt:
         """Send one message; sipgate's session id is its name."""
-        limit = min(deadline, time.monotonic() + self._settings.timeout)
-        if time.monotonic() >= limit:
-            raise Unavailable("no time was left to send the message")
-        digits = message.phone.removeprefix("+")
         session = {
-            "RemoteUri": f"sip:{digits}@{self._settings.domain}",
+            "RemoteUri": f"sip:{message.phone.removeprefix('+')}@{self._settings.domain}",
             "TOS": "text",
             "Content": _NO_XML.sub("", message.text),
         }
-        quote = partial(_quote, self._secrets, message)
+        quote = partial(excerpt, secrets=self._secrets, message=message)
         result = self._call("samurai.SessionInitiate", (session,), limit, quote)
         if isinstance(result, DeliveryError):
             raise result
         found = result.get("SessionID")
         return Receipt(quote(str(found), MESSAGE_ID) or None if found else None)
-
-    def close(self) -> None:
-        """Close the connections that are kept for the next message."""
-        self._wire.close()
 
     def _call(
         self, method: str, parameters: tuple[Any, ...], limit: float, quote: Quote
@@ -158,17 +132,6 @@ class Provider:
         if isinstance(verdict, DeliveryError):
             raise verdict
         return _read(answer.body, quote)
-
-    def _problem(self, setting: str, fault: str, remedy: str) -> Problem:
-        return Problem(f"providers.{self.name}.{setting}", fault, remedy)
-
-    def _tls_context(self) -> ssl.SSLContext:
-        ca_file = self._settings.ca_file
-        return tls_context(ca_file and self._folder / ca_file, None, None, verify=True)
-
-
-def _quote(secrets: list[str], message: Message | None, said: str, limit: int) -> str:
-    return excerpt(said, secrets, message, limit)
 
 
 def _read(body: bytes, quote: Quote) -> dict[str, Any] | DeliveryError:

@@ -106,12 +106,12 @@ def test_script_and_its_exit_status(make_site: Callable[..., Site], tmp_path: Pa
         assert (reply.kind, reply.message) == ("Access-Reject", UNDELIVERED)
 
 
-def test_a_delivery_report_that_says_lost_moves_on_by_itself(
+def test_a_delivery_receipt_that_says_lost_moves_on_by_itself(
     make_site: Callable[..., Site],
 ) -> None:
     with GsmModem(TcpCable()) as modem:
         chain: dict[str, Any] = {
-            "gsm": {"type": "modem", "port": modem.cable.name, "delivery_report": True},
+            "gsm": {"type": "modem", "port": modem.cable.name, "delivery_receipt": True},
             "next": {"type": "folder", "path": "outbox"},
         }
         site = make_site(providers=chain, delivery=PATIENT)

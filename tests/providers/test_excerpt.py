@@ -58,7 +58,7 @@ def test_the_code_is_blotted_out(code: str) -> None:
     ],
 )
 def test_a_secret_is_blotted_out_in_the_usual_writings(written: str) -> None:
-    assert excerpt(f"wrong: {written}!", [PASSWORD]) == "wrong: ***!"
+    assert excerpt(f"wrong: {written}!", secrets=[PASSWORD]) == "wrong: ***!"
 
 
 def test_the_text_is_blotted_out_as_a_whole() -> None:
@@ -72,24 +72,24 @@ def test_other_numbers_stay() -> None:
 
 
 def test_it_is_one_line_of_printable_characters() -> None:
-    said = excerpt(b"\x1b[31mred\0\r\n\r\n  next\xff\xe2\x80\xa8line\t", [], SENT)
+    said = excerpt(b"\x1b[31mred\0\r\n\r\n  next\xff\xe2\x80\xa8line\t", message=SENT)
     assert said == "[31mred next\ufffd line"
 
 
 def test_it_is_cut_after_blotting_out() -> None:
-    said = excerpt("x" * (LIMIT - 3) + PASSWORD, [PASSWORD])
+    said = excerpt("x" * (LIMIT - 3) + PASSWORD, secrets=[PASSWORD])
     assert said == "x" * (LIMIT - 3) + "***"
     assert excerpt("y" * 500) == "y" * (LIMIT - 1) + "…"
 
 
 def test_a_long_secret_leaves_nothing_over_for_a_short_one() -> None:
-    assert excerpt("abcdef", ["abc", "abcdef"]) == "***"
+    assert excerpt("abcdef", secrets=["abc", "abcdef"]) == "***"
 
 
 def test_empty_secrets_blot_out_nothing() -> None:
-    assert excerpt("fine", ["", " "]) == "fine"
+    assert excerpt("fine", secrets=["", " "]) == "fine"
 
 
 def test_a_text_that_no_encoding_can_write_is_no_error() -> None:
     odd = Message("0" * 32, "+491701234567", "a\ud800b", "1")
-    assert excerpt("said", ["\ud800"], odd) == "said"
+    assert excerpt("said", secrets=["\ud800"], message=odd) == "said"

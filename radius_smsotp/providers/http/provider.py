@@ -1,14 +1,13 @@
 """
 Provider ``http``: any SMS gateway that takes an HTTP request.
 
-`http_settings` says what may be set, `http_template` builds the request, `http_wire` sends it
-over connections of `http_pool`, and `http_verdict` judges the answer; here they are put together.
+First its settings; then the provider, which puts together what the modules beside it do: `request`
+builds a request, `transport` sends it, and `answer` judges what comes back.
 """
 
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,9 +16,17 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from radius_smsotp.errors import DeliveryError, Problem, Unavailable
+from radius_smsotp.errors import DeliveryError
 from radius_smsotp.model.text import placeholders
-from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings, connection
+from radius_smsotp.providers import (
+    BaseProvider,
+    Fault,
+    Message,
+    ProviderSettings,
+    Receipt,
+    Surroundings,
+    connection,
+)
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.http.answer import Condition, Rules, Signs, judge
 from radius_smsotp.providers.http.request import (
@@ -36,127 +43,12 @@ if TYPE_CHECKING:
 
     from radius_smsotp.providers.http.request import Request
 
-__all__ = ["Provider", "Settings"]
-
-CHECK = 4.5
-"""Seconds that `Provider.check` may take."""
-
-
-class Provider:
-    """Sends messages through an HTTP gateway."""
-
-    def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
-        # Whoever only reads the settings, as most commands do, need not wait for requests.
-        import urllib3  # noqa: PLC0415
-
-        from radius_smsotp.providers.http.transport import Wire  # noqa: PLC0415
-
-        self.name = name
-        self._settings = settings
-        self._folder = surroundings.folder
-        self._template = settings.template()
-        self._rules = settings.rules()
-        self._secrets = settings.secrets()
-        proxy = settings.proxy_setting()
-        self._wire = Wire(
-            self._tls_context,
-            proxy[1] if proxy else None,
-            settings.credentials(),
-            digest=settings.auth == "digest",
-        )
-        if not settings.check_ssl:
-            # It was asked for; a line on stderr for each connection changes nothing.
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-
-    def check(self) -> list[Problem]:
-        """Look whether files can be read and the gateway, or the proxy, can be reached."""
-        settings = self._settings
-        try:
-            connection.tls_context(self._path(settings.ca_file))
-        except OSError as error:
-            return [self._problem("ca_file", error, "name a readable file in PEM")]
-        try:
-            context = self._tls_context()
-        except OSError as error:
-            remedy = "name readable files in PEM, and a key without a passphrase"
-            return [self._problem("client_cert", error, remedy)]
-        return self._reach(context)
-
-    def send(self, message: Message, deadline: float) -> Receipt:
-        """Send one message.  See `radius_smsotp.providers.Provider.send`."""
-        limit = min(deadline, time.monotonic() + self._settings.timeout)
-        if time.monotonic() >= limit:
-            raise Unavailable("no time was left to send the message")
-        request = self._template.request(message)
-        answer = self._wire.exchange(request, limit)
-        quote = partial(_quote, self._secrets_of(request), message)
-        verdict = judge(answer, self._rules, quote, datetime.now(UTC))
-        if isinstance(verdict, DeliveryError):
-            raise verdict
-        return verdict
-
-    def close(self) -> None:
-        """Close the connections that are kept for the next message."""
-        self._wire.close()
-
-    def _secrets_of(self, request: Request) -> list[str]:
-        # The path too: some gateways have a password in it, and a 404 likes to repeat it.
-        split = urlsplit(request.url)
-        path = split.path if len(split.path) > 1 else ""
-        target = f"{split.path}?{split.query}" if split.query else ""
-        # Some leave out the first slash.  A single word is none of the secrets that hide in paths.
-        bare = path[1:] if path.count("/") > 1 else ""
-        return [*self._secrets, request.number, path, bare, target]
-
-    def _reach(self, context: ssl.SSLContext) -> list[Problem]:
-        setting, url = self._settings.proxy_setting() or ("url", self._settings.url)
-        split = urlsplit(url)
-        host, secure = split.hostname or "", split.scheme.lower() == "https"
-        port = split.port or (443 if secure else 80)
-        deadline = time.monotonic() + CHECK
-        try:
-            sock = connection.connect(host, port, deadline)
-        except OSError as error:
-            remedy = "mend the address, or what is between here and there"
-            return [self._problem(setting, error, remedy, f"cannot connect to {host}:{port}")]
-        try:
-            if secure:
-                sock = connection.secure(sock, host, context)
-        except OSError as error:
-            remedy = "set ca_file if its certificates come from a CA of your own"
-            return [self._problem(setting, error, remedy, f"no TLS with {host}:{port}")]
-        finally:
-            sock.close()
-        return []
-
-    def _problem(self, setting: str, error: OSError, remedy: str, what: str = "") -> Problem:
-        fault = f"{what or 'cannot be used'} ({connection.reason(error)})"
-        return Problem(f"providers.{self.name}.{setting}", fault, remedy)
-
-    def _tls_context(self) -> ssl.SSLContext:
-        settings = self._settings
-        from radius_smsotp.providers.http.transport import tls_context  # noqa: PLC0415  # as above
-
-        return tls_context(
-            self._path(settings.ca_file),
-            self._path(settings.client_cert),
-            self._path(settings.client_key),
-            verify=settings.check_ssl,
-        )
-
-    def _path(self, path: Path | None) -> Path | None:
-        return self._folder / path if path else None
-
-
-def _quote(secrets: list[str], message: Message, said: str, limit: int) -> str:
-    return excerpt(said, secrets, message, limit)
-
-
 _SECRET_NAME = re.compile(r"pass|pwd|secret|token|key|auth|sign|hash|pin$|sid$|cookie", re.I)
 """Names of parameters and headers whose values an error must not repeat."""
 
 
-def _split(url: str, *schemes: str) -> SplitResult:
+def split_url(url: str, *schemes: str) -> SplitResult:
+    """The parts of an address.  Raises ValueError if it cannot be used."""
     beginning = " or ".join(f"{scheme}://" for scheme in schemes)
     if re.search(r"[\s\x00-\x1f\x7f]", url):
         raise ValueError("has a blank in it; write %20 if it belongs there")
@@ -173,7 +65,7 @@ def _split(url: str, *schemes: str) -> SplitResult:
 
 
 def _usable_url(url: str) -> str:
-    split = _split(url, "http", "https")
+    split = split_url(url, "http", "https")
     if placeholders(split.hostname or ""):
         raise ValueError("has a placeholder in the host; only path and query may have some")
     checked(url.partition(split.netloc)[2])
@@ -185,7 +77,7 @@ def _usable_proxy(proxy: SecretStr) -> SecretStr:
     url = proxy.get_secret_value()
     url = url if "://" in url else f"http://{url}"
     # Not https: TLS goes through the proxy to the gateway, not to the proxy itself.
-    _split(url, "http")
+    split_url(url, "http")
     return SecretStr(url)
 
 
@@ -216,7 +108,7 @@ def _path(text: Any) -> Any:
 
 
 _Url = Annotated[str, AfterValidator(_usable_url)]
-_Proxy = Annotated[SecretStr, AfterValidator(_usable_proxy)]
+Proxy = Annotated[SecretStr, AfterValidator(_usable_proxy)]
 _Method = Annotated[
     Literal["GET", "POST", "PUT"],
     BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
@@ -232,7 +124,7 @@ def _is_secret(name: str, value: Any) -> bool:
 
 
 class Settings(ProviderSettings):
-    """Settings of an ``http`` provider.  A setting that is left empty counts as not set."""
+    """Settings of an ``http`` provider."""
 
     type: Literal["http"]
     url: _Url = Field(
@@ -291,11 +183,11 @@ class Settings(ProviderSettings):
     message_id_regex: Annotated[_Pattern, AfterValidator(_with_one_group)] | None = Field(
         None, description="the same for any answer: what its one group encloses"
     )
-    proxy: _Proxy | None = Field(
+    proxy: Proxy | None = Field(
         None, description="HTTP proxy to go through, http://USER:PASSWORD@HOST:PORT"
     )
-    http_proxy: _Proxy | None = Field(None, description="proxy if url begins with http://")
-    https_proxy: _Proxy | None = Field(None, description="proxy if url begins with https://")
+    http_proxy: Proxy | None = Field(None, description="proxy if url begins with http://")
+    https_proxy: Proxy | None = Field(None, description="proxy if url begins with https://")
     check_ssl: bool = Field(True, description="whether the gateway's certificate is verified")
     ca_file: Path | None = Field(
         None, description="certificates to trust, in PEM, instead of those of the system"
@@ -304,14 +196,6 @@ class Settings(ProviderSettings):
     client_key: Path | None = Field(
         None, description="its key without a passphrase, if client_cert does not hold it as well"
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_empty(cls, data: Any) -> Any:
-        # privacyIDEA stores what nobody filled in as "".
-        if not isinstance(data, dict):
-            return data
-        return {key: value for key, value in data.items() if value not in (None, "")}
 
     @model_validator(mode="after")
     def _usable_together(self) -> Settings:
@@ -399,3 +283,80 @@ class Settings(ProviderSettings):
             pair = unquote(split.username or ""), unquote(split.password or "")
             secrets += [pair[1], ":".join(pair) if any(pair) else ""]
         return secrets
+
+
+class Provider(BaseProvider[Settings]):
+    """Sends messages through an HTTP gateway."""
+
+    def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
+        # Whoever only reads the settings, as most commands do, need not wait for requests.
+        from radius_smsotp.providers.http.transport import Wire, tls_context  # noqa: PLC0415
+
+        super().__init__(name, settings, surroundings)
+        self._template = settings.template()
+        self._rules = settings.rules()
+        self._secrets = settings.secrets()
+        proxy = settings.proxy_setting()
+        self._tls_context = partial(
+            tls_context,
+            self._path(settings.ca_file),
+            self._path(settings.client_cert),
+            self._path(settings.client_key),
+            verify=settings.check_ssl,
+        )
+        self._wire = Wire(
+            self._tls_context,
+            proxy[1] if proxy else None,
+            settings.credentials(),
+            digest=settings.auth == "digest",
+        )
+
+    def close(self) -> None:
+        """Close the connections that are kept for the next message."""
+        self._wire.close()
+
+    def _faults(self, limit: float) -> list[Fault]:
+        """Look whether files can be read and the gateway, or the proxy, can be reached."""
+        if faults := connection.ca_faults(self._path(self._settings.ca_file)):
+            return faults
+        try:
+            context = self._tls_context()
+        except OSError as error:
+            fault = f"cannot be used ({connection.reason(error)})"
+            remedy = "name readable files in PEM, and a key without a passphrase"
+            return [("client_cert", fault, remedy)]
+        return self._reach(context, limit)
+
+    def _reach(self, context: ssl.SSLContext, limit: float) -> list[Fault]:
+        setting, url = self._settings.proxy_setting() or ("url", self._settings.url)
+        split = urlsplit(url)
+        host, secure = split.hostname or "", split.scheme.lower() == "https"
+        port = split.port or (443 if secure else 80)
+        what, remedy = "cannot connect to", "mend the address, or what is between here and there"
+        try:
+            with connection.connect(host, port, limit) as sock:
+                if secure:
+                    what = "no TLS with"
+                    remedy = "set ca_file if its certificates come from a CA of your own"
+                    connection.secure(sock, host, context).close()
+        except OSError as error:
+            return [(setting, f"{what} {host}:{port} ({connection.reason(error)})", remedy)]
+        return []
+
+    def _send(self, message: Message, limit: float) -> Receipt:
+        request = self._template.request(message)
+        answer = self._wire.exchange(request, limit)
+        quote = partial(excerpt, secrets=self._secrets_of(request), message=message)
+        verdict = judge(answer, self._rules, quote, datetime.now(UTC))
+        if isinstance(verdict, DeliveryError):
+            raise verdict
+        return verdict
+
+    def _secrets_of(self, request: Request) -> list[str]:
+        # The path too: some gateways have a password in it, and a 404 likes to repeat it.
+        split = urlsplit(request.url)
+        path = split.path if len(split.path) > 1 else ""
+        target = f"{split.path}?{split.query}" if split.query else ""
+        # Some leave out the first slash.  A single word is none of the secrets that hide in paths.
+        bare = path[1:] if path.count("/") > 1 else ""
+        return [*self._secrets, request.number, path, bare, target]

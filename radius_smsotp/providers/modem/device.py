@@ -1,5 +1,6 @@
 """
-One modem, one user at a time: the port, and the lock against other processes.
+One modem, one user at a time: the port, and the lock against other processes; and who holds it
+between two messages, while receipts are awaited.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ from typing import TYPE_CHECKING
 
 import serial
 
-from radius_smsotp.providers.modem.errors import ModemError, Verdict
-from radius_smsotp.providers.modem.line import LOST, Line
+from radius_smsotp.errors import Unavailable
+from radius_smsotp.providers.modem.errors import ModemError
+from radius_smsotp.providers.modem.line import LOST, MAY_NOT_WRITE, Line
 from radius_smsotp.providers.modem.pdu import Fate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from radius_smsotp.providers.modem.pdu import StatusReport
+    from radius_smsotp.providers.modem.pdu import DeliveryReceipt
 
 log = logging.getLogger(__name__)
 
@@ -120,22 +122,16 @@ class Lock:
                 fcntl.flock(waiting, fcntl.LOCK_SH)
                 self._held = self._await(deadline)
         except OSError as error:
-            raise ModemError(
-                Verdict.UNAVAILABLE,
-                f"cannot lock the modem with {self._path} ({error.strerror})",
-                "let the user of FreeRADIUS write to this folder",
-            ) from None
+            fault = f"cannot lock the modem with {self._path} ({error.strerror})"
+            raise ModemError(Unavailable, fault, MAY_NOT_WRITE) from None
 
     def _await(self, deadline: float) -> ExitStack:
         with ExitStack() as cleanup:
             lock = cleanup.enter_context(_opened(self._path))
             while not _try_lock(lock):
                 if time.monotonic() >= deadline:
-                    raise ModemError(
-                        Verdict.UNAVAILABLE,
-                        "the modem is in use by another process",
-                        "try again when no message is being sent",
-                    )
+                    fault = "the modem is in use by another process"
+                    raise ModemError(Unavailable, fault, "try again when no message is being sent")
                 time.sleep(0.02)
             return cleanup.pop_all()
 
@@ -194,9 +190,8 @@ def _open_port(port: str, baudrate: int, deadline: float) -> serial.Serial:
     try:
         Thread(target=work, name="smsotp-modem-open", daemon=True).start()
     except RuntimeError:  # the system gives no more
-        raise ModemError(
-            Verdict.UNAVAILABLE, f"no thread to open {port} in", "look at the limits of this host"
-        ) from None
+        fault = f"no thread to open {port} in"
+        raise ModemError(Unavailable, fault, "look at the limits of this host") from None
     try:
         with suppress(TimeoutError):
             return outcome.result(max(deadline - time.monotonic(), 0))
@@ -204,9 +199,7 @@ def _open_port(port: str, baudrate: int, deadline: float) -> serial.Serial:
             return outcome.result()
     except LOST as error:
         raise _cannot_open(port, error) from None
-    raise ModemError(
-        Verdict.UNAVAILABLE, f"{port} did not open in time", "check the host in `port`"
-    )
+    raise ModemError(Unavailable, f"{port} did not open in time", "check the host in `port`")
 
 
 def _cannot_open(port: str, error: Exception) -> ModemError:
@@ -224,11 +217,11 @@ def _cannot_open(port: str, error: Exception) -> ModemError:
         text, remedy = cause.strerror or "no connection", "check `port` and the serial server"
     else:
         text, remedy = os.strerror(cause.errno or 0), "check `port`"
-    return ModemError(Verdict.UNAVAILABLE, f"cannot open {port} ({text})", remedy)
+    return ModemError(Unavailable, f"cannot open {port} ({text})", remedy)
 
 
 PATIENCE = 900.0
-"""Seconds for which a report is awaited, and the modem kept open for it if nobody wants it."""
+"""Seconds for which a receipt is awaited, and the modem kept open for it if nobody wants it."""
 
 SLICE = 0.1
 """Seconds that the thread listens at a time: who wants to send waits so long at most."""
@@ -241,71 +234,73 @@ class _Awaited:
     references: set[int] = field(default_factory=set)
 
 
-class Reports:
+class Receipts:
     """
-    The reports that are awaited.  Used by one thread at a time: whoever has the device.
+    The receipts that are awaited.  Used by one thread at a time: whoever has the device.
 
     Attributes:
-        on_report: Called with the message id, whether all of it was delivered, and the network's
+        on_receipt: Called with the message id, whether all of it was delivered, and the network's
             words for it.  Called once for each message, from a thread of the provider's; it must
             not send, and it should be quick.
     """
 
     def __init__(self) -> None:
-        self.on_report: Callable[[str, bool, str], None] | None = None
+        self.on_receipt: Callable[[str, bool, str], None] | None = None
         self._awaited: dict[int, _Awaited] = {}
 
     def expect(self, message_id: str, references: list[int]) -> None:
-        """Await a report for each part of a message."""
+        """Await a receipt for each part of a message."""
         message = _Awaited(message_id, time.monotonic() + PATIENCE, set(references))
         # A reference is one octet: the network uses it again, and then the older one is lost.
         self._awaited.update(dict.fromkeys(references, message))
 
     def any_awaited(self) -> bool:
-        """True while a report may still come."""
+        """True while a receipt may still come."""
         now = time.monotonic()
         self._awaited = {key: value for key, value in self._awaited.items() if value.until > now}
         return bool(self._awaited)
 
-    def settle(self, reports: list[StatusReport]) -> None:
-        """Take reports out of the list, and tell `on_report` what they settle."""
-        while reports:
-            report = reports.pop(0)
-            message = self._awaited.get(report.reference)
-            if message is None or report.fate is Fate.PENDING:
+    def settle(self, receipts: list[DeliveryReceipt]) -> None:
+        """Take receipts out of the list, and tell `on_receipt` what they settle."""
+        while receipts:
+            receipt = receipts.pop(0)
+            message = self._awaited.get(receipt.reference)
+            if message is None or receipt.fate is Fate.PENDING:
                 continue
-            del self._awaited[report.reference]
-            message.references.discard(report.reference)
-            if report.fate is Fate.FAILED:
+            del self._awaited[receipt.reference]
+            message.references.discard(receipt.reference)
+            if receipt.fate is Fate.FAILED:
                 for reference in message.references:
                     self._awaited.pop(reference, None)
-                self._tell(message.message_id, delivered=False, words=report.meaning)
+                self._tell(message.message_id, delivered=False, words=receipt.meaning)
             elif not message.references:
-                self._tell(message.message_id, delivered=True, words=report.meaning)
+                self._tell(message.message_id, delivered=True, words=receipt.meaning)
 
     def _tell(self, message_id: str, *, delivered: bool, words: str) -> None:
-        if self.on_report is None:
+        if self.on_receipt is None:
             return
         try:
-            self.on_report(message_id, delivered, words)
+            self.on_receipt(message_id, delivered, words)
         except Exception as error:  # noqa: BLE001 -- not our code; delivery must go on
-            log.warning("delivery report %s was not recorded: %s", message_id, type(error).__name__)
+            log.warning(
+                "delivery receipt %s was not recorded: %s", message_id, type(error).__name__
+            )
 
 
 class Listener(threading.Thread):
     """
-    Holds the device between two sends, until the reports came or somebody else wants it.
+    Holds the device between two sends, until the receipts came or somebody else wants it.
 
     Args:
         device: The open modem; it belongs to this thread until `hand_back`.
-        reports: What is awaited.
+        receipts: What is awaited.
         name: The provider's name, for the thread's.
     """
 
-    def __init__(self, device: Device, reports: Reports, name: str) -> None:
+    def __init__(self, device: Device, receipts: Receipts, name: str) -> None:
         super().__init__(name=f"smsotp-modem-{name}", daemon=True)
         self._device: Device | None = device
-        self._reports = reports
+        self._receipts = receipts
         self._asked_back = threading.Event()
 
     def run(self) -> None:
@@ -318,12 +313,12 @@ class Listener(threading.Thread):
         """True if the device was asked back, False if it is of no more use here."""
         try:
             while not self._asked_back.is_set():
-                self._reports.settle(device.line.reports)
-                if not self._reports.any_awaited() or device.is_wanted():
+                self._receipts.settle(device.line.receipts)
+                if not self._receipts.any_awaited() or device.is_wanted():
                     return False
                 device.line.listen(SLICE)
         except ModemError as error:
-            log.info("no more delivery reports for now: %s", error.text)
+            log.info("no more delivery receipts for now: %s", error.text)
             return False
         return True
 
@@ -332,7 +327,7 @@ class Listener(threading.Thread):
         End the thread and take the device from it; None if it has closed it.
 
         Raises:
-            TimeoutError: `on_report` took too long.
+            TimeoutError: `on_receipt` took too long.
         """
         self._asked_back.set()
         self.join(max(deadline - time.monotonic(), 0))

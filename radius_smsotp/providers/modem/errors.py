@@ -8,25 +8,18 @@ from TS 23.040 9.2.3.22) and TS 27.007 9.2.1.  Those that concern receiving are 
 from __future__ import annotations
 
 import re
-from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING
 
-from radius_smsotp.errors import (
-    DeliveryError,
-    Problem,
-    Refused,
-    SmsotpError,
-    Unavailable,
-    Unknown,
-)
+from radius_smsotp.errors import DeliveryError, Refused, SmsotpError, Unavailable, Unknown
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-class Verdict(Enum):
-    """What a fault means for the message."""
+    Kind = Callable[[str], DeliveryError]
 
-    REFUSED = "refused: this message"
-    OUT_OF_ORDER = "refused: every message, until a person mends it"
-    UNAVAILABLE = "not taken, and another try or another provider may succeed"
-    UNKNOWN = "it may or may not arrive"
+OutOfOrder = partial(Refused, out_of_order=True)
+"""Every message is refused, until a person mends it."""
 
 
 class ModemError(SmsotpError):
@@ -34,33 +27,22 @@ class ModemError(SmsotpError):
     Something is wrong with the modem, its SIM, its network or the message.
 
     Args:
-        verdict: What it means for the message.
+        kind: What it means for the message: Refused, OutOfOrder, Unavailable or Unknown.
         text: What happened, without secrets.
         remedy: What the administrator does about it, or nothing.
         setting: The setting that it has to do with.
     """
 
-    def __init__(
-        self, verdict: Verdict, text: str, remedy: str = "", setting: str = "port"
-    ) -> None:
+    def __init__(self, kind: Kind, text: str, remedy: str = "", setting: str = "port") -> None:
         super().__init__(text)
-        self.verdict = verdict
+        self.kind = kind
         self.text = text
         self.remedy = remedy
         self.setting = setting
 
     def as_error(self) -> DeliveryError:
         """The same, for who sends."""
-        text = f"{self.text}; {self.remedy}" if self.remedy else self.text
-        if self.verdict is Verdict.UNAVAILABLE:
-            return Unavailable(text)
-        if self.verdict is Verdict.UNKNOWN:
-            return Unknown(text)
-        return Refused(text, out_of_order=self.verdict is Verdict.OUT_OF_ORDER)
-
-    def as_problem(self, provider: str) -> Problem:
-        """The same, for who checks the settings."""
-        return Problem(f"providers.{provider}.{self.setting}", self.text, self.remedy)
+        return self.kind(f"{self.text}; {self.remedy}" if self.remedy else self.text)
 
 
 class CommandError(ModemError):
@@ -73,20 +55,20 @@ class CommandError(ModemError):
 
     def __init__(
         self,
-        verdict: Verdict,
+        kind: Kind,
         text: str,
         remedy: str = "",
         setting: str = "port",
         *,
         code: str = "",
     ) -> None:
-        super().__init__(verdict, text, remedy, setting)
+        super().__init__(kind, text, remedy, setting)
         self.code = code
 
 
-_R, _O, _A, _U = Verdict.REFUSED, Verdict.OUT_OF_ORDER, Verdict.UNAVAILABLE, Verdict.UNKNOWN
+_R, _O, _A, _U = Refused, OutOfOrder, Unavailable, Unknown
 
-CMS = {
+CMS: dict[int, tuple[str, Kind]] = {
     1: ("unassigned number", _R),
     8: ("operator determined barring", _O),
     10: ("call barred", _O),
@@ -148,7 +130,7 @@ CMS = {
     500: ("unknown error", _A),
 }
 
-CME = {
+CME: dict[int, tuple[str, Kind]] = {
     0: ("failure of the modem", _A),
     1: ("no connection to the radio part", _A),
     3: ("operation not allowed", _A),
@@ -189,16 +171,16 @@ def explain(line: str, command: str) -> CommandError | None:
         command: What it answers, without its parameters: "AT+CMGS".
     """
     if line == "ERROR":
-        return CommandError(Verdict.UNAVAILABLE, f"the modem answered ERROR to {command}")
+        return CommandError(Unavailable, f"the modem answered ERROR to {command}")
     found = re.fullmatch(r"\+(CMS|CME) ERROR: ?(.{1,80})", line)
     if found is None:
         return None
     family, reason = found[1], found[2]
     if not re.fullmatch("[0-9]{1,5}", reason):
         # Words instead of a number, from a modem that does not know AT+CMEE=1.
-        return CommandError(Verdict.UNAVAILABLE, f'the modem answered "{reason}" to {command}')
+        return CommandError(Unavailable, f'the modem answered "{reason}" to {command}')
     # Codes from 512 up are the manufacturer's own: nothing says that they are for good.
     table = CMS if family == "CMS" else CME
-    name, verdict = table.get(int(reason), ("an error of the manufacturer", Verdict.UNAVAILABLE))
+    name, kind = table.get(int(reason), ("an error of the manufacturer", _A))
     text = f"{name} (+{family} ERROR: {reason} to {command})"
-    return CommandError(verdict, text, *_REMEDIES.get(name, ()), code=f"{family} {int(reason)}")
+    return CommandError(kind, text, *_REMEDIES.get(name, ()), code=f"{family} {int(reason)}")

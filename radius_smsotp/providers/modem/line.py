@@ -1,5 +1,6 @@
 """
-What a modem needs before it can send: an unlocked SIM, a network, a service centre.
+The line to a modem: commands, their answers, and receipts that come in between; and what the modem
+needs before it can send: an unlocked SIM, a network, a service centre.
 
 Questions and answers: 3GPP TS 27.007 7.2 (+CREG), 8.3 (+CPIN), 8.5 (+CSQ), 10.1.22 (+CEREG);
 TS 27.005 3.3.1 (+CSCA).
@@ -13,179 +14,14 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from radius_smsotp.errors import Unavailable, Unknown
 from radius_smsotp.providers.modem import pdu
-from radius_smsotp.providers.modem.errors import CommandError, ModemError, Verdict, explain
+from radius_smsotp.providers.modem.errors import CommandError, ModemError, OutOfOrder, explain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import serial
-
-POLL = 0.3
-"""Seconds between two questions while the SIM or the network is not ready."""
-
-_REGISTRATION = {  # TS 27.007 7.2
-    0: "not searching",
-    2: "searching",
-    3: "denied by the network",
-    4: "unknown",
-    8: "emergency calls only",
-    11: "emergency calls only",
-}
-
-_SIM_BUSY = ("CME 14", "CMS 314")
-
-
-def unlock_sim(line: Line, pin: str | None, tried: Path, deadline: float) -> None:
-    """
-    Wait until the SIM is ready, and enter its PIN if it asks.
-
-    A SIM blocks itself after three wrong PINs, and every program that starts anew would try again.
-    So the try is written down before it is made, in a file, and struck out when it succeeded.
-
-    Args:
-        line: The modem.
-        pin: The SIM's PIN, or None.
-        tried: The file; while it exists, no PIN is entered.
-        deadline: `time.monotonic()` seconds.
-
-    Raises:
-        ModemError: no SIM, no PIN or the wrong one, or it is not ready in time.
-    """
-    entered = False
-    while True:
-        try:
-            state = line.ask("AT+CPIN?", deadline)
-        except CommandError as error:
-            if error.code not in _SIM_BUSY:
-                raise
-            state = "busy"
-        if state == "READY":
-            _strike_out(tried)
-            return
-        if state == "SIM PIN" and not entered:  # some ask on for a moment after they took it
-            entered = _enter_pin(line, pin, tried, deadline)
-            if entered:
-                continue
-        elif "PUK" in state:
-            raise ModemError(
-                Verdict.OUT_OF_ORDER,
-                "the SIM is blocked",
-                "unblock it with its PUK, for instance in a phone",
-                "pin",
-            )
-        elif state not in ("", "busy", "SIM PIN"):
-            raise ModemError(Verdict.OUT_OF_ORDER, f"the modem asks for {state[:20]}", "unlock it")
-        _pause(line, deadline, "the SIM is not ready")
-
-
-def _enter_pin(line: Line, pin: str | None, tried: Path, deadline: float) -> bool:
-    """True if the SIM took the PIN, False if it was too busy to look at it."""
-    if pin is None:
-        raise ModemError(Verdict.OUT_OF_ORDER, "the SIM asks for its PIN", "set `pin`", "pin")
-    try:
-        tried.touch(exist_ok=False)
-    except FileExistsError:
-        raise ModemError(
-            Verdict.OUT_OF_ORDER,
-            "the SIM did not take the PIN before; it is not tried again, for a SIM blocks itself "
-            "after three wrong ones",
-            f"correct `pin`, then delete {tried}",
-            "pin",
-        ) from None
-    except OSError as error:
-        raise ModemError(
-            Verdict.OUT_OF_ORDER,
-            f"the PIN was not tried, because {tried} cannot be written ({error.strerror})",
-            "let the user of FreeRADIUS write to this folder",
-        ) from None
-    try:
-        line.command(f'AT+CPIN="{pin}"', deadline)
-    except CommandError as error:
-        if error.code in _SIM_BUSY:  # not looked at
-            _strike_out(tried)
-            return False
-        raise ModemError(
-            Verdict.OUT_OF_ORDER,
-            f"the SIM refused the PIN: {error.text}",
-            f"correct `pin`, then delete {tried}",
-            "pin",
-        ) from None
-    _strike_out(tried)
-    return True
-
-
-def _strike_out(tried: Path) -> None:
-    try:
-        tried.unlink(missing_ok=True)
-    except OSError as error:
-        raise ModemError(
-            Verdict.UNAVAILABLE,
-            f"cannot delete {tried} ({error.strerror})",
-            "let the user of FreeRADIUS write to this folder",
-        ) from None
-
-
-def await_network(line: Line, deadline: float) -> None:
-    """
-    Wait until the modem is registered in a network.
-
-    Raises:
-        ModemError: it is not in time, or the network does not want it.
-    """
-    while True:
-        states = [
-            state
-            for question in ("AT+CREG?", "AT+CEREG?")
-            if (state := _registration(line, question, deadline)) is not None
-        ]
-        # No answer to either: whether it works will show.
-        if not states or any(state not in _REGISTRATION for state in states):
-            return
-        denied = all(state == 3 for state in states)
-        reason = ", ".join(dict.fromkeys(_REGISTRATION[state] for state in states))
-        if denied or time.monotonic() + POLL >= deadline:
-            raise ModemError(
-                Verdict.UNAVAILABLE,
-                f"not registered in a network: {reason}",
-                "check the antenna, and with the operator that the SIM is active",
-            )
-        line.listen(POLL)
-
-
-def _registration(line: Line, question: str, deadline: float) -> int | None:
-    """The <stat> of TS 27.007 7.2; 1, 5, 6, 7, 9 and 10 mean that SMS work."""
-    # "2,1,…" in an answer, "1" or "1,"00C3",…" if the modem said so unasked.
-    found = re.match(r"(?:\d+, ?)?(\d{1,2})(?:,|$)", _answer(line, question, deadline))
-    return int(found[1]) if found else None
-
-
-def signal(line: Line, deadline: float) -> int | None:
-    """The signal in dBm, or None if there is none, or none known."""
-    found = re.match(r"(\d{1,3})", _answer(line, "AT+CSQ", deadline))
-    # TS 27.007 8.5: 0 is -113 dBm or less, each step is 2 dB, 99 is not known.
-    strength = int(found[1]) if found else 99
-    return -113 + 2 * strength if strength <= 31 else None
-
-
-def service_centre(line: Line, deadline: float) -> str:
-    """The service centre that the SIM knows, or an empty text."""
-    return _answer(line, "AT+CSCA?", deadline).split(",")[0].strip('" ')
-
-
-def _answer(line: Line, question: str, deadline: float) -> str:
-    """The answer, or an empty text where the modem has an error for one."""
-    try:
-        return line.ask(question, deadline)
-    except CommandError:
-        return ""
-
-
-def _pause(line: Line, deadline: float, otherwise: str) -> None:
-    if time.monotonic() + POLL >= deadline:
-        raise ModemError(Verdict.UNAVAILABLE, f"{otherwise} in time")
-    line.listen(POLL)
-
 
 CONTROL_Z = b"\x1a"
 """Ends a text and submits it (TS 27.005 3.5.1)."""
@@ -220,16 +56,16 @@ class Line:
         speed: How the line is named in errors: "115200 baud".
 
     Attributes:
-        reports: Delivery reports that came in, oldest first.  Whoever reads them empties it.
+        receipts: Delivery receipts that came in, oldest first.  Whoever reads them empties it.
     """
 
     def __init__(self, port: serial.Serial, speed: str) -> None:
         self._port = port
         self._speed = speed
         self._buffer = bytearray()
-        # Octets of the report whose PDU comes with the next line; None if none is due.
-        self._report_due: int | None = None
-        self.reports: list[pdu.StatusReport] = []
+        # Octets of the receipt whose PDU comes with the next line; None if none is due.
+        self._receipt_due: int | None = None
+        self.receipts: list[pdu.DeliveryReceipt] = []
 
     def close(self) -> None:
         """Close the port, whatever state it is in."""
@@ -252,11 +88,9 @@ class Line:
         while not self._answers_ok(min(patience, time.monotonic() + 0.5)):
             tries += 1
             if time.monotonic() >= patience:
-                raise ModemError(
-                    Verdict.UNAVAILABLE,
-                    f"the modem does not answer to AT ({self._speed})",
-                    "check `port` and `baudrate`, and that no other program (ModemManager) uses it",
-                )
+                fault = f"the modem does not answer to AT ({self._speed})"
+                remedy = "check `port` and `baudrate`, and that no other program (ModemManager) "
+                raise ModemError(Unavailable, fault, f"{remedy}uses it")
         # Answers to earlier tries, or to what an earlier program asked, are not ours.
         self._read_until_quiet(0.5 if tries else 0.1, patience)
         self.accepts("ATE0", deadline)
@@ -302,7 +136,7 @@ class Line:
 
     def listen(self, seconds: float) -> None:
         """
-        Read for a while; only reports are kept.
+        Read for a while; only receipts are kept.
 
         Raises:
             ModemError: the line is broken.
@@ -343,7 +177,7 @@ class Line:
         except CommandError:
             raise
         except ModemError as error:
-            raise ModemError(Verdict.UNKNOWN, f"{error.text}, after it took the text") from None
+            raise ModemError(Unknown, f"{error.text}, after it took the text") from None
         references = [pdu.message_reference(line) for line in lines]
         return next((found for found in references if found is not None), None)
 
@@ -390,7 +224,7 @@ class Line:
 
     def _read_line(self, deadline: float, *, prompt: bool = False) -> str | None:
         """
-        The next line that is neither empty nor part of a report; None if the time is over.
+        The next line that is neither empty nor part of a receipt; None if the time is over.
 
         With `prompt`, `_PROMPT` for the prompt, which has no end of line.
         """
@@ -400,7 +234,7 @@ class Line:
                 if time.monotonic() >= deadline:
                     return None
                 self._fill()
-            elif not self._take_report(line):
+            elif not self._take_receipt(line):
                 return line
 
     def _take_line(self, prompt: bool) -> str | None:
@@ -419,24 +253,24 @@ class Line:
             self._buffer.clear()
         return None
 
-    def _take_report(self, line: str) -> bool:
-        """Keep a delivery report; True if `line` is one or a part of one."""
-        due, self._report_due = self._report_due, None
+    def _take_receipt(self, line: str) -> bool:
+        """Keep a delivery receipt; True if `line` is one or a part of one."""
+        due, self._receipt_due = self._receipt_due, None
         if due is not None:
             with suppress(ValueError):
-                self.reports.append(pdu.status_report(line, due or None))
+                self.receipts.append(pdu.read_receipt(line, due or None))
                 return True
         if not line.startswith("+CDS:"):
             return False
         rest = line.removeprefix("+CDS:").strip()
-        if report := pdu.status_report_line(line):
-            self.reports.append(report)
+        if receipt := pdu.read_receipt_line(line):
+            self.receipts.append(receipt)
         elif re.fullmatch("[0-9]{1,3}", rest):
-            self._report_due = int(rest)
+            self._receipt_due = int(rest)
         else:
             with suppress(ValueError):  # some modems put the PDU on the same line
-                self.reports.append(pdu.status_report(rest))
-        del self.reports[:-256]  # there are no more references than that
+                self.receipts.append(pdu.read_receipt(rest))
+        del self.receipts[:-256]  # there are no more references than that
         return True
 
     def _fill(self) -> None:
@@ -471,12 +305,157 @@ def _printable(data: bytes | bytearray) -> str:
 
 
 def _silence(name: str) -> ModemError:
-    return ModemError(Verdict.UNAVAILABLE, f"the modem did not answer {name} in time")
+    return ModemError(Unavailable, f"the modem did not answer {name} in time")
 
 
 def _gone() -> ModemError:
-    return ModemError(
-        Verdict.UNAVAILABLE,
-        "the line to the modem is broken",
-        "check its cable, its power and its serial server",
-    )
+    remedy = "check its cable, its power and its serial server"
+    return ModemError(Unavailable, "the line to the modem is broken", remedy)
+
+
+POLL = 0.3
+"""Seconds between two questions while the SIM or the network is not ready."""
+
+_REGISTRATION = {  # TS 27.007 7.2
+    0: "not searching",
+    2: "searching",
+    3: "denied by the network",
+    4: "unknown",
+    8: "emergency calls only",
+    11: "emergency calls only",
+}
+
+MAY_NOT_WRITE = "let the user of FreeRADIUS write to this folder"
+
+_SIM_BUSY = ("CME 14", "CMS 314")
+
+
+def unlock_sim(line: Line, pin: str | None, tried: Path, deadline: float) -> None:
+    """
+    Wait until the SIM is ready, and enter its PIN if it asks.
+
+    A SIM blocks itself after three wrong PINs, and every program that starts anew would try again.
+    So the try is written down before it is made, in a file, and struck out when it succeeded.
+
+    Args:
+        line: The modem.
+        pin: The SIM's PIN, or None.
+        tried: The file; while it exists, no PIN is entered.
+        deadline: `time.monotonic()` seconds.
+
+    Raises:
+        ModemError: no SIM, no PIN or the wrong one, or it is not ready in time.
+    """
+    entered = False
+    while True:
+        try:
+            state = line.ask("AT+CPIN?", deadline)
+        except CommandError as error:
+            if error.code not in _SIM_BUSY:
+                raise
+            state = "busy"
+        if state == "READY":
+            _strike_out(tried)
+            return
+        if state == "SIM PIN" and not entered:  # some ask on for a moment after they took it
+            entered = _enter_pin(line, pin, tried, deadline)
+            if entered:
+                continue
+        elif "PUK" in state:
+            remedy = "unblock it with its PUK, for instance in a phone"
+            raise ModemError(OutOfOrder, "the SIM is blocked", remedy, "pin")
+        elif state not in ("", "busy", "SIM PIN"):
+            raise ModemError(OutOfOrder, f"the modem asks for {state[:20]}", "unlock it")
+        _pause(line, deadline, "the SIM is not ready")
+
+
+def _enter_pin(line: Line, pin: str | None, tried: Path, deadline: float) -> bool:
+    """True if the SIM took the PIN, False if it was too busy to look at it."""
+    if pin is None:
+        raise ModemError(OutOfOrder, "the SIM asks for its PIN", "set `pin`", "pin")
+    remedy = f"correct `pin`, then delete {tried}"
+    try:
+        tried.touch(exist_ok=False)
+    except FileExistsError:
+        fault = "the SIM did not take the PIN before; it is not tried again, for a SIM blocks "
+        fault += "itself after three wrong ones"
+        raise ModemError(OutOfOrder, fault, remedy, "pin") from None
+    except OSError as error:
+        fault = f"the PIN was not tried, because {tried} cannot be written ({error.strerror})"
+        raise ModemError(OutOfOrder, fault, MAY_NOT_WRITE) from None
+    try:
+        line.command(f'AT+CPIN="{pin}"', deadline)
+    except CommandError as error:
+        if error.code in _SIM_BUSY:  # not looked at
+            _strike_out(tried)
+            return False
+        fault = f"the SIM refused the PIN: {error.text}"
+        raise ModemError(OutOfOrder, fault, remedy, "pin") from None
+    _strike_out(tried)
+    return True
+
+
+def _strike_out(tried: Path) -> None:
+    try:
+        tried.unlink(missing_ok=True)
+    except OSError as error:
+        fault = f"cannot delete {tried} ({error.strerror})"
+        raise ModemError(Unavailable, fault, MAY_NOT_WRITE) from None
+
+
+def await_network(line: Line, deadline: float) -> None:
+    """
+    Wait until the modem is registered in a network.
+
+    Raises:
+        ModemError: it is not in time, or the network does not want it.
+    """
+    while True:
+        states = [
+            state
+            for question in ("AT+CREG?", "AT+CEREG?")
+            if (state := _registration(line, question, deadline)) is not None
+        ]
+        # No answer to either: whether it works will show.
+        if not states or any(state not in _REGISTRATION for state in states):
+            return
+        denied = all(state == 3 for state in states)
+        reason = ", ".join(dict.fromkeys(_REGISTRATION[state] for state in states))
+        if denied or time.monotonic() + POLL >= deadline:
+            remedy = "check the antenna, and with the operator that the SIM is active"
+            raise ModemError(Unavailable, f"not registered in a network: {reason}", remedy)
+        line.listen(POLL)
+
+
+def _registration(line: Line, question: str, deadline: float) -> int | None:
+    """The <stat> of TS 27.007 7.2; 1, 5, 6, 7, 9 and 10 mean that SMS work."""
+    # "2,1,…" in an answer, "1" or "1,"00C3",…" if the modem said so unasked.
+    found = re.match(r"(?:\d+, ?)?(\d{1,2})(?:,|$)", _answer(line, question, deadline))
+    return int(found[1]) if found else None
+
+
+def signal(line: Line, deadline: float) -> int | None:
+    """The signal in dBm, or None if there is none, or none known."""
+    found = re.match(r"(\d{1,3})", _answer(line, "AT+CSQ", deadline))
+    # TS 27.007 8.5: 0 is -113 dBm or less, each step is 2 dB, 99 is not known.
+    strength = int(found[1]) if found else 99
+    return -113 + 2 * strength if strength <= 31 else None
+
+
+def service_centre(line: Line, deadline: float) -> str:
+    """The service centre that the SIM knows, or an empty text."""
+    return _answer(line, "AT+CSCA?", deadline).split(",")[0].strip('" ')
+
+
+def _answer(line: Line, question: str, deadline: float) -> str:
+    """The answer, or an empty text where the modem has an error for one."""
+    try:
+        return line.ask(question, deadline)
+    except CommandError:
+        return ""
+
+
+def _pause(line: Line, deadline: float, otherwise: str) -> None:
+    if time.monotonic() + POLL >= deadline:
+        raise ModemError(Unavailable, f"{otherwise} in time")
+    line.listen(POLL)

@@ -1,5 +1,5 @@
 """
-Octets of an SMS: what goes to the modem, and the delivery report that comes back.
+Octets of an SMS: what goes to the modem, and the delivery receipt that comes back.
 
 Layout: 3GPP TS 23.040 9.2 (TPDUs); packing: TS 23.038 6.1.2.1; service centre: TS 27.005 3.1.
 """
@@ -16,9 +16,9 @@ INTERNATIONAL = 0x91
 """Type of address: international number, telephone numbering plan (TS 23.040 9.1.2.5)."""
 
 _SUBMIT = 0x01  # TP-MTI, TS 23.040 9.2.3.1
-_STATUS_REPORT = 0x02
+_RECEIPT = 0x02
 _RELATIVE_VALIDITY = 0x10  # TP-VPF, 9.2.3.3
-_REPORT_WANTED = 0x20  # TP-SRR, 9.2.3.5
+_RECEIPT_WANTED = 0x20  # TP-SRR, 9.2.3.5
 _HEADER_PRESENT = 0x40  # TP-UDHI, 9.2.3.23
 _CODING = {Alphabet.GSM7: 0x00, Alphabet.UCS2: 0x08}  # TP-DCS, TS 23.038 4
 
@@ -44,7 +44,7 @@ def submit(
     reference: int,
     service_centre: str = "",
     validity: int | None = None,
-    report: bool = False,
+    receipt: bool = False,
 ) -> tuple[Submit, ...]:
     """
     Encode a text as SMS-SUBMIT (TS 23.040 9.2.2.2), in as many parts as it needs.
@@ -55,7 +55,7 @@ def submit(
         reference: 0 to 255, the same in all parts of one text.
         service_centre: E.164 with its plus sign, or empty for the one the SIM knows.
         validity: Minutes for which the network tries to deliver; None leaves it to the network.
-        report: Ask for a delivery report.
+        receipt: Ask for a delivery receipt.
 
     Raises:
         ValueError: not a number, or more than 255 parts.  Its text holds neither.
@@ -67,7 +67,7 @@ def submit(
     first = (
         _SUBMIT
         | (_RELATIVE_VALIDITY if validity is not None else 0)
-        | (_REPORT_WANTED if report else 0)
+        | (_RECEIPT_WANTED if receipt else 0)
         | (_HEADER_PRESENT if len(parts) > 1 else 0)
     )
     # TP-MR is 0: the modem counts (TS 23.040 9.2.3.6).  TP-PID is 0: a plain short message.
@@ -191,9 +191,9 @@ _STATUS = {  # TP-ST, TS 23.040 9.2.3.15
 
 
 @dataclass(frozen=True, slots=True)
-class StatusReport:
+class DeliveryReceipt:
     """
-    A delivery report (SMS-STATUS-REPORT).
+    A delivery receipt (SMS-STATUS-REPORT).
 
     Attributes:
         reference: TP-MR of the message it is about, 0 to 255, as ``+CMGS`` gave it.
@@ -218,7 +218,7 @@ class StatusReport:
         return f"{words} (TP-ST 0x{self.status:02X})"
 
 
-def status_report(pdu: str, length: int | None = None) -> StatusReport:
+def read_receipt(pdu: str, length: int | None = None) -> DeliveryReceipt:
     """
     Decode the hex line of a ``+CDS`` in PDU mode (TS 23.040 9.2.2.3).
 
@@ -231,32 +231,32 @@ def status_report(pdu: str, length: int | None = None) -> StatusReport:
         ValueError: not an SMS-STATUS-REPORT.  Its text holds nothing of `pdu`.
     """
     if not re.fullmatch("(?:[0-9A-Fa-f]{2})+", pdu):
-        raise ValueError("the report is not in hexadecimal digits")
+        raise ValueError("the receipt is not in hexadecimal digits")
     octets = bytes.fromhex(pdu)
     behind_the_address = octets[0] + 1
     starts = (behind_the_address, 0) if length is None else (len(octets) - length,)
     for start in starts:
-        report = _report_at(octets[max(start, 0) :])
-        if report is not None:
-            return report
-    raise ValueError("the PDU is not a status report, or is cut off")
+        receipt = _receipt_at(octets[max(start, 0) :])
+        if receipt is not None:
+            return receipt
+    raise ValueError("the PDU is not a delivery receipt, or is cut off")
 
 
-def _report_at(tpdu: bytes) -> StatusReport | None:
-    if len(tpdu) < 4 or tpdu[0] & 0x03 != _STATUS_REPORT or not tpdu[3] & 0x80:
+def _receipt_at(tpdu: bytes) -> DeliveryReceipt | None:
+    if len(tpdu) < 4 or tpdu[0] & 0x03 != _RECEIPT or not tpdu[3] & 0x80:
         return None
     # First octet, TP-MR, TP-RA (length, type, digits), two time stamps of seven octets, TP-ST.
     position = 4 + (tpdu[2] + 1) // 2 + 14
-    return StatusReport(tpdu[1], tpdu[position]) if position < len(tpdu) else None
+    return DeliveryReceipt(tpdu[1], tpdu[position]) if position < len(tpdu) else None
 
 
-def status_report_line(line: str) -> StatusReport | None:
-    """The report that a ``+CDS`` in text mode holds (TS 27.005 3.1), or None."""
+def read_receipt_line(line: str) -> DeliveryReceipt | None:
+    """The receipt that a ``+CDS`` in text mode holds (TS 27.005 3.1), or None."""
     # +CDS: fo,mr,["ra"],[tora],"scts","dt",st: commas stand inside the time stamps too.
     found = re.fullmatch(r"\+CDS: ?\d{1,3}, ?(\d{1,3}),.*, ?(\d{1,3})", line)
     if found is None:
         return None
-    return StatusReport(reference=int(found[1]) & 0xFF, status=int(found[2]) & 0xFF)
+    return DeliveryReceipt(reference=int(found[1]) & 0xFF, status=int(found[2]) & 0xFF)
 
 
 def message_reference(line: str) -> int | None:

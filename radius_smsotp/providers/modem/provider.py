@@ -15,30 +15,34 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 
-from radius_smsotp.errors import Problem, Unavailable
+from radius_smsotp.errors import Refused, Unavailable
 from radius_smsotp.model import text
-from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings
+from radius_smsotp.providers import (
+    BaseProvider,
+    Fault,
+    Message,
+    ProviderSettings,
+    Receipt,
+    Surroundings,
+)
 from radius_smsotp.providers.modem import pdu
 from radius_smsotp.providers.modem.device import (
     MARGIN,
     Device,
     Listener,
-    Reports,
+    Receipts,
     file_name,
     open_device,
 )
-from radius_smsotp.providers.modem.errors import CommandError, ModemError, Verdict
+from radius_smsotp.providers.modem.errors import CommandError, ModemError, OutOfOrder
 from radius_smsotp.providers.modem.line import await_network, service_centre, signal, unlock_sim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from radius_smsotp.providers.modem.line import Line
-
-CHECK = 4.5
-"""Seconds that `Provider.check` takes at most."""
 
 
 class Settings(ProviderSettings):
@@ -73,8 +77,10 @@ class Settings(ProviderSettings):
         le=635040,
         description="minutes for which the network tries to deliver; 5 at least",
     )
-    delivery_report: bool = Field(
-        default=False, description="ask the network whether the message arrived"
+    delivery_receipt: bool = Field(
+        default=False,
+        validation_alias=AliasChoices("delivery_receipt", "delivery_report"),
+        description="ask the network whether the message arrived",
     )
 
     @field_validator("port")
@@ -110,69 +116,30 @@ class Settings(ProviderSettings):
         return smsc
 
 
-class Provider:
+class Provider(BaseProvider[Settings]):
     """
     Sends through a modem, one message at a time.
 
     Attributes:
-        on_report: With `delivery_report`, called when all parts of a message were delivered or one
-            was given up: message id, delivered or not, the network's words.  Called from a thread
-            of the provider's; it must not send, and should be quick.
+        on_receipt: See `providers.GivesReceipts`; called, with `delivery_receipt`, when all parts
+            of a message were delivered or one was given up.
     """
 
     def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
-        self.name = name
-        self._settings = settings
-        self._folder = surroundings.lock_folder
+        super().__init__(name, settings, surroundings)
+        self._locks = surroundings.lock_folder
         self._turn = threading.Lock()
-        self._reports = Reports()
+        self._receipts = Receipts()
         self._listener: Listener | None = None
 
     @property
-    def on_report(self) -> Callable[[str, bool, str], None] | None:
+    def on_receipt(self) -> Callable[[str, bool, str], None] | None:
         """See the class."""
-        return self._reports.on_report
+        return self._receipts.on_receipt
 
-    @on_report.setter
-    def on_report(self, callback: Callable[[str, bool, str], None] | None) -> None:
-        self._reports.on_report = callback
-
-    def check(self) -> list[Problem]:
-        """Look at port, SIM, network, signal and service centre.  Enters the PIN if need be."""
-        deadline = time.monotonic() + min(CHECK, self._settings.timeout) - MARGIN
-        try:
-            with self._device(deadline) as device:
-                self._wake(device.line, deadline)
-                faults = self._faults(device.line, deadline)
-        except ModemError as error:
-            faults = [error]
-        return [fault.as_problem(self.name) for fault in faults]
-
-    def send(self, message: Message, deadline: float) -> Receipt:
-        """
-        Submit one message, in as many parts as it needs.
-
-        Returns:
-            A receipt with the message references, as "12" or "12,13", if the modem gave them.
-
-        Raises:
-            Refused, Unavailable, Unknown: as every provider.
-        """
-        deadline = min(deadline, time.monotonic() + self._settings.timeout) - MARGIN
-        if time.monotonic() >= deadline:
-            raise Unavailable("no time was left to talk to the modem")
-        try:
-            with self._device(deadline) as device:
-                self._wake(device.line, deadline)
-                await_network(device.line, deadline)
-                report = self._settings.delivery_report and _route_reports(device.line, deadline)
-                references = self._submit(device.line, message, report, deadline)
-                message_id = ",".join(str(reference) for reference in references)
-                if report and references:
-                    self._reports.expect(message_id, references)
-        except ModemError as error:
-            raise error.as_error() from None
-        return Receipt(message_id or None)
+    @on_receipt.setter
+    def on_receipt(self, callback: Callable[[str, bool, str], None] | None) -> None:
+        self._receipts.on_receipt = callback
 
     def close(self) -> None:
         """Let go of the modem.  A message that is being sent is sent to its end."""
@@ -186,16 +153,66 @@ class Provider:
         finally:
             self._turn.release()
 
+    def _faults(self, limit: float) -> list[Fault]:
+        """Look at port, SIM, network, signal and service centre.  Enters the PIN if need be."""
+        deadline = limit - MARGIN
+        try:
+            with self._device(deadline) as device:
+                self._wake(device.line, deadline)
+                found = list(self._obstacles(device.line, deadline))
+        except ModemError as error:
+            found = [error]
+        return [(error.setting, error.text, error.remedy) for error in found]
+
+    def _obstacles(self, line: Line, deadline: float) -> Iterator[ModemError]:
+        """What stands in the way of sending, as far as the modem can tell."""
+        settings = self._settings
+        try:
+            # Half of the time is kept for the questions behind it.
+            await_network(line, (time.monotonic() + deadline) / 2)
+        except ModemError as error:
+            yield error
+            if signal(line, deadline) is None:
+                yield ModemError(Unavailable, "no signal", "check the antenna and its place")
+        if settings.smsc is None and not service_centre(line, deadline):
+            remedy = "set `smsc` to the service centre of your operator"
+            yield ModemError(OutOfOrder, "the SIM knows no service centre", remedy, "smsc")
+        if settings.delivery_receipt and not _route_receipts(line, deadline):
+            fault, key = "the modem cannot pass on delivery receipts", "delivery_receipt"
+            yield ModemError(Refused, fault, f"set `{key}: no`", key)
+
+    def _send(self, message: Message, limit: float) -> Receipt:
+        """
+        Submit one message, in as many parts as it needs.
+
+        Returns:
+            A receipt with the message references, as "12" or "12,13", if the modem gave them.
+        """
+        deadline = limit - MARGIN
+        try:
+            with self._device(deadline) as device:
+                line = device.line
+                self._wake(line, deadline)
+                await_network(line, deadline)
+                receipt = self._settings.delivery_receipt and _route_receipts(line, deadline)
+                references = self._submit(line, message, receipt, deadline)
+                message_id = ",".join(str(reference) for reference in references)
+                if receipt and references:
+                    self._receipts.expect(message_id, references)
+        except ModemError as error:
+            raise error.as_error() from None
+        return Receipt(message_id or None)
+
     # -- the device -------------------------------------------------------------------------------
 
     @contextmanager
     def _device(self, deadline: float) -> Iterator[Device]:
-        """The open modem, for one thread; closed afterwards, unless reports are awaited."""
+        """The open modem, for one thread; closed afterwards, unless receipts are awaited."""
         if not self._turn.acquire(timeout=max(deadline - time.monotonic(), 0)):
-            raise ModemError(Verdict.UNAVAILABLE, "other messages kept the modem busy")
+            raise ModemError(Unavailable, "other messages kept the modem busy")
         try:
             device = self._take_from_listener(deadline) or open_device(
-                self._settings.port, self._settings.baudrate, self._folder, deadline
+                self._settings.port, self._settings.baudrate, self._locks, deadline
             )
             answers = False
             try:
@@ -205,17 +222,17 @@ class Provider:
                 answers = True
                 raise
             finally:
-                if not answers or not self._reports.any_awaited() or not self._listen(device):
+                if not answers or not self._receipts.any_awaited() or not self._listen(device):
                     device.close()
         finally:
             self._turn.release()
 
     def _listen(self, device: Device) -> bool:
-        """Leave the device to a thread that awaits reports; False if there is none to be had."""
-        listener = Listener(device, self._reports, self.name)
+        """Leave the device to a thread that awaits receipts; False if there is none to be had."""
+        listener = Listener(device, self._receipts, self.name)
         try:
             listener.start()
-        except RuntimeError:  # the system gives no more; the reports are lost
+        except RuntimeError:  # the system gives no more; the receipts are lost
             return False
         self._listener = listener
         return True
@@ -226,80 +243,43 @@ class Provider:
         try:
             device = self._listener.hand_back(deadline)
         except TimeoutError:
-            raise ModemError(
-                Verdict.UNAVAILABLE, "a delivery report is still being recorded"
-            ) from None
+            fault = "a delivery receipt is still being recorded"
+            raise ModemError(Unavailable, fault) from None
         self._listener = None
         return device
 
     def _wake(self, line: Line, deadline: float) -> None:
         line.wake(deadline)
         pin = self._settings.pin
-        tried = self._folder / f"{file_name(self._settings.port)}.pin-tried"
+        tried = self._locks / f"{file_name(self._settings.port)}.pin-tried"
         unlock_sim(line, pin.get_secret_value() if pin else None, tried, deadline)
-
-    def _faults(self, line: Line, deadline: float) -> list[ModemError]:
-        """What stands in the way of sending, as far as the modem can tell."""
-        faults = []
-        try:
-            # Half of the time is kept for the questions behind it.
-            await_network(line, (time.monotonic() + deadline) / 2)
-        except ModemError as error:
-            faults.append(error)
-            if signal(line, deadline) is None:
-                faults.append(
-                    ModemError(Verdict.UNAVAILABLE, "no signal", "check the antenna and its place")
-                )
-        if self._settings.smsc is None and not service_centre(line, deadline):
-            faults.append(
-                ModemError(
-                    Verdict.OUT_OF_ORDER,
-                    "the SIM knows no service centre",
-                    "set `smsc` to the service centre of your operator",
-                    "smsc",
-                )
-            )
-        if self._settings.delivery_report and not _route_reports(line, deadline):
-            faults.append(
-                ModemError(
-                    Verdict.REFUSED,
-                    "the modem cannot pass on delivery reports",
-                    "set `delivery_report: no`",
-                    "delivery_report",
-                )
-            )
-        return faults
 
     # -- the message ------------------------------------------------------------------------------
 
-    def _submit(self, line: Line, message: Message, report: bool, deadline: float) -> list[int]:
+    def _submit(self, line: Line, message: Message, receipt: bool, deadline: float) -> list[int]:
         """Submit all parts; their references, where the modem gave them."""
         mode = self._settings.mode
         if not re.fullmatch(r"\+[0-9]{1,20}", message.phone):
-            raise ModemError(Verdict.REFUSED, "the number is not of the form +491701234567")
+            raise ModemError(Refused, "the number is not of the form +491701234567")
         content = (
             text.transliterated(message.text) if self._settings.transliterate else message.text
         )
         simple = text.is_plain(content) and len(text.split(content)) == 1
         if mode == "text" and not simple:
-            raise ModemError(
-                Verdict.REFUSED,
-                "text mode carries neither this text's letters nor its length",
-                "set `mode: auto`",
-                "mode",
-            )
-        if mode != "pdu" and simple and self._enter_text_mode(line, report, deadline):
+            fault = "text mode carries neither this text's letters nor its length"
+            raise ModemError(Refused, fault, "set `mode: auto`", "mode")
+        if mode != "pdu" and simple and self._enter_text_mode(line, receipt, deadline):
             reference = line.submit(f'AT+CMGS="{message.phone}"', content, deadline)
             return [] if reference is None else [reference]
         if mode == "text":
-            raise ModemError(Verdict.OUT_OF_ORDER, "the modem knows no text mode", "", "mode")
-        return self._submit_pdus(line, message, content, report, deadline)
+            raise ModemError(OutOfOrder, "the modem knows no text mode", "", "mode")
+        return self._submit_pdus(line, message, content, receipt, deadline)
 
-    def _enter_text_mode(self, line: Line, report: bool, deadline: float) -> bool:
+    def _enter_text_mode(self, line: Line, receipt: bool, deadline: float) -> bool:
         """Prepare the modem for text mode (TS 27.005 3); False if it cannot."""
         centre = self._settings.smsc
         # First octet as in a PDU, validity, protocol, data coding.
-        first = 49 if report else 17
+        first = 49 if receipt else 17
         validity = pdu.relative_validity(self._settings.validity)
         return (
             line.accepts("AT+CMGF=1", deadline)
@@ -310,7 +290,7 @@ class Provider:
         )
 
     def _submit_pdus(
-        self, line: Line, message: Message, content: str, report: bool, deadline: float
+        self, line: Line, message: Message, content: str, receipt: bool, deadline: float
     ) -> list[int]:
         try:
             parts = pdu.submit(
@@ -320,16 +300,16 @@ class Provider:
                 reference=zlib.crc32(message.transaction_id.encode()) & 0xFF,
                 service_centre=self._settings.smsc or "",
                 validity=self._settings.validity,
-                report=report,
+                receipt=receipt,
             )
         except ValueError as error:
-            raise ModemError(Verdict.REFUSED, str(error)) from None
+            raise ModemError(Refused, str(error)) from None
         line.command("AT+CMGF=0", deadline)
         references = [line.submit(f"AT+CMGS={part.length}", part.hex, deadline) for part in parts]
         return [reference for reference in references if reference is not None]
 
 
-def _route_reports(line: Line, deadline: float) -> bool:
-    """Let reports come as +CDS (TS 27.005 3.4.1), without being acknowledged (3.2.1)."""
+def _route_receipts(line: Line, deadline: float) -> bool:
+    """Let receipts come as +CDS (TS 27.005 3.4.1), without being acknowledged (3.2.1)."""
     line.accepts("AT+CSMS=0", deadline)
     return line.accepts("AT+CNMI=2,1,0,1,0", deadline)

@@ -1,9 +1,8 @@
 """
 Provider ``smpp``: straight to an SMSC, SMPP 3.4 (extra ``smpp``, library smpplib).
 
-One bound connection is kept open and shared by all threads.  An event loop in a thread of its
-own serves it: several submit_sm may be open at once, delivery reports may come between their
-responses, and each response is matched by its sequence number.
+First its settings; then the provider, and the requests that a message becomes.  One bound
+connection is kept open and shared by all threads: see `session`.
 """
 
 from __future__ import annotations
@@ -14,21 +13,46 @@ import ssl
 import threading
 import time
 from concurrent.futures import CancelledError
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from radius_smsotp import errors
-from radius_smsotp.errors import DeliveryError, Problem, Refused, Unavailable, Unknown
+from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.model import text as sms
-from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings
+from radius_smsotp.providers import (
+    BaseProvider,
+    Fault,
+    Message,
+    ProviderSettings,
+    Receipt,
+    Surroundings,
+    connection,
+)
 from radius_smsotp.providers.template import Regexp, rewrite
+
+try:
+    from radius_smsotp.providers.smpp.session import (
+        Link,
+        Lost,
+        Rejected,
+        Session,
+        Smsc,
+        c_octet_string,
+    )
+except ModuleNotFoundError as error:
+    if error.name != "smpplib":
+        raise
+    HAS_SMPPLIB = False
+else:
+    HAS_SMPPLIB = True
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from radius_smsotp.providers.smpp.session import Report
+    from radius_smsotp.providers.smpp.session import DeliveryReceipt
 
 # SMPP 3.4 5.2.5
 TON = {
@@ -53,124 +77,6 @@ NPI = {
     "internet": 14,
     "wap": 18,
 }
-
-DEFAULT_ALPHABET, UCS2 = 0, 8  # data_coding, SMPP 3.4 5.2.19
-WITH_HEADER = 0x40  # esm_class, SMPP 3.4 5.2.12
-REPORT = 1  # registered_delivery, SMPP 3.4 5.2.17: of success and of failure
-MOST_PARTS = 255  # 3GPP TS 23.040 9.2.3.24.1
-
-
-def submit_requests(settings: Settings, message: Message) -> list[dict[str, Any]]:
-    """
-    The parameters of each submit_sm that a message takes, by their names in SMPP 3.4 4.4.1.
-
-    Raises:
-        Refused: The number or the text cannot be an SMS.
-    """
-    number = rewrite(settings.regexp, message.phone).removeprefix("+")
-    if not re.fullmatch(r"[0-9]{1,20}", number):
-        raise Refused("the number is not one of up to 20 digits; see regexp")
-    shared = {
-        **_sender(settings),
-        "service_type": settings.service_type,
-        "dest_addr_ton": settings.d_addr_ton,
-        "dest_addr_npi": settings.d_addr_npi,
-        "destination_addr": number,
-    }
-    requests = [shared | text for text in _texts(message, settings.long_text)]
-    if settings.bind == "transceiver":
-        # For the last part alone: one message, one report.
-        requests[-1]["registered_delivery"] = REPORT
-    return requests
-
-
-def _sender(settings: Settings) -> dict[str, Any]:
-    address = settings.s_addr
-    ton, npi = TON["unknown"], NPI["unknown"]
-    if address.startswith("+"):
-        ton, npi = TON["international"], NPI["isdn"]
-    elif re.search("[A-Za-z]", address):
-        ton = TON["alphanumeric"]
-    return {
-        "source_addr": address.removeprefix("+"),
-        "source_addr_ton": ton if settings.s_addr_ton is None else settings.s_addr_ton,
-        "source_addr_npi": npi if settings.s_addr_npi is None else settings.s_addr_npi,
-    }
-
-
-def _texts(message: Message, long_text: str) -> list[dict[str, Any]]:
-    """The text: in one piece, or with a header for each part."""
-    gsm7 = sms.alphabet(message.text) is sms.Alphabet.GSM7
-    coding = {"data_coding": DEFAULT_ALPHABET if gsm7 else UCS2}
-
-    def encode(text: str) -> bytes:
-        # One septet in an octet: the SMSC packs them.
-        return sms.septets(text) if gsm7 else text.encode("utf-16-be", "replace")
-
-    parts = sms.split(message.text)
-    if long_text == "payload" and len(parts) > 1:
-        return [coding | {"message_payload": encode(message.text)}]
-    if len(parts) == 1:
-        return [coding | {"short_message": encode(message.text)}]
-    if len(parts) > MOST_PARTS:
-        raise Refused(f"the text takes more than {MOST_PARTS} parts")
-    # 3GPP TS 23.040 9.2.3.24.1: five octets, element 0 of three: common number, parts, part.
-    common = int(message.transaction_id[-2:], 16)
-    return [
-        coding
-        | {
-            "esm_class": WITH_HEADER,
-            "short_message": bytes([5, 0, 3, common, len(parts), number]) + encode(part),
-        }
-        for number, part in enumerate(parts, start=1)
-    ]
-
-
-try:
-    from radius_smsotp.providers.smpp.session import (
-        Link,
-        Lost,
-        Rejected,
-        Session,
-        c_octet_string,
-        reason,
-    )
-except ModuleNotFoundError as error:
-    if error.name != "smpplib":
-        raise
-    HAS_SMPPLIB = False
-else:
-    HAS_SMPPLIB = True
-
-
-EXTRA, NOT_INSTALLED = "smpp", "the library smpplib is not installed"
-CHECK_SECONDS = 3.0  # to connect and bind; leaving takes up to two more
-GRACE_SECONDS = 0.2  # beyond the deadline, for the event loop to say itself that time is up
-
-# Answers of an SMSC, SMPP 3.4 5.1.3
-NOT_BOUND = "ESME_RINVBNDSTS"
-BUSY = frozenset({"ESME_RTHROTTLED", "ESME_RMSGQFUL", "ESME_RSYSERR", "ESME_RX_T_APPN", NOT_BOUND})
-"""To a submit_sm: not now."""
-WRONG_SENDER = frozenset({"ESME_RINVSRCADR", "ESME_RINVSRCTON", "ESME_RINVSRCNPI"})
-"""To a submit_sm, and to every other one with these settings."""
-
-CHECK_ADDRESS = "compare smsc_host, smsc_port and tls with what the operator gave you"
-BIND_REMEDIES = {
-    "ESME_RINVPASWD": (
-        "password",
-        "SMPP allows 8 characters: if yours is longer, the SMSC may want the first 8 only",
-    ),
-    "ESME_RINVSYSID": ("system_id", "compare it with what the operator gave you"),
-    "ESME_RINVSYSTYP": ("system_type", "ask the operator for it, or leave it out"),
-    "ESME_RALYBND": (
-        "system_id",
-        "this may be your own FreeRADIUS; if not, ask the operator for one more bind",
-    ),
-}
-OTHER_BIND_REMEDY = (
-    "system_id",
-    "ask the operator; often the password, the address of this host, or the number of binds",
-)
 
 
 def _octet(names: dict[str, int]) -> BeforeValidator:
@@ -238,7 +144,7 @@ class Settings(ProviderSettings):
         default="", max_length=5, description="if the SMSC asks for one with each message"
     )
     bind: Literal["transmitter", "transceiver"] = Field(
-        default="transmitter", description="transceiver asks for delivery reports"
+        default="transmitter", description="transceiver asks for delivery receipts"
     )
     s_addr: Text = Field(
         default="",
@@ -271,45 +177,99 @@ class Settings(ProviderSettings):
         default=True, description="verify the certificate of the SMSC; false takes any"
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_is_not_set(cls, data: Any) -> Any:
-        # privacyIDEA keeps fields that were left empty in its form.
-        return {k: v for k, v in data.items() if v != ""} if isinstance(data, dict) else data
+
+NOT_INSTALLED = "the library smpplib is not installed"
+LEAVE_SECONDS = 1.5  # of those that `check` has: to unbind and end the thread
+GRACE_SECONDS = 0.2  # beyond the deadline, for the event loop to say itself that time is up
+
+# Answers of an SMSC, SMPP 3.4 5.1.3
+NOT_BOUND = "ESME_RINVBNDSTS"
+BUSY = frozenset({"ESME_RTHROTTLED", "ESME_RMSGQFUL", "ESME_RSYSERR", "ESME_RX_T_APPN", NOT_BOUND})
+"""To a submit_sm: not now."""
+WRONG_SENDER = frozenset({"ESME_RINVSRCADR", "ESME_RINVSRCTON", "ESME_RINVSRCNPI"})
+"""To a submit_sm, and to every other one with these settings."""
+
+CHECK_ADDRESS = "compare smsc_host, smsc_port and tls with what the operator gave you"
+BIND_REMEDIES = {
+    "ESME_RINVPASWD": (
+        "password",
+        "SMPP allows 8 characters: if yours is longer, the SMSC may want the first 8 only",
+    ),
+    "ESME_RINVSYSID": ("system_id", "compare it with what the operator gave you"),
+    "ESME_RINVSYSTYP": ("system_type", "ask the operator for it, or leave it out"),
+    "ESME_RALYBND": (
+        "system_id",
+        "this may be your own FreeRADIUS; if not, ask the operator for one more bind",
+    ),
+}
+OTHER_BIND_REMEDY = (
+    "system_id",
+    "ask the operator; often the password, the address of this host, or the number of binds",
+)
 
 
-class Provider:
+class Provider(BaseProvider[Settings]):
     """
     Sends through an SMSC.
 
     Attributes:
-        on_report: Called with message id, whether it was delivered, and the words of the SMSC,
-            for each delivery report.  In a thread of its own; may block.  If it raises, the
-            SMSC is asked to come back with the report.
+        on_receipt: See `providers.GivesReceipts`.  In a thread of its own; may block.  If it
+            raises, the SMSC is asked to come back with the receipt.
     """
 
     def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
-        self.name = name
-        self.on_report: Callable[[str, bool, str], None] | None = None
-        self._settings = settings
-        self._ca_file = None if settings.ca_file is None else surroundings.folder / settings.ca_file
+        super().__init__(name, settings, surroundings)
+        self.on_receipt: Callable[[str, bool, str], None] | None = None
         self._lock = threading.Lock()
         self._link: Link | None = None
 
-    def check(self) -> list[Problem]:
+    def close(self) -> None:
+        """Unbind, and end the thread."""
+        with self._lock:
+            link, self._link = self._link, None
+        if link is not None:
+            link.stop()
+
+    def _faults(self, limit: float) -> list[Fault]:
         """Bind and unbind, and name what is in the way."""
         if not HAS_SMPPLIB:
-            return [self._problem("type", NOT_INSTALLED, f"run {errors.pip_command(EXTRA)}")]
+            return [("type", NOT_INSTALLED, f"run {errors.pip_command('smpp')}")]
+        if self._settings.tls and (faults := connection.ca_faults(self._ca_file)):
+            return faults
         try:
             link = self._new_link()
         except Unavailable as unavailable:
-            return [self._problem("type", str(unavailable), "look at the limits of this host")]
+            return [("type", str(unavailable), "look at the limits of this host")]
         try:
-            return link.start(self._look(link)).result()
+            return link.start(self._look(limit - LEAVE_SECONDS)).result()
         finally:
             link.stop()
 
-    def send(self, message: Message, deadline: float) -> Receipt:
+    async def _look(self, limit: float) -> list[Fault]:
+        where = f"{self._settings.smsc_host}:{self._settings.smsc_port}"
+        key, remedy = "smsc_host", CHECK_ADDRESS
+        session: Session | None = None
+        try:
+            async with asyncio.timeout(limit - time.monotonic()):
+                session = await Session.connect(self._smsc, self._receive)
+                await session.bind(self._smsc)
+        except TimeoutError:
+            fault = f"{where} does not answer{' the bind' if session else ''}"
+        except Rejected as rejected:
+            key, remedy = BIND_REMEDIES.get(rejected.name, OTHER_BIND_REMEDY)
+            fault = f"the SMSC refused the bind: {rejected}"
+        except Lost as lost:
+            fault = f"no answer of {where} to the bind: {lost}"
+        except OSError as error:
+            fault = f"cannot connect to {where} ({connection.reason(error)})"
+            if isinstance(error, ssl.SSLCertVerificationError):
+                key, remedy = "ca_file", "name the file with the certificate of its CA"
+        else:
+            await session.unbind()
+            return []
+        return [(key, fault, remedy)]
+
+    def _send(self, message: Message, limit: float) -> Receipt:
         """
         Submit one message.
 
@@ -319,38 +279,26 @@ class Provider:
             Unknown: No response after submitting.
         """
         if not HAS_SMPPLIB:
-            raise Refused(
-                f"the library smpplib is not installed; run {errors.pip_command(EXTRA)}",
-                out_of_order=True,
-            )
-        deadline = min(deadline, time.monotonic() + self._settings.timeout)
-        if time.monotonic() >= deadline:
-            raise Unavailable("no time was left to submit")
+            fault = f"{NOT_INSTALLED}; run {errors.pip_command('smpp')}"
+            raise Refused(fault, out_of_order=True)
         requests = submit_requests(self._settings, message)
         with self._lock:
             if self._link is None:
                 self._link = self._new_link()
-            answer = self._link.start(self._submit(self._link, requests, deadline))
+            answer = self._link.start(self._submit(self._link, requests, limit))
         try:
-            return answer.result(deadline - time.monotonic() + GRACE_SECONDS)
+            return answer.result(limit - time.monotonic() + GRACE_SECONDS)
         except TimeoutError:
             answer.cancel()
             raise Unknown("the SMSC did not answer in time") from None
         except CancelledError:
             raise Unavailable("the provider was closed") from None
 
-    def close(self) -> None:
-        """Unbind, and end the thread."""
-        with self._lock:
-            link, self._link = self._link, None
-        if link is not None:
-            link.stop()
-
-    async def _submit(self, link: Link, requests: list[dict[str, Any]], deadline: float) -> Receipt:
+    async def _submit(self, link: Link, requests: list[dict[str, Any]], limit: float) -> Receipt:
         session: Session | None = None
         answer = b""
         try:
-            async with asyncio.timeout(deadline - time.monotonic()):
+            async with asyncio.timeout(limit - time.monotonic()):
                 session = await link.session()
                 for request in requests:
                     answer = await session.ask("submit_sm", **request)
@@ -368,51 +316,36 @@ class Provider:
         # SMPP 3.4 4.4.2: message_id is all that a submit_sm_resp holds.
         return Receipt(c_octet_string(answer) or None)
 
-    async def _look(self, link: Link) -> list[Problem]:
-        """The work of `check`."""
-        settings = self._settings
-        where = f"{settings.smsc_host}:{settings.smsc_port}"
-        if settings.tls:
-            try:
-                link.trust()
-            except OSError as error:
-                fault = f"cannot use {self._ca_file} ({reason(error)})"
-                return [self._problem("ca_file", fault, "name a readable file, PEM")]
-        session: Session | None = None
-        try:
-            async with asyncio.timeout(CHECK_SECONDS):
-                session = await link.connect()
-                await link.bind(session)
-        except TimeoutError:
-            fault = f"{where} does not answer{' the bind' if session else ''}"
-            return [self._problem("smsc_host", fault, CHECK_ADDRESS)]
-        except Rejected as rejected:
-            key, remedy = BIND_REMEDIES.get(rejected.name, OTHER_BIND_REMEDY)
-            return [self._problem(key, f"the SMSC refused the bind: {rejected}", remedy)]
-        except Lost as lost:
-            fault = f"no answer of {where} to the bind: {lost}"
-            return [self._problem("smsc_host", fault, CHECK_ADDRESS)]
-        except ssl.SSLCertVerificationError as error:
-            fault = f"the certificate of {where} is not trusted ({reason(error)})"
-            return [self._problem("ca_file", fault, "name the file with the certificate of its CA")]
-        except OSError as error:
-            fault = f"cannot connect to {where} ({reason(error)})"
-            return [self._problem("smsc_host", fault, CHECK_ADDRESS)]
-        await session.unbind()
-        return []
-
     def _new_link(self) -> Link:
         try:
-            return Link(f"smpp-{self.name}", self._settings, self._ca_file, self._report)
+            return Link(f"smpp-{self.name}", self._smsc, self._receive)
         except (OSError, RuntimeError) as error:  # no more files, no more threads
             raise Unavailable(f"no thread for the connection ({error})") from None
 
-    def _report(self, report: Report) -> None:
-        if self.on_report is not None:
-            self.on_report(report.message_id, report.delivered, report.status)
+    @property
+    def _smsc(self) -> Smsc:
+        settings = self._settings
+        trust = partial(connection.tls_context, self._ca_file, verify=settings.check_ssl)
+        return Smsc(
+            settings.smsc_host,
+            settings.smsc_port,
+            trust if settings.tls else None,
+            f"bind_{settings.bind}",
+            {
+                "system_id": settings.system_id,
+                "password": settings.password.get_secret_value(),
+                "system_type": settings.system_type,
+            },
+            settings.link_interval,
+        )
 
-    def _problem(self, key: str, fault: str, remedy: str) -> Problem:
-        return Problem(f"providers.{self.name}.{key}", fault, remedy)
+    @property
+    def _ca_file(self) -> Path | None:
+        return self._path(self._settings.ca_file)
+
+    def _receive(self, receipt: DeliveryReceipt) -> None:
+        if self.on_receipt is not None:
+            self.on_receipt(receipt.message_id, receipt.delivered, receipt.status)
 
 
 def _judge(rejected: Rejected) -> DeliveryError:
@@ -420,3 +353,75 @@ def _judge(rejected: Rejected) -> DeliveryError:
     if rejected.name in BUSY:
         return Unavailable(text)
     return Refused(text, out_of_order=rejected.name in WRONG_SENDER)
+
+
+DEFAULT_ALPHABET, UCS2 = 0, 8  # data_coding, SMPP 3.4 5.2.19
+WITH_HEADER = 0x40  # esm_class, SMPP 3.4 5.2.12
+RECEIPT = 1  # registered_delivery, SMPP 3.4 5.2.17: of success and of failure
+MOST_PARTS = 255  # 3GPP TS 23.040 9.2.3.24.1
+
+
+def submit_requests(settings: Settings, message: Message) -> list[dict[str, Any]]:
+    """
+    The parameters of each submit_sm that a message takes, by their names in SMPP 3.4 4.4.1.
+
+    Raises:
+        Refused: The number or the text cannot be an SMS.
+    """
+    number = rewrite(settings.regexp, message.phone).removeprefix("+")
+    if not re.fullmatch(r"[0-9]{1,20}", number):
+        raise Refused("the number is not one of up to 20 digits; see regexp")
+    shared = {
+        **_sender(settings),
+        "service_type": settings.service_type,
+        "dest_addr_ton": settings.d_addr_ton,
+        "dest_addr_npi": settings.d_addr_npi,
+        "destination_addr": number,
+    }
+    requests = [shared | text for text in _texts(message, settings.long_text)]
+    if settings.bind == "transceiver":
+        # For the last part alone: one message, one receipt.
+        requests[-1]["registered_delivery"] = RECEIPT
+    return requests
+
+
+def _sender(settings: Settings) -> dict[str, Any]:
+    address = settings.s_addr
+    ton, npi = TON["unknown"], NPI["unknown"]
+    if address.startswith("+"):
+        ton, npi = TON["international"], NPI["isdn"]
+    elif re.search("[A-Za-z]", address):
+        ton = TON["alphanumeric"]
+    return {
+        "source_addr": address.removeprefix("+"),
+        "source_addr_ton": ton if settings.s_addr_ton is None else settings.s_addr_ton,
+        "source_addr_npi": npi if settings.s_addr_npi is None else settings.s_addr_npi,
+    }
+
+
+def _texts(message: Message, long_text: str) -> list[dict[str, Any]]:
+    """The text: in one piece, or with a header for each part."""
+    gsm7 = sms.alphabet(message.text) is sms.Alphabet.GSM7
+    coding = {"data_coding": DEFAULT_ALPHABET if gsm7 else UCS2}
+
+    def encode(text: str) -> bytes:
+        # One septet in an octet: the SMSC packs them.
+        return sms.septets(text) if gsm7 else text.encode("utf-16-be", "replace")
+
+    parts = sms.split(message.text)
+    if long_text == "payload" and len(parts) > 1:
+        return [coding | {"message_payload": encode(message.text)}]
+    if len(parts) == 1:
+        return [coding | {"short_message": encode(message.text)}]
+    if len(parts) > MOST_PARTS:
+        raise Refused(f"the text takes more than {MOST_PARTS} parts")
+    # 3GPP TS 23.040 9.2.3.24.1: five octets, element 0 of three: common number, parts, part.
+    common = int(message.transaction_id[-2:], 16)
+    return [
+        coding
+        | {
+            "esm_class": WITH_HEADER,
+            "short_message": bytes([5, 0, 3, common, len(parts), number]) + encode(part),
+        }
+        for number, part in enumerate(parts, start=1)
+    ]

@@ -1,7 +1,7 @@
 """
 One connection to an SMSC, SMPP 3.4, as coroutines: requests in, matched responses out.
 
-smpplib builds the PDUs and reads delivery reports.  Its own client is not used: it knows one
+smpplib builds the PDUs and reads delivery receipts.  Its own client is not used: it knows one
 thread and one request at a time, and takes whatever PDU comes next for the response.
 """
 
@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import functools
-import os
 import re
-import ssl
 import struct
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple, Unpack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
 from smpplib import consts, exceptions, smpp
 from smpplib.command import Param
@@ -29,9 +26,6 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor, Future
-    from pathlib import Path
-
-    from pydantic import SecretStr
 
 HEADER = struct.Struct(">LLLL")  # SMPP 3.4 3.2: command_length, _id, _status, sequence_number
 LONGEST_PASSWORD = 100  # characters: the longest limit found in an operator's documentation
@@ -51,6 +45,14 @@ STATUS_NAMES: dict[int, str] = {
     for name, value in vars(consts).items()
     if name.startswith("SMPP_ESME_")
 }
+
+PASSING = frozenset(
+    {"ESME_RTHROTTLED", "ESME_RMSGQFUL", "ESME_RSYSERR", "ESME_RX_T_APPN", "ESME_RALYBND"}
+)
+"""Answers to a bind that may be others in a moment, SMPP 3.4 5.1.3."""
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Lost(Exception):  # noqa: N818  # a state of the connection, not the fault of a caller
@@ -72,8 +74,29 @@ class Rejected(Exception):  # noqa: N818  # an answer of the SMSC, not the fault
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """A delivery report: which message, whether it arrived, and what the SMSC wrote of it."""
+class Smsc:
+    """
+    Where an SMSC is, and as whom to bind.
+
+    Attributes:
+        host, port: Its address.
+        tls: Makes what says whom to trust, and may raise OSError; None for plain TCP.
+        command: "bind_transmitter" or "bind_transceiver".
+        fields: system_id, password, system_type.
+        link_interval: Seconds of silence after which the link is tested.
+    """
+
+    host: str
+    port: int
+    tls: Callable[[], ssl.SSLContext] | None
+    command: str
+    fields: dict[str, str] = field(repr=False)
+    link_interval: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReceipt:
+    """What the SMSC says later: of which message, whether it arrived, and in which words."""
 
     message_id: str
     delivered: bool
@@ -89,15 +112,15 @@ def c_octet_string(octets: bytes) -> str:
     return re.sub("[^ -~]", "", octets.partition(b"\0")[0].decode("latin-1"))
 
 
-def read_report(raw: bytes) -> Report | None:
+def read_receipt(raw: bytes) -> DeliveryReceipt | None:
     """
-    The final delivery report that a deliver_sm holds.
+    The final delivery receipt that a deliver_sm holds.
 
     Args:
         raw: The whole PDU.
 
     Returns:
-        None for anything else: a message from a phone, a report on the way.
+        None for anything else: a message from a phone, a receipt on the way.
     """
     pdu: Any = smpp.make_pdu("deliver_sm", client=_Numbers(), allow_unknown_opt_params=True)
     # What smpplib raises for a parameter of another PDU or of another length.  The fields
@@ -110,10 +133,9 @@ def read_report(raw: bytes) -> Report | None:
     # SMPP 3.4 appendix B: "id:… sub:001 dlvrd:001 submit date:… done date:… stat:DELIVRD err:000
     # text:…".  What follows "text:" is the start of the message, so it is never looked at.
     text = (pdu.short_message or pdu.message_payload or b"").decode("latin-1")
-    report = re.split("(?i)text:", text)[0]
+    told = re.split("(?i)text:", text)[0]
     written = {
-        key.lower(): value
-        for key, value in re.findall(r"(?i)\b(id|stat|err):\s*(\w[\w-]*)", report)
+        key.lower(): value for key, value in re.findall(r"(?i)\b(id|stat|err):\s*(\w[\w-]*)", told)
     }
     message_id = c_octet_string(pdu.receipted_message_id or b"") or written.get("id", "")
     state = (
@@ -122,7 +144,7 @@ def read_report(raw: bytes) -> Report | None:
     if not message_id or state not in FINAL_STATES.values():
         return None
     status = f"{state} err:{written['err']}" if "err" in written else state
-    return Report(message_id, state == "DELIVRD", status)
+    return DeliveryReceipt(message_id, state == "DELIVRD", status)
 
 
 class _Numbers:
@@ -149,7 +171,7 @@ class Session:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        record: Callable[[Report], None],
+        record: Callable[[DeliveryReceipt], None],
     ) -> None:
         self.lost: str | None = None
         self._reader = reader
@@ -163,39 +185,30 @@ class Session:
         self._start(self._read())
 
     @classmethod
-    async def connect(
-        cls, host: str, port: int, tls: ssl.SSLContext | None, record: Callable[[Report], None]
-    ) -> Session:
+    async def connect(cls, smsc: Smsc, record: Callable[[DeliveryReceipt], None]) -> Session:
         """
         Connect; `bind` comes next.
 
         Args:
-            host, port: Of the SMSC.
-            tls: What to trust, or None for plain TCP.
-            record: Keeps a delivery report.  Called in a thread; may block.
+            record: Keeps a delivery receipt.  Called in a thread; may block.
 
         Raises:
-            OSError: No connection, or no TLS.
+            OSError: No connection, no TLS, or no readable certificates to trust.
         """
         # RFC 8305 5: a quarter of a second before the next address gets its chance.
         reader, writer = await asyncio.open_connection(
-            host, port, ssl=tls, happy_eyeballs_delay=0.25
+            smsc.host, smsc.port, ssl=smsc.tls and smsc.tls(), happy_eyeballs_delay=0.25
         )
         return cls(reader, writer, record)
 
-    async def bind(self, command: str, link_interval: float, **fields: str) -> None:
+    async def bind(self, smsc: Smsc) -> None:
         """
         Bind, and watch the link from then on.
-
-        Args:
-            command: "bind_transmitter" or "bind_transceiver".
-            link_interval: Seconds between two enquire_link.
-            fields: system_id, password, system_type.
 
         Raises:
             Rejected, Lost: The session is ended.
         """
-        pdu: Any = smpp.make_pdu(command, client=self._numbers, **fields)
+        pdu: Any = smpp.make_pdu(smsc.command, client=self._numbers, **smsc.fields)
         # SMPP 3.4 4.1.1 allows a password 8 characters, and smpplib silently cuts it there.
         # Some operators give out longer ones, and expect them whole.
         pdu.params = {**pdu.params, "password": Param(type=str, max=LONGEST_PASSWORD + 1)}
@@ -204,7 +217,7 @@ class Session:
         except BaseException:  # cancelled at the deadline, too: no half-bound session stays
             self.end("not bound")
             raise
-        self._start(self._watch(link_interval))
+        self._start(self._watch(smsc.link_interval))
 
     async def ask(self, command: str, **fields: Any) -> bytes:
         """
@@ -303,13 +316,13 @@ class Session:
             self._write(GENERIC_NACK, consts.SMPP_ESME_RINVCMDID, sequence)
 
     async def _take_delivery(self, raw: bytes, sequence: int) -> None:
-        """Keep a delivery report, then acknowledge it.  Messages from phones are dropped."""
+        """Keep a delivery receipt, then acknowledge it.  Messages from phones are dropped."""
         status = consts.SMPP_ESME_ROK
-        report = read_report(raw)
-        if report is not None:
+        receipt = read_receipt(raw)
+        if receipt is not None:
             try:
-                async with self._recording:  # a backlog of reports is not a crowd of threads
-                    await asyncio.to_thread(self._record, report)
+                async with self._recording:  # a backlog of receipts is not a crowd of threads
+                    await asyncio.to_thread(self._record, receipt)
             except Exception:  # noqa: BLE001  # whatever the callback raised, the SMSC keeps it
                 status = consts.SMPP_ESME_RX_T_APPN
         # SMPP 3.4 4.6.2: the message_id of a deliver_sm_resp is there, and empty.
@@ -340,75 +353,18 @@ class Session:
             )
 
 
-T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
-
-PASSING = frozenset(
-    {"ESME_RTHROTTLED", "ESME_RMSGQFUL", "ESME_RSYSERR", "ESME_RX_T_APPN", "ESME_RALYBND"}
-)
-"""Answers to a bind that may be others in a moment, SMPP 3.4 5.1.3."""
-
-
-class LinkSettings(Protocol):
-    """What a link needs to know of the settings of its provider."""
-
-    @property
-    def smsc_host(self) -> str:
-        """Name or address of the SMSC."""
-
-    @property
-    def smsc_port(self) -> int:
-        """Its TCP port."""
-
-    @property
-    def tls(self) -> bool:
-        """Whether it speaks TLS."""
-
-    @property
-    def check_ssl(self) -> bool:
-        """Whether its certificate is checked."""
-
-    @property
-    def bind(self) -> str:
-        """As what to bind (SMPP 3.4 section 4.1)."""
-
-    @property
-    def link_interval(self) -> float:
-        """Seconds of silence after which the link is tested."""
-
-    @property
-    def system_id(self) -> str:
-        """The user name."""
-
-    @property
-    def password(self) -> SecretStr:
-        """The password."""
-
-    @property
-    def system_type(self) -> str:
-        """What the operator calls the kind of client."""
-
-
 class Link:
     """
     An event loop in a thread of its own, and one session in it.
 
     Args:
         name: Of the thread.
-        settings: Of the provider.
-        ca_file: Certificates to trust, PEM, or None for those of the system.
-        record: Keeps a delivery report.  Called in a further thread; may block.
+        smsc: What to connect to.
+        record: Keeps a delivery receipt.  Called in a further thread; may block.
     """
 
-    def __init__(
-        self,
-        name: str,
-        settings: LinkSettings,
-        ca_file: Path | None,
-        record: Callable[[Report], None],
-    ) -> None:
-        self._settings = settings
-        self._ca_file = ca_file
+    def __init__(self, name: str, smsc: Smsc, record: Callable[[DeliveryReceipt], None]) -> None:
+        self._smsc = smsc
         self._record = record
         self._session: Session | None = None
         self._binding = asyncio.Lock()
@@ -440,36 +396,10 @@ class Link:
                 self._session = await self._open()
             return self._session
 
-    async def connect(self) -> Session:
-        """
-        Connect, without binding yet.
-
-        Raises:
-            OSError: No connection, no TLS, or no readable certificates to trust.
-        """
-        settings = self._settings
-        tls = self.trust() if settings.tls else None
-        return await Session.connect(settings.smsc_host, settings.smsc_port, tls, self._record)
-
-    async def bind(self, session: Session) -> None:
-        """Bind as the settings say.  Raises Rejected or Lost."""
-        settings = self._settings
-        await session.bind(
-            f"bind_{settings.bind}",
-            settings.link_interval,
-            system_id=settings.system_id,
-            password=settings.password.get_secret_value(),
-            system_type=settings.system_type,
-        )
-
-    def trust(self) -> ssl.SSLContext:
-        """Whom to trust.  Raises OSError if the file of certificates cannot be used."""
-        return connection.tls_context(self._ca_file, verify=self._settings.check_ssl)
-
     async def _open(self) -> Session:
         try:
-            session = await self.connect()
-            await self.bind(session)
+            session = await Session.connect(self._smsc, self._record)
+            await session.bind(self._smsc)
         except Rejected as rejected:
             text = f"the SMSC refused the bind: {rejected}"
             if rejected.name in PASSING:
@@ -478,7 +408,7 @@ class Link:
         except Lost as lost:
             raise Unavailable(f"no answer to the bind: {lost}") from None
         except OSError as error:
-            raise Unavailable(f"cannot connect to the SMSC ({reason(error)})") from None
+            raise Unavailable(f"cannot connect to the SMSC ({connection.reason(error)})") from None
         return session
 
     async def _leave(self) -> None:
@@ -496,7 +426,7 @@ class Link:
 
 class _Loop(asyncio.SelectorEventLoop):
     """
-    An event loop whose helper threads (names to addresses, reports to the store) are daemons.
+    An event loop whose helper threads (names to addresses, receipts to the store) are daemons.
 
     Python waits for the threads of asyncio's own executor when it ends, and FreeRADIUS 3.2.1,
     which ends its interpreter without waiting, aborts over them.
@@ -523,15 +453,5 @@ class _Loop(asyncio.SelectorEventLoop):
         try:
             threading.Thread(target=work, daemon=True).start()
         except RuntimeError:  # the system gives no more
-            future.set_exception(OSError(errno.EAGAIN, "no thread to work in"))
+            future.set_exception(OSError("no thread to work in"))
         return future
-
-
-def reason(error: OSError) -> str:
-    """What went wrong with a connection, in few words."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message
-    # Numbers of getaddrinfo() and OpenSSL are negative or none; their texts stand alone.
-    if error.errno is None or error.errno <= 0 or isinstance(error, ssl.SSLError):
-        return error.strerror or str(error)
-    return os.strerror(error.errno)

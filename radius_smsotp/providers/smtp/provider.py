@@ -12,6 +12,7 @@ import secrets
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -25,26 +26,33 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     AliasChoices,
-    BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
     TypeAdapter,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
-from radius_smsotp.errors import DeliveryError, Problem, Refused, Unavailable
+from radius_smsotp.errors import DeliveryError, Refused
 from radius_smsotp.model.text import fill
-from radius_smsotp.providers import Message, ProviderSettings, Receipt, Surroundings
-from radius_smsotp.providers.connection import tls_context
+from radius_smsotp.providers import (
+    BaseProvider,
+    Fault,
+    Message,
+    ProviderSettings,
+    Receipt,
+    Section,
+    Surroundings,
+    connection,
+)
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.smtp.session import Endpoint, Session, Tls
 from radius_smsotp.providers.template import Regexp, Template, values
 
 if TYPE_CHECKING:
-    import ssl
+    from collections.abc import Iterator
     from typing import Self
 
 _SCHEMES: dict[str, Tls] = {"smtps": "tls", "smtp+tls": "starttls"}
@@ -57,7 +65,7 @@ MAIL_ADDRESS = re.compile(
 )
 
 
-def read_tls(value: Any) -> Any:
+def _read_tls(value: Any) -> Any:
     """privacyIDEA's true and false for ``tls``."""
     return {True: "starttls", False: "none"}[value] if isinstance(value, bool) else value
 
@@ -92,12 +100,11 @@ def _sender(sender: str) -> str:
 
 ServerAddress = Annotated[str, AfterValidator(_server)]
 Sender = Annotated[str, AfterValidator(_sender)]
+TlsKind = Annotated[Tls, BeforeValidator(_read_tls)]
 
 
-class SmtpServer(BaseModel):
-    """One entry of the section ``smtp_servers``.  Keys may be written in any letter case."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+class SmtpServer(Section):
+    """One entry of the section ``smtp_servers``."""
 
     server: ServerAddress = Field(
         description="smtps://HOST, smtp+tls://HOST (STARTTLS), smtp://HOST or HOST, each with :PORT"
@@ -108,7 +115,7 @@ class SmtpServer(BaseModel):
         lt=65536,
         description="port, if `server` names none; otherwise 465 (tls), 587 (starttls) or 25",
     )
-    tls: Tls | None = Field(
+    tls: TlsKind | None = Field(
         default=None,
         description="tls, starttls or none, if `server` does not say; true is starttls",
     )
@@ -124,19 +131,6 @@ class SmtpServer(BaseModel):
     enqueue_job: bool | None = Field(
         default=None, description="of privacyIDEA, without effect: there is a queue of our own"
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_privacyidea_writes_it(cls, data: Any) -> Any:
-        """Any letter case, and "" for what is not set."""
-        if not isinstance(data, dict):
-            return data
-        return {str(key).lower(): None if value == "" else value for key, value in data.items()}
-
-    @field_validator("tls", mode="before")
-    @classmethod
-    def _yes_or_no(cls, value: Any) -> Any:
-        return read_tls(value)
 
     @model_validator(mode="after")
     def _is_of_one_piece(self) -> Self:
@@ -157,6 +151,13 @@ class SmtpServer(BaseModel):
         # Nothing but TLS is ever spoken on port 465 (RFC 8314 7.3).
         kind = told.pop() if told else "tls" if ports == {465} else "none"
         return Endpoint(host, ports.pop() if ports else _PORTS[kind], kind)
+
+    @property
+    def credentials(self) -> tuple[str, str] | None:
+        """User name and password, if the server wants them."""
+        if self.username is None or self.password is None:
+            return None
+        return self.username, self.password.get_secret_value()
 
     @property
     def sends_password_in_the_clear(self) -> bool:
@@ -180,10 +181,6 @@ def validate_servers(raw: Mapping[str, Any]) -> dict[str, SmtpServer]:
     config = ConfigDict(hide_input_in_errors=True)
     return TypeAdapter(dict[str, SmtpServer], config=config).validate_python(raw)
 
-
-__all__ = ["Provider", "Settings", "SmtpServer", "validate_servers"]
-
-CHECK_SECONDS = 4.0  # the contract of check() says about 5
 
 _POLICY = SMTP.clone(cte_type="7bit")
 """Not every server takes 8-bit octets (RFC 6152), and every gateway decodes what replaces them."""
@@ -217,7 +214,7 @@ class Settings(ProviderSettings):
         default=None,
         description="the mail server instead: HOST, HOST:PORT, smtps://HOST or smtp+tls://HOST",
     )
-    tls: Tls | None = Field(
+    tls: TlsKind | None = Field(
         default=None, description="tls, starttls or none, if `mailserver` does not say"
     )
     ca_file: Path | None = Field(
@@ -229,7 +226,9 @@ class Settings(ProviderSettings):
     mailto: Recipients = Field(
         description="address of the gateway, several with commas; may hold {phone}"
     )
-    subject: Template = Field(default="{phone}", description="subject; placeholders as in body")
+    subject: Template = Field(
+        default="{phone}", description='subject; placeholders as in body; " " for none'
+    )
     body: Template = Field(
         default="{message}",
         description="body; {message} stands for the whole text, {otp} for the code",
@@ -237,24 +236,6 @@ class Settings(ProviderSettings):
     regexp: Regexp | None = Field(
         default=None, description="/PATTERN/REPLACEMENT/ that rewrites the number"
     )
-
-    @field_validator(
-        "identifier",
-        "mailserver",
-        "mailuser",
-        "mailpassword",
-        "mailsender",
-        "regexp",
-        mode="before",
-    )
-    @classmethod
-    def _empty_is_not_set(cls, value: Any) -> Any:
-        return None if value == "" else value
-
-    @field_validator("tls", mode="before")
-    @classmethod
-    def _yes_or_no(cls, value: Any) -> Any:
-        return read_tls(value)
 
     @model_validator(mode="after")
     def _has_one_server(self) -> Self:
@@ -285,75 +266,71 @@ class Settings(ProviderSettings):
             raise ValueError("; ".join(faults)) from None
 
 
-class Provider:
+class Provider(BaseProvider[Settings]):
     """Sends one mail for each message, over a connection of its own."""
 
     def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
-        self.name = name
-        self._settings = settings
-        self._folder = surroundings.folder
+        super().__init__(name, settings, surroundings)
         self._fault = ""
         self._server = settings.own_server() or self._named_server(surroundings.smtp_servers)
 
-    def check(self) -> list[Problem]:
+    def _faults(self, limit: float) -> Iterator[Fault]:
         """Connect, log in, and part again."""
-        if self._server is None:
-            return [Problem(f"providers.{self.name}.identifier", self._fault, "mend one of them")]
-        try:
-            context = self._tls_context()
-        except Refused as error:
-            return [self._problem("ca_file", str(error), "name a file of certificates (PEM)")]
-        problems = []
-        if self._server.sends_password_in_the_clear:
-            problems.append(
-                self._problem(
-                    "tls",
-                    "the password would cross the network in the clear",
-                    "set tls: starttls, or tls: none if that is meant",
-                )
-            )
-        session = Session(
-            self._server.endpoint,
-            context,
-            time.monotonic() + CHECK_SECONDS,
-            partial(self._hide, None),
-        )
+        server = self._server
+        if server is None:
+            yield "identifier", self._fault, "mend one of them"
+            return
+        if faults := connection.ca_faults(self._path(server.ca_file)):
+            yield self._told(*faults[0])
+            return
+        if server.sends_password_in_the_clear:
+            fault = "the password would cross the network in the clear"
+            yield self._told("tls", fault, "set tls: starttls, or tls: none if that is meant")
         key, remedy = "server", "check name, port and tls, and that no firewall is in the way"
         try:
-            session.open()
-            if self._server.username:
-                key, remedy = "username", "check user name and password"
-                self._log_in(session, self._server)
-            session.noop()
+            with self._session(server, None, limit) as session:
+                if server.credentials:
+                    key, remedy = "username", "check user name and password"
+                    session.log_in(*server.credentials)
+                session.noop()
         except DeliveryError as error:
-            problems.append(self._problem(key, str(error), remedy))
-        finally:
-            session.close()
-        return problems
+            yield self._told(key, str(error), remedy)
 
-    def send(self, message: Message, deadline: float) -> Receipt:
+    def _send(self, message: Message, limit: float) -> Receipt:
         """Send the mail; its Message-ID is the name of the message."""
         server = self._server
         if server is None:
             raise Refused(self._fault, out_of_order=True)
-        limit = min(deadline, time.monotonic() + min(self._settings.timeout, server.timeout))
-        if time.monotonic() >= limit:
-            raise Unavailable("no time was left to connect")
         recipients = self._recipients(message)
         sender = self._settings.mailsender or server.sender or _default_sender(server)
         mail = self._compose(message, sender, recipients)
-        session = Session(server.endpoint, self._tls_context(), limit, partial(self._hide, message))
-        try:
-            session.open()
-            if server.username:
-                self._log_in(session, server)
+        limit = min(limit, time.monotonic() + server.timeout)
+        with self._session(server, message, limit) as session:
+            if server.credentials:
+                session.log_in(*server.credentials)
             session.submit(parseaddr(sender)[1], recipients, mail.as_bytes())
-        finally:
-            session.close()
         return Receipt(mail["Message-ID"])
 
-    def close(self) -> None:
-        """Nothing is held open."""
+    @contextmanager
+    def _session(
+        self, server: SmtpServer, message: Message | None, limit: float
+    ) -> Iterator[Session]:
+        """A conversation with the server, up to its greeting."""
+        try:
+            context = connection.tls_context(self._path(server.ca_file))
+        except OSError as error:
+            fault = f"ca_file cannot be used ({connection.reason(error)})"
+            raise Refused(fault, out_of_order=True) from None
+        _, password = server.credentials or ("", "")
+        # The second in base64 is what AUTH PLAIN sends (RFC 4616 2).
+        secrets = [password, f"\0{server.username}\0{password}"] if password else []
+        hide = partial(excerpt, secrets=secrets, message=message)
+        session = Session(server.endpoint, context, limit, hide)
+        try:
+            session.open()
+            yield session
+        finally:
+            session.close()
 
     def _named_server(self, servers: Any) -> SmtpServer | None:
         """The entry that ``identifier`` names, or None with `_fault` set."""
@@ -372,34 +349,12 @@ class Provider:
             self._fault = f"smtp_servers.{name} cannot be used ({where})"
             return None
 
-    def _problem(self, key: str, fault: str, remedy: str) -> Problem:
-        """A problem with a setting of the mail server, wherever that stands."""
+    def _told(self, key: str, fault: str, remedy: str) -> Fault:
+        """A fault in a setting of the mail server, wherever that stands."""
         if self._settings.identifier is None:
-            own = {"server": "mailserver", "username": "mailuser"}.get(key, key)
-            return Problem(f"providers.{self.name}.{own}", fault, remedy)
+            return {"server": "mailserver", "username": "mailuser"}.get(key, key), fault, remedy
         entry = f"smtp_servers.{self._settings.identifier}.{key}"
-        return Problem(f"providers.{self.name}.identifier", f"{entry}: {fault}", remedy)
-
-    def _tls_context(self) -> ssl.SSLContext:
-        ca_file = self._server.ca_file if self._server else None
-        try:
-            return tls_context(ca_file and self._folder / ca_file)
-        except OSError as error:
-            reason = error.strerror or "not a file of certificates"
-            raise Refused(f"cannot read {ca_file} ({reason})", out_of_order=True) from None
-
-    def _log_in(self, session: Session, server: SmtpServer) -> None:
-        if server.username and server.password:
-            session.log_in(server.username, server.password.get_secret_value())
-
-    def _hide(self, message: Message | None, said: bytes) -> str:
-        """What the server said, without secrets."""
-        hidden = []
-        if self._server and self._server.password:
-            password = self._server.password.get_secret_value()
-            # The second in base64 is what AUTH PLAIN sends (RFC 4616 2).
-            hidden = [password, f"\0{self._server.username}\0{password}"]
-        return excerpt(said, hidden, message)
+        return "identifier", f"{entry}: {fault}", remedy
 
     def _recipients(self, message: Message) -> list[str]:
         # Split before filling in: what is filled in must not add a recipient.

@@ -97,7 +97,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             "modem": {
                 "type": "modem",
                 "port": modem.cable.name,
-                "delivery_report": True,
+                "delivery_receipt": True,
                 "price": 0.05,
             },
         }

@@ -225,7 +225,7 @@ def gateway_answers(octets: bytes) -> None:
     body = dough.one(JSON) + secrets + dough.rest()
 
     def quote(said: str, limit: int) -> str:
-        return excerpt(said, [PASSWORD], SMS, limit)
+        return excerpt(said, limit, secrets=[PASSWORD], message=SMS)
 
     verdict = answer.judge(answer.Answer(status, headers, body), rules, quote, NOW)
     assert isinstance(verdict, Receipt | DeliveryError)
@@ -287,18 +287,18 @@ def modem_lines(octets: bytes) -> None:
             line.submit("AT+CMGS=20", "00FF", float("inf"))
     except ModemError as error:
         _tells_nothing(error.text)
-    assert len(line.reports) <= 256
+    assert len(line.receipts) <= 256
     words = said.decode("latin-1")
     explain(words, "AT+CMGS")
     pdu.message_reference(words)
-    pdu.status_report_line(words)
+    pdu.read_receipt_line(words)
 
 
 def reports(octets: bytes) -> None:
     """Delivery reports: of a modem as PDU, of an SMSC as deliver_sm."""
     dough = Dough(octets)
     try:
-        report = pdu.status_report(dough.octets(64).hex() if dough.number(2) else dough.text())
+        report = pdu.read_receipt(dough.octets(64).hex() if dough.number(2) else dough.text())
     except ValueError:
         pass
     else:
@@ -306,7 +306,7 @@ def reports(octets: bytes) -> None:
     # SMPP 3.4 3.2: length, command_id of deliver_sm, status, sequence; `Session` sees to those.
     body = dough.rest()
     raw = (16 + len(body)).to_bytes(4, "big") + b"\0\0\0\5" + bytes(4) + b"\0\0\0\1" + body
-    told = session.read_report(raw)
+    told = session.read_receipt(raw)
     assert told is None or told.message_id
 
 

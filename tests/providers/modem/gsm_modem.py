@@ -109,7 +109,7 @@ class GsmModem:
         self.unplugs_after_text = False
         self.gives_reference = True
         self.loses_ok_after_text = False
-        self.report_before_answer: int | None = None  # the reference of a report
+        self.receipt_before_answer: int | None = None  # the reference of a receipt
         self.prompted_by: str | None = None  # what stood behind AT+CMGS=, while at the prompt
         # What happened.
         self.commands: list[str] = []
@@ -171,8 +171,8 @@ class GsmModem:
         for start in range(0, len(data), max(size, 1)):
             self.cable.transmit(data[start : start + size])
 
-    def report(self, reference: int, status: int = 0) -> None:
-        """Pass on a delivery report, in the form of the mode that is set."""
+    def receipt(self, reference: int, status: int = 0) -> None:
+        """Pass on a delivery receipt, in the form of the mode that is set."""
         if self._text_mode:
             stamp = '"26/11/23,10:47:00+04"'
             line = f'+CDS: 6,{reference},"+491701234567",145,{stamp},{stamp},{status}'
@@ -318,8 +318,8 @@ class GsmModem:
         if self.unplugs_after_text:
             self.cable.unplug()
         elif not self.is_mute_after_text:
-            if self.report_before_answer is not None:
-                self.report(self.report_before_answer)
+            if self.receipt_before_answer is not None:
+                self.receipt(self.receipt_before_answer)
             self._reference = (self._reference + 1) % 256
             lines = [f"+CMGS: {self._reference}"] if self.gives_reference else []
             self._answer(*lines, *([] if self.loses_ok_after_text else ["OK"]))

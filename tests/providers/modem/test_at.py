@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from radius_smsotp.errors import Refused, Unavailable, Unknown
 from radius_smsotp.providers import Surroundings
 from radius_smsotp.providers.modem.line import LONGEST_LINE, Line
-from radius_smsotp.providers.modem.pdu import StatusReport
+from radius_smsotp.providers.modem.pdu import DeliveryReceipt
 from radius_smsotp.providers.modem.provider import Provider, Settings
 from tests.providers.contract import PHONE, message, soon
 from tests.providers.modem.gsm_modem import LONG, PLAIN, GsmModem, provider_for
@@ -110,27 +110,27 @@ def test_no_bytes_break_the_line_and_little_of_them_is_kept(data: bytes, sizes: 
         position += size
         line.listen(0.001)
         assert len(line._buffer) <= 2 * LONGEST_LINE
-    assert len(line.reports) <= 256
+    assert len(line.receipts) <= 256
     line.close()
 
 
 @pytest.mark.parametrize(
-    ("said", "reports"),
+    ("said", "receipts"),
     [
-        (b'+CDS: 6,12,,,"a,b","c,d",0\r\n', [StatusReport(12, 0)]),
-        (b"+CDS: 06000B910221815716F2709021510121807090215101718000\r\n", [StatusReport(0, 0)]),
-        # The PDU that was announced does not come: what comes instead is no report.
-        (b'+CDS: 25\r\nRING\r\n+CDS: 6,13,,,"a","b",70\r\n', [StatusReport(13, 70)]),
+        (b'+CDS: 6,12,,,"a,b","c,d",0\r\n', [DeliveryReceipt(12, 0)]),
+        (b"+CDS: 06000B910221815716F2709021510121807090215101718000\r\n", [DeliveryReceipt(0, 0)]),
+        # The PDU that was announced does not come: what comes instead is no receipt.
+        (b'+CDS: 25\r\nRING\r\n+CDS: 6,13,,,"a","b",70\r\n', [DeliveryReceipt(13, 70)]),
         (b"+CDS: 25\r\n", []),
         (b"+CDS: nonsense\r\n", []),
     ],
 )
-def test_reports_are_read_in_every_form(said: bytes, reports: list[StatusReport]) -> None:
+def test_receipts_are_read_in_every_form(said: bytes, receipts: list[DeliveryReceipt]) -> None:
     port = serial.serial_for_url("loop://", timeout=0)
     line = Line(port, "")
     port.write(said)
     line.listen(0.001)
-    assert line.reports == reports
+    assert line.receipts == receipts
     line.close()
 
 

@@ -1,5 +1,5 @@
 """
-SMS-SUBMIT and SMS-STATUS-REPORT: published examples, and a decoder that somebody else wrote.
+SMS-SUBMIT and SMS-STATUS-RECEIPT: published examples, and a decoder that somebody else wrote.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 
 from radius_smsotp.model.text import septets
 from radius_smsotp.providers.modem.pdu import (
+    DeliveryReceipt,
     Fate,
-    StatusReport,
     message_reference,
     pack,
+    read_receipt,
+    read_receipt_line,
     relative_validity,
-    status_report,
-    status_report_line,
     submit,
 )
 from tests.model.test_text import gsm7_texts
 from tests.providers.modem.gsm_modem import decode
 
 PHONE = "+491701234567"
-REPORT = "060C0C919471103254766211130174004062111301740040"  # without TP-ST
+RECEIPT = "060C0C919471103254766211130174004062111301740040"  # without TP-ST
 
 LONG = (
     "Or walk with Kings - nor lose the common touch, if neither foes nor loving friends can hurt "
@@ -80,7 +80,7 @@ FOUR_DAYS = 4 * 24 * 60
         ),
         ("+34654123456", "BÄRÇA äñ@", {}, "0001000B914356143254F6000009C2AD341104EDFB00"),
         (
-            *("+34654123456", "hey yo", {"report": True}),
+            *("+34654123456", "hey yo", {"receipt": True}),
             "0021000B914356143254F6000006E8721E947F03",
         ),
         (
@@ -111,13 +111,13 @@ def test_a_long_text_is_cut_and_encoded_as_published() -> None:
     st.booleans(),
 )
 def test_another_decoder_reads_what_was_encoded(
-    text: str, phone: str, reference: int, report: bool
+    text: str, phone: str, reference: int, receipt: bool
 ) -> None:
-    parts = submit(phone, text, reference=reference, report=report, validity=1440)
+    parts = submit(phone, text, reference=reference, receipt=receipt, validity=1440)
     decoded = [decode(part.hex) for part in parts]
     for number, (part, found) in enumerate(zip(parts, decoded, strict=True), 1):
         assert found["header"]["mti"] == "submit"
-        assert found["header"]["srr"] is report
+        assert found["header"]["srr"] is receipt
         assert found["recipient"]["toa"] == {"ton": "international", "npi": "isdn"}
         assert "+" + found["recipient"]["number"] == phone
         assert found["vp"] == 167
@@ -191,58 +191,61 @@ def test_validity_is_rounded_up_to_the_next_period(minutes: int, value: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("pdu", "length", "report"),
+    ("pdu", "length", "receipt"),
     [
-        # amro.blogspot.com, "receiving an SMS status report message": no service centre.
-        ("06000B910221815716F2709021510121807090215101718000", None, StatusReport(0, 0)),
+        # amro.blogspot.com, "receiving an SMS status receipt message": no service centre.
+        ("06000B910221815716F2709021510121807090215101718000", None, DeliveryReceipt(0, 0)),
         # pmarti/python-messaging, test_sms.py: with service centre.
         (
             "07914306073011F006270B913426565711F7012081111345400120811174054043",
             None,
-            StatusReport(0x27, 0x43),
+            DeliveryReceipt(0x27, 0x43),
         ),
-        ("0791947101670000" + REPORT + "46", 25, StatusReport(12, 0x46)),
-        ("0791947101670000" + REPORT + "00", None, StatusReport(12, 0)),
-        ("00" + REPORT + "01", None, StatusReport(12, 1)),
-        (REPORT + "22", 25, StatusReport(12, 0x22)),
-        ((REPORT + "30").lower(), 25, StatusReport(12, 0x30)),
+        ("0791947101670000" + RECEIPT + "46", 25, DeliveryReceipt(12, 0x46)),
+        ("0791947101670000" + RECEIPT + "00", None, DeliveryReceipt(12, 0)),
+        ("00" + RECEIPT + "01", None, DeliveryReceipt(12, 1)),
+        (RECEIPT + "22", 25, DeliveryReceipt(12, 0x22)),
+        ((RECEIPT + "30").lower(), 25, DeliveryReceipt(12, 0x30)),
     ],
 )
-def test_a_status_report_is_decoded(pdu: str, length: int | None, report: StatusReport) -> None:
-    assert status_report(pdu, length) == report
+def test_a_read_receipt_is_decoded(pdu: str, length: int | None, receipt: DeliveryReceipt) -> None:
+    assert read_receipt(pdu, length) == receipt
 
 
 @pytest.mark.parametrize(
     ("pdu", "length"),
-    [("", None), ("06", None), ("0", 1), ("zz", 1), (REPORT, 24), ("04" + REPORT[2:] + "00", 25)],
+    [("", None), ("06", None), ("0", 1), ("zz", 1), (RECEIPT, 24), ("04" + RECEIPT[2:] + "00", 25)],
 )
-def test_what_is_no_status_report_is_a_value_error(pdu: str, length: int | None) -> None:
-    with pytest.raises(ValueError, match="report"):
-        status_report(pdu, length)
+def test_what_is_no_read_receipt_is_a_value_error(pdu: str, length: int | None) -> None:
+    with pytest.raises(ValueError, match="receipt"):
+        read_receipt(pdu, length)
 
 
 @given(st.binary(max_size=64), st.none() | st.integers(-5, 300))
 def test_no_octets_break_the_decoder(octets: bytes, length: int | None) -> None:
     try:
-        status_report(octets.hex(), length)
+        read_receipt(octets.hex(), length)
     except ValueError as error:
-        assert "report" in str(error)  # noqa: PT017 -- a value is as good an answer
+        assert "receipt" in str(error)  # noqa: PT017 -- a value is as good an answer
 
 
 @pytest.mark.parametrize(
-    ("line", "report"),
+    ("line", "receipt"),
     [
         (
             '+CDS: 6,12,"+491701234567",145,"26/11/23,10:47:00+04","26/11/23,10:47:03+04",0',
-            StatusReport(12, 0),
+            DeliveryReceipt(12, 0),
         ),
-        ('+CDS: 6,255,,,"26/11/23,10:47:00+04","26/11/23,10:47:03+04",70', StatusReport(255, 70)),
+        (
+            '+CDS: 6,255,,,"26/11/23,10:47:00+04","26/11/23,10:47:03+04",70',
+            DeliveryReceipt(255, 70),
+        ),
         ("+CDS: 25", None),
         ("+CMTI: 6,12,13", None),
     ],
 )
-def test_a_status_report_in_text_mode_is_decoded(line: str, report: StatusReport | None) -> None:
-    assert status_report_line(line) == report
+def test_a_read_receipt_in_text_mode_is_decoded(line: str, receipt: DeliveryReceipt | None) -> None:
+    assert read_receipt_line(line) == receipt
 
 
 @pytest.mark.parametrize(
@@ -258,9 +261,9 @@ def test_a_status_report_in_text_mode_is_decoded(line: str, report: StatusReport
     ],
 )
 def test_a_status_says_what_became_of_the_message(status: int, fate: Fate, words: str) -> None:
-    report = StatusReport(1, status)
-    assert report.fate is fate
-    assert report.meaning == f"{words} (TP-ST 0x{status:02X})"
+    receipt = DeliveryReceipt(1, status)
+    assert receipt.fate is fate
+    assert receipt.meaning == f"{words} (TP-ST 0x{status:02X})"
 
 
 @pytest.mark.parametrize(

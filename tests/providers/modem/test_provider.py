@@ -171,10 +171,10 @@ def test_transliteration_makes_one_part_of_two(modem: GsmModem, tmp_path: Path) 
     assert modem.received() == [(PHONE, '739154 - "5 Minuten gültig" ... ' * 4)]
 
 
-def test_validity_service_centre_and_report_go_into_the_pdu(
+def test_validity_service_centre_and_receipt_go_into_the_pdu(
     modem: GsmModem, tmp_path: Path
 ) -> None:
-    options = {"validity": 720, "smsc": "+491722270333", "delivery_report": True}
+    options = {"validity": 720, "smsc": "+491722270333", "delivery_receipt": True}
     sender = provider_for(modem, tmp_path, mode="pdu", **options)
     sender.send(message(1, PLAIN), soon())
     sender.close()
@@ -185,15 +185,15 @@ def test_validity_service_centre_and_report_go_into_the_pdu(
     assert decoded["header"]["srr"] is True
 
 
-def test_validity_service_centre_and_report_go_into_text_mode(
+def test_validity_service_centre_and_receipt_go_into_text_mode(
     modem: GsmModem, tmp_path: Path
 ) -> None:
-    options = {"validity": 720, "smsc": "+491722270333", "delivery_report": True}
+    options = {"validity": 720, "smsc": "+491722270333", "delivery_receipt": True}
     sender = provider_for(modem, tmp_path, mode="text", **options)
     sender.send(message(1, PLAIN), soon())
     sender.close()
     [part] = modem.submitted
-    # TS 27.005 3.1: 49 is SMS-SUBMIT, relative validity, report wanted.
+    # TS 27.005 3.1: 49 is SMS-SUBMIT, relative validity, receipt wanted.
     assert part.parameters == '49,143,0,0 "+491722270333",145'
 
 

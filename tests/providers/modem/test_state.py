@@ -160,11 +160,11 @@ def test_check_asks_for_no_service_centre_where_the_settings_name_one(
     assert provider_for(modem, tmp_path, smsc="+491722270333").check() == []
 
 
-def test_check_names_a_modem_that_cannot_pass_on_reports(modem: GsmModem, tmp_path: Path) -> None:
+def test_check_names_a_modem_that_cannot_pass_on_receipts(modem: GsmModem, tmp_path: Path) -> None:
     modem.unknown.add("AT+CNMI")
-    sender = provider_for(modem, tmp_path, delivery_report=True)
+    sender = provider_for(modem, tmp_path, delivery_receipt=True)
     [problem] = sender.check()
-    assert problem.path == "providers.gsm.delivery_report"
+    assert problem.path == "providers.gsm.delivery_receipt"
     sender.send(message(1, PLAIN), soon())
     # Then none is asked for.
     assert modem.submitted[0].parameters.startswith("17,")

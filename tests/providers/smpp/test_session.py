@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
-from radius_smsotp.providers.smpp.session import Report, read_report
+from radius_smsotp.providers.smpp.session import DeliveryReceipt, read_receipt
 from tests.providers.contract import CODE, message, soon
 from tests.providers.smpp.smsc import PATIENCE, Smsc
 from tests.support.site import eventually
@@ -190,45 +190,45 @@ class TestWhatTheSmscSends:
     def test_a_message_from_a_phone_between_the_answers_disturbs_nobody(self, smsc: Smsc) -> None:
         smsc.behave(deliver={"source_addr": "491700000000", "short_message": "STOP"})
         one = smsc.provider(bind="transceiver")
-        reports: queue.Queue[Any] = queue.Queue()
-        one.on_report = lambda *report: reports.put(report)
+        receipts: queue.Queue[Any] = queue.Queue()
+        one.on_receipt = lambda *receipt: receipts.put(receipt)
         for number in range(3):
             one.send(message(number), soon())
             assert smsc.wait("deliver_sm_resp")["status"] == 0
-        assert reports.empty()
+        assert receipts.empty()
 
     @pytest.mark.parametrize(
         ("stat", "err", "delivered"), [("DELIVRD", "000", True), ("UNDELIV", "012", False)]
     )
-    def test_a_delivery_report_is_handed_on(
+    def test_a_delivery_receipt_is_handed_on(
         self, smsc: Smsc, stat: str, err: str, delivered: bool
     ) -> None:
         one = smsc.provider(bind="transceiver")
-        reports: queue.Queue[Any] = queue.Queue()
-        one.on_report = lambda *report: reports.put(report)
+        receipts: queue.Queue[Any] = queue.Queue()
+        one.on_receipt = lambda *receipt: receipts.put(receipt)
         receipt = one.send(message(text="739154 " * 30), soon())
-        # Of a message in parts, the last one alone is reported.
+        # Of a message in parts, the last one alone has a receipt.
         assert [sent["registered"] for sent in smsc.seen("submit")] == [0, 1]
         text = RECEIPT.format(id=receipt.message_id, stat=stat, err=err)
         smsc.ask("deliver_sm", esm_class=4, short_message=text)
         assert smsc.wait("deliver_sm_resp")["status"] == 0
-        reported = reports.get(timeout=PATIENCE)
-        assert reported == (receipt.message_id, delivered, f"{stat} err:{err}")
-        assert CODE not in str(reported)
+        told = receipts.get(timeout=PATIENCE)
+        assert told == (receipt.message_id, delivered, f"{stat} err:{err}")
+        assert CODE not in str(told)
 
-    def test_a_report_that_could_not_be_kept_is_asked_for_again(self, smsc: Smsc) -> None:
+    def test_a_receipt_that_could_not_be_kept_is_asked_for_again(self, smsc: Smsc) -> None:
         one = smsc.provider(bind="transceiver")
 
-        def fail(*_report: object) -> None:
+        def fail(*_receipt: object) -> None:
             raise OSError("the disk is full")
 
-        one.on_report = fail
+        one.on_receipt = fail
         one.send(message(), soon())
         text = RECEIPT.format(id="id-1", stat="DELIVRD", err="000")
         smsc.ask("deliver_sm", esm_class=4, short_message=text)
         assert smsc.wait("deliver_sm_resp")["status"] == 0x64  # ESME_RX_T_APPN
 
-    def test_a_transmitter_asks_for_no_reports(self, smsc: Smsc) -> None:
+    def test_a_transmitter_asks_for_no_receipts(self, smsc: Smsc) -> None:
         smsc.provider().send(message(), soon())
         assert smsc.wait("submit")["registered"] == 0
 
@@ -244,16 +244,16 @@ class TestWhatTheSmscSends:
         assert len(smsc.seen("bind")) == 1
 
 
-class TestReports:
+class TestReceipts:
     def test_parameters_win_over_the_text(self) -> None:
         tags = _tlv(0x001E, b"id-7\0") + _tlv(0x0427, b"\x05")
-        assert read_report(_deliver(4, b"id:other stat:DELIVRD", tags)) == Report(
+        assert read_receipt(_deliver(4, b"id:other stat:DELIVRD", tags)) == DeliveryReceipt(
             "id-7", False, "UNDELIV"
         )
 
     def test_a_parameter_out_of_place_does_not_hide_the_text(self) -> None:
         tags = _tlv(0x1403, b"vendor") + _tlv(0x0425, b"\x01") + _tlv(0x0427, b"")
-        assert read_report(_deliver(4, b"id:a-1 stat:EXPIRED err:4E1", tags)) == Report(
+        assert read_receipt(_deliver(4, b"id:a-1 stat:EXPIRED err:4E1", tags)) == DeliveryReceipt(
             "a-1", False, "EXPIRED err:4E1"
         )
 
@@ -269,12 +269,12 @@ class TestReports:
             (0x20, b"id:1 stat:DELIVRD"),
         ],
     )
-    def test_what_is_not_final_or_no_report_is_none(self, kind: int, text: bytes) -> None:
-        assert read_report(_deliver(kind, text)) is None
+    def test_what_is_not_final_or_no_receipt_is_none(self, kind: int, text: bytes) -> None:
+        assert read_receipt(_deliver(kind, text)) is None
 
     def test_half_a_pdu_is_none(self) -> None:
         whole = _deliver(4, b"id:1 stat:DELIVRD")
-        assert [read_report(whole[:end]) for end in range(16, len(whole) - 8)] == [None] * (
+        assert [read_receipt(whole[:end]) for end in range(16, len(whole) - 8)] == [None] * (
             len(whole) - 24
         )
 

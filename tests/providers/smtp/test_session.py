@@ -134,10 +134,9 @@ class TestTls:
         one = provider(old_form(closed_port(), tls="tls", ca_file="none.pem"), certificate)
         assert fails(Refused, one).out_of_order
         [problem] = one.check()
-        assert str(problem) == (
-            "providers.mail.ca_file: cannot read none.pem (No such file or directory); "
-            "name a file of certificates (PEM)"
-        )
+        none = certificate.cert.parent / "none.pem"
+        assert problem.path == "providers.mail.ca_file"
+        assert problem.fault == f"{none} cannot be used (no such file or directory)"
 
     def test_a_file_of_authorities_that_holds_none(
         self, certificate: Certificate, tmp_path: Path

@@ -1,4 +1,4 @@
-"""Delivery reports, and who listens for them."""
+"""Delivery receipts, and who listens for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """What `on_report` was called with."""
+    """What `on_receipt` was called with."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, bool, str]] = []
@@ -35,9 +35,9 @@ class Recorder:
             return self.changed.wait_for(lambda: len(self.calls) >= count, 10)
 
 
-def reporting(modem: GsmModem, folder: Path, **settings: Any) -> tuple[Provider, Recorder]:
-    sender, recorder = provider_for(modem, folder, delivery_report=True, **settings), Recorder()
-    sender.on_report = recorder
+def listening(modem: GsmModem, folder: Path, **settings: Any) -> tuple[Provider, Recorder]:
+    sender, recorder = provider_for(modem, folder, delivery_receipt=True, **settings), Recorder()
+    sender.on_receipt = recorder
     return sender, recorder
 
 
@@ -50,12 +50,12 @@ def listeners() -> list[str]:
     ("status", "delivered", "words"),
     [(0, True, "received by the phone"), (0x46, False, "validity period expired")],
 )
-def test_a_delivery_report_is_told(
+def test_a_delivery_receipt_is_told(
     modem: GsmModem, tmp_path: Path, mode: str, status: int, delivered: bool, words: str
 ) -> None:
-    sender, recorder = reporting(modem, tmp_path, mode=mode)
+    sender, recorder = listening(modem, tmp_path, mode=mode)
     receipt = sender.send(message(1, PLAIN), soon())
-    modem.report(12, status)
+    modem.receipt(12, status)
     assert recorder.wait_for(1)
     assert recorder.calls == [(receipt.message_id, delivered, f"{words} (TP-ST 0x{status:02X})")]
     sender.close()
@@ -64,72 +64,72 @@ def test_a_delivery_report_is_told(
 def test_a_message_of_several_parts_is_delivered_when_all_are(
     modem: GsmModem, tmp_path: Path
 ) -> None:
-    sender, recorder = reporting(modem, tmp_path)
+    sender, recorder = listening(modem, tmp_path)
     first = sender.send(message(1, PLAIN * 4), soon())
     second = sender.send(message(2, PLAIN * 4), soon())
     assert (first.message_id, second.message_id) == ("12,13", "14,15")
-    modem.report(12)
-    modem.report(15, 0x30)  # still being tried
-    modem.report(14, 0x40)  # given up: the message is lost, whatever becomes of its other part
-    modem.report(15)
-    modem.report(13)
+    modem.receipt(12)
+    modem.receipt(15, 0x30)  # still being tried
+    modem.receipt(14, 0x40)  # given up: the message is lost, whatever becomes of its other part
+    modem.receipt(15)
+    modem.receipt(13)
     assert recorder.wait_for(2)
     assert [call[:2] for call in recorder.calls] == [("14,15", False), ("12,13", True)]
     sender.close()
 
 
-def test_a_report_that_comes_while_the_next_message_is_sent_is_told(
+def test_a_receipt_that_comes_while_the_next_message_is_sent_is_told(
     modem: GsmModem, tmp_path: Path
 ) -> None:
-    sender, recorder = reporting(modem, tmp_path, mode="pdu")
+    sender, recorder = listening(modem, tmp_path, mode="pdu")
     sender.send(message(1, PLAIN), soon())
-    modem.report_before_answer = 12
+    modem.receipt_before_answer = 12
     sender.send(message(2, PLAIN), soon())
     assert recorder.wait_for(1)
     assert recorder.calls[0][:2] == ("12", True)
     sender.close()
 
 
-def test_nobody_listens_where_no_report_is_awaited(modem: GsmModem, tmp_path: Path) -> None:
+def test_nobody_listens_where_no_receipt_is_awaited(modem: GsmModem, tmp_path: Path) -> None:
     without = provider_for(modem, tmp_path)
     without.send(message(1, PLAIN), soon())
     assert listeners() == []
-    sender, recorder = reporting(modem, tmp_path)
+    sender, recorder = listening(modem, tmp_path)
     sender.send(message(2, PLAIN), soon())
     assert listeners() == ["smsotp-modem-gsm"]
-    modem.report(13)
+    modem.receipt(13)
     assert recorder.wait_for(1)
-    # The last report ends the listening; then somebody else gets the modem at once.
+    # The last receipt ends the listening; then somebody else gets the modem at once.
     assert without.check() == []
     assert listeners() == []
 
 
-def test_who_listens_for_reports_gives_the_modem_to_another_process_that_waits(
+def test_who_listens_for_receipts_gives_the_modem_to_another_process_that_waits(
     modem: GsmModem, tmp_path: Path
 ) -> None:
-    sender, recorder = reporting(modem, tmp_path)
+    sender, recorder = listening(modem, tmp_path)
     sender.send(message(1, PLAIN), soon())
     other = provider_for(modem, tmp_path)
     other.send(message(2, PLAIN), soon())
     assert len(modem.received()) == 2
     # The first one listens on with its next message.
     sender.send(message(3, PLAIN), soon())
-    modem.report(12)
-    modem.report(14)
+    modem.receipt(12)
+    modem.receipt(14)
     assert recorder.wait_for(2)
     sender.close()
 
 
 def test_a_recorder_that_fails_does_not_stop_delivery(modem: GsmModem, tmp_path: Path) -> None:
-    sender, recorder = reporting(modem, tmp_path)
+    sender, recorder = listening(modem, tmp_path)
 
     def fail(message_id: str, delivered: bool, words: str) -> None:
         recorder(message_id, delivered, words)
         raise RuntimeError(message_id)
 
-    sender.on_report = fail
+    sender.on_receipt = fail
     sender.send(message(1, PLAIN), soon())
-    modem.report(12)
+    modem.receipt(12)
     assert recorder.wait_for(1)
     sender.send(message(2, PLAIN), soon())
     assert len(modem.received()) == 2
@@ -137,7 +137,7 @@ def test_a_recorder_that_fails_does_not_stop_delivery(modem: GsmModem, tmp_path:
 
 
 def test_a_cable_that_comes_off_while_listening_ends_it(modem: GsmModem, tmp_path: Path) -> None:
-    sender, _ = reporting(modem, tmp_path)
+    sender, _ = listening(modem, tmp_path)
     sender.send(message(1, PLAIN), soon())
     [thread] = [thread for thread in threading.enumerate() if thread.name in listeners()]
     modem.cable.unplug()
@@ -153,10 +153,10 @@ def test_a_cable_that_comes_off_while_listening_ends_it(modem: GsmModem, tmp_pat
 def test_check_takes_the_modem_from_who_listens_and_gives_it_back(
     modem: GsmModem, tmp_path: Path
 ) -> None:
-    sender, recorder = reporting(modem, tmp_path)
+    sender, recorder = listening(modem, tmp_path)
     sender.send(message(1, PLAIN), soon())
     assert sender.check() == []
-    modem.report(12)
+    modem.receipt(12)
     assert recorder.wait_for(1)
     sender.close()
 
@@ -164,18 +164,18 @@ def test_check_takes_the_modem_from_who_listens_and_gives_it_back(
 def test_a_recorder_that_hangs_costs_a_message_but_not_its_deadline(
     modem: GsmModem, tmp_path: Path
 ) -> None:
-    sender = provider_for(modem, tmp_path, delivery_report=True)
+    sender = provider_for(modem, tmp_path, delivery_receipt=True)
     entered, leave = threading.Event(), threading.Event()
 
     def hang(*_: object) -> None:
         entered.set()
         leave.wait(20)
 
-    sender.on_report = hang
+    sender.on_receipt = hang
     sender.send(message(1, PLAIN), soon())
-    modem.report(12)
+    modem.receipt(12)
     assert entered.wait(10)
-    with pytest.raises(Unavailable, match="a delivery report is still being recorded"):
+    with pytest.raises(Unavailable, match="a delivery receipt is still being recorded"):
         sender.send(message(2, PLAIN), soon(0.5))
     leave.set()
     sender.send(message(3, PLAIN), soon())
@@ -186,16 +186,16 @@ def test_a_recorder_that_hangs_costs_a_message_but_not_its_deadline(
 def test_without_a_thread_to_listen_in_messages_go_out_all_the_same(
     modem: GsmModem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Their reports are lost; the modem is free for the next one."""
+    """Their receipts are lost; the modem is free for the next one."""
 
     def none_left(_: Listener) -> None:
         raise RuntimeError("can't start new thread")
 
-    sender, recorder = reporting(modem, tmp_path)
+    sender, recorder = listening(modem, tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(Listener, "start", none_left)
         assert sender.send(message(1, PLAIN), soon()).message_id == "12"
     sender.send(message(2, PLAIN), soon())
-    modem.report(13, 0)
+    modem.receipt(13, 0)
     assert recorder.wait_for(1)
     sender.close()
