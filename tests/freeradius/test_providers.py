@@ -120,7 +120,7 @@ def test_a_delivery_receipt_that_says_lost_moves_on_by_itself(
         assert site.messages() == []
         [accepted] = [one for one in site.events("alice") if one.kind == "sms-accepted"]
         # 3GPP 23.040 9.2.3.15: 70 (0x46) is "validity period expired", a permanent error.
-        modem.report(int(str(accepted.detail["message_id"])), 0x46)
+        modem.receipt(int(str(accepted.detail["message_id"])), 0x46)
         assert site.code(challenge.state) == code_of(site, challenge.state)
         kinds = site.kinds("alice")
         assert kinds == ["challenge-opened", "sms-accepted", "sms-lost", "sms-accepted"]
