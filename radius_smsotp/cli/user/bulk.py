@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SMALLEST, LARGEST = 20, 500
 """Accounts in one transaction.  PostgreSQL has room for some thousand locks by default."""
 
-SLICE_SECONDS = 0.02
+SLICE_SECONDS = 0.01
 """What one transaction shall take."""
 
 PAUSE_SECONDS = 0.01
@@ -62,7 +62,7 @@ def write(store: Store, changes: Sequence[Change], advance: Callable[[int, int],
             # At most twice as many: the first ones are quick while the caches are empty.
             factor = min(2.0, SLICE_SECONDS / max(took, 0.001))
             size = min(LARGEST, max(SMALLEST, int(size * factor)))
-            time.sleep(max(PAUSE_SECONDS, took))
+            time.sleep(max(PAUSE_SECONDS, 2 * took))
         store.sync(store.position)
     except BaseException:
         told = f"imported: {done - len(skipped)} of {len(changes)} accounts"
