@@ -60,7 +60,7 @@ class TestLocks:
 
     def test_no_account_waits_for_the_lock_of_another_one(self, postgres_store: Store) -> None:
         """However many there are: names share no locks."""
-        others = [f"user{number}" for number in range(1000)]
+        others = [f"user{number}" for number in range(postgres.MOST_LOCKS)]
         with postgres_store.write("alice") as tx:
             tx.put_lockout("alice", Lockout(1, NOW))
             with postgres_store.write(*others) as beside:
@@ -82,8 +82,11 @@ class TestLocks:
     def test_a_transaction_about_everything_waits_for_all(
         self, postgres_store: Store, postgres_url: str
     ) -> None:
-        """An import, a clean-up; and everybody waits for it."""
+        """A clean-up, or what is about very many; and everybody waits for it."""
         other = open_store(postgres_url, patience=0.5)
+        many = [f"user{number}" for number in range(postgres.MOST_LOCKS + 1)]
+        with postgres_store.write(*many), pytest.raises(StoreError), other.write("alice"):
+            pass
         with postgres_store.write("alice"), pytest.raises(StoreError), other.write():
             pass
         with postgres_store.write(), pytest.raises(StoreError), other.write("alice"):

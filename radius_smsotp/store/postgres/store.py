@@ -63,6 +63,10 @@ NO_HURRY = Question(
 LONG_SECONDS = 600.0
 """That one statement of a copy may take."""
 
+MOST_LOCKS = 500
+"""Who writes about more accounts writes about everything: by default PostgreSQL has room for 6,400
+locks of all its transactions together (``max_locks_per_transaction``)."""
+
 LOCK = Question("SELECT pg_advisory_xact_lock(?)", (EVERYTHING,))
 LOCK_NAMES = (
     "SELECT pg_advisory_xact_lock_shared(?), pg_advisory_xact_lock(key) "
@@ -312,6 +316,8 @@ def _key(name: str) -> int:
 
 
 def _lock_of(keys: list[int]) -> Question:
+    if len(keys) > MOST_LOCKS:
+        return LOCK
     return Question(LOCK_NAMES, (EVERYTHING, keys))
 
 
