@@ -183,7 +183,7 @@ def test_a_message_under_way_is_not_sent_again_when_the_clock_jumps_ahead(
     gate.set()
     node.settle(challenged.transaction_id)
     assert gateways.names() == ["first"]
-    assert node.delivery(challenged).state == "accepted"
+    assert node.message(challenged).state == "accepted"
 
 
 class TestServersWhoseClocksDiffer:
@@ -229,7 +229,7 @@ class TestServersWhoseClocksDiffer:
         gateways.will("first", None)
         assert two.courier.sweep() == 1
         two.settle(challenged.transaction_id)
-        assert two.delivery(challenged).state == "accepted"
+        assert two.message(challenged).state == "accepted"
         assert gateways.names() == ["first", "first"]
 
     def test_a_message_that_nobody_has_held_is_sent_at_once(

@@ -270,9 +270,9 @@ class TestWatch:
 
         def state() -> str:
             with new.store.read() as tx:
-                challenge = tx.challenge(outcome.transaction_id)
-            assert challenge is not None
-            return challenge.delivery.state
+                message = tx.message(outcome.transaction_id)
+            assert message is not None
+            return message.state
 
         eventually(lambda: state() == "accepted")
         eventually(lambda: gateways.closed == ["first", "second"])

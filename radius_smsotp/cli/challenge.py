@@ -52,10 +52,10 @@ def list_challenges(config: Path, as_json: bool) -> None:
                     "created_at": output.iso(one.created_at),
                     "expires_at": output.iso(one.expires_at),
                     "guesses_left": one.guesses_left,
-                    "delivery": one.delivery.state,
-                    "provider": one.delivery.provider,
+                    "delivery": message.state,
+                    "provider": message.provider,
                 }
-                for one in found
+                for one, message in found
             ]
         )
         return
@@ -69,10 +69,10 @@ def list_challenges(config: Path, as_json: bool) -> None:
             output.span((now - one.created_at).total_seconds()),
             output.span((one.expires_at - now).total_seconds()),
             one.guesses_left,
-            one.delivery.state,
-            one.delivery.provider or "",
+            message.state,
+            message.provider or "",
         )
-        for one in found
+        for one, message in found
     ]
     columns = ("Transaction", "Account", "Client", "Station", "Phone", "Age", "Ends in")
     more = ("Guesses", "Delivery", "Provider")

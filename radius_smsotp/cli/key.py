@@ -142,7 +142,7 @@ def retire(config: Path, key_id: str, cancel: bool) -> None:
 
 def _open(site: Site) -> list[Challenge]:
     with site.store.read() as tx:
-        return tx.open_challenges(datetime.now(UTC))
+        return [one for one, _ in tx.open_challenges(datetime.now(UTC))]
 
 
 def _state(keys: Keyring, key_id: str) -> tuple[str, ...]:

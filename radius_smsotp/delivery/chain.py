@@ -76,7 +76,6 @@ class Chain:
         passed: The clock of the circuit breakers, see `delivery.breaker`.
 
     Attributes:
-        giving_receipts: The providers that `on_receipt` is called for.
         passed: As it was given.
     """
 
@@ -93,11 +92,9 @@ class Chain:
         self._now = now
         self.passed = passed
         self._providers = {name: build(name, loaded, store) for name in loaded.providers}
-        self.giving_receipts: set[str] = set()
         for name, provider in self._providers.items():
             if on_receipt is not None and isinstance(provider, providers.GivesReceipts):
                 provider.on_receipt = functools.partial(on_receipt, name)
-                self.giving_receipts.add(name)
         self._lock = threading.Lock()
         self._health: dict[str, breaker.Health] = {}
 

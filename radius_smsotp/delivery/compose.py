@@ -13,7 +13,7 @@ from radius_smsotp.model.text import compose, whole_minutes
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from radius_smsotp.model.records import Challenge
+    from radius_smsotp.model.records import Challenge, Message
     from radius_smsotp.settings.file import Loaded
     from radius_smsotp.settings.keyring import Keyring
     from radius_smsotp.settings.schema import SmsSettings
@@ -21,21 +21,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def message(challenge: Challenge, keyring: Keyring, sms: SmsSettings) -> providers.Message | None:
-    """The SMS of a challenge, or None if its key is gone."""
+def message(
+    challenge: Challenge, queued: Message, keyring: Keyring, sms: SmsSettings
+) -> providers.Message | None:
+    """What a provider gets of a message of this challenge, or None if its key is gone."""
     key = keyring.get(challenge.key_id)
     if key is None:
         log.error("key %s is gone from the key file; a message is given up", challenge.key_id)
         return None
     transaction_id = challenge.transaction_id
     try:
-        phone = code.unseal(key, transaction_id, challenge.delivery.sealed_phone)
+        phone = code.unseal(key, transaction_id, queued.sealed_phone)
     except ValueError as error:
         log.error("key %s is another one now (%s); a message is given up", challenge.key_id, error)
         return None
     secret = code.derive(key, transaction_id, challenge.digits)
     lifetime = challenge.expires_at - challenge.created_at
-    whole = text(challenge.delivery.template, secret, lifetime, challenge.account, sms)
+    whole = text(queued.template, secret, lifetime, challenge.account, sms)
     return providers.Message(transaction_id, phone, whole, secret)
 
 

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 from radius_smsotp.delivery import compose
 from radius_smsotp.delivery.chain import Chain, passed
 from radius_smsotp.delivery.leases import Leases
-from radius_smsotp.delivery.receipts import Reports
-from radius_smsotp.delivery.threads import Crew
+from radius_smsotp.delivery.receipts import EarlyReceipts, Receipt
+from radius_smsotp.delivery.threads import Threads
 from radius_smsotp.errors import StoreError
-from radius_smsotp.model.records import Attempt, Challenge, DeliveryState, Event
+from radius_smsotp.model.identity import normalise_message_id
+from radius_smsotp.model.records import Attempt, Challenge, Event, Message, MessageState
 from radius_smsotp.store import Store, insist
 
 if TYPE_CHECKING:
@@ -49,12 +50,13 @@ POLL_SECONDS = 0.02
 
 
 @dataclass(eq=False)
-class Errand:
-    """One message on its way: its challenge, and the verdict once it is there."""
+class Sending:
+    """A message that this process sends, and its state once there is a verdict."""
 
     challenge: Challenge
+    message: Message
     done: threading.Event = field(default_factory=threading.Event)
-    state: DeliveryState = "queued"
+    state: MessageState = "queued"
 
 
 class Courier:
@@ -81,10 +83,10 @@ class Courier:
         self._keyring = keyring
         self._store = store
         self._now = now
-        self._crew = Crew(self._run, loaded.values.delivery.threads)
+        self._threads = Threads(self._run, loaded.values.delivery.threads)
         self._lock = threading.Lock()
-        self._errands: dict[str, Errand] = {}
-        self._reports = Reports()
+        self._sendings: dict[str, Sending] = {}
+        self._early = EarlyReceipts()
         self._closing = threading.Event()
         self._sweeping = threading.Lock()
 
@@ -99,30 +101,30 @@ class Courier:
             return None, FREE
         return self.owner, self._leases.end(now, route)
 
-    def hand_over(self, challenge: Challenge) -> None:
-        """Send the message of a challenge that is in the store under this courier's lease."""
+    def hand_over(self, challenge: Challenge, message: Message) -> None:
+        """Send a message that is in the store under this courier's lease."""
         if self.internal:
-            self._take(Errand(challenge))
+            self._take(Sending(challenge, message))
 
-    def wait(self, transaction_id: str, until: float) -> DeliveryState:
+    def wait(self, transaction_id: str, until: float) -> MessageState:
         """
-        Wait for the verdict on a message.
+        Wait for the verdict on the newest message of a challenge.
 
         Args:
             until: `time.monotonic()` seconds.
 
         Returns:
-            The state of the delivery then.
+            The state of the message then.
         """
         with self._lock:
-            errand = self._errands.get(transaction_id)
-        if errand is not None:
-            errand.done.wait(max(0.0, until - time.monotonic()))
-            return errand.state
+            sending = self._sendings.get(transaction_id)
+        if sending is not None:
+            sending.done.wait(max(0.0, until - time.monotonic()))
+            return sending.state
         while True:
             with self._store.read() as tx:
-                challenge = tx.challenge(transaction_id)
-            state: DeliveryState = challenge.delivery.state if challenge else "failed"
+                message = tx.message(transaction_id)
+            state: MessageState = message.state if message else "failed"
             left = until - time.monotonic()
             if state != "queued" or left <= 0:
                 return state
@@ -142,20 +144,24 @@ class Courier:
         """
         with self._sweeping:
             # A lease lasts for an attempt, not for a wait: no more than can be begun at once.
-            most = min(self._loaded.values.delivery.threads - len(self._errands), SWEEP_MOST)
+            most = min(self._loaded.values.delivery.threads - len(self._sendings), SWEEP_MOST)
             if most <= 0 or self._closing.is_set():
                 return 0
             now = self._now()
             with self._store.read() as tx:
-                due = self._leases.left_behind(tx.unsent(now, most), self._errands)
+                unsent = {message: challenge for challenge, message in tx.unsent(now, most)}
+            due = self._leases.left_behind(unsent, self._sendings)
             if not due:
                 return 0
-            with self._store.write(*{challenge.account for challenge in due}) as tx:
+            with self._store.write(*{unsent[message].account for message in due}) as tx:
                 # Another process may have been faster.
-                found = [one for one in tx.unsent(now, most) if one in due]
-                taken = [self._lease(tx, challenge, now) for challenge in found]
-            for challenge in taken:
-                self._take(Errand(challenge))
+                taken = [
+                    Sending(challenge, self._lease(tx, message, now))
+                    for challenge, message in tx.unsent(now, most)
+                    if message in due
+                ]
+            for sending in taken:
+                self._take(sending)
             return len(taken)
 
     def sweep_forever(self) -> None:
@@ -177,43 +183,43 @@ class Courier:
         deadline = time.monotonic() + patience
         with self._sweeping:
             pass  # what a sweep is taking up now is among the errands after it
-        while self._errands and time.monotonic() < deadline:
+        while self._sendings and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-        self._crew.dismiss()
+        self._threads.dismiss()
         self.chain.close()
 
-    def _take(self, errand: Errand) -> None:
+    def _take(self, sending: Sending) -> None:
         with self._lock:
-            self._errands[errand.challenge.transaction_id] = errand
-        if not self._crew.add(errand):
+            self._sendings[sending.message.transaction_id] = sending
+        if not self._threads.add(sending):
             log.error("too many messages wait to be sent; more stay in the store")
-            self._forget(errand)
+            self._forget(sending)
 
-    def _run(self, errand: Errand) -> None:
+    def _run(self, sending: Sending) -> None:
         try:
-            errand.state = self._deliver(errand.challenge)
+            sending.state = self._deliver(sending.challenge, sending.message)
         except StoreError as error:
             # The lease runs out, and a later sweep takes the message up again.
             log.warning("a delivery could not be recorded: %s", error)
         finally:
-            self._forget(errand)
+            self._forget(sending)
 
-    def _forget(self, errand: Errand) -> None:
+    def _forget(self, sending: Sending) -> None:
         with self._lock:
-            if self._errands.get(errand.challenge.transaction_id) is errand:
-                del self._errands[errand.challenge.transaction_id]
-        errand.done.set()
+            if self._sendings.get(sending.message.transaction_id) is sending:
+                del self._sendings[sending.message.transaction_id]
+        sending.done.set()
 
-    def _deliver(self, challenge: Challenge) -> DeliveryState:
+    def _deliver(self, challenge: Challenge, message: Message) -> MessageState:
         """Walk one message down its route, and store what every attempt came to."""
-        held = insist(self._hold, challenge)
+        held = insist(self._hold, challenge, message)
         if held is None:
-            return challenge.delivery.state
-        challenge = held
-        sms = compose.message(challenge, self._keyring, self._loaded.values.sms)
-        route = self.chain.usable(challenge.delivery.route)
+            return message.state
+        message = held
+        sms = compose.message(challenge, message, self._keyring, self._loaded.values.sms)
+        route = self.chain.usable(message.route)
         if sms is None or not route:
-            return insist(self._give_up, challenge)
+            return insist(self._give_up, challenge, message)
         silent = False
         for position, name in enumerate(route):
             if not challenge.is_open(self._now()):
@@ -221,131 +227,138 @@ class Courier:
             attempt = self.chain.attempt(name, sms)
             silent = silent or attempt.verdict == "unknown"
             rest = tuple(route[position + 1 :])
-            state: DeliveryState = "queued"
+            state: MessageState = "queued"
             if attempt.verdict == "accepted":
                 state = "accepted"
             elif not rest or (silent and self._loaded.values.delivery.unknown == "stop"):
                 state = "unknown" if silent else "failed"
-            challenge, is_wanted = insist(self._record, challenge, attempt, state, rest)
-            self._await_report(challenge, attempt)
+            message = self._tried(message, attempt.provider, state, rest)
+            is_wanted = insist(self._record, challenge, message, attempt)
+            if attempt.message_id:
+                self._receive(attempt.provider, normalise_message_id(attempt.message_id))
             if state != "queued" or not is_wanted:
                 break
-        return challenge.delivery.state
+        return message.state
 
-    def _record(
-        self, challenge: Challenge, attempt: Attempt, state: DeliveryState, rest: tuple[str, ...]
-    ) -> tuple[Challenge, bool]:
-        """
-        Store what one attempt came to, and what is left to try.
-
-        Returns:
-            The challenge as it is then, and whether anybody still waits for this message.
-        """
-        now = self._now()
+    def _tried(
+        self, message: Message, provider: str, state: MessageState, rest: tuple[str, ...]
+    ) -> Message:
+        """A message after an attempt, with what is left to try."""
         going_on = state == "queued"
-        delivery = replace(
-            challenge.delivery,
+        return replace(
+            message,
             state=state,
             route=rest,
-            provider=attempt.provider,
+            provider=provider,
             lease_owner=self.owner if going_on else None,
-            lease_until=self._leases.end(now, rest) if going_on else None,
+            lease_until=self._leases.end(self._now(), rest) if going_on else None,
         )
-        challenge = replace(challenge, delivery=delivery)
-        with self._store.write(challenge.account) as tx:
-            tx.add_event(attempt_event(challenge, attempt, now))
-            is_wanted = self._save(tx, challenge, now)
-        return challenge, is_wanted
 
-    def _await_report(self, challenge: Challenge, attempt: Attempt) -> None:
-        """Behind the record of the attempt; the report may have come before either."""
-        if attempt.message_id and attempt.provider in self.chain.giving_receipts:
-            for early in self._reports.expect(attempt.provider, attempt.message_id, challenge):
-                self._reported(attempt.provider, attempt.message_id, *early)
+    def _record(self, challenge: Challenge, message: Message, attempt: Attempt) -> bool:
+        """Store what one attempt came to.  Returns whether anybody still waits for its message."""
+        now = self._now()
+        with self._store.write(challenge.account) as tx:
+            tx.add_attempt(message, attempt, now)
+            tx.add_event(attempt_event(challenge, attempt, now))
+            return self._save(tx, message, now)
 
     def _reported(self, provider: str, message_id: str, delivered: bool, words: str) -> None:
-        """A delivery receipt came: record it, and move on by itself if the message is lost."""
-        challenge = self._reports.take(provider, message_id, delivered, words)
-        if challenge is None:
+        """A receipt came: note it, and move on by itself if the message is lost."""
+        provider_id = normalise_message_id(message_id)
+        self._early.keep(provider, provider_id, Receipt(delivered, words))
+        self._receive(provider, provider_id)
+
+    def _receive(self, provider: str, provider_id: str) -> None:
+        """
+        Note a receipt that has come for an attempt that is in the store.
+
+        Called by whoever brings one of the two, so that the second one finds both.
+        """
+        if (provider, provider_id) not in self._early:
             return
         try:
-            lost = insist(self._note_report, challenge, provider, delivered, words)
+            with self._store.read() as tx:
+                sent = tx.attempted(provider, provider_id)
+            receipt = None if sent is None else self._early.take(provider, provider_id)
+            if sent is None or receipt is None:
+                return
+            lost = insist(self._note_receipt, provider, provider_id, receipt, *sent)
         except StoreError as error:
             log.warning("a delivery receipt could not be recorded: %s", error)
             return
         if lost is not None:
-            self._take(Errand(lost))
+            self._take(lost)
 
-    def _note_report(
-        self, challenge: Challenge, provider: str, delivered: bool, words: str
-    ) -> Challenge | None:
-        """Returns the challenge, leased, if its message goes through the next provider."""
+    def _note_receipt(
+        self,
+        provider: str,
+        provider_id: str,
+        receipt: Receipt,
+        challenge: Challenge,
+        message: Message,
+    ) -> Sending | None:
+        """Returns the message, leased, if it goes through the next provider."""
         now = self._now()
-        kind = "sms-delivered" if delivered else "sms-lost"
+        kind = "sms-delivered" if receipt.delivered else "sms-lost"
         with self._store.write(challenge.account) as tx:
-            detail = {"provider": provider, "text": words}
+            if not tx.note_receipt(provider, provider_id, kind):
+                return None  # it has come before, here or to another process
+            detail = {"provider": provider, "text": receipt.words}
             tx.add_event(challenge_event(kind, challenge, now, **detail))
-            found = tx.challenge(challenge.transaction_id)
-            if delivered or found is None or not found.is_open(now):
+            found, newest = tx.challenge(message.transaction_id), tx.message(message.transaction_id)
+            if receipt.delivered or found is None or not found.is_open(now):
                 return None
-            if found.delivery != challenge.delivery or not found.delivery.route:
+            taken_by = message.provider if message.state == "accepted" else None
+            if newest != message or taken_by != provider or not message.route:
                 return None
-            queued = replace(found, delivery=replace(found.delivery, state="queued"))
-            return self._lease(tx, queued, now)
+            return Sending(found, self._lease(tx, replace(message, state="queued"), now))
 
-    def _give_up(self, challenge: Challenge) -> DeliveryState:
+    def _give_up(self, challenge: Challenge, message: Message) -> MessageState:
         """There is no way to send this message."""
-        delivery = replace(challenge.delivery, state="failed", lease_owner=None, lease_until=None)
+        failed = replace(message, state="failed", lease_owner=None, lease_until=None)
         with self._store.write(challenge.account) as tx:
-            self._save(tx, replace(challenge, delivery=delivery), self._now())
+            self._save(tx, failed, self._now())
         return "failed"
 
-    def _save(self, tx: Transaction, challenge: Challenge, now: datetime) -> bool:
+    def _save(self, tx: Transaction, message: Message, now: datetime) -> bool:
         """
-        Store the delivery; close the challenge if nobody will ever have its code.
+        Store a message; close its challenge if nobody will ever have the code.
 
         Returns:
-            False if the message was asked for again, or the challenge answered, meanwhile.
+            False if one more was asked for, or the challenge answered, meanwhile.
         """
-        if not tx.save_delivery(challenge):
+        if not tx.save_message(message):
             return False
-        if challenge.delivery.state == "accepted":
+        if message.state == "accepted":
             return True  # there is nothing left to send, whoever waits
-        current = tx.challenge(challenge.transaction_id)
-        if current is None or not current.is_open(now):
+        challenge = tx.challenge(message.transaction_id)
+        if challenge is None or not challenge.is_open(now):
             return False
         # A resend that failed says nothing of the message before it.
-        if challenge.delivery.state == "failed" and current.delivery.sends == 1:
-            tx.save_answer(replace(current, state="undelivered"))
+        if message.state == "failed" and message.number == 1:
+            tx.save_answer(replace(challenge, state="undelivered"))
             tx.add_event(challenge_event("sms-undelivered", challenge, now))
         return True
 
-    def _hold(self, challenge: Challenge) -> Challenge | None:
+    def _hold(self, challenge: Challenge, message: Message) -> Message | None:
         """Make the lease last for the next attempt.  None if somebody else has taken it over."""
         now = self._now()
-        delivery = challenge.delivery
-        longest = timedelta(seconds=self.chain.longest(delivery.route))
-        if delivery.lease_until is not None and delivery.lease_until - now >= longest:
-            return challenge
+        longest = timedelta(seconds=self.chain.longest(message.route))
+        if message.lease_until is not None and message.lease_until - now >= longest:
+            return message
         with self._store.write(challenge.account) as tx:
-            found = tx.challenge(challenge.transaction_id)
-            if found is None or found.delivery != delivery:
+            if tx.message(message.transaction_id) != message:
                 return None
-            return self._lease(tx, found, now)
+            return self._lease(tx, message, now)
 
-    def _lease(self, tx: Transaction, challenge: Challenge, now: datetime) -> Challenge:
+    def _lease(self, tx: Transaction, message: Message, now: datetime) -> Message:
         """Take the lease of a message that nobody else holds."""
-        known = tuple(one for one in challenge.delivery.route if one in self._loaded.providers)
+        known = tuple(one for one in message.route if one in self._loaded.providers)
         route = known or self._loaded.order
-        delivery = replace(
-            challenge.delivery,
-            route=route,
-            lease_owner=self.owner,
-            lease_until=self._leases.end(now, route),
-        )
-        challenge = replace(challenge, delivery=delivery)
-        tx.save_delivery(challenge)
-        return challenge
+        until = self._leases.end(now, route)
+        leased = replace(message, route=route, lease_owner=self.owner, lease_until=until)
+        tx.save_message(leased)
+        return leased
 
 
 def challenge_event(

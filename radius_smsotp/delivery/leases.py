@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from radius_smsotp.delivery.chain import Chain
-    from radius_smsotp.model.records import Challenge, Delivery
+    from radius_smsotp.model.records import Message
 
 MARGIN = 5.0
 """Seconds by which a lease outlives the attempt it is for, so that no two processes send."""
@@ -38,7 +38,7 @@ class Leases:
         """When a lease ends that begins now."""
         return now + self._length(route)
 
-    def left_behind(self, found: Iterable[Challenge], under_way: Container[str]) -> list[Challenge]:
+    def left_behind(self, found: Iterable[Message], under_way: Container[str]) -> list[Message]:
         """
         Those messages, out of some whose lease has run out, that nobody sends.
 
@@ -64,17 +64,17 @@ class Watched:
         since: When it was first seen so: time that has passed since some start.
     """
 
-    delivery: Delivery
+    message: Message
     since: timedelta
 
 
 def sort_out(
-    found: Iterable[Challenge],
+    found: Iterable[Message],
     host: str,
     watched: Mapping[str, Watched],
     length: Callable[[tuple[str, ...]], timedelta],
     now: timedelta,
-) -> tuple[list[Challenge], dict[str, Watched]]:
+) -> tuple[list[Message], dict[str, Watched]]:
     """
     Tell who has left a message behind from whose clock is behind.
 
@@ -82,7 +82,7 @@ def sort_out(
     may differ.  It is over once it was seen unchanged for so long.
 
     Args:
-        found: Challenges whose message waits, its lease run out by the clock of this host.
+        found: Messages that wait, their lease run out by the clock of this host.
         host: The name of this host, with which its owners of leases begin.
         watched: What was returned the last time, by transaction_id.
         length: How long the lease of a message with this route is.
@@ -91,19 +91,18 @@ def sort_out(
     Returns:
         What may be taken up, and what is to be watched.
     """
-    due: list[Challenge] = []
+    due: list[Message] = []
     seen: dict[str, Watched] = {}
-    for challenge in found:
-        delivery = challenge.delivery
-        owner = delivery.lease_owner
+    for message in found:
+        owner = message.lease_owner
         if owner is None or owner.startswith(f"{host}:"):
-            due.append(challenge)
+            due.append(message)
             continue
-        one = watched.get(challenge.transaction_id)
-        if one is None or one.delivery != delivery:
-            one = Watched(delivery, now)
-        if now - one.since >= length(delivery.route):
-            due.append(challenge)
+        one = watched.get(message.transaction_id)
+        if one is None or one.message != message:
+            one = Watched(message, now)
+        if now - one.since >= length(message.route):
+            due.append(message)
         else:
-            seen[challenge.transaction_id] = one
+            seen[message.transaction_id] = one
     return due, seen

@@ -1,67 +1,60 @@
-"""Which challenge a delivery receipt is about: receipts name the message only."""
+"""Receipts: the network's word on what became of an attempt."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from radius_smsotp.model.records import Challenge
+from typing import NamedTuple
 
 MOST = 10_000
-"""Messages that are remembered; the oldest is forgotten for one more."""
+"""Receipts that are kept; the oldest is forgotten for one more."""
 
-EARLY = 120.0
-"""Seconds for which a report is kept that nobody expects yet: no send takes longer."""
+KEPT_SECONDS = 120.0
+"""For how long a receipt is kept whose attempt is not in the store yet: no send takes longer."""
 
 
-class _Early(NamedTuple):
-    """A report, and when it came (`time.monotonic()`)."""
+class Receipt(NamedTuple):
+    """
+    What a network says of a message that a provider took.
 
-    at: float
+    Attributes:
+        delivered: Whether all of it has arrived.
+        words: The network's own.
+    """
+
     delivered: bool
     words: str
 
 
-class Reports:
+class EarlyReceipts:
     """
-    The messages of this process that a report may still come for.
+    Receipts that were faster than the record of their attempt, or that are not ours.
 
-    A report may be faster than the receipt of its message: an SMSC may send both in one breath,
-    and they are taken by different threads.
+    An SMSC may send the answer to a message and its receipt in one breath, and they are taken by
+    different threads.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._awaited: OrderedDict[tuple[str, str], Challenge] = OrderedDict()
-        self._early: OrderedDict[tuple[str, str], _Early] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], tuple[float, Receipt]] = OrderedDict()
 
-    def expect(
-        self, provider: str, message_id: str, challenge: Challenge
-    ) -> list[tuple[bool, str]]:
-        """
-        Remember whose message that is, as the delivery stands now.
-
-        Returns:
-            The report that has come already, if there is one: delivered or not, and the words.
-        """
+    def keep(self, provider: str, provider_id: str, receipt: Receipt) -> None:
+        """Keep a receipt that no attempt in the store is known by."""
         with self._lock:
-            self._awaited[provider, message_id] = challenge
-            if len(self._awaited) > MOST:
-                self._awaited.popitem(last=False)
-            early = self._early.pop((provider, message_id), None)
-        if early is None or time.monotonic() - early.at >= EARLY:
-            return []
-        return [(early.delivered, early.words)]
+            self._kept[provider, provider_id] = (time.monotonic(), receipt)
+            if len(self._kept) > MOST:
+                self._kept.popitem(last=False)
 
-    def take(self, provider: str, message_id: str, delivered: bool, words: str) -> Challenge | None:
-        """The challenge of a message, once; None if nobody expects its report, or not yet."""
+    def __contains__(self, attempt: tuple[str, str]) -> bool:
+        """Whether there is one, by provider and id."""
         with self._lock:
-            found = self._awaited.pop((provider, message_id), None)
-            if found is None:
-                self._early[provider, message_id] = _Early(time.monotonic(), delivered, words)
-                if len(self._early) > MOST:
-                    self._early.popitem(last=False)
-            return found
+            return attempt in self._kept
+
+    def take(self, provider: str, provider_id: str) -> Receipt | None:
+        """The receipt of an attempt that has just been recorded, if it has come already."""
+        with self._lock:
+            found = self._kept.pop((provider, provider_id), None)
+        if found is None or time.monotonic() - found[0] >= KEPT_SECONDS:
+            return None
+        return found[1]

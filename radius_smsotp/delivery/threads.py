@@ -21,7 +21,7 @@ IDLE_SECONDS = 60.0
 """A thread that has had nothing to do for so long ends."""
 
 
-class Crew(Generic[Job]):
+class Threads(Generic[Job]):
     """
     Runs `work` on each job in a daemon thread.
 

@@ -10,7 +10,7 @@ from radius_smsotp.model.text import fill
 
 if TYPE_CHECKING:
     from radius_smsotp.login.request import Request, Step
-    from radius_smsotp.model.records import Challenge, Style
+    from radius_smsotp.model.records import Challenge, Message, Style
     from radius_smsotp.settings.policy import ClientPolicy
 
 
@@ -77,12 +77,19 @@ Outcome = Challenged | Accepted | Rejected
 
 
 def ask(
-    request: Request, challenge: Challenge, own: ClientPolicy, before: str = "", echo: str = ""
+    request: Request,
+    challenge: Challenge,
+    own: ClientPolicy,
+    *,
+    message: Message | None = None,
+    before: str = "",
+    echo: str = "",
 ) -> Challenged:
     """
     Ask for the code of a challenge, with a sentence before the prompt if there is one.
 
     Args:
+        message: The one whose verdict is worth waiting for, if it is not there yet.
         echo: See `Challenged`.
     """
     style = attributes.style(request, own.style)
@@ -93,13 +100,13 @@ def ask(
         "resend": own.login.resend_word,
     }
     template = own.prompt if style == "challenge" else own.texts.code_sent
-    waiting = challenge.delivery.state == "queued" and not before
+    waited_for = message if message is not None and message.state == "queued" else None
     return Challenged(
         challenge.transaction_id,
         before + fill(template, values),
         style,
-        own.wait if waiting else 0.0,
-        challenge.delivery.route,
+        own.wait if waited_for else 0.0,
+        waited_for.route if waited_for else (),
         echo,
         own.texts.undelivered,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from radius_smsotp.login import attributes
 from radius_smsotp.model import code, identity
-from radius_smsotp.model.records import Challenge, Delivery
+from radius_smsotp.model.records import Challenge, Message
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,8 +29,10 @@ class Issuer:
         self._keyring = keyring
         self._courier = courier
 
-    def issue(self, request: Request, facts: Facts, own: ClientPolicy, now: datetime) -> Challenge:
-        """A new challenge, its message under the courier's lease."""
+    def issue(
+        self, request: Request, facts: Facts, own: ClientPolicy, now: datetime
+    ) -> tuple[Challenge, Message]:
+        """A new challenge, and its message under the courier's lease."""
         # RFC 4086 section 8: 128 bits that nobody can guess.
         transaction_id = secrets.token_hex(16)
         number = facts.phone or ""
@@ -40,8 +42,7 @@ class Issuer:
         route = self._loaded.route(number)
         if wanted is not None and wanted in self._loaded.providers:
             route = tuple(dict.fromkeys((wanted, *route)))
-        owner, until = self._courier.lease(now, route)
-        return Challenge(
+        challenge = Challenge(
             transaction_id=transaction_id,
             account=request.account,
             client=request.client.name,
@@ -53,36 +54,39 @@ class Issuer:
             expires_at=now + own.login.lifetime,
             guesses_left=own.login.guesses,
             state="open",
-            delivery=Delivery(
-                state="queued",
-                route=route,
-                sealed_phone=code.seal(self._keyring.secret, transaction_id, number),
-                template=attributes.template(request, own.message),
-                lease_owner=owner,
-                lease_until=until,
-            ),
             language=own.language,
         )
-
-    def reissue(self, challenge: Challenge, now: datetime) -> Challenge:
-        """The same challenge, its message going out once more, through the next provider."""
-        delivery = challenge.delivery
-        # A message that is still on its way is with the first provider of its route.
-        at_it = next(iter(delivery.route), None)
-        last = at_it if delivery.state == "queued" else delivery.provider
-        order = self._loaded.route(self._number(challenge) or "")
-        cut = order.index(last) + 1 if last in order else 0
-        route = order[cut:] + order[:cut]
         owner, until = self._courier.lease(now, route)
-        again = replace(
-            delivery,
+        message = Message(
+            transaction_id=transaction_id,
+            number=1,
             state="queued",
             route=route,
-            sends=delivery.sends + 1,
+            sealed_phone=code.seal(self._keyring.secret, transaction_id, number),
+            template=attributes.template(request, own.message),
             lease_owner=owner,
             lease_until=until,
         )
-        return replace(challenge, delivery=again)
+        return challenge, message
+
+    def reissue(self, challenge: Challenge, message: Message, now: datetime) -> Message:
+        """One more message with the same code, through the provider after the last one."""
+        # A message that is still on its way is with the first provider of its route.
+        at_it = next(iter(message.route), None)
+        last = at_it if message.state == "queued" else message.provider
+        order = self._loaded.route(self._number(challenge, message) or "")
+        cut = order.index(last) + 1 if last in order else 0
+        route = order[cut:] + order[:cut]
+        owner, until = self._courier.lease(now, route)
+        return replace(
+            message,
+            number=message.number + 1,
+            state="queued",
+            route=route,
+            provider=None,
+            lease_owner=owner,
+            lease_until=until,
+        )
 
     def expected(self, challenge: Challenge | None) -> str:
         """The code of a challenge; of none, or if its key is gone, what no answer equals."""
@@ -112,17 +116,17 @@ class Issuer:
             return ""
         return code.answer_tag(self._keyring.oldest_secret, request.packet, request.password or "")
 
-    def challenge_tag(self, challenge: Challenge) -> str:
-        """`number_tag` of the number that a challenge's message goes to."""
-        number = self._number(challenge)
+    def message_tag(self, challenge: Challenge, message: Message | None) -> str:
+        """`number_tag` of the number that a message goes to, "" if that is not known."""
+        number = None if message is None else self._number(challenge, message)
         return "" if number is None else self.number_tag(number)
 
-    def _number(self, challenge: Challenge) -> str | None:
-        """Where the message of a challenge goes, or None if its key is gone."""
+    def _number(self, challenge: Challenge, message: Message) -> str | None:
+        """Where a message goes, or None if its key is gone."""
         key = self._keyring.get(challenge.key_id)
         if key is None:
             return None
         try:
-            return code.unseal(key, challenge.transaction_id, challenge.delivery.sealed_phone)
+            return code.unseal(key, message.transaction_id, message.sealed_phone)
         except ValueError:  # another key has taken over its id
             return None

@@ -1,7 +1,7 @@
 """
-What is known of who asks.
+What is known of who asks, from the request, the settings and the store.
 
-From the request, the settings and the store; nothing is decided or stored here.
+Nothing is decided or stored here.
 """
 
 from __future__ import annotations
@@ -11,20 +11,17 @@ from typing import TYPE_CHECKING
 
 from radius_smsotp.login import attributes, rules, stations
 from radius_smsotp.model import identity, pin
-from radius_smsotp.model.identity import choose_language, share
-from radius_smsotp.model.records import Lockout
-from radius_smsotp.store import questions
+from radius_smsotp.model.identity import choose_language
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from radius_smsotp.login.challenges import Issuer
     from radius_smsotp.login.request import Request
-    from radius_smsotp.model.records import Account
+    from radius_smsotp.model.records import Account, Known
     from radius_smsotp.settings.file import Loaded
     from radius_smsotp.settings.policy import ClientPolicy
     from radius_smsotp.store import Store
-    from radius_smsotp.store.questions import Question
     from radius_smsotp.store.transaction import Transaction
 
 
@@ -40,40 +37,29 @@ class FactReader:
         self._loaded = loaded
         self._issuer = issuer
 
-    def questions(self, request: Request, now: datetime) -> list[Question]:
-        """What `facts` asks first."""
-        name = request.account
-        first = questions.account(name), questions.open_of(name, now)
-        return [*first, *stations.questions_of(request)]
-
-    def facts(self, tx: Transaction, request: Request, now: datetime) -> rules.Facts:
-        """What the rules of a login need to know of who asks, from one transaction."""
-        name = request.account
-        account = tx.account(name)
-        own = self.policy(request)
+    def facts(self, tx: Transaction, known: Known, request: Request, now: datetime) -> rules.Facts:
+        """What the rules of a first step need, out of what the store knows of who asks."""
+        account, own = known.account, self.policy(request)
         countries = self._loaded.values.limits.countries
         if request.phones:
             number = attributes.number(request, own.country, countries)
         else:
             number = account.phone if account else None
         tag = "" if number is None else self._issuer.number_tag(number)
-        running = tx.open_challenges(now, name)
-        counter = stations.find(tx, request, now)
+        counter, failures = stations.counter_of(known, request, now)
         return rules.Facts(
             account=account,
             phone=number,
             elsewhere=bool(request.phones),
             number_tag=tag,
             allowed=number is None or identity.is_number_allowed(number, countries),
-            counter=counter.name,
-            lockout=counter.lockout,
-            running=rules.answerable(running, request.client, own.login, now),
+            counter=counter,
+            lockout=failures,
+            running=rules.answerable(known.challenges, request.client, own.login, now),
             client=request.client.name,
-            remembered=stations.is_known(tx, request, own, tag, now),
+            remembered=stations.is_remembered(known, own, tag, now),
             # Last: other accounts of this client may have to wait until it is counted.
-            tally=tx.tally(
-                counter.name, stations.tagged(counter.name, request, tag), request.client.name, now
-            ),
+            tally=tx.tally(counter, tag, now),
         )
 
     def policy(self, request: Request, language: str = "") -> ClientPolicy:
@@ -122,15 +108,3 @@ class Decoys:
             with self._store.read() as tx:
                 pin_hash = tx.next_pin_hash(name)
         return pin.decoy(self._random, pin.iterations(pin_hash) if pin_hash else self._iterations)
-
-
-def note_failure(tx: Transaction, name: str, now: datetime) -> None:
-    """
-    Write as much as for a wrong PIN where no failure counts, so that it does not show in the time.
-
-    Args:
-        name: Folded, of whoever was refused.
-    """
-    # No name has a line break.  One row for all would be waited for, and one for each name be
-    # more than anybody keeps: few share a row, and none holds it for longer than a commit takes.
-    tx.put_lockout(f"\n{share(name)}", Lockout(1, now))

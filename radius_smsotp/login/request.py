@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from radius_smsotp.model.identity import fold_name
-from radius_smsotp.model.records import Client, Event
+from radius_smsotp.model.records import Asker, Client, Event
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -150,6 +150,11 @@ class Request:
     def account(self) -> str:
         """The name by which the account of `user` is found."""
         return fold_name(self.user)
+
+    @property
+    def asker(self) -> Asker:
+        """Who asks, as the store needs to know them."""
+        return Asker(self.account, self.client)
 
     @property
     def judged(self) -> bool:

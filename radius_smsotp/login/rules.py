@@ -5,7 +5,7 @@ All rules of a login.  Pure: facts in, a decision out; the caller stores what fo
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from radius_smsotp.model import code, lockout, records
 
@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from radius_smsotp.model.records import Account, Challenge, Client, Lockout, LoginPolicy, Tally
+    from radius_smsotp.model.records import (
+        Account,
+        Challenge,
+        Client,
+        Counter,
+        Lockout,
+        LoginPolicy,
+        Tally,
+    )
 
 RefusalReason = Literal[
     "unknown-account",
@@ -57,7 +65,7 @@ class Facts:
         client: Name of the RADIUS client that asks.
         remembered: Whether the device that asks needs no code for now.
         number_tag: Of `phone` (see `model.code.number_tag`), "" if there is none.
-        counter: The name under which failures and messages are counted.
+        counter: With whose failures and messages this login is counted.
     """
 
     account: Account | None
@@ -68,9 +76,9 @@ class Facts:
     tally: Tally
     running: Sequence[Challenge]
     client: str
+    counter: Counter
     remembered: bool = False
     number_tag: str = ""
-    counter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +328,7 @@ def _wrong(
 
 
 Limit = Literal["per_account_hour", "per_number_hour", "per_client_hour", "per_day"]
+LIMITS: tuple[Limit, ...] = get_args(Limit)
 
 
 def reached(tally: Tally, policy: LoginPolicy) -> Limit | None:

@@ -17,19 +17,18 @@ from typing import TYPE_CHECKING
 from radius_smsotp.login import answers, rules, stations
 from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Preparation, Rejected
 from radius_smsotp.login.challenges import Issuer
-from radius_smsotp.login.facts import Decoys, FactReader, note_failure
+from radius_smsotp.login.facts import Decoys, FactReader
 from radius_smsotp.login.request import Step
 from radius_smsotp.login.request import login_event as _event
 from radius_smsotp.model import code, lockout
-from radius_smsotp.model.records import Challenge, Lockout, Tally
-from radius_smsotp.store import questions
+from radius_smsotp.model.records import Challenge, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from radius_smsotp.delivery.courier import Courier
     from radius_smsotp.login.request import Request
-    from radius_smsotp.login.stations import Counter
+    from radius_smsotp.model.records import Counter, Lockout, Message
     from radius_smsotp.settings.file import Loaded
     from radius_smsotp.settings.keyring import Keyring
     from radius_smsotp.settings.policy import ClientPolicy
@@ -76,77 +75,81 @@ class Service:
             return self._spend_matched(request, sync=sync)
         now = self._now()
         own = self._reader.policy(request)
-        foreseen = self._reader.questions(request, now)
-        with self._store.write(request.account, foreseen=foreseen) as tx:
-            facts = self._reader.facts(tx, request, now)
+        with self._store.login(request.asker, now) as (tx, known):
+            facts = self._reader.facts(tx, known, request, now)
             decision = rules.admit(facts, own.login, now)
             if isinstance(decision, rules.Refuse):
                 tx.add_event(_event("login-refused", request, now, reason=decision.reason))
                 return Rejected(own.texts.failed)
             if isinstance(decision, rules.Trust):
-                counter = stations.Counter(facts.counter, facts.lockout)
-                stations.welcome(tx, request, counter, now)
+                stations.welcome(tx, request, facts.counter, facts.lockout, now)
                 tx.add_event(_event("device-accepted", request, now))
                 return Accepted()
             if isinstance(decision, rules.Repeat):
-                tx.add_event(_event("challenge-repeated", request, now, decision.challenge))
-                own = self._policy_of(request, decision.challenge)
-                return self._challenged(request, decision.challenge, own)
+                challenge = decision.challenge
+                tx.add_event(_event("challenge-repeated", request, now, challenge))
+                own = self._policy_of(request, challenge)
+                message = tx.message(challenge.transaction_id)
+                return self._challenged(request, challenge, own, message=message)
             own = self._reader.policy(request, self._reader.language(request, facts.account))
-            challenge = self._issuer.issue(request, facts, own, now)
+            challenge, message = self._issuer.issue(request, facts, own, now)
             tx.add_challenge(challenge)
-            self._count_message(tx, request, facts.counter, facts.number_tag, now)
+            tx.add_message(message)
+            tx.count_message(facts.counter, facts.number_tag, now)
             tx.add_event(_event("challenge-opened", request, now, challenge))
-        self._courier.hand_over(challenge)
-        return self._challenged(request, challenge, own)
+        self._courier.hand_over(challenge, message)
+        return self._challenged(request, challenge, own, message=message)
 
     def answer(self, request: Request, *, sync: bool = True) -> Outcome:
         """Judge the answer to a challenge."""
         now = self._now()
-        name = request.account
-        again = None
-        asked = request.transaction_id or ""
-        foreseen = [questions.challenge(asked), *stations.questions_of(request)]
-        with self._store.write(name, durable=sync, foreseen=foreseen) as tx:
-            challenge = tx.challenge(asked)
+        asker = replace(request.asker, transaction_id=request.transaction_id or "")
+        again: tuple[Challenge, Message] | None = None
+        with self._store.login(asker, now, durable=sync) as (tx, known):
+            challenge = next(iter(known.challenges), None)
             own = self._policy_of(request, challenge)
             answer = self._given(request, challenge)
-            counter = stations.find(tx, request, now)
-            tally = Tally()
+            counter, failures = stations.counter_of(known, request, now)
+            message, tag, tally = None, "", Tally()
             if challenge is not None and rules.asks_again(answer.text, own.login):
-                tag = self._issuer.challenge_tag(challenge)
-                tagged = stations.tagged(counter.name, request, tag)
-                tally = tx.tally(counter.name, tagged, challenge.client, now)
-            decision = rules.judge(challenge, answer, counter.lockout, tally, own.login, now)
-            if isinstance(decision, rules.Resend):
-                again = self._resend(tx, request, counter, decision.challenge, now)
-            outcome = self._settle(tx, request, counter, decision, own, now)
+                message = tx.message(challenge.transaction_id)
+                tag = self._issuer.message_tag(challenge, message)
+                tally = tx.tally(counter, tag, now)
+            decision = rules.judge(challenge, answer, failures, tally, own.login, now)
+            if isinstance(decision, rules.Resend) and message is not None:
+                again = decision.challenge, self._issuer.reissue(decision.challenge, message, now)
+                tx.save_answer(decision.challenge)
+                if message.state == "queued":
+                    tx.save_message(replace(message, state="replaced"))
+                tx.add_message(again[1])
+                tx.count_message(counter, tag, now)
+                tx.add_event(_event("sms-resent", request, now, decision.challenge))
+            outcome = self._settle(tx, request, counter, failures, decision, own, now)
         if again is not None:
-            self._courier.hand_over(again)
+            self._courier.hand_over(*again)
         return outcome
 
     def first_factor_failed(self, request: Request, *, sync: bool = True) -> Rejected:
         """The PIN was wrong, or the login was refused whatever the PIN."""
         now = self._now()
         own = self._reader.policy(request)
-        name = request.account
-        foreseen = stations.questions_of(request)
-        with self._store.write(name, durable=sync, foreseen=foreseen) as tx:
-            counter = stations.find(tx, request, now)
-            counted = lockout.after_failure(counter.lockout, own.login, now)
+        with self._store.login(request.asker, now, durable=sync) as (tx, known):
             if request.reason:
                 # As much is written as for a wrong PIN, and synced: it must not show in the time.
                 tx.add_event(_event("login-refused", request, now, reason=request.reason))
-                note_failure(tx, name, now)
+                tx.note_refusal(request.account, now)
                 return Rejected(own.texts.failed)
-            account = tx.account(name) if request.handshake and request.cleartext is None else None
+            counter, failures = stations.counter_of(known, request, now)
+            account = known.account
             hashed = account is not None and account.pin_hash is not None
-            detail = {"reason": "hashed-pin"} if hashed else {}
+            provable = not request.handshake or request.cleartext is not None
+            detail = {} if provable or not hashed else {"reason": "hashed-pin"}
             tx.add_event(_event("pin-wrong", request, now, None, **detail))
-            self._count_failure(tx, request, counter, counted, now)
+            counted = lockout.after_failure(failures, own.login, now)
+            stations.count_failure(tx, request, counter, failures, counted, now)
             if request.step is not Step.PIN:
                 # It may have been the right PIN and a wrong code: that is a guess as well.
-                running = tx.open_challenges(now, name)
+                running = known.challenges
                 for challenge in rules.answerable(running, request.client, own.login, now):
                     tx.save_answer(rules.burn(challenge))
         return Rejected(own.texts.failed)
@@ -203,22 +206,22 @@ class Service:
     def _spend_matched(self, request: Request, *, sync: bool) -> Outcome:
         """The PIN was right, and the code behind it was compared before: spend its challenge."""
         now = self._now()
-        name = request.account
-        foreseen = [questions.challenge(request.matched), *stations.questions_of(request)]
-        with self._store.write(name, durable=sync, foreseen=foreseen) as tx:
-            challenge = tx.challenge(request.matched)
-            counter = stations.find(tx, request, now)
+        asker = replace(request.asker, transaction_id=request.matched)
+        with self._store.login(asker, now, durable=sync) as (tx, known):
+            challenge = next(iter(known.challenges), None)
+            counter, failures = stations.counter_of(known, request, now)
             own = self._policy_of(request, challenge)
             expected = self._issuer.expected(challenge)
-            answer = rules.Answer(name, request.client, expected, expected)
-            decision = rules.judge(challenge, answer, counter.lockout, Tally(), own.login, now)
-            return self._settle(tx, request, counter, decision, own, now)
+            answer = rules.Answer(request.account, request.client, expected, expected)
+            decision = rules.judge(challenge, answer, failures, Tally(), own.login, now)
+            return self._settle(tx, request, counter, failures, decision, own, now)
 
     def _settle(
         self,
         tx: Transaction,
         request: Request,
         counter: Counter,
+        failures: Lockout,
         decision: rules.Judgement,
         own: ClientPolicy,
         now: datetime,
@@ -228,16 +231,17 @@ class Service:
         match decision:
             case rules.Accept():
                 tx.save_answer(decision.challenge)
-                stations.welcome(tx, request, counter, now)
+                stations.welcome(tx, request, counter, failures, now)
                 tx.add_event(_event("code-accepted", request, now, challenge))
                 if own.remember.hours:
-                    tag = self._issuer.challenge_tag(decision.challenge)
+                    message = tx.message(decision.challenge.transaction_id)
+                    tag = self._issuer.message_tag(decision.challenge, message)
                     stations.remember(tx, request, own, tag, now)
                 return Accepted()
             case rules.Again():
                 tx.save_answer(decision.challenge)
                 tx.add_event(_event("code-wrong", request, now, challenge))
-                self._count_failure(tx, request, counter, decision.lockout, now)
+                stations.count_failure(tx, request, counter, failures, decision.lockout, now)
                 before = answers.wrong_code(decision.challenge, own)
                 return self._challenged(request, decision.challenge, own, before)
             case rules.Retransmitted():
@@ -259,7 +263,8 @@ class Service:
                 event = _event("code-rejected", request, now, challenge, reason=decision.reason)
                 tx.add_event(event)
                 if decision.lockout is not None:
-                    self._count_failure(tx, request, counter, decision.lockout, now)
+                    counted = decision.lockout
+                    stations.count_failure(tx, request, counter, failures, counted, now)
                 undelivered = decision.reason == "undelivered"
                 texts = own.texts
                 return Rejected(texts.undelivered if undelivered else texts.start_again)
@@ -272,43 +277,19 @@ class Service:
         before = own.texts.resent if again else answers.wrong_code(challenge, own)
         return self._challenged(request, challenge, own, before)
 
-    def _resend(
-        self,
-        tx: Transaction,
-        request: Request,
-        counter: Counter,
-        challenge: Challenge,
-        now: datetime,
-    ) -> Challenge:
-        again = self._issuer.reissue(challenge, now)
-        tx.save_answer(again)
-        tx.save_delivery(again, sends_before=challenge.delivery.sends)
-        tag = self._issuer.challenge_tag(challenge)
-        self._count_message(tx, request, counter.name, tag, now)
-        tx.add_event(_event("sms-resent", request, now, challenge))
-        return again
-
-    def _count_message(
-        self, tx: Transaction, request: Request, counter: str, tag: str, now: datetime
-    ) -> None:
-        tagged = stations.tagged(counter, request, tag)
-        tx.count_message(counter, tagged, request.client.name, now)
-
-    def _count_failure(
-        self, tx: Transaction, request: Request, counter: Counter, counted: Lockout, now: datetime
-    ) -> None:
-        tx.put_lockout(counter.name, counted)
-        if lockout.is_locked(counted, now) and not lockout.is_locked(counter.lockout, now):
-            tx.add_event(_event("account-locked", request, now))
-            stations.forget_locked(tx, request, now)
-
     def _challenged(
-        self, request: Request, challenge: Challenge, own: ClientPolicy, before: str = ""
+        self,
+        request: Request,
+        challenge: Challenge,
+        own: ClientPolicy,
+        before: str = "",
+        *,
+        message: Message | None = None,
     ) -> Challenged:
         echo = ""
         if request.eap is not None:
             echo = request.eap.echo or self._issuer.echo(challenge, request.password or "")
-        return answers.ask(request, challenge, own, before, echo)
+        return answers.ask(request, challenge, own, message=message, before=before, echo=echo)
 
 
 class Admission:
@@ -339,23 +320,26 @@ class Admission:
         if request.transaction_id is not None:
             return Preparation(Step.CODE, None, None, candidate=self._provable_code(request))
         now = self._now()
-        with self._store.read(foreseen=self._reader.questions(request, now)) as tx:
-            facts = self._reader.facts(tx, request, now)
+        with self._store.look(request.asker, now) as (tx, known):
+            facts = self._reader.facts(tx, known, request, now)
         if request.handshake:
             return self._prepare_handshake(request, facts, now)
         password = request.password if request.rewritten else None
         pin_hash = facts.account.pin_hash if facts.account else None
-        tail = None if rules.obstacle(facts, now) else self._tail(facts, request)
-        if tail is not None and tail[1]:
-            return Preparation(Step.PIN_AND_CODE, tail[0], pin_hash, matched=tail[1])
         decision = rules.admit(facts, self._reader.policy(request).login, now)
+        refused = decision.reason if isinstance(decision, rules.Refuse) else ""
         # A guess at an open challenge is counted even if no more SMS may be sent: with the real
         # PIN it is refused in `begin`, with another one it ends in `first_factor_failed`.
-        if isinstance(decision, rules.Refuse) and tail is None:
+        tail = None
+        if not refused or refused in rules.LIMITS:
+            tail = self._tail(facts, request)
+        if tail is not None and tail[1]:
+            return Preparation(Step.PIN_AND_CODE, tail[0], pin_hash, matched=tail[1])
+        if refused and tail is None:
             # Whatever stands against the login, it looks like a wrong PIN and takes as long.
             ours = pin_hash is not None or not facts.elsewhere
             decoy = self._decoys.of(request.account, pin_hash) if ours else None
-            return Preparation(Step.PIN, password, decoy, reason=decision.reason)
+            return Preparation(Step.PIN, password, decoy, reason=refused)
         step = Step.PIN if tail is None else Step.PIN_OR_CODE
         return Preparation(step, password, pin_hash)
 
@@ -379,9 +363,8 @@ class Admission:
 
     def _provable_code(self, request: Request) -> str | None:
         """What a handshake is to prove in the second step: the code, if it can be accepted."""
-        asked = request.transaction_id or ""
-        with self._store.read(foreseen=[questions.challenge(asked)]) as tx:
-            challenge = tx.challenge(asked)
+        with self._store.read() as tx:
+            challenge = tx.challenge(request.transaction_id or "")
         if challenge is None or not challenge.is_open(self._now()):
             return None
         return self._issuer.expected(challenge)
@@ -396,7 +379,9 @@ class Admission:
         it does not, the code alone may follow the PIN, from the same station only.
         """
         client = request.client
-        if rules.obstacle(facts, now) is None and facts.running:
+        decision = rules.admit(facts, self._reader.policy(request).login, now)
+        reason = decision.reason if isinstance(decision, rules.Refuse) else ""
+        if facts.running and (not reason or reason in rules.LIMITS):
             newest = facts.running[0]
             expected = self._issuer.expected(newest)
             near = client.station and (client.name, client.station) == (
@@ -407,6 +392,4 @@ class Admission:
                 candidate = (request.cleartext or "") + expected
                 matched = newest.transaction_id
                 return Preparation(Step.PIN_OR_CODE, None, None, matched, candidate=candidate)
-        decision = rules.admit(facts, self._reader.policy(request).login, now)
-        reason = decision.reason if isinstance(decision, rules.Refuse) else ""
         return Preparation(Step.PIN, None, None, reason=reason)

@@ -1,91 +1,86 @@
 """
-Under which name the failures and messages of a login are counted.
+Stations: whose failures and messages a login is counted with, and which need no code for a while.
 
 A station from which an account has logged in whole has counters of its own.  So whoever guesses
 at the account, or has messages sent to it, from anywhere else uses up the account's common ones,
 and its user is let in all the same.
+
+A remembered device is a station that needs only the first factor for a while after a whole login.
+The station is what the client says in Calling-Station-Id, and anybody can claim another's: this
+spares a code where the first factor still stands.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from radius_smsotp.login.request import login_event
-from radius_smsotp.model.lockout import STATION_KNOWN
-from radius_smsotp.model.records import Device, Lockout
-from radius_smsotp.store import questions
+from radius_smsotp.model.lockout import STATION_KNOWN, is_locked
+from radius_smsotp.model.records import SKEW, Counter, Device, Lockout, Station
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from radius_smsotp.login.request import Request
+    from radius_smsotp.model.records import Known
     from radius_smsotp.settings.policy import ClientPolicy
-    from radius_smsotp.store.questions import Question
     from radius_smsotp.store.transaction import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
-    """
-    Where the failures and messages of one login are counted, and what was counted before.
-
-    Attributes:
-        name: The folded name of the account, or of its station if that is known.
-    """
-
-    name: str
-    lockout: Lockout
-
-
-def find(tx: Transaction, request: Request, now: datetime) -> Counter:
-    """The counter of whoever asks: of the account, or of its station if that is known."""
-    own = _own(request)
-    if own:
-        found = tx.lockout(own)
-        seen = found.last_failure_at
-        if seen is not None and now - seen < STATION_KNOWN:
-            return Counter(own, found)
-    name = request.account
-    return Counter(name, tx.lockout(name))
-
-
-def questions_of(request: Request) -> list[Question]:
-    """What `find` asks."""
-    return [questions.lockout(name) for name in (_own(request), request.account) if name]
-
-
-def tagged(counter: str, request: Request, number_tag: str) -> str:
-    """The tag under which messages to a number are counted with the counter of that name."""
-    return number_tag if counter == request.account else f"{number_tag} {counter}"
-
-
-def welcome(tx: Transaction, request: Request, counter: Counter, now: datetime) -> None:
-    """A login was whole: forget the failures before it, and know the station from now on."""
-    own = _own(request)
-    if counter.name != own and counter.lockout != Lockout():
-        tx.clear_lockout(counter.name)
-    if own:
-        # No failure, and when that was so; a failure counts on from there.
-        tx.put_lockout(own, Lockout(0, now))
-
-
-def _own(request: Request) -> str:
-    """The name of the station's counters, "" if it does not say who it is."""
+def counter_of(known: Known, request: Request, now: datetime) -> tuple[Counter, Lockout]:
+    """The counter of whoever asks, and its failures: the station's if that is known."""
     client = request.client
-    if not client.station:
-        return ""
-    # An account's name is one line.
-    return "\n".join((request.account, client.name, client.station))
+    found = known.station
+    if found is not None and now - found.seen_at < STATION_KNOWN:
+        return Counter(request.account, client.name, found.station), found.lockout
+    return Counter(request.account, client.name), known.lockout
 
 
-def is_known(
-    tx: Transaction, request: Request, own: ClientPolicy, number_tag: str, now: datetime
-) -> bool:
-    """Whether the device that asks needs no code for now."""
-    if not own.remember.hours or not request.client.station:
+def welcome(
+    tx: Transaction, request: Request, counter: Counter, before: Lockout, now: datetime
+) -> None:
+    """A login was whole: forget the failures `before` it, and know the station from now on."""
+    if not counter.station and before != Lockout():
+        tx.clear_lockout(counter.account)
+    station = request.client.station
+    if station:
+        tx.put_station(Station(counter.account, counter.client, station, now))
+
+
+def count_failure(
+    tx: Transaction,
+    request: Request,
+    counter: Counter,
+    before: Lockout,
+    counted: Lockout,
+    now: datetime,
+) -> None:
+    """Store failures with one more in them; if that locks the account, forget its devices."""
+    if counter.station:
+        tx.put_station(Station(counter.account, counter.client, counter.station, now, counted))
+    else:
+        tx.put_lockout(counter.account, counted)
+    if not is_locked(counted, now) or is_locked(before, now):
+        return
+    tx.add_event(login_event("account-locked", request, now))
+    # Somebody guesses, and with a remembered device has only the PIN to go.
+    number = tx.forget_devices(request.account)
+    if number:
+        event = login_event("device-forgotten", request, now, reason="locked", devices=number)
+        tx.add_event(event)
+
+
+def is_remembered(known: Known, own: ClientPolicy, number_tag: str, now: datetime) -> bool:
+    """
+    Whether the device that asks needs no code for now.
+
+    One for which that is not over for longer yet than devices are remembered was noted by a clock
+    that has gone back since, or under other settings.
+    """
+    device = known.device
+    if not own.remember.hours or device is None or device.number_tag != number_tag:
         return False
-    return tx.is_remembered(request.account, request.client, number_tag, now, own.remember.time)
+    return now < device.expires_at <= now + own.remember.time + SKEW
 
 
 def remember(
@@ -97,18 +92,9 @@ def remember(
     if not own.remember.hours or not client.station:
         return
     until = now + own.remember.time
-    account = request.account
     place = (client.name, client.ssid, client.station)
-    tx.remember_device(Device(account, *place, number_tag, until))
+    tx.remember_device(Device(request.account, *place, number_tag, until))
     detail: dict[str, str | int | float] = {"hours": own.remember.hours}
     if client.ssid:
         detail["ssid"] = client.ssid
     tx.add_event(login_event("device-remembered", request, now, None, **detail))
-
-
-def forget_locked(tx: Transaction, request: Request, now: datetime) -> None:
-    """Forget all devices of an account that was locked: somebody guesses, with the PIN to go."""
-    number = tx.forget_devices(request.account)
-    if number:
-        event = login_event("device-forgotten", request, now, reason="locked", devices=number)
-        tx.add_event(event)

@@ -12,9 +12,10 @@ ChallengeState = Literal["open", "spent", "exhausted", "undelivered", "cancelled
 """open: may be answered; spent: its code was accepted; exhausted: no guesses left;
 undelivered: no provider took the message; cancelled: its account was changed meanwhile."""
 
-DeliveryState = Literal["queued", "accepted", "failed", "unknown"]
-"""queued: waits for, or is with, a courier; accepted: a provider took the message;
-failed: every provider said no; unknown: submitted, then silence."""
+MessageState = Literal["queued", "accepted", "failed", "unknown", "replaced"]
+"""queued: waits for, or is with, a courier; accepted: a provider took the message; failed: every
+provider said no; unknown: submitted, then silence; replaced: the user asked for one more while it
+was queued."""
 
 Verdict = Literal["accepted", "refused", "unavailable", "unknown"]
 """What one attempt at one provider came to."""
@@ -71,32 +72,6 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """
-    The message of a challenge, on its way.
-
-    Attributes:
-        state: See `DeliveryState`.
-        route: Providers to try, in this order.
-        sealed_phone: The number, readable with the key only (see `model.code.seal`).
-        template: The text with ``{code}`` still in it.
-        sends: Messages asked for so far: 1, and 1 more for each resend.
-        provider: Which provider took, or was the last to try, the message.
-        lease_owner: The process that is sending.
-        lease_until: Until when nobody else may.
-    """
-
-    state: DeliveryState
-    route: tuple[str, ...]
-    sealed_phone: str
-    template: str
-    sends: int = 1
-    provider: str | None = None
-    lease_owner: str | None = None
-    lease_until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Challenge:
     """
     One open login.
@@ -121,7 +96,6 @@ class Challenge:
     expires_at: datetime
     guesses_left: int
     state: ChallengeState
-    delivery: Delivery
     answered: str = ""
     language: str = ""
 
@@ -133,6 +107,36 @@ class Challenge:
     def minutes(self) -> int:
         """How long it is valid, as people are told: whole minutes, at least one."""
         return whole_minutes(self.expires_at - self.created_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """
+    One SMS of a challenge.  What providers were asked to send it are its attempts.
+
+    Attributes:
+        transaction_id: Of its challenge.
+        number: 1 for the first message of the challenge, one more for each that was asked for.
+        state: See `MessageState`.
+        route: Providers that are left to try, in this order.
+        sealed_phone: The number, readable with the key only (see `model.code.seal`).
+        template: The text with ``{code}`` still in it.
+        provider: Which provider took, or was the last to try, the message.
+        not_before: When it may go out; None for at once.
+        lease_owner: The process that is sending.
+        lease_until: Until when nobody else may.
+    """
+
+    transaction_id: str
+    number: int
+    state: MessageState
+    route: tuple[str, ...]
+    sealed_phone: str = field(repr=False)
+    template: str = field(repr=False)
+    provider: str | None = None
+    not_before: datetime | None = None
+    lease_owner: str | None = None
+    lease_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,79 @@ class Lockout:
     failures: int = 0
     last_failure_at: datetime | None = None
     locked_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """
+    A device behind a client, from which an account has logged in: it is counted on its own.
+
+    Attributes:
+        client: Name of the RADIUS client.
+        station: As `model.identity.normalise_station` leaves it.
+        seen_at: Its last whole login or failure.
+        lockout: Failures since then.
+    """
+
+    account: str
+    client: str
+    station: str
+    seen_at: datetime
+    lockout: Lockout = Lockout()
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """
+    With whose failures and messages a login is counted.
+
+    Attributes:
+        account: Folded name, of an account of ours or not.
+        client: Name of the RADIUS client that asks.
+        station: The station behind it, if that is known and so counted on its own; else "".
+    """
+
+    account: str
+    client: str
+    station: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """
+    Whoever asks for a login, as a store needs to know them.
+
+    Attributes:
+        account: Folded name, of an account of ours or not.
+        client: The RADIUS client that asks.
+        transaction_id: The challenge that is answered, in whatever form it was named; None if
+            none is.
+    """
+
+    account: str
+    client: Client
+    transaction_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """
+    What a store knows of an `Asker`: all that the rules of one step need to begin with.
+
+    Attributes:
+        account: The account of ours, or None.
+        lockout: Failures of the account, ours or from elsewhere, but for those of its stations.
+        station: The station that asks, if the account has logged in from it.
+        device: The same, as it is remembered in this wireless network.
+        challenges: The challenge that is answered, in whatever state; or else, if none was named,
+            the open ones of the account, newest first.
+    """
+
+    account: Account | None
+    lockout: Lockout
+    station: Station | None
+    device: Device | None
+    challenges: tuple[Challenge, ...]
 
 
 @dataclass(frozen=True, slots=True)

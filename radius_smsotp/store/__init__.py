@@ -14,11 +14,12 @@ from radius_smsotp import errors
 from radius_smsotp.errors import ConfigurationError, Problem, StoreConflictError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
+    from datetime import datetime
     from pathlib import Path
 
-    from radius_smsotp.store.questions import Question
+    from radius_smsotp.model.records import Asker, Known
     from radius_smsotp.store.transaction import Transaction
     from radius_smsotp.store.transfer import Contents
 
@@ -66,20 +67,40 @@ class Store(Protocol):
         what others write.
         """
 
-    def read(self, foreseen: Sequence[Question] = ()) -> AbstractContextManager[Transaction]:
+    def look(
+        self, asker: Asker, now: datetime
+    ) -> AbstractContextManager[tuple[Transaction, Known]]:
         """
-        A transaction that sees one state of the store and changes nothing.
+        What is known of who asks, before anything is decided: the first question of a login.
 
-        Args:
-            foreseen: What it is going to ask, see `store.questions`.
+        What else is read may be of another moment: whatever follows is decided in a `login`.
 
         Raises:
             StoreError: The store did not answer in time.
         """
 
-    def write(
-        self, *accounts: str, durable: bool = False, foreseen: Sequence[Question] = ()
-    ) -> AbstractContextManager[Transaction]:
+    def login(
+        self, asker: Asker, now: datetime, *, durable: bool = False
+    ) -> AbstractContextManager[tuple[Transaction, Known]]:
+        """
+        A transaction about one account, and what is known of who asks: a step of a login.
+
+        Args:
+            durable: As in `write`.
+
+        Raises:
+            StoreError: The store did not answer in time.
+        """
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """
+        A transaction that sees one state of the store and changes nothing.
+
+        Raises:
+            StoreError: The store did not answer in time.
+        """
+
+    def write(self, *accounts: str, durable: bool = False) -> AbstractContextManager[Transaction]:
         """
         A transaction; rolled back if the block raises.
 
@@ -88,7 +109,6 @@ class Store(Protocol):
                 None named: nobody else writes at all.
             durable: It must survive a power cut: True where a code is spent or a guess is
                 counted, False where losing the last moments costs one more SMS at most.
-            foreseen: What it is going to ask before it changes anything.
 
         Raises:
             StoreError: The store did not answer in time.

@@ -1,26 +1,23 @@
 """
-What a login asks of the store first: known before its transaction begins, and told to it.
+What a step of a login asks of the store first: all that its rules begin with, in one statement.
 
 Between a RADIUS server and its database each answer takes a way there and back, under
-FreeRADIUS's lock.  A store that is that far away answers what it is told beforehand all at once.
+FreeRADIUS's lock.  A store that is that far away is asked along with the start of the transaction.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from radius_smsotp.model.records import Known
 from radius_smsotp.store import rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-# Constants only: no value ever gets into a statement but by its mark.
-ACCOUNT = f"SELECT {rows.ACCOUNT} FROM account WHERE name = ?"  # noqa: S608
-LOCKOUT = "SELECT failures, last_failure_at, locked_until FROM lockout WHERE account = ?"
-CHALLENGE = f"SELECT {rows.CHALLENGE} FROM challenge WHERE transaction_id = ?"  # noqa: S608
-OPEN = "state = 'open' AND expires_at > ? ORDER BY created_at DESC"
-ALL_OPEN = f"SELECT {rows.CHALLENGE} FROM challenge WHERE {OPEN}"  # noqa: S608
-OPEN_OF = f"SELECT {rows.CHALLENGE} FROM challenge WHERE account = ? AND {OPEN}"  # noqa: S608
+    from radius_smsotp.model.records import Asker
+    from radius_smsotp.store.rows import Row
 
 
 class Question(NamedTuple):
@@ -30,26 +27,44 @@ class Question(NamedTuple):
     values: tuple[Any, ...] = ()
 
 
-def account(name: str) -> Question:
-    """See `Transaction.account`."""
-    return Question(ACCOUNT, (name,))
+# Constants only: no value ever gets into a statement but by its mark.
+KNOWN = (
+    f"SELECT {rows.selected('account', 'lockout', 'station', 'device', 'challenge')} FROM "
+    "(SELECT CAST(? AS TEXT) AS account, CAST(? AS TEXT) AS client, CAST(? AS TEXT) AS ssid, "
+    "CAST(? AS TEXT) AS station) AS asker "
+    "LEFT JOIN account ON account.name = asker.account "
+    "LEFT JOIN lockout ON lockout.account = asker.account "
+    "LEFT JOIN station ON station.account = asker.account AND station.client = asker.client "
+    "AND station.station = asker.station "
+    "LEFT JOIN device ON device.account = asker.account AND device.client = asker.client "
+    "AND device.ssid = asker.ssid AND device.station = asker.station "
+    "LEFT JOIN challenge ON "
+)
+ANSWERED = f"{KNOWN} challenge.transaction_id = ?"
+OPEN = (
+    f"{KNOWN} challenge.account = asker.account AND challenge.state = 'open' "
+    "AND challenge.expires_at > ? ORDER BY challenge.created_at DESC"
+)
 
 
-def lockout(account: str) -> Question:
-    """See `Transaction.lockout`."""
-    return Question(LOCKOUT, (account,))
+def known(asker: Asker, now: datetime) -> Question:
+    """See `Transaction.known`."""
+    client = asker.client
+    place = (asker.account, client.name, client.ssid, client.station)
+    if asker.transaction_id is None:
+        return Question(OPEN, (*place, now.timestamp()))
+    return Question(ANSWERED, (*place, asker.transaction_id))
 
 
-def challenge(transaction_id: str) -> Question:
-    """See `Transaction.challenge`."""
-    return Question(CHALLENGE, (transaction_id,))
-
-
-def open_of(account: str, now: datetime) -> Question:
-    """See `Transaction.open_challenges`, of one account."""
-    return Question(OPEN_OF, (account, now.timestamp()))
-
-
-def all_open(now: datetime) -> Question:
-    """The same, of all."""
-    return Question(ALL_OPEN, (now.timestamp(),))
+def answered(found: Sequence[Row]) -> Known:
+    """The rows of `known`: one at least, and one for each challenge."""
+    first = found[0]
+    return Known(
+        account=None if first["account_name"] is None else rows.account(first),
+        lockout=rows.lockout(first),
+        station=None if first["station_account"] is None else rows.station(first),
+        device=None if first["device_account"] is None else rows.device(first),
+        challenges=tuple(
+            rows.challenge(row) for row in found if row["challenge_transaction_id"] is not None
+        ),
+    )

@@ -229,13 +229,100 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
         "DROP INDEX account_changed",
         # PostgreSQL's alone: what its advisory locks do now.
         "DROP TABLE IF EXISTS stripe",
+        # A challenge has messages, and a message has attempts.
+        """
+        CREATE TABLE message (
+            transaction_id TEXT NOT NULL,
+            number INTEGER NOT NULL,
+            state TEXT NOT NULL,
+            route TEXT NOT NULL,
+            sealed_phone TEXT NOT NULL,
+            template TEXT NOT NULL,
+            provider TEXT,
+            not_before DOUBLE PRECISION,
+            lease_owner TEXT,
+            lease_until DOUBLE PRECISION,
+            PRIMARY KEY (transaction_id, number)
+        ) WITHOUT ROWID
+        """,
+        """
+        INSERT INTO message (transaction_id, number, state, route, sealed_phone, template,
+            provider, lease_owner, lease_until)
+        SELECT transaction_id, sends, delivery_state, route, sealed_phone, template,
+            provider, lease_owner, lease_until
+        FROM challenge
+        """,
+        "DROP INDEX challenge_queued",
+        *(
+            f"ALTER TABLE challenge DROP COLUMN {column}"
+            for column in (
+                *("delivery_state", "route", "sealed_phone", "template", "sends"),
+                *("provider", "lease_owner", "lease_until"),
+            )
+        ),
+        "CREATE INDEX message_queued ON message (lease_until) WHERE state = 'queued'",
+        """
+        CREATE TABLE attempt (
+            transaction_id TEXT NOT NULL,
+            message INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            provider TEXT NOT NULL,
+            verdict TEXT NOT NULL,
+            provider_id TEXT NOT NULL,
+            time DOUBLE PRECISION NOT NULL,
+            seconds DOUBLE PRECISION NOT NULL,
+            text TEXT NOT NULL,
+            receipt TEXT,
+            PRIMARY KEY (transaction_id, message, number)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX attempt_id ON attempt (provider, provider_id) WHERE provider_id <> ''",
+        # Stations had keys of three lines among the lock-outs, refusals of nobody one that begins
+        # with a line break: no name has one.
+        """
+        CREATE TABLE station (
+            account TEXT NOT NULL,
+            client TEXT NOT NULL,
+            station TEXT NOT NULL,
+            seen_at DOUBLE PRECISION NOT NULL,
+            failures INTEGER NOT NULL,
+            last_failure_at DOUBLE PRECISION,
+            locked_until DOUBLE PRECISION,
+            PRIMARY KEY (account, client, station)
+        ) WITHOUT ROWID
+        """,
+        """
+        INSERT INTO station
+        SELECT account, substr(place, 1, instr(place, '\n') - 1),
+            substr(place, instr(place, '\n') + 1),
+            last_failure_at, failures, last_failure_at, locked_until
+        FROM (
+            SELECT substr(account, 1, instr(account, '\n') - 1) AS account,
+                substr(account, instr(account, '\n') + 1) AS place,
+                failures, last_failure_at, locked_until
+            FROM lockout WHERE instr(account, '\n') > 1
+        ) AS found
+        """,
+        "DELETE FROM lockout WHERE instr(account, '\n') > 0",
+        """
+        CREATE TABLE decoy (
+            number INTEGER PRIMARY KEY,
+            failures INTEGER NOT NULL,
+            last_failure_at DOUBLE PRECISION,
+            locked_until DOUBLE PRECISION
+        )
+        """,
     ),
 )
 
 TABLES = {
     "account": ("name",),
     "lockout": ("account",),
+    "station": ("account", "client", "station"),
+    "decoy": ("number",),
     "challenge": ("transaction_id",),
+    "message": ("transaction_id", "number"),
+    "attempt": ("transaction_id", "message", "number"),
     "tally": ("scope", "slot"),
     "device": ("account", "client", "ssid", "station"),
     "event": ("id",),

@@ -27,9 +27,10 @@ from radius_smsotp.store.transaction import Transaction
 from radius_smsotp.store.transfer import Contents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
+    from datetime import datetime
 
-    from radius_smsotp.store.questions import Question
+    from radius_smsotp.model.records import Asker, Known
 
 
 class SqliteStore:
@@ -99,18 +100,27 @@ class SqliteStore:
         return self._identity not in {None, (status.st_dev, status.st_ino)}
 
     @contextlib.contextmanager
-    def read(self, foreseen: Sequence[Question] = ()) -> Iterator[Transaction]:
-        """See `Store.read`.  Nothing is far away here."""
+    def look(self, asker: Asker, now: datetime) -> Iterator[tuple[Transaction, Known]]:
+        """See `Store.look`."""
+        with self.read() as tx:
+            yield tx, tx.known(asker, now)
+
+    @contextlib.contextmanager
+    def login(
+        self, asker: Asker, now: datetime, *, durable: bool = False
+    ) -> Iterator[tuple[Transaction, Known]]:
+        """See `Store.login`."""
+        with self.write(asker.account, durable=durable) as tx:
+            yield tx, tx.known(asker, now)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """See `Store.read`."""
         with self._transaction("reader", "BEGIN", self._reading) as db:
             yield Transaction(db)
 
     @contextlib.contextmanager
-    def write(
-        self,
-        *_accounts: str,
-        durable: bool = False,
-        foreseen: Sequence[Question] = (),
-    ) -> Iterator[Transaction]:
+    def write(self, *_accounts: str, durable: bool = False) -> Iterator[Transaction]:
         """See `Store.write`.  One writes at a time, whatever about."""
         with self._transaction("writer", "BEGIN IMMEDIATE", self._writing) as db:
             yield Transaction(db)
@@ -190,6 +200,7 @@ class SqliteStore:
                 check_same_thread=False,
                 uri=True,
             )
+            db.row_factory = sqlite3.Row
             self._connections[kind] = db
             # SQLite puts it beside the file itself, wherever a link to that may be.
             self._log = f"{self.path.resolve()}-wal"

@@ -45,7 +45,7 @@ class FigureStatements:
         end = "" if until is None else "AND time < ?"
         values = [since * SLOT_SECONDS]
         values += [] if until is None else [until * SLOT_SECONDS]
-        sql = f"SELECT time, kind, detail FROM event WHERE time >= ? {end}"  # noqa: S608  # constants
+        sql = f"SELECT time, kind, detail FROM event WHERE time >= ? {end}"  # constants
         found: dict[Cell, Count] = {}
         nothing = Count()
         for time, kind, detail in self._db.execute(sql, values):
@@ -85,14 +85,14 @@ class FigureStatements:
     def sums(self, since: int = EVER, until: int | None = None) -> Iterator[tuple[Cell, Count]]:
         """What was counted from `since` on, slot by slot."""
         end = "" if until is None else "AND slot < ?"
-        sql = f"SELECT {', '.join(COLUMNS)}, events, seconds FROM figure WHERE slot >= ? {end}"  # noqa: S608
+        sql = f"SELECT {', '.join(COLUMNS)}, events, seconds FROM figure WHERE slot >= ? {end}"
         for *key, events, seconds in self._db.execute(sql, (since, *([until] if until else []))):
             yield Cell(*key), Count(int(events), float(seconds))
 
     def totals(self) -> Iterator[tuple[Cell, Count]]:
         """What was ever counted, all slots as one."""
         kind = ", ".join(COLUMNS[1:])
-        sql = f"SELECT {kind}, sum(events), sum(seconds) FROM figure GROUP BY {kind}"  # noqa: S608
+        sql = f"SELECT {kind}, sum(events), sum(seconds) FROM figure GROUP BY {kind}"
         for *key, events, seconds in self._db.execute(sql):
             yield Cell(EVER, *key), Count(int(events), float(seconds))
 
@@ -105,7 +105,7 @@ class FigureStatements:
         """
         named = ", ".join(COLUMNS)
         sql = (
-            f"SELECT {named}, events, seconds FROM figure WHERE slot > {EVER} AND slot < ? "  # noqa: S608
+            f"SELECT {named}, events, seconds FROM figure WHERE slot > {EVER} AND slot < ? "
             "ORDER BY slot LIMIT ?"
         )
         old = self._db.execute(sql, (before, most)).fetchall()
@@ -116,7 +116,7 @@ class FigureStatements:
         self._put(merged.items())
         match = " AND ".join(f"{name} = ?" for name in COLUMNS)
         if old:
-            sql = f"DELETE FROM figure WHERE {match}"  # noqa: S608  # constants only
+            sql = f"DELETE FROM figure WHERE {match}"  # constants only
             self._db.executemany(sql, [tuple(row[:5]) for row in old])
         return len(old)
 
@@ -128,7 +128,7 @@ class FigureStatements:
         rows = [(*one, count.events, count.seconds) for one, count in counts]
         if rows:
             self._db.executemany(
-                f"INSERT INTO figure ({', '.join(COLUMNS)}, events, seconds) "  # noqa: S608
+                f"INSERT INTO figure ({', '.join(COLUMNS)}, events, seconds) "
                 f"VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT ({', '.join(COLUMNS)}) DO UPDATE SET "
                 "events = figure.events + excluded.events, "
                 "seconds = figure.seconds + excluded.seconds",

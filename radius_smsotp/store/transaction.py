@@ -6,19 +6,33 @@ Figures have a module of their own beside this one.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from radius_smsotp.model import identity
 from radius_smsotp.model.lockout import STATION_KNOWN
 from radius_smsotp.model.records import SKEW, Tally
 from radius_smsotp.store import questions, rows
+from radius_smsotp.store.rows import selected
 from radius_smsotp.store.statistics import FigureStatements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
-    from radius_smsotp.model.records import Account, Challenge, Client, Device, Event, Lockout
+    from radius_smsotp.model.records import (
+        Account,
+        Asker,
+        Attempt,
+        Challenge,
+        Counter,
+        Device,
+        Event,
+        Known,
+        Lockout,
+        Message,
+        Station,
+    )
     from radius_smsotp.store.rows import Connection
 
 BEFORE, AFTER = 60.0, 3600.0
@@ -28,18 +42,392 @@ several servers differ, and an answer that comes late is told of as well."""
 LATE = 1000
 """On PostgreSQL a number may be seen after so many higher ones: its transaction took longer."""
 
+SLOT = 300
+"""Seconds in a slot of the tallies.  An hourly limit looks back for its time and up to one slot
+more, so that never more than it says leave in any hour."""
 
-class EventStatements:
-    """The part of a transaction that is about the audit trail."""
+HOUR_SLOTS = 3600 // SLOT
+"""The daily limit counts by the hour, and looks back for up to an hour more: 25 rows to add up
+at each login instead of 289."""
 
-    _db: Connection
+DAY_SLOTS = 86400 // SLOT + HOUR_SLOTS - 1
+"""How many slots before the present one an hour begins that still reaches into the last day."""
+
+PRUNE_SLICE = 200
+"""Rows that one `prune` removes at most: few enough that no login waits for it."""
+
+LOCKED = "locked_until > ? AND last_failure_at <= ?"
+"""As `model.lockout.is_locked` says."""
+
+NEWEST = (
+    "(SELECT max(number) FROM message AS other "
+    "WHERE other.transaction_id = challenge.transaction_id)"
+)
+
+# Constants only: no value ever gets into a statement but by its mark.
+PUT_ACCOUNT = (
+    f"{rows.insertion('account', 'created_at', 'changed_at')} ON CONFLICT (name) DO UPDATE SET "
+    "phone = excluded.phone, pin_hash = excluded.pin_hash, provider = excluded.provider, "
+    "enabled = excluded.enabled, language = excluded.language, changed_at = excluded.changed_at"
+)
+
+
+class Transaction:
+    """
+    The store within one transaction.  Names are folded (see `model.identity.fold_name`).
+
+    Args:
+        connection: Takes ``?`` for a value.
+        lock: Called with the names under which messages are counted, before the counts are read
+            in order to count one more; None where nobody else writes meanwhile.
+    """
+
+    def __init__(
+        self, connection: Connection, lock: Callable[[Sequence[str]], None] | None = None
+    ) -> None:
+        self._db = connection
+        self._lock = lock
+
+    @property
+    def figures(self) -> FigureStatements:
+        """How many events there were."""
+        return FigureStatements(self._db)
+
+    # A login
+
+    def known(self, asker: Asker, now: datetime) -> Known:
+        """What a step of a login needs to know first, in one question."""
+        asked = questions.known(asker, now)
+        return questions.answered(self._db.execute(*asked).fetchall())
+
+    # Accounts
+
+    def account(self, name: str) -> Account | None:
+        """The account of that name."""
+        return self.accounts_named([name]).get(name)
+
+    def accounts_named(self, names: Sequence[str]) -> dict[str, Account]:
+        """Those of these accounts that are there, by name."""
+        marks = ", ".join("?" * len(names))
+        sql = f"SELECT {selected('account')} FROM account WHERE name IN ({marks})"
+        found = map(rows.account, self._db.execute(sql, tuple(names)))
+        return {one.name: one for one in found}
+
+    def next_pin_hash(self, name: str) -> str | None:
+        """The PIN hash of the first account from that name on, or else of the first one at all."""
+        for start in (name, ""):
+            sql = "SELECT pin_hash FROM account WHERE name >= ? ORDER BY name LIMIT 1"
+            row = self._db.execute(sql, (start,)).fetchone()
+            if row is not None:
+                return None if row["pin_hash"] is None else str(row["pin_hash"])
+        return None
+
+    def accounts(self) -> Iterator[tuple[Account, Lockout]]:
+        """All accounts with their lock-outs, by name."""
+        sql = (
+            f"SELECT {selected('account', 'lockout')} FROM account "
+            "LEFT JOIN lockout ON lockout.account = account.name ORDER BY name"
+        )
+        for row in self._db.execute(sql):
+            yield rows.account(row), rows.lockout(row)
+
+    def count_accounts(self, now: datetime) -> dict[str, int]:
+        """How many accounts are ``enabled``, ``disabled``, and ``locked`` at the moment."""
+        sql = "SELECT enabled, count(*) AS number FROM account GROUP BY enabled"
+        by_state = {bool(row["enabled"]): int(row["number"]) for row in self._db.execute(sql)}
+        locked = self._number(f"SELECT count(*) FROM lockout WHERE {LOCKED}", *_locked(now))
+        enabled, disabled = by_state.get(True, 0), by_state.get(False, 0)
+        return {"enabled": enabled, "disabled": disabled, "locked": locked}
+
+    def names_from(self, start: str, most: int) -> list[str]:
+        """The first names that begin with `start`."""
+        sql = "SELECT name FROM account WHERE name >= ? AND name < ? ORDER BY name LIMIT ?"
+        # No character comes behind the last one of Unicode.
+        found = self._db.execute(sql, (start, start + "\U0010ffff", most))
+        return [str(row["name"]) for row in found]
+
+    def put_account(self, account: Account, now: datetime) -> None:
+        """Add or replace an account."""
+        values = (*rows.account_values(account), now.timestamp(), now.timestamp())
+        self._db.execute(PUT_ACCOUNT, values)
+
+    def delete_account(self, name: str) -> bool:
+        """
+        Remove an account with its lock-out, stations and devices; cancel its open challenges.
+
+        Returns:
+            Whether it was there.
+        """
+        self.clear_lockout(name)
+        self._db.execute("DELETE FROM station WHERE account = ?", (name,))
+        self.forget_devices(name)
+        self.cancel_challenges(name)
+        return self._count("DELETE FROM account WHERE name = ?", name) > 0
+
+    # Lock-outs
+
+    def lockout(self, account: str) -> Lockout:
+        """Failures and lock-out of an account, ours or from elsewhere."""
+        sql = (
+            f"SELECT {selected('lockout')} FROM (SELECT 1) AS one LEFT JOIN lockout ON account = ?"
+        )
+        return rows.lockout(self._db.execute(sql, (account,)).fetchone())
+
+    def put_lockout(self, account: str, lockout: Lockout) -> None:
+        """Store failures and lock-out of an account."""
+        sql = rows.replacement("lockout", "account")
+        self._db.execute(sql, (account, *rows.lockout_values(lockout)))
+
+    def clear_lockout(self, account: str) -> bool:
+        """Forget failures and lock-out.  Returns whether there was anything to forget."""
+        return self._count("DELETE FROM lockout WHERE account = ?", account) > 0
+
+    def note_refusal(self, account: str, now: datetime) -> None:
+        """Write as much as for a wrong PIN where none counts: it must not show in the time."""
+        # One row for all would be waited for, and one for each name be more than anybody keeps.
+        sql = rows.replacement("decoy", "number")
+        self._db.execute(sql, (identity.share(account), 1, now.timestamp(), None))
+
+    # Stations
+
+    def put_station(self, station: Station) -> None:
+        """Store what is known of a station."""
+        sql = rows.replacement("station", "account, client, station")
+        self._db.execute(sql, rows.station_values(station))
+
+    def locked_stations(self, now: datetime, account: str | None = None) -> list[Station]:
+        """The stations that are locked, of one account or of all, the longest first."""
+        whose, value = ("", ()) if account is None else ("AND account = ?", (account,))
+        sql = (
+            f"SELECT {selected('station')} FROM station WHERE {LOCKED} {whose} "
+            "ORDER BY locked_until DESC"
+        )
+        return [rows.station(row) for row in self._db.execute(sql, (*_locked(now), *value))]
+
+    def unlock_stations(self, account: str) -> bool:
+        """Forget the failures of all stations of an account.  Returns whether there were any."""
+        sql = (
+            "UPDATE station SET failures = 0, locked_until = NULL "
+            "WHERE account = ? AND failures > 0"
+        )
+        return self._count(sql, account) > 0
+
+    # Challenges
+
+    def challenge(self, transaction_id: str) -> Challenge | None:
+        """One challenge, in whatever state."""
+        sql = f"SELECT {selected('challenge')} FROM challenge WHERE transaction_id = ?"
+        row = self._db.execute(sql, (transaction_id,)).fetchone()
+        return None if row is None else rows.challenge(row)
+
+    def open_challenges(
+        self, now: datetime, account: str | None = None
+    ) -> list[tuple[Challenge, Message]]:
+        """
+        The challenges that may still be answered, newest first; of one account or of all.
+
+        Returns:
+            Each with its newest message.
+        """
+        whose, value = ("", ()) if account is None else ("AND account = ?", (account,))
+        sql = (
+            f"SELECT {selected('challenge', 'message')} FROM challenge JOIN message "
+            f"ON message.transaction_id = challenge.transaction_id AND number = {NEWEST} "
+            f"WHERE challenge.state = 'open' AND expires_at > ? {whose} ORDER BY created_at DESC"
+        )
+        found = self._db.execute(sql, (now.timestamp(), *value))
+        return [(rows.challenge(row), rows.message(row)) for row in found]
+
+    def add_challenge(self, challenge: Challenge) -> None:
+        """Add a challenge."""
+        self._db.execute(rows.insertion("challenge"), rows.challenge_values(challenge))
+
+    def save_answer(self, challenge: Challenge) -> None:
+        """Store what an answer changed: state, guesses left, and which answer it was."""
+        one = challenge
+        self._db.execute(
+            "UPDATE challenge SET state = ?, guesses_left = ?, answered = ? "
+            "WHERE transaction_id = ?",
+            (one.state, one.guesses_left, one.answered, one.transaction_id),
+        )
+
+    def cancel_challenges(self, account: str) -> int:
+        """End all open challenges of an account.  Returns how many there were."""
+        sql = "UPDATE challenge SET state = 'cancelled' WHERE account = ? AND state = 'open'"
+        return self._count(sql, account)
+
+    # Messages
+
+    def message(self, transaction_id: str) -> Message | None:
+        """The newest message of a challenge."""
+        sql = (
+            f"SELECT {selected('message')} FROM message WHERE transaction_id = ? "
+            "ORDER BY number DESC LIMIT 1"
+        )
+        row = self._db.execute(sql, (transaction_id,)).fetchone()
+        return None if row is None else rows.message(row)
+
+    def add_message(self, message: Message) -> None:
+        """Add a message."""
+        self._db.execute(rows.insertion("message"), rows.message_values(message))
+
+    def save_message(self, message: Message) -> bool:
+        """
+        Store what delivery changed: state, route, provider, and lease.
+
+        Returns:
+            False, and nothing is stored, if another message has replaced this one.
+        """
+        one = message
+        changed = self._count(
+            "UPDATE message SET state = ?, route = ?, provider = ?, not_before = ?, "
+            "lease_owner = ?, lease_until = ? "
+            "WHERE transaction_id = ? AND number = ? AND state <> 'replaced'",
+            one.state,
+            " ".join(one.route),
+            one.provider,
+            rows.seconds(one.not_before),
+            one.lease_owner,
+            rows.seconds(one.lease_until),
+            one.transaction_id,
+            one.number,
+        )
+        return changed > 0
+
+    def unsent(self, now: datetime, most: int) -> list[tuple[Challenge, Message]]:
+        """
+        Messages of open challenges that are due and that nobody holds the lease of.
+
+        Returns:
+            The oldest first.
+        """
+        sql = (
+            f"SELECT {selected('challenge', 'message')} FROM message JOIN challenge "
+            "ON challenge.transaction_id = message.transaction_id "
+            "WHERE message.state = 'queued' AND lease_until <= ? "
+            "AND (not_before IS NULL OR not_before <= ?) "
+            "AND challenge.state = 'open' AND expires_at > ? "
+            "ORDER BY lease_until, created_at LIMIT ?"
+        )
+        found = self._db.execute(sql, (*[now.timestamp()] * 3, most))
+        return [(rows.challenge(row), rows.message(row)) for row in found]
+
+    def add_attempt(self, message: Message, attempt: Attempt, now: datetime) -> None:
+        """Add what one provider made of a message.  Its id is normalised."""
+        sql = (
+            f"INSERT INTO attempt ({', '.join(rows.COLUMNS['attempt'])}) "  # constants
+            "SELECT ?, ?, count(*) + 1, ?, ?, ?, ?, ?, ? FROM attempt "
+            "WHERE transaction_id = ? AND message = ?"
+        )
+        one, key = attempt, (message.transaction_id, message.number)
+        provider_id = identity.normalise_message_id(one.message_id) if one.message_id else ""
+        own = (one.provider, one.verdict, provider_id, now.timestamp(), one.seconds, one.text)
+        self._db.execute(sql, (*key, *own, *key))
+
+    def attempts(self, transaction_id: str) -> list[tuple[int, Attempt]]:
+        """What providers made of the messages of a challenge, each with the message's number."""
+        sql = (
+            f"SELECT {selected('attempt')} FROM attempt WHERE transaction_id = ? "
+            "ORDER BY message, number"
+        )
+        found = self._db.execute(sql, (transaction_id,))
+        return [(int(row["attempt_message"]), rows.attempt(row)) for row in found]
+
+    def attempted(self, provider: str, provider_id: str) -> tuple[Challenge, Message] | None:
+        """
+        The newest message that a provider took and gave this id, with its challenge.
+
+        Args:
+            provider_id: As `model.identity.normalise_message_id` leaves it.
+        """
+        sql = (
+            f"SELECT {selected('challenge', 'message')} FROM attempt "
+            "JOIN message ON message.transaction_id = attempt.transaction_id "
+            "AND message.number = attempt.message "
+            "JOIN challenge ON challenge.transaction_id = attempt.transaction_id "
+            "WHERE attempt.provider = ? AND provider_id = ? AND provider_id <> '' "
+            "ORDER BY time DESC LIMIT 1"
+        )
+        row = self._db.execute(sql, (provider, provider_id)).fetchone()
+        return None if row is None else (rows.challenge(row), rows.message(row))
+
+    def note_receipt(self, provider: str, provider_id: str, receipt: str) -> bool:
+        """Note the network's word on attempts of that id.  Returns False if it was known."""
+        sql = (
+            "UPDATE attempt SET receipt = ? "
+            "WHERE provider = ? AND provider_id = ? AND provider_id <> '' AND receipt IS NULL"
+        )
+        return self._count(sql, receipt, provider, provider_id) > 0
+
+    # Tallies
+
+    def tally(self, counter: Counter, number_tag: str, now: datetime) -> Tally:
+        """
+        Messages that were asked for in the last hour and day.
+
+        What lies as far ahead counts as well: a clock may have gone back since.  What lies further
+        ahead does not, or who was at a limit would be there until the clock has caught up.
+        """
+        slot = int(now.timestamp()) // SLOT
+        hour = slot - HOUR_SLOTS
+        names = _scopes(counter, number_tag)
+        if self._lock is not None:
+            self._lock(names)
+        hours = (hour, slot + HOUR_SLOTS)
+        days = (slot - DAY_SLOTS, slot + DAY_SLOTS)
+        values = (names[0], *hours, names[1], *hours, names[2], *hours, names[3], *days)
+        one = "(SELECT sum(sent) FROM tally WHERE scope = ? AND slot BETWEEN ? AND ?)"
+        sql = f"SELECT {one} AS account, {one} AS number, {one} AS client, {one} AS day"
+        row = self._db.execute(sql, values).fetchone()
+        sums = (row[column] for column in ("account", "number", "client", "day"))
+        return Tally(*(int(sent or 0) for sent in sums))
+
+    def count_message(self, counter: Counter, number_tag: str, now: datetime) -> None:
+        """Count one message."""
+        slot = int(now.timestamp()) // SLOT
+        slots = (slot, slot, slot, slot - slot % HOUR_SLOTS)
+        one = "(?, ?, 1)"
+        self._db.execute(
+            f"INSERT INTO tally (scope, slot, sent) VALUES {one}, {one}, {one}, {one} "
+            "ON CONFLICT (scope, slot) DO UPDATE SET sent = tally.sent + 1",
+            [*chain(*zip(_scopes(counter, number_tag), slots, strict=True))],
+        )
+
+    # Remembered devices
+
+    def devices(self, account: str, now: datetime) -> list[Device]:
+        """The remembered devices of an account, by client, SSID and station."""
+        sql = (
+            f"SELECT {selected('device')} FROM device WHERE account = ? AND expires_at > ? "
+            "ORDER BY client, ssid, station"
+        )
+        return [rows.device(row) for row in self._db.execute(sql, (account, now.timestamp()))]
+
+    def remember_device(self, device: Device) -> None:
+        """Let this device log in without a code; what was known of it before is replaced."""
+        sql = rows.replacement("device", "account, client, ssid, station")
+        self._db.execute(sql, rows.device_values(device))
+
+    def forget_devices(self, account: str, station: str | None = None) -> int:
+        """
+        Forget the devices of an account.
+
+        Args:
+            station: Only this one, wherever it was; None for all.
+
+        Returns:
+            How many there were.
+        """
+        if station is None:
+            return self._count("DELETE FROM device WHERE account = ?", account)
+        sql = "DELETE FROM device WHERE account = ? AND station = ?"
+        return self._count(sql, account, station)
+
+    # Audit trail
 
     def add_event(self, event: Event) -> None:
         """Add a line to the audit trail."""
-        self._db.execute(
-            f"INSERT INTO event ({rows.EVENT}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # constants
-            rows.event_row(event),
-        )
+        self._db.execute(rows.insertion("event"), rows.event_values(event))
 
     def events(self, name_or_id: str, most: int) -> list[Event]:
         """
@@ -62,374 +450,45 @@ class EventStatements:
         if rows.TRANSACTION_ID.fullmatch(name_or_id):
             places += self._places(name_or_id)
         # Constants only: no value ever gets into a statement but by its mark.
-        found = " UNION ".join(f"SELECT id FROM event WHERE id > ? AND {one}" for one, _ in places)  # noqa: S608
+        found = " UNION ".join(f"SELECT id FROM event WHERE id > ? AND {one}" for one, _ in places)
         values = [value for _, own in places for value in (since - LATE, *own)]
         sql = (
-            f"SELECT {rows.EVENT}, id FROM event WHERE id IN (SELECT id FROM ({found}) AS found "  # noqa: S608  # constants only
-            "ORDER BY id DESC LIMIT ?) ORDER BY id"
+            f"SELECT {selected('event')}, id FROM event WHERE id IN (SELECT id FROM ({found}) "
+            "AS found ORDER BY id DESC LIMIT ?) ORDER BY id"
         )
         got = self._db.execute(sql, (*values, most))
-        return [(int(row[-1]), rows.event(row)) for row in got]
+        return [(int(row["id"]), rows.event(row)) for row in got]
 
     def newest_event(self) -> int:
         """The highest number of an event; 0 if there is none."""
-        return int(self._db.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()[0])
+        return self._number("SELECT coalesce(max(id), 0) FROM event")
 
     def _places(self, transaction_id: str) -> list[tuple[str, list[Any]]]:
         """Conditions under which the events of a challenge are found, and their values."""
         mine = "transaction_id = ?"
-        sql = "SELECT account, created_at, expires_at FROM challenge WHERE transaction_id = ?"
-        row = self._db.execute(sql, (transaction_id,)).fetchone()
-        if row is None:
+        challenge = self.challenge(transaction_id)
+        if challenge is None:
             return [(mine, [transaction_id])]
-        account, created_at, expires_at = row
-        span = [transaction_id, created_at - BEFORE, expires_at + AFTER]
+        begun, ended = challenge.created_at.timestamp(), challenge.expires_at.timestamp()
         return [
-            (f"{mine} AND account = ?", [transaction_id, account]),
-            (f"{mine} AND time >= ? AND time < ?", span),
+            (f"{mine} AND account = ?", [transaction_id, challenge.account]),
+            (f"{mine} AND time >= ? AND time < ?", [transaction_id, begun - BEFORE, ended + AFTER]),
         ]
-
-
-LOCKED = "locked_until > ? AND last_failure_at <= ?"
-"""As `model.lockout.is_locked` says."""
-
-
-class AccountStatements:
-    """The part of a transaction that is about accounts.  Names are folded."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
-
-    def account(self, name: str) -> Account | None:
-        """The account of that name."""
-        row = self._db.execute(*questions.account(name)).fetchone()
-        return None if row is None else rows.account(row)
-
-    def accounts_named(self, names: Sequence[str]) -> dict[str, Account]:
-        """Those of these accounts that are there, by name."""
-        marks = ", ".join("?" * len(names))
-        sql = f"SELECT {rows.ACCOUNT} FROM account WHERE name IN ({marks})"  # noqa: S608
-        found = map(rows.account, self._db.execute(sql, tuple(names)))
-        return {one.name: one for one in found}
-
-    def next_pin_hash(self, name: str) -> str | None:
-        """The PIN hash of the first account from that name on, or else of the first one at all."""
-        for start in (name, ""):
-            sql = "SELECT pin_hash FROM account WHERE name >= ? ORDER BY name LIMIT 1"
-            row = self._db.execute(sql, (start,)).fetchone()
-            if row is not None:
-                return None if row[0] is None else str(row[0])
-        return None
-
-    def accounts(self) -> Iterator[tuple[Account, Lockout]]:
-        """All accounts with their lock-outs, by name."""
-        sql = (
-            f"SELECT {rows.ACCOUNT}, failures, last_failure_at, locked_until FROM account "  # noqa: S608
-            "LEFT JOIN lockout ON lockout.account = account.name ORDER BY name"
-        )
-        for row in self._db.execute(sql):
-            yield rows.account(row), rows.lockout(None if row[6] is None else row[6:])
-
-    def count_accounts(self, now: datetime) -> dict[str, int]:
-        """How many accounts are ``enabled``, ``disabled``, and ``locked`` at the moment."""
-        sql = "SELECT enabled, count(*) FROM account GROUP BY enabled"
-        by_state = {bool(enabled): int(number) for enabled, number in self._db.execute(sql)}
-        # Stations have counters of their own, under the account's name and a line break.
-        whose = "replace(account, ?, '') = account"
-        sql = f"SELECT count(*) FROM lockout WHERE {LOCKED} AND {whose}"  # noqa: S608
-        [locked] = self._db.execute(sql, (*_locked(now), "\n")).fetchone()
-        return {
-            "enabled": by_state.get(True, 0),
-            "disabled": by_state.get(False, 0),
-            "locked": int(locked),
-        }
-
-    def locked_stations(self, now: datetime) -> dict[str, list[tuple[str, str, datetime]]]:
-        """Name to the stations that are locked: client, station, and until when, the last first."""
-        sql = (
-            f"SELECT account, locked_until FROM lockout WHERE {LOCKED} "  # noqa: S608
-            "AND replace(account, ?, '') <> account ORDER BY locked_until DESC"
-        )
-        found: dict[str, list[tuple[str, str, datetime]]] = {}
-        for counter, until in self._db.execute(sql, (*_locked(now), "\n")):
-            # Its parts stand on lines of their own: see `login.stations`.
-            name, client, station = str(counter).split("\n", 2)
-            found.setdefault(name, []).append((client, station, rows.instant(until)))
-        return found
-
-    def names_from(self, start: str, most: int) -> list[str]:
-        """The first names that begin with `start`."""
-        sql = "SELECT name FROM account WHERE name >= ? AND name < ? ORDER BY name LIMIT ?"
-        # No character comes behind the last one of Unicode.
-        found = self._db.execute(sql, (start, start + "\U0010ffff", most))
-        return [str(name) for (name,) in found]
-
-    def put_account(self, account: Account, now: datetime) -> None:
-        """Add or replace an account."""
-        self._db.execute(
-            f"INSERT INTO account ({rows.ACCOUNT}, created_at, changed_at) "  # noqa: S608  # constants
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
-            "phone = excluded.phone, pin_hash = excluded.pin_hash, provider = excluded.provider, "
-            "enabled = excluded.enabled, language = excluded.language, "
-            "changed_at = excluded.changed_at",
-            (*rows.account_row(account), now.timestamp(), now.timestamp()),
-        )
-
-
-def _locked(now: datetime) -> tuple[float, float]:
-    """The values of `LOCKED`."""
-    return now.timestamp(), (now + SKEW).timestamp()
-
-
-SLOT = 300
-"""Seconds in a slot of the tallies.  An hourly limit looks back for its time and up to one slot
-more, so that never more than it says leave in any hour."""
-
-HOUR_SLOTS = 3600 // SLOT
-"""The daily limit counts by the hour, and looks back for up to an hour more: 25 rows to add up
-at each login instead of 289."""
-
-DAY_SLOTS = 86400 // SLOT + HOUR_SLOTS - 1
-"""How many slots before the present one an hour begins that still reaches into the last day."""
-
-PRUNE_SLICE = 200
-"""Rows that one `prune` removes at most: few enough that no login waits for it."""
-
-
-class Transaction(AccountStatements, EventStatements):
-    """
-    The store within one transaction.  Names are folded (see `model.identity.fold_name`).
-
-    Args:
-        connection: Takes ``?`` for a value.
-        lock: Called with the names under which messages are counted, before the counts are read
-            in order to count one more; None where nobody else writes meanwhile.
-    """
-
-    def __init__(
-        self, connection: Connection, lock: Callable[[Sequence[str]], None] | None = None
-    ) -> None:
-        super().__init__(connection)
-        self._lock = lock
-
-    @property
-    def figures(self) -> FigureStatements:
-        """How many events there were."""
-        return FigureStatements(self._db)
-
-    # Accounts: see AccountStatements
-
-    def delete_account(self, name: str) -> bool:
-        """
-        Remove an account with its lock-out and devices, and cancel its open challenges.
-
-        Returns:
-            Whether it was there.
-        """
-        self.clear_lockout(name)
-        self.clear_stations(name, known=False)
-        self.forget_devices(name)
-        self.cancel_challenges(name)
-        return self._count("DELETE FROM account WHERE name = ?", name) > 0
-
-    # Lock-outs
-
-    def lockout(self, account: str) -> Lockout:
-        """Failures and lock-out of an account, ours or from elsewhere."""
-        return rows.lockout(self._db.execute(*questions.lockout(account)).fetchone())
-
-    def put_lockout(self, account: str, lockout: Lockout) -> None:
-        """Store failures and lock-out of an account."""
-        seconds, until = rows.seconds, rows.seconds(lockout.locked_until)
-        self._db.execute(
-            "INSERT INTO lockout (account, failures, last_failure_at, locked_until) "
-            "VALUES (?, ?, ?, ?) ON CONFLICT (account) DO UPDATE SET "
-            "failures = excluded.failures, last_failure_at = excluded.last_failure_at, "
-            "locked_until = excluded.locked_until",
-            (account, lockout.failures, seconds(lockout.last_failure_at), until),
-        )
-
-    def clear_lockout(self, account: str) -> bool:
-        """Forget failures and lock-out.  Returns whether there was anything to forget."""
-        return self._count("DELETE FROM lockout WHERE account = ?", account) > 0
-
-    def clear_stations(self, account: str, *, known: bool = True) -> bool:
-        """The same for the stations of an account, which stay `known` or not."""
-        action = "UPDATE lockout SET failures = 0, locked_until = NULL WHERE failures > 0 AND"
-        action = action if known else "DELETE FROM lockout WHERE"
-        sql = f"{action} substr(account, 1, ?) = ?"
-        return self._count(sql, len(account) + 1, f"{account}\n") > 0
-
-    # Challenges
-
-    def challenge(self, transaction_id: str) -> Challenge | None:
-        """One challenge, in whatever state."""
-        row = self._db.execute(*questions.challenge(transaction_id)).fetchone()
-        return None if row is None else rows.challenge(row)
-
-    def open_challenges(self, now: datetime, account: str | None = None) -> list[Challenge]:
-        """The challenges that may still be answered, newest first; of one account or of all."""
-        asked = questions.all_open(now) if account is None else questions.open_of(account, now)
-        return [rows.challenge(row) for row in self._db.execute(*asked)]
-
-    def add_challenge(self, challenge: Challenge) -> None:
-        """Add a challenge."""
-        row = rows.challenge_row(challenge)
-        marks = ", ".join("?" * len(row))
-        sql = f"INSERT INTO challenge ({rows.CHALLENGE}) VALUES ({marks})"  # noqa: S608  # constants
-        self._db.execute(sql, row)
-
-    def save_answer(self, challenge: Challenge) -> None:
-        """Store what an answer changed: state, guesses left, and which answer it was."""
-        one = challenge
-        self._db.execute(
-            "UPDATE challenge SET state = ?, guesses_left = ?, answered = ? "
-            "WHERE transaction_id = ?",
-            (one.state, one.guesses_left, one.answered, one.transaction_id),
-        )
-
-    def save_delivery(self, challenge: Challenge, sends_before: int | None = None) -> bool:
-        """
-        Store what delivery changed: its state, route, provider, sends and lease.
-
-        Args:
-            sends_before: `sends` as the store must still have it; None: as `challenge` has it.
-
-        Returns:
-            False, and nothing is stored, if the message was asked for again meanwhile.
-        """
-        delivery = challenge.delivery
-        changed = self._count(
-            "UPDATE challenge SET delivery_state = ?, route = ?, sends = ?, provider = ?, "
-            "lease_owner = ?, lease_until = ? WHERE transaction_id = ? AND sends = ?",
-            delivery.state,
-            " ".join(delivery.route),
-            delivery.sends,
-            delivery.provider,
-            delivery.lease_owner,
-            rows.seconds(delivery.lease_until),
-            challenge.transaction_id,
-            delivery.sends if sends_before is None else sends_before,
-        )
-        return changed > 0
-
-    def cancel_challenges(self, account: str) -> int:
-        """End all open challenges of an account.  Returns how many there were."""
-        sql = "UPDATE challenge SET state = 'cancelled' WHERE account = ? AND state = 'open'"
-        return self._count(sql, account)
-
-    def unsent(self, now: datetime, most: int) -> list[Challenge]:
-        """Open challenges whose message waits and that nobody holds the lease of, oldest first."""
-        sql = (
-            f"SELECT {rows.CHALLENGE} FROM challenge WHERE delivery_state = 'queued' "  # noqa: S608
-            "AND lease_until <= ? AND state = 'open' AND expires_at > ? "
-            "ORDER BY lease_until, created_at LIMIT ?"
-        )
-        values = (now.timestamp(), now.timestamp(), most)
-        return [rows.challenge(row) for row in self._db.execute(sql, values)]
-
-    # Tallies
-
-    def tally(self, account: str, number_tag: str, client: str, now: datetime) -> Tally:
-        """
-        Messages that were asked for in the last hour and day.
-
-        What lies as far ahead counts as well: a clock may have gone back since.  What lies further
-        ahead does not, or who was at a limit would be there until the clock has caught up.
-        """
-        slot = int(now.timestamp()) // SLOT
-        hour = slot - HOUR_SLOTS
-        names = _scopes(account, number_tag, client)
-        if self._lock is not None:
-            self._lock(names)
-        hours = (hour, slot + HOUR_SLOTS)
-        days = (slot - DAY_SLOTS, slot + DAY_SLOTS)
-        values = (names[0], *hours, names[1], *hours, names[2], *hours, names[3], *days)
-        one = "(SELECT sum(sent) FROM tally WHERE scope = ? AND slot BETWEEN ? AND ?)"
-        sums = self._db.execute(f"SELECT {one}, {one}, {one}, {one}", values).fetchone()
-        return Tally(*(int(sent or 0) for sent in sums))
-
-    def count_message(self, account: str, number_tag: str, client: str, now: datetime) -> None:
-        """Count one message."""
-        slot = int(now.timestamp()) // SLOT
-        slots = (slot, slot, slot, slot - slot % HOUR_SLOTS)
-        one = "(?, ?, 1)"
-        self._db.execute(
-            f"INSERT INTO tally (scope, slot, sent) VALUES {one}, {one}, {one}, {one} "  # noqa: S608
-            "ON CONFLICT (scope, slot) DO UPDATE SET sent = tally.sent + 1",
-            [*chain(*zip(_scopes(account, number_tag, client), slots, strict=True))],
-        )
-
-    # Remembered devices
-
-    def is_remembered(
-        self, account: str, client: Client, number_tag: str, now: datetime, longest: timedelta
-    ) -> bool:
-        """
-        Whether the station behind this client needs no code now, to this number.
-
-        Args:
-            longest: How long devices are remembered.  One for which that is not over for longer
-                yet was noted by a clock that has gone back since, or under other settings.
-        """
-        sql = (
-            "SELECT 1 FROM device WHERE account = ? AND client = ? AND ssid = ? AND station = ? "
-            "AND number_tag = ? AND expires_at > ? AND expires_at <= ?"
-        )
-        place = (client.name, client.ssid, client.station)
-        latest = now + longest + SKEW
-        values = (account, *place, number_tag, now.timestamp(), latest.timestamp())
-        return self._db.execute(sql, values).fetchone() is not None
-
-    def devices(self, account: str, now: datetime) -> list[Device]:
-        """The remembered devices of an account, by client, SSID and station."""
-        sql = (
-            f"SELECT {rows.DEVICE} FROM device WHERE account = ? AND expires_at > ? "  # noqa: S608
-            "ORDER BY client, ssid, station"
-        )
-        return [rows.device(row) for row in self._db.execute(sql, (account, now.timestamp()))]
-
-    def remember_device(self, device: Device) -> None:
-        """Let this device log in without a code; what was known of it before is replaced."""
-        self._db.execute(
-            f"INSERT INTO device ({rows.DEVICE}) VALUES (?, ?, ?, ?, ?, ?) "  # noqa: S608  # constants
-            "ON CONFLICT (account, client, ssid, station) DO UPDATE SET "
-            "number_tag = excluded.number_tag, expires_at = excluded.expires_at",
-            rows.device_row(device),
-        )
-
-    def forget_devices(self, account: str, station: str | None = None) -> int:
-        """
-        Forget the devices of an account.
-
-        Args:
-            station: Only this one, wherever it was; None for all.
-
-        Returns:
-            How many there were.
-        """
-        if station is None:
-            return self._count("DELETE FROM device WHERE account = ?", account)
-        sql = "DELETE FROM device WHERE account = ? AND station = ?"
-        return self._count(sql, account, station)
-
-    # Audit trail: see EventStatements
 
     # Providers
 
     def put_breaker(self, provider: str, state: str, since: datetime, reason: str) -> None:
         """Note that a provider is skipped from now on, or used again."""
-        self._db.execute(
-            "INSERT INTO breaker (provider, state, since, reason) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (provider) DO UPDATE SET state = excluded.state, since = excluded.since, "
-            "reason = excluded.reason",
-            (provider, state, since.timestamp(), reason),
-        )
+        sql = rows.replacement("breaker", "provider")
+        self._db.execute(sql, (provider, state, since.timestamp(), reason))
 
     def breakers(self) -> dict[str, tuple[str, datetime | None, str]]:
         """Provider to state, since when, and why."""
         found = self._db.execute("SELECT provider, state, since, reason FROM breaker")
-        return {row[0]: (row[1], rows.moment(row[2]), row[3]) for row in found}
+        return {
+            row["provider"]: (row["state"], rows.moment(row["since"]), row["reason"])
+            for row in found
+        }
 
     # Clean-up
 
@@ -440,18 +499,27 @@ class Transaction(AccountStatements, EventStatements):
         Returns:
             How many rows went; 0 when there is nothing left to remove.
         """
+        failed_before = (now - STATION_KNOWN).timestamp()
         doomed = (
             ("challenge", "transaction_id", "expires_at", challenges_before.timestamp()),
             ("event", "id", "time", events_before.timestamp()),
             ("device", "account, client, ssid, station", "expires_at", now.timestamp()),
-            ("lockout", "account", "last_failure_at", (now - STATION_KNOWN).timestamp()),
+            ("lockout", "account", "last_failure_at", failed_before),
+            ("decoy", "number", "last_failure_at", failed_before),
+            ("station", "account, client, station", "seen_at", failed_before),
             ("tally", "scope, slot", "slot", int(now.timestamp()) // SLOT - DAY_SLOTS),
         )
+        for table in ("attempt", "message"):
+            sql = (
+                f"DELETE FROM {table} WHERE transaction_id IN (SELECT transaction_id "
+                f"FROM challenge WHERE expires_at < ? ORDER BY expires_at LIMIT {PRUNE_SLICE})"
+            )
+            self._db.execute(sql, (challenges_before.timestamp(),))
         removed = 0
         for table, key, column, limit in doomed:
             sql = (
-                f"DELETE FROM {table} WHERE ({key}) IN "  # noqa: S608  # constants only
-                f"(SELECT {key} FROM {table} WHERE {column} < ? LIMIT {PRUNE_SLICE})"
+                f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} "
+                f"WHERE {column} < ? ORDER BY {column} LIMIT {PRUNE_SLICE})"
             )
             removed += self._count(sql, limit)
         return removed
@@ -460,7 +528,20 @@ class Transaction(AccountStatements, EventStatements):
         """Run a statement, and say how many rows it changed."""
         return int(self._db.execute(sql, values).rowcount)
 
+    def _number(self, sql: str, *values: Any) -> int:
+        """The one number that a statement asks for."""
+        return int(self._db.execute(sql, values).fetchone()[0])
 
-def _scopes(account: str, number_tag: str, client: str) -> tuple[str, str, str, str]:
+
+def _locked(now: datetime) -> tuple[float, float]:
+    """The values of `LOCKED`."""
+    return now.timestamp(), (now + SKEW).timestamp()
+
+
+def _scopes(counter: Counter, number_tag: str) -> tuple[str, str, str, str]:
     """The names under which one message is counted, in the order of `Tally`."""
-    return (f"account {account}", f"number {number_tag}", f"client {client}", "all")
+    # An account's name is one line.
+    own = (counter.account, counter.client, counter.station) if counter.station else ()
+    number = f"{number_tag} {chr(10).join(own)}" if own else number_tag
+    name = "\n".join(own) or counter.account
+    return (f"account {name}", f"number {number}", f"client {counter.client}", "all")

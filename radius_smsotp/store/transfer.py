@@ -81,7 +81,7 @@ class Contents:
     def counts(self) -> dict[str, int]:
         """Table to number of rows."""
         return {
-            table: int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
+            table: int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
             for table in TABLES
         }
 
@@ -92,7 +92,7 @@ class Contents:
         after: tuple[Any, ...] = ()
         while True:
             beyond = f"WHERE ({named}) > ({marks})" if after else ""
-            sql = f"SELECT * FROM {table} {beyond} ORDER BY {named} LIMIT {SLICE}"  # noqa: S608
+            sql = f"SELECT * FROM {table} {beyond} ORDER BY {named} LIMIT {SLICE}"
             cursor = self._db.execute(sql, after)
             rows = cursor.fetchall()
             if not rows:
@@ -104,9 +104,9 @@ class Contents:
     def add(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Add rows to a table."""
         named, marks = ", ".join(columns), ", ".join("?" * len(columns))
-        self._db.executemany(f"INSERT INTO {table} ({named}) VALUES ({marks})", rows)  # noqa: S608
+        self._db.executemany(f"INSERT INTO {table} ({named}) VALUES ({marks})", rows)
 
     def clear(self) -> None:
         """Remove all rows."""
         for table in TABLES:
-            self._db.execute(f"DELETE FROM {table}")  # noqa: S608
+            self._db.execute(f"DELETE FROM {table}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.model import code
-from radius_smsotp.model.records import Challenge, Delivery
+from radius_smsotp.model.records import Challenge, Message
 from radius_smsotp.settings import keyring
 from tests.providers.gateway import Gateway
 from tests.support.site import eventually
@@ -75,7 +75,6 @@ def queue(here: Installation, number: int) -> list[str]:
         for position in range(number):
             transaction_id = secrets.token_hex(16)
             sealed = code.seal(keys.secret, transaction_id, f"+4917000{position:05}")
-            delivery = Delivery("queued", ("gateway",), sealed, "{code}", lease_until=now)
             challenge = Challenge(
                 transaction_id,
                 account=f"user{position}",
@@ -88,9 +87,12 @@ def queue(here: Installation, number: int) -> list[str]:
                 expires_at=now + timedelta(minutes=5),
                 guesses_left=3,
                 state="open",
-                delivery=delivery,
             )
             tx.add_challenge(challenge)
+            route = ("gateway",)
+            tx.add_message(
+                Message(transaction_id, 1, "queued", route, sealed, "{code}", lease_until=now)
+            )
             made.append(transaction_id)
     return made
 
@@ -107,8 +109,8 @@ def start(here: Installation) -> subprocess.Popen[str]:
 def accepted(here: Installation, ids: list[str]) -> bool:
     """Whether the store knows all these messages as accepted."""
     with here.store.read() as tx:
-        found = [tx.challenge(one) for one in ids]
-    return all(one is not None and one.delivery.state == "accepted" for one in found)
+        found = [tx.message(one) for one in ids]
+    return all(one is not None and one.state == "accepted" for one in found)
 
 
 def numbers(gateway: Gateway) -> Counter[str]:

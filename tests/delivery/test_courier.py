@@ -35,7 +35,7 @@ class TestTheWay:
         self, node: Node, gateways: Gateways
     ) -> None:
         """And the store knows which it was."""
-        sent = node.delivery(node.challenge())
+        sent = node.message(node.challenge())
         assert gateways.names() == ["first"]
         assert (sent.state, sent.provider, sent.lease_owner) == ("accepted", "first", None)
         accepted = node.events()[-1]
@@ -52,7 +52,7 @@ class TestTheWay:
         challenged = node.challenge()
         assert gateways.names() == ["first", "second"]
         assert len({message.text for _, message in gateways.sent}) == 1
-        assert node.delivery(challenged).provider == "second"
+        assert node.message(challenged).provider == "second"
         verdict = getattr(error, "verdict", "unknown")
         assert node.kinds() == ["challenge-opened", f"sms-{verdict}", "sms-accepted"]
 
@@ -62,7 +62,7 @@ class TestTheWay:
         gateways.will("first", SILENCE)
         challenged = node.challenge()
         assert gateways.names() == ["first"]
-        assert node.delivery(challenged).state == "unknown"
+        assert node.message(challenged).state == "unknown"
         assert node.second(challenged, node.code(challenged)) == Accepted()
 
     def test_if_nobody_takes_it_the_challenge_is_closed(
@@ -72,7 +72,7 @@ class TestTheWay:
         gateways.will("first", NO)
         gateways.will("second", BUSY)
         challenged = node.challenge()
-        assert node.delivery(challenged).state == "failed"
+        assert node.message(challenged).state == "failed"
         assert node.stored(challenged.transaction_id).state == "undelivered"
         assert node.kinds()[1:] == ["sms-refused", "sms-unavailable", "sms-undelivered"]
 
@@ -84,7 +84,7 @@ class TestTheWay:
         for name, error in zip(("first", "second"), errors, strict=True):
             gateways.will(name, error)
         challenged = node.challenge()
-        assert node.delivery(challenged).state == "unknown"
+        assert node.message(challenged).state == "unknown"
         assert node.second(challenged, node.code(challenged)) == Accepted()
 
     def test_what_nobody_waits_for_any_more_goes_no_further(
@@ -118,13 +118,13 @@ class TestTheWay:
         challenged = node.begun()
         eventually(gateways.names)
         node.second(challenged, "r")
-        eventually(lambda: node.delivery(challenged).state == "accepted")
+        eventually(lambda: node.message(challenged).state == "accepted")
         gate.set()
         eventually(lambda: "sms-unavailable" in node.kinds())
         node.courier.close(20)
         assert gateways.names() == ["first", "second"]
-        taken = node.delivery(challenged)
-        assert (taken.state, taken.provider, taken.sends) == ("accepted", "second", 2)
+        taken = node.message(challenged)
+        assert (taken.state, taken.provider, taken.number) == ("accepted", "second", 2)
 
     def test_without_its_key_a_message_is_given_up(
         self, site: Site, gateways: Gateways, caplog: pytest.LogCaptureFixture
@@ -232,7 +232,7 @@ class TestBounds:
         site.clock.advance(LEASE)
         eventually(lambda: node.courier.sweep() == 1)
         node.settle(refused.transaction_id)
-        assert node.delivery(refused).state == "accepted"
+        assert node.message(refused).state == "accepted"
 
 
 class TestClosing:
@@ -243,7 +243,7 @@ class TestClosing:
         eventually(gateways.names)
         threading.Timer(0.05, gate.set).start()
         node.courier.close(20)
-        assert node.delivery(challenged).state == "accepted"
+        assert node.message(challenged).state == "accepted"
         assert gateways.closed == ["first", "second"]
 
     def test_without_patience_nothing_is_waited_for(self, node: Node, gateways: Gateways) -> None:
@@ -253,7 +253,7 @@ class TestClosing:
         eventually(gateways.names)
         node.courier.close()
         assert gateways.closed == ["first", "second"]
-        assert node.delivery(challenged).state == "queued"
+        assert node.message(challenged).state == "queued"
 
     def test_after_it_nothing_is_taken_up(self, site: Site, gateways: Gateways) -> None:
         """Whoever comes next does."""

@@ -35,7 +35,7 @@ def test_a_message_that_was_lost_goes_through_the_next_provider(
     """By itself: the user is still waiting."""
     challenged = node.challenge()
     gateways.report("first", "first-1", delivered=False, words="UNDELIV")
-    eventually(lambda: node.delivery(challenged).provider == "second")
+    eventually(lambda: node.message(challenged).provider == "second")
     assert gateways.names() == ["first", "second"]
     assert node.kinds()[-2:] == ["sms-lost", "sms-accepted"]
     assert node.second(challenged, node.code(challenged)) == Accepted()
@@ -45,7 +45,7 @@ def test_the_last_provider_may_lose_it_too(node: Node, gateways: Gateways) -> No
     """Then there is nobody left; the challenge stays open, as it may still arrive."""
     challenged = node.challenge()
     gateways.report("first", "first-1", delivered=False)
-    eventually(lambda: node.delivery(challenged).provider == "second")
+    eventually(lambda: node.message(challenged).provider == "second")
     node.settle(challenged.transaction_id)
     gateways.report("second", "second-2", delivered=False)
     assert node.kinds()[-1] == "sms-lost"
@@ -61,7 +61,7 @@ def test_a_report_that_is_faster_than_the_receipt_counts_too(
     gateways.will("first", lambda: gateways.report("first", "first-1", delivered, "REJECTD"))
     challenged = node.challenge()
     expected = ["first"] if delivered else ["first", "second"]
-    eventually(lambda: node.delivery(challenged).provider == expected[-1])
+    eventually(lambda: node.message(challenged).provider == expected[-1])
     node.settle(challenged.transaction_id)
     told = ["sms-delivered"] if delivered else ["sms-lost", "sms-accepted"]
     assert node.kinds()[-1 - len(told) :] == ["sms-accepted", *told]

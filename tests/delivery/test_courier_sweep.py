@@ -41,7 +41,7 @@ class TestLeftBehind:
         gateways.will("first", None)
         assert other.courier.sweep() == 1
         other.settle(challenged.transaction_id)
-        assert other.delivery(challenged).state == "accepted"
+        assert other.message(challenged).state == "accepted"
         assert other.courier.sweep() == 0
 
     def test_a_lease_lasts_for_the_slowest_provider_of_the_route(self, site: Site) -> None:
@@ -84,7 +84,7 @@ class TestLeftBehind:
         node.settle(hanging.transaction_id)
         node.settle(waiting.transaction_id)
         assert len(gateways.sent) == 2
-        assert node.delivery(waiting).state == "accepted"
+        assert node.message(waiting).state == "accepted"
 
     def test_a_sweep_takes_no_more_than_can_be_begun(self, site: Site, gateways: Gateways) -> None:
         """The others are for the other servers."""
@@ -119,11 +119,11 @@ class TestLeftBehind:
         challenged = node.begun()
         eventually(lambda: "could not be recorded" in caplog.text)
         node.store._writing.release()  # type: ignore[attr-defined]
-        assert node.delivery(challenged).state == "queued"
+        assert node.message(challenged).state == "queued"
         site.clock.advance(LEASE)
         assert node.courier.sweep() == 1
         node.settle(challenged.transaction_id)
-        assert node.delivery(challenged).state == "accepted"
+        assert node.message(challenged).state == "accepted"
 
 
 class TestSweeping:
@@ -172,7 +172,7 @@ class TestExternal:
         """The process `smsotp courier` does the rest."""
         node = site.node(delivery={"courier": "external"})
         challenged = node.begun()
-        stored = node.delivery(challenged)
+        stored = node.message(challenged)
         assert (stored.lease_owner, stored.lease_until) == (None, courier_module.FREE)
         other = site.node()
         gate = gateways.hang("first")
@@ -188,6 +188,6 @@ class TestExternal:
         challenged = node.begun()
         for expected in (["first"], ["first", "second"]):
             assert node.courier.sweep() == 1
-            eventually(lambda: node.delivery(challenged).state == "accepted")
+            eventually(lambda: node.message(challenged).state == "accepted")
             assert gateways.names() == expected
             node.second(challenged, "r")

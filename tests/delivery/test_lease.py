@@ -8,14 +8,15 @@ from datetime import timedelta
 import pytest
 
 from radius_smsotp.delivery.leases import Watched, sort_out
-from tests.login.test_rules import challenge
+from radius_smsotp.model.records import Message
+from tests.login.test_rules import NOW
 
 LENGTH = timedelta(seconds=15)
 FIRST = timedelta(hours=3)
 """When a lease was first seen."""
 
 HERE, THERE = (
-    challenge(delivery=replace(challenge().delivery, state="queued", lease_owner=owner))
+    Message("0" * 32, 1, "queued", ("a",), "00", "{code}", lease_owner=owner, lease_until=NOW)
     for owner in ("here:1:aa", "there:1:bb")
 )
 
@@ -33,7 +34,7 @@ def look(
 @pytest.mark.parametrize("owner", ["here:1:aa", None])
 def test_what_this_host_or_nobody_has_held_is_due_at_once(owner: str | None) -> None:
     """There is but one clock."""
-    one = replace(HERE, delivery=replace(HERE.delivery, lease_owner=owner))
+    one = replace(HERE, lease_owner=owner)
     assert look(0, {}, one) == (True, {})
 
 
@@ -49,7 +50,7 @@ def test_what_another_host_holds_is_due_when_it_was_seen_for_as_long_as_it_lasts
 def test_a_lease_that_was_renewed_is_watched_anew() -> None:
     """Whoever holds it is at work."""
     _, seen = look(0, {})
-    renewed = replace(THERE, delivery=replace(THERE.delivery, lease_until=THERE.expires_at))
+    renewed = replace(THERE, lease_until=NOW + LENGTH)
     due, seen = look(15, seen, renewed)
     assert not due
     assert look(30, seen, renewed) == (True, {})
@@ -63,5 +64,5 @@ def test_what_is_seen_no_more_is_forgotten() -> None:
 
 def test_a_host_whose_name_begins_like_ours_is_another() -> None:
     """Names of hosts end with a colon."""
-    one = replace(HERE, delivery=replace(HERE.delivery, lease_owner="here2:1:aa"))
+    one = replace(HERE, lease_owner="here2:1:aa")
     assert not look(0, {}, one)[0]

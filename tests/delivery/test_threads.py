@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.delivery import threads as crew
-from radius_smsotp.delivery.threads import Crew
+from radius_smsotp.delivery import threads as module
+from radius_smsotp.delivery.threads import Threads
 from tests.support.site import eventually
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Work:
 
 @pytest.fixture
 def work() -> Iterator[Work]:
-    """What a crew does; whatever hangs at the end is let go."""
+    """What threads do; whatever hangs at the end is let go."""
     one = Work()
     yield one
     for job in one.everything:
@@ -60,7 +60,7 @@ def hectic() -> Iterator[None]:
 
 
 def threads() -> int:
-    """How many threads of any crew there are."""
+    """How many threads of ours there are."""
     return sum(thread.name == "smsotp-courier" for thread in threading.enumerate())
 
 
@@ -71,13 +71,13 @@ def no_threads() -> bool:
 
 def test_no_thread_before_the_first_job(work: Work) -> None:
     """radiusd may fork until then."""
-    Crew(work, 4)
+    Threads(work, 4)
     assert no_threads()
 
 
 def test_each_job_that_finds_all_busy_gets_a_thread_up_to_the_most(work: Work) -> None:
     """The jobs beyond wait for one that is done."""
-    some = Crew(work, 3)
+    some = Threads(work, 3)
     jobs = [work.job() for _ in range(5)]
     for job in jobs:
         assert some.add(job)
@@ -95,7 +95,7 @@ def test_each_job_that_finds_all_busy_gets_a_thread_up_to_the_most(work: Work) -
 
 def test_a_thread_that_waits_is_used_again(work: Work) -> None:
     """Jobs one after the other need one thread."""
-    some = Crew(work, 8)
+    some = Threads(work, 8)
     for number in range(20):
         job = work.job()
         job.set()
@@ -110,7 +110,7 @@ def test_a_thread_that_waits_is_used_again(work: Work) -> None:
 @pytest.mark.usefixtures("hectic")
 def test_no_job_waits_behind_one_that_hangs(work: Work) -> None:
     """However fast they come: with threads to spare, every job has begun."""
-    some = Crew(work, 1000)
+    some = Threads(work, 1000)
     for _ in range(30):
         before = len(work.begun)
         ready = work.job()
@@ -129,8 +129,8 @@ def test_no_job_waits_behind_one_that_hangs(work: Work) -> None:
 
 def test_threads_that_are_idle_for_long_end(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the next job gets a new one."""
-    monkeypatch.setattr(crew, "IDLE_SECONDS", 0.02)
-    some = Crew(work, 4)
+    monkeypatch.setattr(module, "IDLE_SECONDS", 0.02)
+    some = Threads(work, 4)
     for expected in (1, 2):
         job = work.job()
         job.set()
@@ -144,8 +144,8 @@ def test_no_job_is_lost_to_a_thread_that_is_ending(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A job may come at the very moment at which the last idle thread gives up."""
-    monkeypatch.setattr(crew, "IDLE_SECONDS", 0.0005)
-    some = Crew(work, 1)
+    monkeypatch.setattr(module, "IDLE_SECONDS", 0.0005)
+    some = Threads(work, 1)
     for number in range(200):
         job = work.job()
         job.set()
@@ -156,8 +156,8 @@ def test_no_job_is_lost_to_a_thread_that_is_ending(
 
 def test_too_many_waiting_jobs_are_refused(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded while a gateway hangs; whoever is refused stays in the store."""
-    monkeypatch.setattr(crew, "QUEUE_MOST", 3)
-    some = Crew(work, 1)
+    monkeypatch.setattr(module, "QUEUE_MOST", 3)
+    some = Threads(work, 1)
     first = work.job()
     assert some.add(first)
     eventually(lambda: work.begun == [first])
@@ -172,7 +172,7 @@ def test_too_many_waiting_jobs_are_refused(work: Work, monkeypatch: pytest.Monke
 
 def test_dismissed_threads_end_after_the_jobs_they_have(work: Work) -> None:
     """The idle at once, the busy one when its jobs are done."""
-    some = Crew(work, 2)
+    some = Threads(work, 2)
     quick, hanging, waiting = work.job(), work.job(), work.job()
     some.add(quick)
     some.add(hanging)
@@ -189,9 +189,9 @@ def test_dismissed_threads_end_after_the_jobs_they_have(work: Work) -> None:
     assert len(work.done) == 3
 
 
-def test_a_crew_that_was_dismissed_still_works(work: Work) -> None:
+def test_threads_that_were_dismissed_still_works(work: Work) -> None:
     """A login that was under way while the settings changed hands over to the old one."""
-    some = Crew(work, 2)
+    some = Threads(work, 2)
     some.dismiss()
     job = work.job()
     job.set()
@@ -209,7 +209,7 @@ def test_a_job_that_fails_does_not_end_the_thread(caplog: pytest.LogCaptureFixtu
             raise ValueError("code 123456")
         done.set()
 
-    some = Crew(work, 1)
+    some = Threads(work, 1)
     with caplog.at_level(logging.ERROR):
         some.add("bad")
         some.add("good")
@@ -228,7 +228,7 @@ def test_without_a_thread_to_be_had_a_job_is_refused(
     def none(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    some = Crew(work, 2)
+    some = Threads(work, 2)
     job = work.job()
     job.set()
     with monkeypatch.context() as patch:
@@ -244,12 +244,12 @@ def test_a_hanging_job_does_not_keep_the_process() -> None:
     """radiusd ends at once, whatever a gateway does."""
     program = """
 import threading
-from radius_smsotp.delivery.threads import Crew
+from radius_smsotp.delivery.threads import Threads
 begun = threading.Event()
 def work(job):
     begun.set()
     threading.Event().wait()
-some = Crew(work, 2)
+some = Threads(work, 2)
 some.add(1)
 assert begun.wait(20)
 some.dismiss()

@@ -60,10 +60,13 @@ def leave_behind(site: Site, like: Reply, owner: str) -> None:
     other = "0" * 32
     with site.store.write() as tx:
         found = tx.challenge(like.state.decode())
+        message = tx.message(like.state.decode())
         assert found is not None
-        sealed = code.seal(keyring.read(site.folder / "key").secret, other, LEFT)
-        queued = replace(found.delivery, sealed_phone=sealed, lease_owner=owner)
+        assert message is not None
         later = found.created_at + timedelta(seconds=1)
-        left = replace(found, transaction_id=other, account="bob", created_at=later)
-        tx.add_challenge(replace(left, delivery=queued))
+        tx.add_challenge(replace(found, transaction_id=other, account="bob", created_at=later))
+        sealed = code.seal(keyring.read(site.folder / "key").secret, other, LEFT)
+        tx.add_message(
+            replace(message, transaction_id=other, sealed_phone=sealed, lease_owner=owner)
+        )
     eventually(lambda: "sms-accepted" in site.kinds("bob"))

@@ -49,7 +49,7 @@ def test_messages_are_under_way_when_it_ends(make_site: Callable[..., Site], tur
         assert time.monotonic() - began < PATIENCE
         # What was not sent is left to the next start.
         with site.store.read() as tx:
-            states = {one.delivery.state for one in tx.open_challenges(datetime.now(UTC))}
+            states = {message.state for _, message in tx.open_challenges(datetime.now(UTC))}
         assert states <= {"queued", "accepted"}
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.model.records import Lockout
+from radius_smsotp.model.records import Counter, Lockout
 from tests.support.site import PIN
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def refusing(make_site: Callable[..., Site]) -> Site:
     now = datetime.now(UTC)
     with site.store.write() as tx:
         tx.put_lockout("locked", Lockout(10, now, now + timedelta(hours=1)))
-        tx.count_message("thrifty", "", "local", now)
+        tx.count_message(Counter("thrifty", "local"), "", now)
     return site
 
 

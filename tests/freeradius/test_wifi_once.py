@@ -35,7 +35,7 @@ def test_a_stored_password_sends_the_code_and_pin_and_code_in_one_get_in(
     # The device has sent the PIN to the question for the code as well: that was no guess.
     opened = site.events("alice")[0]
     with site.store.read() as tx:
-        [challenge] = tx.open_challenges(opened.time, "alice")
+        [(challenge, _)] = tx.open_challenges(opened.time, "alice")
         assert (challenge.guesses_left, tx.lockout("alice").failures) == (3, 0)
     assert not attempt(radiusd, method, PIN + wrong(right))
     assert attempt(radiusd, method, PIN + right)

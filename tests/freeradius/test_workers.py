@@ -64,7 +64,7 @@ def test_logins_are_shared_out_and_the_client_is_who_asked(
     site, front, workers = servers
     challenged = {name: front.challenge(name) for name in USERS}
     with site.store.read() as tx:
-        assert {one.client for one in tx.open_challenges(datetime.now(UTC))} == {"local"}
+        assert {one.client for one, _ in tx.open_challenges(datetime.now(UTC))} == {"local"}
     assert all(has_served(worker) for worker in workers.values())
     workers["worker1"].stop()
     # The front gives a worker up after some seconds; a user tries again meanwhile.

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.login import facts
 from radius_smsotp.model import pin
 from radius_smsotp.model.identity import SHARES, share
 from radius_smsotp.model.records import Account, Lockout
@@ -72,8 +71,9 @@ def test_no_pin_is_that_of_a_decoy(node: Node) -> None:
 
 
 def lockouts(tx: Transaction) -> int:
-    """How many rows there are of failures, whoever's."""
-    return int(tx._db.execute("SELECT count(*) FROM lockout").fetchone()[0])
+    """How many rows there are of failures, whoever's, or nobody's."""
+    tables = ("lockout", "station", "decoy")
+    return sum(tx._db.execute(f"SELECT count(*) FROM {one}").fetchone()[0] for one in tables)
 
 
 def test_who_is_refused_while_locked_is_not_locked_once_more(site: Site) -> None:
@@ -83,7 +83,7 @@ def test_who_is_refused_while_locked_is_not_locked_once_more(site: Site) -> None
         node.first(password="wrong")
     with node.store.read() as tx:
         assert tx.count_accounts(site.clock())["locked"] == 1
-        assert tx.locked_stations(site.clock()) == {}
+        assert tx.locked_stations(site.clock()) == []
 
 
 def test_failures_of_nobody_take_little_room_for_a_time(site: Site) -> None:
@@ -125,7 +125,7 @@ class TestWaiting:
         one, other = "nobody", "nobody-else"
         assert share(one) != share(other)
         with node.store.write(one) as tx:
-            facts.note_failure(tx, one, site.clock())
+            tx.note_refusal(one, site.clock())
             assert tx.lockout(one) == Lockout()  # what was to be written is written
             assert kind(node.first(other)) == "rejected"
         assert node.kinds(other) == ["login-refused"]

@@ -31,7 +31,7 @@ from radius_smsotp.model.records import (
     Account,
     Challenge,
     Client,
-    Delivery,
+    Counter,
     Lockout,
     LoginPolicy,
     Tally,
@@ -74,7 +74,6 @@ def challenge(**fields: Any) -> Challenge:
         "expires_at": NOW + POLICY.lifetime,
         "guesses_left": 3,
         "state": "open",
-        "delivery": Delivery("accepted", (), "00", "{code}"),
     }
     return Challenge(**(usual | fields))
 
@@ -90,6 +89,7 @@ def facts(**fields: Any) -> Facts:
         "tally": Tally(),
         "running": (),
         "client": "vpn",
+        "counter": Counter("alice", "vpn"),
         "remembered": False,
     }
     return Facts(**(usual | fields))

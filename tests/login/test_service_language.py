@@ -110,6 +110,6 @@ def test_settings_that_differ_stand_before_what_comes_along(site: Site) -> None:
     add(node, "gerda", language="de")
     challenged = node.challenge("gerda")
     assert challenged.text == GERMAN
-    assert node.delivery(challenged).template == "{code} von ACME"
+    assert node.message(challenged).template == "{code} von ACME"
     # As it came: that it stands in the file means nothing.
     assert node.first("gerda", "wrong") == Rejected("Anmeldung fehlgeschlagen.")

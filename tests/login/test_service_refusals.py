@@ -8,7 +8,7 @@ import pytest
 
 from radius_smsotp.login.answers import Accepted, Challenged, Rejected
 from radius_smsotp.login.request import Step
-from radius_smsotp.model.records import Client, Lockout
+from radius_smsotp.model.records import Client, Counter, Lockout
 from radius_smsotp.settings.schema import TextSettings
 from tests.support.site import PHONE, PIN, add, kind, pap, request
 
@@ -31,7 +31,7 @@ def crowd(site: Site) -> Node:
     with node.store.write() as tx:
         now = site.clock()
         tx.put_lockout("locked", Lockout(10, now, now.replace(hour=23)))
-        tx.count_message("per_account_hour", "", "", now)
+        tx.count_message(Counter("per_account_hour", ""), "", now)
     return node
 
 

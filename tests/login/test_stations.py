@@ -8,7 +8,7 @@ import pytest
 
 from radius_smsotp.login.answers import Accepted
 from radius_smsotp.model.records import Client
-from tests.support.site import PIN, kind
+from tests.support.site import PIN, kind, request
 
 if TYPE_CHECKING:
     from tests.support.site import Node, Site
@@ -144,13 +144,16 @@ def test_unlocking_an_account_unlocks_its_stations_and_keeps_them_known(
     site.clock.advance(61)
     lock(node, HOME)
     with node.store.write() as tx:
-        assert tx.clear_stations("alice")
-        assert not tx.clear_stations("alice")
+        assert tx.unlock_stations("alice")
+        assert not tx.unlock_stations("alice")
     lock(node, AWAY)
     log_in(node, HOME)
 
 
 def test_a_deleted_account_leaves_no_station_behind(node: Node) -> None:
+    log_in(node, HOME)
+    asker = request(client=HOME).asker
     with node.store.write() as tx:
+        assert tx.known(asker, node.clock()).station is not None
         assert tx.delete_account("alice")
-        assert not tx.clear_stations("alice", known=False)
+        assert tx.known(asker, node.clock()).station is None

@@ -14,13 +14,25 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.errors import StoreError
-from radius_smsotp.model.records import Account, Challenge, Client, Delivery, Device, Event, Lockout
+from radius_smsotp.model.records import (
+    Account,
+    Asker,
+    Attempt,
+    Challenge,
+    Client,
+    Device,
+    Event,
+    Lockout,
+    Message,
+    Station,
+)
 from radius_smsotp.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from radius_smsotp.store import Store
+    from radius_smsotp.store.transaction import Transaction
 
 NOW = datetime(2026, 3, 2, 12, 0, 0, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -32,7 +44,7 @@ HERE = Client("wifi", "192.0.2.1", "02-00-00-00-00-01", "Office Wi-Fi")
 
 
 def challenge(number: int = 1, **fields: Any) -> Challenge:
-    """A challenge of alice, made now, its message waiting."""
+    """A challenge of alice, made now."""
     usual: dict[str, Any] = {
         "transaction_id": f"{number:032x}",
         "account": "alice",
@@ -45,15 +57,16 @@ def challenge(number: int = 1, **fields: Any) -> Challenge:
         "expires_at": NOW + 300 * SECOND,
         "guesses_left": 3,
         "state": "open",
-        "delivery": delivery(),
         "language": "de",
     }
     return Challenge(**(usual | fields))
 
 
-def delivery(**fields: Any) -> Delivery:
-    """A message that waits for a courier."""
+def message(of: int = 1, /, **fields: Any) -> Message:
+    """The first message of the challenge of that number; it waits for a courier."""
     usual: dict[str, Any] = {
+        "transaction_id": f"{of:032x}",
+        "number": 1,
         "state": "queued",
         "route": ("first", "second"),
         "sealed_phone": "00ff",
@@ -61,7 +74,25 @@ def delivery(**fields: Any) -> Delivery:
         "lease_owner": None,
         "lease_until": NOW,
     }
-    return Delivery(**(usual | fields))
+    return Message(**(usual | fields))
+
+
+def add(tx: Transaction, *challenges: Challenge) -> None:
+    """Add challenges, each with a message that waits."""
+    for one in challenges:
+        tx.add_challenge(one)
+        tx.add_message(message(int(one.transaction_id, 16)))
+
+
+def station(**fields: Any) -> Station:
+    """A station that alice has logged in from."""
+    usual: dict[str, Any] = {
+        "account": "alice",
+        "client": HERE.name,
+        "station": HERE.station,
+        "seen_at": NOW,
+    }
+    return Station(**(usual | fields))
 
 
 def device(**fields: Any) -> Device:
@@ -84,7 +115,7 @@ def event(kind: str = "pin-wrong", **fields: Any) -> Event:
 
 
 class StoreContract:
-    """Transactions, accounts, challenges and their delivery."""
+    """Transactions, the steps of a login, accounts, challenges and their messages."""
 
     @pytest.fixture
     def make_url(self) -> Callable[[], str]:
@@ -242,10 +273,6 @@ class StoreContract:
             for name in ("carol", "alice", "bob"):
                 tx.put_account(Account(name, None), NOW)
             tx.put_lockout("bob", Lockout(10, NOW, NOW + HOUR))
-            tx.put_lockout("bob\nvpn\n192.0.2.7", Lockout(10, NOW, NOW + HOUR))
-            tx.put_lockout("bob\nvpn\n192.0.2.8", Lockout(0, NOW))
-            assert tx.locked_stations(NOW) == {"bob": [("vpn", "192.0.2.7", NOW + HOUR)]}
-            assert tx.locked_stations(NOW + HOUR) == {}
             found = [(account.name, lockout.failures) for account, lockout in tx.accounts()]
         assert found == [("alice", 0), ("bob", 10), ("carol", 0)]
 
@@ -256,23 +283,24 @@ class StoreContract:
                 tx.put_account(Account(name, None), NOW)
                 tx.put_lockout(name, Lockout(1, NOW))
                 tx.remember_device(device(account=name))
-                tx.add_challenge(challenge(number, account=name))
+                tx.put_station(station(account=name))
+                add(tx, challenge(number, account=name))
             assert tx.delete_account("alice") is True
             assert tx.delete_account("alice") is False
             assert tx.lockout("alice") == Lockout()
-            assert not tx.is_remembered("alice", HERE, "tag", NOW, HOUR)
-            assert [one.account for one in tx.open_challenges(NOW)] == ["bob"]
-            assert tx.lockout("bob") == Lockout(1, NOW)
-            assert tx.is_remembered("bob", HERE, "tag", NOW, HOUR)
+            assert [one.account for one, _ in tx.open_challenges(NOW)] == ["bob"]
+            gone, there = (tx.known(Asker(name, HERE), NOW) for name in ("alice", "bob"))
+            assert (gone.device, gone.station) == (None, None)
+            assert (there.device, there.station) == (device(account="bob"), station(account="bob"))
+            assert there.lockout == Lockout(1, NOW)
 
     # Challenges
 
     def test_a_challenge_comes_back_as_it_was(self, store: Store) -> None:
-        """To the microsecond, whether its delivery has a lease and a provider or not."""
+        """To the microsecond."""
         several = [
             challenge(1),
-            challenge(2, delivery=delivery(route=(), lease_until=None, sends=3, provider="b")),
-            challenge(3, delivery=delivery(lease_owner="host:1:ab", lease_until=NOW + SECOND)),
+            challenge(2, answered="tag", language=""),
             challenge(4, state="spent", guesses_left=0, account="жюли", station=""),
         ]
         with store.write() as tx:
@@ -292,23 +320,22 @@ class StoreContract:
             challenge(6, account="bob", created_at=NOW + SECOND),
         ]
         with store.write() as tx:
-            for one in several:
-                tx.add_challenge(one)
-            mine = [int(one.transaction_id, 16) for one in tx.open_challenges(NOW, "alice")]
-            everyone = [int(one.transaction_id, 16) for one in tx.open_challenges(NOW)]
+            add(tx, *several)
+            tx.add_message(message(3, number=2, state="failed"))
+            found = tx.open_challenges(NOW, "alice")
+            mine = [int(one.transaction_id, 16) for one, _ in found]
+            everyone = [int(one.transaction_id, 16) for one, _ in tx.open_challenges(NOW)]
+        assert found[1] == (several[2], message(3, number=2, state="failed"))
         assert mine == [2, 3, 1]
         assert everyone == [6, 2, 3, 1]
 
     def test_an_answer_changes_what_it_touches_and_nothing_else(self, store: Store) -> None:
-        """A courier may have changed the delivery meanwhile."""
+        """Not even what else the caller believes of it."""
         with store.write() as tx:
             tx.add_challenge(challenge())
-            sent = delivery(state="accepted", provider="first")
-            tx.save_delivery(challenge(delivery=sent))
             answer = {"state": "exhausted", "guesses_left": 0, "answered": "tag"}
-            tx.save_answer(challenge(**answer))
-            expected = challenge(**answer, delivery=sent)
-            assert tx.challenge(challenge().transaction_id) == expected
+            tx.save_answer(challenge(**answer, digits=8, account="bob"))
+            assert tx.challenge(challenge().transaction_id) == challenge(**answer)
 
     def test_cancelling_ends_the_open_challenges_of_one_account(self, store: Store) -> None:
         """It says how many there were."""
@@ -321,44 +348,97 @@ class StoreContract:
             states = [tx.challenge(f"{n:032x}").state for n in (1, 2, 3, 4)]  # type: ignore[union-attr]
         assert states == ["cancelled", "cancelled", "spent", "open"]
 
-    # Delivery
+    # Messages
 
-    def test_a_delivery_changes_nothing_but_itself(self, store: Store) -> None:
-        """An answer may have come meanwhile; number and text stay."""
-        with store.write() as tx:
-            tx.add_challenge(challenge())
-            tx.save_answer(challenge(state="spent", guesses_left=2))
-            sent = delivery(state="accepted", route=("second",), provider="first", lease_until=None)
-            assert tx.save_delivery(challenge(delivery=sent)) is True
-            expected = challenge(state="spent", guesses_left=2, delivery=sent)
-            assert tx.challenge(challenge().transaction_id) == expected
-
-    def test_a_verdict_on_a_message_does_not_touch_the_one_after_it(self, store: Store) -> None:
-        """Who asked for one more SMS counts `sends` up; what the first came to is too late then."""
-        again = challenge(delivery=delivery(sends=2, route=("second", "first")))
-        late = challenge(delivery=delivery(sends=1, state="failed"))
-        with store.write() as tx:
-            tx.add_challenge(challenge())
-            assert tx.save_delivery(again, sends_before=1) is True
-            assert tx.save_delivery(again, sends_before=1) is False
-            assert tx.save_delivery(late) is False
-            assert tx.challenge(challenge().transaction_id) == again
-
-    def test_unsent_are_open_messages_that_nobody_holds(self, store: Store) -> None:
-        """Those whose lease has run out, longest first; as many as asked for."""
+    def test_a_message_comes_back_as_it_was(self, store: Store) -> None:
+        """Whether it has a lease and a provider or not; the newest of a challenge."""
         several = [
-            challenge(1, delivery=delivery(lease_until=NOW)),
-            challenge(2, delivery=delivery(lease_until=NOW - SECOND, lease_owner="dead")),
-            challenge(3, delivery=delivery(lease_until=NOW + SECOND, lease_owner="at work")),
-            challenge(4, delivery=delivery(lease_until=None)),
-            challenge(5, delivery=delivery(state="accepted")),
-            challenge(6, state="cancelled"),
-            challenge(7, expires_at=NOW),
-            challenge(8, account="bob", delivery=delivery(lease_until=NOW - 2 * SECOND)),
+            message(1),
+            message(2, route=(), lease_until=None, provider="b", state="unknown"),
+            message(3, lease_owner="host:1:ab", lease_until=NOW, not_before=NOW + SECOND),
         ]
         with store.write() as tx:
-            for one in several:
+            tx.add_message(message(3))
+            for one in (*several[:2], replace(several[2], number=2)):
+                tx.add_message(one)
+            found = [tx.message(one.transaction_id) for one in several]
+            assert found == [*several[:2], replace(several[2], number=2)]
+            assert tx.message("f" * 32) is None
+
+    def test_saving_a_message_changes_nothing_but_its_delivery(self, store: Store) -> None:
+        """Number and text stay, and so does the message after it."""
+        sent = message(state="accepted", route=("second",), provider="first", lease_until=None)
+        with store.write() as tx:
+            tx.add_message(message())
+            assert tx.save_message(replace(sent, template="other", sealed_phone="aa")) is True
+            assert tx.message(sent.transaction_id) == sent
+            tx.add_message(message(number=2))
+            assert tx.save_message(replace(sent, state="failed")) is True
+            assert tx.message(sent.transaction_id) == message(number=2)
+
+    def test_what_has_replaced_a_message_stays(self, store: Store) -> None:
+        """What the first one came to is too late then."""
+        with store.write() as tx:
+            tx.add_message(message())
+            assert tx.save_message(message(state="replaced")) is True
+            assert tx.save_message(message(state="failed")) is False
+            assert tx.message(message().transaction_id) == message(state="replaced")
+
+    def test_unsent_are_open_messages_that_are_due_and_that_nobody_holds(
+        self, store: Store
+    ) -> None:
+        """Those whose lease has run out, longest first; as many as asked for."""
+        several = {
+            challenge(1): message(1, lease_until=NOW),
+            challenge(2): message(2, lease_until=NOW - SECOND, lease_owner="dead"),
+            challenge(3): message(3, lease_until=NOW + SECOND, lease_owner="at work"),
+            challenge(4): message(4, lease_until=None),
+            challenge(5): message(5, state="accepted"),
+            challenge(6, state="cancelled"): message(6),
+            challenge(7, expires_at=NOW): message(7),
+            challenge(8, account="bob"): message(8, lease_until=NOW - 2 * SECOND, not_before=NOW),
+            challenge(9): message(9, not_before=NOW + SECOND),
+            challenge(10): message(10, state="replaced"),
+        }
+        with store.write() as tx:
+            for one, its in several.items():
                 tx.add_challenge(one)
-            found = [int(one.transaction_id, 16) for one in tx.unsent(NOW, 100)]
-            assert found == [8, 2, 1]
-            assert [int(one.transaction_id, 16) for one in tx.unsent(NOW, 2)] == [8, 2]
+                tx.add_message(its)
+            found = tx.unsent(NOW, 100)
+            assert [int(its.transaction_id, 16) for _, its in found] == [8, 2, 1]
+            assert all(several[one] == its for one, its in found)
+            assert tx.unsent(NOW, 2) == found[:2]
+
+    def test_attempts_come_in_their_order(self, store: Store) -> None:
+        """Those at every message of a challenge, and none of another's."""
+        busy = Attempt("first", "unavailable", "busy", None, 0.25)
+        taken = Attempt("second", "accepted", "", "4711", 1.5)
+        with store.write() as tx:
+            for one in (busy, taken):
+                tx.add_attempt(message(), one, NOW)
+            tx.add_attempt(message(number=2), busy, NOW)
+            tx.add_attempt(message(2), taken, NOW)
+            assert tx.attempts(message().transaction_id) == [(1, busy), (1, taken), (2, busy)]
+
+    def test_an_attempt_is_found_by_the_id_that_its_provider_gave_it(self, store: Store) -> None:
+        """In whatever writing, by any process; the newest, if the provider gave it twice."""
+        with store.write() as tx:
+            for number in (1, 2, 3):
+                add(tx, challenge(number))
+            tx.add_attempt(message(1), Attempt("a", "accepted", message_id="00AB1"), NOW)
+            tx.add_attempt(message(2), Attempt("a", "accepted", message_id="ab1"), NOW + SECOND)
+            tx.add_attempt(message(3), Attempt("b", "accepted", message_id="ab1"), NOW)
+            tx.add_attempt(message(3), Attempt("a", "refused"), NOW)
+        with store.read() as tx:
+            assert tx.attempted("a", "ab1") == (challenge(2), message(2))
+            assert tx.attempted("b", "ab1") == (challenge(3), message(3))
+            assert tx.attempted("a", "") is None
+            assert tx.attempted("c", "ab1") is None
+
+    def test_a_receipt_is_noted_once(self, store: Store) -> None:
+        """A network repeats itself."""
+        with store.write() as tx:
+            tx.add_attempt(message(), Attempt("a", "accepted", message_id="1"), NOW)
+            assert tx.note_receipt("a", "2", "sms-delivered") is False
+            assert tx.note_receipt("a", "1", "sms-delivered") is True
+            assert tx.note_receipt("a", "1", "sms-lost") is False

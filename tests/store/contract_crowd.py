@@ -15,7 +15,7 @@ import pytest
 from radius_smsotp.errors import StoreError
 from radius_smsotp.model.records import Lockout
 from radius_smsotp.store import open_store
-from tests.store.contract import ALICE, NOW, SECOND, challenge, delivery, event
+from tests.store.contract import ALICE, NOW, SECOND, add, challenge, event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from radius_smsotp.store import open_store
-from tests.store.contract import NOW, SECOND, challenge, event
+from tests.store.contract import NOW, SECOND, add, challenge, event
 store = open_store(sys.argv[1], patience=20)
 def say(text):
     print(text, flush=True)
@@ -63,7 +63,7 @@ WRITE = """
 start = int(sys.argv[2])
 for number in range(start, start + 1_000_000):
     with store.write(durable=number % 2 == 0) as tx:
-        tx.add_challenge(challenge(number))
+        add(tx, challenge(number))
         tx.add_event(event("opened", transaction_id=f"{number:032x}"))
     if number == start + 20:
         say("writing")
@@ -175,7 +175,7 @@ class CrowdContract:
         children += [Child(SPEND, url), Child(SPEND, url)]
         with store.write() as tx:
             for number in range(RACES):
-                tx.add_challenge(challenge(number))
+                add(tx, challenge(number))
         assert [child.says() for child in children] == ["ready", "ready"]
         outcomes = []
         for number in range(RACES):
@@ -263,14 +263,14 @@ class CrowdContract:
     def test_a_sweep_takes_a_message_once(self, store: Store) -> None:
         """Two couriers that look at once: whoever is first takes the lease."""
         with store.write() as tx:
-            tx.add_challenge(challenge())
+            add(tx, challenge())
 
         def take(_: int) -> int:
             with store.write() as tx:
                 found = tx.unsent(NOW, 10)
-                for one in found:
-                    held = delivery(lease_owner="me", lease_until=NOW + SECOND)
-                    assert tx.save_delivery(replace(one, delivery=held))
+                for _, one in found:
+                    held = replace(one, lease_owner="me", lease_until=NOW + SECOND)
+                    assert tx.save_message(held)
                 return len(found)
 
         with ThreadPoolExecutor(4) as pool:

@@ -12,12 +12,27 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from radius_smsotp.model.lockout import STATION_KNOWN
-from radius_smsotp.model.records import SKEW, Account, Lockout, Tally
+from radius_smsotp.model.records import Account, Asker, Attempt, Counter, Lockout, Tally
 from radius_smsotp.store.transaction import HOUR_SLOTS, LATE, PRUNE_SLICE, SLOT
-from tests.store.contract import ALICE, HERE, HOUR, NOW, SECOND, challenge, device, event
+from tests.store.contract import (
+    ALICE,
+    HERE,
+    HOUR,
+    NOW,
+    SECOND,
+    add,
+    challenge,
+    device,
+    event,
+    message,
+    station,
+)
 
 if TYPE_CHECKING:
     from radius_smsotp.store import Store
+
+
+COUNTER = Counter("alice", "vpn")
 
 
 class RecordsContract:
@@ -80,28 +95,60 @@ class RecordsContract:
             assert tx.clear_lockout("alice") is False
             assert tx.lockout("alice") == Lockout()
 
+    # Stations
+
+    def test_stations_that_are_locked_are_found(self, store: Store) -> None:
+        """The longest first, of one account or of all; and unlocked, without being forgotten."""
+        one = station(lockout=Lockout(10, NOW, NOW + HOUR))
+        later = station(station="03", lockout=Lockout(10, NOW, NOW + 2 * HOUR))
+        bobs = replace(one, account="bob")
+        with store.write() as tx:
+            for each in (one, later, bobs, station(station="04", lockout=Lockout(1, NOW))):
+                tx.put_station(each)
+            assert tx.locked_stations(NOW, "alice") == [later, one]
+            assert {each.account for each in tx.locked_stations(NOW)} == {"alice", "bob"}
+            assert tx.locked_stations(NOW + HOUR) == [later]
+            assert tx.unlock_stations("alice") is True
+            assert tx.unlock_stations("alice") is False
+            assert tx.locked_stations(NOW) == [bobs]
+            found = tx.known(Asker("alice", HERE), NOW).station
+            assert found is not None
+            assert (found.seen_at, found.lockout.failures) == (NOW, 0)
+
     # Tallies
 
     def test_messages_are_counted_for_account_number_client_and_all(self, store: Store) -> None:
         """Each apart from the others, whatever they are called."""
         with store.write() as tx:
-            tx.count_message("alice", "tag", "vpn", NOW)
-            tx.count_message("alice", "other", "wifi", NOW)
-            tx.count_message("bob", "tag", "vpn", NOW)
-            tx.count_message("tag", "alice", "all", NOW)
-            assert tx.tally("alice", "tag", "vpn", NOW) == Tally(2, 2, 2, 4)
-            assert tx.tally("all", "all", "all", NOW) == Tally(0, 0, 1, 4)
-            assert tx.tally("", "", "", NOW) == Tally(0, 0, 0, 4)
+            tx.count_message(COUNTER, "tag", NOW)
+            tx.count_message(Counter("alice", "wifi"), "other", NOW)
+            tx.count_message(Counter("bob", "vpn"), "tag", NOW)
+            tx.count_message(Counter("tag", "all"), "alice", NOW)
+            assert tx.tally(COUNTER, "tag", NOW) == Tally(2, 2, 2, 4)
+            assert tx.tally(Counter("all", "all"), "all", NOW) == Tally(0, 0, 1, 4)
+            assert tx.tally(Counter("", ""), "", NOW) == Tally(0, 0, 0, 4)
+
+    def test_messages_to_a_station_are_counted_on_their_own(self, store: Store) -> None:
+        """For account and number; for the client and in all they are as all others."""
+        known = Counter("alice", "vpn", "192.0.2.7")
+        with store.write() as tx:
+            tx.count_message(COUNTER, "tag", NOW)
+            assert tx.tally(known, "tag", NOW) == Tally(0, 0, 1, 1)
+            tx.count_message(known, "tag", NOW)
+            assert tx.tally(known, "tag", NOW) == Tally(1, 1, 2, 2)
+            assert tx.tally(COUNTER, "tag", NOW) == Tally(1, 1, 2, 2)
+            other = Counter("alice", "vpn", "192.0.2.8")
+            assert tx.tally(other, "tag", NOW) == Tally(0, 0, 2, 2)
 
     @pytest.mark.parametrize("offset", [0.0, 0.001, SLOT / 2, SLOT - 0.001])
     def test_an_hour_is_an_hour_wherever_it_begins(self, store: Store, offset: float) -> None:
         """A message counts for an hour and a slot more at most; for a day and an hour more."""
         start = datetime.fromtimestamp(HOUR_SLOTS * SLOT * 500_000 + offset, UTC)
         with store.write() as tx:
-            tx.count_message("alice", "tag", "vpn", start)
+            tx.count_message(COUNTER, "tag", start)
 
             def tally(**after: float) -> Tally:
-                return tx.tally("alice", "tag", "vpn", start + timedelta(**after))
+                return tx.tally(COUNTER, "tag", start + timedelta(**after))
 
             assert tally() == tally(minutes=60) == Tally(1, 1, 1, 1)
             assert tally(minutes=65) == tally(hours=24) == Tally(0, 0, 0, 1)
@@ -136,34 +183,14 @@ class RecordsContract:
         with contextlib.suppress(_Undo), store.write() as tx:
             for gap in gaps:
                 now += timedelta(seconds=gap)
-                if tx.tally("alice", "tag", "vpn", now).account_hour < limit:
-                    tx.count_message("alice", "tag", "vpn", now)
+                if tx.tally(COUNTER, "tag", now).account_hour < limit:
+                    tx.count_message(COUNTER, "tag", now)
                     sent.append(now)
             raise _Undo
         for first in sent:
             assert sum(first <= one < first + HOUR for one in sent) <= limit
 
     # Remembered devices
-
-    def test_a_device_is_remembered_where_it_was_and_for_its_number(self, store: Store) -> None:
-        """Until its time is over; for no other account, client, SSID, station or number."""
-        with store.write() as tx:
-            tx.remember_device(device())
-            assert tx.is_remembered("alice", HERE, "tag", NOW, HOUR)
-            assert not tx.is_remembered("alice", HERE, "tag", NOW + HOUR, HOUR)
-            assert not tx.is_remembered("alice", HERE, "another", NOW, HOUR)
-            assert not tx.is_remembered("bob", HERE, "tag", NOW, HOUR)
-            for other in ({"name": "vpn"}, {"ssid": "Guests"}, {"ssid": ""}, {"station": "03"}):
-                assert not tx.is_remembered("alice", replace(HERE, **other), "tag", NOW, HOUR)
-            assert tx.is_remembered("alice", replace(HERE, address="192.0.2.9"), "tag", NOW, HOUR)
-
-    def test_a_device_is_not_remembered_for_longer_than_it_would_be_now(self, store: Store) -> None:
-        """The clock has gone back by a day, or devices are remembered for less time by now."""
-        with store.write() as tx:
-            tx.remember_device(device())
-            assert tx.is_remembered("alice", HERE, "tag", NOW - SKEW, HOUR)
-            assert not tx.is_remembered("alice", HERE, "tag", NOW - SKEW - SECOND, HOUR)
-            assert not tx.is_remembered("alice", HERE, "tag", NOW, HOUR / 2)
 
     def test_remembering_it_again_sets_time_and_number_anew(self, store: Store) -> None:
         """There is one row of it."""
@@ -172,7 +199,6 @@ class RecordsContract:
             tx.remember_device(device())
             tx.remember_device(later)
             assert tx.devices("alice", NOW) == [later]
-            assert not tx.is_remembered("alice", HERE, "tag", NOW, HOUR)
 
     def test_devices_are_listed_and_forgotten_one_by_one_or_all(self, store: Store) -> None:
         """Those whose time is over are not listed."""
@@ -272,22 +298,31 @@ class RecordsContract:
             tx.put_account(ALICE, NOW)
             tx.put_lockout("alice", Lockout(1, NOW - STATION_KNOWN))
             tx.put_lockout("elsewhere", Lockout(1, NOW - STATION_KNOWN - SECOND))
-            tx.add_challenge(challenge(1, expires_at=NOW - 2 * SECOND))
-            tx.add_challenge(challenge(2, expires_at=NOW))
+            add(tx, challenge(1, expires_at=NOW - 2 * SECOND), challenge(2, expires_at=NOW))
+            for number in (1, 2):
+                tx.add_attempt(message(number), Attempt("a", "accepted", message_id="1"), NOW)
+            tx.put_station(station(seen_at=NOW - STATION_KNOWN - SECOND))
+            tx.put_station(station(station="03", seen_at=NOW - STATION_KNOWN))
+            tx.note_refusal("nobody", NOW - STATION_KNOWN - SECOND)
             tx.add_event(event(time=NOW - 2 * SECOND))
             tx.add_event(event(time=NOW))
             tx.remember_device(device(station="old", expires_at=NOW - SECOND))
             tx.remember_device(device())
-            tx.count_message("alice", "tag", "vpn", NOW - 25 * HOUR)
-            tx.count_message("alice", "tag", "vpn", NOW - 23 * HOUR)
-            before = tx.tally("alice", "tag", "vpn", NOW)
-            assert tx.prune(NOW - SECOND, NOW - SECOND, NOW) == 4 + 4  # 4 scopes of a tally
+            tx.count_message(COUNTER, "tag", NOW - 25 * HOUR)
+            tx.count_message(COUNTER, "tag", NOW - 23 * HOUR)
+            before = tx.tally(COUNTER, "tag", NOW)
+            assert tx.prune(NOW - SECOND, NOW - SECOND, NOW) == 6 + 4  # 4 scopes of a tally
             assert tx.prune(NOW - SECOND, NOW - SECOND, NOW) == 0
             assert tx.challenge(challenge(1).transaction_id) is None
             assert tx.challenge(challenge(2).transaction_id) is not None
+            for number, there in ((1, 0), (2, 1)):
+                assert len(tx.attempts(f"{number:032x}")) == there
+                assert (tx.message(f"{number:032x}") is not None) == bool(there)
+            assert tx.known(Asker("alice", HERE), NOW).station is None
+            assert tx.known(Asker("alice", replace(HERE, station="03")), NOW).station is not None
             assert len(tx.events("alice", 10)) == 1
             assert tx.devices("alice", NOW) == [device()]
-            assert tx.tally("alice", "tag", "vpn", NOW) == before
+            assert tx.tally(COUNTER, "tag", NOW) == before
             assert (tx.account("alice"), tx.lockout("alice")) == (
                 ALICE,
                 Lockout(1, NOW - STATION_KNOWN),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from tests.store.contract import StoreContract
 from tests.store.contract_crowd import CrowdContract
 from tests.store.contract_figures import FiguresContract
-from tests.store.contract_questions import QuestionsContract
+from tests.store.contract_logins import LoginsContract
 from tests.store.contract_records import RecordsContract
 
 
 class WholeContract(
     StoreContract,
     RecordsContract,
-    QuestionsContract,
+    LoginsContract,
     CrowdContract,
     FiguresContract,
 ):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
+from radius_smsotp.model.records import Asker, Client, Lockout, Station
 from radius_smsotp.store import open_store
 from radius_smsotp.store.postgres import store as postgres
 from radius_smsotp.store.schema import VERSIONS
@@ -242,3 +244,56 @@ def test_an_import_that_counts_moves_into_its_place(
         ]
     store.close()
     assert not GONE & old.columns().keys()
+
+
+BEFORE_MESSAGES = """
+INSERT INTO challenge (transaction_id, account, client, station, key_id, digits, phone_hint,
+        created_at, expires_at, guesses_left, state, delivery_state, route, sealed_phone, template,
+        sends, provider, lease_owner, lease_until, answered, language)
+    VALUES ('a1', 'alice', 'vpn', '02', 'k1', 6, '***67', 1, 9e9, 3, 'open', 'queued', 'a b',
+        '00ff', '{code}', 2, NULL, 'here:1:aa', 50.5, 'tag', 'de'),
+    ('a2', 'alice', 'vpn', '', 'k1', 6, '***67', 2, 9e9, 3, 'open', 'accepted', '', '00', '{code}',
+        1, 'b', NULL, NULL, '', '');
+INSERT INTO lockout (account, failures, last_failure_at, locked_until)
+    VALUES ('alice', 2, 60, NULL),
+    ('alice\nvpn\n192.0.2.7', 10, 70, 80.5), ('alice\nwi fi\n02-01', 0, 90, NULL),
+    ('\n17', 1, 95, NULL);
+"""
+"""Schema 6: a challenge's message in its row, stations and refusals of nobody among lock-outs."""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_messages_and_stations_become_rows_of_their_own(
+    kind: str, tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    """A login that is open goes on, its message is sent, and a station is as known as before."""
+    database = make_database(kind, tmp_path / "store", postgres_server)
+    database.make(6)
+    for statement in BEFORE_MESSAGES.split(";\n")[:-1]:
+        database.run(statement)
+    store = open_store(database.url, 10)
+    store.migrate()
+    now = datetime.fromtimestamp(100, UTC)
+    with store.read() as tx:
+        (newer, taken), (older, waiting) = tx.open_challenges(now, "alice")
+        assert (older.transaction_id, older.answered, older.language) == ("a1", "tag", "de")
+        assert (waiting.number, waiting.state, waiting.route) == (2, "queued", ("a", "b"))
+        assert (waiting.lease_owner, waiting.sealed_phone) == ("here:1:aa", "00ff")
+        assert waiting.lease_until == datetime.fromtimestamp(50.5, UTC)
+        assert (newer.transaction_id, taken.number, taken.provider) == ("a2", 1, "b")
+        assert tx.unsent(now, 10) == [(older, waiting)]
+        assert tx.lockout("alice").failures == 2
+        known = {
+            place: tx.known(Asker("alice", Client(*place.split("|"))), now).station
+            for place in ("vpn||192.0.2.7", "wi fi||02-01", "vpn||02-01")
+        }
+    store.close()
+    seen = datetime.fromtimestamp(70, UTC)
+    until = datetime.fromtimestamp(80.5, UTC)
+    assert known["vpn||192.0.2.7"] == Station(
+        "alice", "vpn", "192.0.2.7", seen, Lockout(10, seen, until)
+    )
+    assert known["wi fi||02-01"] is not None
+    assert known["wi fi||02-01"].seen_at == datetime.fromtimestamp(90, UTC)
+    assert known["vpn||02-01"] is None
+    assert database.run("SELECT account FROM lockout") == [("alice",)]

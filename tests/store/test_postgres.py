@@ -15,11 +15,11 @@ import pytest
 
 from radius_smsotp import errors
 from radius_smsotp.errors import StoreConflictError, StoreError
-from radius_smsotp.model.records import Lockout
+from radius_smsotp.model.records import Counter, Lockout
 from radius_smsotp.store import insist, open_store
 from radius_smsotp.store.postgres import pool as postgres_pool
 from radius_smsotp.store.postgres import store as postgres
-from tests.store.contract import ALICE, NOW, challenge, event
+from tests.store.contract import ALICE, NOW, add, challenge, event
 from tests.store.contract_crowd import BEGIN
 from tests.store.contract_whole import WholeContract
 from tests.support.site import eventually
@@ -125,14 +125,15 @@ class TestLocks:
                         number = "one"
                     elif shared == "client":
                         client = "one"
-                    tally = tx.tally(f"user{who}", number, client, NOW)
+                    counter = Counter(f"user{who}", client)
+                    tally = tx.tally(counter, number, NOW)
                     counts = {
                         "number": tally.number_hour,
                         "client": tally.client_hour,
                         "day": tally.day,
                     }
                     if counts[shared] < 17:
-                        tx.count_message(f"user{who}", number, client, NOW)
+                        tx.count_message(counter, number, NOW)
                         sent.append(who)
 
         with ThreadPoolExecutor(6) as pool:
@@ -144,7 +145,7 @@ class TestLocks:
     ) -> None:
         """PostgreSQL undoes one of two that wait for each other; ours is then done once more."""
         with postgres_store.write() as tx:
-            tx.add_challenge(challenge())
+            add(tx, challenge())
         tries: list[int] = []
         locked, undone = threading.Event(), threading.Event()
 
@@ -229,7 +230,7 @@ class TestConnections:
         def stand_still() -> None:
             with stuck.write("alice") as tx:
                 tx.put_lockout("alice", Lockout(5, NOW))
-                tx.tally("alice", "", "vpn", NOW)  # locks what is counted, too
+                tx.tally(Counter("alice", "vpn"), "", NOW)  # locks what is counted, too
                 with postgres_store.write(
                     "alice"
                 ) as other:  # waits for the database to end the first
@@ -313,7 +314,7 @@ class TestDurability:
             with postgres_store.write("alice", durable=True) as tx:
                 with contextlib.suppress(psycopg.Error):
                     tx._db.execute("SELECT 1 / 0")  # type: ignore[attr-defined]
-                tx.add_challenge(challenge())
+                add(tx, challenge())
 
         with pytest.raises(StoreError, match="does not work"):
             go_on()

@@ -15,7 +15,7 @@ import pytest
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.model.records import Lockout
 from radius_smsotp.store import open_store
-from tests.store.contract import ALICE, NOW, challenge
+from tests.store.contract import ALICE, NOW, add, challenge
 from tests.store.postgres_server import PostgresServer
 from tests.support.site import eventually
 
@@ -197,7 +197,7 @@ def test_what_was_acknowledged_survives_a_failover() -> None:
         spent: list[str] = []
         for number in range(30):
             with store.write("alice") as tx:
-                tx.add_challenge(challenge(number))
+                add(tx, challenge(number))
             with store.write("alice", durable=True) as tx:
                 tx.save_answer(challenge(number, state="spent"))
             spent.append(challenge(number).transaction_id)
@@ -225,13 +225,13 @@ def _without_standby(store: Store, standby: PostgresServer) -> None:
     """While the standby hangs, nothing durable is acknowledged; the rest goes on."""
     standby.freeze()
     with store.write("bob") as tx:
-        tx.add_challenge(challenge(1001, state="spent"))
+        add(tx, challenge(1001, state="spent"))
     with pytest.raises(StoreError, match="within 2 s"):
         store.sync(store.position)
     standby.thaw()
     eventually(lambda: works(store))
     standby.freeze()
     with pytest.raises(StoreError, match="within 2 s"), store.write("bob", durable=True) as tx:
-        tx.add_challenge(challenge(1000, state="spent"))
+        add(tx, challenge(1000, state="spent"))
     standby.thaw()
     eventually(lambda: works(store))

@@ -18,7 +18,7 @@ def log_in(node: Node) -> None:
     """One login, and its message sent."""
     challenged = node.first()
     assert isinstance(challenged, Challenged)
-    eventually(lambda: not node.courier._errands)
+    eventually(lambda: not node.courier._sendings)
     answer = code.derive(node.keys.secret, challenged.transaction_id, 6)
     assert isinstance(node.second(challenged, answer), Accepted)
 

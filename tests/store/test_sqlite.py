@@ -20,7 +20,7 @@ from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.store import open_store, sqlite
 from radius_smsotp.store.schema import VERSIONS
 from radius_smsotp.store.transaction import Transaction
-from tests.store.contract import ALICE, NOW, challenge, event
+from tests.store.contract import ALICE, NOW, add, challenge, event
 from tests.store.contract_crowd import BEGIN, is_whole
 from tests.store.contract_whole import WholeContract
 
@@ -264,7 +264,7 @@ except StoreError as error:
         """Garbage in the middle: an error, never a wrong answer."""
         with store.write() as tx:
             for number in range(500):
-                tx.add_challenge(challenge(number))
+                add(tx, challenge(number))
         store.close()
         octets = bytearray(path.read_bytes())
         octets[4096:] = b"\xa5" * (len(octets) - 4096)
@@ -309,7 +309,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 try:
     for number in range(100_000):
         with store.write(durable=True) as tx:
-            tx.add_challenge(challenge(number))
+            add(tx, challenge(number))
             tx.add_event(event("opened"))
 except StoreError as error:
     say(number)
@@ -322,7 +322,7 @@ with store.read() as tx:
         assert int(seen) == int(number) > 10
         assert is_whole(store)
         with store.write() as tx:
-            tx.add_challenge(challenge(10**6))
+            add(tx, challenge(10**6))
 
     def test_another_kind_of_store(self) -> None:
         """There is one; what looks like a path that would be guessed at is refused as well."""
@@ -412,6 +412,6 @@ def test_no_statement_of_a_login_reads_a_whole_table(
     for sql, parameters in statements.items():
         plan = db.execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall()
         # What stands in the statement itself is no table.
-        scans = [step for *_, step in plan if re.search("SCAN (?!wanted|.*CONSTANT ROW)", step)]
+        scans = [step for *_, step in plan if re.search("SCAN (?!asker|.*CONSTANT ROW)", step)]
         assert not scans, (sql, plan)
     db.close()

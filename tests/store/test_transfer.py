@@ -6,16 +6,17 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from radius_smsotp.errors import StoreError
-from radius_smsotp.model.records import Account, Device, Lockout
+from radius_smsotp.model.records import Account, Asker, Attempt, Counter, Device, Lockout
 from radius_smsotp.store import open_store, transfer
 from radius_smsotp.store.schema import TABLES
 from radius_smsotp.store.statistics import Cell, Count
-from tests.store.contract import ALICE, HOUR, NOW, challenge, event
+from tests.store.contract import ALICE, HERE, HOUR, NOW, add, challenge, event, message, station
 from tests.store.contract_crowd import BEGIN, WRITE
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ def make(tmp_path: Path, postgres_server: PostgresServer) -> Iterator[Callable[[
         store.close()
 
 
+LOCKED = station(station="192.0.2.7", lockout=Lockout(10, NOW, NOW + HOUR))
+
+
 def fill(store: Store) -> None:
     """Something in every table, and more than a slice in some."""
     with store.write() as tx:
@@ -65,11 +69,12 @@ def fill(store: Store) -> None:
             )
         tx.put_account(ALICE, NOW)
         tx.put_lockout("alice", Lockout(3, NOW, NOW + HOUR))
-        tx.put_lockout("alice\nvpn\n192.0.2.7", Lockout(10, NOW, NOW + HOUR))
-        tx.put_lockout("alice\nvpn\n192.0.2.8", Lockout(0, NOW))
-        tx.add_challenge(challenge(1))
-        tx.add_challenge(challenge(2, state="spent"))
-        tx.count_message("alice", "tag", "vpn", NOW)
+        tx.put_station(LOCKED)
+        tx.put_station(station(station="192.0.2.8"))
+        tx.note_refusal("nobody", NOW)
+        add(tx, challenge(1), challenge(2, state="spent"))
+        tx.add_attempt(message(2), Attempt("a", "accepted", message_id="1"), NOW)
+        tx.count_message(Counter("alice", "vpn"), "tag", NOW)
         tx.remember_device(Device("alice", "vpn", "", "02", "tag", NOW + HOUR))
         tx.put_breaker("first", "open", NOW, "no route")
         tx.figures.add({Cell(1, "opened"): Count(3)}, None, 2)
@@ -105,8 +110,9 @@ def test_a_copy_holds_the_same(make: Callable[[str], Store], source: str, target
     assert seen[-1] == (sum(counts.values()),) * 2
     with other.write("alice", durable=True) as tx:
         # A known station stays known, and what is locked stays locked.
-        assert tx.lockout("alice\nvpn\n192.0.2.8") == Lockout(0, NOW)
-        assert tx.locked_stations(NOW) == {"alice": [("vpn", "192.0.2.7", NOW + HOUR)]}
+        asker = Asker("alice", replace(HERE, station="192.0.2.8"))
+        assert tx.known(asker, NOW).station == station(station="192.0.2.8")
+        assert tx.locked_stations(NOW) == [LOCKED]
         assert tx.lockout("alice") == Lockout(3, NOW, NOW + HOUR)
         tx.add_event(event("later"))
         assert [one.kind for one in tx.events("alice", 10)] == ["later"]

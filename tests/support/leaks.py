@@ -21,7 +21,6 @@ from pydantic import BaseModel, SecretStr
 from radius_smsotp.errors import ConfigurationError
 from radius_smsotp.model import code
 from radius_smsotp.settings import file, keyring
-from radius_smsotp.store import rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -131,15 +130,13 @@ def _secrets(site: Path) -> Secrets:
     with contextlib.closing(_opened(site / "smsotp.db")) as db:
         for (phone,) in _rows(db, "SELECT phone FROM account WHERE phone IS NOT NULL"):
             found.numbers.add(phone.lstrip("+"))
-        for row in _rows(db, f"SELECT {rows.CHALLENGE} FROM challenge"):
-            challenge = rows.challenge(row)
-            key = keys.get(challenge.key_id)
+        sql = "SELECT transaction_id, key_id, digits, sealed_phone FROM challenge JOIN message"
+        for transaction_id, key_id, digits, sealed in _rows(db, f"{sql} USING (transaction_id)"):
+            key = keys.get(key_id)
             if key is not None:
-                transaction_id = challenge.transaction_id
-                found.words.add(code.derive(key, transaction_id, challenge.digits).encode())
+                found.words.add(code.derive(key, transaction_id, digits).encode())
                 with contextlib.suppress(ValueError):  # a test gave its id to another key
-                    phone = code.unseal(key, transaction_id, challenge.delivery.sealed_phone)
-                    found.numbers.add(phone.lstrip("+"))
+                    found.numbers.add(code.unseal(key, transaction_id, sealed).lstrip("+"))
     return found
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from radius_smsotp.login.answers import Outcome
-    from radius_smsotp.model.records import Challenge, Delivery, Event
+    from radius_smsotp.model import records
     from radius_smsotp.providers import Message
     from radius_smsotp.store import Store
 
@@ -190,18 +190,21 @@ class Node:
         assert key is not None
         return code.derive(key, challenge.transaction_id, challenge.digits)
 
-    def stored(self, transaction_id: str) -> Challenge:
+    def stored(self, transaction_id: str) -> records.Challenge:
         """A challenge as the store has it."""
         with self.store.read() as tx:
             challenge = tx.challenge(transaction_id)
         assert challenge is not None
         return challenge
 
-    def delivery(self, challenged: Challenged) -> Delivery:
-        """A message as the store has it."""
-        return self.stored(challenged.transaction_id).delivery
+    def message(self, challenged: Challenged) -> records.Message:
+        """The newest message of a challenge as the store has it."""
+        with self.store.read() as tx:
+            message = tx.message(challenged.transaction_id)
+        assert message is not None
+        return message
 
-    def events(self, name: str = "alice") -> list[Event]:
+    def events(self, name: str = "alice") -> list[records.Event]:
         """The audit trail of an account."""
         return events(self.store, name)
 
@@ -289,7 +292,7 @@ class Site:
         with self.store.read() as tx:
             return tx.account(name)
 
-    def events(self, name: str = "alice") -> list[Event]:
+    def events(self, name: str = "alice") -> list[records.Event]:
         """The audit trail of an account."""
         return events(self.store, name)
 
@@ -310,7 +313,7 @@ class Site:
             self.store.close()
 
 
-def events(store: Store, name: str) -> list[Event]:
+def events(store: Store, name: str) -> list[records.Event]:
     """The audit trail of an account."""
     with store.read() as tx:
         return tx.events(name, 10_000)

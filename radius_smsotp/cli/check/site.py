@@ -108,7 +108,7 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
             accounts += [one for one, _ in tx.accounts()]
             late, queued = now - UNSENT_AFTER, tx.unsent(now, 1000)
         # One that nobody has held yet waits since it was made.
-        waits = [max(one.created_at, one.delivery.lease_until or late) for one in queued]
+        waits = [max(one.created_at, message.lease_until or late) for one, message in queued]
         waiting = sum(since <= late for since in waits)
     except ConfigurationError as raised:
         return errors(raised, STORE)

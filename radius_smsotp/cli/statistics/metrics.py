@@ -191,7 +191,7 @@ def _present(site: Site, now: datetime) -> Iterator[Metric]:
         "Messages that no courier has taken up.",
         value=len(waiting),
     )
-    oldest = min((one.created_at for one in waiting), default=now)
+    oldest = min((one.created_at for one, _ in waiting), default=now)
     yield GaugeMetricFamily(
         "smsotp_oldest_waiting_message_seconds",
         "How long the oldest of them has been waiting; 0 if there is none.",

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from radius_smsotp.model.records import Lockout
-
-    Station = tuple[str, str, datetime]
+    from radius_smsotp.model.records import Lockout, Station
 
 
 @click.group()
@@ -262,7 +260,7 @@ def unlock(config: Path, name: str) -> None:
     """
     with Site(config) as site, site.store.write(name, durable=True) as tx:
         # A lock-out may belong to a name that only LDAP knows.
-        if not tx.clear_lockout(name) | tx.clear_stations(name):
+        if not tx.clear_lockout(name) | tx.unlock_stations(name):
             account.known(tx, name)
             click.echo(f"{name}: was not locked")
             return
@@ -351,7 +349,9 @@ def list_accounts(config: Path, pattern: str, state: str | None, as_json: bool) 
     now = datetime.now(UTC)
     like = fold_name(pattern)
     with Site(config) as site, site.store.read() as tx:
-        stations = tx.locked_stations(now)
+        stations: dict[str, list[Station]] = {}
+        for one in tx.locked_stations(now):
+            stations.setdefault(one.account, []).append(one)
         found = [
             (one, counted)
             for one, counted in tx.accounts()
@@ -397,7 +397,7 @@ def show(config: Path, name: str, as_json: bool) -> None:
     with Site(config) as site, site.store.read() as tx:
         one = account.known(tx, name)
         counted = tx.lockout(name)
-        stations = tx.locked_stations(now).get(name, [])
+        stations = tx.locked_stations(now, name)
         devices = tx.devices(name, now)
         running = tx.open_challenges(now, name)
     if as_json:
@@ -413,8 +413,12 @@ def show(config: Path, name: str, as_json: bool) -> None:
         ("Language", one.language or "as the client's"),
         ("State", _state_in_words(one, counted, stations, now)),
         *(
-            ("Locked station", f"{station} at {client} until {output.local(until)}")
-            for client, station, until in stations
+            (
+                "Locked station",
+                f"{one.station} at {one.client} until {output.local(until)}",
+            )
+            for one in stations
+            if (until := one.lockout.locked_until) is not None
         ),
         ("Failures in a row", counted.failures),
         ("Remembered devices", len(devices)),
@@ -456,8 +460,12 @@ def _record(
         "failures": counted.failures,
         "locked_until": output.iso(counted.locked_until) if locked else None,
         "locked_stations": [
-            {"station": station, "client": client, "until": output.iso(until)}
-            for client, station, until in stations
+            {
+                "station": one.station,
+                "client": one.client,
+                "until": output.iso(one.lockout.locked_until),
+            }
+            for one in stations
         ],
     }
 

@@ -16,7 +16,7 @@ from psycopg.waiting import Ready, Wait
 from radius_smsotp.errors import ConfigurationError, Problem, StoreConflictError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from psycopg_pool import ConnectionPool
 
@@ -75,6 +75,28 @@ class OverdueError(psycopg.OperationalError):
     """The server has taken too long; the connection was closed."""
 
 
+class Row(tuple[Any, ...]):
+    """A row, by the names of its columns too: see `store.rows.Row`."""
+
+    places: dict[str, int]
+
+    def __getitem__(self, column: Any) -> Any:
+        """A value, by name or by place."""
+        return super().__getitem__(self.places[column] if isinstance(column, str) else column)
+
+
+def rows_by_name(cursor: psycopg.Cursor[Any]) -> Callable[[Sequence[Any]], Row]:
+    """The row factory of our connections."""
+    places = {one.name: at for at, one in enumerate(cursor.description or ())}
+
+    def made(values: Sequence[Any]) -> Row:
+        row = Row(values)
+        row.places = places
+        return row
+
+    return made
+
+
 class Connection(psycopg.Connection[tuple[Any, ...]]):
     """
     A connection with a budget of time.
@@ -95,6 +117,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.row_factory = rows_by_name
         self.warnings: list[str] = []
         self.add_notice_handler(self._note)
 
@@ -176,13 +199,20 @@ class Session:
 
     def __init__(self, db: Connection, patience: float | None = None) -> None:
         self.connection = db
+        self.in_transaction = False
         self._patience = patience
         self._waiting: list[Deferred] = []
         self._answers: dict[tuple[str, tuple[Any, ...]], Cursor] = {}
         self._pipeline = contextlib.ExitStack()
 
     def begin(self, statements: Sequence[Question], foreseen: Sequence[Question]) -> None:
-        """Begin a transaction, and ask what it is going to ask."""
+        """
+        Begin a transaction, and ask what it is going to ask.
+
+        Args:
+            statements: With which it begins; none: there is no transaction.
+        """
+        self.in_transaction = bool(statements)
         self._way = self._pipeline.enter_context(self.connection.pipeline())
         try:
             for statement in statements:
@@ -229,6 +259,10 @@ class Session:
         done = self._last("COMMIT")
         self._pipeline.close()
         return done.statusmessage == "COMMIT"
+
+    def end(self) -> None:
+        """End what was asked without a transaction."""
+        self._pipeline.close()
 
     def leave(self) -> None:
         """Leave a transaction that has failed as it is."""

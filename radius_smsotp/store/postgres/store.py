@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
+from radius_smsotp.store import questions
 from radius_smsotp.store.durability import Durability
 from radius_smsotp.store.postgres import condition
 from radius_smsotp.store.postgres.connection import (
@@ -39,7 +40,10 @@ from radius_smsotp.store.transfer import Contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
+
+    from radius_smsotp.model.records import Asker, Known
 
 EVERYTHING = int.from_bytes(b"smsotp")
 """The lock that whoever writes shares, and holds alone who writes about everything."""
@@ -125,16 +129,37 @@ class PostgresStore:
         return False
 
     @contextlib.contextmanager
-    def read(self, foreseen: Sequence[Question] = ()) -> Iterator[Transaction]:
-        """See `Store.read`."""
-        with self._transaction(lambda _: [READ], foreseen=foreseen) as session:
-            yield Transaction(session)
+    def look(self, asker: Asker, now: datetime) -> Iterator[tuple[Transaction, Known]]:
+        """See `Store.look`.  No transaction: it would cost one more way there and back."""
+        with self._transaction(lambda _: [], foreseen=[questions.known(asker, now)]) as session:
+            tx = Transaction(session)
+            yield tx, tx.known(asker, now)
 
     @contextlib.contextmanager
+    def login(
+        self, asker: Asker, now: datetime, *, durable: bool = False
+    ) -> Iterator[tuple[Transaction, Known]]:
+        """See `Store.login`."""
+        foreseen = [questions.known(asker, now)]
+        with self._write([asker.account], durable=durable, foreseen=foreseen) as tx:
+            yield tx, tx.known(asker, now)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """See `Store.read`."""
+        with self._transaction(lambda _: [READ]) as session:
+            yield Transaction(session)
+
     def write(
-        self, *accounts: str, durable: bool = False, foreseen: Sequence[Question] = ()
-    ) -> Iterator[Transaction]:
+        self, *accounts: str, durable: bool = False
+    ) -> contextlib.AbstractContextManager[Transaction]:
         """See `Store.write`."""
+        return self._write(accounts, durable=durable)
+
+    @contextlib.contextmanager
+    def _write(
+        self, accounts: Sequence[str], *, durable: bool, foreseen: Sequence[Question] = ()
+    ) -> Iterator[Transaction]:
         lock = _lock_of(sorted(map(_key, set(accounts)))) if accounts else LOCK
 
         def begin(seconds: float) -> list[Question]:
@@ -200,7 +225,10 @@ class PostgresStore:
             session = pool.take(begun, time.monotonic() + self._patience)
             try:
                 yield session
-                _commit(session)
+                if session.in_transaction:
+                    _commit(session)
+                else:
+                    session.end()
             except BaseException as error:
                 _undo(session, error)
                 raise

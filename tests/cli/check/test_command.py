@@ -400,9 +400,9 @@ def wait(here: Installation, seconds: int) -> None:
     """Let so much time have passed for the messages that wait."""
     with here.store.write() as tx:
         now = datetime.now(UTC)
-        for one in tx.unsent(now, 100):
+        for one, message in tx.unsent(now, 100):
             since = now - timedelta(seconds=seconds)
-            tx.save_delivery(replace(one, delivery=replace(one.delivery, lease_until=since)))
+            tx.save_message(replace(message, lease_until=since))
             # No method does that: no challenge ever gets older than it is.
             sql = "UPDATE challenge SET created_at = ? WHERE transaction_id = ?"
             tx._db.execute(sql, (since.timestamp(), one.transaction_id))

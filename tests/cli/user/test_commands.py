@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.login.answers import Accepted, Rejected
-from radius_smsotp.model.records import Account, Lockout
+from radius_smsotp.model.records import Account, Lockout, Station
 from tests.cli.installation import ROUNDS, remember
 from tests.support.site import kind, pap
 
@@ -307,9 +307,9 @@ class TestList:
         self, alice: Installation
     ) -> None:
         """A station from which the account has logged in has a lock-out of its own."""
-        lock(alice, minutes=10, name="alice\nvpn\n192.0.2.7")
-        lock(alice, minutes=-1, name="alice\nvpn\n192.0.2.8")
-        lock(alice, minutes=10, name="bob\nvpn\n192.0.2.9")
+        lock_station(alice, minutes=10, station="192.0.2.7")
+        lock_station(alice, minutes=-1, station="192.0.2.8")
+        lock_station(alice, minutes=10, station="192.0.2.9", name="bob")
         assert "enabled; stations locked: 1" in alice.done("user", "list")
         shown = alice.done("user", "show", "alice")
         assert "Locked station      192.0.2.7 at vpn until 20" in shown
@@ -394,3 +394,11 @@ def lock(here: Installation, minutes: int, name: str = "alice") -> None:
     now = datetime.now(UTC)
     with here.store.write() as tx:
         tx.put_lockout(name, Lockout(10, now, now + timedelta(minutes=minutes)))
+
+
+def lock_station(here: Installation, minutes: int, station: str, name: str = "alice") -> None:
+    """Lock a station of an account out for so long."""
+    now = datetime.now(UTC)
+    failures = Lockout(10, now, now + timedelta(minutes=minutes))
+    with here.store.write() as tx:
+        tx.put_station(Station(name, "vpn", station, now, failures))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from radius_smsotp.model import code, pin
-from radius_smsotp.model.records import Account
+from radius_smsotp.model.records import Account, Counter
 from radius_smsotp.raddb import workers as raddb_workers
 from radius_smsotp.settings import keyring
 from tests.support.freeradius import READY_SECONDS, Radiusd, Site
@@ -151,7 +151,7 @@ class Server:
         now = datetime.now(UTC)
         with self.site.store.write() as tx:
             for minutes in range(5, 24 * 60, 5):
-                tx.count_message(name, "", CLIENT, now - timedelta(minutes=minutes))
+                tx.count_message(Counter(name, CLIENT), "", now - timedelta(minutes=minutes))
 
     def take_messages(self) -> int:
         """Remove the SMS that were sent.  Returns how many."""

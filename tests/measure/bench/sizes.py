@@ -17,7 +17,7 @@ from tests.measure.bench import load
 from tests.measure.bench.logins import BUSY, NO_WAIT
 from tests.measure.bench.servers import Server
 from tests.measure.bench.table import Row, compared, medians
-from tests.store.contract import challenge, event
+from tests.store.contract import challenge, event, message
 from tests.support.site import PHONE
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def fill(server: Server, size: int) -> None:
     )
     with server.site.store.write() as tx:
         tx.put_account(Account("template", PHONE), then)
-        tx.add_challenge(replace(one, delivery=replace(one.delivery, state="accepted")))
+        tx.add_challenge(one)
+        tx.add_message(message(state="accepted"))
         tx.add_event(event("code-accepted", account="user0", time=then))
     server.site.store.close()
     own = {
@@ -107,19 +108,21 @@ def fill(server: Server, size: int) -> None:
     }
     numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT ?)"
     db = sqlite3.connect(server.site.folder / "smsotp.db")
-    columns = {
-        "account": f"{rows.ACCOUNT}, created_at, changed_at",
-        "challenge": rows.CHALLENGE,
-        "event": rows.EVENT,
-    }
-    for table, names in columns.items():
-        copied = ", ".join(own.get(name, name) for name in names.split(", "))
+    more = {"account": ("created_at", "changed_at")}
+    for table in ("account", "challenge", "event"):
+        columns = (*rows.COLUMNS[table], *more.get(table, ()))
+        names, copied = ", ".join(columns), ", ".join(own.get(name, name) for name in columns)
         key, value = ("name", "user0") if table == "account" else ("account", "user0")
         db.execute(
             f"{numbers} INSERT INTO {table} ({names}) "
             f"SELECT {copied} FROM {table}, numbers WHERE {table}.{key} = ?",
             (size - 1, value),
         )
+    names = ", ".join(rows.COLUMNS["message"][1:])
+    db.execute(
+        f"INSERT INTO message (transaction_id, {names}) SELECT challenge.transaction_id, {names} "
+        "FROM challenge, message WHERE challenge.transaction_id <> message.transaction_id"
+    )
     db.commit()
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()

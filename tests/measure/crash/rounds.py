@@ -136,7 +136,7 @@ class Crashes:
                 with target.site.store.read() as tx:
                     return [
                         one.transaction_id
-                        for one in tx.open_challenges(datetime.now(UTC))
+                        for one, _ in tx.open_challenges(datetime.now(UTC))
                         if not (target.site.outbox / f"{one.transaction_id}.json").exists()
                     ]
 

@@ -13,6 +13,7 @@ from radius_smsotp.model import pin
 from radius_smsotp.model.records import Account
 from radius_smsotp.settings import keyring
 from radius_smsotp.store import open_store
+from radius_smsotp.store.schema import TABLES
 from tests.measure.fuzz.dough import Dough
 from tests.measure.fuzz.pure import eap_packet, lists
 from tests.support import radiusd as stand_in
@@ -73,7 +74,7 @@ class Radiusd:
     def _sweep(self) -> None:
         self.logged.clear()
         with self._store.write() as tx:
-            for table in ("event", "challenge", "tally", "lockout", "device"):
+            for table in sorted({*TABLES} - {"account"}):
                 tx._db.execute(f"DELETE FROM {table}")
 
 

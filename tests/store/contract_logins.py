@@ -1,0 +1,156 @@
+"""What a store promises of the steps of a login: one question brings all that its rules need."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from radius_smsotp.errors import StoreError
+from radius_smsotp.model.records import Asker, Known, Lockout
+from tests.store.contract import (
+    ALICE,
+    HERE,
+    HOUR,
+    NOW,
+    SECOND,
+    add,
+    challenge,
+    device,
+    station,
+)
+
+if TYPE_CHECKING:
+    from radius_smsotp.store import Store
+
+ASKER = Asker("alice", HERE)
+NOTHING = Known(None, Lockout(), None, None, ())
+
+
+class LoginsContract:
+    """For every back end, which gives the fixture `store`."""
+
+    def test_nothing_is_known_of_nobody(self, store: Store) -> None:
+        """No account, no failure, no station, no device, no challenge."""
+        with store.write() as tx:
+            tx.put_account(ALICE, NOW)
+            add(tx, challenge())
+        for asker in (Asker("bob", HERE), Asker("", replace(HERE, station=""))):
+            with store.look(asker, NOW) as (_, known):
+                assert known == NOTHING
+            with store.login(asker, NOW) as (_, known):
+                assert known == NOTHING
+
+    def test_all_that_is_known_comes_at_once(self, store: Store) -> None:
+        """Of this account at this station, and the open challenges of the account."""
+        seen = station(lockout=Lockout(1, NOW))
+        several = [
+            challenge(1, created_at=NOW - 2 * SECOND),
+            challenge(2, client="other"),
+            challenge(3, created_at=NOW - SECOND),
+            challenge(4, expires_at=NOW),
+            challenge(5, state="spent"),
+            challenge(6, account="bob"),
+        ]
+        with store.write() as tx:
+            tx.put_account(ALICE, NOW)
+            tx.put_lockout("alice", Lockout(2, NOW))
+            tx.put_station(seen)
+            tx.put_station(station(station="03"))
+            tx.remember_device(device())
+            tx.remember_device(device(ssid="Guests"))
+            add(tx, *several)
+        expected = Known(
+            ALICE, Lockout(2, NOW), seen, device(), (several[1], several[2], several[0])
+        )
+        with store.look(ASKER, NOW) as (_, known):
+            assert known == expected
+        with store.login(ASKER, NOW) as (tx, known):
+            assert known == tx.known(ASKER, NOW) == expected
+
+    @pytest.mark.parametrize("place", [{"name": "vpn"}, {"ssid": "Guests"}, {"station": "03"}])
+    def test_a_station_and_a_device_are_those_of_the_place(
+        self, store: Store, place: dict[str, str]
+    ) -> None:
+        """Another client, wireless network or station is not known; of networks a station is."""
+        with store.write() as tx:
+            tx.put_station(station())
+            tx.remember_device(device())
+        with store.look(Asker("alice", replace(HERE, **place)), NOW) as (_, known):
+            assert known.device is None
+            assert known.station == (station() if "ssid" in place else None)
+        with store.look(Asker("alice", replace(HERE, address="192.0.2.9")), NOW) as (_, known):
+            assert (known.station, known.device) == (station(), device())
+
+    def test_an_answer_finds_its_challenge_in_whatever_state(self, store: Store) -> None:
+        """And no other one, whoever it belongs to."""
+        several = [challenge(1), challenge(2, state="spent"), challenge(3, account="bob")]
+        with store.write() as tx:
+            tx.put_account(ALICE, NOW)
+            add(tx, *several)
+        for one in several:
+            asker = replace(ASKER, transaction_id=one.transaction_id)
+            with store.login(asker, NOW + HOUR) as (_, known):
+                assert known.challenges == (one,)
+                assert known.account == ALICE
+        for unknown in ("f" * 32, ""):
+            asker = replace(ASKER, transaction_id=unknown)
+            with store.login(asker, NOW) as (_, known):
+                assert known.challenges == ()
+
+    @pytest.mark.parametrize("durable", [False, True])
+    def test_a_step_is_a_transaction(self, store: Store, durable: bool) -> None:
+        """It sees what it has changed itself; one that fails changes nothing."""
+        with store.login(ASKER, NOW, durable=durable) as (tx, known):
+            assert known.account is None
+            tx.put_account(ALICE, NOW)
+            assert tx.known(ASKER, NOW).account == ALICE
+
+        def fail() -> None:
+            with store.login(ASKER, NOW, durable=durable) as (tx, _):
+                tx.put_lockout("alice", Lockout(1, NOW))
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            fail()
+        with store.look(ASKER, NOW) as (_, known):
+            assert (known.account, known.lockout) == (ALICE, Lockout())
+
+    def test_a_look_may_ask_more(self, store: Store) -> None:
+        """What it has asked is as it is then."""
+        with store.write() as tx:
+            tx.put_account(ALICE, NOW)
+        with store.look(ASKER, NOW) as (tx, _):
+            assert tx.account("alice") == ALICE
+            assert tx.next_pin_hash("alice") == ALICE.pin_hash
+
+    def test_what_a_look_fails_with_is_a_store_error(self, store: Store) -> None:
+        """And the next one works."""
+
+        def fail() -> None:
+            with store.look(ASKER, NOW) as (tx, _):
+                tx._db.execute("SELECT nothing FROM nowhere")
+
+        with pytest.raises(StoreError):
+            fail()
+        with store.look(ASKER, NOW) as (_, known):
+            assert known == NOTHING
+
+    def test_what_is_known_is_seen_behind_the_lock(self, store: Store) -> None:
+        """What another transaction about the same account has changed is there already."""
+        with ThreadPoolExecutor(1) as pool:
+            with store.write("alice") as tx:
+                waiting = pool.submit(self._count_up, store)
+                time.sleep(0.2)  # it waits behind this one, if anything does
+                tx.put_lockout("alice", Lockout(1, NOW))
+            waiting.result(20)
+        with store.read() as tx:
+            assert tx.lockout("alice").failures == 2
+
+    @staticmethod
+    def _count_up(store: Store) -> None:
+        with store.login(ASKER, NOW) as (tx, known):
+            tx.put_lockout("alice", Lockout(known.lockout.failures + 1, NOW))
