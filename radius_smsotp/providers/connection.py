@@ -8,19 +8,20 @@ connection, and so does a limit on what is read from it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import ipaddress
 import math
 import os
-import queue
 import select
 import socket
 import ssl
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,8 @@ MOST = 1 << 20
 NEXT_AFTER = 0.25
 """Seconds after which the next address of a name is tried beside those that have not answered
 (RFC 8305 5): IPv6 without a way out is common, and its addresses come first."""
+
+T = TypeVar("T")
 
 KEPT = 16
 """TLS contexts that are kept: few sites have as many gateways."""
@@ -69,6 +72,11 @@ class Connection(socket.socket):
         self._arm()
         super().sendall(*arguments)
 
+    def gettimeout(self) -> float | None:
+        """As `socket.socket.gettimeout`: TLS takes it over for its handshake, one operation."""
+        self._arm()
+        return super().gettimeout()
+
     def _arm(self) -> None:
         if self.deadline is not None:
             self.settimeout(left(self.deadline))
@@ -93,7 +101,7 @@ def connect(host: str, port: int, deadline: float) -> Connection:
     Raises:
         OSError: No address of it took the connection; TimeoutError at the deadline.
     """
-    addresses = _resolve(host, port, deadline)
+    addresses = list(_resolve(host, port, deadline))
     failure = OSError("the name has no address")
     under_way: dict[int, Connection] = {}
     poll = select.poll()
@@ -159,57 +167,56 @@ def secure(connection: Connection, host: str, context: ssl.SSLContext) -> Secure
         OSError: ssl.SSLCertVerificationError among others.
     """
     deadline, allowance = connection.deadline, connection.allowance
-    connection._arm()  # the handshake is one operation, under one time limit
     secured = context.wrap_socket(connection, server_hostname=host)
     assert isinstance(secured, SecureConnection)  # noqa: S101  # for mypy: sslsocket_class is it
     secured.deadline, secured.allowance = deadline, allowance
     return secured
 
 
-def kept(make: Callable[..., ssl.SSLContext]) -> Callable[..., ssl.SSLContext]:
+def tls_context(
+    ca_file: Path | None = None,
+    cert: Path | None = None,
+    key: Path | None = None,
+    *,
+    verify: bool = True,
+) -> ssl.SSLContext:
     """
-    Make a TLS context once for all who ask for the same, until one of its files changes.
+    How certificates are checked, and which one is ours.  Not to be changed: others use it too.
+
+    Args:
+        ca_file: Certificates to trust, PEM; None for those of the system.
+        cert: Our own certificate, PEM.
+        key: Its key; None if `cert` holds it as well.
+        verify: Whether the other side must prove who it is.
+
+    Raises:
+        OSError: A file cannot be read, or does not hold what it should.
+    """
+    system = ssl.get_default_verify_paths()
+    files = (system.cafile, system.capath, ca_file, cert, key)
+    return _tls_context(tuple(map(_stamp, files)), ca_file, cert, key, verify)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _tls_context(
+    _: object, ca_file: Path | None, cert: Path | None, key: Path | None, verify: bool
+) -> ssl.SSLContext:
+    """
+    Made once for all who ask for the same, until one of its files changes.
 
     The certificates of all CAs take 1.5 MB.  Made by another thread after each reading of the
     settings, they would come to lie in the memory of one thread after the other.
-
-    Args:
-        make: Takes paths (or None) by position, other options by name.
-    """
-
-    @functools.lru_cache(maxsize=KEPT)
-    def made(_: object, *paths: Path | None, **options: bool) -> ssl.SSLContext:
-        return make(*paths, **options)
-
-    @functools.wraps(make)
-    def context(*paths: Path | None, **options: bool) -> ssl.SSLContext:
-        system = ssl.get_default_verify_paths()
-        files = (system.cafile, system.capath, *paths)
-        return made(tuple(map(_stamp, files)), *paths, **options)
-
-    return context
-
-
-def make_tls_context(ca_file: Path | None, *, verify: bool = True) -> ssl.SSLContext:
-    """
-    How to check certificates: against `ca_file` alone, or against those of the system.
-
-    Args:
-        verify: Whether the other side must prove who it is at all.
-
-    Raises:
-        OSError: The file cannot be read or holds no certificate.
     """
     context = ssl.create_default_context(cafile=ca_file)
     context.sslsocket_class = SecureConnection
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if cert:
+        # Without a function for it, OpenSSL asks for the passphrase on the terminal, and waits.
+        context.load_cert_chain(cert, key, password=lambda: "")
     return context
-
-
-tls_context = kept(make_tls_context)
-"""The same, made once.  Not to be changed: others use it."""
 
 
 def ca_faults(ca_file: Path | None) -> list[Fault]:
@@ -246,32 +253,59 @@ def _stamp(path: str | Path | None) -> tuple[int, int, int] | None:
 
 def _resolve(host: str, port: int, deadline: float) -> list[Any]:
     """The addresses of `host`, as `socket.getaddrinfo` gives them."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        pass
-    else:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    # A resolver without network waits for up to half a minute (resolv.conf(5)), and cannot be
-    # interrupted: it waits in a thread of its own.
-    answers: queue.SimpleQueue[list[Any] | OSError] = queue.SimpleQueue()
 
-    def ask() -> None:
+    def ask() -> list[Any]:
         try:
-            answers.put(list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+            return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except UnicodeError:  # a label of no or more than 63 characters
-            answers.put(OSError("the name is not a host name"))
-        except OSError as error:
-            answers.put(error)
+            raise OSError("the name is not a host name") from None
 
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(host)
+        return ask()
+    # A resolver without network waits for up to half a minute (resolv.conf(5)).
     try:
-        threading.Thread(target=ask, name="smsotp-resolve", daemon=True).start()
-    except RuntimeError:  # the system gives no more
-        raise OSError("no thread to look the name up") from None
-    try:
-        answer = answers.get(timeout=left(deadline))
-    except queue.Empty:
+        return in_time(ask, deadline, "smsotp-resolve")
+    except TimeoutError:
         raise TimeoutError("no name server answered in time") from None
-    if isinstance(answer, OSError):
-        raise answer
-    return answer
+    except RuntimeError:
+        raise OSError("no thread to look the name up") from None
+
+
+def in_time(
+    work: Callable[[], T], deadline: float, name: str, drop: Callable[[T], object] = lambda _: None
+) -> T:
+    """
+    Do what cannot be interrupted, in a thread of its own.
+
+    Args:
+        deadline: `time.monotonic()` seconds.
+        name: Of the thread.
+        drop: Takes what comes too late.
+
+    Raises:
+        TimeoutError: It was not done in time.
+        RuntimeError: The system gives no thread.
+        Exception: Whatever `work` raises.
+    """
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001  # it belongs to who waits for it
+            if outcome.set_running_or_notify_cancel():
+                outcome.set_exception(error)
+            return
+        if outcome.set_running_or_notify_cancel():
+            outcome.set_result(result)
+        else:
+            drop(result)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    try:
+        return outcome.result(max(deadline - time.monotonic(), 0))
+    except TimeoutError:
+        if outcome.cancel():
+            raise
+        return outcome.result()  # it came at the last moment

@@ -32,7 +32,7 @@ from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.http.answer import EXCERPT, MESSAGE_ID, Rules, judge
 from radius_smsotp.providers.http.provider import Proxy, split_url
 from radius_smsotp.providers.http.request import Request
-from radius_smsotp.providers.http.transport import Wire, tls_context
+from radius_smsotp.providers.http.transport import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ class Provider(BaseProvider[Settings]):
         proxy = settings.proxy.get_secret_value() if settings.proxy else None
         if proxy and (of_proxy := urlsplit(proxy).password):
             self._secrets.append(of_proxy)
-        trust = partial(tls_context, self._path(settings.ca_file), None, None, verify=True)
+        trust = partial(connection.tls_context, self._path(settings.ca_file))
         self._wire = Wire(trust, proxy, (settings.username, password))
 
     def close(self) -> None:

@@ -290,7 +290,7 @@ class Provider(BaseProvider[Settings]):
 
     def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
         # Whoever only reads the settings, as most commands do, need not wait for requests.
-        from radius_smsotp.providers.http.transport import Wire, tls_context  # noqa: PLC0415
+        from radius_smsotp.providers.http.transport import Wire  # noqa: PLC0415
 
         super().__init__(name, settings, surroundings)
         self._template = settings.template()
@@ -298,7 +298,7 @@ class Provider(BaseProvider[Settings]):
         self._secrets = settings.secrets()
         proxy = settings.proxy_setting()
         self._tls_context = partial(
-            tls_context,
+            connection.tls_context,
             self._path(settings.ca_file),
             self._path(settings.client_cert),
             self._path(settings.client_key),

@@ -1,6 +1,7 @@
 """
 One HTTP exchange: a request out, an answer or the reason for none back.
 
+`Wire` does it; below are digest authentication, and the connections, which keep to time limits.
 Nothing here reads environment variables or ``.netrc``, keeps cookies or follows redirects:
 there is no `requests.Session`, only its adapter.
 """
@@ -35,7 +36,6 @@ from radius_smsotp.providers.http.answer import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from radius_smsotp.providers.http.request import Request
 
@@ -45,31 +45,41 @@ BODY = 64 * 1024
 _FAULTS = (requests.RequestException, HTTPError, http.client.HTTPException, OSError, ValueError)
 """All that the libraries raise.  Their texts hold the URL, and so number and code."""
 
+IDLE = 30.0
+"""Seconds for which a connection is kept for the next message.  Firewalls forget about silent
+connections after a minute or more, and then swallow what is sent without a word."""
 
-class _ChallengeError(ValueError):
-    """Its text is safe to tell."""
+CONNECTIONS = 64
+"""Connections that are kept; as many as ``delivery.threads`` has by default."""
 
 
-class _Digest(HTTPDigestAuth):
-    """RFC 7616, by `requests`, and safe against what a gateway may say."""
+@dataclass(slots=True)
+class Exchange:
+    """
+    How far one exchange has come.
 
-    def handle_401(self, r: requests.Response, **kwargs: Any) -> requests.Response:
-        if r.status_code == 401 and "digest" in r.headers.get("WWW-Authenticate", "").lower():
-            # This one was refused.  Its body would be read without limit, and is not needed.
-            current.get().submitted = False
-            r.raw.close()
-            r.raw = io.BytesIO()
-        response: requests.Response = super().handle_401(r, **kwargs)  # type: ignore[no-untyped-call]
-        return response
+    Attributes:
+        limit: `time.monotonic()` seconds at which it ends.
+        fresh: Its connection was opened for it.
+        only_fresh: It must not use a connection that is open already.
+        submitted: The request is written as a whole.
+        sock: What it was written to.
+    """
 
-    def build_digest_header(self, method: str, url: str) -> str:
-        try:
-            header: str | None = super().build_digest_header(method, url)  # type: ignore[no-untyped-call]
-        except KeyError:
-            header = None
-        if header is None:
-            raise _ChallengeError("it asks for a kind of digest authentication that is not known")
-        return header
+    limit: float
+    fresh: bool = False
+    only_fresh: bool = False
+    submitted: bool = False
+    sock: connection.Connection | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the first octet of an answer is here."""
+        return self.sock is not None and self.sock.allowance < connection.MOST
+
+
+current: ContextVar[Exchange] = ContextVar("exchange")
+"""The exchange that this thread is at.  Set by whoever uses an `Adapter`."""
 
 
 class Wire:
@@ -112,12 +122,12 @@ class Wire:
             Unavailable: It was not sent.
             Unknown: It was sent, and no answer came.
         """
-        attempt = Attempt(limit)
-        token = current.set(attempt)
+        exchange = Exchange(limit)
+        token = current.set(exchange)
         try:
-            return _read(self._send(request, attempt))
+            return _read(self._send(request, exchange))
         except _FAULTS as error:
-            fault = _fault(error, attempt)
+            fault = _fault(error, exchange)
         finally:
             current.reset(token)
         # Outside of `except`: the library's error holds the URL, and would come along.
@@ -130,23 +140,23 @@ class Wire:
         if adapter:
             adapter.close()
 
-    def _send(self, request: Request, attempt: Attempt) -> requests.Response:
+    def _send(self, request: Request, exchange: Exchange) -> requests.Response:
         prepared = requests.Request(
             request.method, request.url, request.headers, data=request.body, auth=self._auth
         ).prepare()
         adapter = self._open()
         options: dict[str, Any] = {"stream": True, "proxies": self._proxies}
-        options["timeout"] = connection.left(attempt.limit)
+        options["timeout"] = connection.left(exchange.limit)
         try:
             response = adapter.send(prepared, **options)
         except _FAULTS as error:
             late = isinstance(_root(error), TimeoutError)
-            if attempt.fresh or attempt.answered or late:
+            if exchange.fresh or exchange.answered or late:
                 raise
             # RFC 9112 9.5: a server may close a kept connection at any time.  This one was
             # closed without an octet of an answer, so the request was most likely never read;
             # and sending it again may be done (RFC 9110 9.2.2), as it is the same code.
-            attempt.only_fresh = True
+            exchange.only_fresh = True
             response = adapter.send(prepared, **options)
         if isinstance(self._auth, _Digest):
             response = self._auth.handle_401(response, **options)
@@ -193,11 +203,11 @@ def _decompressed(body: bytes, coding: str) -> bytes:
     return body
 
 
-def _fault(error: BaseException, attempt: Attempt) -> DeliveryError:
+def _fault(error: BaseException, exchange: Exchange) -> DeliveryError:
     root = _root(error)
     # With TLS 1.3, a server objects to our certificate when we have begun to write.
     alert = isinstance(root, ssl.SSLError) and "ALERT" in str(root.reason)
-    if attempt.submitted and not (alert and not attempt.answered):
+    if exchange.submitted and not (alert and not exchange.answered):
         return Unknown(f"the gateway got the message and gave no answer: {_reason(root)}")
     return Unavailable(f"the message was not sent: {_reason(root)}")
 
@@ -228,41 +238,30 @@ def _reason(error: BaseException) -> str:
     return type(error).__name__
 
 
-IDLE = 30.0
-"""Seconds for which a connection is kept for the next message.  Firewalls forget about silent
-connections after a minute or more, and then swallow what is sent without a word."""
-
-CONNECTIONS = 64
-"""Connections that are kept; as many as ``delivery.threads`` has by default."""
+class _ChallengeError(ValueError):
+    """Its text is safe to tell."""
 
 
-@dataclass(slots=True)
-class Attempt:
-    """
-    How far one exchange has come.
+class _Digest(HTTPDigestAuth):
+    """RFC 7616, by `requests`, and safe against what a gateway may say."""
 
-    Attributes:
-        limit: `time.monotonic()` seconds at which it ends.
-        fresh: Its connection was opened for it.
-        only_fresh: It must not use a connection that is open already.
-        submitted: The request is written as a whole.
-        sock: What it was written to.
-    """
+    def handle_401(self, r: requests.Response, **kwargs: Any) -> requests.Response:
+        if r.status_code == 401 and "digest" in r.headers.get("WWW-Authenticate", "").lower():
+            # This one was refused.  Its body would be read without limit, and is not needed.
+            current.get().submitted = False
+            r.raw.close()
+            r.raw = io.BytesIO()
+        response: requests.Response = super().handle_401(r, **kwargs)  # type: ignore[no-untyped-call]
+        return response
 
-    limit: float
-    fresh: bool = False
-    only_fresh: bool = False
-    submitted: bool = False
-    sock: connection.Connection | None = None
-
-    @property
-    def answered(self) -> bool:
-        """Whether the first octet of an answer is here."""
-        return self.sock is not None and self.sock.allowance < connection.MOST
-
-
-current: ContextVar[Attempt] = ContextVar("attempt")
-"""The attempt that this thread is at.  Set by whoever uses an `Adapter`."""
+    def build_digest_header(self, method: str, url: str) -> str:
+        try:
+            header: str | None = super().build_digest_header(method, url)  # type: ignore[no-untyped-call]
+        except KeyError:
+            header = None
+        if header is None:
+            raise _ChallengeError("it asks for a kind of digest authentication that is not known")
+        return header
 
 
 def _is_elsewhere(_: logging.LogRecord) -> bool:
@@ -288,7 +287,7 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Timed(HTTPConnection):
-    """A connection that keeps to the time limit of the attempt it serves."""
+    """A connection that keeps to the time limit of the exchange it serves."""
 
     response_class = _Response
     _used_at = 0.0
@@ -313,11 +312,11 @@ class _Timed(HTTPConnection):
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is None:
             self.connect()
-        attempt = current.get()
-        attempt.sock = cast("connection.Connection", self.sock)
-        attempt.sock.deadline, attempt.sock.allowance = attempt.limit, connection.MOST
+        exchange = current.get()
+        exchange.sock = cast("connection.Connection", self.sock)
+        exchange.sock.deadline, exchange.sock.allowance = exchange.limit, connection.MOST
         super().request(*args, **kwargs)
-        attempt.submitted = True
+        exchange.submitted = True
         self._used_at = time.monotonic()
 
 
@@ -335,38 +334,6 @@ class _PlainPool(HTTPConnectionPool):
 
 class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _Tls
-
-
-class _SecureConnection(connection.SecureConnection):
-    def do_handshake(self, block: bool = False) -> None:
-        if attempt := current.get(None):
-            self.settimeout(connection.left(attempt.limit))
-        super().do_handshake(block)
-
-
-@connection.kept
-def tls_context(
-    ca_file: Path | None, cert: Path | None, key: Path | None, *, verify: bool
-) -> ssl.SSLContext:
-    """
-    TLS as the settings want it.
-
-    Args:
-        ca_file: Certificates to trust; else those of the system.
-        cert: Our own certificate, in PEM.
-        key: Its key; None if `cert` holds it as well.
-        verify: Whether the gateway must prove who it is.
-
-    Raises:
-        OSError: A file cannot be read or used.
-    """
-    context = connection.make_tls_context(ca_file, verify=verify)
-    context.sslsocket_class = _SecureConnection
-    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
-    if cert:
-        # Without a function for it, OpenSSL asks for the passphrase on the terminal, and waits.
-        context.load_cert_chain(cert, key, password=lambda: "")
-    return context
 
 
 class Adapter(HTTPAdapter):

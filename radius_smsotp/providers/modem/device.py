@@ -12,7 +12,6 @@ import os
 import re
 import threading
 import time
-from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Thread
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 import serial
 
 from radius_smsotp.errors import Unavailable
+from radius_smsotp.providers import connection
 from radius_smsotp.providers.modem.errors import ModemError
 from radius_smsotp.providers.modem.line import LOST, MAY_NOT_WRITE, Line
 from radius_smsotp.providers.modem.pdu import Fate
@@ -171,35 +171,25 @@ def _try_lock(handle: int) -> bool:
 
 def _open_port(port: str, baudrate: int, deadline: float) -> serial.Serial:
     """Open a port in time; pyserial's own limit for connecting is 5 s, and a name may take more."""
-    outcome: Future[serial.Serial] = Future()
 
-    def work() -> None:
-        try:
-            opened = serial.serial_for_url(
-                port, baudrate=baudrate, timeout=READ_TIMEOUT, write_timeout=WRITE_TIMEOUT
-            )
-        except LOST as error:
-            if outcome.set_running_or_notify_cancel():
-                outcome.set_exception(error)
-            return
-        if outcome.set_running_or_notify_cancel():
-            outcome.set_result(opened)
-        else:
-            opened.close()
+    def work() -> serial.Serial:
+        return serial.serial_for_url(
+            port, baudrate=baudrate, timeout=READ_TIMEOUT, write_timeout=WRITE_TIMEOUT
+        )
+
+    def drop(late: serial.Serial) -> None:
+        late.close()
 
     try:
-        Thread(target=work, name="smsotp-modem-open", daemon=True).start()
+        return connection.in_time(work, deadline, "smsotp-modem-open", drop)
+    except TimeoutError:
+        fault = f"{port} did not open in time"
+        raise ModemError(Unavailable, fault, "check the host in `port`") from None
     except RuntimeError:  # the system gives no more
         fault = f"no thread to open {port} in"
         raise ModemError(Unavailable, fault, "look at the limits of this host") from None
-    try:
-        with suppress(TimeoutError):
-            return outcome.result(max(deadline - time.monotonic(), 0))
-        if not outcome.cancel():  # it came at the last moment
-            return outcome.result()
     except LOST as error:
         raise _cannot_open(port, error) from None
-    raise ModemError(Unavailable, f"{port} did not open in time", "check the host in `port`")
 
 
 def _cannot_open(port: str, error: Exception) -> ModemError:

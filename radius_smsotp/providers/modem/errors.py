@@ -26,19 +26,23 @@ class ModemError(SmsotpError):
     """
     Something is wrong with the modem, its SIM, its network or the message.
 
-    Args:
+    Attributes:
         kind: What it means for the message: Refused, OutOfOrder, Unavailable or Unknown.
         text: What happened, without secrets.
         remedy: What the administrator does about it, or nothing.
         setting: The setting that it has to do with.
+        code: What the modem answered: "CMS 330", "CME 16", or nothing.
     """
 
-    def __init__(self, kind: Kind, text: str, remedy: str = "", setting: str = "port") -> None:
+    def __init__(
+        self, kind: Kind, text: str, remedy: str = "", setting: str = "port", code: str = ""
+    ) -> None:
         super().__init__(text)
         self.kind = kind
         self.text = text
         self.remedy = remedy
         self.setting = setting
+        self.code = code
 
     def as_error(self) -> DeliveryError:
         """The same, for who sends."""
@@ -46,24 +50,7 @@ class ModemError(SmsotpError):
 
 
 class CommandError(ModemError):
-    """
-    The modem answered, and the answer was an error: it listens and can be talked to.
-
-    Args:
-        code: "CMS 330", "CME 16", or nothing for a plain ERROR.
-    """
-
-    def __init__(
-        self,
-        kind: Kind,
-        text: str,
-        remedy: str = "",
-        setting: str = "port",
-        *,
-        code: str = "",
-    ) -> None:
-        super().__init__(kind, text, remedy, setting)
-        self.code = code
+    """The modem answered, and the answer was an error: it listens and can be talked to."""
 
 
 _R, _O, _A, _U = Refused, OutOfOrder, Unavailable, Unknown
@@ -183,4 +170,5 @@ def explain(line: str, command: str) -> CommandError | None:
     table = CMS if family == "CMS" else CME
     name, kind = table.get(int(reason), ("an error of the manufacturer", _A))
     text = f"{name} (+{family} ERROR: {reason} to {command})"
-    return CommandError(kind, text, *_REMEDIES.get(name, ()), code=f"{family} {int(reason)}")
+    remedy, setting = _REMEDIES.get(name, ("", "port"))
+    return CommandError(kind, text, remedy, setting, f"{family} {int(reason)}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.errors import Refused, Unavailable
-from radius_smsotp.providers.http import transport
+from radius_smsotp.providers import connection
 from radius_smsotp.providers.http.provider import Provider
 from tests.providers import gateway as gw
 from tests.providers.contract import message, soon
@@ -216,7 +216,7 @@ class TestTls(HttpTests):
         # Where there is a terminal, OpenSSL would ask there and wait.
         code = f"""
             from pathlib import Path
-            from radius_smsotp.providers.http.transport import tls_context
+            from radius_smsotp.providers.connection import tls_context
             try:
                 tls_context(None, Path({str(ours.cert)!r}), Path({str(locked)!r}), verify=True)
             except OSError:
@@ -248,7 +248,7 @@ class TestTls(HttpTests):
         assert type(failure(provider)) is Unavailable
 
     def test_the_context_is_safe_by_default(self, authority: Authority) -> None:
-        context = transport.tls_context(authority.cert, None, None, verify=True)
+        context = connection.tls_context(authority.cert)
         assert context.verify_mode is ssl.CERT_REQUIRED
         assert context.check_hostname
         assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
