@@ -19,14 +19,7 @@ from typing import Literal
 from pydantic import Field
 
 from radius_smsotp.errors import Unavailable
-from radius_smsotp.providers import (
-    BaseProvider,
-    Fault,
-    Message,
-    ProviderSettings,
-    Receipt,
-    Surroundings,
-)
+from radius_smsotp.providers import BaseProvider, Fault, Message, ProviderSettings, Receipt
 
 
 class Settings(ProviderSettings):
@@ -41,9 +34,10 @@ class Settings(ProviderSettings):
 class Provider(BaseProvider[Settings]):
     """Writes messages into a folder."""
 
-    def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
-        super().__init__(name, settings, surroundings)
-        self.path = surroundings.folder / settings.path
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._folder / self._settings.path
 
     def _faults(self, limit: float) -> list[Fault]:
         """Look whether the folder can be written."""

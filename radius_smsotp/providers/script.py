@@ -33,14 +33,7 @@ from pydantic import (
 
 from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.model.text import fill, placeholders
-from radius_smsotp.providers import (
-    BaseProvider,
-    Fault,
-    Message,
-    ProviderSettings,
-    Receipt,
-    Surroundings,
-)
+from radius_smsotp.providers import BaseProvider, Fault, Message, ProviderSettings, Receipt
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.template import OF_NUMBER, OF_TEXT, Regexp, checked, values
 
@@ -150,9 +143,10 @@ class Settings(ProviderSettings):
 class Provider(BaseProvider[Settings]):
     """Runs the program once for each message."""
 
-    def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
-        super().__init__(name, settings, surroundings)
-        self.program = surroundings.folder / settings.directory / settings.script
+    @property
+    def program(self) -> Path:
+        """The program."""
+        return self._folder / self._settings.directory / self._settings.script
 
     def _faults(self, limit: float) -> Iterator[Fault]:
         """Look whether the program is there, may be run, and is safe from other users."""

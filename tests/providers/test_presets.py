@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import textwrap
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -27,11 +28,23 @@ NO_DESCRIPTION = {"sendsms.de"}
 """HTTP presets of gateways whose description is not public."""
 
 
+def blanks(name: str) -> list[str]:
+    """The words of a preset that have to be replaced: ``YOUR-API-KEY``."""
+    lines = (one for one in presets.text(name).splitlines() if not one.lstrip().startswith("#"))
+    return sorted(set(re.findall(r"YOUR-[A-Z]+(?:-[A-Z]+)*", "\n".join(lines))))
+
+
+def sources(name: str) -> list[str]:
+    """The descriptions that a preset follows: title and addresses."""
+    found = re.findall(r"^# Source: .*(?:\n#   .*)*", textwrap.dedent(presets.text(name)), re.M)
+    return [re.sub(r"\n#   ", " ", one).removeprefix("# Source: ") for one in found]
+
+
 def filled(name: str) -> dict[str, Any]:
     """The settings of a preset, with each blank filled in: YOUR-API-KEY with "api-key"."""
     text = re.sub(
         # The longest first: YOUR-TOKEN-ID is not YOUR-TOKEN with something behind it.
-        "|".join(sorted(presets.blanks(name), key=len, reverse=True)),
+        "|".join(sorted(blanks(name), key=len, reverse=True)),
         lambda blank: blank[0].removeprefix("YOUR-").lower(),
         "providers:\n" + presets.text(name),
     )
@@ -76,7 +89,7 @@ class TestEveryPreset:
         )
         if name in NO_DESCRIPTION:
             return
-        for blank in presets.blanks(name):
+        for blank in blanks(name):
             assert blank in comments
 
     def test_its_lines_fit_the_screen(self, name: str) -> None:
@@ -85,8 +98,8 @@ class TestEveryPreset:
 
     def test_a_gateway_is_named_with_its_source(self, name: str) -> None:
         if filled(name)["type"] in ("http", "sipgate", "smpp"):
-            assert presets.sources(name)
-        for source in presets.sources(name):
+            assert sources(name)
+        for source in sources(name):
             assert "https://" in source
 
 

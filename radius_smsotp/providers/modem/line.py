@@ -158,11 +158,12 @@ class Line:
             The message reference, 0 to 255, or None if the modem gave none.
 
         Raises:
-            ModemError: with the verdict UNKNOWN if the modem fell silent after the text.
+            ModemError: Unknown, if the modem fell silent after the text.
         """
         self._write(command.encode("ascii") + b"\r")
         try:
-            self._await_prompt(_name(command), deadline)
+            while self._next(_name(command), deadline, prompt=True) != _PROMPT:
+                pass
             self._write(body.encode("ascii"))
         except CommandError:
             raise
@@ -184,41 +185,39 @@ class Line:
     # -- answers ----------------------------------------------------------------------------------
 
     def _answer(self, name: str, deadline: float, echo: str = "") -> list[str]:
+        """The lines that answer a command, without the final OK."""
         lines: list[str] = []
-        while True:
-            line = self._read_line(deadline)
-            if line is None:
-                raise _silence(name)
+        while (line := self._next(name, deadline, echo=echo)) != "OK":
             # Where ATE0 is not obeyed, command and text come back.
-            if echo and line.endswith(echo):
+            if not line:
                 echo = ""
+            if not line or line.startswith("AT"):
                 continue
-            if line == "OK":
-                return lines
-            if line.startswith("AT"):
-                continue
-            error = explain(line, name)
-            if error is not None:
-                raise error
             if len(lines) < MOST_LINES:
                 lines.append(line)
             if pdu.message_reference(line) is not None:
                 # Accepted.  Only the OK is still to come, and a modem may lose it.
-                deadline = min(deadline, time.monotonic() + 1)
                 with suppress(ModemError):
-                    self._answer(name, deadline)
-                return lines
+                    self._answer(name, min(deadline, time.monotonic() + 1))
+                break
+        return lines
 
-    def _await_prompt(self, name: str, deadline: float) -> None:
-        while True:
-            line = self._read_line(deadline, prompt=True)
-            if line is None:
-                raise _silence(name)
-            if line == _PROMPT:
-                return
-            error = explain(line, name)
-            if error is not None:
-                raise error
+    def _next(self, name: str, deadline: float, *, prompt: bool = False, echo: str = "") -> str:
+        """
+        The next line after a command, "" for its echo.
+
+        Raises:
+            CommandError: It is an error.
+            ModemError: There is none in time.
+        """
+        line = self._read_line(deadline, prompt=prompt)
+        if line is None:
+            raise ModemError(Unavailable, f"the modem did not answer {name} in time")
+        if echo and line.endswith(echo):
+            return ""
+        if error := explain(line, name):
+            raise error
+        return line
 
     # -- bytes ------------------------------------------------------------------------------------
 
@@ -302,10 +301,6 @@ def _name(command: str) -> str:
 def _printable(data: bytes | bytearray) -> str:
     """ASCII without control characters: noise must not hide an answer."""
     return "".join(chr(byte) for byte in data if 0x20 <= byte < 0x7F).strip()
-
-
-def _silence(name: str) -> ModemError:
-    return ModemError(Unavailable, f"the modem did not answer {name} in time")
 
 
 def _gone() -> ModemError:

@@ -7,13 +7,10 @@ it follows, and the provider itself.  What to fill in begins with ``YOUR-``.
 
 from __future__ import annotations
 
-import re
 import textwrap
 from importlib.resources import files
 
 _SUFFIX = ".yaml"
-_BLANK = re.compile(r"YOUR-[A-Z]+(?:-[A-Z]+)*")
-_SOURCE = re.compile(r"^# Source: .*(?:\n#   .*)*", re.MULTILINE)
 
 
 def names() -> list[str]:
@@ -30,20 +27,6 @@ def text(name: str) -> str:
         KeyError: There is no such preset.
     """
     return textwrap.indent(_read(name), "  ")
-
-
-def blanks(name: str) -> list[str]:
-    """The words that have to be replaced: ``YOUR-API-KEY``.  Raises KeyError."""
-    settings = (line for line in _read(name).splitlines() if not line.lstrip().startswith("#"))
-    return sorted(set(_BLANK.findall("\n".join(settings))))
-
-
-def sources(name: str) -> list[str]:
-    """The descriptions that a preset follows: title and addresses.  Raises KeyError."""
-    return [
-        re.sub(r"\n#   ", " ", found).removeprefix("# Source: ")
-        for found in _SOURCE.findall(_read(name))
-    ]
 
 
 def _read(name: str) -> str:
