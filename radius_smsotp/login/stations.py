@@ -57,7 +57,9 @@ def count_failure(
 ) -> None:
     """Store failures with one more in them; if that locks the account, forget its devices."""
     if counter.station:
-        tx.put_station(Station(counter.account, counter.client, counter.station, now, counted))
+        place = (counter.account, counter.client, counter.station, now)
+        failures = (counted.failures, counted.last_failure_at, counted.locked_until)
+        tx.put_station(Station(*place, *failures))
     else:
         tx.put_lockout(counter.account, counted)
     if not is_locked(counted, now) or is_locked(before, now):

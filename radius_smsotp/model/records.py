@@ -184,14 +184,21 @@ class Station:
         client: Name of the RADIUS client.
         station: As `model.identity.normalise_station` leaves it.
         seen_at: Its last whole login or failure.
-        lockout: Failures since then.
+        failures, last_failure_at, locked_until: Of its own, see `Lockout`.
     """
 
     account: str
     client: str
     station: str
     seen_at: datetime
-    lockout: Lockout = Lockout()
+    failures: int = 0
+    last_failure_at: datetime | None = None
+    locked_until: datetime | None = None
+
+    @property
+    def lockout(self) -> Lockout:
+        """Its failures, apart from those of the account."""
+        return Lockout(self.failures, self.last_failure_at, self.locked_until)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from radius_smsotp.model.records import Known
-from radius_smsotp.store import rows
+from radius_smsotp.model.records import Known, Lockout
+from radius_smsotp.store.rows import ACCOUNT, CHALLENGE, DEVICE, LOCKOUT, STATION, selected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Question(NamedTuple):
 
 # Constants only: no value ever gets into a statement but by its mark.
 KNOWN = (
-    f"SELECT {rows.selected('account', 'lockout', 'station', 'device', 'challenge')} FROM "
+    f"SELECT {selected(ACCOUNT, LOCKOUT, STATION, DEVICE, CHALLENGE)} FROM "
     "(SELECT CAST(? AS TEXT) AS account, CAST(? AS TEXT) AS client, CAST(? AS TEXT) AS ssid, "
     "CAST(? AS TEXT) AS station) AS asker "
     "LEFT JOIN account ON account.name = asker.account "
@@ -60,11 +60,9 @@ def answered(found: Sequence[Row]) -> Known:
     """The rows of `known`: one at least, and one for each challenge."""
     first = found[0]
     return Known(
-        account=None if first["account_name"] is None else rows.account(first),
-        lockout=rows.lockout(first),
-        station=None if first["station_account"] is None else rows.station(first),
-        device=None if first["device_account"] is None else rows.device(first),
-        challenges=tuple(
-            rows.challenge(row) for row in found if row["challenge_transaction_id"] is not None
-        ),
+        account=ACCOUNT.find(first),
+        lockout=LOCKOUT.find(first) or Lockout(),
+        station=STATION.find(first),
+        device=DEVICE.find(first),
+        challenges=tuple(one for row in found if (one := CHALLENGE.find(row)) is not None),
     )

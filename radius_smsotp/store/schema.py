@@ -268,7 +268,7 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
             number INTEGER NOT NULL,
             provider TEXT NOT NULL,
             verdict TEXT NOT NULL,
-            provider_id TEXT NOT NULL,
+            provider_id TEXT,
             time DOUBLE PRECISION NOT NULL,
             seconds DOUBLE PRECISION NOT NULL,
             text TEXT NOT NULL,
@@ -276,7 +276,7 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (transaction_id, message, number)
         ) WITHOUT ROWID
         """,
-        "CREATE INDEX attempt_id ON attempt (provider, provider_id) WHERE provider_id <> ''",
+        "CREATE INDEX attempt_id ON attempt (provider, provider_id) WHERE provider_id IS NOT NULL",
         # Stations had keys of three lines among the lock-outs, refusals of nobody one that begins
         # with a line break: no name has one.
         """

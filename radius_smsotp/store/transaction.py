@@ -6,14 +6,26 @@ Figures have a module of their own beside this one.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.model import identity
 from radius_smsotp.model.lockout import STATION_KNOWN
-from radius_smsotp.model.records import SKEW, Tally
+from radius_smsotp.model.records import SKEW, Lockout, Tally
 from radius_smsotp.store import questions, rows
-from radius_smsotp.store.rows import selected
+from radius_smsotp.store.rows import (
+    ACCOUNT,
+    ATTEMPT,
+    CHALLENGE,
+    DECOY,
+    DEVICE,
+    EVENT,
+    LOCKOUT,
+    MESSAGE,
+    STATION,
+    selected,
+)
 from radius_smsotp.store.statistics import FigureStatements
 
 if TYPE_CHECKING:
@@ -29,7 +41,6 @@ if TYPE_CHECKING:
         Device,
         Event,
         Known,
-        Lockout,
         Message,
         Station,
     )
@@ -62,13 +73,6 @@ LOCKED = "locked_until > ? AND last_failure_at <= ?"
 NEWEST = (
     "(SELECT max(number) FROM message AS other "
     "WHERE other.transaction_id = challenge.transaction_id)"
-)
-
-# Constants only: no value ever gets into a statement but by its mark.
-PUT_ACCOUNT = (
-    f"{rows.insertion('account', 'created_at', 'changed_at')} ON CONFLICT (name) DO UPDATE SET "
-    "phone = excluded.phone, pin_hash = excluded.pin_hash, provider = excluded.provider, "
-    "enabled = excluded.enabled, language = excluded.language, changed_at = excluded.changed_at"
 )
 
 
@@ -109,8 +113,8 @@ class Transaction:
     def accounts_named(self, names: Sequence[str]) -> dict[str, Account]:
         """Those of these accounts that are there, by name."""
         marks = ", ".join("?" * len(names))
-        sql = f"SELECT {selected('account')} FROM account WHERE name IN ({marks})"
-        found = map(rows.account, self._db.execute(sql, tuple(names)))
+        sql = f"SELECT {ACCOUNT.selected} FROM account WHERE name IN ({marks})"
+        found = map(ACCOUNT.read, self._db.execute(sql, tuple(names)))
         return {one.name: one for one in found}
 
     def next_pin_hash(self, name: str) -> str | None:
@@ -125,11 +129,11 @@ class Transaction:
     def accounts(self) -> Iterator[tuple[Account, Lockout]]:
         """All accounts with their lock-outs, by name."""
         sql = (
-            f"SELECT {selected('account', 'lockout')} FROM account "
+            f"SELECT {selected(ACCOUNT, LOCKOUT)} FROM account "
             "LEFT JOIN lockout ON lockout.account = account.name ORDER BY name"
         )
         for row in self._db.execute(sql):
-            yield rows.account(row), rows.lockout(row)
+            yield ACCOUNT.read(row), LOCKOUT.find(row) or Lockout()
 
     def count_accounts(self, now: datetime) -> dict[str, int]:
         """How many accounts are ``enabled``, ``disabled``, and ``locked`` at the moment."""
@@ -148,8 +152,8 @@ class Transaction:
 
     def put_account(self, account: Account, now: datetime) -> None:
         """Add or replace an account."""
-        values = (*rows.account_values(account), now.timestamp(), now.timestamp())
-        self._db.execute(PUT_ACCOUNT, values)
+        values = (*ACCOUNT.values(account), now.timestamp(), now.timestamp())
+        self._db.execute(ACCOUNT.replace, values)
 
     def delete_account(self, name: str) -> bool:
         """
@@ -168,15 +172,12 @@ class Transaction:
 
     def lockout(self, account: str) -> Lockout:
         """Failures and lock-out of an account, ours or from elsewhere."""
-        sql = (
-            f"SELECT {selected('lockout')} FROM (SELECT 1) AS one LEFT JOIN lockout ON account = ?"
-        )
-        return rows.lockout(self._db.execute(sql, (account,)).fetchone())
+        sql = f"SELECT {LOCKOUT.selected} FROM lockout WHERE account = ?"
+        return LOCKOUT.find(self._db.execute(sql, (account,)).fetchone()) or Lockout()
 
     def put_lockout(self, account: str, lockout: Lockout) -> None:
         """Store failures and lock-out of an account."""
-        sql = rows.replacement("lockout", "account")
-        self._db.execute(sql, (account, *rows.lockout_values(lockout)))
+        self._db.execute(LOCKOUT.replace, (account, *LOCKOUT.values(lockout)))
 
     def clear_lockout(self, account: str) -> bool:
         """Forget failures and lock-out.  Returns whether there was anything to forget."""
@@ -185,24 +186,23 @@ class Transaction:
     def note_refusal(self, account: str, now: datetime) -> None:
         """Write as much as for a wrong PIN where none counts: it must not show in the time."""
         # One row for all would be waited for, and one for each name be more than anybody keeps.
-        sql = rows.replacement("decoy", "number")
-        self._db.execute(sql, (identity.share(account), 1, now.timestamp(), None))
+        values = (identity.share(account), *DECOY.values(Lockout(1, now)))
+        self._db.execute(DECOY.replace, values)
 
     # Stations
 
     def put_station(self, station: Station) -> None:
         """Store what is known of a station."""
-        sql = rows.replacement("station", "account, client, station")
-        self._db.execute(sql, rows.station_values(station))
+        self._db.execute(STATION.replace, STATION.values(station))
 
     def locked_stations(self, now: datetime, account: str | None = None) -> list[Station]:
         """The stations that are locked, of one account or of all, the longest first."""
         whose, value = ("", ()) if account is None else ("AND account = ?", (account,))
         sql = (
-            f"SELECT {selected('station')} FROM station WHERE {LOCKED} {whose} "
+            f"SELECT {STATION.selected} FROM station WHERE {LOCKED} {whose} "
             "ORDER BY locked_until DESC"
         )
-        return [rows.station(row) for row in self._db.execute(sql, (*_locked(now), *value))]
+        return [STATION.read(row) for row in self._db.execute(sql, (*_locked(now), *value))]
 
     def unlock_stations(self, account: str) -> bool:
         """Forget the failures of all stations of an account.  Returns whether there were any."""
@@ -216,9 +216,8 @@ class Transaction:
 
     def challenge(self, transaction_id: str) -> Challenge | None:
         """One challenge, in whatever state."""
-        sql = f"SELECT {selected('challenge')} FROM challenge WHERE transaction_id = ?"
-        row = self._db.execute(sql, (transaction_id,)).fetchone()
-        return None if row is None else rows.challenge(row)
+        sql = f"SELECT {CHALLENGE.selected} FROM challenge WHERE transaction_id = ?"
+        return CHALLENGE.find(self._db.execute(sql, (transaction_id,)).fetchone())
 
     def open_challenges(
         self, now: datetime, account: str | None = None
@@ -231,16 +230,16 @@ class Transaction:
         """
         whose, value = ("", ()) if account is None else ("AND account = ?", (account,))
         sql = (
-            f"SELECT {selected('challenge', 'message')} FROM challenge JOIN message "
+            f"SELECT {selected(CHALLENGE, MESSAGE)} FROM challenge JOIN message "
             f"ON message.transaction_id = challenge.transaction_id AND number = {NEWEST} "
             f"WHERE challenge.state = 'open' AND expires_at > ? {whose} ORDER BY created_at DESC"
         )
         found = self._db.execute(sql, (now.timestamp(), *value))
-        return [(rows.challenge(row), rows.message(row)) for row in found]
+        return [(CHALLENGE.read(row), MESSAGE.read(row)) for row in found]
 
     def add_challenge(self, challenge: Challenge) -> None:
         """Add a challenge."""
-        self._db.execute(rows.insertion("challenge"), rows.challenge_values(challenge))
+        self._db.execute(CHALLENGE.insert, CHALLENGE.values(challenge))
 
     def save_answer(self, challenge: Challenge) -> None:
         """Store what an answer changed: state, guesses left, and which answer it was."""
@@ -261,15 +260,14 @@ class Transaction:
     def message(self, transaction_id: str) -> Message | None:
         """The newest message of a challenge."""
         sql = (
-            f"SELECT {selected('message')} FROM message WHERE transaction_id = ? "
+            f"SELECT {MESSAGE.selected} FROM message WHERE transaction_id = ? "
             "ORDER BY number DESC LIMIT 1"
         )
-        row = self._db.execute(sql, (transaction_id,)).fetchone()
-        return None if row is None else rows.message(row)
+        return MESSAGE.find(self._db.execute(sql, (transaction_id,)).fetchone())
 
     def add_message(self, message: Message) -> None:
         """Add a message."""
-        self._db.execute(rows.insertion("message"), rows.message_values(message))
+        self._db.execute(MESSAGE.insert, MESSAGE.values(message))
 
     def save_message(self, message: Message) -> bool:
         """
@@ -278,19 +276,12 @@ class Transaction:
         Returns:
             False, and nothing is stored, if another message has replaced this one.
         """
-        one = message
+        state, route, _, _, *rest = MESSAGE.values(message)[2:]
         changed = self._count(
             "UPDATE message SET state = ?, route = ?, provider = ?, not_before = ?, "
             "lease_owner = ?, lease_until = ? "
             "WHERE transaction_id = ? AND number = ? AND state <> 'replaced'",
-            one.state,
-            " ".join(one.route),
-            one.provider,
-            rows.seconds(one.not_before),
-            one.lease_owner,
-            rows.seconds(one.lease_until),
-            one.transaction_id,
-            one.number,
+            *(state, route, *rest, message.transaction_id, message.number),
         )
         return changed > 0
 
@@ -302,7 +293,7 @@ class Transaction:
             The oldest first.
         """
         sql = (
-            f"SELECT {selected('challenge', 'message')} FROM message JOIN challenge "
+            f"SELECT {selected(CHALLENGE, MESSAGE)} FROM message JOIN challenge "
             "ON challenge.transaction_id = message.transaction_id "
             "WHERE message.state = 'queued' AND lease_until <= ? "
             "AND (not_before IS NULL OR not_before <= ?) "
@@ -310,28 +301,29 @@ class Transaction:
             "ORDER BY lease_until, created_at LIMIT ?"
         )
         found = self._db.execute(sql, (*[now.timestamp()] * 3, most))
-        return [(rows.challenge(row), rows.message(row)) for row in found]
+        return [(CHALLENGE.read(row), MESSAGE.read(row)) for row in found]
 
     def add_attempt(self, message: Message, attempt: Attempt, now: datetime) -> None:
         """Add what one provider made of a message.  Its id is normalised."""
+        marks = ", ".join("?" * (len(ATTEMPT.columns) - 3))
         sql = (
-            f"INSERT INTO attempt ({', '.join(rows.COLUMNS['attempt'])}) "  # constants
-            "SELECT ?, ?, count(*) + 1, ?, ?, ?, ?, ?, ? FROM attempt "
+            f"INSERT INTO attempt ({', '.join(ATTEMPT.columns)}) "
+            f"SELECT ?, ?, count(*) + 1, {marks} FROM attempt "
             "WHERE transaction_id = ? AND message = ?"
         )
-        one, key = attempt, (message.transaction_id, message.number)
-        provider_id = identity.normalise_message_id(one.message_id) if one.message_id else ""
-        own = (one.provider, one.verdict, provider_id, now.timestamp(), one.seconds, one.text)
-        self._db.execute(sql, (*key, *own, *key))
+        provider_id = attempt.message_id and identity.normalise_message_id(attempt.message_id)
+        normalised = replace(attempt, message_id=provider_id or None)
+        key = (message.transaction_id, message.number)
+        self._db.execute(sql, (*key, *ATTEMPT.values(normalised), now.timestamp(), *key))
 
     def attempts(self, transaction_id: str) -> list[tuple[int, Attempt]]:
         """What providers made of the messages of a challenge, each with the message's number."""
         sql = (
-            f"SELECT {selected('attempt')} FROM attempt WHERE transaction_id = ? "
+            f"SELECT {ATTEMPT.selected} FROM attempt WHERE transaction_id = ? "
             "ORDER BY message, number"
         )
         found = self._db.execute(sql, (transaction_id,))
-        return [(int(row["attempt_message"]), rows.attempt(row)) for row in found]
+        return [(int(row["attempt_message"]), ATTEMPT.read(row)) for row in found]
 
     def attempted(self, provider: str, provider_id: str) -> tuple[Challenge, Message] | None:
         """
@@ -341,21 +333,20 @@ class Transaction:
             provider_id: As `model.identity.normalise_message_id` leaves it.
         """
         sql = (
-            f"SELECT {selected('challenge', 'message')} FROM attempt "
+            f"SELECT {selected(CHALLENGE, MESSAGE)} FROM attempt "
             "JOIN message ON message.transaction_id = attempt.transaction_id "
             "AND message.number = attempt.message "
             "JOIN challenge ON challenge.transaction_id = attempt.transaction_id "
-            "WHERE attempt.provider = ? AND provider_id = ? AND provider_id <> '' "
-            "ORDER BY time DESC LIMIT 1"
+            "WHERE attempt.provider = ? AND provider_id = ? ORDER BY time DESC LIMIT 1"
         )
         row = self._db.execute(sql, (provider, provider_id)).fetchone()
-        return None if row is None else (rows.challenge(row), rows.message(row))
+        return None if row is None else (CHALLENGE.read(row), MESSAGE.read(row))
 
     def note_receipt(self, provider: str, provider_id: str, receipt: str) -> bool:
         """Note the network's word on attempts of that id.  Returns False if it was known."""
         sql = (
             "UPDATE attempt SET receipt = ? "
-            "WHERE provider = ? AND provider_id = ? AND provider_id <> '' AND receipt IS NULL"
+            "WHERE provider = ? AND provider_id = ? AND receipt IS NULL"
         )
         return self._count(sql, receipt, provider, provider_id) > 0
 
@@ -398,15 +389,14 @@ class Transaction:
     def devices(self, account: str, now: datetime) -> list[Device]:
         """The remembered devices of an account, by client, SSID and station."""
         sql = (
-            f"SELECT {selected('device')} FROM device WHERE account = ? AND expires_at > ? "
+            f"SELECT {DEVICE.selected} FROM device WHERE account = ? AND expires_at > ? "
             "ORDER BY client, ssid, station"
         )
-        return [rows.device(row) for row in self._db.execute(sql, (account, now.timestamp()))]
+        return [DEVICE.read(row) for row in self._db.execute(sql, (account, now.timestamp()))]
 
     def remember_device(self, device: Device) -> None:
         """Let this device log in without a code; what was known of it before is replaced."""
-        sql = rows.replacement("device", "account, client, ssid, station")
-        self._db.execute(sql, rows.device_values(device))
+        self._db.execute(DEVICE.replace, DEVICE.values(device))
 
     def forget_devices(self, account: str, station: str | None = None) -> int:
         """
@@ -427,7 +417,7 @@ class Transaction:
 
     def add_event(self, event: Event) -> None:
         """Add a line to the audit trail."""
-        self._db.execute(rows.insertion("event"), rows.event_values(event))
+        self._db.execute(EVENT.insert, EVENT.values(event))
 
     def events(self, name_or_id: str, most: int) -> list[Event]:
         """
@@ -453,11 +443,11 @@ class Transaction:
         found = " UNION ".join(f"SELECT id FROM event WHERE id > ? AND {one}" for one, _ in places)
         values = [value for _, own in places for value in (since - LATE, *own)]
         sql = (
-            f"SELECT {selected('event')}, id FROM event WHERE id IN (SELECT id FROM ({found}) "
+            f"SELECT {EVENT.selected}, id FROM event WHERE id IN (SELECT id FROM ({found}) "
             "AS found ORDER BY id DESC LIMIT ?) ORDER BY id"
         )
         got = self._db.execute(sql, (*values, most))
-        return [(int(row["id"]), rows.event(row)) for row in got]
+        return [(int(row["id"]), EVENT.read(row)) for row in got]
 
     def newest_event(self) -> int:
         """The highest number of an event; 0 if there is none."""
@@ -479,8 +469,12 @@ class Transaction:
 
     def put_breaker(self, provider: str, state: str, since: datetime, reason: str) -> None:
         """Note that a provider is skipped from now on, or used again."""
-        sql = rows.replacement("breaker", "provider")
-        self._db.execute(sql, (provider, state, since.timestamp(), reason))
+        self._db.execute(
+            "INSERT INTO breaker (provider, state, since, reason) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (provider) DO UPDATE SET state = excluded.state, since = excluded.since, "
+            "reason = excluded.reason",
+            (provider, state, since.timestamp(), reason),
+        )
 
     def breakers(self) -> dict[str, tuple[str, datetime | None, str]]:
         """Provider to state, since when, and why."""

@@ -73,7 +73,7 @@ def test_a_login_in_one_password_counts_and_a_lock_out_ends_it(
         radiusd.ask(password="wrong", station=STATION, called=OFFICE)
     assert site.kinds("alice")[-2:] == ["account-locked", "device-forgotten"]
     with site.store.write() as tx:
-        tx.clear_stations("alice")
+        tx.unlock_stations("alice")
     assert radiusd.ask(station=STATION, called=OFFICE).kind == "Access-Challenge"
 
 

@@ -7,7 +7,7 @@ and gives the fixture `make_url`.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +92,8 @@ def station(**fields: Any) -> Station:
         "station": HERE.station,
         "seen_at": NOW,
     }
-    return Station(**(usual | fields))
+    lockout: Lockout = fields.pop("lockout", Lockout())
+    return Station(**(usual | asdict(lockout) | fields))
 
 
 def device(**fields: Any) -> Device:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from radius_smsotp.model.records import Asker, Client, Lockout, Station
+from radius_smsotp.model.records import Asker, Client, Station
 from radius_smsotp.store import open_store
 from radius_smsotp.store.postgres import store as postgres
 from radius_smsotp.store.schema import VERSIONS
@@ -290,9 +290,7 @@ def test_messages_and_stations_become_rows_of_their_own(
     store.close()
     seen = datetime.fromtimestamp(70, UTC)
     until = datetime.fromtimestamp(80.5, UTC)
-    assert known["vpn||192.0.2.7"] == Station(
-        "alice", "vpn", "192.0.2.7", seen, Lockout(10, seen, until)
-    )
+    assert known["vpn||192.0.2.7"] == Station("alice", "vpn", "192.0.2.7", seen, 10, seen, until)
     assert known["wi fi||02-01"] is not None
     assert known["wi fi||02-01"].seen_at == datetime.fromtimestamp(90, UTC)
     assert known["vpn||02-01"] is None

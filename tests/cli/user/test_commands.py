@@ -399,6 +399,6 @@ def lock(here: Installation, minutes: int, name: str = "alice") -> None:
 def lock_station(here: Installation, minutes: int, station: str, name: str = "alice") -> None:
     """Lock a station of an account out for so long."""
     now = datetime.now(UTC)
-    failures = Lockout(10, now, now + timedelta(minutes=minutes))
+    until = now + timedelta(minutes=minutes)
     with here.store.write() as tx:
-        tx.put_station(Station(name, "vpn", station, now, failures))
+        tx.put_station(Station(name, "vpn", station, now, 10, now, until))

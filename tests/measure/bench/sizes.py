@@ -108,9 +108,8 @@ def fill(server: Server, size: int) -> None:
     }
     numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT ?)"
     db = sqlite3.connect(server.site.folder / "smsotp.db")
-    more = {"account": ("created_at", "changed_at")}
     for table in ("account", "challenge", "event"):
-        columns = (*rows.COLUMNS[table], *more.get(table, ()))
+        columns = getattr(rows, table.upper()).columns
         names, copied = ", ".join(columns), ", ".join(own.get(name, name) for name in columns)
         key, value = ("name", "user0") if table == "account" else ("account", "user0")
         db.execute(
@@ -118,7 +117,7 @@ def fill(server: Server, size: int) -> None:
             f"SELECT {copied} FROM {table}, numbers WHERE {table}.{key} = ?",
             (size - 1, value),
         )
-    names = ", ".join(rows.COLUMNS["message"][1:])
+    names = ", ".join(rows.MESSAGE.columns[1:])
     db.execute(
         f"INSERT INTO message (transaction_id, {names}) SELECT challenge.transaction_id, {names} "
         "FROM challenge, message WHERE challenge.transaction_id <> message.transaction_id"
