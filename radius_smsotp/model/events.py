@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 KINDS = {
     "challenge-opened": "a code was asked for and the challenge was opened",
     "challenge-repeated": "the first step came again within the cooldown; no second SMS",

@@ -1,4 +1,9 @@
-"""What waiting under FreeRADIUS's lock is rationed by: how the time went lately."""
+"""
+Waiting: how long a hook may wait under FreeRADIUS's lock, and logins that wait beside it.
+
+The ration goes by how the time went lately.  A login that is left to another instance of the module
+is found there by its ticket.
+"""
 
 from __future__ import annotations
 
