@@ -184,11 +184,11 @@ def _read(response: requests.Response) -> Answer:
         raw.close()
         late = isinstance(_root(error), TimeoutError)
         fault = "it was not whole in time" if late else "the connection broke in the middle of it"
-    plain = _decompressed(bytes(body[:BODY]), response.headers.get("Content-Encoding", ""))
+    plain = decompressed(bytes(body[:BODY]), response.headers.get("Content-Encoding", ""))
     return Answer(response.status_code, response.headers, plain, fault)
 
 
-def _decompressed(body: bytes, coding: str) -> bytes:
+def decompressed(body: bytes, coding: str) -> bytes:
     """
     What `body` says if it is compressed, which nobody has asked for: the request says "identity".
 

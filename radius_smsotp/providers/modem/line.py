@@ -41,6 +41,9 @@ ANSWER = 5.0
 WAKE = 3.0
 """Seconds until a modem that does not answer to AT counts as dead."""
 
+QUIET = 0.1
+"""Seconds without a line after which nothing of what was before is still to come."""
+
 LOST = (OSError, ValueError, termios.error)
 """What pyserial raises when the device goes: SerialException is an OSError, tcflush's is not."""
 
@@ -92,7 +95,7 @@ class Line:
                 remedy = "check `port` and `baudrate`, and that no other program (ModemManager) "
                 raise ModemError(Unavailable, fault, f"{remedy}uses it")
         # Answers to earlier tries, or to what an earlier program asked, are not ours.
-        self._read_until_quiet(0.5 if tries else 0.1, patience)
+        self._read_until_quiet(5 * QUIET if tries else QUIET, patience)
         self.accepts("ATE0", deadline)
         self.accepts("AT+CMEE=1", deadline)
 

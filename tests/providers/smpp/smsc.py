@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import queue
@@ -33,6 +34,56 @@ def modules() -> Path:
     return folder
 
 
+class Node:
+    """The process that all of them live in, started for the first one."""
+
+    _one: Node | None = None
+
+    @classmethod
+    def get(cls) -> Node:
+        """The one that runs."""
+        if cls._one is None or cls._one._process.poll() is not None:
+            cls._one = cls()
+        return cls._one
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            ["node", str(HERE / "smsc.js")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"NODE_PATH": str(modules())},
+        )
+        self._news: list[queue.Queue[dict[str, Any]]] = []
+        threading.Thread(target=self._listen, daemon=True).start()
+        atexit.register(self._stop)
+
+    def start(self, **options: Any) -> tuple[int, queue.Queue[dict[str, Any]]]:
+        """Start an SMSC: its number, and what will happen to it."""
+        self._news.append(queue.Queue())
+        number = len(self._news) - 1
+        self.order(number, "start", **options)
+        return number, self._news[number]
+
+    def order(self, number: int, order: str, **facts: Any) -> None:
+        """Give an order to one of them."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"smsc": number, "order": order, **facts}) + "\n")
+        self._process.stdin.flush()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                news = json.loads(line)
+                self._news[news.pop("smsc")].put(news)
+
+    def _stop(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(PATIENCE)
+
+
 class Smsc:
     """
     One SMSC on a free port of 127.0.0.1; also the `StandIn` of the contract suite.
@@ -55,16 +106,10 @@ class Smsc:
         options = {"password": password}
         if certificate:
             options |= {"cert": certificate[0].read_text(), "key": certificate[1].read_text()}
-        self._process = subprocess.Popen(
-            ["node", str(HERE / "smsc.js"), json.dumps(options)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"NODE_PATH": str(modules())},
-        )
-        self._news: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._node = Node.get()
+        self._number, self._news = self._node.start(**options)
         self.log: list[dict[str, Any]] = []
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._runs = True
         self.port: int = self.wait("listening")["port"]
 
     def __enter__(self) -> Smsc:
@@ -111,9 +156,7 @@ class Smsc:
 
     def order(self, order: str, **facts: Any) -> None:
         """Give an order, and wait until it is carried out."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"order": order, **facts}) + "\n")
-        self._process.stdin.flush()
+        self._node.order(self._number, order, **facts)
         self.wait("done")
 
     def behave(self, **how: Any) -> None:
@@ -138,13 +181,7 @@ class Smsc:
         return [news for news in self.log if news["event"] == event]
 
     def stop(self) -> None:
-        """End the process.  May be called twice."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(PATIENCE)
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as lines:
-            for line in lines:
-                self._news.put(json.loads(line))
+        """End it and every connection.  May be called twice."""
+        if self._runs:
+            self._runs = False
+            self.order("stop")
