@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @click.group()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,9 +15,6 @@ from radius_smsotp.cli.site import Site
 from radius_smsotp.cli.user import account
 from radius_smsotp.model import identity as tags
 from radius_smsotp.settings import policy
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @click.group()

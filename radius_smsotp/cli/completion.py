@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from radius_smsotp.errors import SmsotpError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from click.shell_completion import CompletionItem
 
 MOST = 50
 """Names that are offered at most."""

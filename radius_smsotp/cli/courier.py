@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -16,10 +17,6 @@ from radius_smsotp.cli.site import Site, acting_as
 from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.radius import process
 from radius_smsotp.server import FAREWELL_SECONDS, Server, Watch
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from types import FrameType
 
 log = logging.getLogger(__name__)
 

@@ -12,17 +12,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from radius_smsotp.cli.radius_client import RadiusClient, Reply
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.raddb import freeradius, install
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NAME, PHONE, PIN, SECRET = "alice", "+491701234567", "1234", "testing123"
 """Made up.  The number is never called: the provider is a folder."""

@@ -8,20 +8,18 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import click
 
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model import code
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MOST_MESSAGES = 200
 """What the page shows; older ones are forgotten."""

@@ -8,8 +8,8 @@ import os
 import pwd
 import re
 import shlex
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -18,12 +18,8 @@ from radius_smsotp.errors import SmsotpError
 from radius_smsotp.raddb import files as raddb_files
 from radius_smsotp.settings import DEFAULT_PATH, keyring, whole_file
 from radius_smsotp.settings import file as settings_file
+from radius_smsotp.settings.file import Loaded
 from radius_smsotp.store import open_store
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from radius_smsotp.settings.file import Loaded
 
 SETTINGS = "smsotp.yaml"
 KEY = "key"

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site, acting_as
 from radius_smsotp.errors import SmsotpError
+from radius_smsotp.model.records import Challenge
 from radius_smsotp.settings import keyring
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from radius_smsotp.model.records import Challenge
-    from radius_smsotp.settings.keyring import Keyring
+from radius_smsotp.settings.keyring import Keyring
 
 NOTICE = timedelta(seconds=10)
 """Every process of a host has read the new key by then: they look each second."""

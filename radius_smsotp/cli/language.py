@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -11,9 +11,6 @@ from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site
 from radius_smsotp.model.identity import choose_language
 from radius_smsotp.settings import languages
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @click.group()

@@ -9,13 +9,11 @@ import shutil
 import sys
 import textwrap
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
-    from datetime import datetime
 
 
 def clean(value: object) -> str:

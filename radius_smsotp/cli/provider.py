@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import sys
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
+from pathlib import Path
 
 import click
 
@@ -18,10 +19,6 @@ from radius_smsotp.delivery.compose import sample
 from radius_smsotp.model import identity
 from radius_smsotp.providers import presets
 from radius_smsotp.store import open_store
-
-if TYPE_CHECKING:
-    from datetime import datetime
-    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from radius_smsotp.cli.site import Site
 from radius_smsotp.cli.statistics import figures
-from radius_smsotp.store import statistics
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from radius_smsotp.store import Store
+from radius_smsotp.store import Store, statistics
 
 CHALLENGES_KEPT = timedelta(days=1)
 """Ended challenges stay so long: a late answer is told apart from one to no challenge at all."""

@@ -5,18 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import Self
 
 from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.settings import file
+from radius_smsotp.settings.file import Loaded
 from radius_smsotp.store import Store, open_store
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from radius_smsotp.settings.file import Loaded
 
 PATIENCE = 10.0
 """Seconds to wait for the store: a person at a terminal rather waits than starts again."""

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from radius_smsotp.cli import output
 from radius_smsotp.cli.site import PATIENCE, freeradius_user
 from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError
-from radius_smsotp.store import open_store, transfer
-
-if TYPE_CHECKING:
-    from radius_smsotp.store import Store
+from radius_smsotp.store import Store, open_store, transfer
 
 NAMES = {
     "account": "accounts",

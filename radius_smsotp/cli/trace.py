@@ -6,7 +6,9 @@ import json
 import sys
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, NoReturn
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
 
 import click
 
@@ -15,12 +17,7 @@ from radius_smsotp.cli.site import Site
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model import events, text
 from radius_smsotp.model.identity import fold_name
-
-if TYPE_CHECKING:
-    from datetime import datetime
-    from pathlib import Path
-
-    from radius_smsotp.model.records import Event
+from radius_smsotp.model.records import Event
 
 STARTS = {"challenge-opened", "device-accepted", "login-refused", "pin-wrong", "eap-refused"}
 """Kinds with which a login begins: on a terminal there is a gap before them."""

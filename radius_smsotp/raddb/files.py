@@ -9,13 +9,11 @@ import hashlib
 import json
 import re
 import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from radius_smsotp.errors import SmsotpError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 POLICY = "policy.d/smsotp"
 

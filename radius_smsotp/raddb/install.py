@@ -12,19 +12,16 @@ import json
 import os
 import secrets
 import socket
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import Self
 
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.raddb import certificates, files, workers
 from radius_smsotp.raddb import clients as raddb_clients
+from radius_smsotp.raddb.freeradius import FreeRadius
 from radius_smsotp.settings import whole_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
-
-    from radius_smsotp.raddb.freeradius import FreeRadius
 
 GTC_PORT = 11812
 """On the loopback address: where the tunnels of Wi-Fi end (see ``sites-available/smsotp-gtc``)."""

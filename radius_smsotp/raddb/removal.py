@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.raddb import files
 from radius_smsotp.settings import whole_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 FOLDERS = (files.CERTIFICATES, "mods-config/smsotp")
 """Made by `raddb.install`, and removed as soon as nothing is in them."""

@@ -9,13 +9,10 @@ Sites, policies and modules are those of one raddb, and stand there once.
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 from radius_smsotp.raddb import clients
 from radius_smsotp.raddb import files as raddb_files
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 PORT_VARIABLE = "${smsotp_worker_port}"
 GTC_PORT_VARIABLE = "${smsotp_worker_gtc_port}"

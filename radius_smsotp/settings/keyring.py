@@ -12,17 +12,14 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.model.code import KEY_OCTETS
 from radius_smsotp.settings import whole_file
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 HEADING = "# smsotp key file: 'ID SECRET [FROM]' a line, the newest first; see 'smsotp key --help'."
 

@@ -12,14 +12,16 @@ the texts that stand beside it.  An account's language, if it is another one, go
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from radius_smsotp.model import identity as tags
 from radius_smsotp.model.records import LoginPolicy
 from radius_smsotp.settings import languages
 from radius_smsotp.settings.schema import (
+    ClientSettings,
     LanguageSettings,
     PerClient,
     Section,
@@ -27,11 +29,6 @@ from radius_smsotp.settings.schema import (
     SsidSettings,
     network,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from radius_smsotp.settings.schema import ClientSettings
 
 DEFAULT = "default"
 """Where a value comes from that stands nowhere in the file."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import yaml
 
 from radius_smsotp.errors import ConfigurationError, Problem
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def read(path: Path) -> Any:

@@ -5,20 +5,16 @@ from __future__ import annotations
 import os
 import pwd
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from radius_smsotp.cli import CONFIGURATION, output
 from radius_smsotp.cli.check import host, raddb, site
+from radius_smsotp.cli.check.finding import Finding
 from radius_smsotp.cli.site import acting_as, freeradius_user
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from radius_smsotp.cli.check.finding import Finding
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "green"}
 

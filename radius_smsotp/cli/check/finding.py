@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from radius_smsotp.errors import ConfigurationError
+from radius_smsotp.errors import ConfigurationError
 
 Level = Literal["error", "warning", "note"]
 """error: logins fail, now or later; warning: they work, but perhaps not as meant; note: as it

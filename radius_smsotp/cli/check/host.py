@@ -5,13 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from radius_smsotp.cli.check.finding import Finding, error, warning
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NETWORKED = {
     "9p", "afs", "beegfs", "ceph", "cifs", "coda", "fuse.ceph-fuse", "fuse.glusterfs",

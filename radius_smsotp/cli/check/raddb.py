@@ -9,16 +9,12 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from radius_smsotp.cli.check.finding import Finding, error, note, warning
 from radius_smsotp.cli.check.site import waits
 from radius_smsotp.errors import ConfigurationError, SmsotpError
 from radius_smsotp.raddb import certificates, files, freeradius
 from radius_smsotp.settings import file as settings_file
-
-if TYPE_CHECKING:
-    pass
 
 PLACES = ("/etc/freeradius/3.0", "/etc/raddb", "/usr/local/etc/raddb")
 """Where it is: Debian; Red Hat, SUSE and Alpine; FreeBSD and from source."""

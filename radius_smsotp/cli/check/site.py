@@ -6,7 +6,7 @@ import re
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from radius_smsotp.cli.check import host
 from radius_smsotp.cli.check.finding import Finding, error, errors, note, warning
@@ -15,15 +15,10 @@ from radius_smsotp.delivery import compose
 from radius_smsotp.delivery.chain import Chain
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.model import identity, pin, text
+from radius_smsotp.model.records import Account
 from radius_smsotp.settings import file, keyring, policy
-from radius_smsotp.store import open_store
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from radius_smsotp.model.records import Account
-    from radius_smsotp.settings.file import Loaded
-    from radius_smsotp.store import Store
+from radius_smsotp.settings.file import Loaded
+from radius_smsotp.store import Store, open_store
 
 FEW_ROUNDS = 10_000
 """PBKDF2 rounds below which a stolen store gives its PINs away too easily (NIST SP 800-63B section

@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -14,9 +14,6 @@ from radius_smsotp.cli.courier import log_to_stderr
 from radius_smsotp.cli.site import Site, acting_as
 from radius_smsotp.cli.statistics import figures
 from radius_smsotp.errors import ConfigurationError, SmsotpError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 log = logging.getLogger(__name__)
 

@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from radius_smsotp.model import events
-from radius_smsotp.store import insist, statistics
+from radius_smsotp.store import Store, insist, statistics
 from radius_smsotp.store.statistics import BOUNDS, Cell, Count
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from radius_smsotp.store import Store
 
 SETTLED = timedelta(minutes=15)
 """After which no transaction still writes an event of that time, and no clock is so far behind."""

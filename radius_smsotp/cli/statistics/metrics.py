@@ -10,14 +10,16 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
     InfoMetricFamily,
+    Metric,
 )
 from prometheus_client.registry import Collector as Collecting
 
@@ -27,15 +29,8 @@ from radius_smsotp.cli.statistics import figures
 from radius_smsotp.cli.statistics.figures import VERDICTS, Provider, Summary
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model import events
+from radius_smsotp.settings.file import Loaded
 from radius_smsotp.store.statistics import BOUNDS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from prometheus_client.metrics_core import Metric
-
-    from radius_smsotp.settings.file import Loaded
 
 log = logging.getLogger(__name__)
 

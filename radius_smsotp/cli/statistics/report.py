@@ -8,20 +8,17 @@ from collections import Counter
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site
 from radius_smsotp.cli.statistics import chart, figures
+from radius_smsotp.cli.statistics.figures import Period, Provider, Summary
 from radius_smsotp.cli.statistics.stats import ordered
 from radius_smsotp.settings import whole_file
+from radius_smsotp.settings.file import Loaded
 from radius_smsotp.store import statistics
-
-if TYPE_CHECKING:
-    from radius_smsotp.cli.statistics.figures import Period, Provider, Summary
-    from radius_smsotp.settings.file import Loaded
 
 FILE = click.Path(path_type=Path, allow_dash=True, dir_okay=False)
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
 
 from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site
 from radius_smsotp.cli.statistics import figures
-from radius_smsotp.cli.statistics.figures import VERDICTS, Provider
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
-    from radius_smsotp.cli.statistics.figures import Summary
-    from radius_smsotp.settings.file import Loaded
+from radius_smsotp.cli.statistics.figures import VERDICTS, Provider, Summary
+from radius_smsotp.settings.file import Loaded
 
 DAYS = (1, 7, 30)
 

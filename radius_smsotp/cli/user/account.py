@@ -7,9 +7,9 @@ import pwd
 import secrets
 import sys
 import unicodedata
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import click
 
@@ -18,14 +18,9 @@ from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model import identity
 from radius_smsotp.model import pin as pins
 from radius_smsotp.model.identity import fold_name
-from radius_smsotp.model.records import Event
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from radius_smsotp.model.records import Account
-    from radius_smsotp.settings.file import Loaded
-    from radius_smsotp.store.transaction import Transaction
+from radius_smsotp.model.records import Account, Event
+from radius_smsotp.settings.file import Loaded
+from radius_smsotp.store.transaction import Transaction
 
 NAME_OCTETS = 253
 """RFC 2865 section 5: what an attribute holds at most."""

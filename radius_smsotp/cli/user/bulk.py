@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import click
 
 from radius_smsotp.cli.user import account
-from radius_smsotp.store import insist
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from radius_smsotp.model.records import Account
-    from radius_smsotp.store import Store
+from radius_smsotp.model.records import Account
+from radius_smsotp.store import Store, insist
 
 SMALLEST, LARGEST = 20, 500
 """Accounts in one transaction.  PostgreSQL has room for some thousand locks by default."""

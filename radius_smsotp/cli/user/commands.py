@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,13 +20,7 @@ from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model import lockout
 from radius_smsotp.model import pin as pins
 from radius_smsotp.model.identity import fold_name, normalise_station
-from radius_smsotp.model.records import Account
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-    from radius_smsotp.model.records import Lockout, Station
+from radius_smsotp.model.records import Account, Lockout, Station
 
 
 @click.group()

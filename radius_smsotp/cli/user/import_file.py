@@ -13,10 +13,10 @@ import io
 import os
 import sys
 import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -27,11 +27,7 @@ from radius_smsotp.cli.user.bulk import Change
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model.records import Account
 from radius_smsotp.settings import whole_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from radius_smsotp.settings.file import Loaded
+from radius_smsotp.settings.file import Loaded
 
 NICENESS = 10
 """Of the threads that hash: FreeRADIUS checks PINs on the same processors, and comes first."""
