@@ -127,14 +127,28 @@ def wrapped(text: str, indent: str) -> str:
     )
 
 
-def as_json(value: Any) -> None:
+json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
+"""Of every command that can `as_json` what it prints."""
+
+
+def as_json(value: Any, indent: int | None = 2) -> None:
     """Print JSON.  ASCII only: a letter that steers a terminal stays a number."""
-    click.echo(json.dumps(value, indent=2))
+    click.echo(json.dumps(value, indent=indent, default=iso))
 
 
-def iso(moment: datetime | None) -> str | None:
+def fields(record: object, *names: str) -> dict[str, Any]:
+    """Some attributes of a record, for JSON."""
+    return {name: getattr(record, name) for name in names}
+
+
+def many(number: int, thing: str) -> str:
+    """A number of things: "1 account", "2 accounts"."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def iso(moment: datetime) -> str:
     """A time for programs: "2026-11-23T10:02:11.250+00:00"."""
-    return None if moment is None else moment.isoformat(timespec="milliseconds")
+    return moment.isoformat(timespec="milliseconds")
 
 
 def local(moment: datetime) -> str:

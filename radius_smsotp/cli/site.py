@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Self
+from typing import Concatenate, ParamSpec, Self
+
+import click
 
 from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.settings import file
@@ -65,6 +67,21 @@ class Site:
             return pwd.getpwuid(self.loaded.key_path.stat().st_uid)
         except (OSError, KeyError):
             return None
+
+
+P = ParamSpec("P")
+
+
+def pass_site(command: Callable[Concatenate[Site, P], None]) -> Callable[P, None]:
+    """Hand a command its site, and close that when the command is done."""
+
+    @click.pass_obj
+    @wraps(command)
+    def run(config: Path, /, *args: P.args, **options: P.kwargs) -> None:
+        with Site(config) as site:
+            command(site, *args, **options)
+
+    return run
 
 
 def freeradius_user() -> pwd.struct_passwd | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import secrets
 import sys
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -26,11 +27,18 @@ NAME_OCTETS = 253
 """RFC 2865 section 5: what an attribute holds at most."""
 
 
-def _name_of_argument(ctx: click.Context, param: click.Parameter, value: str) -> str:
+@contextlib.contextmanager
+def faults_of(option: str | None = None) -> Iterator[None]:
+    """Put a ValueError down to an option; by default to the parameter that is being read."""
     try:
-        return read_name(value)
+        yield
     except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+        raise click.BadParameter(str(error), param_hint=option) from None
+
+
+@faults_of()
+def _name_of_argument(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    return read_name(value)
 
 
 name_argument = click.argument(
@@ -102,12 +110,22 @@ def read_language(text: str, known: Collection[str]) -> str:
     return tag
 
 
+@faults_of("--phone")
+def phone_option(loaded: Loaded, text: str) -> str:
+    """What follows ``--phone``.  Raises BadParameter."""
+    return read_phone(text, loaded.values.country)
+
+
+@faults_of("--provider")
+def provider_option(loaded: Loaded, text: str | None) -> str | None:
+    """What follows ``--provider``.  Raises BadParameter."""
+    return None if text is None else read_provider(text, loaded.providers)
+
+
+@faults_of("--language")
 def language_option(loaded: Loaded, text: str | None) -> str | None:
     """What follows ``--language``.  Raises BadParameter."""
-    try:
-        return None if text is None else read_language(text, loaded.languages)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--language") from None
+    return None if text is None else read_language(text, loaded.languages)
 
 
 def hashed(pin: str, iterations: int) -> str:

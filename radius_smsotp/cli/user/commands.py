@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import click
 
 from radius_smsotp.cli import completion, output
-from radius_smsotp.cli.site import Site
+from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.cli.user import account
 from radius_smsotp.cli.user.import_file import export_accounts, import_accounts
 from radius_smsotp.errors import SmsotpError
@@ -36,64 +35,53 @@ def user() -> None:
     """
 
 
-def _fields() -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _fields(command: Callable[..., None]) -> Callable[..., None]:
     """What an account is made of, as options."""
-    options = (
-        account.name_argument,
-        click.option(
-            "--phone",
-            "number",
-            metavar="NUMBER",
-            help="Where the codes go, as +491701234567.",
-        ),
-        click.option(
-            "--pin",
-            metavar="PIN",
-            help="The PIN.  Every user of this machine can see it in the process list.",
-        ),
-        click.option(
-            "--pin-stdin",
-            is_flag=True,
-            help="Read the PIN from standard input; on a terminal it is asked for twice, hidden.",
-        ),
-        click.option(
-            "--no-pin",
-            is_flag=True,
-            help="No PIN: FreeRADIUS checks the first factor elsewhere (LDAP, SQL, …).",
-        ),
-        click.option(
-            "--provider",
-            metavar="NAME",
-            help="The provider that is tried first for this account.",
-            shell_complete=completion.providers,
-        ),
-        click.option(
-            "--language",
-            metavar="TAG",
-            help="What this person reads, as de; see 'smsotp language'.",
-        ),
-        click.pass_obj,
-    )
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
+    for option in reversed(
+        (
+            account.name_argument,
+            click.option("--phone", metavar="NUMBER", help="Where the codes go, as +491701234567."),
+            click.option(
+                "--pin",
+                "given",
+                metavar="PIN",
+                help="The PIN.  Every user of this machine can see it in the process list.",
+            ),
+            click.option(
+                "--pin-stdin",
+                "from_stdin",
+                is_flag=True,
+                help="Read the PIN from standard input; on a terminal it is asked for twice, "
+                "hidden.",
+            ),
+            click.option(
+                "--no-pin",
+                "none",
+                is_flag=True,
+                help="No PIN: FreeRADIUS checks the first factor elsewhere (LDAP, SQL, …).",
+            ),
+            click.option(
+                "--provider",
+                metavar="NAME",
+                help="The provider that is tried first for this account.",
+                shell_complete=completion.providers,
+            ),
+            click.option(
+                "--language",
+                metavar="TAG",
+                help="What this person reads, as de; see 'smsotp language'.",
+            ),
+            pass_site,
+        )
+    ):
+        command = option(command)
+    return command
 
 
 @user.command()
-@_fields()
+@_fields
 def add(
-    config: Path,
-    name: str,
-    number: str | None,
-    pin: str | None,
-    pin_stdin: bool,
-    no_pin: bool,
-    provider: str | None,
-    language: str | None,
+    site: Site, name: str, phone: str | None, provider: str | None, language: str | None, **pin: Any
 ) -> None:
     """
     Add an account.
@@ -106,44 +94,39 @@ def add(
       smsotp user add alice --phone +491701234567
       openssl rand -hex 4 | smsotp user add bob --phone +491707654321 --pin-stdin
     """
-    try:
+    with account.faults_of("NAME"):
         account.refuse_lookalike(name)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="NAME") from None
-    with Site(config) as site:
-        new = Account(
-            name,
-            _number(site, account.ask_phone(number)),
-            provider=_provider(site, provider),
-            language=account.language_option(site.loaded, language),
-        )
-        with site.store.read() as tx:
-            _refuse_if_known(tx.account(name))
-        chosen = _pin(pin, pin_stdin, no_pin, ask=True)
-        new = replace(new, pin_hash=_hashed(site, chosen))
-        with site.store.write(name, durable=True) as tx:
-            _refuse_if_known(tx.account(name))
-            account.save(tx, None, new)
+    new = Account(
+        name,
+        account.phone_option(site.loaded, account.ask_phone(phone)),
+        provider=account.provider_option(site.loaded, provider),
+        language=account.language_option(site.loaded, language),
+    )
+    with site.store.read() as tx:
+        _refuse_if_known(tx.account(name))
+    chosen = _pin(**pin, ask=True)
+    new = replace(new, pin_hash=_hashed(site, chosen))
+    with site.store.write(name, durable=True) as tx:
+        _refuse_if_known(tx.account(name))
+        account.save(tx, None, new)
     click.echo(f"{name}: added")
     if chosen is None:
         click.echo(f"{name} has no PIN: FreeRADIUS must check the first factor elsewhere")
 
 
 @user.command("set")
-@_fields()
+@_fields
 @click.option("--no-provider", is_flag=True, help="Providers as in delivery.order.")
 @click.option("--no-language", is_flag=True, help="The language of the client.")
 def set_(
-    config: Path,
+    site: Site,
     name: str,
-    number: str | None,
-    pin: str | None,
-    pin_stdin: bool,
-    no_pin: bool,
+    phone: str | None,
     provider: str | None,
     language: str | None,
     no_provider: bool,
     no_language: bool,
+    **pin: Any,
 ) -> None:
     """
     Change an account.
@@ -161,30 +144,29 @@ def set_(
         raise click.UsageError("--provider and --no-provider exclude each other")
     if language is not None and no_language:
         raise click.UsageError("--language and --no-language exclude each other")
-    given = any(value is not None for value in (number, pin, provider, language))
-    if not any((given, pin_stdin, no_pin, no_provider, no_language)):
+    fields: dict[str, Any] = {}
+    if phone is not None:
+        fields["phone"] = account.phone_option(site.loaded, phone)
+    if provider is not None or no_provider:
+        fields["provider"] = account.provider_option(site.loaded, provider)
+    if language is not None or no_language:
+        fields["language"] = account.language_option(site.loaded, language)
+    has_pin = any(value not in {None, False} for value in pin.values())
+    if not fields and not has_pin:
         raise click.UsageError("there is nothing to change; name at least one option")
-    with Site(config) as site:
-        fields: dict[str, Any] = {}
-        if number is not None:
-            fields["phone"] = _number(site, number)
-        if provider is not None or no_provider:
-            fields["provider"] = _provider(site, provider)
-        if language is not None or no_language:
-            fields["language"] = account.language_option(site.loaded, language)
-        with site.store.read() as tx:
-            account.known(tx, name)
-        if pin is not None or pin_stdin or no_pin:
-            fields["pin_hash"] = _hashed(site, _pin(pin, pin_stdin, no_pin, ask=False))
-        _change(site, name, **fields)
+    with site.store.read() as tx:
+        account.known(tx, name)
+    if has_pin:
+        fields["pin_hash"] = _hashed(site, _pin(**pin, ask=False))
+    _change(site, name, **fields)
     click.echo(f"{name}: changed")
 
 
 @user.command()
 @account.name_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.pass_obj
-def delete(config: Path, name: str, yes: bool) -> None:
+@pass_site
+def delete(site: Site, name: str, yes: bool) -> None:
     """
     Delete an account, its lock-out and its remembered devices.
 
@@ -195,24 +177,23 @@ def delete(config: Path, name: str, yes: bool) -> None:
     Example:
       smsotp user delete alice --yes
     """
-    with Site(config) as site:
-        with site.store.read() as tx:
-            account.known(tx, name)
-        if not yes:
-            if not sys.stdin.isatty():
-                raise click.UsageError("there is no terminal to ask on; say --yes")
-            if not click.confirm(f"Delete {output.clean(name)}?"):
-                raise SmsotpError("nothing was deleted")
-        with site.store.write(name, durable=True) as tx:
-            account.known(tx, name)
-            account.remove(tx, name)
+    with site.store.read() as tx:
+        account.known(tx, name)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("there is no terminal to ask on; say --yes")
+        if not click.confirm(f"Delete {output.clean(name)}?"):
+            raise SmsotpError("nothing was deleted")
+    with site.store.write(name, durable=True) as tx:
+        account.known(tx, name)
+        account.remove(tx, name)
     click.echo(f"{name}: deleted")
 
 
 @user.command()
 @account.name_argument
-@click.pass_obj
-def enable(config: Path, name: str) -> None:
+@pass_site
+def enable(site: Site, name: str) -> None:
     """
     Let a disabled account log in again.
 
@@ -220,15 +201,14 @@ def enable(config: Path, name: str) -> None:
     Example:
       smsotp user enable alice
     """
-    with Site(config) as site:
-        _change(site, name, enabled=True)
+    _change(site, name, enabled=True)
     click.echo(f"{name}: enabled")
 
 
 @user.command()
 @account.name_argument
-@click.pass_obj
-def disable(config: Path, name: str) -> None:
+@pass_site
+def disable(site: Site, name: str) -> None:
     """
     Let an account log in no more.
 
@@ -238,15 +218,14 @@ def disable(config: Path, name: str) -> None:
     Example:
       smsotp user disable alice
     """
-    with Site(config) as site:
-        _change(site, name, enabled=False)
+    _change(site, name, enabled=False)
     click.echo(f"{name}: disabled")
 
 
 @user.command()
 @account.name_argument
-@click.pass_obj
-def unlock(config: Path, name: str) -> None:
+@pass_site
+def unlock(site: Site, name: str) -> None:
     """
     End a lock-out, and forget the wrong PINs and codes so far.
 
@@ -254,7 +233,7 @@ def unlock(config: Path, name: str) -> None:
     Example:
       smsotp user unlock alice
     """
-    with Site(config) as site, site.store.write(name, durable=True) as tx:
+    with site.store.write(name, durable=True) as tx:
         # A lock-out may belong to a name that only LDAP knows.
         if not tx.clear_lockout(name) | tx.unlock_stations(name):
             account.known(tx, name)
@@ -278,20 +257,6 @@ def _refuse_if_known(found: Account | None) -> None:
         raise SmsotpError(f"there is an account '{found.name}' already; {remedy}")
 
 
-def _number(site: Site, text: str) -> str:
-    try:
-        return account.read_phone(text, site.loaded.values.country)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--phone") from None
-
-
-def _provider(site: Site, text: str | None) -> str | None:
-    try:
-        return None if text is None else account.read_provider(text, site.loaded.providers)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--provider") from None
-
-
 def _pin(given: str | None, from_stdin: bool, none: bool, *, ask: bool) -> str | None:
     """
     The PIN that the options mean, None for no PIN.
@@ -309,10 +274,8 @@ def _pin(given: str | None, from_stdin: bool, none: bool, *, ask: bool) -> str |
     elif given is None:
         line = sys.stdin.buffer.readline()
         given = pins.decode(line.removesuffix(b"\n").removesuffix(b"\r"))
-    try:
+    with account.faults_of("--pin"):
         return account.read_pin(str(given))
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--pin") from None
 
 
 def _hashed(site: Site, pin: str | None) -> str | None:
@@ -326,9 +289,9 @@ def _hashed(site: Site, pin: str | None) -> str | None:
     type=click.Choice(["enabled", "disabled", "locked"]),
     help="Only those that can log in, are disabled, or are locked out at the moment.",
 )
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.pass_obj
-def list_accounts(config: Path, pattern: str, state: str | None, as_json: bool) -> None:
+@output.json_option
+@pass_site
+def list_accounts(site: Site, pattern: str, state: str | None, as_json: bool) -> None:
     """
     List the accounts; with PATTERN, those whose name is like it.
 
@@ -344,7 +307,7 @@ def list_accounts(config: Path, pattern: str, state: str | None, as_json: bool) 
     """
     now = datetime.now(UTC)
     like = fold_name(pattern)
-    with Site(config) as site, site.store.read() as tx:
+    with site.store.read() as tx:
         stations: dict[str, list[Station]] = {}
         for one in tx.locked_stations(now):
             stations.setdefault(one.account, []).append(one)
@@ -378,9 +341,9 @@ def list_accounts(config: Path, pattern: str, state: str | None, as_json: bool) 
 
 @click.command()
 @account.name_argument
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.pass_obj
-def show(config: Path, name: str, as_json: bool) -> None:
+@output.json_option
+@pass_site
+def show(site: Site, name: str, as_json: bool) -> None:
     """
     Show one account.
 
@@ -390,7 +353,7 @@ def show(config: Path, name: str, as_json: bool) -> None:
       smsotp user show alice --json
     """
     now = datetime.now(UTC)
-    with Site(config) as site, site.store.read() as tx:
+    with site.store.read() as tx:
         one = account.known(tx, name)
         counted = tx.lockout(name)
         stations = tx.locked_stations(now, name)
@@ -450,17 +413,11 @@ def _record(
         "name": one.name,
         "phone": one.phone,
         "pin": one.pin_hash is not None,
-        "provider": one.provider,
-        "language": one.language,
-        "enabled": one.enabled,
+        **output.fields(one, "provider", "language", "enabled"),
         "failures": counted.failures,
-        "locked_until": output.iso(counted.locked_until) if locked else None,
+        "locked_until": counted.locked_until if locked else None,
         "locked_stations": [
-            {
-                "station": one.station,
-                "client": one.client,
-                "until": output.iso(one.lockout.locked_until),
-            }
+            output.fields(one, "station", "client") | {"until": one.lockout.locked_until}
             for one in stations
         ],
     }
@@ -472,9 +429,9 @@ def _record(
     "--forget", metavar="STATION", help="Forget this one, in any writing: it needs a code again."
 )
 @click.option("--forget-all", is_flag=True, help="Forget all of them.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.pass_obj
-def devices(config: Path, name: str, forget: str | None, forget_all: bool, as_json: bool) -> None:
+@output.json_option
+@pass_site
+def devices(site: Site, name: str, forget: str | None, forget_all: bool, as_json: bool) -> None:
     """
     List the devices that need no code for a while (see remember.hours), or forget them.
 
@@ -487,38 +444,25 @@ def devices(config: Path, name: str, forget: str | None, forget_all: bool, as_js
     if sum((forget is not None, forget_all, as_json)) > 1:
         raise click.UsageError("--forget, --forget-all and --json exclude each other")
     if forget is not None or forget_all:
-        _forget(config, name, None if forget is None else normalise_station(forget))
+        station = None if forget is None else normalise_station(forget)
+        with site.store.write(name, durable=True) as tx:
+            number = tx.forget_devices(name, station)
+            if number:
+                tx.add_event(account.devices_forgotten(name, number, station or ""))
+        if station is not None and not number:
+            known = f"'smsotp user devices {name}' names all"
+            raise SmsotpError(f"{name}: no device '{station}' is remembered; {known}")
+        click.echo(f"{name}: devices forgotten: {number}")
         return
-    with Site(config) as site, site.store.read() as tx:
+    with site.store.read() as tx:
         found = tx.devices(name, datetime.now(UTC))
     if as_json:
-        output.as_json(
-            [
-                {
-                    "station": one.station,
-                    "ssid": one.ssid,
-                    "client": one.client,
-                    "until": output.iso(one.expires_at),
-                }
-                for one in found
-            ]
-        )
+        names = ("station", "ssid", "client")
+        output.as_json([output.fields(one, *names) | {"until": one.expires_at} for one in found])
         return
     rows = [(one.station, one.ssid, one.client, output.local(one.expires_at)) for one in found]
     columns = ("Device", "SSID", "Client", "Until")
     output.table(columns, rows, empty=f"{name}: no device is remembered")
-
-
-def _forget(config: Path, name: str, station: str | None) -> None:
-    """Forget one device, or all."""
-    with Site(config) as site, site.store.write(name, durable=True) as tx:
-        number = tx.forget_devices(name, station)
-        if number:
-            tx.add_event(account.devices_forgotten(name, number, station or ""))
-    if station is not None and not number:
-        known = f"'smsotp user devices {name}' names all"
-        raise SmsotpError(f"{name}: no device '{station}' is remembered; {known}")
-    click.echo(f"{name}: devices forgotten: {number}")
 
 
 for command in (show, list_accounts, devices, import_accounts, export_accounts):

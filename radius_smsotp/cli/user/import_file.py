@@ -13,15 +13,16 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from radius_smsotp.cli import output
-from radius_smsotp.cli.site import Site
+from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.cli.user import account, bulk
 from radius_smsotp.cli.user.bulk import Change
 from radius_smsotp.errors import SmsotpError
@@ -31,6 +32,9 @@ from radius_smsotp.settings.file import Loaded
 
 NICENESS = 10
 """Of the threads that hash: FreeRADIUS checks PINs on the same processors, and comes first."""
+
+MODE = 0o600
+"""Of what is written: it holds numbers, and perhaps PINs."""
 
 
 @click.command("import", short_help="Add the accounts of a CSV file.")
@@ -42,10 +46,8 @@ NICENESS = 10
     is_flag=True,
     help="Import the good lines; the others go to FILE.rejected.csv, each with its reason.",
 )
-@click.pass_obj
-def import_accounts(
-    config: Path, file: Path, dry_run: bool, update: bool, keep_going: bool
-) -> None:
+@pass_site
+def import_accounts(site: Site, file: Path, dry_run: bool, update: bool, keep_going: bool) -> None:
     """
     Add the accounts of a CSV file; none if a line is faulty.
 
@@ -59,28 +61,32 @@ def import_accounts(
       smsotp user import staff.csv --dry-run
       smsotp user import staff.csv --update --keep-going
     """
-    with Site(config) as site:
-        sheet = read(file, site.loaded)
-        with site.store.read() as tx:
-            there = {one.name: one for one, _ in tx.accounts()}
-        plans, faults = _plan(sheet, there, update=update)
-        _tell(faults)
-        if faults and not keep_going:
-            raise SmsotpError(f"{_many(len(faults), 'faulty line')}; nothing was imported")
-        changes = [plan for plan in plans if plan.pin is not None or plan.after != plan.before]
-        if not dry_run:
-            changes = _hashed(changes, site.loaded.values.pin.iterations)
-            with output.progress("Importing") as advance:
-                skipped = bulk.write(site.store, changes, advance)
-            changes = [change for change in changes if change.after.name not in skipped]
-            late = [
-                Fault(entry.line, f"somebody else has changed '{entry.name}' meanwhile")
-                for entry in sheet.entries
-                if entry.name in skipped
-            ]
-            _tell(late)
-            faults += late
-    added = sum(plan.before is None for plan in changes)
+    sheet = read(file)
+    with site.store.read() as tx:
+        there = {one.name: one for one, _ in tx.accounts()}
+    plans, faults = _plan(sheet, site.loaded, there, update=update)
+    _tell(faults)
+    if faults and not keep_going:
+        raise SmsotpError(f"{output.many(len(faults), 'faulty line')}; nothing was imported")
+    changes = {
+        line: plan
+        for line, plan in plans.items()
+        if plan.pin is not None or plan.after != plan.before
+    }
+    if not dry_run:
+        hashed = _hashed([*changes.values()], site.loaded.values.pin.iterations)
+        with output.progress("Importing") as advance:
+            skipped = bulk.write(site.store, hashed, advance)
+        late = [
+            Fault(line, f"somebody else has changed '{change.after.name}' meanwhile")
+            for line, change in changes.items()
+            if change.after.name in skipped
+        ]
+        _tell(late)
+        faults += late
+        for fault in late:
+            del changes[fault.line]
+    added = sum(plan.before is None for plan in changes.values())
     click.echo(
         f"{'would be ' if dry_run else ''}added: {added}, changed: {len(changes) - added}, "
         f"left as they are: {len(plans) - len(changes)}"
@@ -88,15 +94,15 @@ def import_accounts(
     if faults:
         leftover = file.with_suffix(".rejected.csv")
         if not dry_run:
-            write(leftover, rejected(sheet, faults))
+            whole_file.write(leftover, rejected(sheet, faults), MODE)
         where = "would be in" if dry_run else "mend and import"
-        raise SmsotpError(f"{_many(len(faults), 'faulty line')}; {where} {leftover}")
+        raise SmsotpError(f"{output.many(len(faults), 'faulty line')}; {where} {leftover}")
 
 
 @click.command("export", short_help="Write all accounts to a CSV file.")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True, dir_okay=False))
-@click.pass_obj
-def export_accounts(config: Path, file: Path) -> None:
+@pass_site
+def export_accounts(site: Site, file: Path) -> None:
     """
     Write all accounts to a CSV file that `import` reads, or to standard output (-).
 
@@ -107,12 +113,12 @@ def export_accounts(config: Path, file: Path) -> None:
       smsotp user export staff.csv
       smsotp user export - | cut -d, -f1
     """
-    with Site(config) as site, site.store.read() as tx:
+    with site.store.read() as tx:
         text = exported(one for one, _ in tx.accounts())
     if str(file) == "-":
         sys.stdout.buffer.write(text.encode())
     else:
-        write(file, text)
+        whole_file.write(file, text, MODE)
 
 
 def _tell(faults: Iterable[Fault]) -> None:
@@ -121,39 +127,41 @@ def _tell(faults: Iterable[Fault]) -> None:
 
 
 def _plan(
-    sheet: Sheet, there: Mapping[str, Account], *, update: bool
-) -> tuple[list[Change], list[Fault]]:
+    sheet: Sheet, loaded: Loaded, there: Mapping[str, Account], *, update: bool
+) -> tuple[dict[Line, Change], list[Fault]]:
     """What each line shall change, and every line that cannot be taken, in the file's order."""
-    plans: list[Change] = []
-    faults = list(sheet.faults)
-    for entry in sheet.entries:
-        before = there.get(entry.name)
-        if before is not None and not update:
-            reason = f"there is an account '{entry.name}' already (see --update)"
-            faults.append(Fault(entry.line, reason))
-        elif before is None and (fault := _fault_of_new(entry)):
-            faults.append(Fault(entry.line, fault))
-        else:
-            start = before or Account(entry.name, None)
-            after = Account(
-                entry.name,
-                entry.phone or start.phone,
-                start.pin_hash,
-                entry.provider or start.provider,
-                start.enabled if entry.enabled is None else entry.enabled,
-                entry.language or start.language,
-            )
-            plans.append(Change(before, after, entry.pin))
-    return plans, sorted(faults, key=lambda fault: fault.line.number)
+    plans: dict[Line, Change] = {}
+    faults: list[Fault] = []
+    seen: dict[str, int] = {}
+    with output.progress("Reading") as advance:
+        for line in sheet.lines:
+            advance(line.number, sheet.lines[-1].number)
+            try:
+                fields = _fields(line, sheet.columns, loaded)
+                _refuse_repeated(fields["name"], line.number, seen)
+                plans[line] = _change(fields, there, update=update)
+            except ValueError as error:
+                faults.append(Fault(line, str(error)))
+    return plans, faults
 
 
-def _fault_of_new(entry: Entry) -> str | None:
-    """Why there can be no such account, if there is none yet."""
-    try:
-        account.refuse_lookalike(entry.name)
-    except ValueError as error:
-        return str(error)
-    return "the phone number is missing" if entry.phone is None else None
+def _refuse_repeated(name: str, line: int, seen: dict[str, int]) -> None:
+    if name in seen:
+        raise ValueError(f"the name stands in line {seen[name]} already")
+    seen[name] = line
+
+
+def _change(fields: dict[str, Any], there: Mapping[str, Account], *, update: bool) -> Change:
+    """What a line's fields shall change.  Raises ValueError with a sentence."""
+    name, pin = fields["name"], fields.pop("pin", None)
+    before = there.get(name)
+    if before is None:
+        account.refuse_lookalike(name)
+        if "phone" not in fields:
+            raise ValueError("the phone number is missing")
+    elif not update:
+        raise ValueError(f"there is an account '{name}' already (see --update)")
+    return Change(before, replace(before or Account(name, None), **fields), pin)
 
 
 def _hashed(changes: Sequence[Change], iterations: int) -> list[Change]:
@@ -184,15 +192,27 @@ def _step_back() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
-def _many(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
+SWITCHES = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
-COLUMNS = ("name", "phone", "pin", "provider", "enabled", "language")
+def _switch(text: str) -> bool:
+    if text.lower() not in SWITCHES:
+        raise ValueError(f"'enabled' is not one of {', '.join(SWITCHES)}")
+    return SWITCHES[text.lower()]
+
+
+COLUMNS: dict[str, Callable[[str, Loaded], str | bool]] = {
+    "name": lambda text, _: account.read_name(text),
+    "phone": lambda text, loaded: account.read_phone(text, loaded.values.country),
+    "pin": lambda text, _: account.read_pin(text),
+    "provider": lambda text, loaded: account.read_provider(text, loaded.providers),
+    "enabled": lambda text, _: _switch(text),
+    "language": lambda text, loaded: account.read_language(text, loaded.languages),
+}
+"""Each with what reads it, and raises ValueError with a sentence."""
+
 REASON = "reason"
 """The column that a file of rejected lines has besides, and that is not read."""
-
-SWITCHES = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,19 +221,6 @@ class Line:
 
     number: int
     cells: tuple[str, ...] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What a line says of an account; None where its field is empty or there is no such column."""
-
-    line: Line
-    name: str
-    phone: str | None = field(repr=False)
-    pin: str | None = field(repr=False)
-    provider: str | None
-    enabled: bool | None
-    language: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,17 +233,17 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A whole file."""
+    """A whole file: its lines, and what stands in each column of them."""
 
     header: tuple[str, ...]
+    columns: tuple[str, ...]
     delimiter: str
-    entries: tuple[Entry, ...]
-    faults: tuple[Fault, ...]
+    lines: tuple[Line, ...]
 
 
-def read(path: Path, loaded: Loaded) -> Sheet:
+def read(path: Path) -> Sheet:
     """
-    Read a file, every line of it.
+    Read a file.
 
     Raises:
         SmsotpError: It is no such file at all: not UTF-8, or without a header.
@@ -251,26 +258,7 @@ def read(path: Path, loaded: Loaded) -> Sheet:
     delimiter = ";" if ";" in text.partition("\n")[0] else ","
     lines = _lines(path, text, delimiter)
     header = next(lines, Line(1, ()))
-    columns = _columns(path, header)
-    entries: list[Entry] = []
-    faults: list[Fault] = []
-    seen: dict[str, int] = {}
-    whole = octets.count(b"\n") + 1
-    with output.progress("Reading") as advance:
-        for line in lines:
-            advance(line.number, whole)
-            try:
-                entry = _entry(line, columns, loaded)
-            except ValueError as error:
-                faults.append(Fault(line, str(error)))
-                continue
-            if entry.name in seen:
-                fault = f"the name stands in line {seen[entry.name]} already"
-                faults.append(Fault(line, fault))
-                continue
-            seen[entry.name] = line.number
-            entries.append(entry)
-    return Sheet(header.cells, delimiter, tuple(entries), tuple(faults))
+    return Sheet(header.cells, _columns(path, header), delimiter, tuple(lines))
 
 
 def rejected(sheet: Sheet, faults: Iterable[Fault]) -> str:
@@ -286,22 +274,11 @@ def rejected(sheet: Sheet, faults: Iterable[Fault]) -> str:
 
 def exported(accounts: Iterable[Account]) -> str:
     """Accounts without their PINs."""
-    rows = [
-        (
-            one.name,
-            one.phone or "",
-            one.provider or "",
-            "yes" if one.enabled else "no",
-            one.language or "",
-        )
+    rows = (
+        (one.name, one.phone, one.provider, "yes" if one.enabled else "no", one.language)
         for one in accounts
-    ]
+    )
     return _text([[name for name in COLUMNS if name != "pin"], *rows], ",")
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file that nobody else may read: it holds numbers, and perhaps PINs."""
-    whole_file.write(path, text, 0o600)
 
 
 def _lines(path: Path, text: str, delimiter: str) -> Iterator[Line]:
@@ -340,35 +317,21 @@ def _columns(path: Path, header: Line) -> tuple[str, ...]:
     return columns
 
 
-def _entry(line: Line, columns: Sequence[str], loaded: Loaded) -> Entry:
-    """Read one line.  Raises ValueError with a sentence."""
+def _fields(line: Line, columns: Sequence[str], loaded: Loaded) -> dict[str, Any]:
+    """What a line says of an account, its name at least.  Raises ValueError with a sentence."""
     if len(line.cells) != len(columns):
         raise ValueError(f"has {len(line.cells)} fields, the header has {len(columns)}")
     cells = dict(zip(columns, line.cells, strict=True))
     # A PIN is taken as it is: a blank may be part of it.
-    pin = cells.pop("pin", "")
-    told = {column: cell.strip() for column, cell in cells.items()}
-    number, provider, enabled, language = (
-        told.get(key, "") for key in ("phone", "provider", "enabled", "language")
-    )
-    return Entry(
-        line,
-        account.read_name(told["name"]),
-        account.read_phone(number, loaded.values.country) if number else None,
-        account.read_pin(pin) if pin else None,
-        account.read_provider(provider, loaded.providers) if provider else None,
-        _switch(enabled) if enabled else None,
-        account.read_language(language, loaded.languages) if language else None,
-    )
+    told = {name: cell if name == "pin" else cell.strip() for name, cell in cells.items()}
+    return {
+        name: read(told[name], loaded)
+        for name, read in COLUMNS.items()
+        if name == "name" or told.get(name)
+    }
 
 
-def _switch(text: str) -> bool:
-    if text.lower() not in SWITCHES:
-        raise ValueError(f"'enabled' is not one of {', '.join(SWITCHES)}")
-    return SWITCHES[text.lower()]
-
-
-def _text(rows: Iterable[Sequence[str]], delimiter: str) -> str:
+def _text(rows: Iterable[Sequence[str | None]], delimiter: str) -> str:
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
     return text.getvalue()
