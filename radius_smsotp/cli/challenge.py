@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 
 from radius_smsotp.cli import output
-from radius_smsotp.cli.site import Site
+from radius_smsotp.cli.site import Site, pass_site
+
+FIELDS = (
+    *("transaction_id", "account", "client", "station", "phone_hint"),
+    *("created_at", "expires_at", "guesses_left"),
+)
+"""Of a challenge, for programs; the code is nowhere."""
 
 
 @click.group()
@@ -23,9 +28,9 @@ def challenge() -> None:
 
 
 @challenge.command("list")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.pass_obj
-def list_challenges(config: Path, as_json: bool) -> None:
+@output.json_option
+@pass_site
+def list_challenges(site: Site, as_json: bool) -> None:
     """
     List the open challenges, newest first.
 
@@ -35,23 +40,13 @@ def list_challenges(config: Path, as_json: bool) -> None:
       smsotp challenge list --json
     """
     now = datetime.now(UTC)
-    with Site(config) as site, site.store.read() as tx:
+    with site.store.read() as tx:
         found = tx.open_challenges(now)
     if as_json:
         output.as_json(
             [
-                {
-                    "transaction_id": one.transaction_id,
-                    "account": one.account,
-                    "client": one.client,
-                    "station": one.station,
-                    "phone_hint": one.phone_hint,
-                    "created_at": output.iso(one.created_at),
-                    "expires_at": output.iso(one.expires_at),
-                    "guesses_left": one.guesses_left,
-                    "delivery": message.state,
-                    "provider": message.provider,
-                }
+                output.fields(one, *FIELDS)
+                | {"delivery": message.state, "provider": message.provider}
                 for one, message in found
             ]
         )

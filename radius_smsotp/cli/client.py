@@ -5,13 +5,12 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import click
 
 from radius_smsotp.cli import output
-from radius_smsotp.cli.site import Site
+from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.cli.user import account
 from radius_smsotp.model import identity as tags
 from radius_smsotp.settings import policy
@@ -37,10 +36,10 @@ def client() -> None:
 @click.option(
     "--language", metavar="TAG", default="", help="What the person reads who logs in, as de."
 )
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.pass_obj
+@output.json_option
+@pass_site
 def show(
-    config: Path, name: str, address: str | None, ssid: str, language: str, as_json: bool
+    site: Site, name: str, address: str | None, ssid: str, language: str, as_json: bool
 ) -> None:
     """
     Show what holds for a client, and where in the settings it stands.
@@ -56,10 +55,9 @@ def show(
     where = _address(name if address is None else address)
     if address is not None and not where:
         raise click.BadParameter("this is no IP address", param_hint="--address")
-    with Site(config) as site:
-        wanted = account.language_option(site.loaded, language or None)
-        known = tags.choose_language(wanted or "", site.loaded.languages)
-        effective = policy.effective(site.loaded.values, name, where, ssid, known)
+    wanted = account.language_option(site.loaded, language or None)
+    known = tags.choose_language(wanted or "", site.loaded.languages)
+    effective = policy.effective(site.loaded.values, name, where, ssid, known)
     found = {".".join(field): one for field, one in sorted(effective.items())}
     if as_json:
         settings = {field: {"value": one.value, "from": one.source} for field, one in found.items()}

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import click
 
 from radius_smsotp.cli import output
-from radius_smsotp.cli.site import Site, acting_as
+from radius_smsotp.cli.site import Site, acting_as, pass_site
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model.records import Challenge
 from radius_smsotp.settings import keyring
@@ -35,9 +34,9 @@ def key() -> None:
 
 
 @key.command("list", short_help="List the keys, newest first.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.pass_obj
-def list_keys(config: Path, as_json: bool) -> None:
+@output.json_option
+@pass_site
+def list_keys(site: Site, as_json: bool) -> None:
     """
     List the keys, newest first, and how many open challenges hang on each.  No secret is shown.
 
@@ -46,9 +45,8 @@ def list_keys(config: Path, as_json: bool) -> None:
       smsotp key list
       smsotp key list --json
     """
-    with Site(config) as site:
-        keys = keyring.read(site.loaded.key_path)
-        needed = Counter(one.key_id for one in _open(site))
+    keys = keyring.read(site.loaded.key_path)
+    needed = Counter(one.key_id for one in _open(site))
     if as_json:
         output.as_json(
             [
@@ -69,8 +67,8 @@ def list_keys(config: Path, as_json: bool) -> None:
     metavar="MINUTES",
     help="When the new key takes over: time to copy the file.  [default: in 10 seconds]",
 )
-@click.pass_obj
-def rotate(config: Path, minutes: int | None) -> None:
+@pass_site
+def rotate(site: Site, minutes: int | None) -> None:
     """
     Make a new key, for the challenges to come.  Those that run end under the old one.
 
@@ -82,7 +80,7 @@ def rotate(config: Path, minutes: int | None) -> None:
       smsotp key rotate
       smsotp key rotate --in 60
     """
-    with Site(config) as site, acting_as(site.owner):
+    with acting_as(site.owner):
         path = site.loaded.key_path
         keys = keyring.read(path)
         if keys.waiting is not None:
@@ -101,8 +99,8 @@ def rotate(config: Path, minutes: int | None) -> None:
 @key.command()
 @click.argument("key_id", metavar="ID")
 @click.option("--cancel", is_flag=True, help="End the open challenges that hang on it.")
-@click.pass_obj
-def retire(config: Path, key_id: str, cancel: bool) -> None:
+@pass_site
+def retire(site: Site, key_id: str, cancel: bool) -> None:
     """
     Remove a key that signs no more.
 
@@ -113,7 +111,7 @@ def retire(config: Path, key_id: str, cancel: bool) -> None:
       smsotp key retire k20260301-77e1b0d4
       smsotp key retire k20260301-77e1b0d4 --cancel
     """
-    with Site(config) as site, acting_as(site.owner):
+    with acting_as(site.owner):
         path = site.loaded.key_path
         keys = keyring.read(path)
         if keys.get(key_id) is None:
@@ -122,9 +120,7 @@ def retire(config: Path, key_id: str, cancel: bool) -> None:
             raise SmsotpError(f"{key_id} signs new challenges; first 'smsotp key rotate'")
         needing = [one for one in _open(site) if one.key_id == key_id]
         if needing and not cancel:
-            challenges = (
-                "1 open challenge" if len(needing) == 1 else f"{len(needing)} open challenges"
-            )
+            challenges = output.many(len(needing), "open challenge")
             verb = "needs" if len(needing) == 1 else "need"
             raise SmsotpError(f"{challenges} still {verb} it; wait, or end them with --cancel")
         keyring.remove(path, key_id)

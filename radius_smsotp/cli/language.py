@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from pathlib import Path
 
 import click
 
 from radius_smsotp.cli import output
-from radius_smsotp.cli.site import Site
+from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.model.identity import choose_language
 from radius_smsotp.settings import languages
 
@@ -27,9 +26,9 @@ def language() -> None:
 
 
 @language.command("list", short_help="List the languages that there are.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.pass_obj
-def list_languages(config: Path, as_json: bool) -> None:
+@output.json_option
+@pass_site
+def list_languages(site: Site, as_json: bool) -> None:
     """
     List the languages: those that come along, and those of the settings.
 
@@ -37,7 +36,7 @@ def list_languages(config: Path, as_json: bool) -> None:
     Example:
       smsotp language list
     """
-    with Site(config) as site, site.store.read() as tx:
+    with site.store.read() as tx:
         loaded = site.loaded
         wanted = (one.language for one, _ in tx.accounts())
         spoken = [choose_language(tag, loaded.languages) for tag in wanted if tag]

@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import difflib
 import sys
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
 from radius_smsotp import providers
 from radius_smsotp.cli import REFUSED, completion, output
-from radius_smsotp.cli.site import Site, acting_as
+from radius_smsotp.cli.site import Site, acting_as, pass_site
 from radius_smsotp.cli.user import account
 from radius_smsotp.delivery import chain
 from radius_smsotp.delivery.compose import sample
 from radius_smsotp.model import identity
 from radius_smsotp.providers import presets
 from radius_smsotp.store import open_store
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A configured provider; `skipped_since` is None while it is in use."""
-
-    name: str
-    type: str
-    timeout: float
-    in_order: bool
-    skipped_since: datetime | None
-    reason: str
-
-    @property
-    def state(self) -> str:
-        """In words."""
-        if self.skipped_since is not None:
-            return f"skipped since {output.local(self.skipped_since)}: {self.reason}"
-        return "in use" if self.in_order else "only for accounts that name it"
 
 
 @click.group()
@@ -53,9 +33,9 @@ def provider() -> None:
 
 
 @provider.command("list", short_help="List the providers, in the order they are tried.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.pass_obj
-def list_providers(config: Path, as_json: bool) -> None:
+@output.json_option
+@pass_site
+def list_providers(site: Site, as_json: bool) -> None:
     """
     List the providers in the order in which they are tried, and all types there are.
 
@@ -67,23 +47,35 @@ def list_providers(config: Path, as_json: bool) -> None:
       smsotp provider list
       smsotp provider list --json
     """
-    with Site(config) as site, site.store.read() as tx:
+    with site.store.read() as tx:
         loaded = site.loaded
         breakers = tx.breakers()
-    found = []
+    found: list[dict[str, Any]] = []
     for name in dict.fromkeys((*loaded.order, *loaded.providers)):
         state, since, reason = breakers.get(name, ("closed", None, ""))
-        own = loaded.providers[name]
         if state != "open":
             since, reason = None, ""
-        found.append(Listed(name, own.type, own.timeout, name in loaded.order, since, reason))
+        found.append(
+            {
+                "name": name,
+                **output.fields(loaded.providers[name], "type", "timeout"),
+                "in_order": name in loaded.order,
+                "skipped_since": since,
+                "reason": reason,
+            }
+        )
     if as_json:
-        records = [asdict(one) | {"skipped_since": output.iso(one.skipped_since)} for one in found]
-        output.as_json({"providers": records, "types": list(providers.TYPES)})
+        output.as_json({"providers": found, "types": list(providers.TYPES)})
         return
-    rows = [(one.name, one.type, f"{one.timeout:g} s", one.state) for one in found]
+    rows = [(one["name"], one["type"], f"{one['timeout']:g} s", _state(one)) for one in found]
     output.table(("Name", "Type", "Timeout", "State"), rows, empty="There is no provider.")
     click.echo(f"\nTypes: {', '.join(providers.TYPES)}")
+
+
+def _state(one: Mapping[str, Any]) -> str:
+    if one["skipped_since"] is not None:
+        return f"skipped since {output.local(one['skipped_since'])}: {one['reason']}"
+    return "in use" if one["in_order"] else "only for accounts that name it"
 
 
 @provider.command(short_help="Print settings of a well-known gateway.")
@@ -119,8 +111,8 @@ def preset(name: str | None) -> None:
     help="Where to send it, as +491701234567; on a terminal it is asked for.",
 )
 @click.option("--language", metavar="TAG", help="Of the text, as de or pt-BR; else as of a login.")
-@click.pass_obj
-def send_test(config: Path, name: str, number: str | None, language: str | None) -> None:
+@pass_site
+def send_test(site: Site, name: str, number: str | None, language: str | None) -> None:
     """
     Send the text of a login, with a made-up code, through one provider.
 
@@ -132,19 +124,16 @@ def send_test(config: Path, name: str, number: str | None, language: str | None)
       smsotp provider test gateway --phone +491701234567
       smsotp provider test gateway --phone +491701234567 --language ru
     """
-    with Site(config) as site:
-        loaded = site.loaded
-        try:
-            account.read_provider(name, loaded.providers)
-            to = account.read_phone(account.ask_phone(number), loaded.values.country)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
-        wanted = account.language_option(loaded, language) or ""
-        sent = sample(loaded, to, identity.choose_language(wanted, loaded.languages))
-        with acting_as(site.owner):
-            sender = chain.build(name, loaded, open_store(loaded.store_url))
-            attempt, _ = chain.try_once(sender, sent, loaded.providers[name].timeout)
-            sender.close()
+    loaded = site.loaded
+    with account.faults_of():
+        account.read_provider(name, loaded.providers)
+        to = account.read_phone(account.ask_phone(number), loaded.values.country)
+    wanted = account.language_option(loaded, language) or ""
+    sent = sample(loaded, to, identity.choose_language(wanted, loaded.languages))
+    with acting_as(site.owner):
+        sender = chain.build(name, loaded, open_store(loaded.store_url))
+        attempt, _ = chain.try_once(sender, sent, loaded.providers[name].timeout)
+        sender.close()
     told = f": {attempt.text}" if attempt.text else ""
     told += f"; message id {attempt.message_id}" if attempt.message_id else ""
     hint = identity.mask_number(to)

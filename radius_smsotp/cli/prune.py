@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import click
 
-from radius_smsotp.cli.site import Site
+from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.cli.statistics import figures
 from radius_smsotp.store import Store, statistics
 
@@ -32,8 +31,8 @@ PAUSE = 0.02
     metavar="N",
     help="Keep events so many days.  [default: audit.days of the settings]",
 )
-@click.pass_obj
-def prune(config: Path, days: int | None) -> None:
+@pass_site
+def prune(site: Site, days: int | None) -> None:
     """
     Remove what is past its use.
 
@@ -48,18 +47,17 @@ def prune(config: Path, days: int | None) -> None:
     """
     now = datetime.now(UTC)
     removed = 0
-    with Site(config) as site:
-        # What goes was counted before.
-        figures.bring_forward(site.store, now)
-        events_before = now - timedelta(days=days or site.loaded.values.audit.days)
-        while True:
-            with site.store.write() as tx:
-                gone = tx.prune(now - CHALLENGES_KEPT, events_before, now)
-            if not gone:
-                break
-            removed += gone
-            time.sleep(PAUSE)
-        _fold_figures(site.store, now)
+    # What goes was counted before.
+    figures.bring_forward(site.store, now)
+    events_before = now - timedelta(days=days or site.loaded.values.audit.days)
+    while True:
+        with site.store.write() as tx:
+            gone = tx.prune(now - CHALLENGES_KEPT, events_before, now)
+        if not gone:
+            break
+        removed += gone
+        time.sleep(PAUSE)
+    _fold_figures(site.store, now)
     click.echo(f"removed: {removed}")
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from radius_smsotp.cli import completion, output
-from radius_smsotp.cli.site import Site
+from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model import events, text
 from radius_smsotp.model.identity import fold_name
@@ -54,8 +52,8 @@ LOOK_SECONDS = 0.5
 @click.option(
     "--json", "as_json", is_flag=True, help="For programs; with --follow one object a line."
 )
-@click.pass_obj
-def trace(config: Path, name: str, limit: int, follow: bool, as_json: bool) -> None:
+@pass_site
+def trace(site: Site, name: str, limit: int, follow: bool, as_json: bool) -> None:
     """
     Tell what happened to an account or to one login.
 
@@ -68,12 +66,11 @@ def trace(config: Path, name: str, limit: int, follow: bool, as_json: bool) -> N
       smsotp trace alice --follow
       smsotp trace 0b9f3e0c5d7a4f16a2c84d9e6b1f7a30 --json
     """
-    with Site(config) as site:
-        with site.store.read() as tx:
-            newest = tx.newest_event()
-            found = tx.numbered_events(fold_name(name), limit)
-        if follow:
-            _follow(site, fold_name(name), newest, found, as_json=as_json)
+    with site.store.read() as tx:
+        newest = tx.newest_event()
+        found = tx.numbered_events(fold_name(name), limit)
+    if follow:
+        _follow(site, fold_name(name), newest, found, as_json=as_json)
     trail = [event for _, event in found]
     if as_json:
         output.as_json([_record(event) for event in trail])
@@ -98,7 +95,7 @@ def _follow(
         fresh = [(number, event) for number, event in found if number not in seen]
         for number, event in fresh:
             if as_json:
-                click.echo(json.dumps(_record(event)))
+                output.as_json(_record(event), indent=None)
             else:
                 _show(teller, event, first=not seen)
             seen.add(number)
@@ -128,10 +125,7 @@ def _advise(event: Event) -> None:
 
 
 def _record(event: Event) -> dict[str, Any]:
-    return asdict(event) | {
-        "time": output.iso(event.time),
-        "meaning": events.KINDS.get(event.kind, event.kind),
-    }
+    return asdict(event) | {"meaning": events.KINDS.get(event.kind, event.kind)}
 
 
 TEST = "try it with 'smsotp provider test {provider} --phone NUMBER'"

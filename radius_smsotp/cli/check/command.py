@@ -36,7 +36,7 @@ INDENT = " " * 9
     help="The configuration of FreeRADIUS to look at.  [default: the folder raddb beside the "
     "settings, or this machine's]",
 )
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@output.json_option
 @click.pass_obj
 def check(config: Path, name: str | None, folder: Path | None, as_json: bool) -> None:
     """
@@ -92,8 +92,7 @@ def _verdict(found: Sequence[Finding]) -> str:
     if not errors + warnings:
         return "No problem found."
     parts = [(errors, "error"), (warnings, "warning")]
-    counted = (f"{number} {name}{'' if number == 1 else 's'}" for number, name in parts if number)
-    return ", ".join(counted) + "."
+    return ", ".join(output.many(*part) for part in parts if part[0]) + "."
 
 
 def _user(name: str | None) -> pwd.struct_passwd | None:

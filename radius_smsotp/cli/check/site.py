@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from radius_smsotp.cli import output
 from radius_smsotp.cli.check import host
 from radius_smsotp.cli.check.finding import Finding, error, errors, note, warning
 from radius_smsotp.cli.site import PATIENCE
@@ -113,7 +114,7 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
         external = loaded.values.delivery.courier == "external"
         remedy = "start 'smsotp courier'" if external else "start FreeRADIUS"
         verb = "waits" if waiting == 1 else "wait"
-        fault = f"{_count(waiting, 'message')} {verb}, and nobody sends them"
+        fault = f"{output.many(waiting, 'message')} {verb}, and nobody sends them"
         why = "Their users wait for a code in vain."
         return [*found, error("store", fault, remedy, why=why)]
     return found
@@ -194,12 +195,8 @@ def _accounts(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
     for number, lack, remedy, why in counts:
         if number:
             verb = "has" if number == 1 else "have"
-            fault = f"{_count(number, 'account')} {verb} {lack}"
+            fault = f"{output.many(number, 'account')} {verb} {lack}"
             yield warning("store", fault, remedy, why=why)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 CLIENT_PATIENCE = 3.0

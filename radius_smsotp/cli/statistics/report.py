@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from radius_smsotp.cli import output
-from radius_smsotp.cli.site import Site
+from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.cli.statistics import chart, figures
 from radius_smsotp.cli.statistics.figures import Period, Provider, Summary
 from radius_smsotp.cli.statistics.stats import ordered
@@ -36,8 +36,8 @@ FILE = click.Path(path_type=Path, allow_dash=True, dir_okay=False)
 @click.option(
     "--title", metavar="TEXT", help="What stands above it.  [default: SMS logins at this host]"
 )
-@click.pass_obj
-def report(config: Path, file: Path, days: int, title: str | None) -> None:
+@pass_site
+def report(site: Site, file: Path, days: int, title: str | None) -> None:
     """
     Write the figures as one page for a browser, with charts.
 
@@ -50,16 +50,15 @@ def report(config: Path, file: Path, days: int, title: str | None) -> None:
       smsotp report november.html
       smsotp report /var/www/html/sms.html --days 7 --title "VPN logins"
     """
-    with Site(config) as site:
-        found = figures.look(site.store, days, datetime.now(UTC))
-        above = output.clean(title or f"SMS logins at {socket.gethostname()}")
-        text = page(above, found, site.loaded)
+    found = figures.look(site.store, days, datetime.now(UTC))
+    above = output.clean(title or f"SMS logins at {socket.gethostname()}")
+    text = page(above, found, site.loaded)
     if str(file) == "-":
         sys.stdout.buffer.write(text.encode())
         return
     # A web server may be reading the one that is there.
     whole_file.write(file, text, 0o666)
-    click.echo(f"{file}: {days} {'day' if days == 1 else 'days'}, {len(text) // 1000 + 1} kB")
+    click.echo(f"{file}: {output.many(days, 'day')}, {len(text) // 1000 + 1} kB")
 
 
 VERDICTS = {

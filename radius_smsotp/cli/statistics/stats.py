@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import click
 
 from radius_smsotp.cli import output
-from radius_smsotp.cli.site import Site
+from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.cli.statistics import figures
 from radius_smsotp.cli.statistics.figures import VERDICTS, Provider, Summary
 from radius_smsotp.settings.file import Loaded
@@ -25,9 +24,9 @@ DAYS = (1, 7, 30)
     metavar="N",
     help="Only the last so many days, today among them.  [default: today, 7 and 30]",
 )
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.pass_obj
-def stats(config: Path, days: int | None, as_json: bool) -> None:
+@output.json_option
+@pass_site
+def stats(site: Site, days: int | None, as_json: bool) -> None:
     """
     Figures: logins, refusals, messages and what they cost.
 
@@ -41,15 +40,14 @@ def stats(config: Path, days: int | None, as_json: bool) -> None:
     """
     now = datetime.now(UTC)
     spans = DAYS if days is None else (days,)
-    with Site(config) as site:
-        whole = figures.look(site.store, max(spans), now)
-        loaded = site.loaded
+    whole = figures.look(site.store, max(spans), now)
+    loaded = site.loaded
     found = {span: whole.last(span) for span in spans}
     summaries = {span: one.summary() for span, one in found.items()}
     if as_json:
         output.as_json(
             [
-                {"days": span, "since": output.iso(found[span].since)} | _record(one, loaded)
+                {"days": span, "since": found[span].since} | _record(one, loaded)
                 for span, one in summaries.items()
             ]
         )
