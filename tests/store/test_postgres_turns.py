@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from radius_smsotp.errors import StoreError
 from radius_smsotp.login.answers import Accepted, Challenged
 from radius_smsotp.model import code
+from radius_smsotp.model.records import Asker
+from radius_smsotp.store import open_store
+from tests.store.contract import HERE, NOW
 from tests.store.turns import TurnCounter
 from tests.support.site import eventually
 
@@ -41,5 +47,34 @@ def test_what_needs_no_answer_of_its_own_goes_along_with_something_else(
             before = counter.turns
             log_in(node)
             turns.append(counter.turns - before)
-        assert min(turns) <= 11
+        assert min(turns) <= 10
         node.close()
+
+
+def test_a_look_is_one_way_there_and_back(
+    postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    """There is no transaction to be ended, whether it works or not."""
+
+    def fail() -> None:
+        with store.look(Asker("alice", HERE), NOW) as (tx, _):
+            tx._db.execute("SELECT nothing FROM nowhere")
+
+    said = len(postgres_server.log())
+    with TurnCounter(postgres_server.port) as counter:
+        far = postgres_url.replace(f":{postgres_server.port}/", f":{counter.port}/")
+        store = open_store(far, 5)
+        store.migrate()
+        works, fails = [], []
+        for _ in range(10):
+            before = counter.turns
+            with store.look(Asker("alice", HERE), NOW):
+                pass
+            works.append(counter.turns - before)
+            before = counter.turns
+            with pytest.raises(StoreError):
+                fail()
+            fails.append(counter.turns - before)
+        store.close()
+    assert (min(works), min(fails)) == (1, 2)
+    assert "WARNING" not in postgres_server.log()[said:]

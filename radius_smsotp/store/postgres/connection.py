@@ -191,7 +191,8 @@ class Session:
     with is raised there.
 
     The whole transaction is one pipeline.  psycopg ends a pipeline with a message after which
-    PostgreSQL does not count a transaction as idle, and would not end one that stands still.
+    PostgreSQL does not count a transaction as idle, and would not end one that stands still.  That
+    end is one more way there and back: what is asked without a transaction has no pipeline.
 
     Args:
         patience: Seconds for each statement, instead of those that the transaction has in all.
@@ -213,13 +214,14 @@ class Session:
             statements: With which it begins; none: there is no transaction.
         """
         self.in_transaction = bool(statements)
-        self._way = self._pipeline.enter_context(self.connection.pipeline())
+        if self.in_transaction:
+            self._way = self._pipeline.enter_context(self.connection.pipeline())
         try:
             for statement in statements:
                 self._send(*statement)
             for question in foreseen:
                 self._answers[question] = self._send(*question)
-            self._way.sync()
+            self._sync()
         except BaseException:
             self.leave()
             raise
@@ -232,7 +234,7 @@ class Session:
         answer = self._answers.pop((sql, tuple(parameters)), None)
         if answer is None:
             answer = self._last(sql, parameters)
-            self._way.sync()
+            self._sync()
         return answer
 
     def defer(self, sql: str, parameters: Any = ()) -> Deferred:
@@ -252,7 +254,7 @@ class Session:
         """Run what was deferred."""
         if self._waiting:
             self._send_waiting()
-            self._way.sync()
+            self._sync()
 
     def commit(self) -> bool:
         """End the transaction.  Returns False if a statement in it had failed."""
@@ -260,15 +262,16 @@ class Session:
         self._pipeline.close()
         return done.statusmessage == "COMMIT"
 
-    def end(self) -> None:
-        """End what was asked without a transaction."""
-        self._pipeline.close()
-
     def leave(self) -> None:
         """Leave a transaction that has failed as it is."""
         # What went wrong is known by now.
         with contextlib.suppress(psycopg.Error):
             self._pipeline.close()
+
+    def _sync(self) -> None:
+        """See that what was sent is answered, without waiting for it."""
+        if self.in_transaction:
+            self._way.sync()
 
     def _last(self, sql: str, parameters: Any = ()) -> Cursor:
         """Send a statement behind those that were deferred."""

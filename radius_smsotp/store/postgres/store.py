@@ -227,8 +227,6 @@ class PostgresStore:
                 yield session
                 if session.in_transaction:
                     _commit(session)
-                else:
-                    session.end()
             except BaseException as error:
                 _undo(session, error)
                 raise
@@ -375,6 +373,6 @@ def _undo(session: Session, error: BaseException) -> None:
     db = session.connection
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
         db.close()  # it was the primary once; the next connection finds the one of today
-    if not db.closed:
+    if session.in_transaction and not db.closed:
         with contextlib.suppress(psycopg.Error):
             db.execute(b"ROLLBACK")
