@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from radius_smsotp.model.records import Account, Known
     from radius_smsotp.settings.file import Loaded
     from radius_smsotp.settings.policy import ClientPolicy
-    from radius_smsotp.store import Store
     from radius_smsotp.store.transaction import Transaction
 
 
@@ -90,21 +89,16 @@ class Decoys:
         iterations: PBKDF2 rounds where nothing in the store says how many.
     """
 
-    def __init__(self, store: Store, iterations: int) -> None:
-        self._store = store
+    def __init__(self, iterations: int) -> None:
         self._iterations = iterations
         self._random = secrets.token_bytes(pin.SALT_OCTETS + 64)
 
-    def of(self, name: str, pin_hash: str | None) -> str:
+    def of(self, pin_hash: str | None) -> str:
         """
         The decoy for a name.
 
         Args:
-            pin_hash: Of the account, if there is one: its decoy has as many rounds.
+            pin_hash: `Known.neighbour`.  Its rounds are the same for one name each time, and over
+                many names those that the accounts here have, as old and new ones differ in them.
         """
-        if pin_hash is None:
-            # The rounds of its neighbour: the same for one name each time, and over many names
-            # those that the accounts here have, as old and new ones differ in them.
-            with self._store.read() as tx:
-                pin_hash = tx.next_pin_hash(name)
         return pin.decoy(self._random, pin.iterations(pin_hash) if pin_hash else self._iterations)

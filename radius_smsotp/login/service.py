@@ -308,7 +308,7 @@ class Admission:
         self._issuer = issuer
         self._reader = FactReader(loaded, issuer)
         self._now = now
-        self._decoys = Decoys(store, loaded.values.pin.iterations)
+        self._decoys = Decoys(loaded.values.pin.iterations)
 
     def prepare(self, request: Request) -> Preparation:
         """Find the account, and tell FreeRADIUS how to check the first factor."""
@@ -338,7 +338,7 @@ class Admission:
         if refused and tail is None:
             # Whatever stands against the login, it looks like a wrong PIN and takes as long.
             ours = pin_hash is not None or not facts.elsewhere
-            decoy = self._decoys.of(request.account, pin_hash) if ours else None
+            decoy = self._decoys.of(known.neighbour) if ours else None
             return Preparation(Step.PIN, password, decoy, reason=refused)
         step = Step.PIN if tail is None else Step.PIN_OR_CODE
         return Preparation(step, password, pin_hash)

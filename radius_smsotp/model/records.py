@@ -241,6 +241,8 @@ class Known:
 
     Attributes:
         account: The account of ours, or None.
+        neighbour: The PIN's hash of the account that has this name, or else the next one; None if
+            that has none, or none comes behind.
         lockout: Failures of the account, ours or from elsewhere, but for those of its stations.
         station: The station that asks, if the account has logged in from it.
         device: The same, as it is remembered in this wireless network.
@@ -249,6 +251,7 @@ class Known:
     """
 
     account: Account | None
+    neighbour: str | None = field(repr=False)
     lockout: Lockout
     station: Station | None
     device: Device | None

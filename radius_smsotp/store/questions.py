@@ -29,7 +29,9 @@ class Question(NamedTuple):
 
 # Constants only: no value ever gets into a statement but by its mark.
 KNOWN = (
-    f"SELECT {selected(ACCOUNT, LOCKOUT, STATION, DEVICE, CHALLENGE)} FROM "
+    f"SELECT {selected(ACCOUNT, LOCKOUT, STATION, DEVICE, CHALLENGE)}, "
+    "(SELECT pin_hash FROM account AS other WHERE other.name >= asker.account "
+    "ORDER BY other.name LIMIT 1) AS neighbour_pin_hash FROM "
     "(SELECT CAST(? AS TEXT) AS account, CAST(? AS TEXT) AS client, CAST(? AS TEXT) AS ssid, "
     "CAST(? AS TEXT) AS station) AS asker "
     "LEFT JOIN account ON account.name = asker.account "
@@ -61,6 +63,7 @@ def answered(found: Sequence[Row]) -> Known:
     first = found[0]
     return Known(
         account=ACCOUNT.find(first),
+        neighbour=first["neighbour_pin_hash"],
         lockout=LOCKOUT.find(first) or Lockout(),
         station=STATION.find(first),
         device=DEVICE.find(first),

@@ -117,15 +117,6 @@ class Transaction:
         found = map(ACCOUNT.read, self._db.execute(sql, tuple(names)))
         return {one.name: one for one in found}
 
-    def next_pin_hash(self, name: str) -> str | None:
-        """The PIN hash of the first account from that name on, or else of the first one at all."""
-        for start in (name, ""):
-            sql = "SELECT pin_hash FROM account WHERE name >= ? ORDER BY name LIMIT 1"
-            row = self._db.execute(sql, (start,)).fetchone()
-            if row is not None:
-                return None if row["pin_hash"] is None else str(row["pin_hash"])
-        return None
-
     def accounts(self) -> Iterator[tuple[Account, Lockout]]:
         """All accounts with their lock-outs, by name."""
         sql = (

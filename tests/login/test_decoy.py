@@ -11,6 +11,7 @@ import pytest
 from radius_smsotp.model import pin
 from radius_smsotp.model.identity import SHARES, share
 from radius_smsotp.model.records import Account, Lockout
+from radius_smsotp.store.sqlite import SqliteStore
 from tests.support.site import PHONE, PIN, ROUNDS, Node, add, kind, pap, request
 
 if TYPE_CHECKING:
@@ -54,13 +55,23 @@ def test_an_unknown_name_has_those_of_an_account_always_the_same(node: Node) -> 
     names = [f"user{number}{letter}" for number in range(40) for letter in "abc"]
     first = [rounds(node, name) for name in names]
     assert first == [rounds(node, name) for name in names]
-    assert set(first) == {5, ROUNDS, 20}  # alice comes after the last one, and has ROUNDS
+    assert set(first) == {5, ROUNDS, 20}  # behind the last one stand the settings' ROUNDS
     assert first.count(5) > first.count(20)
 
 
 def test_where_accounts_have_no_pin_the_settings_say_how_many(node: Node) -> None:
     add(node, "zacharias", text=None)
     assert rounds(node, "zach") == ROUNDS
+
+
+def test_a_name_that_nobody_has_asks_the_store_no_more(node: Node) -> None:
+    """On PostgreSQL each question is a way there and back, which shows outside."""
+    asked: list[str] = []
+    assert isinstance(node.store, SqliteStore)
+    node.store._connection("reader").set_trace_callback(lambda _: asked.append(user))
+    for user in ("alice", "nobody", "user0"):
+        node.service.admission.prepare(request(user))
+    assert asked.count("alice") == asked.count("nobody") == asked.count("user0") > 0
 
 
 def test_no_pin_is_that_of_a_decoy(node: Node) -> None:

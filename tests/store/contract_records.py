@@ -38,22 +38,6 @@ COUNTER = Counter("alice", "vpn")
 class RecordsContract:
     """The suite; `url` and `store` come from `StoreContract`."""
 
-    # PIN hashes
-
-    def test_the_next_pin_hash_is_that_of_the_account_itself_or_of_its_neighbour(
-        self, store: Store
-    ) -> None:
-        """After the last one comes the first; none if the neighbour has none, or there is none."""
-        with store.read() as tx:
-            assert tx.next_pin_hash("a") is None
-        with store.write() as tx:
-            for name, pin_hash in (("b", "hash b"), ("d", None), ("f", "hash f")):
-                tx.put_account(replace(ALICE, name=name, pin_hash=pin_hash), NOW)
-        with store.read() as tx:
-            found = {name: tx.next_pin_hash(name) for name in "abcdefg"}
-        of_b = dict.fromkeys("abg", "hash b")
-        assert found == of_b | dict.fromkeys("cd") | dict.fromkeys("ef", "hash f")
-
     # Accounts
 
     def test_accounts_are_counted_and_found_by_their_beginning(self, store: Store) -> None:
