@@ -212,9 +212,13 @@ def _first_values(pairs: Any) -> dict[str, str]:
 
 
 def _text(request: Mapping[str, str], attribute: str, octets: str) -> str:
-    """An attribute, or the octets that `smsotp_authorize` has made of it; "" if it is not there."""
+    """
+    An attribute, or the octets that `smsotp_authorize` has made of it; "" if it is not there.
+
+    A NUL ends it, as it does for FreeRADIUS; PostgreSQL takes none.
+    """
     decoded = _decoded(request, octets)
-    return request.get(attribute, "") if decoded is None else decoded
+    return (request.get(attribute, "") if decoded is None else decoded).partition("\0")[0]
 
 
 def _decoded(request: Mapping[str, str], attribute: str) -> str | None:

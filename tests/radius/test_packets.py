@@ -169,6 +169,12 @@ class TestClient:
         client = request(attribute).client
         assert (client.station, client.ssid) == ("00-10-A4-23-19-C0", "")
 
+    def test_a_nul_ends_a_station_and_an_ssid(self) -> None:
+        """A store on PostgreSQL takes none, and would refuse the login."""
+        called = ("Tmp-Octets-3", octets("00-10-A4-23-19-C0:Guests\0more"))
+        client = request(called, ("Tmp-Octets-4", octets("0010a42319c0\0"))).client
+        assert (client.station, client.ssid) == ("00-10-A4-23-19-C0", "Guests")
+
 
 class TestConfig:
     def test_what_modules_of_freeradius_say_is_read(self) -> None:
