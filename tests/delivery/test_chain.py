@@ -17,6 +17,7 @@ from radius_smsotp.providers import Message
 from tests.support.site import eventually
 
 if TYPE_CHECKING:
+    from tests.store.postgres_server import PostgresServer
     from tests.support.site import Gateways, Node, Site
 
 MESSAGE = Message("0" * 32, "+491701234567", "Your code: 739154", "739154")
@@ -206,3 +207,17 @@ def test_check_asks_every_provider(site: Site) -> None:
     node = site.node(providers={"a": folder, "b": {"type": "scripted"}, "c": folder})
     paths = [problem.path for problem in node.courier.chain.check()]
     assert paths == ["providers.a.path", "providers.c.path"]
+
+
+def test_what_is_noted_of_a_provider_waits_for_no_login(
+    site: Site, gateways: Gateways, postgres_server: PostgresServer
+) -> None:
+    """Nor does a login wait for it: on PostgreSQL only the same names wait for each other."""
+    node = site.node(store=postgres_server.make_url())
+    gateways.will("first", Unavailable("busy"))
+    chain = Chain(node.loaded, node.store, site.clock, passed=site.clock.passed)
+    with node.store.write("alice"):
+        for _ in range(3):
+            chain.attempt("first", MESSAGE)
+        with node.store.read() as tx:
+            assert tx.breakers()["first"][0] == "open"
