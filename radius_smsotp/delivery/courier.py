@@ -142,6 +142,8 @@ class Courier:
         Returns:
             How many.
         """
+        for early in self._early.due():
+            self._receive(*early)
         with self._sweeping:
             # A lease lasts for an attempt, not for a wait: no more than can be begun at once.
             most = min(self._loaded.values.delivery.threads - len(self._sendings), SWEEP_MOST)
@@ -150,7 +152,9 @@ class Courier:
             now = self._now()
             with self._store.read() as tx:
                 unsent = {message: challenge for challenge, message in tx.unsent(now, most)}
-            due = self._leases.left_behind(unsent, self._sendings)
+            with self._lock:
+                under_way = {one.message.key for one in self._sendings.values()}
+            due = self._leases.left_behind(unsent, under_way)
             if not due:
                 return 0
             with self._store.write(*{unsent[message].account for message in due}) as tx:
@@ -272,10 +276,12 @@ class Courier:
         """
         Note a receipt that has come for an attempt that is in the store.
 
-        Called by whoever brings one of the two, so that the second one finds both.
+        Called by whoever brings one of the two, so that the second one finds both; and by a sweep,
+        as the other one may have come to another process.
         """
         if (provider, provider_id) not in self._early:
             return
+        receipt = None
         try:
             with self._store.read() as tx:
                 sent = tx.attempted(provider, provider_id)
@@ -285,6 +291,8 @@ class Courier:
             lost = insist(self._note_receipt, provider, provider_id, receipt, *sent)
         except StoreError as error:
             log.warning("a delivery receipt could not be recorded: %s", error)
+            if receipt is not None:
+                self._early.keep(provider, provider_id, receipt)
             return
         if lost is not None:
             self._take(lost)
@@ -301,7 +309,7 @@ class Courier:
         now = self._now()
         kind = "sms-delivered" if receipt.delivered else "sms-lost"
         with self._store.write(challenge.account) as tx:
-            if not tx.note_receipt(provider, provider_id, kind):
+            if not tx.note_receipt(message, provider, provider_id, kind):
                 return None  # it has come before, here or to another process
             detail = {"provider": provider, "text": receipt.words}
             tx.add_event(challenge_event(kind, challenge, now, **detail))

@@ -38,15 +38,17 @@ class Leases:
         """When a lease ends that begins now."""
         return now + self._length(route)
 
-    def left_behind(self, found: Iterable[Message], under_way: Container[str]) -> list[Message]:
+    def left_behind(
+        self, found: Iterable[Message], under_way: Container[tuple[str, int]]
+    ) -> list[Message]:
         """
         Those messages, out of some whose lease has run out, that nobody sends.
 
         Args:
-            under_way: The transaction_ids of those that this courier sends all the same: the clock
-                may have jumped ahead.
+            under_way: The keys of those that this courier sends all the same: the clock may have
+                jumped ahead.
         """
-        others = [one for one in found if one.transaction_id not in under_way]
+        others = [one for one in found if one.key not in under_way]
         now = self._chain.passed()
         due, self._watched = sort_out(others, self._host, self._watched, self._length, now)
         return due

@@ -138,6 +138,11 @@ class Message:
     lease_owner: str | None = None
     lease_until: datetime | None = None
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """What it is known by among all messages."""
+        return (self.transaction_id, self.number)
+
 
 @dataclass(frozen=True, slots=True)
 class Device:

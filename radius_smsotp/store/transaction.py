@@ -304,7 +304,7 @@ class Transaction:
         )
         provider_id = attempt.message_id and identity.normalise_message_id(attempt.message_id)
         normalised = replace(attempt, message_id=provider_id or None)
-        key = (message.transaction_id, message.number)
+        key = message.key
         self._db.execute(sql, (*key, *ATTEMPT.values(normalised), now.timestamp(), *key))
 
     def attempts(self, transaction_id: str) -> list[tuple[int, Attempt]]:
@@ -333,13 +333,14 @@ class Transaction:
         row = self._db.execute(sql, (provider, provider_id)).fetchone()
         return None if row is None else (CHALLENGE.read(row), MESSAGE.read(row))
 
-    def note_receipt(self, provider: str, provider_id: str, receipt: str) -> bool:
-        """Note the network's word on attempts of that id.  Returns False if it was known."""
+    def note_receipt(self, message: Message, provider: str, provider_id: str, receipt: str) -> bool:
+        """Note the network's word on the attempt of that id.  Returns False if it was known."""
+        # Others may have the same one: a modem's is an octet.
         sql = (
-            "UPDATE attempt SET receipt = ? "
-            "WHERE provider = ? AND provider_id = ? AND receipt IS NULL"
+            "UPDATE attempt SET receipt = ? WHERE transaction_id = ? AND message = ? "
+            "AND provider = ? AND provider_id = ? AND receipt IS NULL"
         )
-        return self._count(sql, receipt, provider, provider_id) > 0
+        return self._count(sql, receipt, *message.key, provider, provider_id) > 0
 
     # Tallies
 
@@ -486,7 +487,6 @@ class Transaction:
         """
         failed_before = (now - STATION_KNOWN).timestamp()
         doomed = (
-            ("challenge", "transaction_id", "expires_at", challenges_before.timestamp()),
             ("event", "id", "time", events_before.timestamp()),
             ("device", "account, client, ssid, station", "expires_at", now.timestamp()),
             ("lockout", "account", "last_failure_at", failed_before),
@@ -494,20 +494,23 @@ class Transaction:
             ("station", "account, client, station", "seen_at", failed_before),
             ("tally", "scope, slot", "slot", int(now.timestamp()) // SLOT - DAY_SLOTS),
         )
-        for table in ("attempt", "message"):
-            sql = (
-                f"DELETE FROM {table} WHERE transaction_id IN (SELECT transaction_id "
-                f"FROM challenge WHERE expires_at < ? ORDER BY expires_at LIMIT {PRUNE_SLICE})"
-            )
-            self._db.execute(sql, (challenges_before.timestamp(),))
-        removed = 0
+        removed = self._prune_challenges(challenges_before)
         for table, key, column, limit in doomed:
             sql = (
-                f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} "
-                f"WHERE {column} < ? ORDER BY {column} LIMIT {PRUNE_SLICE})"
+                f"DELETE FROM {table} WHERE ({key}) IN "
+                f"(SELECT {key} FROM {table} WHERE {column} < ? LIMIT {PRUNE_SLICE})"
             )
             removed += self._count(sql, limit)
         return removed
+
+    def _prune_challenges(self, before: datetime) -> int:
+        """The challenges of `prune`, with their messages and attempts."""
+        sql = f"SELECT transaction_id FROM challenge WHERE expires_at < ? LIMIT {PRUNE_SLICE}"
+        old = [row["transaction_id"] for row in self._db.execute(sql, (before.timestamp(),))]
+        marks = ", ".join("?" * len(old))
+        for table in ("attempt", "message", "challenge") if old else ():
+            self._db.execute(f"DELETE FROM {table} WHERE transaction_id IN ({marks})", old)
+        return len(old)
 
     def _count(self, sql: str, *values: Any) -> int:
         """Run a statement, and say how many rows it changed."""

@@ -1,4 +1,4 @@
-"""What becomes of a message after a provider has taken it: delivery reports."""
+"""What becomes of a message after a provider has taken it: receipts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from radius_smsotp.delivery import receipts
+from radius_smsotp.errors import StoreError
 from radius_smsotp.login.answers import Accepted
 from tests.support.site import eventually
 
@@ -95,3 +97,71 @@ def test_a_report_counts_once_and_only_for_messages_of_ours(node: Node, gateways
     gateways.report("second", "first-1", delivered=False)
     assert node.kinds().count("sms-delivered") == 1
     assert gateways.names() == ["first"]
+
+
+@pytest.mark.parametrize("delivered", [True, False])
+def test_a_receipt_may_come_to_another_server(
+    site: Site, node: Node, gateways: Gateways, delivered: bool
+) -> None:
+    """An SMSC sends it to whichever of its binds; also to one that has started since."""
+    challenged = node.challenge()
+    other = site.node()
+    gateways.report("first", "FIRST-1", delivered, "word")
+    other.settle(challenged.transaction_id)
+    told = ["sms-delivered"] if delivered else ["sms-lost", "sms-accepted"]
+    eventually(lambda: node.kinds()[-len(told) :] == told)
+    assert gateways.names() == ["first"] if delivered else ["first", "second"]
+
+
+def test_a_receipt_may_come_to_another_server_before_its_attempt_is_recorded(
+    site: Site, node: Node, gateways: Gateways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That one looks again, and once it is there the message goes through the next provider."""
+    monkeypatch.setattr(receipts, "AGAIN_SECONDS", 0.0)
+    gate = gateways.hang("first")
+    challenged = node.begun()
+    eventually(gateways.names)
+    other = site.node()
+    gateways.report("first", "first-1", delivered=False)
+    other.courier.sweep()
+    assert "sms-lost" not in node.kinds()
+    gate.set()
+    node.settle(challenged.transaction_id)
+    eventually(lambda: other.courier.sweep() or "sms-lost" in node.kinds())
+    eventually(lambda: node.message(challenged).provider == "second")
+    assert gateways.names() == ["first", "second"]
+
+
+def test_a_receipt_that_the_store_did_not_take_is_tried_again(
+    node: Node, gateways: Gateways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network says it once."""
+    monkeypatch.setattr(receipts, "AGAIN_SECONDS", 0.0)
+    node.challenge()
+
+    def fail(*_: object) -> None:
+        raise StoreError("busy")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node.courier, "_note_receipt", fail)
+        gateways.report("first", "first-1", delivered=True)
+    assert "sms-delivered" not in node.kinds()
+    node.courier.sweep()
+    assert node.kinds()[-1] == "sms-delivered"
+
+
+def test_a_receipt_of_a_message_before_the_newest_is_noted_and_sends_nothing(
+    node: Node, gateways: Gateways
+) -> None:
+    """Whether it was taken before the user asked for one more, or after that."""
+    gate = gateways.hang("first")
+    challenged = node.begun()
+    eventually(gateways.names)
+    node.second(challenged, "r")
+    node.settle(challenged.transaction_id)
+    gate.set()
+    eventually(lambda: node.kinds().count("sms-accepted") == 2)
+    gateways.report("first", "first-2", delivered=False)
+    assert node.kinds()[-1] == "sms-lost"
+    assert gateways.names() == ["first", "second"]
+    assert node.message(challenged).state == "accepted"

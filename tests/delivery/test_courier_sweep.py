@@ -44,6 +44,20 @@ class TestLeftBehind:
         assert other.message(challenged).state == "accepted"
         assert other.courier.sweep() == 0
 
+    def test_a_second_message_does_not_wait_for_the_first_one(
+        self, site: Site, node: Node, gateways: Gateways
+    ) -> None:
+        """Who asks for one more while a gateway hangs has it sent, by a courier outside too."""
+        hooks = site.node(delivery={"courier": "external"})
+        gate = gateways.hang("first")
+        challenged = hooks.begun()
+        assert node.courier.sweep() == 1
+        eventually(gateways.names)
+        hooks.second(challenged, "r")
+        assert node.courier.sweep() == 1
+        eventually(lambda: gateways.names() == ["first", "second"])
+        gate.set()
+
     def test_a_lease_lasts_for_the_slowest_provider_of_the_route(self, site: Site) -> None:
         """The first one may be skipped, and the message with the other from the start."""
         slow = {"type": "scripted", "timeout": 60}

@@ -44,3 +44,18 @@ def test_a_receipt_is_kept_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     assert early.take("a", "1") == LOST
     now += receipts.KEPT_SECONDS
     assert early.take("a", "2") is None
+
+
+def test_a_receipt_without_an_attempt_is_due_again_ever_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After one second, two, four, … for as long as it is kept."""
+    now = 100.0
+    monkeypatch.setattr(receipts.time, "monotonic", lambda: now)
+    early = EarlyReceipts()
+    early.keep("a", "1", LOST)
+    due = []
+    for _ in range(200):
+        due += [now - 100] if early.due() == [("a", "1")] else []
+        now += 1.0
+    assert due == [1, 2, 4, 8, 16, 32, 64]

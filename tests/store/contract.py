@@ -440,6 +440,15 @@ class StoreContract:
         """A network repeats itself."""
         with store.write() as tx:
             tx.add_attempt(message(), Attempt("a", "accepted", message_id="1"), NOW)
-            assert tx.note_receipt("a", "2", "sms-delivered") is False
-            assert tx.note_receipt("a", "1", "sms-delivered") is True
-            assert tx.note_receipt("a", "1", "sms-lost") is False
+            assert tx.note_receipt(message(), "a", "2", "sms-delivered") is False
+            assert tx.note_receipt(message(), "a", "1", "sms-delivered") is True
+            assert tx.note_receipt(message(), "a", "1", "sms-lost") is False
+
+    def test_a_receipt_is_of_one_message(self, store: Store) -> None:
+        """A modem gives each id again after 256 messages; the older one keeps what it has."""
+        with store.write() as tx:
+            for number in (1, 2):
+                tx.add_attempt(message(number), Attempt("a", "accepted", message_id="7"), NOW)
+            assert tx.note_receipt(message(2), "a", "7", "sms-delivered") is True
+            assert tx.note_receipt(message(2), "a", "7", "sms-delivered") is False
+            assert tx.note_receipt(message(1), "a", "7", "sms-lost") is True
