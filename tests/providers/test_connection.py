@@ -69,7 +69,7 @@ def test_under_tls_both_limits_hold_as_well(tmp_path: Path) -> None:
     peer = Peer(talk)
     context = connection.tls_context(certificate.cert)
     try:
-        plain = connection.connect("localhost", peer.port, soon(2))
+        plain = connection.connect("localhost", peer.port, soon(1))
         with connection.secure(plain, "localhost", context) as one:
             assert one.allowance == connection.MOST
             with pytest.raises(TimeoutError), one.makefile("rb") as file:

@@ -278,7 +278,7 @@ class TestTimeLimit:
                 secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n")
                 drip(secure, over, b"<")
 
-        provider = stand_in.provider(url=f"https://localhost:{peer(talk).port}/", timeout=2)
+        provider = stand_in.provider(url=f"https://localhost:{peer(talk).port}/", timeout=1)
         fails(Unknown, provider)
 
     def test_a_handshake_that_drips_ends_at_the_time_limit(

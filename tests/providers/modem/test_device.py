@@ -128,7 +128,7 @@ def test_a_thread_that_gets_no_turn_is_unavailable_at_its_deadline(
     modem.is_mute_after_text = True
     sender = provider_for(modem, tmp_path)
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(sender.send, message(1, PLAIN), soon(3))
+        slow = pool.submit(sender.send, message(1, PLAIN), soon(2))
         assert modem.wait_for(lambda: len(modem.submitted) == 1)
         with pytest.raises(Unavailable, match="other messages kept the modem busy"):
             sender.send(message(2, PLAIN), soon(0.6))

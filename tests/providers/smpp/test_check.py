@@ -93,7 +93,7 @@ class TestCheck:
     def test_silence_is_named_in_time(self, smsc: Smsc) -> None:
         smsc.behave(bind="silent")
         with ThreadPoolExecutor(1) as pool:
-            [problem] = pool.submit(smsc.provider().check).result(timeout=PATIENCE)
+            [problem] = pool.submit(smsc.provider(timeout=2).check).result(timeout=PATIENCE)
         assert problem.fault.endswith("does not answer the bind")
 
     def test_tls_with_a_port_that_has_none_is_named(self, smsc: Smsc) -> None:

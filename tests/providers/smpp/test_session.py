@@ -87,7 +87,7 @@ class TestVerdicts:
     def test_a_silent_bind_is_unavailable_at_the_deadline(self, smsc: Smsc) -> None:
         smsc.behave(bind="silent")
         with pytest.raises(Unavailable, match="did not answer the bind in time"):
-            smsc.provider().send(message(), soon(2))
+            smsc.provider().send(message(), soon(1))
         smsc.behave(bind=0)
 
     def test_a_connection_lost_after_submitting_is_unknown(self, smsc: Smsc) -> None:
@@ -104,7 +104,7 @@ class TestVerdicts:
     def test_the_time_limit_of_the_provider_holds(self, smsc: Smsc) -> None:
         smsc.behave(submit="silent")
         with pytest.raises(Unknown):
-            smsc.provider(timeout=2).send(message(), soon(3600))
+            smsc.provider(timeout=1).send(message(), soon(3600))
 
     def test_what_does_not_speak_smpp_is_unavailable(self, smsc: Smsc) -> None:
         with _talker(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
@@ -163,7 +163,7 @@ class TestConnection:
         smsc.behave(submit="silent")
         one = smsc.provider(link_interval=3600)
         with pytest.raises(Unknown):
-            one.send(message(), soon(2))
+            one.send(message(), soon(1))
         smsc.wait("enquire_link")
 
     def test_closing_ends_what_still_waits(self, smsc: Smsc) -> None:

@@ -178,7 +178,7 @@ class TestTimeLimit:
                 pass
             drip(connection, over)
 
-        one = provider(old_form(peer(talk).port, timeout=2), certificate)
+        one = provider(old_form(peer(talk).port, timeout=1), certificate)
         assert "no answer after the mail was sent (timed out)" in str(fails(Unknown, one))
 
     def test_a_server_that_hangs_up_after_it_has_the_mail(
