@@ -320,16 +320,12 @@ class _Timed(HTTPConnection):
         self._used_at = time.monotonic()
 
 
-class _Plain(_Timed):
-    pass
-
-
 class _Tls(_Timed, HTTPSConnection):
     pass
 
 
 class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _Plain
+    ConnectionCls = _Timed
 
 
 class _TlsPool(HTTPSConnectionPool):

@@ -228,14 +228,12 @@ class Receipts:
     """
     The receipts that are awaited.  Used by one thread at a time: whoever has the device.
 
-    Attributes:
-        on_receipt: Called with the message id, whether all of it was delivered, and the network's
-            words for it.  Called once for each message, from a thread of the provider's; it must
-            not send, and it should be quick.
+    Args:
+        tell: Called once for each message: see `providers.GivesReceipts`.
     """
 
-    def __init__(self) -> None:
-        self.on_receipt: Callable[[str, bool, str], None] | None = None
+    def __init__(self, tell: Callable[[str, bool, str], None]) -> None:
+        self._tell = tell
         self._awaited: dict[int, _Awaited] = {}
 
     def expect(self, message_id: str, references: list[int]) -> None:
@@ -251,7 +249,7 @@ class Receipts:
         return bool(self._awaited)
 
     def settle(self, receipts: list[DeliveryReceipt]) -> None:
-        """Take receipts out of the list, and tell `on_receipt` what they settle."""
+        """Take receipts out of the list, and tell what they settle."""
         while receipts:
             receipt = receipts.pop(0)
             message = self._awaited.get(receipt.reference)
@@ -262,19 +260,9 @@ class Receipts:
             if receipt.fate is Fate.FAILED:
                 for reference in message.references:
                     self._awaited.pop(reference, None)
-                self._tell(message.message_id, delivered=False, words=receipt.meaning)
+                self._tell(message.message_id, False, receipt.meaning)
             elif not message.references:
-                self._tell(message.message_id, delivered=True, words=receipt.meaning)
-
-    def _tell(self, message_id: str, *, delivered: bool, words: str) -> None:
-        if self.on_receipt is None:
-            return
-        try:
-            self.on_receipt(message_id, delivered, words)
-        except Exception as error:  # noqa: BLE001 -- not our code; delivery must go on
-            log.warning(
-                "delivery receipt %s was not recorded: %s", message_id, type(error).__name__
-            )
+                self._tell(message.message_id, True, receipt.meaning)
 
 
 class Listener(threading.Thread):
@@ -317,7 +305,7 @@ class Listener(threading.Thread):
         End the thread and take the device from it; None if it has closed it.
 
         Raises:
-            TimeoutError: `on_receipt` took too long.
+            TimeoutError: `tell` took too long.
         """
         self._asked_back.set()
         self.join(max(deadline - time.monotonic(), 0))

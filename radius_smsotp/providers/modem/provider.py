@@ -7,6 +7,7 @@ line use the modem between two messages, and finds a modem again that was unplug
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from radius_smsotp.providers.modem.line import Line
+
+log = logging.getLogger(__name__)
 
 
 class Settings(ProviderSettings):
@@ -129,17 +132,9 @@ class Provider(BaseProvider[Settings]):
         super().__init__(name, settings, surroundings)
         self._locks = surroundings.lock_folder
         self._turn = threading.Lock()
-        self._receipts = Receipts()
+        self.on_receipt: Callable[[str, bool, str], None] | None = None
+        self._receipts = Receipts(self._tell)
         self._listener: Listener | None = None
-
-    @property
-    def on_receipt(self) -> Callable[[str, bool, str], None] | None:
-        """See the class."""
-        return self._receipts.on_receipt
-
-    @on_receipt.setter
-    def on_receipt(self, callback: Callable[[str, bool, str], None] | None) -> None:
-        self._receipts.on_receipt = callback
 
     def close(self) -> None:
         """Let go of the modem.  A message that is being sent is sent to its end."""
@@ -253,6 +248,15 @@ class Provider(BaseProvider[Settings]):
         pin = self._settings.pin
         tried = self._locks / f"{file_name(self._settings.port)}.pin-tried"
         unlock_sim(line, pin.get_secret_value() if pin else None, tried, deadline)
+
+    def _tell(self, message_id: str, delivered: bool, words: str) -> None:
+        """Hand a receipt on."""
+        try:
+            if self.on_receipt is not None:
+                self.on_receipt(message_id, delivered, words)
+        except Exception as error:  # noqa: BLE001 -- not our code; delivery must go on
+            kind = type(error).__name__
+            log.warning("the delivery receipt of %s was not recorded: %s", message_id, kind)
 
     # -- the message ------------------------------------------------------------------------------
 
