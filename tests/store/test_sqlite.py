@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from radius_smsotp.store import Store
-    from tests.support.site import Site
+    from tests.support.site import Gateways, Site
 
 
 @pytest.fixture
@@ -388,7 +388,7 @@ class Recorder:
 
 
 def test_no_statement_of_a_login_reads_a_whole_table(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site, gateways: Gateways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many accounts, challenges and events there are, each is found by an index."""
     node = site.node(remember={"hours": 1})
@@ -406,8 +406,10 @@ def test_no_statement_of_a_login_reads_a_whole_table(
     node.second(challenged, node.code(challenged))
     node.first()  # a remembered device
     node.courier.sweep()
+    gateways.report("first", "first-1", delivered=True)
     monkeypatch.undo()
     assert len(statements) >= 15
+    assert any("SET receipt" in sql for sql in statements)
     db = sqlite3.connect(site.store_path)
     for sql, parameters in statements.items():
         plan = db.execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall()
