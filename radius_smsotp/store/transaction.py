@@ -241,10 +241,10 @@ class Transaction:
             (one.state, one.guesses_left, one.answered, one.transaction_id),
         )
 
-    def cancel_challenges(self, account: str) -> int:
-        """End all open challenges of an account.  Returns how many there were."""
+    def cancel_challenges(self, account: str) -> None:
+        """End all open challenges of an account."""
         sql = "UPDATE challenge SET state = 'cancelled' WHERE account = ? AND state = 'open'"
-        return self._count(sql, account)
+        self._db.execute(sql, (account,))
 
     # Messages
 
@@ -385,6 +385,12 @@ class Transaction:
             "ORDER BY client, ssid, station"
         )
         return [DEVICE.read(row) for row in self._db.execute(sql, (account, now.timestamp()))]
+
+    def remembered(self, accounts: Sequence[str]) -> set[str]:
+        """Those of these accounts that have remembered devices, their time over or not."""
+        marks = ", ".join("?" * len(accounts))
+        sql = f"SELECT DISTINCT account FROM device WHERE account IN ({marks})"
+        return {str(row["account"]) for row in self._db.execute(sql, tuple(accounts))}
 
     def remember_device(self, device: Device) -> None:
         """Let this device log in without a code; what was known of it before is replaced."""

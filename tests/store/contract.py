@@ -339,13 +339,12 @@ class StoreContract:
             assert tx.challenge(challenge().transaction_id) == challenge(**answer)
 
     def test_cancelling_ends_the_open_challenges_of_one_account(self, store: Store) -> None:
-        """It says how many there were."""
+        """Those of others, and those that have ended, stay as they are."""
         with store.write() as tx:
             for one in (challenge(1), challenge(2), challenge(3, state="spent")):
                 tx.add_challenge(one)
             tx.add_challenge(challenge(4, account="bob"))
-            assert tx.cancel_challenges("alice") == 2
-            assert tx.cancel_challenges("alice") == 0
+            tx.cancel_challenges("alice")
             states = [tx.challenge(f"{n:032x}").state for n in (1, 2, 3, 4)]  # type: ignore[union-attr]
         assert states == ["cancelled", "cancelled", "spent", "open"]
 

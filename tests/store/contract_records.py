@@ -176,6 +176,13 @@ class RecordsContract:
 
     # Remembered devices
 
+    def test_the_accounts_that_have_devices_are_found(self, store: Store) -> None:
+        """Of several names, each once."""
+        with store.write() as tx:
+            for one in (device(), device(station="03"), device(account="bob")):
+                tx.remember_device(one)
+            assert tx.remembered(["alice", "carol"]) == {"alice"}
+
     def test_remembering_it_again_sets_time_and_number_anew(self, store: Store) -> None:
         """There is one row of it."""
         later = device(number_tag="new", expires_at=NOW + 2 * HOUR)

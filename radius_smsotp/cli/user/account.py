@@ -141,13 +141,16 @@ def known(tx: Transaction, name: str) -> Account:
     return found
 
 
-def save(tx: Transaction, before: Account | None, after: Account) -> None:
+def save(tx: Transaction, before: Account | None, after: Account, *, devices: bool = True) -> None:
     """
     Add or change an account, with all that follows from it.
 
     Codes under way are worthless afterwards: they may have gone to a number that is not
     the user's any more.  A device is remembered for its PIN and number, and as long as the
     account is enabled.
+
+    Args:
+        devices: Whether it may have any.
     """
     tx.put_account(after, datetime.now(UTC))
     if before is None:
@@ -163,7 +166,7 @@ def save(tx: Transaction, before: Account | None, after: Account) -> None:
     fields = ", ".join(name for name, differs in changed.items() if differs)
     tx.add_event(event("account-changed", after.name, fields))
     tx.cancel_challenges(after.name)
-    if changed["phone"] or changed["pin"] or not after.enabled:
+    if devices and (changed["phone"] or changed["pin"] or not after.enabled):
         number = tx.forget_devices(after.name)
         if number:
             tx.add_event(devices_forgotten(after.name, number))

@@ -71,9 +71,12 @@ def _write_slice(store: Store, part: Sequence[Change]) -> set[str]:
     skipped = set()
     with store.write(*names) as tx:
         there = tx.accounts_named(names)
+        # On PostgreSQL whatever has an answer of its own is a way there and back.
+        remembered = tx.remembered(names)
         for change in part:
             if there.get(change.after.name) != change.before:
                 skipped.add(change.after.name)
             else:
-                account.save(tx, change.before, change.after)
+                devices = change.after.name in remembered
+                account.save(tx, change.before, change.after, devices=devices)
     return skipped

@@ -7,19 +7,23 @@ import sqlite3
 import stat
 import subprocess
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from radius_smsotp.cli import output
 from radius_smsotp.cli.user import bulk
-from radius_smsotp.model.records import Account
+from radius_smsotp.model.records import Account, Device
+from radius_smsotp.store import open_store
+from radius_smsotp.store.postgres.connection import Session
 from tests.cli.installation import ROUNDS
 from tests.cli.terminal import Terminal
 from tests.support.site import kind, pap
 
 if TYPE_CHECKING:
     from tests.cli.installation import Installation
+    from tests.store.postgres_server import PostgresServer
 
 PHONE = "+491701234567"
 OTHER = "+491707654321"
@@ -416,3 +420,35 @@ def works_again(here: Installation) -> None:
     """Undo `fail_at`."""
     with sqlite3.connect(here.folder / "smsotp.db") as db:
         db.execute("DROP TRIGGER fail")
+
+
+def test_a_slice_waits_for_the_database_a_few_times_however_many_accounts_change(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An account whose devices are forgotten is asked for on its own: few have any."""
+    store, now = open_store(postgres_server.make_url(), 10), datetime.now(UTC)
+    store.migrate()
+    before = [Account(f"user{number}", PHONE) for number in range(100)]
+    device = Device("user7", "wifi", "Office", "02-01", "tag", now)
+    with store.write() as tx:
+        for one in before:
+            tx.put_account(one, now)
+        tx.remember_device(device)
+    waited: list[Session] = []
+    sync = Session._sync
+
+    def note(session: Session) -> None:
+        waited.append(session)
+        sync(session)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "_sync", note)
+        part = [bulk.Change(one, replace(one, phone=OTHER)) for one in before]
+        assert bulk._write_slice(store, part) == set()
+    # Its start, the accounts, the devices, and those of one of them; the commit is beside these.
+    assert len(waited) == 4
+    with store.read() as tx:
+        kinds = [event.kind for event in tx.events("user7", 9)]
+        assert kinds == ["account-changed", "device-forgotten"]
+        assert tx.accounts_named([one.name for one in before])["user99"].phone == OTHER
+    store.close()
