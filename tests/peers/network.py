@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import os
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,8 +22,7 @@ def own_network() -> Iterator[None]:
     """
     Move this thread, and what it starts meanwhile, into a new network namespace.
 
-    Ports are of four digits there, and whatever else a program does to addresses and routes
-    ends with it.
+    Whatever a program does to addresses and routes ends with it.
     """
     # Python has these calls from 3.12 on.
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
@@ -32,7 +30,6 @@ def own_network() -> Iterator[None]:
         _check(_libc.unshare(CLONE_NEWNET))
         try:
             subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-            Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("2000 9999")
             yield
         finally:
             _check(_libc.setns(before, CLONE_NEWNET))

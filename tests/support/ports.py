@@ -5,16 +5,16 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
-import tempfile
 from pathlib import Path
 
-FIRST, PAST = 12000, 32000
-"""Below those that Linux gives to whoever asks for any: none of these is taken by chance."""
+FIRST, PAST = 2000, 10000
+"""Below those that Linux gives to whoever asks for any: none of these is taken by chance.  They have
+four digits, as openvpn-auth-radius reads no more."""
 
 
 def free_port() -> int:
     """A port that nobody uses, by UDP or TCP, and that no other process of the tests is given."""
-    path = Path(tempfile.gettempdir()) / f"smsotp-ports-{os.getuid()}"
+    path = Path(f"/tmp/smsotp-ports-{os.getuid()}")
     with path.open("a+", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
