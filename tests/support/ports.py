@@ -8,8 +8,8 @@ import socket
 from pathlib import Path
 
 FIRST, PAST = 2000, 10000
-"""Below those that Linux gives to whoever asks for any: none of these is taken by chance.  They have
-four digits, as openvpn-auth-radius reads no more."""
+"""Below those that Linux gives to whoever asks for any: none of these is taken by chance.  Of four
+digits: openvpn-auth-radius reads no more."""
 
 
 def free_port() -> int:
