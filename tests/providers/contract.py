@@ -100,7 +100,7 @@ class ProviderContract:
         # The deadline wins over the provider's own, longer time limit (10 s).  A machine that is
         # busy may need more of it before the message is submitted.
         with ThreadPoolExecutor(1) as pool:
-            for seconds in (0.7, 4.0):
+            for seconds in (0.4, 4.0):
                 future = pool.submit(provider.send, message(), soon(seconds))
                 error = future.exception(timeout=8)
                 if isinstance(error, Unknown):

@@ -159,13 +159,13 @@ class TestTimeLimit:
         pids = stand_in.folder / "pids"
         stand_in.does(f"sleep 60 & echo $! $$ > {pids}.part; mv {pids}.part {pids}; wait")
         with pytest.raises(Unknown, match="time limit"):
-            stand_in.provider(timeout=1).send(message(), soon())
+            stand_in.provider(timeout=0.6).send(message(), soon())
         assert all(eventually(lambda pid=pid: ended(int(pid))) for pid in pids.read_text().split())
 
     def test_a_program_that_ignores_sigterm_is_ended_too(self, stand_in: ScriptStandIn) -> None:
         stand_in.does("trap '' TERM INT HUP; while :; do sleep 1; done")
         with pytest.raises(Unknown):
-            stand_in.provider(timeout=1).send(message(), soon())
+            stand_in.provider(timeout=0.6).send(message(), soon())
 
     def test_a_child_that_keeps_the_output_open_holds_up_nothing(
         self, stand_in: ScriptStandIn
@@ -187,7 +187,7 @@ class TestTimeLimit:
     def test_endless_output_is_cut_off_at_the_time_limit(self, stand_in: ScriptStandIn) -> None:
         stand_in.does("exec yes")
         with pytest.raises(Unknown):
-            stand_in.provider(timeout=1).send(message(), soon())
+            stand_in.provider(timeout=0.6).send(message(), soon())
 
     def test_a_hundred_megabytes_of_output_are_not_kept(self, stand_in: ScriptStandIn) -> None:
         stand_in.does("echo id-1; head -c 100000000 /dev/zero; head -c 1000000 /dev/zero >&2")

@@ -71,7 +71,7 @@ def test_a_pin_that_got_no_answer_counts_as_tried(modem: GsmModem, tmp_path: Pat
     modem.sim = "SIM PIN"
     modem.mute_on_lines.add(f'AT+CPIN="{PIN}"')
     with pytest.raises(Unavailable, match="did not answer"):
-        provider_for(modem, tmp_path, pin=PIN).send(message(1), soon(1.2))
+        provider_for(modem, tmp_path, pin=PIN).send(message(1), soon(0.7))
     with pytest.raises(Refused, match="it is not tried again"):
         provider_for(modem, tmp_path, pin=PIN).send(message(2), soon())
 
