@@ -62,8 +62,7 @@ def exporter(config: Path, listen: tuple[str, int]) -> None:
     with acting_as(Site(config).owner):
         _count(config)
         registry = CollectorRegistry()
-        collector = Collector(config)
-        registry.register(collector)
+        registry.register(Collector(config))
         try:
             server, thread = start_http_server(listen[1], listen[0], registry)
         except OSError as error:
@@ -74,7 +73,6 @@ def exporter(config: Path, listen: tuple[str, int]) -> None:
         ending.wait()
         server.shutdown()
         thread.join()
-        collector.close()
 
 
 def _count(config: Path) -> None:

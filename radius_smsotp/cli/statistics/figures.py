@@ -89,27 +89,20 @@ class Provider:
     What one provider did.
 
     Attributes:
-        verdicts: How many attempts came to each verdict.
-        delivered: Messages that the network reported as delivered, and as lost.
+        outcomes: How many attempts came to each of `VERDICTS`, and how many messages the network
+            reported as ``delivered`` and as ``lost``.
         seconds: Of all accepted messages together.
         buckets: How many accepted messages took up to each of `BOUNDS`, and longer.
     """
 
-    verdicts: Counter[str] = field(default_factory=Counter)
-    delivered: int = 0
-    lost: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
 
     @property
     def accepted(self) -> int:
         """Messages that it took."""
-        return self.verdicts["accepted"]
-
-    @property
-    def attempts(self) -> int:
-        """Messages that it was asked to send."""
-        return sum(self.verdicts.values())
+        return self.outcomes["accepted"]
 
     @property
     def mean(self) -> float | None:
@@ -164,11 +157,6 @@ class Summary:
         """Messages that a provider took."""
         return sum(one.accepted for one in self.providers.values())
 
-    @property
-    def undelivered(self) -> int:
-        """Logins that ended because no provider took their message."""
-        return self.kinds["sms-undelivered"]
-
     def cost(self, prices: Mapping[str, float]) -> float | None:
         """What the messages cost, by the price of one at each provider; None if no price is set."""
         known = [name for name in self.providers if name in prices]
@@ -185,21 +173,12 @@ def summarise(counts: Iterable[tuple[Cell, Count]]) -> Summary:
         if one.reason:
             found.reasons[one.kind, one.reason] += count.events
         if one.provider and one.kind.startswith("sms-"):
-            _add(found.providers.setdefault(one.provider, Provider()), one, count)
+            provider = found.providers.setdefault(one.provider, Provider())
+            provider.outcomes[one.kind.removeprefix("sms-")] += count.events
+            if one.kind == "sms-accepted":
+                provider.seconds += count.seconds
+                provider.buckets[min(max(one.bucket, 0), len(BOUNDS))] += count.events
     return found
-
-
-def _add(provider: Provider, one: Cell, count: Count) -> None:
-    verdict = one.kind.removeprefix("sms-")
-    if verdict in VERDICTS:
-        provider.verdicts[verdict] += count.events
-    elif verdict == "delivered":
-        provider.delivered += count.events
-    elif verdict == "lost":
-        provider.lost += count.events
-    if verdict == "accepted":
-        provider.seconds += count.seconds
-        provider.buckets[min(max(one.bucket, 0), len(BOUNDS))] += count.events
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,13 +61,13 @@ def report(site: Site, file: Path, days: int, title: str | None) -> None:
     click.echo(f"{file}: {output.many(days, 'day')}, {len(text) // 1000 + 1} kB")
 
 
-VERDICTS = {
-    "accepted": ("--accepted", "accepted"),
-    "unavailable": ("--unavailable", "unavailable"),
-    "unknown": ("--unknown", "unknown"),
-    "refused": ("--no", "refused"),
+COLOURS = {
+    "accepted": "--accepted",
+    "unavailable": "--unavailable",
+    "unknown": "--unknown",
+    "refused": "--no",
 }
-"""Verdict to its colour and word, in the order of a bar."""
+"""Of verdicts, in the order of a bar."""
 
 REASONS_MOST = 10
 
@@ -76,18 +76,30 @@ NOTHING = "\N{EN DASH}"
 
 STYLE = Path(__file__).with_name("report.css")
 
+BUCKETS = (
+    *(f"up to {bound:g} s" for bound in statistics.BOUNDS),
+    f"over {statistics.BOUNDS[-1]:g} s",
+)
+
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def page(title: str, period: Period, loaded: Loaded) -> str:
     """The whole page, as HTML 5."""
     summary = period.summary()
+    until = period.now.astimezone()
+    days = f"{_date(period.since)} to {_date(until)} · {period.days} days"
+    if period.days == 1:
+        days = f"{_date(period.since)} · today"
     parts = (
-        _head(title, period),
+        f"<header><h1>{escape(title)}</h1><p>{days}</p></header>",
         _tiles(summary, loaded),
         _daily(period),
         f'<div class="pair">{_reasons(summary)}{_hours(period)}</div>',
         _providers(summary, loaded),
+        f"<footer>Made by smsotp report on {escape(f'{until:%Y-%m-%d %H:%M %Z}')}. A refusal is an "
+        "answer: one login may be refused several times. A message counts as sent when a provider "
+        "has accepted it.</footer>",
     )
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -96,70 +108,42 @@ def page(title: str, period: Period, loaded: Loaded) -> str:
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         f"<title>{escape(title)}</title>\n<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n"
-        "</head>\n<body>\n<main>\n"
-        + "\n".join(parts)
-        + f"\n<footer>{_footer(period)}</footer>\n</main>\n</body>\n</html>\n"
-    )
-
-
-def _head(title: str, period: Period) -> str:
-    since, until = period.since, period.now.astimezone()
-    text = _date(since) if period.days == 1 else f"{_date(since)} to {_date(until)}"
-    days = "today" if period.days == 1 else f"{period.days} days"
-    return f"<header><h1>{escape(title)}</h1><p>{text} · {days}</p></header>"
-
-
-def _footer(period: Period) -> str:
-    made = f"{period.now.astimezone():%Y-%m-%d %H:%M %Z}"
-    return (
-        f"Made by smsotp report on {escape(made)}. A refusal is an answer: one login may be "
-        "refused several times. A message counts as sent when a provider has accepted it."
+        "</head>\n<body>\n<main>\n" + "\n".join(parts) + "\n</main>\n</body>\n</html>\n"
     )
 
 
 def _tiles(summary: Summary, loaded: Loaded) -> str:
-    coded = summary.kinds["code-accepted"]
-    back = f"{coded / summary.opened:.0%}" if summary.opened else NOTHING
-    all_times = figures.Provider()
+    kinds = summary.kinds
+    devices = kinds["device-accepted"]
+    used = f"{kinds['code-accepted'] / summary.opened:.0%}" if summary.opened else NOTHING
+    times = figures.Provider()
     for one in summary.providers.values():
-        all_times.buckets = [a + b for a, b in zip(all_times.buckets, one.buckets, strict=True)]
+        times.buckets = [a + b for a, b in zip(times.buckets, one.buckets, strict=True)]
+    half, most = times.quantile(0.5), times.quantile(0.95)
     tiles = [
-        ("Logins", f"{summary.logins:,}", _of_devices(summary)),
-        ("Codes used", back, f"of {summary.opened:,} asked for"),
-        ("Refusals", f"{figures.refused(summary):,}", _locked(summary)),
-        ("SMS sent", f"{summary.sent:,}", _failed(summary)),
-        ("Half within", _seconds(all_times.quantile(0.5)), _slow(all_times)),
+        (
+            "Logins",
+            f"{summary.logins:,}",
+            f"{devices:,} without a code" if devices else "all with a code",
+        ),
+        ("Codes used", used, f"of {summary.opened:,} asked for"),
+        (
+            "Refusals",
+            f"{figures.refused(summary):,}",
+            f"accounts locked: {kinds['account-locked']:,}",
+        ),
+        ("SMS sent", f"{summary.sent:,}", f"that nobody took: {kinds['sms-undelivered']:,}"),
+        ("Half within", _seconds(half), "" if most is None else f"95 % within {_seconds(most)}"),
     ]
     cost = summary.cost(loaded.prices)
     if cost is not None:
         each = f"{cost / summary.logins:.3f} a login" if summary.logins else ""
         tiles.append((f"Cost, {loaded.values.currency}", f"{cost:,.2f}", each))
-    return (
-        '<dl class="tiles">'
-        + "".join(
-            f"<div><dt>{name}</dt><dd>{escape(value)}<small>{escape(more)}</small></dd></div>"
-            for name, value, more in tiles
-        )
-        + "</dl>"
+    inner = "".join(
+        f"<div><dt>{name}</dt><dd>{escape(value)}<small>{escape(more)}</small></dd></div>"
+        for name, value, more in tiles
     )
-
-
-def _of_devices(summary: Summary) -> str:
-    number = summary.kinds["device-accepted"]
-    return f"{number:,} without a code" if number else "all with a code"
-
-
-def _locked(summary: Summary) -> str:
-    return f"accounts locked: {summary.kinds['account-locked']:,}"
-
-
-def _failed(summary: Summary) -> str:
-    return f"that nobody took: {summary.undelivered:,}"
-
-
-def _slow(times: Provider) -> str:
-    slow = times.quantile(0.95)
-    return "" if slow is None else f"95 % within {_seconds(slow)}"
+    return f'<dl class="tiles">{inner}</dl>'
 
 
 def _daily(period: Period) -> str:
@@ -172,8 +156,11 @@ def _daily(period: Period) -> str:
         )
         for day, one in days
     ]
-    series = [("code", "let in with a code"), ("device", "let in from a remembered device")]
-    series.append(("refused", "refused"))
+    series = (
+        ("code", "let in with a code"),
+        ("device", "let in from a remembered device"),
+        ("refused", "refused"),
+    )
     rows = "".join(
         f"<tr><td>{column.label}</td>"
         + "".join(f'<td class="n">{number:,}</td>' for number in column.numbers)
@@ -223,7 +210,7 @@ def _providers(summary: Summary, loaded: Loaded) -> str:
         f'<th class="n">{one}</th>' if one in numeric else f"<th>{one}</th>" for one in heads
     )
     key = "".join(
-        f'<li style="--c: var({colour})">{word}</li>' for colour, word in VERDICTS.values()
+        f'<li style="--c: var({colour})">{verdict}</li>' for verdict, colour in COLOURS.items()
     )
     return (
         "<section><h2>Providers</h2><p>What each of them made of the messages, and how long it "
@@ -234,8 +221,9 @@ def _providers(summary: Summary, loaded: Loaded) -> str:
 
 
 def _provider(name: str, one: Provider, price: float | None, heads: list[str]) -> str:
-    parts = [(colour, word, one.verdicts[verdict]) for verdict, (colour, word) in VERDICTS.items()]
-    arrived = f"{one.delivered:,}" if one.delivered or one.lost else NOTHING
+    told = one.outcomes
+    parts = [(colour, verdict, told[verdict]) for verdict, colour in COLOURS.items()]
+    arrived = f"{told['delivered']:,}" if told["delivered"] or told["lost"] else NOTHING
     cells = [
         ("", escape(name)),
         ("", chart.bar(parts)),
@@ -243,7 +231,7 @@ def _provider(name: str, one: Provider, price: float | None, heads: list[str]) -
         ("n", arrived),
         ("n", _seconds(one.quantile(0.5))),
         ("n", _seconds(one.quantile(0.95))),
-        ("", chart.spark(one.buckets, _bucket_titles())),
+        ("", chart.spark(one.buckets, BUCKETS)),
     ]
     if len(heads) > len(cells):
         cells.append(("n", NOTHING if price is None else f"{one.accepted * price:,.2f}"))
@@ -255,12 +243,6 @@ def _provider(name: str, one: Provider, price: float | None, heads: list[str]) -
         )
         + "</tr>"
     )
-
-
-def _bucket_titles() -> list[str]:
-    return [f"up to {bound:g} s" for bound in statistics.BOUNDS] + [
-        f"over {statistics.BOUNDS[-1]:g} s"
-    ]
 
 
 def _seconds(value: float | None) -> str:

@@ -90,9 +90,7 @@ def _providers(summary: Summary, loaded: Loaded) -> None:
     rows = [
         (
             name,
-            *(_shown(one.verdicts[verdict]) for verdict in ("accepted", "refused")),
-            *(_shown(one.verdicts[verdict]) for verdict in ("unavailable", "unknown")),
-            *(_shown(number) for number in (one.delivered, one.lost)),
+            *(_shown(one.outcomes[outcome]) for outcome in (*VERDICTS, "delivered", "lost")),
             *(_seconds(one.quantile(part)) for part in (0.5, 0.95)),
         )
         for name, one in ordered(summary, loaded).items()
@@ -127,9 +125,9 @@ def _record(one: Summary, loaded: Loaded) -> dict[str, Any]:
         "providers": [
             {
                 "name": name,
-                "verdicts": {verdict: found.verdicts[verdict] for verdict in VERDICTS},
-                "delivered": found.delivered,
-                "lost": found.lost,
+                "verdicts": {verdict: found.outcomes[verdict] for verdict in VERDICTS},
+                "delivered": found.outcomes["delivered"],
+                "lost": found.outcomes["lost"],
                 "seconds_mean": found.mean,
                 "seconds_p50": found.quantile(0.5),
                 "seconds_p95": found.quantile(0.95),

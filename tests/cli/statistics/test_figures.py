@@ -66,7 +66,7 @@ def test_counts_add_up() -> None:
     assert found.reasons == {("login-refused", "locked"): 6}
     assert set(found.providers) == {"a", "b"}
     a = found.providers["a"]
-    assert (a.accepted, a.attempts, a.delivered, a.lost) == (3, 4, 2, 1)
+    assert (a.accepted, a.outcomes["delivered"], a.outcomes["lost"]) == (3, 2, 1)
     assert a.mean == pytest.approx(0.5)
     assert a.buckets == [0, 0, 2, 1, 0, 0, 0, 0, 0]
 
