@@ -42,30 +42,21 @@ def list_challenges(site: Site, as_json: bool) -> None:
     now = datetime.now(UTC)
     with site.store.read() as tx:
         found = tx.open_challenges(now)
-    if as_json:
-        output.as_json(
-            [
-                output.fields(one, *FIELDS)
-                | {"delivery": message.state, "provider": message.provider}
-                for one, message in found
-            ]
-        )
-        return
-    rows = [
-        (
-            one.transaction_id,
-            one.account,
-            one.client,
-            one.station,
-            one.phone_hint,
-            output.span((now - one.created_at).total_seconds()),
-            output.span((one.expires_at - now).total_seconds()),
-            one.guesses_left,
-            message.state,
-            message.provider or "",
-        )
+    records = [
+        output.fields(one, *FIELDS) | {"delivery": message.state, "provider": message.provider}
         for one, message in found
     ]
-    columns = ("Transaction", "Account", "Client", "Station", "Phone", "Age", "Ends in")
-    more = ("Guesses", "Delivery", "Provider")
-    output.table((*columns, *more), rows, empty="No challenge is open.", whole=[0])
+    columns = {
+        "Transaction": "transaction_id",
+        "Account": "account",
+        "Client": "client",
+        "Station": "station",
+        "Phone": "phone_hint",
+        "Age": lambda one: output.span((now - one["created_at"]).total_seconds()),
+        "Ends in": lambda one: output.span((one["expires_at"] - now).total_seconds()),
+        "Guesses": "guesses_left",
+        "Delivery": "delivery",
+        "Provider": "provider",
+    }
+    none = "No challenge is open."
+    output.listing(records, columns, for_programs=as_json, empty=none, whole=[0])

@@ -45,9 +45,14 @@ def demo(keep: bool, port: int | None) -> None:
     folder = Path(tempfile.mkdtemp(prefix="smsotp-demo-"))
     try:
         port = port or _free_port()
-        version = _build(folder, port)
+        server = freeradius.find()
+        if server is None:
+            needed = "apt-get install freeradius freeradius-python3"
+            raise SmsotpError(f"FreeRADIUS is missing: {needed}")
+        _build(folder, server, port)
+        version = ".".join(map(str, server.version))
         click.secho(f"FreeRADIUS {version} in {folder}, on 127.0.0.1:{port}", bold=True)
-        with _running(folder):
+        with _running(folder, server.program):
             _show_login(folder, port)
             if keep:
                 _invite(folder, port)
@@ -55,11 +60,8 @@ def demo(keep: bool, port: int | None) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _build(folder: Path, port: int) -> str:
+def _build(folder: Path, server: freeradius.FreeRadius, port: int) -> None:
     """Settings, key, store, account and raddb, made with the commands of this program."""
-    server = freeradius.find()
-    if server is None:
-        raise SmsotpError("FreeRADIUS is missing: apt-get install freeradius freeradius-python3")
     site, settings = folder / "site", folder / "site" / "smsotp.yaml"
     _smsotp("init", str(site))
     add = ("user", "add", NAME, "--phone", PHONE, "--pin-stdin")
@@ -67,7 +69,6 @@ def _build(folder: Path, port: int) -> str:
     install.create(
         folder / "raddb", settings, server, port=port, secret=SECRET, gtc_port=_free_port()
     )
-    return ".".join(map(str, server.version))
 
 
 def _smsotp(*arguments: str, standard_input: str = "") -> None:
@@ -84,14 +85,12 @@ def _smsotp(*arguments: str, standard_input: str = "") -> None:
 
 
 @contextlib.contextmanager
-def _running(folder: Path) -> Iterator[None]:
+def _running(folder: Path, program: Path) -> Iterator[None]:
     """FreeRADIUS, from its first answer to the end of the block."""
-    server = freeradius.find()
-    assert server is not None  # noqa: S101  # `_build` has found it
     log = folder / "radiusd.log"
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603  # FreeRADIUS, found by `find`
-            [server.program, "-f", "-l", "stdout", "-d", folder / "raddb"],
+            [program, "-f", "-l", "stdout", "-d", folder / "raddb"],
             stdout=output,
             stderr=output,
         )
@@ -112,36 +111,33 @@ def _running(folder: Path) -> Iterator[None]:
 def _show_login(folder: Path, port: int) -> None:
     """One login, step by step."""
     client = RadiusClient("127.0.0.1", port, SECRET)
-    click.secho(f"\n1. {NAME} logs in with the PIN", bold=True)
-    click.echo(f"   -> Access-Request    User-Name = {NAME}, User-Password = {PIN}")
-    reply = client.ask(NAME, PIN)
-    _show(reply)
-    if reply.state is None:
+    challenged = _ask(client, f"1. {NAME} logs in with the PIN", PIN)
+    if challenged.state is None:
         raise SmsotpError("the first step was not challenged; this should not happen")
     click.secho("\n2. the provider 'folder' has sent this SMS", bold=True)
-    path = folder / "site" / "outbox" / f"{reply.state.decode('ascii')}.json"
+    path = folder / "site" / "outbox" / f"{challenged.state.decode('ascii')}.json"
     message = json.loads(path.read_text(encoding="utf-8"))
     click.echo(f"   {path}")
     click.echo(f"   to {message['phone']}: {message['text']}")
     code = next(word for word in message["text"].split() if word.isdigit())
-    click.secho("\n3. the client sends the code and the State", bold=True)
-    click.echo(f"   -> Access-Request    User-Name = {NAME}, User-Password = {code}, State = …")
-    accepted = client.ask(NAME, code, reply.state)
-    _show(accepted)
-    click.secho("\n4. the same code once more", bold=True)
-    click.echo(f"   -> Access-Request    User-Name = {NAME}, User-Password = {code}, State = …")
-    rejected = client.ask(NAME, code, reply.state)
-    _show(rejected)
+    accepted = _ask(client, "3. the client sends the code and the State", code, challenged.state)
+    rejected = _ask(client, "4. the same code once more", code, challenged.state)
     if accepted.kind != "Access-Accept" or rejected.kind != "Access-Reject":
         raise SmsotpError("this login did not go as it should")
 
 
-def _show(reply: Reply) -> None:
+def _ask(client: RadiusClient, step: str, password: str, state: bytes | None = None) -> Reply:
+    """Send one request, and show both ways."""
+    click.secho(f"\n{step}", bold=True)
+    more = ", State = …" if state else ""
+    click.echo(f"   -> Access-Request    User-Name = {NAME}, User-Password = {password}{more}")
+    reply = client.ask(NAME, password, state)
     click.echo(f"   <- {reply.kind}")
     if reply.message:
         click.echo(f"      Reply-Message = {reply.message}")
     if reply.state:
         click.echo(f"      State = {reply.state.decode('ascii', 'backslashreplace')}")
+    return reply
 
 
 def _invite(folder: Path, port: int) -> None:

@@ -30,6 +30,16 @@ MOST_OCTETS = 65_536
 POLL_SECONDS = 20.0
 """How long the page's question for news may wait for an answer."""
 
+HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    # The page holds all it needs; nothing of it leaves for elsewhere.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'none'",
+}
+"""Of every answer."""
+
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -159,16 +169,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        # The page holds all it needs; nothing of it leaves for elsewhere.
-        self.send_header(
-            "Content-Security-Policy",
-            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-            "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-        )
+        told = {"Content-Type": kind, "Content-Length": str(len(body))}
+        for name, value in (told | HEADERS).items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 

@@ -52,7 +52,8 @@ def init(folder: Path, owner: str | None, store: str | None) -> None:
     folder = folder.absolute()
     settings = folder / SETTINGS
     if store is not None:
-        _refuse_unknown(store, folder)
+        # In new settings, what is no store would stand in the way.
+        open_store(settings_file.absolute_store(store, folder))
     is_new = _make_folder(folder)
     ours = [folder] if is_new or {path.name for path in folder.iterdir()} <= OURS else []
     # Settings of somebody else may name any path: what they ask for is made with their rights.
@@ -75,12 +76,6 @@ def init(folder: Path, owner: str | None, store: str | None) -> None:
             click.echo(f"{folder} holds other files too: let {user.pw_name} write there yourself.")
     named = "" if settings == DEFAULT_PATH else f" --config {shlex.quote(str(settings))}"
     click.echo(f"Next: smsotp{named} user add NAME --phone NUMBER")
-
-
-def _refuse_unknown(store: str, folder: Path) -> None:
-    """Raise ConfigurationError for what is no store: in new settings it would stand in the way."""
-    scheme, _, path = store.partition(":///")
-    open_store(f"sqlite:///{folder / path}" if scheme == "sqlite" and path else store)
 
 
 def _keeper(settings: Path) -> pwd.struct_passwd | None:
@@ -109,15 +104,13 @@ def _owner(
     user = wanted or freeradius_user()
     if user is None:
         click.echo("No FreeRADIUS user is on this machine, so all of it stays root's.")
-    elif wanted is None and not _reaches(user, folder):
+        return None
+    with acting_as(user):
+        reaches = os.access(folder.parent, os.X_OK)
+    if wanted is None and not reaches:
         click.echo(f"The user {user.pw_name} cannot reach {folder}, so all of it stays root's.")
         return None
     return user
-
-
-def _reaches(user: pwd.struct_passwd, folder: Path) -> bool:
-    with acting_as(user):
-        return os.access(folder.parent, os.X_OK)
 
 
 def _make_folder(folder: Path) -> bool:

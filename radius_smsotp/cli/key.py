@@ -47,16 +47,16 @@ def list_keys(site: Site, as_json: bool) -> None:
     """
     keys = keyring.read(site.loaded.key_path)
     needed = Counter(one.key_id for one in _open(site))
-    if as_json:
-        output.as_json(
-            [
-                {"id": one, "state": _state(keys, one)[0], "open_challenges": needed[one]}
-                for one in keys.keys
-            ]
-        )
-        return
-    rows = [(one, " ".join(_state(keys, one)), needed[one]) for one in keys.keys]
-    output.table(("Key", "State", "Open challenges"), rows, empty="", whole=[0])
+    records = [
+        {"id": one, "state": _state(keys, one)[0], "open_challenges": needed[one]}
+        for one in keys.keys
+    ]
+    columns = {
+        "Key": "id",
+        "State": lambda one: " ".join(_state(keys, one["id"])),
+        "Open challenges": "open_challenges",
+    }
+    output.listing(records, columns, for_programs=as_json, whole=[0])
 
 
 @key.command()

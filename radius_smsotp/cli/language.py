@@ -51,19 +51,13 @@ def list_languages(site: Site, as_json: bool) -> None:
         }
         for tag in sorted(loaded.languages)
     ]
-    if as_json:
-        output.as_json(found)
-        return
-    rows = [
-        (
-            one["language"],
-            " and ".join(where for where in ("shipped", "settings") if one[where]),
-            one["accounts"],
-            "yes" if one["default"] else "",
-        )
-        for one in found
-    ]
-    output.table(("Language", "Texts", "Accounts", "Default"), rows, empty="")
+    columns = {
+        "Language": "language",
+        "Texts": lambda one: " and ".join(at for at in ("shipped", "settings") if one[at]),
+        "Accounts": "accounts",
+        "Default": lambda one: "yes" if one["default"] else "",
+    }
+    output.listing(found, columns, for_programs=as_json)
 
 
 @language.command(short_help="Print the texts of a language.")

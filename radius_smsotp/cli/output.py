@@ -9,7 +9,7 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -44,7 +44,7 @@ def table(
         numbers: Which columns hold numbers, and are set flush right.
         whole: Which other columns hold what is copied, and is never broken.
     """
-    cells = [[clean(value) for value in row] for row in rows]
+    cells = [[clean(_shown(value)) for value in row] for row in rows]
     if not cells:
         click.echo(empty, err=not sys.stdout.isatty())
     elif sys.stdout.isatty():
@@ -131,6 +131,30 @@ json_option = click.option("--json", "as_json", is_flag=True, help="For programs
 """Of every command that can `as_json` what it prints."""
 
 
+def listing(
+    records: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, Any],
+    *,
+    for_programs: bool,
+    empty: str = "",
+    whole: Collection[int] = (),
+) -> None:
+    """
+    Print records as JSON, or as a `table`.
+
+    Args:
+        columns: Heading to the key of what stands below it, or to what makes it of a record.
+    """
+    if for_programs:
+        as_json(records)
+        return
+    rows = [
+        [record[of] if isinstance(of, str) else of(record) for of in columns.values()]
+        for record in records
+    ]
+    table([*columns], rows, empty=empty, whole=whole)
+
+
 def as_json(value: Any, indent: int | None = 2) -> None:
     """Print JSON.  ASCII only: a letter that steers a terminal stays a number."""
     click.echo(json.dumps(value, indent=indent, default=iso))
@@ -149,6 +173,10 @@ def many(number: int, thing: str) -> str:
 def iso(moment: datetime) -> str:
     """A time for programs: "2026-11-23T10:02:11.250+00:00"."""
     return moment.isoformat(timespec="milliseconds")
+
+
+def _shown(value: object) -> object:
+    return "" if value is None else local(value) if isinstance(value, datetime) else value
 
 
 def local(moment: datetime) -> str:

@@ -52,6 +52,7 @@ def _dns_name(ctx: click.Context, parameter: click.Parameter, value: str | None)
 
 server_name = click.option(
     "--server-name",
+    "name",
     metavar="NAME",
     callback=_dns_name,
     help="DNS name in the certificate for Wi-Fi.  [default: this host's]",
@@ -131,16 +132,13 @@ def raddb() -> None:
 @click.pass_obj
 def create(
     config: Path,
+    /,
     folder: Path,
-    port: int,
     secret: str | None,
     secret_env: str | None,
-    clients: tuple[str, ...],
-    listen: tuple[str, ...],
     workers: int,
     worker_port: int,
-    gtc_port: int,
-    server_name: str | None,
+    **options: Any,
 ) -> None:
     """
     Make a whole configuration in DIR that FreeRADIUS runs as it is, for VPN and Wi-Fi.
@@ -154,7 +152,10 @@ def create(
       smsotp raddb create ./raddb --client 10.1.0.0/16 --client 2001:db8:1::/48
       freeradius -f -d ./raddb
     """
-    _refuse_shared([port, *_loopback_ports(gtc_port, worker_port, workers)])
+    worker_ports = range(worker_port, worker_port + workers)
+    gtc = options["gtc_port"]
+    gtc_ports = range(gtc + 1, gtc + 1 + workers) if workers else [gtc]
+    _refuse_shared([options["port"], *worker_ports, *gtc_ports])
     if secret_env is not None:
         secret = _variable(secret_env)
     file.load(config)  # FreeRADIUS would not start without them
@@ -162,24 +163,15 @@ def create(
     try:
         server = _freeradius()
         done = raddb_install.create(
-            folder,
-            config,
-            server,
-            port=port,
-            secret=secret,
-            clients=clients,
-            listen=listen,
-            gtc_port=gtc_port,
-            name=server_name,
-            worker_ports=range(worker_port, worker_port + workers),
+            folder, config, server, secret=secret, worker_ports=worker_ports, **options
         )
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
     if not new:
         _tell(folder, done)
         return
-    asked = ", ".join(clients)
-    click.echo(f"{folder}: a configuration for {asked} on port {port}; the secret stands in")
+    asked = f"{', '.join(options['clients'])} on port {options['port']}"
+    click.echo(f"{folder}: a configuration for {asked}; the secret stands in")
     click.echo(f"{folder / 'clients.conf'}.  Wi-Fi devices trust {_authority(folder)}.  Start it:")
     click.echo(f"  {server.program.name} -f -d {folder}")
     for name in raddb_workers.names(workers):
@@ -192,7 +184,7 @@ def create(
 @gtc_port
 @server_name
 @click.pass_obj
-def install(config: Path, folder: Path, wifi: bool, gtc_port: int, server_name: str | None) -> None:
+def install(config: Path, folder: Path, wifi: bool, gtc_port: int, name: str | None) -> None:
     """
     Add our files to the configuration in --raddb.  Files that you have edited stay as they are.
 
@@ -202,9 +194,8 @@ def install(config: Path, folder: Path, wifi: bool, gtc_port: int, server_name: 
       freeradius -XC
     """
     file.load(config)  # FreeRADIUS would not start any more
-    done = raddb_install.install(
-        folder, config, _freeradius(), wifi=wifi, gtc_port=gtc_port, name=server_name
-    )
+    server = _freeradius()
+    done = raddb_install.install(folder, config, server, wifi=wifi, gtc_port=gtc_port, name=name)
     _tell(folder, done)
     click.echo("Now name 'virtual_server = smsotp' for the clients that shall need a code, in")
     click.echo(f"{folder / 'clients.conf'}, and restart FreeRADIUS.")
@@ -244,14 +235,6 @@ def _variable(name: str) -> str:
         fault = f"'{clean(name)}' is no name of a variable"
         raise click.BadParameter(fault, param_hint="--secret-env")
     return found
-
-
-def _loopback_ports(gtc_port: int, worker_port: int, workers: int) -> list[int]:
-    """Where tunnels and workers listen."""
-    if not workers:
-        return [gtc_port]
-    gtc_ports = range(gtc_port + 1, gtc_port + workers + 1)
-    return [*range(worker_port, worker_port + workers), *gtc_ports]
 
 
 def _refuse_shared(ports: list[int]) -> None:

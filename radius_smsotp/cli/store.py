@@ -10,6 +10,7 @@ import click
 from radius_smsotp.cli import output
 from radius_smsotp.cli.site import PATIENCE, freeradius_user
 from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError
+from radius_smsotp.settings import file
 from radius_smsotp.store import Store, open_store, transfer
 
 NAMES = {
@@ -52,17 +53,16 @@ def copy(source: str, target: str, overwrite: bool) -> None:
       smsotp store copy sqlite:////srv/smsotp.db sqlite:////root/backup.db
       smsotp store copy sqlite:////srv/smsotp.db postgresql://smsotp@db/smsotp
     """
-    here, there = (open_store(_absolute(url), PATIENCE) for url in (source, target))
+    urls = (file.absolute_store(url, Path.cwd()) for url in (source, target))
+    here, there = (open_store(url, PATIENCE) for url in urls)
     if here.name == there.name:
         raise SmsotpError("FROM and TO are the same store")
     if not here.exists():
-        raise ConfigurationError(
-            [Problem(here.name, "is not there", "see 'store' in the settings")]
-        )
+        remedy = "see 'store' in the settings"
+        raise ConfigurationError([Problem(here.name, "is not there", remedy)])
     if there.folder is not None and not there.folder.is_dir():
-        raise ConfigurationError(
-            [Problem(there.name, "its folder is not there", f"mkdir {there.folder}")]
-        )
+        remedy = f"mkdir {there.folder}"
+        raise ConfigurationError([Problem(there.name, "its folder is not there", remedy)])
     here.migrate()
     _make(there, _keeper(here))
     try:
@@ -75,12 +75,6 @@ def copy(source: str, target: str, overwrite: bool) -> None:
         there.close()
     # Figures come along, and are nobody's question.
     click.echo(", ".join(f"{name}: {counts[table]}" for table, name in NAMES.items()))
-
-
-def _absolute(url: str) -> str:
-    """A path that is not absolute counts from here."""
-    scheme, _, path = url.partition(":///")
-    return f"sqlite:///{Path(path).absolute()}" if scheme == "sqlite" and path else url
 
 
 def _keeper(source: Store) -> tuple[int, int]:

@@ -79,9 +79,11 @@ def trace(site: Site, name: str, limit: int, follow: bool, as_json: bool) -> Non
         kept = f"events are kept for {site.loaded.values.audit.days} days"
         raise SmsotpError(f"nothing is known of '{output.clean(name)}'; {kept}")
     teller = Teller()
-    for at, event in enumerate(trail):
-        _show(teller, event, first=at == 0)
-    _advise(trail[-1])
+    for event in trail:
+        _show(teller, event, first=event is trail[0])
+    if sentence := advice(trail[-1]):
+        told = f"=> {output.clean(sentence)}"
+        click.echo(output.wrapped(told, "") if sys.stdout.isatty() else told)
 
 
 def _follow(
@@ -116,12 +118,6 @@ def _show(teller: Teller, event: Event, *, first: bool) -> None:
     colour = "green" if event.kind in GOOD else "red" if event.kind in BAD else None
     lines = output.wrapped(told, " " * (len(when) + 2))[len(when) + 2 :]
     click.echo(f"{when}  {output.styled(lines, colour) if colour else lines}")
-
-
-def _advise(event: Event) -> None:
-    if sentence := advice(event):
-        told = f"=> {output.clean(sentence)}"
-        click.echo(output.wrapped(told, "") if sys.stdout.isatty() else told)
 
 
 def _record(event: Event) -> dict[str, Any]:
@@ -206,17 +202,8 @@ SENTENCES = {
 }
 """Kind of event, with its reason where that matters, to the sentence; else as in `audit.KINDS`."""
 
-BEGINNINGS = {
-    "challenge-opened",
-    "challenge-repeated",
-    "device-accepted",
-    "device-forgotten",
-    "device-remembered",
-    "eap-refused",
-    "first-factor-down",
-    "login-refused",
-    "pin-wrong",
-}
+BEGINNINGS = STARTS | {"challenge-repeated", "first-factor-down"}
+BEGINNINGS |= {"device-forgotten", "device-remembered"}
 """Kinds whose line says who asked; the lines after it belong to the same login."""
 
 DETAILS = {
@@ -272,7 +259,7 @@ class Teller:
             # Less than nothing: the clock was set in between, or is another server's.
             parts += [f"{took:.0f} s after the PIN"] if took >= 0 else []
         if event.kind in BEGINNINGS:
-            parts += [f"client {event.client}"] if event.client else []
-            parts += [f"station {event.station}"] if event.station else []
-            parts += [f"transaction {event.transaction_id}"] if event.transaction_id else []
+            who = ("client", event.client), ("station", event.station)
+            asked = (*who, ("transaction", event.transaction_id))
+            parts += [f"{word} {value}" for word, value in asked if value]
         return parts

@@ -48,10 +48,7 @@ class Loaded:
     @property
     def store_url(self) -> str:
         """The store, with an absolute path."""
-        scheme, _, rest = self.values.store.partition(":///")
-        if scheme != "sqlite":
-            return self.values.store
-        return f"sqlite:///{(self.path.parent / rest).absolute()}"
+        return absolute_store(self.values.store, self.path.parent)
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -84,6 +81,12 @@ class Loaded:
     @cached_property
     def _policy(self) -> Callable[[str, str, str, str], ClientPolicy]:
         return lru_cache(POLICIES_MOST)(partial(policy.policy, self.values))
+
+
+def absolute_store(url: str, folder: Path) -> str:
+    """A store whose path, if it is not absolute, counts from a folder."""
+    scheme, _, path = url.partition(":///")
+    return f"sqlite:///{(folder / path).absolute()}" if scheme == "sqlite" and path else url
 
 
 def load(path: Path) -> Loaded:

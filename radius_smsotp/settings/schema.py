@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
 from radius_smsotp.model import identity
 from radius_smsotp.model.lockout import LONGEST
@@ -38,12 +37,13 @@ def template(*known: str, needs: Sequence[str] = ()) -> AfterValidator:
     def check(text: str) -> str:
         check_template(text, known)
         if needs and not placeholders(text) & set(needs):
-            raise PydanticCustomError("template", f"{{{needs[0]}}} is missing")
+            raise ValueError(f"{{{needs[0]}}} is missing")
         return text
 
     return AfterValidator(check)
 
 
+Text = Annotated[str, template()]
 Prompt = Annotated[str, template("phone_hint", "digits", "minutes", "resend")]
 MessageText = Annotated[str, template(*OF_CODE, "minutes", "name", needs=OF_CODE)]
 
@@ -51,11 +51,7 @@ MessageText = Annotated[str, template(*OF_CODE, "minutes", "name", needs=OF_CODE
 def _numbering_plan(country: str) -> str:
     """A country's code, as phone numbers go by it."""
     if not identity.is_country(country):
-        raise PydanticCustomError(
-            "country",
-            '\'{country}\' is no country; write its ISO 3166 code, as "DE" or "GB"',
-            {"country": country},
-        )
+        raise ValueError(f'\'{country}\' is no country; write its ISO 3166 code, as "DE" or "GB"')
     return country
 
 
@@ -66,7 +62,7 @@ def _tag(name: str) -> str:
     """A language, folded."""
     folded = identity.fold_language(name)
     if not identity.TAG.fullmatch(folded):
-        raise PydanticCustomError("language", 'is no language; write it as "de" or "pt-BR"')
+        raise ValueError('is no language; write it as "de" or "pt-BR"')
     return folded
 
 
@@ -119,29 +115,27 @@ class WaitSettings(PerClient):
 class TextSettings(Section):
     """What users read besides the prompt."""
 
-    first_factor: Annotated[str, template()] = Field(
+    first_factor: Text = Field(
         "PIN: ",
         description="what a device asks for first, where it is us who asks: Wi-Fi with EAP-GTC",
     )
-    failed: Annotated[str, template()] = Field(
+    failed: Text = Field(
         "Login failed.",
         description="wrong PIN, unknown or locked account, limit reached: all alike on purpose",
     )
-    start_again: Annotated[str, template()] = Field(
+    start_again: Text = Field(
         "This code is not valid any more. Please log in again from the start.",
         description="challenge expired, spent, unknown, or of somebody else",
     )
-    undelivered: Annotated[str, template()] = Field(
+    undelivered: Text = Field(
         "The SMS with your code could not be sent. Please try again later.",
         description="every provider refused",
     )
     wrong_code: Annotated[str, template("guesses")] = Field(
         "Wrong code, {guesses} left. ", description="stands before the prompt after a wrong code"
     )
-    resent: Annotated[str, template()] = Field(
-        "Sent again. ", description="stands before the prompt after a resend"
-    )
-    resend_denied: Annotated[str, template()] = Field(
+    resent: Text = Field("Sent again. ", description="stands before the prompt after a resend")
+    resend_denied: Text = Field(
         "No more SMS can be sent now. ",
         description="stands before the prompt when a limit forbids a resend",
     )
@@ -149,7 +143,7 @@ class TextSettings(Section):
         "A code was sent to {phone_hint}. Log in again with your PIN followed by the code.",
         description="answer to the first step with `style: reject`",
     )
-    unavailable: Annotated[str, template()] = Field(
+    unavailable: Text = Field(
         "Login is not possible at the moment. Please try again later.",
         description="the store does not answer",
     )
@@ -235,19 +229,14 @@ def network(key: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 def _client_key(key: str) -> str:
     # A short name may hold a slash; what looks like an address before one is meant as a network.
     if re.fullmatch(r"[0-9a-fA-F.:]+/[0-9]+", key) and network(key) is None:
-        raise PydanticCustomError(
-            "network", "is no network; write one as 192.0.2.0/24 or 2001:db8::/32"
-        )
+        raise ValueError("is no network; write one as 192.0.2.0/24 or 2001:db8::/32")
     return key
 
 
 def _ssid(name: str) -> str:
     if not 1 <= len(name.encode()) <= SSID_OCTETS:
-        raise PydanticCustomError(
-            "ssid",
-            "is no SSID: those have 1 to {most} octets; write it as access points show it",
-            {"most": SSID_OCTETS},
-        )
+        fault = f"is no SSID: those have 1 to {SSID_OCTETS} octets"
+        raise ValueError(f"{fault}; write it as access points show it")
     # As `pin.decode` leaves what comes in.
     return unicodedata.normalize("NFC", name)
 
@@ -304,9 +293,7 @@ def number_prefix(value: Any) -> str:
     prefix = str(value).replace(" ", "").removeprefix("+").removeprefix("00")
     # ITU-T E.164: no country code begins with 0.
     if not re.fullmatch("[1-9][0-9]*", prefix):
-        raise PydanticCustomError(
-            "prefix", "'{prefix}' is no number prefix; write it as \"+49\"", {"prefix": prefix}
-        )
+        raise ValueError(f"'{prefix}' is no number prefix; write it as \"+49\"")
     return f"+{prefix}"
 
 

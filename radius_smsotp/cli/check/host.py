@@ -24,7 +24,7 @@ SCARCE, LITTLE = 20 * MEGABYTE, 200 * MEGABYTE
 """Free octets below which SQLite may soon fail, and that should not be met by surprise.  A login
 writes about 3 kB; its log file alone may take 4 MB before it is emptied."""
 
-STA_UNSYNC = 0x0040
+TIME_ERROR = 5
 """adjtimex(2): nobody keeps this clock."""
 
 
@@ -87,26 +87,11 @@ def clock_findings() -> Iterator[Finding]:
         yield warning("clock", "is not kept by NTP", remedy, why=why)
 
 
-class _Timex(ctypes.Structure):
-    """The beginning of ``struct timex``, and room for the rest."""
-
-    _fields_ = (
-        ("modes", ctypes.c_uint),
-        ("offset", ctypes.c_long),
-        ("freq", ctypes.c_long),
-        ("maxerror", ctypes.c_long),
-        ("esterror", ctypes.c_long),
-        ("status", ctypes.c_int),
-        ("rest", ctypes.c_char * 256),
-    )
-
-
 def is_clock_kept() -> bool | None:
     """What the kernel says, whichever program keeps its clock; None where it cannot be asked."""
-    asked = _Timex()
     try:
-        if ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(asked)) < 0:
-            return None
+        # A ``struct timex`` of zeros sets nothing; there is room for every kernel's.
+        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(1024))
     except (OSError, AttributeError):
         return None
-    return not asked.status & STA_UNSYNC
+    return None if state < 0 else state != TIME_ERROR

@@ -52,7 +52,6 @@ def installed_findings(raddb: Path, config: Path) -> list[Finding]:
         return [
             *_files(raddb, found),
             *_links(raddb),
-            *_dictionary(raddb),
             *_calls(raddb),
             *_wifi(raddb),
             *raddb_findings(raddb, config),
@@ -62,8 +61,12 @@ def installed_findings(raddb: Path, config: Path) -> list[Finding]:
         return [note(str(raddb), f"{fault}; root can check it")]
 
 
+def _again(raddb: Path) -> str:
+    return f"smsotp raddb install --raddb {raddb}"
+
+
 def _files(raddb: Path, found: dict[str, files.State]) -> Iterator[Finding]:
-    again = f"smsotp raddb install --raddb {raddb}"
+    again = _again(raddb)
     for name, state in found.items():
         path = str(raddb / name)
         if state == "missing":
@@ -81,24 +84,17 @@ def _files(raddb: Path, found: dict[str, files.State]) -> Iterator[Finding]:
 
 
 def _links(raddb: Path) -> Iterator[Finding]:
+    """What makes FreeRADIUS read our files."""
     for name in files.LINKS:
         if not (raddb / name).exists():
             why = "FreeRADIUS reads only what is enabled."
-            remedy = f"smsotp raddb install --raddb {raddb}"
-            yield error(str(raddb / name), "is not enabled", remedy, why=why)
-
-
-def _dictionary(raddb: Path) -> Iterator[Finding]:
-    path = raddb / "dictionary"
+            yield error(str(raddb / name), "is not enabled", _again(raddb), why=why)
+    path = raddb / files.DICTIONARY
     text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     if not any(line.strip() == files.INCLUDE for line in text.splitlines()):
+        fault = f"the line '{files.INCLUDE}' is missing"
         why = "FreeRADIUS does not know our attributes, and does not start."
-        yield error(
-            str(path),
-            f"the line '{files.INCLUDE}' is missing",
-            f"smsotp raddb install --raddb {raddb}",
-            why=why,
-        )
+        yield error(str(path), fault, _again(raddb), why=why)
 
 
 def _calls(raddb: Path) -> Iterator[Finding]:
@@ -126,8 +122,7 @@ def _wifi(raddb: Path) -> Iterator[Finding]:
     secret = raddb / files.GTC
     if not secret.exists():
         why = "The tunnels of Wi-Fi do not get to us."
-        remedy = f"smsotp raddb install --raddb {raddb}"
-        yield error(str(secret), "is missing", remedy, why=why)
+        yield error(str(secret), "is missing", _again(raddb), why=why)
     elif secret.stat().st_mode & (stat.S_IRWXO):
         why = "With it, anybody on this machine may pose as the tunnel of somebody else."
         yield error(str(secret), "is open to everybody", f"chmod o= {secret}", why=why)
@@ -136,11 +131,11 @@ def _wifi(raddb: Path) -> Iterator[Finding]:
         end = certificates.expires_at(certificate)
     except SmsotpError as raised:
         why = "Devices that join the Wi-Fi are shown this certificate."
-        remedy = f"rm -f {certificate}; smsotp raddb install --raddb {raddb}"
+        remedy = f"rm -f {certificate}; {_again(raddb)}"
         yield error(str(certificate), str(raised), remedy, why=why)
         return
     why = "Devices refuse an expired certificate: nobody gets into the Wi-Fi."
-    remedy = f"rm {certificate} && smsotp raddb install --raddb {raddb}, and restart FreeRADIUS"
+    remedy = f"rm {certificate} && {_again(raddb)}, and restart FreeRADIUS"
     left = end - datetime.now(UTC)
     if left <= timedelta(0):
         yield error(str(certificate), f"has expired on {end:%Y-%m-%d}", remedy, why=why)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -311,32 +311,24 @@ def list_accounts(site: Site, pattern: str, state: str | None, as_json: bool) ->
         stations: dict[str, list[Station]] = {}
         for one in tx.locked_stations(now):
             stations.setdefault(one.account, []).append(one)
-        found = [
-            (one, counted)
+        records = [
+            _record(one, counted, stations.get(one.name, []), now)
             for one, counted in tx.accounts()
-            if fnmatchcase(one.name, like) and state in {None, _state(one, counted, now)}
+            if fnmatchcase(one.name, like)
         ]
-    if as_json:
-        output.as_json(
-            [_record(one, counted, stations.get(one.name, []), now) for one, counted in found]
-        )
-        return
-    rows = [
-        (
-            one.name,
-            one.phone or "none",
-            "yes" if one.pin_hash else "no",
-            one.provider or "",
-            one.language or "",
-            _state_in_words(one, counted, stations.get(one.name, []), now),
-        )
-        for one, counted in found
-    ]
-    columns = ("Name", "Phone", "PIN", "Provider", "Language", "State")
+    columns = {
+        "Name": "name",
+        "Phone": lambda one: one["phone"] or "none",
+        "PIN": lambda one: "yes" if one["pin"] else "no",
+        "Provider": "provider",
+        "Language": "language",
+        "State": _state_in_words,
+    }
+    found = [one for one in records if state in {None, _state(one)}]
     none = "There is no account yet; add one with 'smsotp user add'."
     if like != "*" or state:
         none = "There is no such account."
-    output.table(columns, rows, empty=none)
+    output.listing(found, columns, for_programs=as_json, empty=none)
 
 
 @click.command()
@@ -359,9 +351,10 @@ def show(site: Site, name: str, as_json: bool) -> None:
         stations = tx.locked_stations(now, name)
         devices = tx.devices(name, now)
         running = tx.open_challenges(now, name)
+    record = _record(one, counted, stations, now)
     if as_json:
         more = {"devices": len(devices), "open_challenges": len(running)}
-        output.as_json(_record(one, counted, stations, now) | more)
+        output.as_json(record | more)
         return
     rounds = f"yes, {pins.iterations(one.pin_hash)} rounds" if one.pin_hash else "no"
     for title, value in (
@@ -370,39 +363,17 @@ def show(site: Site, name: str, as_json: bool) -> None:
         ("PIN", rounds),
         ("Provider", one.provider or "as in delivery.order"),
         ("Language", one.language or "as the client's"),
-        ("State", _state_in_words(one, counted, stations, now)),
+        ("State", _state_in_words(record)),
         *(
-            (
-                "Locked station",
-                f"{one.station} at {one.client} until {output.local(until)}",
-            )
-            for one in stations
-            if (until := one.lockout.locked_until) is not None
+            ("Locked station", f"{at['station']} at {at['client']} until {output.local(until)}")
+            for at in record["locked_stations"]
+            if (until := at["until"]) is not None
         ),
         ("Failures in a row", counted.failures),
         ("Remembered devices", len(devices)),
         ("Open challenges", len(running)),
     ):
         click.echo(f"{title:<18}  {output.clean(value)}")
-
-
-def _state(one: Account, counted: Lockout, now: datetime) -> str:
-    """Whether the account can log in: ``enabled``, ``disabled`` or ``locked``, one of them."""
-    if not one.enabled:
-        return "disabled"
-    return "locked" if lockout.is_locked(counted, now) else "enabled"
-
-
-def _state_in_words(
-    one: Account, counted: Lockout, stations: Sequence[Station], now: datetime
-) -> str:
-    state = _state(one, counted, now)
-    if state == "locked" and counted.locked_until:
-        return f"locked until {output.local(counted.locked_until)}"
-    # A station from which the account has logged in has a lock-out of its own.
-    return (
-        f"{state}; stations locked: {len(stations)}" if state == "enabled" and stations else state
-    )
 
 
 def _record(
@@ -421,6 +392,21 @@ def _record(
             for one in stations
         ],
     }
+
+
+def _state(record: Mapping[str, Any]) -> str:
+    """Whether the account can log in: ``enabled``, ``disabled`` or ``locked``, one of them."""
+    if not record["enabled"]:
+        return "disabled"
+    return "locked" if record["locked_until"] else "enabled"
+
+
+def _state_in_words(record: Mapping[str, Any]) -> str:
+    state, stations = _state(record), len(record["locked_stations"])
+    if state == "locked":
+        return f"locked until {output.local(record['locked_until'])}"
+    # A station from which the account has logged in has a lock-out of its own.
+    return f"{state}; stations locked: {stations}" if state == "enabled" and stations else state
 
 
 @click.command(short_help="List remembered devices, or forget them.")
@@ -456,13 +442,11 @@ def devices(site: Site, name: str, forget: str | None, forget_all: bool, as_json
         return
     with site.store.read() as tx:
         found = tx.devices(name, datetime.now(UTC))
-    if as_json:
-        names = ("station", "ssid", "client")
-        output.as_json([output.fields(one, *names) | {"until": one.expires_at} for one in found])
-        return
-    rows = [(one.station, one.ssid, one.client, output.local(one.expires_at)) for one in found]
-    columns = ("Device", "SSID", "Client", "Until")
-    output.table(columns, rows, empty=f"{name}: no device is remembered")
+    names = ("station", "ssid", "client")
+    records = [output.fields(one, *names) | {"until": one.expires_at} for one in found]
+    columns = {"Device": "station", "SSID": "ssid", "Client": "client", "Until": "until"}
+    none = f"{name}: no device is remembered"
+    output.listing(records, columns, for_programs=as_json, empty=none)
 
 
 for command in (show, list_accounts, devices, import_accounts, export_accounts):

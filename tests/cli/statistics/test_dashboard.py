@@ -133,7 +133,7 @@ def logins(site: Site, radiusd: Radiusd, modem: GsmModem) -> None:
     assert radiusd.ask("alice", code_in(modem), first.state, STATION).kind == "Access-Accept"
     for event in site.events("alice"):
         if event.kind == "sms-accepted":
-            modem.report(int(str(event.detail["message_id"])))
+            modem.receipt(int(str(event.detail["message_id"])))
     eventually(lambda: "sms-delivered" in site.kinds("alice"))
     # A remembered device; one that is not, whose login stays open.
     assert radiusd.ask(station=STATION).kind == "Access-Accept"
