@@ -55,6 +55,7 @@ class EarlyReceipts:
         with self._lock:
             now = time.monotonic()
             self._kept[provider, provider_id] = _Kept(now, now + AGAIN_SECONDS, receipt)
+            self._kept.move_to_end((provider, provider_id))
             if len(self._kept) > MOST:
                 self._kept.popitem(last=False)
 
@@ -75,8 +76,10 @@ class EarlyReceipts:
         """Provider and id of those whose attempt another process may have recorded meanwhile."""
         now, found = time.monotonic(), []
         with self._lock:
-            for key, one in self._kept.items():
-                if one.again <= now < one.since + KEPT_SECONDS:
+            for key, one in [*self._kept.items()]:
+                if now >= one.since + KEPT_SECONDS:
+                    del self._kept[key]
+                elif one.again <= now:
                     self._kept[key] = one._replace(again=2 * now - one.since)
                     found.append(key)
         return found

@@ -59,3 +59,4 @@ def test_a_receipt_without_an_attempt_is_due_again_ever_later(
         due += [now - 100] if early.due() == [("a", "1")] else []
         now += 1.0
     assert due == [1, 2, 4, 8, 16, 32, 64]
+    assert ("a", "1") not in early
