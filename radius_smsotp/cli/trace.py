@@ -209,6 +209,7 @@ BEGINNINGS |= {"device-forgotten", "device-remembered"}
 DETAILS = {
     "message_id": "message id {}",
     "text": "{}",
+    "number": "{}",
     "fields": "{}",
     "hours": "for {} hours",
     "devices": "devices: {}",

@@ -25,7 +25,9 @@ log = logging.getLogger(__name__)
 STYLES: dict[str, Style] = {"challenge": "challenge", "reject": "reject"}
 
 
-def number(request: Request, country: str | None, countries: Sequence[str]) -> str | None:
+def number(
+    request: Request, country: str | None, countries: Sequence[str]
+) -> tuple[str | None, tuple[str, ...]]:
     """
     Choose one of the values of `SMSOTP-Phone`.
 
@@ -35,24 +37,25 @@ def number(request: Request, country: str | None, countries: Sequence[str]) -> s
 
     Returns:
         E.164: the first one that messages may go to, else the first one
-        that is a number at all; None if none is.
+        that is a number at all; None if none is.  And what is wrong with those that are none, as
+        far as they were looked at: each as a sentence with its remedy, without the number.
     """
     readable: list[str] = []
     faults: list[str] = []
-    for text in request.phones:
+    for place, text in enumerate(request.phones, 1):
         try:
             one = identity.normalise_number(text, country)
         except ValueError as error:
-            faults.append(str(error))
+            which = f"value {place} of SMSOTP-Phone" if len(request.phones) > 1 else "SMSOTP-Phone"
+            faults.append(f"{which} {error}")
             continue
         if identity.is_number_allowed(one, countries):
-            return one
+            return one, tuple(faults)
         readable.append(one)
-    if readable:
-        return readable[0]
-    for fault in faults:
-        log.warning("SMSOTP-Phone of %r %s", request.user, fault)
-    return None
+    if not readable:
+        for fault in faults:
+            log.warning("%r: %s", request.user, fault)
+    return next(iter(readable), None), tuple(faults)
 
 
 def provider(request: Request, known: Collection[str]) -> str | None:

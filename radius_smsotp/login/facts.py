@@ -40,16 +40,17 @@ class FactReader:
         """What the rules of a first step need, out of what the store knows of who asks."""
         account, own = known.account, self.policy(request)
         countries = self._loaded.values.limits.countries
+        faults: tuple[str, ...]
+        number, faults = account.phone if account else None, ()
         if request.phones:
-            number = attributes.number(request, own.country, countries)
-        else:
-            number = account.phone if account else None
+            number, faults = self.number(request)
         tag = "" if number is None else self._issuer.number_tag(number)
         counter, failures = stations.counter_of(known, request, now)
         return rules.Facts(
             account=account,
             phone=number,
             elsewhere=bool(request.phones),
+            faults=faults,
             number_tag=tag,
             allowed=number is None or identity.is_number_allowed(number, countries),
             counter=counter,
@@ -60,6 +61,11 @@ class FactReader:
             # Last: other accounts of this client may have to wait until it is counted.
             tally=tx.tally(counter, tag, now),
         )
+
+    def number(self, request: Request) -> tuple[str | None, tuple[str, ...]]:
+        """See `attributes.number`."""
+        country = self.policy(request).country
+        return attributes.number(request, country, self._loaded.values.limits.countries)
 
     def policy(self, request: Request, language: str = "") -> ClientPolicy:
         """What holds for whoever asks; in a language if one is given, else in the client's."""

@@ -65,6 +65,7 @@ class Facts:
         client: Name of the RADIUS client that asks.
         remembered: Whether the device that asks needs no code for now.
         number_tag: Of `phone` (see `model.code.number_tag`), "" if there is none.
+        faults: See `attributes.number`.
         counter: With whose failures and messages this login is counted.
     """
 
@@ -79,6 +80,7 @@ class Facts:
     counter: Counter
     remembered: bool = False
     number_tag: str = ""
+    faults: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

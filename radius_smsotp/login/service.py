@@ -24,7 +24,7 @@ from radius_smsotp.model import code, lockout
 from radius_smsotp.model.records import Challenge, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from radius_smsotp.delivery.courier import Courier
     from radius_smsotp.login.request import Request
@@ -79,7 +79,9 @@ class Service:
             facts = self._reader.facts(tx, known, request, now)
             decision = rules.admit(facts, own.login, now)
             if isinstance(decision, rules.Refuse):
-                tx.add_event(_event("login-refused", request, now, reason=decision.reason))
+                told = _told(facts.faults)
+                reason = decision.reason
+                tx.add_event(_event("login-refused", request, now, None, reason=reason, **told))
                 return Rejected(own.texts.failed)
             if isinstance(decision, rules.Trust):
                 stations.welcome(tx, request, facts.counter, facts.lockout, now)
@@ -96,7 +98,8 @@ class Service:
             tx.add_challenge(challenge)
             tx.add_message(message)
             tx.count_message(facts.counter, facts.number_tag, now)
-            tx.add_event(_event("challenge-opened", request, now, challenge))
+            told = _told(facts.faults)
+            tx.add_event(_event("challenge-opened", request, now, challenge, **told))
         self._courier.hand_over(challenge, message)
         return self._challenged(request, challenge, own, message=message)
 
@@ -136,7 +139,10 @@ class Service:
         with self._store.login(request.asker, now, durable=sync) as (tx, known):
             if request.reason:
                 # As much is written as for a wrong PIN, and synced: it must not show in the time.
-                tx.add_event(_event("login-refused", request, now, reason=request.reason))
+                about_number = request.reason in {"bad-phone", "country"}
+                told = _told(self._reader.number(request)[1] if about_number else ())
+                reason = request.reason
+                tx.add_event(_event("login-refused", request, now, None, reason=reason, **told))
                 tx.note_refusal(request.account, now)
                 return Rejected(own.texts.failed)
             counter, failures = stations.counter_of(known, request, now)
@@ -290,6 +296,12 @@ class Service:
         if request.eap is not None:
             echo = request.eap.echo or self._issuer.echo(challenge, request.password or "")
         return answers.ask(request, challenge, own, message=message, before=before, echo=echo)
+
+
+def _told(faults: Sequence[str]) -> dict[str, str]:
+    """What is wrong with values of `SMSOTP-Phone`, for an event's detail."""
+    # Without the remedies: trace has one of its own, which is to mend them where they come from.
+    return {"number": ", ".join(one.partition(";")[0] for one in faults)} if faults else {}
 
 
 class Admission:

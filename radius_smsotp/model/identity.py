@@ -7,7 +7,7 @@ import hashlib
 import ipaddress
 import re
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import phonenumbers
 
@@ -43,12 +43,47 @@ def share(name: str) -> int:
     return int.from_bytes(digest) % SHARES
 
 
+NUMBERS = 4096
+"""Remembered results: the number of a directory is read in each request of a login."""
+
+_EXAMPLE = "write it as +491701234567"
+_NO_NUMBER = f"is not a phone number; {_EXAMPLE}"
+_NO_COUNTRY = "has no country code; write it with one, as +491701234567, or set 'country'"
+_NO_PLUS = f"begins with a country code, and neither + nor 00 before it; {_EXAMPLE}"
+_TWO_WAYS = f"can be read as a number of two countries; {_EXAMPLE}"
+_LETTERS = "holds letters; write digits alone, as +491701234567"
+_EXTENSION = "holds an extension, which no message reaches; write the number of a mobile phone"
+_SEVERAL = "is more than one number; write one"
+_LENGTH = "has the wrong length for a phone number of its country; correct it"
+_UNUSED = (
+    "is in no range that its country uses; correct it, or, if the range is new, upgrade the Python "
+    "package phonenumbers"
+)
+
+_REMARK = re.compile(r"\([^()0-9]*[^\W\d_][^()0-9]*\)$")
+"""Words in brackets at the end, without a digit that might be meant to be dialled."""
+
+_EXTENSIONS = re.compile(
+    r"[;,]?(?:#|(?:ext(?:n|ension)?|x|app|int|dw|durchwahl)[.:=# ]*[0-9]).*|[;,][0-9]{1,5}",
+    re.IGNORECASE,
+)
+"""What begins with the first character that no number holds, if it is an extension (RFC 3966)."""
+
+_SECOND = re.compile(r"(?:/ ?[0-9]{1,2}|\([0-9 ]*\))$")
+"""0170 1234567/8: the digit stands in place of the one before it; or behind it, in brackets."""
+
+
+@functools.lru_cache(NUMBERS)
 def normalise_number(number: str, country: str | None = None) -> str:
     """
     Bring a number to E.164.
 
+    A code that goes to somebody else is worse than none: a number that is one only if something
+    is left out, added, or guessed is refused.
+
     Args:
-        number: In any national or international writing.
+        number: In any national or international writing; "00" stands for the plus, whatever the
+            country.  Words in round brackets behind it, "(private)", are none of it.
         country: Where national writings belong, ISO 3166-1 alpha-2 ("DE"), or None if only
             international ones are taken.
 
@@ -58,32 +93,124 @@ def normalise_number(number: str, country: str | None = None) -> str:
     Raises:
         ValueError: With a sentence that names fault and remedy, without the number.
     """
-    found = _e164(number, country)
-    # "+49 00170…": E.164 holds no digits that are dialled before a number within its country, and
-    # of several, one reading drops one.  What another reading changes is nobody's number.
-    if found != number and _e164(found, country) != found:
+    digits = _dialled(number)
+    if digits.startswith("00"):
+        abroad = f"+{digits[2:]}"
+        # Some countries have another prefix for abroad, or one more digit that names a carrier.
+        readings = {one for one in (_reading(abroad), _reading(digits, country)) if one}
+        if len(readings) > 1:
+            raise ValueError(_TWO_WAYS)
+        return readings.pop() if readings else _e164(abroad)
+    if digits.startswith("+"):
+        return _e164(digits)
+    if country is None:
+        raise ValueError(_NO_COUNTRY)
+    if _lacks_plus(digits, country):
+        raise ValueError(_NO_PLUS)
+    return _e164(digits, country)
+
+
+def _dialled(number: str) -> str:
+    """The digits of a number as they stand, after the plus if there is one."""
+    # Cf: marks that steer the direction of writing come along from other programs.
+    text = "".join(_plain(one) for one in number if unicodedata.category(one) != "Cf").strip()
+    text = re.sub("^tel:", "", _REMARK.sub("", text), flags=re.IGNORECASE).strip()
+    strange = re.search("[^-+0-9 ./()]", text)
+    if strange is not None:
+        begun = re.search("[0-9]", text[: strange.start()])
+        if begun and _EXTENSIONS.fullmatch(text, strange.start()):
+            raise ValueError(_EXTENSION)
+        if any(map(str.isalpha, text)) and any(map(str.isdigit, text)):
+            raise ValueError(_LETTERS)
         raise ValueError(_NO_NUMBER)
-    return found
+    if "+" in text[1:].lstrip("(+") or _SECOND.search(text):
+        raise ValueError(_SEVERAL)
+    digits = re.sub("[^+0-9]", "", text)
+    if not re.fullmatch(r"\+?[0-9]+", digits):
+        raise ValueError(_NO_NUMBER)
+    return digits
 
 
-_NO_NUMBER = "is not a phone number; write it as +491701234567"
+def _plain(char: str) -> str:
+    """A digit, blank, dash, bracket, slash or plus of any script as ASCII has it."""
+    if char.isascii():
+        return " " if char.isspace() else char
+    if char.isdecimal():
+        return str(unicodedata.decimal(char))
+    if char.isspace():
+        return " "
+    if unicodedata.category(char) == "Pd" or char == "\u2212":
+        return "-"
+    # NFKC alone would make a digit of a footnote's mark.
+    folded = unicodedata.normalize("NFKC", char)
+    return folded if folded in {"+", "(", ")", "/", "."} else char
 
 
-def _e164(number: str, country: str | None) -> str:
-    """One reading of a number."""
+def _lacks_plus(digits: str, country: str) -> bool:
+    """Whether a national writing may be an international one without plus or 00."""
+    abroad = _reading(f"+{digits}")
+    if abroad is None:
+        return False
+    code = str(phonenumbers.country_code_for_region(country))
+    prefix = phonenumbers.ndd_prefix_for_region(country, True) or ""
+    if digits.startswith(code):
+        # North America dials 1 before its own numbers as well: both readings are the same one.
+        return prefix != code
+    if prefix and digits.startswith(prefix):
+        return False
+    here = _reading(digits, country)
+    kinds = number_kind(abroad), here and number_kind(here)
+    return here is None or kinds == ("mobile", "landline")
+
+
+def _reading(digits: str, country: str | None = None) -> str | None:
     try:
-        parsed = phonenumbers.parse(number, country)
+        return _e164(digits, country)
+    except ValueError:
+        return None
+
+
+def _e164(digits: str, country: str | None = None) -> str:
+    try:
+        parsed = phonenumbers.parse(digits, country)
     except phonenumbers.NumberParseException as error:
         if error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE:
-            raise ValueError(
-                "has no country code; write it with one, as +491701234567, or set 'country'"
-            ) from None
+            raise ValueError(_NO_COUNTRY) from None
         raise ValueError(_NO_NUMBER) from None
-    # Not `is_possible_number`: that takes numbers too which only dial within their own town.
-    possible = phonenumbers.is_possible_number_with_reason(parsed)
-    if possible != phonenumbers.ValidationResult.IS_POSSIBLE:
-        raise ValueError("has the wrong length for a phone number of its country")
+    if not phonenumbers.is_valid_number(parsed):
+        # Not `is_possible_number`: it takes numbers too which only dial within their own town.
+        possible = phonenumbers.is_possible_number_with_reason(parsed)
+        fits = possible == phonenumbers.ValidationResult.IS_POSSIBLE
+        raise ValueError(_UNUSED if fits else _LENGTH)
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+NumberKind = Literal["mobile", "landline", "premium", "special"]
+"""mobile: may take messages, as far as is known; landline: does hardly ever; premium: calls to it
+cost more than others; special: free, shared-cost, voicemail and company-wide numbers."""
+
+_KINDS: dict[int, NumberKind] = {
+    phonenumbers.PhoneNumberType.FIXED_LINE: "landline",
+    phonenumbers.PhoneNumberType.PREMIUM_RATE: "premium",
+    phonenumbers.PhoneNumberType.TOLL_FREE: "special",
+    phonenumbers.PhoneNumberType.SHARED_COST: "special",
+    phonenumbers.PhoneNumberType.UAN: "special",
+    phonenumbers.PhoneNumberType.VOICEMAIL: "special",
+}
+
+
+def number_kind(phone: str) -> NumberKind:
+    """
+    What kind of number it is.
+
+    Args:
+        phone: E.164; what is none is of no kind that is known, and so "mobile".
+    """
+    try:
+        kind = phonenumbers.number_type(phonenumbers.parse(phone))
+    except phonenumbers.NumberParseException:
+        return "mobile"
+    return _KINDS.get(kind, "mobile")
 
 
 def is_country(country: str) -> bool:

@@ -30,7 +30,7 @@ UNAVAILABLE = (
 )
 PEOPLE = {
     "erin": ("s3cret", ["+49 170 1234599"]),
-    "frank": ("s3cret", ["ask at the desk", "+43 664 1234567", "0170 12345-88"]),
+    "frank": ("s3cret", ["ext. 4711", "+43 664 1234567", "0170 12345-88"]),
     "gina": ("s3cret", []),
     "jürgen": ("Straße", ["+49 170 1234577"]),
     "hal": ("s3cret", ["+1 202 5"]),
@@ -93,6 +93,9 @@ def test_ldap_knows_password_and_number(
     assert site.kinds("erin") == ["challenge-opened", "sms-accepted", "code-accepted"]
     # The first of several values that is a number and allowed; names are of any alphabet.
     log_in(site, radiusd, "frank", "s3cret", "***88")
+    opened = next(one for one in site.events("frank") if one.kind == "challenge-opened")
+    # Values of an attribute come in any order.
+    assert opened.detail.get("number", "").endswith("of SMSOTP-Phone holds letters")
     log_in(site, radiusd, "Jürgen", "Straße", "***77")
     for name, password, reason in (
         ("erin", "wrong", None),

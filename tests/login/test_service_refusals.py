@@ -190,7 +190,8 @@ class TestAccountsFromElsewhere:
         """It is not replaced by another one; the log says so without the number."""
         node = site.node()
         assert node.first(phones=("0170 7654321",)) == FAILED
-        assert node.events()[-1].detail == {"reason": "bad-phone"}
+        told = "SMSOTP-Phone has no country code"
+        assert node.events()[-1].detail == {"reason": "bad-phone", "number": told}
         assert "has no country code" in caplog.text
         assert "7654321" not in caplog.text
 
@@ -199,13 +200,18 @@ class TestAccountsFromElsewhere:
     ) -> None:
         """A directory has several values of `mobile`, in any order and of any quality."""
         node = site.node(country="DE", limits={"countries": ["+49"]})
-        numbers = ("ask at the desk", "+43 664 1234567", "0170 7654321", PHONE)
+        numbers = ("ext. 4711", "+43 664 1234567", "0170 7654321", PHONE)
         node.challenge("carol", phones=numbers)
         assert gateways.sent[0][1].phone == "+491707654321"
+        told = {"number": "value 1 of SMSOTP-Phone holds letters"}
+        assert node.events("carol")[0].detail == told
         assert node.first("dora", phones=numbers[:2]) == FAILED
-        assert node.events("dora")[-1].detail == {"reason": "country"}
-        assert node.first("emil", phones=numbers[:1]) == FAILED
-        assert node.events("emil")[-1].detail == {"reason": "bad-phone"}
+        assert node.events("dora")[-1].detail == told | {"reason": "country"}
+        assert node.first("emil", phones=(*numbers[:1], "491701234567")) == FAILED
+        assert node.events("emil")[-1].detail["number"] == (
+            "value 1 of SMSOTP-Phone holds letters, value 2 of SMSOTP-Phone begins with a country "
+            "code, and neither + nor 00 before it"
+        )
 
     def test_what_cannot_be_used_is_logged_and_the_settings_hold(
         self, site: Site, gateways: Gateways, caplog: pytest.LogCaptureFixture

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,37 +40,124 @@ def test_without_a_country_only_international_writings_are_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    "written",
+    ("written", "country", "number"),
     [
-        "",
-        "alice",
-        "+",
-        "+4917",
-        "+49170123456789012345678901",
-        "110",
-        "1" * 300,
-        "+1 253 0000",  # a number of seven digits that only dials within its town
-        "000000",  # a prefix for abroad or within the country, and nothing behind it
-        "+49 00170 1234567",
-        "+999 1234567",
+        ("0049 170 1234567", None, "+491701234567"),
+        ("00 1 202 555 0123", "US", "+12025550123"),
+        ("011 49 170 1234567", "US", "+491701234567"),
+        ("0014 49 170 1234567", "BR", "+491701234567"),  # 14: a carrier
+        ("1 202 555 0123", "US", "+12025550123"),
+        ("1701234567", "DE", "+491701234567"),  # a spreadsheet has taken its 0
+        ("0170/1234567", "DE", "+491701234567"),
+        ("+49 170 1234501 (private)", None, "+491701234501"),
+        ("0170 1234567 (Büro, mobil)", "DE", "+491701234567"),
+        ("\u0660\u0661\u0667\u0660 1234567", "DE", "+491701234567"),
     ],
 )
-def test_what_no_network_would_take_is_refused(written: str) -> None:
-    """Nonsense, lengths that the country does not have, numbers without their area."""
-    with pytest.raises(ValueError, match=r"phone number|country code|wrong length"):
+def test_what_can_be_read_in_one_way_only_is_taken(
+    written: str, country: str | None, number: str
+) -> None:
+    """00 is the plus everywhere; North America dials its country code within itself too."""
+    assert identity.normalise_number(written, country) == number
+
+
+NO_NUMBER = "is not a phone number; write it as +491701234567"
+NO_COUNTRY = "has no country code; write it with one, as +491701234567, or set 'country'"
+LETTERS = "holds letters; write digits alone, as +491701234567"
+EXTENSION = "holds an extension, which no message reaches; write the number of a mobile phone"
+NO_PLUS = "begins with a country code, and neither + nor 00 before it; write it as +491701234567"
+SEVERAL = "is more than one number; write one"
+LENGTH = "has the wrong length for a phone number of its country; correct it"
+UNUSED = (
+    "is in no range that its country uses; correct it, or, if the range is new, upgrade the "
+    "Python package phonenumbers"
+)
+TWO_WAYS = "can be read as a number of two countries; write it as +491701234567"
+REFUSALS = {
+    *(NO_NUMBER, NO_COUNTRY, LETTERS, EXTENSION, NO_PLUS, SEVERAL, LENGTH, UNUSED, TWO_WAYS)
+}
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("", NO_NUMBER),
+        ("alice", NO_NUMBER),
+        ("+", NO_NUMBER),
+        ("++491701234567", NO_NUMBER),
+        ("=0170", NO_NUMBER),
+        ("1" * 300, NO_NUMBER),
+        ("+4917O1234567", LETTERS),
+        ("+1 800 FLOWERS", LETTERS),
+        ("0170 1234567 gsm", LETTERS),
+        ("0170 1234567 x", LETTERS),
+        ("Zimmer 3041", LETTERS),
+        ("n/a 555123", LETTERS),
+        ("ext. 4711", LETTERS),
+        ("4.91701E+11", LETTERS),
+        ("tel:1234567;phone-context=+49170", LETTERS),
+        ("+49 30 123456 (ext. 789)", EXTENSION),
+        ("+49 170 123456\u00b2", NO_NUMBER),  # a footnote's mark
+        ("+49 30 123456 ext. 789", EXTENSION),
+        ("+49 30 123456 x789", EXTENSION),
+        ("+49 30 123456#789", EXTENSION),
+        ("tel:+49-30-123456;ext=789", EXTENSION),
+        ("+49 30 123456,789", EXTENSION),
+        ("491701234567", NO_PLUS),
+        ("436641234567", NO_PLUS),  # a landline, if 0 was left out
+        ("0170 1234567/8", SEVERAL),
+        ("+49 170 1234567 / +49 170 7654321", SEVERAL),
+        ("+4917", LENGTH),
+        ("+49170123456789012345678901", NO_NUMBER),
+        ("110", LENGTH),
+        ("+1 253 0000", LENGTH),  # a number of seven digits that only dials within its town
+        ("000000", NO_COUNTRY),
+        ("+999 1234567", NO_COUNTRY),
+        ("+49 00170 1234567", UNUSED),
+        ("+49 12 345678", UNUSED),
+        ("+1 999 555 0123", UNUSED),
+    ],
+)
+def test_what_would_be_somebody_elses_is_refused_with_the_reason(written: str, reason: str) -> None:
+    """Nothing is left out of a number, nothing added, and nothing guessed."""
+    with pytest.raises(ValueError, match="^" + re.escape(reason) + "$"):
         identity.normalise_number(written, "DE")
 
 
-REFUSALS = {
-    "is not a phone number; write it as +491701234567",
-    "has no country code; write it with one, as +491701234567, or set 'country'",
-    "has the wrong length for a phone number of its country",
-}
+def test_a_prefix_for_abroad_that_means_two_countries_is_refused() -> None:
+    """In Singapore 001 leads abroad: to Norway, or with 00 for the plus to Arkansas."""
+    assert identity.normalise_number("001 47 92 34 56 78", "DE") == "+14792345678"
+    assert identity.normalise_number("001 49 170 1234567", "SG") == "+491701234567"
+    with pytest.raises(ValueError, match="^" + TWO_WAYS.partition(";")[0]):
+        identity.normalise_number("001 47 92 34 56 78", "SG")
 
+
+EXAMPLES = sorted(
+    (region, kind, phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    for region in phonenumbers.SUPPORTED_REGIONS
+    for kind in range(11)
+    if (number := phonenumbers.example_number_for_type(region, kind)) is not None
+    and phonenumbers.is_valid_number(number)
+)
+"""A number of every kind of every numbering plan, as libphonenumber's metadata has them."""
+
+
+@pytest.mark.parametrize("writing", ["E164", "INTERNATIONAL", "NATIONAL", "RFC3966"])
+def test_no_countrys_own_writing_is_refused(writing: str) -> None:
+    """National, international and as a link, each of each kind."""
+    assert len(EXAMPLES) > 1000
+    form = getattr(phonenumbers.PhoneNumberFormat, writing)
+    for region, _, number in EXAMPLES:
+        written = phonenumbers.format_number(phonenumbers.parse(number), form)
+        assert identity.normalise_number(written, region) == number, (region, written)
+
+
+NUMBERS = st.sampled_from(EXAMPLES)
 WRITINGS = st.text() | st.from_regex(r"(\+|00)?[0-9]{1,3}0*[0-9 ]{4,12}", fullmatch=True)
+COUNTRIES = st.sampled_from([None, "DE", "BR", "CN", "IT", "US"])
 
 
-@given(WRITINGS, st.sampled_from([None, "DE", "BR", "CN", "IT", "US"]))
+@given(WRITINGS, COUNTRIES)
 def test_a_normal_form_is_its_own_and_a_refusal_never_shows_what_was_written(
     written: str, country: str | None
 ) -> None:
@@ -77,13 +165,65 @@ def test_a_normal_form_is_its_own_and_a_refusal_never_shows_what_was_written(
     try:
         result = identity.normalise_number(written, country)
     except ValueError as error:
-        shown = str(error)
+        refusal = str(error)
     else:
-        shown = ""
+        refusal = NO_NUMBER
         assert re.fullmatch(r"\+[0-9]{4,17}", result)
         assert identity.normalise_number(result) == result
         assert identity.normalise_number(result, country) == result
-    assert shown in {"", *REFUSALS}
+    assert refusal in REFUSALS
+
+
+@given(NUMBERS, st.integers(1, 15), st.characters(categories=["L"]), COUNTRIES)
+def test_a_letter_in_place_of_a_digit_makes_no_number(
+    example: tuple[str, int, str], place: int, letter: str, country: str | None
+) -> None:
+    """Whatever the alphabet, and whether it looks like a digit or not."""
+    number = example[2]
+    place = min(place, len(number) - 1)
+    with pytest.raises(ValueError, match=r"holds letters|extension"):
+        identity.normalise_number(number[:place] + letter + number[place + 1 :], country)
+
+
+@given(NUMBERS, st.sampled_from(["gsm", "x", "(2)", "ext 1", "*", "#2", "priv. 1", "=", "²"]))
+def test_nothing_that_stands_behind_a_number_becomes_part_of_it(
+    example: tuple[str, int, str], remark: str
+) -> None:
+    """A remark changes no number: it is dropped, or refused."""
+    number, refusal = example[2], NO_NUMBER
+    try:
+        assert identity.normalise_number(f"{number} {remark}") == number
+    except ValueError as error:
+        refusal = str(error)
+    assert refusal in REFUSALS
+
+
+@given(NUMBERS)
+def test_the_own_country_code_needs_its_plus(example: tuple[str, int, str]) -> None:
+    """Without, it is refused, but where it is dialled within the country as well."""
+    region, _, number = example
+    code = str(phonenumbers.country_code_for_region(region))
+    if phonenumbers.ndd_prefix_for_region(region, True) == code:
+        assert identity.normalise_number(number[1:], region) == number
+        return
+    with pytest.raises(ValueError, match=r"^begins with a country code"):
+        identity.normalise_number(number[1:], region)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        ("+491701234567", "mobile"),
+        ("+12025550123", "mobile"),  # landlines and mobile phones share ranges
+        ("+4930123456", "landline"),
+        ("+499001234567", "premium"),
+        ("+498001234567", "special"),
+        ("nonsense", "mobile"),
+    ],
+)
+def test_a_number_has_a_kind(number: str, kind: str) -> None:
+    """As far as its range says."""
+    assert identity.number_kind(number) == kind
 
 
 def test_a_mask_shows_two_digits() -> None:

@@ -27,6 +27,9 @@ FEW_ROUNDS = 10_000
 
 STORE = "Without the store every login is refused."
 
+NAMED = 5
+"""Accounts that a finding names at most."""
+
 UNSENT_AFTER = timedelta(seconds=10)
 """A message that nobody has taken up for so long is one that nobody looks for."""
 
@@ -165,6 +168,12 @@ def _messages(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
 
 def _accounts(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
     """Accounts that cannot log in as they are, or that a thief of the store could."""
+    refused = [
+        f"{one.name} ({identity.mask_number(one.phone)})"
+        for one in accounts
+        if one.phone is not None and _is_refused(one.phone)
+    ]
+    named = ", ".join([*refused[:NAMED], "…"] if len(refused) > NAMED else refused)
     weak = [one for one in accounts if one.pin_hash and pin.iterations(one.pin_hash) < FEW_ROUNDS]
     counts = (
         (
@@ -172,6 +181,12 @@ def _accounts(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
             "no phone number: no code can be sent",
             "see 'smsotp user list'; 'smsotp user set NAME --phone …'",
             "They cannot log in, unless SMSOTP-Phone comes from elsewhere.",
+        ),
+        (
+            len(refused),
+            f"a phone number that would be refused today: {named}",
+            "correct it: 'smsotp user set NAME --phone …'",
+            "Their codes go there as before: to somebody else maybe, or to nobody.",
         ),
         (
             sum(one.pin_hash is None for one in accounts),
@@ -197,6 +212,14 @@ def _accounts(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
             verb = "has" if number == 1 else "have"
             fault = f"{output.many(number, 'account')} {verb} {lack}"
             yield warning("store", fault, remedy, why=why)
+
+
+def _is_refused(phone: str) -> bool:
+    """Whether a number of before would be none today, or another one."""
+    try:
+        return identity.normalise_number(phone) != phone
+    except ValueError:
+        return True
 
 
 CLIENT_PATIENCE = 3.0

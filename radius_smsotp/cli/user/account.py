@@ -88,6 +88,20 @@ def read_phone(text: str, country: str | None) -> str:
         raise ValueError(f"the phone number {error}") from None
 
 
+DOUBTS = {
+    "landline": "a landline, which messages hardly ever reach",
+    "premium": "a premium number, to which a message costs more",
+    "special": "a free, shared-cost or company-wide number, which takes no messages",
+}
+"""Kind of number (see `identity.NumberKind`) to what is said of it although it is taken."""
+
+
+def doubt_phone(name: str, phone: str | None) -> None:
+    """Say so if a number that was set is hardly one that codes reach."""
+    if phone is not None and (doubt := DOUBTS.get(identity.number_kind(phone))):
+        click.echo(f"{name}: the phone number is {doubt}")
+
+
 def read_pin(text: str) -> str:
     """A PIN that clients can send.  Raises ValueError with a sentence, which does not hold it."""
     pin = pins.normalise(text)

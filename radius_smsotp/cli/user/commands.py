@@ -89,6 +89,9 @@ def add(
     What is missing is asked for on a terminal.  Elsewhere --phone must be given, and without
     one of the PIN options the account gets none.
 
+    A number is taken in any writing with its country code behind + or 00; without one if the
+    setting 'country' is there.  Letters, extensions and numbers that no country uses are refused.
+
     \b
     Examples:
       smsotp user add alice --phone +491701234567
@@ -110,6 +113,7 @@ def add(
         _refuse_if_known(tx.account(name))
         account.save(tx, None, new)
     click.echo(f"{name}: added")
+    account.doubt_phone(name, new.phone)
     if chosen is None:
         click.echo(f"{name} has no PIN: FreeRADIUS must check the first factor elsewhere")
 
@@ -160,6 +164,7 @@ def set_(
         fields["pin_hash"] = _hashed(site, _pin(**pin, ask=False))
     _change(site, name, **fields)
     click.echo(f"{name}: changed")
+    account.doubt_phone(name, fields.get("phone"))
 
 
 @user.command()

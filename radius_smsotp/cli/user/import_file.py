@@ -26,6 +26,7 @@ from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.cli.user import account, bulk
 from radius_smsotp.cli.user.bulk import Change
 from radius_smsotp.errors import SmsotpError
+from radius_smsotp.model import identity
 from radius_smsotp.model.records import Account
 from radius_smsotp.settings import whole_file
 from radius_smsotp.settings.file import Loaded
@@ -35,6 +36,10 @@ NICENESS = 10
 
 MODE = 0o600
 """Of what is written: it holds numbers, and perhaps PINs."""
+
+
+DOUBTED = 20
+"""Lines that are named at most whose numbers are doubtful."""
 
 
 @click.command("import", short_help="Add the accounts of a CSV file.")
@@ -73,6 +78,7 @@ def import_accounts(site: Site, file: Path, dry_run: bool, update: bool, keep_go
         for line, plan in plans.items()
         if plan.pin is not None or plan.after != plan.before
     }
+    _doubt(changes)
     if not dry_run:
         hashed = _hashed([*changes.values()], site.loaded.values.pin.iterations)
         with output.progress("Importing") as advance:
@@ -124,6 +130,21 @@ def export_accounts(site: Site, file: Path) -> None:
 def _tell(faults: Iterable[Fault]) -> None:
     for fault in faults:
         click.echo(f"line {fault.line.number}: {output.clean(fault.reason)}", err=True)
+
+
+def _doubt(changes: Mapping[Line, Change]) -> None:
+    """Name the lines whose numbers are new, and hardly ones that codes reach."""
+    lines: dict[str, list[int]] = {}
+    for line, change in changes.items():
+        phone = change.after.phone
+        if phone is not None and (change.before is None or change.before.phone != phone):
+            lines.setdefault(identity.number_kind(phone), []).append(line.number)
+    for kind, doubt in account.DOUBTS.items():
+        if found := lines.get(kind):
+            named = ", ".join(map(str, found[:DOUBTED]))
+            more = f" and {len(found) - DOUBTED} more" if len(found) > DOUBTED else ""
+            where = "line" if len(found) == 1 else "lines"
+            click.echo(f"{where} {named}{more}: the phone number is {doubt}", err=True)
 
 
 def _plan(

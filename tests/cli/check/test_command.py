@@ -261,9 +261,13 @@ class TestWarnings:
                 Account("a", PHONE, "hash", provider="gone"),
                 "1 account has a provider that is not in the settings any more",
             ),
+            (
+                Account("a", "+49491701234567890", "hash"),
+                "1 account has a phone number that would be refused today: a (***90)",
+            ),
             (Account("a", PHONE, "weak"), "1 account has a PIN of fewer than 10000 rounds"),
         ],
-        ids=["phone", "pin", "provider", "rounds"],
+        ids=["phone", "pin", "provider", "number", "rounds"],
     )
     def test_an_account_that_lacks_something(
         self, here: Installation, account: Account, fault: str

@@ -76,6 +76,27 @@ class TestAdd:
         assert "the phone number has no country code; write it with one" in error
         assert "1234567" not in error.replace(PHONE, "")
 
+    def test_a_number_that_would_become_somebody_elses_is_refused(self, here: Installation) -> None:
+        error = refused(here, "add", "alice", "--phone", "+4917O1234567")
+        assert "the phone number holds letters; write digits alone" in error
+        assert "17O" not in error
+        assert here.account("alice") is None
+
+    @pytest.mark.parametrize(
+        ("number", "doubt"),
+        [
+            ("+49 30 123456", "a landline, which messages hardly ever reach"),
+            ("+49 900 1234567", "a premium number, to which a message costs more"),
+        ],
+    )
+    def test_a_number_that_is_hardly_reached_is_taken_with_a_warning(
+        self, here: Installation, number: str, doubt: str
+    ) -> None:
+        told = here.done("user", "add", "alice", "--phone", number, "--no-pin")
+        assert f"alice: the phone number is {doubt}\n" in told
+        here.done("user", "set", "alice", "--phone", PHONE)
+        assert doubt in here.done("user", "set", "alice", "--phone", number)
+
     def test_names_that_differ_in_case_and_width_are_one_account(self, alice: Installation) -> None:
         for name in ("ALICE", "ＡＬＩＣＥ"):  # noqa: RUF001  # the width is the point
             result = alice.run("user", "add", name, "--phone", OTHER)

@@ -156,6 +156,23 @@ class TestFaultyLines:
         assert shown == [*REASONS, "smsotp: 9 faulty lines; nothing was imported"]
         assert names(here) == []
 
+    def test_numbers_that_would_become_somebody_elses_are_faults_and_others_are_doubted(
+        self, here: Installation
+    ) -> None:
+        rows = ("a,+4917O1234567", "b,+49 30 123456 ext. 789", "c,+4930123456", f"d,{PHONE}")
+        path = write(here, "name,phone\n" + "\n".join(rows))
+        assert refused(here, path, "--keep-going") == [
+            "line 2: the phone number holds letters; write digits alone, as +491701234567",
+            "line 3: the phone number holds an extension, which no message reaches; write the "
+            "number of a mobile phone",
+            "line 4: the phone number is a landline, which messages hardly ever reach",
+            "added: 2, changed: 0, left as they are: 0",
+            f"smsotp: 2 faulty lines; mend and import {here.folder / 'staff.rejected.csv'}",
+        ]
+        # What was said once is not said again.
+        again = here.done("user", "import", write(here, "name,phone\nc,+4930123456"), "--update")
+        assert again == "added: 0, changed: 0, left as they are: 1\n"
+
     def test_keep_going_imports_the_others(self, here: Installation) -> None:
         path = write(here, FAULTY)
         shown = refused(here, path, "--keep-going")
@@ -257,7 +274,7 @@ class TestInterrupted:
     ) -> None:
         """It says how much that is, and how to go on."""
         fail_at(here, "user00777")
-        path = write(here, many(1000).replace("+49", "+43"))
+        path = write(here, many(1000).replace("+49170", "+43664"))
         shown = refused(here, path, "--update")
         done = sum((one.phone or "").startswith("+43") for one in accounts(here))
         assert 100 <= done <= 777
@@ -273,7 +290,7 @@ class TestInterrupted:
         )
         assert {(one.phone or "")[:3] for one in accounts(here)} == {"+43"}
         assert [event.kind for event in here.events("user00777")] == ["account-added"]
-        assert here.account("user00003") == replace(before[3], phone="+431700000003")
+        assert here.account("user00003") == replace(before[3], phone="+436640000003")
 
     @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
     def test_a_signal_before_all_pins_are_hashed_leaves_nothing(
@@ -292,7 +309,7 @@ class TestInterrupted:
         self, here: Installation, before: list[Account], kind: signal.Signals
     ) -> None:
         """No account is there by half, and none is changed twice."""
-        path = write(here, many(20_000).replace("+49", "+43"))
+        path = write(here, many(20_000).replace("+49170", "+43664"))
         with Terminal(here, "user", "import", path, "--update") as terminal:
             terminal.expect("Importing")
             terminal.process.send_signal(kind)
@@ -331,7 +348,7 @@ class TestInterrupted:
                 done.append(here.account(name))
 
         monkeypatch.setattr(bulk.time, "sleep", pause)
-        shown = refused(here, write(here, many(1000).replace("+49", "+43")), "--update")
+        shown = refused(here, write(here, many(1000).replace("+49170", "+43664")), "--update")
         line = int(name.removeprefix("user")) + 2
         rejected = here.folder / "staff.rejected.csv"
         reason = f"somebody else has changed '{name}' meanwhile"
@@ -342,7 +359,7 @@ class TestInterrupted:
             f"smsotp: 1 faulty line; mend and import {rejected}",
         ]
         assert [here.account(name)] == done
-        row = f"{name},+43170{line - 2:07},{reason}"
+        row = f"{name},+43664{line - 2:07},{reason}"
         assert rejected.read_text("utf-8").splitlines() == ["name,phone,reason", row]
         assert len(names(here)) == (999 if others == "delete" else 1000)
 
