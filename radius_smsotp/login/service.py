@@ -375,9 +375,11 @@ class Admission:
 
     def _provable_code(self, request: Request) -> str | None:
         """What a handshake is to prove in the second step: the code, if it can be accepted."""
-        with self._store.read() as tx:
-            challenge = tx.challenge(request.transaction_id or "")
-        if challenge is None or not challenge.is_open(self._now()):
+        now = self._now()
+        asker = replace(request.asker, transaction_id=request.transaction_id or "")
+        with self._store.look(asker, now) as (_, known):
+            challenge = next(iter(known.challenges), None)
+        if challenge is None or not challenge.is_open(now):
             return None
         return self._issuer.expected(challenge)
 

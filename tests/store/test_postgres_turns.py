@@ -13,7 +13,7 @@ from radius_smsotp.model.records import Asker
 from radius_smsotp.store import open_store
 from tests.store.contract import HERE, NOW
 from tests.store.turns import TurnCounter
-from tests.support.site import eventually
+from tests.support.site import eventually, request
 
 if TYPE_CHECKING:
     from tests.store.postgres_server import PostgresServer
@@ -78,3 +78,22 @@ def test_a_look_is_one_way_there_and_back(
         store.close()
     assert (min(works), min(fails)) == (1, 2)
     assert "WARNING" not in postgres_server.log()[said:]
+
+
+def test_a_handshake_asks_once_for_the_code_that_it_is_to_prove(
+    site: Site, postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    """CHAP and MS-CHAP in the second step."""
+    with TurnCounter(postgres_server.port) as counter:
+        far = postgres_url.replace(f":{postgres_server.port}/", f":{counter.port}/")
+        node = site.node(store=far)
+        challenged = node.challenge()
+        expected = node.code(challenged)
+        asked = request("alice", None, handshake=True, transaction_id=challenged.transaction_id)
+        turns = []
+        for _ in range(5):
+            before = counter.turns
+            assert node.service.admission.prepare(asked).candidate == expected
+            turns.append(counter.turns - before)
+        node.close()
+    assert min(turns) == 1
