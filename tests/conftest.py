@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +12,8 @@ import hypothesis
 import pytest
 
 from radius_smsotp import providers
+
+TESTS = Path(__file__).parent
 
 # Their assertions shall say as much as those of a test module; so before they are imported.
 pytest.register_assert_rewrite("tests.support.site", "tests.store", "tests.providers.contract")
@@ -23,14 +26,43 @@ hypothesis.settings.load_profile("same")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from tests.store.postgres_server import PostgresServer  # noqa: E402
-from tests.support import leaks  # noqa: E402
+from tests.support import leaks, quick  # noqa: E402
 from tests.support.site import Clock, Gateways, Site  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from radius_smsotp.providers import Message
+
+
+FOLDERS = {"freeradius": "server", "peers": "server", "measure": "slow", "package": "slow"}
+"""Folder of tests to the mark of all that stands in it."""
+
+FIXTURES = dict.fromkeys(("machine", "postgres_server", "prometheus", "smsc"), "server")
+FIXTURES["children"] = "slow"
+"""Fixture to the mark of whoever has it."""
+
+UNQUICK = ("server", "slow", "container", "install")
+"""Who carries one of these is not in ``sh tests/run.sh quick``."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what stands in folders of its own, and whoever has a server."""
+    for item in items:
+        marks = [FOLDERS.get(item.path.relative_to(TESTS).parts[0])]
+        marks += map(FIXTURES.get, getattr(item, "fixturenames", ()))
+        for mark in filter(None, marks):
+            item.add_marker(mark)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
+    """Who carries no mark keeps to what that says."""
+    if any(item.get_closest_marker(mark) for mark in UNQUICK):
+        return (yield)
+    with quick.watched(item.nodeid):
+        return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,13 +1,61 @@
 #!/bin/sh
-# All checks and all tests, from nothing, on Debian 12 or 13:
+# All checks and all tests, from nothing, as root on Debian 12 or 13:
 #
-#   sh tests/run.sh                    everything
+#   sh tests/run.sh                     everything, in less than ten minutes
+#   sh tests/run.sh quick               what needs no server and no patience, in less than one
 #   sh tests/run.sh tests/model -k pin  arguments go to pytest; no lint, no Debian 13
 #
 # The system's own FreeRADIUS configuration is neither used nor changed.
 set -eu
 cd "$(dirname "$0")/.."
 . tests/setup.sh
+
+pytest=".venv/bin/python -m pytest"
+quick="not server and not slow and not container and not install"
+status=0
+lanes=
+
+# lane NAME COMMAND...: run commands one after the other, beside all other lanes.
+lane() {
+    name=$1
+    shift
+    (
+        trap 'kill -INT "$!" 2>/dev/null; wait "$!"; exit 143' TERM
+        failed=0
+        for command in "$@"; do
+            # In the background, so that the signal does not wait for its end.
+            sh -c "exec $command" &
+            wait "$!" || failed=$?
+        done
+        exit "$failed"
+    ) >".cache/$name.log" 2>&1 &
+    lanes="$lanes $name=$!"
+    trap 'kill $(echo "$lanes" | sed "s/[a-z0-9]*=//g") 2>/dev/null || :' EXIT
+}
+
+# Wait for all lanes, and show what each has to say.
+all_lanes() {
+    for one in $lanes; do
+        result=0
+        wait "${one#*=}" || result=$?
+        [ "$result" -eq 0 ] || status=$result
+        echo "== ${one%=*}"
+        cat ".cache/${one%=*}.log"
+    done
+    lanes=
+}
+
+mkdir -p .cache
+if [ "${1:-}" = quick ]; then
+    need_packages openssl python3-venv
+    make_venv "[test,smpp,postgres]"
+    # The providers mostly wait: so there are three for two cores.
+    lane providers "$pytest -m '$quick' tests/providers"
+    lane cli "$pytest -m '$quick' tests/cli"
+    lane rest "$pytest -m '$quick' tests --ignore=tests/providers --ignore=tests/cli"
+    all_lanes
+    exit "$status"
+fi
 
 need_packages freeradius freeradius-ldap freeradius-python3 freeradius-utils python3-venv \
     mmdebstrap eapoltest faketime iproute2 openssl postgresql radsecproxy slapd strace \
@@ -19,39 +67,18 @@ need_command npm npm
 make_venv "[test,smpp,postgres]"
 
 if [ $# -gt 0 ]; then
-    exec .venv/bin/python -m pytest "$@"
+    exec $pytest "$@"
 fi
 
-echo "== lint"
-.venv/bin/ruff check .
-.venv/bin/ruff format --check .
-.venv/bin/mypy
-
-# Debian 13 has a chroot of its own: its tests run beside those here, once it is made; then those of
-# the providers, which mostly wait.
-beside() {
-    trap 'kill "$!" 2>/dev/null; exit 143' TERM
-    failed=0
-    # In the background each, so that the signal does not wait for their end.
-    sh tests/freeradius/trixie.sh &
-    wait "$!" || failed=$?
-    .venv/bin/python -m pytest tests/providers &
-    wait "$!" || failed=$?
-    exit "$failed"
-}
-
-echo "== Debian 13"
-mkdir -p .cache
+# Debian 13 has a chroot of its own, which is made first.
 sh tests/freeradius/trixie.sh --version
-beside >.cache/beside.log 2>&1 &
-beside=$!
-trap 'kill "$beside" 2>/dev/null || :' EXIT
-status=0
 
-echo "== tests on Debian $(cut -d. -f1 /etc/debian_version), $(freeradius -v | sed -n 's/.*\(FreeRADIUS Version [0-9.]*\).*/\1/p')"
-.venv/bin/python -m pytest tests --ignore=tests/providers || status=$?
-
-echo "== radius tests on Debian 13, and the providers"
-wait "$beside" || status=$?
-cat .cache/beside.log
+# More lanes than cores: there is always one that does not wait.
+lane lint ".venv/bin/ruff check ." ".venv/bin/ruff format --check ." .venv/bin/mypy \
+    "$pytest tests/measure tests/package tests/peers"
+lane freeradius "$pytest tests/freeradius" "$pytest tests/cli"
+lane debian13 "sh tests/freeradius/trixie.sh" "$pytest tests/providers" \
+    "$pytest tests --ignore=tests/measure --ignore=tests/package --ignore=tests/peers \
+        --ignore=tests/freeradius --ignore=tests/cli --ignore=tests/providers"
+all_lanes
 exit "$status"

@@ -24,6 +24,21 @@ ROUNDS = 10_000
 PROGRAM = [sys.executable, "-m", "radius_smsotp"]
 
 
+OUR_PYTHON = f"libpython3.{sys.version_info.minor}.so".encode()
+
+
+def stand_in(folder: Path, version: str, library: bytes | None = OUR_PYTHON) -> str:
+    """A FreeRADIUS of any version that says so and does nothing.  Returns a PATH with it."""
+    (folder / "bin").mkdir(parents=True)
+    program = folder / "bin" / "freeradius"
+    program.write_text(f"#!/bin/sh\necho 'radiusd: FreeRADIUS Version {version}, for host x'\n")
+    program.chmod(0o755)
+    (folder / "lib" / "freeradius").mkdir(parents=True)
+    if library is not None:
+        (folder / "lib" / "freeradius" / "rlm_python3.so").write_bytes(library)
+    return f"{folder / 'bin'}:{os.environ['PATH']}"
+
+
 class Installation(Site):
     """Settings, key and store in a folder, as `init` makes them."""
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from tests.cli.installation import Installation
 
+pytestmark = pytest.mark.slow
+"""Each starts processes of its own."""
+
 
 def offered(here: Installation, line: str, shell: str = "bash") -> list[str]:
     """What is offered at the end of a line."""

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tests.cli.installation import Installation
     from tests.providers.gateway import Call
 
+pytestmark = pytest.mark.slow
+"""Each starts processes of its own."""
+
 
 class Door:
     """A gateway's behaviour: requests come in and wait until the door is opened."""

@@ -106,6 +106,7 @@ class TestHelp:
         assert program("--version").stdout == f"smsotp {radius_smsotp.__version__}\n"
 
 
+@pytest.mark.slow
 class TestExitCodes:
     def test_done_is_0(self, here: Installation) -> None:
         assert here.call("user", "list").returncode == 0
@@ -187,6 +188,7 @@ class TestExitCodes:
         assert done.returncode == 0
 
 
+@pytest.mark.slow
 class TestPipes:
     def test_a_reader_that_goes_is_no_error_worth_a_word(self, here: Installation) -> None:
         """`smsotp user list | head -1`."""

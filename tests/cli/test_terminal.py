@@ -17,6 +17,9 @@ from tests.support.site import eventually, pap
 if TYPE_CHECKING:
     from tests.cli.installation import Installation
 
+pytestmark = pytest.mark.slow
+"""Each starts processes of its own."""
+
 PHONE = "+491701234567"
 PIN = "geheim"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")

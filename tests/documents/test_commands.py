@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 LONG = {
     "sh tests/run.sh",  # which runs this
+    "sh tests/run.sh quick",
     "sh tests/run.sh tests/model",
     "sh tests/bench.sh",
     "sh tests/races.sh",

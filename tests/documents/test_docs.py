@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from pathlib import Path
@@ -168,6 +169,7 @@ def test_the_documents_are_sound_restructuredtext(path: str) -> None:
     docutils.core.publish_string(text, writer="html5", settings_overrides=options)
 
 
+@functools.cache
 def anchors(page: str) -> set[str]:
     """What a link into a page may name."""
     text = (TOP / page).read_text(encoding="utf-8")

@@ -11,6 +11,9 @@ import pytest
 TOP = Path(__file__).parents[2]
 UNITS = sorted((TOP / "freeradius" / "systemd").glob("*.service"))
 
+pytestmark = pytest.mark.server
+"""Programs of systemd."""
+
 EXPOSURE = 25
 """Of 100, at most; a unit that says nothing of its rights has 96."""
 

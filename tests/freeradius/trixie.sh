@@ -44,8 +44,9 @@ rm -rf "$root/src"
 mkdir "$root/src"
 tar -cf - --exclude=./.venv --exclude=./.cache --exclude=./.git . | tar -xf - -C "$root/src"
 
-# A mount namespace of its own: /proc goes with the last process, whatever happens.
-exec unshare --mount --fork sh -euc '
+# Mounts and a network of its own: /proc goes with the last process, and nobody takes its ports.
+exec unshare --mount --net --fork sh -euc '
+    ip link set lo up
     mount -t proc proc "$0/proc"
     mkdir -p "$0/dev/shm"
     mount -t tmpfs tmpfs "$0/dev/shm"

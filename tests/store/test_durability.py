@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.server
+"""strace."""
+
 
 class Traced:
     """A server under strace, and what it synced in the course of each request."""

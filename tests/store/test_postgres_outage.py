@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from radius_smsotp.store import Store
 
+pytestmark = pytest.mark.server
+
 PATIENCE = 0.5
 
 

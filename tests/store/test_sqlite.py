@@ -169,6 +169,7 @@ class TestDurability:
         store.sync(store.position)
         assert len(synced) == 2
 
+    @pytest.mark.server  # strace
     @pytest.mark.parametrize(("durable", "synced"), [(True, True), (False, False)])
     def test_the_disk_is_told(self, store: Store, path: Path, durable: bool, synced: bool) -> None:
         """Twenty durable commits are twenty calls of fdatasync at least; the others hardly any."""

@@ -24,6 +24,7 @@ from radius_smsotp.cli.check.raddb import version_findings
 from radius_smsotp.model import pin
 from radius_smsotp.model.records import Account
 from radius_smsotp.raddb import freeradius
+from tests.cli.installation import stand_in
 from tests.cli.test_courier import queue
 
 if TYPE_CHECKING:
@@ -48,29 +49,6 @@ def only(here: Installation) -> dict[str, str]:
     """The one finding."""
     [found] = check(here)[1]
     return found
-
-
-OUR_PYTHON = f"libpython3.{sys.version_info.minor}.so".encode()
-
-
-def server(folder: Path, version: str, library: bytes | None = OUR_PYTHON) -> str:
-    """A FreeRADIUS of any version.  Returns the PATH on which it is found."""
-    (folder / "bin").mkdir(parents=True)
-    program = folder / "bin" / "freeradius"
-    program.write_text(f"#!/bin/sh\necho 'radiusd: FreeRADIUS Version {version}, for host x'\n")
-    program.chmod(0o755)
-    (folder / "lib" / "freeradius").mkdir(parents=True)
-    if library is not None:
-        (folder / "lib" / "freeradius" / "rlm_python3.so").write_bytes(library)
-    return f"{folder / 'bin'}:{os.environ['PATH']}"
-
-
-@pytest.fixture(autouse=True)
-def real_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A FreeRADIUS that nothing stands against, whatever this machine has; the PATH without it."""
-    before = os.environ["PATH"]
-    monkeypatch.setenv("PATH", server(tmp_path / "good", "3.2.1"))
-    return before
 
 
 class TestWhole:
@@ -283,6 +261,7 @@ class TestWarnings:
         assert self.warned(here)["fault"].startswith("3 accounts have no PIN")
 
 
+@pytest.mark.slow
 class TestFreeRadius:
     @pytest.mark.parametrize("version", [(3, 0, 22), (3, 2, 1), (3, 2, 8), (3, 2, 11)])
     def test_a_version_that_works(self, version: tuple[int, int, int]) -> None:
@@ -292,7 +271,7 @@ class TestFreeRadius:
     def test_a_version_that_loses_replies(
         self, here: Installation, tmp_path: Path, version: str
     ) -> None:
-        path = server(tmp_path, version)
+        path = stand_in(tmp_path, version)
         done = here.call("check", *OURSELVES, env={"PATH": path})
         assert done.returncode == 3
         assert f"error    FreeRADIUS {version}: loses every reply of a Python module" in done.stdout
@@ -301,18 +280,18 @@ class TestFreeRadius:
     def test_a_version_that_cannot_read_the_hashes(
         self, here: Installation, tmp_path: Path
     ) -> None:
-        done = here.call("check", *OURSELVES, env={"PATH": server(tmp_path, "3.0.21")})
+        done = here.call("check", *OURSELVES, env={"PATH": stand_in(tmp_path, "3.0.21")})
         assert done.returncode == 3
         assert "FreeRADIUS 3.0.21: cannot read the PIN hashes; install 3.0.22" in done.stdout
 
     def test_the_module_for_python_is_missing(self, here: Installation, tmp_path: Path) -> None:
-        done = here.call("check", *OURSELVES, env={"PATH": server(tmp_path, "3.2.1", None)})
+        done = here.call("check", *OURSELVES, env={"PATH": stand_in(tmp_path, "3.2.1", None)})
         assert done.returncode == 3
         assert "its module python3 is missing" in done.stdout
         assert "apt-get install freeradius-python3" in done.stdout
 
     def test_it_embeds_another_python(self, here: Installation, tmp_path: Path) -> None:
-        path = server(tmp_path, "3.2.1", b"\0libpython3.9.so.1.0\0")
+        path = stand_in(tmp_path, "3.2.1", b"\0libpython3.9.so.1.0\0")
         done = here.call("check", *OURSELVES, env={"PATH": path})
         assert done.returncode == 0
         own = f"3.{sys.version_info.minor}"
@@ -333,7 +312,7 @@ class TestFreeRadius:
         """With 3.2.7 all waiting leaves FreeRADIUS's lock."""
         raddb = make_raddb(tmp_path, "smsotp")
         words = ("check", *OURSELVES, "--raddb", str(raddb))
-        path = server(tmp_path, "3.2.7")
+        path = stand_in(tmp_path, "3.2.7")
         done = here.call(*words, env={"PATH": path})
         for name in ("smsotp_delivery", "smsotp_disk"):
             assert f"{name} is not enabled; run 'smsotp raddb install' again" in done.stdout
@@ -348,11 +327,9 @@ class TestFreeRadius:
         code, [found] = check(here)
         assert (code, found["fault"]) == (3, "is not installed here")
 
-    def test_the_one_of_this_machine_works(
-        self, here: Installation, monkeypatch: pytest.MonkeyPatch, real_path: str
-    ) -> None:
+    @pytest.mark.server
+    def test_the_one_of_this_machine_works(self, here: Installation) -> None:
         """It may embed another Python than the tests run on."""
-        monkeypatch.setenv("PATH", real_path)
         assert check(here)[0] == 0
 
 

@@ -22,6 +22,7 @@ def alert(case: dict[str, Any]) -> str:
     return str(case["name"]).partition(":")[0]
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("case", CASES, ids=alert)
 def test_it_fires_when_it_should_and_only_then(case: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "tests.yml"

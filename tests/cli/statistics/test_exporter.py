@@ -17,6 +17,9 @@ from tests.cli.statistics.test_dashboard import queries
 if TYPE_CHECKING:
     from tests.cli.installation import Installation
 
+pytestmark = pytest.mark.slow
+"""Each starts processes of its own."""
+
 RULES = ROOT / "freeradius" / "monitoring" / "prometheus-rules.yml"
 
 
@@ -58,6 +61,7 @@ def promtool(*arguments: str, text: str | None = None) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.server
 def test_promtool_finds_nothing_to_say(here: Installation) -> None:
     a_month(here)
     exporter = Exporter(here)
@@ -141,6 +145,7 @@ def test_an_address_in_use_is_a_sentence(here: Installation) -> None:
 class TestWhatIsMadeOfIt:
     """Alert rules and dashboard ask for what the exporter tells."""
 
+    @pytest.mark.server
     def test_the_rules_are_sound(self) -> None:
         assert "SUCCESS" in promtool("check", "rules", str(RULES))
 

@@ -66,6 +66,7 @@ def look(page: Path, *options: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.server
 class TestInABrowser:
     def test_it_fits_every_width_and_shows_what_it_should(self, page: Path) -> None:
         for width, one in look(page).items():

@@ -259,6 +259,7 @@ class TestUpdate:
         assert kind(node.first("alice", "1234")) == "challenged"
 
 
+@pytest.mark.slow
 class TestInterrupted:
     """In slices: what has come so far is there, and the same file with --update does the rest."""
 
@@ -364,6 +365,7 @@ class TestInterrupted:
         assert len(names(here)) == (999 if others == "delete" else 1000)
 
 
+@pytest.mark.slow
 class TestMany:
     def test_logins_go_on_during_a_large_import(self, here: Installation) -> None:
         """A store that is busy for half a second refuses them: see `Store`'s patience."""
