@@ -60,7 +60,7 @@ def guarded(hook: Hook) -> Hook:
                 return _render(None, self.server.service.unavailable(packets.parse(lists)))
         except Exception as error:  # noqa: BLE001  # rlm_python3 would log values of our variables
             log.error("%s failed: %s", hook.__name__, process.where(error))
-            return packets.result(radiusd.RLM_MODULE_REJECT, [], [("SMSOTP-Settled", "yes")])
+            return packets.result(radiusd.RLM_MODULE_REJECT, [], [("SMSOTP-Settled", "refused")])
         finally:
             self.ration.called(begun, self.clock())
 
@@ -212,7 +212,7 @@ class Hooks:
         if request is None or request.settled:
             return packets.result(radiusd.RLM_MODULE_NOOP)
         match request.step:
-            case Step.PIN | Step.PIN_OR_CODE | Step.PIN_AND_CODE:
+            case Step.PIN | Step.PIN_OR_CODE | Step.PIN_AND_CODE | Step.OTHER:
                 sync = self.waits_for_disk
                 rejected = server.service.first_factor_failed(request, sync=sync)
             case Step.DOWN:
@@ -294,11 +294,11 @@ def _render(request: Request | None, outcome: Outcome) -> packets.Result:
     turn = None if request is None else request.eap
     if isinstance(outcome, Accepted):
         success = [] if turn is None else [packets.eap_message(eap.succeed(turn))]
-        return packets.result(radiusd.RLM_MODULE_OK, success)
+        return packets.result(radiusd.RLM_MODULE_OK, success, [("SMSOTP-Settled", "accepted")])
     message = packets.reply_message(outcome.text)
     unasked = turn is not None and turn.last
     if isinstance(outcome, Rejected) or outcome.style == "reject" or unasked:
-        settled = [("SMSOTP-Settled", "yes")]
+        settled = [("SMSOTP-Settled", "refused")]
         return packets.result(radiusd.RLM_MODULE_REJECT, [message], settled)
     asked = [("State", outcome.transaction_id), message]
     if turn is not None:

@@ -134,6 +134,10 @@ REMEDIES = {
     "login-refused unknown-account": "add it: smsotp user add {account} --phone NUMBER "
     "(or have LDAP or SQL set SMSOTP-Phone)",
     "login-refused disabled": "smsotp user enable {account}",
+    "login-refused refused": "look for Auth-Type := Reject, Expiration, Login-Time and the like "
+    "where FreeRADIUS has the account from",
+    "login-refused other-method": "set the client to PAP, or to EAP of ours; what may come in "
+    "beside is said in smsotp_beside, in policy.d/smsotp_first_factor",
     "login-refused locked": "wait for lockout.minutes, or: smsotp user unlock {account}",
     "login-refused no-phone": "smsotp user set {account} --phone NUMBER",
     "login-refused bad-phone": "mend the number where SMSOTP-Phone comes from",

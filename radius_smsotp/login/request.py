@@ -25,6 +25,7 @@ class Step(Enum):
     CODE = "code"
     MSCHAPV2 = "mschapv2"
     DOWN = "down"
+    OTHER = "other"
 
 
 class Course(NamedTuple):
@@ -49,7 +50,10 @@ class Course(NamedTuple):
 STEPS = {
     Step.IDENTITY: Course("a name alone, with which EAP begins", "hook", "ask"),
     Step.PIN: Course(
-        "a first factor, typed or proved", "smsotp_find hook", "begin", "first_factor_failed"
+        "a first factor, typed or proved",
+        "smsotp_login smsotp_confirm hook",
+        "begin",
+        "first_factor_failed",
     ),
     Step.PIN_OR_CODE: Course(
         "a first factor; or one and a wrong code, as it ends in digits while a challenge is open",
@@ -60,12 +64,15 @@ STEPS = {
     Step.PIN_AND_CODE: Course(
         "a first factor and the right code of a challenge", "hook", "begin", "first_factor_failed"
     ),
-    Step.CODE: Course("the answer to a challenge", "smsotp_authorize hook", "answer"),
+    Step.CODE: Course("the answer to a challenge", "smsotp_login hook", "answer"),
     Step.MSCHAPV2: Course("the wish for EAP-MSCHAPv2, which begins anew", "hook"),
     Step.DOWN: Course(
         "a first factor that nothing could check",
         "smsotp_find smsotp_authenticate",
         wrong="first_factor_down",
+    ),
+    Step.OTHER: Course(
+        "another method, which is not ours", "smsotp_other", wrong="first_factor_failed"
     ),
 }
 """Of each step, its course."""

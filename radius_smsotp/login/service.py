@@ -339,7 +339,7 @@ class Admission:
         password = request.password if request.rewritten else None
         pin_hash = facts.account.pin_hash if facts.account else None
         decision = rules.admit(facts, self._reader.policy(request).login, now)
-        refused = decision.reason if isinstance(decision, rules.Refuse) else ""
+        refused = _refused(request, decision)
         # A guess at an open challenge is counted even if no more SMS may be sent: with the real
         # PIN it is refused in `begin`, with another one it ends in `first_factor_failed`.
         tail = None
@@ -394,7 +394,7 @@ class Admission:
         """
         client = request.client
         decision = rules.admit(facts, self._reader.policy(request).login, now)
-        reason = decision.reason if isinstance(decision, rules.Refuse) else ""
+        reason = _refused(request, decision)
         if facts.running and (not reason or reason in rules.LIMITS):
             newest = facts.running[0]
             expected = self._issuer.expected(newest)
@@ -407,3 +407,10 @@ class Admission:
                 matched = newest.transaction_id
                 return Preparation(Step.PIN_OR_CODE, None, None, matched, candidate=candidate)
         return Preparation(Step.PIN, None, None, reason=reason)
+
+
+def _refused(request: Request, decision: rules.Admission) -> str:
+    """Why a login is refused whatever the PIN; FreeRADIUS's own no comes first."""
+    if request.reason:
+        return request.reason
+    return decision.reason if isinstance(decision, rules.Refuse) else ""

@@ -39,6 +39,8 @@ KINDS = {
 REASONS = {
     "unknown-account": "there is no such account",
     "disabled": "the account is disabled",
+    "refused": "another module of FreeRADIUS refuses the account",
+    "other-method": "neither a password nor EAP of ours, but another method, without a code",
     "locked": "the account is locked",
     "no-phone": "the account has no phone number",
     "country": "limits.countries does not allow this number",

@@ -16,6 +16,7 @@ from typing import Literal
 from radius_smsotp.errors import SmsotpError
 
 POLICY = "policy.d/smsotp"
+FIRST_FACTOR = "policy.d/smsotp_first_factor"
 
 FILES = (
     "dictionary.smsotp",
@@ -25,7 +26,7 @@ FILES = (
     "mods-available/python3_smsotp_delivery",
     "mods-available/python3_smsotp_disk",
     POLICY,
-    "policy.d/smsotp_first_factor",
+    FIRST_FACTOR,
     "sites-available/smsotp",
     "sites-available/smsotp-gtc",
     "sites-available/smsotp-inner-tunnel",
@@ -134,29 +135,34 @@ def state(path: Path, written: str | None, text: str) -> State:
 
 
 DEFINED = re.compile(r"(?m)^\s*(smsotp_\w+)\s*\{")
-CALLED = re.compile(r"(?m)^\s*(smsotp_\w+)\s*$")
+CALLED = re.compile(r"(?m)^\s*(smsotp_\w+)(?:\.authorize)?\s*$")
 
 
 def refuse_old(raddb: Path) -> None:
     """
-    Stop before anything is changed, if an edited policy lacks what our sites call.
+    Stop before anything is changed, if an edited policy lacks what our sites and policies call.
 
     FreeRADIUS would not start any more, and nobody but the administrator can merge the two.
 
     Raises:
         SmsotpError: It does.
     """
-    path, new = raddb / POLICY, source(POLICY)
-    if not path.exists() or digest(path.read_bytes()) == manifest(raddb).get(POLICY):
-        return
-    sites = source("sites-available").glob("smsotp*")
-    called = {name for site in sites for name in CALLED.findall(_read(site))}
-    needed = called & set(DEFINED.findall(_read(new)))
-    if lacking := sorted(needed - set(DEFINED.findall(_read(path)))):
-        raise SmsotpError(
-            f"{path} was edited in an older version, and lacks {', '.join(lacking)}; put your "
-            f"changes into a copy of {new}, and that in its place; nothing was changed"
-        )
+    written = manifest(raddb)
+    callers = [*source("sites-available").glob("smsotp*"), source(POLICY)]
+    called = {name for caller in callers for name in CALLED.findall(_read(caller))}
+    problems = []
+    for policy in (POLICY, FIRST_FACTOR):
+        path, new = raddb / policy, source(policy)
+        if not path.exists() or digest(path.read_bytes()) == written.get(policy):
+            continue
+        needed = called & set(DEFINED.findall(_read(new)))
+        if lacking := sorted(needed - set(DEFINED.findall(_read(path)))):
+            problems.append(
+                f"{path} was edited in an older version, and lacks {', '.join(lacking)}; put your "
+                f"changes into a copy of {new}, and that in its place; nothing was changed"
+            )
+    if problems:
+        raise SmsotpError("\n".join(problems))
 
 
 def _read(path: Path) -> str:

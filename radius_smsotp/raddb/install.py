@@ -29,8 +29,8 @@ GTC_PORT = 11812
 WORKER_PORT = 12812
 """On the loopback address, of the first worker behind a front (see `raddb.workers`)."""
 
-RETURN_CODES = ("handled", "reject", "updated")
-"""Instances of `always` that the policy calls; a stock raddb has them."""
+RETURN_CODES = ("handled", "ok", "reject", "updated")
+"""Instances of `always` that the policy calls, or may call; a stock raddb has them."""
 
 OWN_MODULES = {
     "always": "".join(f"always {name} {{\n\trcode = {name}\n}}\n" for name in RETURN_CODES),

@@ -34,6 +34,9 @@ STEPS = {step.value: step for step in Step}
 HANDSHAKES = frozenset(("CHAP-Password", "MS-CHAP-Response", "MS-CHAP2-Response"))
 """Attributes that prove a password (RFC 2865 section 5.3; RFC 2548 sections 2.1.3 and 2.3.2)."""
 
+REFUSALS = frozenset(("Access-Reject", "Do-Not-Respond"))
+"""Values of ``Response-Packet-Type`` by which a module before ours has refused."""
+
 PROVABLE = frozenset(("Cleartext-Password", "NT-Password", "SMSOTP-MSCHAP"))
 """Attributes by which mschap checks a password; the last one says that ntlm_auth does it."""
 
@@ -72,7 +75,7 @@ _ROWS = {
     "SMSOTP-Step": ("control", "policy hook", "policy hook", "what came"),
     "SMSOTP-Matched": ("control", "hook", "hook", "the challenge whose code came with the PIN"),
     "SMSOTP-Reason": ("control", "policy hook", "policy hook", "why the login is refused"),
-    "SMSOTP-Settled": ("control", "hook", "policy hook", "a hook has refused the login"),
+    "SMSOTP-Settled": ("control", "hook", "policy hook", "how a hook has decided the login"),
     "SMSOTP-Ticket": ("control", "hook", "policy hook", "what another instance waits for"),
     "SMSOTP-Candidate": ("control", "hook", "policy", "what a handshake is to prove first"),
     "SMSOTP-Proved": ("control", "policy", "policy hook", "that it is proved"),
@@ -80,16 +83,16 @@ _ROWS = {
     "SMSOTP-Known-NT": ("control", "policy", "policy", "NT-Password, kept meanwhile"),
     "SMSOTP-Hidden": ("control", "policy", "policy", "User-Name, kept while nobody is checked"),
     "SMSOTP-Hidden-Stripped": ("control", "policy", "policy", "Stripped-User-Name, kept too"),
-    "Tmp-Octets-0": ("request", "policy", "hook", "User-Name that is not plain ASCII"),
+    "Tmp-Octets-0": ("request", "policy", "policy hook", "User-Name that is not plain ASCII"),
     "Tmp-Octets-1": ("request", "policy", "hook", "User-Password that is not"),
-    "Tmp-Octets-2": ("request", "policy", "hook", "Stripped-User-Name that is not"),
+    "Tmp-Octets-2": ("request", "policy", "policy hook", "Stripped-User-Name that is not"),
     "Tmp-Octets-3": ("request", "policy", "hook", "Called-Station-Id that is not"),
     "Tmp-Octets-4": ("request", "policy", "hook", "Calling-Station-Id that is not"),
-    "Auth-Type": ("control", "policy hook", "modules", "that smsotp_authenticate is next"),
+    "Auth-Type": ("control", "policy hook", "modules policy", "what checks the login"),
     "PBKDF2-Password": ("control", "hook", "modules", "the hash of the PIN, for pap"),
     "Cleartext-Password": ("control", "modules policy", "modules policy hook", "the first factor"),
     "NT-Password": ("control", "modules policy", "modules policy hook", "its NT hash"),
-    "Response-Packet-Type": ("control", "hook", "modules", "that the reply is a Challenge"),
+    "Response-Packet-Type": ("control", "modules hook", "modules hook", "what the reply is"),
 }
 ATTRIBUTES = {name: Attribute(*row) for name, row in _ROWS.items()}
 """Every attribute of ours, and what else the hooks set or read in the control list."""
@@ -153,7 +156,8 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         eap=turn,
         step=STEPS.get(config.get("SMSOTP-Step", "")),
         matched=config.get("SMSOTP-Matched", ""),
-        reason=config.get("SMSOTP-Reason", ""),
+        reason=config.get("SMSOTP-Reason")
+        or ("refused" if config.get("Response-Packet-Type") in REFUSALS else ""),
         settled="SMSOTP-Settled" in config,
         proved="SMSOTP-Proved" in config,
         cleartext=config.get("Cleartext-Password"),

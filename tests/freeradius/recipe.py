@@ -37,6 +37,21 @@ def code(title: str, language: str) -> str:
     return textwrap.dedent(found[1]).strip() + "\n"
 
 
+def calls() -> dict[str, str]:
+    """What stands in the sections of an existing virtual server: `…` is what was there before."""
+    text = TEXT.partition("\nIn an existing virtual server")[2]
+    found = re.search(rf"^\.\. code-block:: text{BLOCK}", text, re.MULTILINE)
+    assert found, "freeradius/README.rst shows no calls"
+    blocks = re.findall(
+        r"^(\S+) \{\n(.*?)^\}\n", textwrap.dedent(found[1]), re.MULTILINE | re.DOTALL
+    )
+    said = {name: re.sub(r"^.*….*\n", "", text, flags=re.MULTILINE) for name, text in blocks}
+    said["post-auth"], _, rejected = said["post-auth"].partition(
+        "        Post-Auth-Type REJECT {\n"
+    )
+    return said | {"REJECT": rejected.rpartition("        }\n")[0]}
+
+
 def install(raddb: Path, title: str, replacements: Mapping[str, str]) -> None:
     """
     Do what a recipe says: write its files, put its blocks into ``policy.d/smsotp_first_factor``.

@@ -140,6 +140,17 @@ class TestOldPolicy:
         assert "sites-available/smsotp" in done.written
         assert done.edited == ["policy.d/smsotp"]
 
+    def test_an_edited_first_factor_without_the_blocks_that_came_later(self, made: Path) -> None:
+        policy = made / "policy.d" / "smsotp_first_factor"
+        new = policy.read_text()
+        policy.write_text(new.partition("smsotp_session {")[0])
+        before = snapshot(made)
+        with pytest.raises(SmsotpError, match="lacks smsotp_beside, smsotp_session; put your"):
+            install.install(made, SETTINGS, SERVER)
+        assert snapshot(made) == before
+        policy.write_text(f"{new}# mine\n")
+        assert install.install(made, SETTINGS, SERVER).edited == ["policy.d/smsotp_first_factor"]
+
 
 class TestClients:
     @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from tests.support.site import Gateways, Node
 
 TEXTS = TextSettings()
-REFUSED = ("REJECT", {"SMSOTP-Settled": "yes"})
+ACCEPTED = {"SMSOTP-Settled": "accepted"}
+REFUSED = ("REJECT", {"SMSOTP-Settled": "refused"})
 CHALLENGE = {"Response-Packet-Type": "Access-Challenge"}
 SIGNED = {"Message-Authenticator": "0x00"}
 
@@ -271,7 +272,7 @@ class TestEap:
         last = Packet(hooks, None, state, EAP_Message=answer, SMSOTP_EAP="gtc").authorized()
         assert last.config["SMSOTP-Step"] == "code"
         let_in = last.call("authenticate")
-        assert (let_in.code, let_in.config) == ("OK", {})
+        assert (let_in.code, let_in.config) == ("OK", ACCEPTED)
         assert let_in.reply == {"EAP-Message": octets(b"\x03\x09\x00\x04"), **SIGNED}
 
     def test_a_device_that_may_be_asked_twice_is_not_asked_again(
@@ -322,7 +323,7 @@ class TestOutcomes:
         wrong = Packet(hooks, f"{(int(good) + 1) % 10**6:06}", state).second()
         assert (wrong.code, wrong.reply["State"]) == ("HANDLED", state)
         assert wrong.reply["Reply-Message"].startswith("Wrong code, 2 left.")
-        assert Packet(hooks, good, state).second() == Called("OK", {}, SIGNED, {})
+        assert Packet(hooks, good, state).second() == Called("OK", {}, SIGNED, ACCEPTED)
         again = Packet(hooks, good, state).second()
         assert (again.code, again.config) == REFUSED
         assert again.reply == {"Reply-Message": TEXTS.start_again, **SIGNED}
@@ -445,7 +446,7 @@ class TestFailClosed:
         """Logged by type and place: its text may hold a password."""
         server.service.failures = [ValueError(f"bad {PIN}")]
         called = Packet(hooks, **HOOKS[hook]).call(hook)
-        assert called == Called("REJECT", {}, SIGNED, {"SMSOTP-Settled": "yes"})
+        assert called == Called("REJECT", {}, SIGNED, {"SMSOTP-Settled": "refused"})
         [line] = logged
         assert line.startswith(f"smsotp: {hook} failed: ValueError at stand_ins.py:")
         assert PIN not in line
@@ -567,7 +568,7 @@ class TestWaitingForTheDisk:
         self, hooks: Any, server: Server, step: str
     ) -> None:
         called = Packet(hooks, SMSOTP_Step=step).call("authenticate")
-        assert called == Called("OK", {}, SIGNED, {})
+        assert called == Called("OK", {}, SIGNED, ACCEPTED)
         assert [sync for _, sync in server.service.calls] == [True]
         assert "synced 7" not in server.done
 
@@ -580,7 +581,7 @@ class TestWaitingForTheDisk:
         assert called == Called("HANDLED", {}, {}, {"SMSOTP-Ticket": "disk 1"})
         assert [sync for _, sync in server.service.calls] == [False]
         server.position = 9
-        assert one.call("conclude") == Called("OK", {}, SIGNED, {})
+        assert one.call("conclude") == Called("OK", {}, SIGNED, ACCEPTED)
         assert server.done == ["started", "synced 7"]
 
     def test_a_challenge_need_not_be_durable(self, hooks: Any, server: Server) -> None:

@@ -190,7 +190,7 @@ class TestConfig:
             ("SMSOTP-Step", "pin-and-code"),
             ("SMSOTP-Matched", ID),
             ("SMSOTP-Reason", "locked"),
-            ("SMSOTP-Settled", "yes"),
+            ("SMSOTP-Settled", "refused"),
         )
         parsed = request(config=said)
         assert parsed.phones == ("0170 1234567", "0170 7654321")
