@@ -8,16 +8,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from radius_smsotp.delivery.courier import Courier
-from radius_smsotp.errors import ConfigurationError
+from radius_smsotp.errors import ConfigurationError, Problem, StoreError
 from radius_smsotp.login.service import Service
 from radius_smsotp.settings import file, keyring
 from radius_smsotp.store import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from radius_smsotp.errors import Problem
+    from radius_smsotp.settings.file import Loaded
+    from radius_smsotp.settings.keyring import Keyring
+    from radius_smsotp.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,44 @@ FAREWELL_SECONDS = 60.0
 """How long the courier of replaced settings may finish what it has begun."""
 
 Fingerprint = tuple[tuple[int, int, int] | None, ...]
+
+
+def introduce(keys: Keyring, loaded: Loaded, store: Store) -> None:
+    """
+    Make the keys of a server known to its store.
+
+    Of those that a store knows each of its servers has one; a new key comes in beside it.  Who has
+    none has another key than all who use the store, and would take right codes for wrong ones.
+
+    Args:
+        store: Migrated.
+
+    Raises:
+        ConfigurationError: The store knows other keys only.
+        StoreError: The store did not answer.
+    """
+    ours = keys.fingerprints
+    with store.read() as tx:
+        if ours.keys() <= tx.known_keys().keys():
+            return
+    with store.write(durable=True) as tx:
+        known = tx.known_keys()
+        if known and not ours.keys() & known.keys():
+            raise ConfigurationError([strange_key(loaded, known)])
+        for fingerprint, key_id in ours.items():
+            tx.add_key(fingerprint, key_id, datetime.now(UTC))
+
+
+def strange_key(loaded: Loaded, known: Mapping[str, str]) -> Problem:
+    """What is wrong where a store knows other keys than those of the key file, if there is one."""
+    path = loaded.key_path
+    newest = list(known.values())[-1]
+    return Problem(
+        f"key_file ({path})",
+        f"the store was used with another key ({newest})",
+        f"copy the key file from the server where 'smsotp key list' names it to {path}; "
+        f"if it is lost, remove {path} and run 'smsotp init {loaded.path.parent} --new-key'",
+    )
 
 
 class Server:
@@ -58,11 +98,16 @@ class Server:
             self.store = open_store(self.loaded.store_url)
             try:
                 self.store.migrate()
+                if keys is not None:
+                    introduce(keys, self.loaded, self.store)
             finally:
                 # radiusd may fork after this; a connection must not come along.
                 self.store.close()
         except ConfigurationError as error:
             problems += error.problems
+        except StoreError as error:
+            problem = Problem(f"store ({self.store.name})", str(error), "start again", passing=True)
+            problems.append(problem)
         if problems or keys is None:
             raise ConfigurationError(problems)
         self.keys = keys

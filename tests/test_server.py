@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import sqlite3
 import threading
 from dataclasses import replace
@@ -166,11 +167,23 @@ class TestWatch:
         assert not running.look()
 
     def test_a_new_key_takes_over(self, site: Site, running: Running) -> None:
-        """The file was replaced, as editors and `mv` do."""
+        """The file was replaced, as editors and `mv` do; of its keys the store knows one."""
         new = site.folder / "new"
         keyring.create(new)
+        new.write_text(new.read_text() + (site.folder / "key").read_text())
         new.replace(site.folder / "key")
         assert running.look()
+
+    def test_a_key_that_the_store_does_not_know_does_not_take_over(
+        self, site: Site, running: Running, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The one before stays in use; and nobody starts with the other one."""
+        (site.folder / "key").unlink()
+        keyring.create(site.folder / "key")
+        assert not running.look()
+        assert "the store was used with another key" in caplog.text
+        with pytest.raises(ConfigurationError, match="was used with another key"):
+            Server(site.settings_path)
 
     def test_a_key_whose_time_comes_takes_over(self, site: Site, running: Running) -> None:
         """The file is read twice: when it has changed, and when the key in it begins."""
@@ -237,10 +250,10 @@ class TestWatch:
         self, site: Site, running: Running, caplog: pytest.LogCaptureFixture
     ) -> None:
         """The settings name another key; they need no second change when it has been made."""
-        site.write(key_file="other", code={"digits": 8})
+        site.write(key_file="key.later", code={"digits": 8})
         assert not running.look()
         assert "there is no such file" in caplog.text
-        keyring.create(site.folder / "other")
+        shutil.copy(site.folder / "key", site.folder / "key.later")
         assert running.look()
         assert digits(running.servers[-1]) == 8
 

@@ -34,7 +34,7 @@ COMMANDS = {
     "report": "Write the figures as one page for a browser, with charts.",
     "exporter": "Serve the figures to Prometheus.",
     "key": "Keys: what codes are derived from.",
-    "store": "The store: copy all that is kept.",
+    "store": "The store: copy all that is kept, or put it back.",
     "prune": "Remove what is past its use.",
     "courier": "Send the messages, as a process of its own.",
     "raddb": "Make or extend a configuration of FreeRADIUS.",

@@ -13,18 +13,23 @@ from pathlib import Path
 
 import click
 
-from radius_smsotp.cli.site import acting_as, freeradius_user
-from radius_smsotp.errors import SmsotpError
+from radius_smsotp.cli.site import PATIENCE, acting_as, freeradius_user
+from radius_smsotp.errors import ConfigurationError, SmsotpError
 from radius_smsotp.raddb import files as raddb_files
+from radius_smsotp.server import introduce, strange_key
 from radius_smsotp.settings import DEFAULT_PATH, keyring, whole_file
 from radius_smsotp.settings import file as settings_file
 from radius_smsotp.settings.file import Loaded
+from radius_smsotp.settings.keyring import Keyring
 from radius_smsotp.store import open_store
 
 SETTINGS = "smsotp.yaml"
 KEY = "key"
 STORE = "smsotp.db"
-OURS = {SETTINGS, KEY, STORE, f"{STORE}-wal", f"{STORE}-shm", "outbox"}
+ENDS = ("-wal", "-shm", "-mark")
+"""Of the files beside the store."""
+
+OURS = {SETTINGS, KEY, STORE, *(f"{STORE}{end}" for end in ENDS), "outbox"}
 """What a folder may hold that is given away as a whole."""
 
 
@@ -36,12 +41,20 @@ OURS = {SETTINGS, KEY, STORE, f"{STORE}-wal", f"{STORE}-shm", "outbox"}
     help="For root: who shall own all of it.  [default: who FreeRADIUS runs as]",
 )
 @click.option("--store", metavar="URL", help=f"Where to keep the data.  [default: DIR/{STORE}]")
-def init(folder: Path, owner: str | None, store: str | None) -> None:
+@click.option(
+    "--new-key",
+    is_flag=True,
+    help="Make a key though the store was used with another one, which is lost.",
+)
+def init(folder: Path, owner: str | None, store: str | None, new_key: bool) -> None:
     """
     Make settings, key and store in DIR.
 
     What is there already stays as it is, so this may be run again at any time.  The settings
     are the annotated example of all of them; their provider writes messages into a folder.
+
+    All servers of a store have one key: for a second one it is copied, not made.  With --new-key
+    the open challenges end, and servers with the key of before do not start.
 
     \b
     Examples:
@@ -66,9 +79,10 @@ def init(folder: Path, owner: str | None, store: str | None) -> None:
         remedy = "change 'store' in it, or leave --store out"
         raise SmsotpError(f"{settings} names another store already: {there}; {remedy}")
     with acting_as(keeper):
+        _refuse_second_key(loaded, new_key=new_key)
         _make(loaded.key_path, lambda: keyring.create(loaded.key_path))
-        keyring.read(loaded.key_path)
-        ours += [settings, loaded.key_path, *_make_store(loaded)]
+        keys = keyring.read(loaded.key_path)
+        ours += [settings, loaded.key_path, *_make_store(loaded, keys)]
     if user is not None:
         _give(ours, user)
         click.echo(f"All of it belongs to the user {user.pw_name}.")
@@ -141,18 +155,36 @@ def _make(path: Path, create: Callable[[], None]) -> None:
         click.echo(f"made       {path}")
 
 
-def _make_store(loaded: Loaded) -> list[Path]:
+def _refuse_second_key(loaded: Loaded, *, new_key: bool) -> None:
+    """Raise ConfigurationError before a key is made that the servers of the store do not have."""
+    store = open_store(loaded.store_url, PATIENCE)
+    if loaded.key_path.exists() or not store.exists():
+        return
+    with contextlib.closing(store):
+        store.migrate()
+        with store.write(durable=True) as tx:
+            known = tx.known_keys()
+            if known and not new_key:
+                raise ConfigurationError([strange_key(loaded, known)])
+            for key_id in known.values():
+                tx.forget_key(key_id)
+            if known:
+                tx.end_challenges()
+
+
+def _make_store(loaded: Loaded, keys: Keyring) -> list[Path]:
     """Make the store, or bring its schema to this version.  Returns the files of it."""
     store = open_store(loaded.store_url)
     there = store.exists()
     made = store.folder is not None and _make_folder(store.folder)
     store.migrate()
+    introduce(keys, loaded, store)
     store.close()
     click.echo(f"{'was there' if there else 'made     '}  {store.name}")
     if store.folder is None:
         return []
     path = loaded.store_url.partition("://")[2]
-    files = [Path(f"{path}{end}") for end in ("", "-wal", "-shm")]
+    files = [Path(f"{path}{end}") for end in ("", *ENDS)]
     return [store.folder, *files] if made else files
 
 

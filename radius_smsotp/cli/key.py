@@ -12,6 +12,7 @@ from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site, acting_as, pass_site
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model.records import Challenge
+from radius_smsotp.server import introduce
 from radius_smsotp.settings import keyring
 from radius_smsotp.settings.keyring import Keyring
 
@@ -86,8 +87,10 @@ def rotate(site: Site, minutes: int | None) -> None:
         if keys.waiting is not None:
             waiting, until = keys.waiting
             raise SmsotpError(f"{waiting} is waiting already, until {output.local(until)}")
+        introduce(keys, site.loaded, site.store)
         begins = datetime.now(UTC) + (timedelta(minutes=minutes) if minutes else NOTICE)
         made = keyring.add(path, begins)
+        introduce(keyring.read(path), site.loaded, site.store)
         lifetime = site.loaded.values.code.lifetime
     click.echo(f"{made}: signs new challenges from {output.local(begins)} on")
     if minutes:
@@ -104,7 +107,8 @@ def retire(site: Site, key_id: str, cancel: bool) -> None:
     """
     Remove a key that signs no more.
 
-    Where a key has become known to others: rotate, then retire it with --cancel.
+    Where a key has become known to others: rotate, then retire it with --cancel.  The store knows
+    it no more: a server that has no other one does not start.
 
     \b
     Examples:
@@ -114,7 +118,10 @@ def retire(site: Site, key_id: str, cancel: bool) -> None:
     with acting_as(site.owner):
         path = site.loaded.key_path
         keys = keyring.read(path)
-        if keys.get(key_id) is None:
+        introduce(keys, site.loaded, site.store)
+        with site.store.read() as tx:
+            known = set(tx.known_keys().values())
+        if keys.get(key_id) is None and key_id not in known:
             raise SmsotpError(f"there is no key '{key_id}'; see 'smsotp key list'")
         if key_id == keys.current:
             raise SmsotpError(f"{key_id} signs new challenges; first 'smsotp key rotate'")
@@ -124,11 +131,11 @@ def retire(site: Site, key_id: str, cancel: bool) -> None:
             verb = "needs" if len(needing) == 1 else "need"
             raise SmsotpError(f"{challenges} still {verb} it; wait, or end them with --cancel")
         keyring.remove(path, key_id)
-        if needing:
-            accounts = {one.account for one in needing}
-            with site.store.write(*accounts, durable=True) as tx:
-                for one in needing:
-                    tx.save_answer(replace(one, state="cancelled"))
+        accounts = {one.account for one in needing}
+        with site.store.write(*accounts, durable=True) as tx:
+            tx.forget_key(key_id)
+            for one in needing:
+                tx.save_answer(replace(one, state="cancelled"))
     click.echo(f"{key_id}: retired")
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from radius_smsotp.cli import output
-from radius_smsotp.cli.site import PATIENCE, freeradius_user
+from radius_smsotp.cli.site import PATIENCE, Site, freeradius_user, pass_site
+from radius_smsotp.cli.user.account import event
 from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError
 from radius_smsotp.settings import file
 from radius_smsotp.store import Store, open_store, transfer
@@ -28,11 +29,12 @@ NAMES = {
 @click.group()
 def store() -> None:
     """
-    The store: copy all that is kept.
+    The store: copy all that is kept, or put it back.
 
     \b
-    Example:
+    Examples:
       smsotp store copy sqlite:////srv/smsotp.db postgresql://smsotp@db/smsotp
+      smsotp store restored
     """
 
 
@@ -45,7 +47,8 @@ def copy(source: str, target: str, overwrite: bool) -> None:
     Copy everything in the store FROM into the store TO: all of it, or nothing.
 
     FROM is as it was at one moment; it may be in use, and no login waits.  TO is made if it is
-    not there.  Both are written as the setting 'store' is.  A password does not belong on a
+    not there.  Challenges that are open end in TO: a code that is spent in one store would count in
+    the other.  Both are written as the setting 'store' is.  A password does not belong on a
     command line, where others can see it: see Stores in README.
 
     \b
@@ -77,6 +80,25 @@ def copy(source: str, target: str, overwrite: bool) -> None:
     click.echo(", ".join(f"{name}: {counts[table]}" for table, name in NAMES.items()))
 
 
+@store.command(short_help="Say that the store was restored.")
+@pass_site
+def restored(site: Site) -> None:
+    """
+    End the challenges that are open in a store that was put back: their codes may be spent.
+
+    A SQLite file that is put back alone is known by itself.  Not known is a database of PostgreSQL,
+    or a folder, disk or machine that is put back as a whole: call this before FreeRADIUS starts.
+
+    \b
+    Example:
+      smsotp store restored
+    """
+    with site.store.write(durable=True) as tx:
+        number = tx.end_challenges()
+        tx.add_event(event("store-restored", ""))
+    click.echo(f"open challenges ended: {number}")
+
+
 def _keeper(source: Store) -> tuple[int, int]:
     """User and group that a new file shall belong to: those of the old one, or FreeRADIUS's."""
     path = source.name.removeprefix("sqlite://")
@@ -94,4 +116,5 @@ def _make(target: Store, keeper: tuple[int, int]) -> None:
     path = target.name.removeprefix("sqlite://")
     if is_new and path != target.name and os.geteuid() == 0:
         target.close()
-        os.chown(path, *keeper)
+        for one in (path, f"{path}-mark"):
+            os.chown(one, *keeper)

@@ -130,6 +130,8 @@ START_AGAIN = "the user has to log in again from the start"
 
 BOUND = START_AGAIN + "; if clients share their logins, set challenge.bind: account"
 
+OTHER_KEY = "copy the key file from the other server: 'smsotp key list' and 'smsotp check' on both"
+
 REMEDIES = {
     "login-refused unknown-account": "add it: smsotp user add {account} --phone NUMBER "
     "(or have LDAP or SQL set SMSOTP-Phone)",
@@ -147,6 +149,7 @@ REMEDIES = {
     "for everybody, compare the client's shared secret with clients.conf",
     "pin-wrong hashed-pin": "CHAP and MS-CHAP cannot check our PINs: let FreeRADIUS know "
     "the password from LDAP, SQL, a users file or Active Directory, or set the client to PAP",
+    "pin-wrong other-key": OTHER_KEY,
     "password-repeated": "the device has stored the password: the user gives it both in one",
     "eap-refused": "set the device's inner authentication (phase 2) to GTC, or to PAP with TTLS",
     "first-factor-down": "look into FreeRADIUS's log: its LDAP, SQL or other module does not work",
@@ -165,6 +168,7 @@ REMEDIES = {
     "code-rejected undelivered": "see what the providers said; 'smsotp provider test' tries one",
     "code-rejected foreign-client": BOUND,
     "code-rejected foreign-station": BOUND,
+    "code-rejected other-key": OTHER_KEY,
     "code-rejected": START_AGAIN,
 }
 """Kind of event, with its reason where that matters, to what to do."""

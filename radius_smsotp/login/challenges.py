@@ -88,6 +88,10 @@ class Issuer:
             lease_until=until,
         )
 
+    def knows(self, challenge: Challenge) -> bool:
+        """Whether this server has the key of a challenge."""
+        return self._keyring.get(challenge.key_id) is not None
+
     def expected(self, challenge: Challenge | None) -> str:
         """The code of a challenge; of none, or if its key is gone, what no answer equals."""
         key = self._keyring.get(challenge.key_id) if challenge else None

@@ -47,6 +47,7 @@ RejectionReason = Literal[
     "expired",
     "clock",
     "locked",
+    "other-key",
 ]
 
 
@@ -96,6 +97,7 @@ class Answer:
         echoed: Whether it is what the first factor was: a device that keeps a password sends it
             to every question.  It is no guess.
         tag: Of the answer and the packet it came in, see `model.code.answer_tag`.
+        judgeable: Whether this server has the key that the code was made with.
     """
 
     account: str
@@ -104,6 +106,7 @@ class Answer:
     expected: str = field(repr=False)
     echoed: bool = False
     tag: str = ""
+    judgeable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +245,8 @@ def judge(
         return Reject("clock")
     if lockout.is_locked(locked, now):
         return Reject("locked")
+    if not answer.judgeable:
+        return Reject("other-key")  # no guess: nobody knows whether it was right
     if answer.echoed:
         return Unasked(challenge)
     answered = replace(challenge, answered=answer.tag)

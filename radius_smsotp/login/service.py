@@ -21,6 +21,7 @@ from radius_smsotp.login.facts import Decoys, FactReader
 from radius_smsotp.login.request import Step
 from radius_smsotp.login.request import login_event as _event
 from radius_smsotp.model import code, lockout
+from radius_smsotp.model.events import REASONS
 from radius_smsotp.model.records import Challenge, Tally
 
 if TYPE_CHECKING:
@@ -150,14 +151,18 @@ class Service:
             hashed = account is not None and account.pin_hash is not None
             provable = not request.handshake or request.cleartext is not None
             detail = {} if provable or not hashed else {"reason": "hashed-pin"}
+            guessed: list[Challenge] = []
+            if request.step is not Step.PIN:
+                # It may have been the right PIN and a wrong code: that is a guess as well.
+                guessed = rules.answerable(known.challenges, request.client, own.login, now)
+            if not all(map(self._issuer.knows, guessed)):
+                detail = {"reason": "other-key"}
+                log.error("%r: %s", request.user, REASONS["other-key"])
             tx.add_event(_event("pin-wrong", request, now, None, **detail))
             counted = lockout.after_failure(failures, own.login, now)
             stations.count_failure(tx, request, counter, failures, counted, now)
-            if request.step is not Step.PIN:
-                # It may have been the right PIN and a wrong code: that is a guess as well.
-                running = known.challenges
-                for challenge in rules.answerable(running, request.client, own.login, now):
-                    tx.save_answer(rules.burn(challenge))
+            for challenge in filter(self._issuer.knows, guessed):
+                tx.save_answer(rules.burn(challenge))
         return Rejected(own.texts.failed)
 
     def first_factor_down(self, request: Request) -> Rejected:
@@ -198,6 +203,7 @@ class Service:
             expected,
             echoed=self._is_echo(request, challenge),
             tag=self._issuer.answer_tag(request),
+            judgeable=challenge is None or self._issuer.knows(challenge),
         )
 
     def _is_echo(self, request: Request, challenge: Challenge | None) -> bool:
@@ -271,6 +277,8 @@ class Service:
                 if decision.lockout is not None:
                     counted = decision.lockout
                     stations.count_failure(tx, request, counter, failures, counted, now)
+                if decision.reason == "other-key":
+                    log.error("%r: %s", request.user, REASONS["other-key"])
                 undelivered = decision.reason == "undelivered"
                 texts = own.texts
                 return Rejected(texts.undelivered if undelivered else texts.start_again)

@@ -36,6 +36,11 @@ def derive(key: bytes, transaction_id: str, digits: int) -> str:
     return _Hotp(hmac.digest(key, transaction_id.encode(), "sha256"), digits).at(0)
 
 
+def key_fingerprint(key: bytes) -> str:
+    """A name for a key, by which a store knows it again: 16 hex digits, not reversible."""
+    return hmac.digest(key, b"key-fingerprint", "sha256").hex()[:16]
+
+
 def matches(answer: str, expected: str) -> bool:
     """Compare an answer with the expected code: the only place that does."""
     # Constant time: the digits that match must not show in the delay.

@@ -31,6 +31,7 @@ KINDS = {
     "account-changed": "an account was changed",
     "account-deleted": "an account was deleted",
     "account-unlocked": "an administrator ended a lock-out",
+    "store-restored": "the store was put back, or comes from elsewhere: what was open ended",
     "provider-skipped": "a provider failed repeatedly and is skipped for a time",
     "provider-used": "a provider that was skipped works again",
 }
@@ -55,9 +56,10 @@ REASONS = {
     "spent": "the code was used before",
     "exhausted": "no guesses are left",
     "undelivered": "no provider took the message",
-    "cancelled": "the account was changed meanwhile",
+    "cancelled": "the account was changed meanwhile, or the store restored",
     "expired": "the code came too late",
     "clock": "the clock has gone back since the code was made, or those of servers differ",
+    "other-key": "this server has another key than the one that made the code",
     "hashed-pin": "CHAP and MS-CHAP need the PIN in the clear; this account has a hash",
     "bad-phone": "no value of SMSOTP-Phone is a phone number",
 }

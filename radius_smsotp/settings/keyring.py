@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from radius_smsotp.errors import ConfigurationError, Problem
-from radius_smsotp.model.code import KEY_OCTETS
+from radius_smsotp.model.code import KEY_OCTETS, key_fingerprint
 from radius_smsotp.settings import whole_file
 
 HEADING = "# smsotp key file: 'ID SECRET [FROM]' a line, the newest first; see 'smsotp key --help'."
@@ -52,6 +52,11 @@ class Keyring:
     def is_outdated(self, now: datetime) -> bool:
         """Whether the key that waits should sign by now: then the file is to be read again."""
         return self.waiting is not None and now >= self.waiting[1]
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Fingerprint of each key to its id, the oldest first."""
+        return {key_fingerprint(key): key_id for key_id, key in list(self.keys.items())[::-1]}
 
     def get(self, key_id: str) -> bytes | None:
         """The key of a running challenge, or None if it was taken out of the file."""

@@ -313,6 +313,16 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
     ),
+    (
+        # Which keys the store was used with: see `model.code.key_fingerprint`.
+        """
+        CREATE TABLE known_key (
+            fingerprint TEXT PRIMARY KEY,
+            key_id TEXT NOT NULL,
+            since DOUBLE PRECISION NOT NULL
+        )
+        """,
+    ),
 )
 
 TABLES = {
@@ -329,5 +339,6 @@ TABLES = {
     "breaker": ("provider",),
     "figure": ("slot", "kind", "reason", "provider", "bucket"),
     "counted": ("until",),
+    "known_key": ("fingerprint",),
 }
 """Each table of the newest version, and its key."""

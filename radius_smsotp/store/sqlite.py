@@ -13,17 +13,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import sqlite3
 import stat
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
+from radius_smsotp.model.records import Event
 from radius_smsotp.store.durability import Durability
+from radius_smsotp.store.mark import Mark
+from radius_smsotp.store.rows import EVENT
 from radius_smsotp.store.schema import VERSIONS
-from radius_smsotp.store.transaction import Transaction
+from radius_smsotp.store.transaction import END_CHALLENGES, Transaction
 from radius_smsotp.store.transfer import Contents
 
 if TYPE_CHECKING:
@@ -45,6 +50,8 @@ class SqliteStore:
         self._identity: tuple[int, int] | None = None
         self._log = f"{self.path}-wal"
         self._durability = Durability(self._sync)
+        self._mark = Mark(self.path)
+        self._name = 0
 
     @property
     def name(self) -> str:
@@ -78,6 +85,7 @@ class SqliteStore:
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             with self._transaction("writer", "BEGIN IMMEDIATE", self._writing) as db:
                 self._step_forward(db)
+                self._recognise(db)
             self._sync()
             status = self.path.stat()
             self._identity = (status.st_dev, status.st_ino)
@@ -166,6 +174,7 @@ class SqliteStore:
         with self._reading, self._writing:
             while self._connections:
                 self._connections.popitem()[1].close()
+            self._mark.close()
 
     @contextlib.contextmanager
     def _transaction(
@@ -182,7 +191,10 @@ class SqliteStore:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
+            reached = _newest_event(db) if kind == "writer" else 0
             db.execute("COMMIT")
+            if kind == "writer" and self._name:
+                self._mark.write(self._name, reached)
         except sqlite3.Error as error:
             self._drop(kind)
             raise StoreError(_sentence(error)) from error
@@ -263,8 +275,32 @@ class SqliteStore:
                 db.execute(statement)
         db.execute(f"PRAGMA user_version = {len(VERSIONS)}")
 
+    def _recognise(self, db: sqlite3.Connection) -> None:
+        """End the open challenges of a file that was put back, or that comes from elsewhere."""
+        status, noted = self.path.stat(), self._mark.read()
+        self._mark.make(status)
+        # SQLite keeps a number of the application's in the file's head.
+        self._name = db.execute("PRAGMA application_id").fetchone()[0]
+        if not self._name:  # it is new, or of a version that did not mark
+            self._name = 1 + secrets.randbelow(2**31 - 1)
+            db.execute(f"PRAGMA application_id = {self._name}")
+        elif noted is None or noted[0] != self._name or noted[1] > _newest_event(db):
+            db.execute(END_CHALLENGES)
+            # From here on it is ahead of all that was: every copy of before shows to be one.
+            number = max(_newest_event(db), noted[1] if noted and noted[0] == self._name else 0) + 1
+            restored = Event("store-restored", datetime.now(UTC), "")
+            columns, marks = ", ".join(EVENT.columns), ", ?" * len(EVENT.columns)
+            db.execute(
+                f"INSERT INTO event (id, {columns}) VALUES (?{marks})",
+                (number, *EVENT.values(restored)),
+            )
+
     def _fault(self, fault: str, remedy: str) -> ConfigurationError:
         return ConfigurationError([Problem(f"store ({self.path})", fault, remedy)])
+
+
+def _newest_event(db: sqlite3.Connection) -> int:
+    return db.execute("SELECT max(id) FROM event").fetchone()[0] or 0
 
 
 def _sentence(error: sqlite3.Error) -> str:

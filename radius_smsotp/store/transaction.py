@@ -67,6 +67,8 @@ DAY_SLOTS = 86400 // SLOT + HOUR_SLOTS - 1
 PRUNE_SLICE = 200
 """Rows that one `prune` removes at most: few enough that no login waits for it."""
 
+END_CHALLENGES = "UPDATE challenge SET state = 'cancelled' WHERE state = 'open'"
+
 LOCKED = "locked_until > ? AND last_failure_at <= ?"
 """As `model.lockout.is_locked` says."""
 
@@ -159,6 +161,22 @@ class Transaction:
         self.cancel_challenges(name)
         return self._count("DELETE FROM account WHERE name = ?", name) > 0
 
+    # Keys
+
+    def known_keys(self) -> dict[str, str]:
+        """Fingerprint (see `model.code.key_fingerprint`) to id of the keys it was used with."""
+        sql = "SELECT fingerprint, key_id FROM known_key ORDER BY since, fingerprint"
+        return {row["fingerprint"]: row["key_id"] for row in self._db.execute(sql)}
+
+    def add_key(self, fingerprint: str, key_id: str, now: datetime) -> None:
+        """Know a key from now on."""
+        sql = "INSERT INTO known_key VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        self._db.execute(sql, (fingerprint, key_id, now.timestamp()))
+
+    def forget_key(self, key_id: str) -> bool:
+        """Know a key no more.  Returns whether it was known."""
+        return self._count("DELETE FROM known_key WHERE key_id = ?", key_id) > 0
+
     # Lock-outs
 
     def lockout(self, account: str) -> Lockout:
@@ -245,6 +263,10 @@ class Transaction:
         """End all open challenges of an account."""
         sql = "UPDATE challenge SET state = 'cancelled' WHERE account = ? AND state = 'open'"
         self._db.execute(sql, (account,))
+
+    def end_challenges(self) -> int:
+        """End all open challenges.  Returns how many there were."""
+        return self._count(END_CHALLENGES)
 
     # Messages
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from radius_smsotp.errors import StoreError
 from radius_smsotp.store.rows import Connection
 from radius_smsotp.store.schema import TABLES
+from radius_smsotp.store.transaction import END_CHALLENGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,7 +53,9 @@ def copy(
     """
     with source.snapshot() as here, target.refill() as there:
         counts = here.counts()
-        if not overwrite and any(there.counts().values()):
+        # What 'smsotp init' makes of the target is its key: that one is not anybody's yet.
+        held = any(number for table, number in there.counts().items() if table != "known_key")
+        if not overwrite and held:
             raise NotEmptyError(f"{target.name} is not empty")
         there.clear()
         whole, done = sum(counts.values()), 0
@@ -65,6 +68,8 @@ def copy(
                 )
                 done += len(rows)
                 advance(done, whole)
+        # It is another one from here on: a code that is spent in one would count in the other.
+        there.end_challenges()
     return counts
 
 
@@ -105,6 +110,10 @@ class Contents:
         """Add rows to a table."""
         named, marks = ", ".join(columns), ", ".join("?" * len(columns))
         self._db.executemany(f"INSERT INTO {table} ({named}) VALUES ({marks})", rows)
+
+    def end_challenges(self) -> None:
+        """End all open challenges."""
+        self._db.execute(END_CHALLENGES)
 
     def clear(self) -> None:
         """Remove all rows."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import shutil
 import stat
 import tempfile
 from datetime import UTC, datetime
@@ -109,6 +110,35 @@ class TestWhatIsMade:
         assert "made" not in shown
         assert {name: (here.folder / name).read_bytes() for name in names} == before
         assert here.account("alice") is not None
+
+    def test_a_second_folder_on_a_store_gets_its_key_and_no_other(self, tmp_path: Path) -> None:
+        init(tmp_path / "one")
+        known = keyring.read(tmp_path / "one" / "key").current
+        other = ("--store", f"sqlite:///{tmp_path}/one/smsotp.db")
+        result = CliRunner().invoke(smsotp, ["init", str(tmp_path / "two"), *other])
+        assert result.exit_code == 3
+        assert f"the store was used with another key ({known}); copy the key file" in result.output
+        key = tmp_path / "two" / "key"
+        assert not key.exists()
+        shutil.copy(tmp_path / "one" / "key", key)
+        assert "was there" in init(tmp_path / "two")
+        # A key that is there already, and not the store's, is told as well.
+        key.write_text("k1 " + "ab" * 32 + "\n")
+        assert CliRunner().invoke(smsotp, ["init", str(tmp_path / "two")]).exit_code == 3
+
+    def test_where_the_key_is_lost_a_new_one_takes_its_place(self, here: Installation) -> None:
+        here.done("user", "add", "alice", "--phone", "+491701234567", "--pin", "1234")
+        challenged = here.node().challenge("alice", "1234")
+        lost = keyring.read(here.folder / "key").current
+        init(here.folder)
+        (here.folder / "key").unlink()
+        assert here.run("init", str(here.folder)).exit_code == 3
+        init(here.folder, "--new-key")
+        with here.store.read() as tx:
+            assert lost not in tx.known_keys().values()
+            ended = tx.challenge(challenged.transaction_id)
+        assert ended is not None
+        assert ended.state == "cancelled"
 
     def test_what_is_missing_is_made_where_the_settings_want_it(self, tmp_path: Path) -> None:
         folder = tmp_path / "site"

@@ -88,6 +88,27 @@ def test_a_key_that_has_become_known_goes_with_its_challenges(here: Installation
     assert node.stored(running.transaction_id).state == "cancelled"
 
 
+def test_the_store_knows_a_key_from_its_making_to_its_end(here: Installation) -> None:
+    [old] = keys(here).keys
+    here.done("key", "rotate", "--in", "60")
+    new, _ = keys(here).keys
+    with here.store.read() as tx:
+        assert set(tx.known_keys().values()) == {old, new}
+    here.done("key", "retire", new)
+    with here.store.read() as tx:
+        assert set(tx.known_keys().values()) == {old}
+
+
+def test_a_key_that_no_server_has_is_retired_too(here: Installation) -> None:
+    here.done("key", "rotate")
+    with here.store.write() as tx:
+        tx.add_key("0123456789abcdef", "k1", datetime.now(UTC))
+    before = keys(here).keys
+    here.done("key", "retire", "k1")
+    assert keys(here).keys == before
+    assert here.run("key", "retire", "k1").exit_code == 1
+
+
 @pytest.mark.parametrize(
     ("which", "complaint"),
     [("current", "signs new challenges; first 'smsotp key rotate'"), ("gone", "there is no key")],

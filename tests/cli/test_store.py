@@ -36,7 +36,33 @@ def url_of(here: Installation) -> str:
     return f"sqlite:///{here.folder}/smsotp.db"
 
 
+class TestRestored:
+    def test_it_ends_what_is_open(self, here: Installation) -> None:
+        """Where nothing shows that the store was put back."""
+        here.done("user", "add", "alice", "--phone", "+491701234567", "--pin", "1234")
+        challenged = here.node().challenge("alice", "1234")
+        assert here.done("store", "restored") == "open challenges ended: 1\n"
+        assert here.node().stored(challenged.transaction_id).state == "cancelled"
+        assert here.done("store", "restored") == "open challenges ended: 0\n"
+
+
 class TestCopy:
+    def test_a_challenge_that_is_open_ends_in_the_copy(
+        self, here: Installation, tmp_path: Path
+    ) -> None:
+        """Its code is spent in one of the two only; in the one that is in use it goes on."""
+        here.done("user", "add", "alice", "--phone", "+491701234567", "--pin", "1234")
+        node = here.node()
+        challenged = node.challenge("alice", "1234")
+        here.done("store", "copy", url_of(here), f"sqlite:///{tmp_path}/copy.db")
+        copy = open_store(f"sqlite:///{tmp_path}/copy.db")
+        with copy.read() as tx:
+            found = tx.challenge(challenged.transaction_id)
+        copy.close()
+        assert found is not None
+        assert found.state == "cancelled"
+        assert node.stored(challenged.transaction_id).state == "open"
+
     def test_a_backup_is_a_store_of_the_same_user(self, here: Installation, tmp_path: Path) -> None:
         """With everything in it, and closed to everybody else."""
         here.done("user", "add", "alice", "--phone", PHONE, "--no-pin")

@@ -219,7 +219,7 @@ class TestAdvice:
         fine = {"challenge-repeated", "sms-delivered", "sms-resent", "code-accepted", "code-wrong"}
         fine |= {"answer-repeated", "device-remembered", "device-accepted", "device-forgotten"}
         fine |= {"provider-skipped", "provider-used", "account-added"}
-        fine |= {"account-changed", "account-deleted", "account-unlocked"}
+        fine |= {"account-changed", "account-deleted", "account-unlocked", "store-restored"}
         for kind in events.KINDS:
             told = advice(Event(kind, datetime.now(UTC), "alice"))
             assert (told is None) == (kind in fine), kind

@@ -8,6 +8,7 @@ import pwd
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import pytest
 
 from radius_smsotp.raddb import install
 from radius_smsotp.radius import process
+from radius_smsotp.settings import keyring
 from tests.support.freeradius import Radiusd, Site
 from tests.support.site import PIN, eventually
 
@@ -53,6 +55,32 @@ def test_with_a_short_key_it_does_not_start(site: Site) -> None:
     log = start_fails(site)
     assert "line 1: the secret is too short (3 octets)" in log
     assert "abcdef" not in log
+
+
+def test_with_a_key_that_the_store_does_not_know_it_does_not_start(
+    site: Site, make_site: Callable[..., Site]
+) -> None:
+    """A second server with a key of its own would take right codes for wrong ones."""
+    radiusd = site.start()
+    challenge = radiusd.challenge("alice", PIN)
+    strange, other = (make_site(store=f"sqlite:///{site.store_path}") for _ in range(2))
+    known = keyring.read(site.folder / "key").current
+    log = start_fails(strange)
+    assert f"key_file ({strange.folder}/key): the store was used with another key ({known})" in log
+    assert "copy the key file from the server" in log
+    # A rotated key comes in beside one that is known.
+    shutil.copy(site.folder / "key", other.folder / "key")
+    keyring.add(other.folder / "key", datetime.now(UTC))
+    second = other.start()
+    code = site.code(challenge.state)
+    assert second.ask("alice", code, challenge.state).kind == "Access-Accept"
+    # The first server has not got it yet: that costs no guess, and is said.
+    later = second.challenge("alice", PIN)
+    reply = radiusd.ask("alice", other.code(later.state), later.state)
+    assert reply.kind == "Access-Reject"
+    assert site.events("alice")[-1].detail == {"reason": "other-key"}
+    assert "this server has another key than the one that made the code" in radiusd.log()
+    assert second.ask("alice", other.code(later.state), later.state).kind == "Access-Accept"
 
 
 def test_with_a_store_that_is_no_store_it_does_not_start(site: Site) -> None:

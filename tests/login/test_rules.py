@@ -97,7 +97,8 @@ def facts(**fields: Any) -> Facts:
 
 def judge(one: Challenge | None, answer: str = CODE, **fields: Any) -> rules.Judgement:
     """Judge alice's answer."""
-    told = {name: fields.pop(name) for name in set(fields) & {"account", "client", "echoed", "tag"}}
+    own = {"account", "client", "echoed", "tag", "judgeable"}
+    told = {name: fields.pop(name) for name in set(fields) & own}
     given = {"account": "alice", "client": Client("vpn"), "expected": CODE} | told
     usual: dict[str, Any] = {"locked": Lockout(), "tally": Tally(), "policy": POLICY, "now": NOW}
     return rules.judge(one, rules.Answer(text=answer, **given), **(usual | fields))
@@ -236,6 +237,7 @@ class TestJudge:
         "expired": (challenge(expires_at=NOW), {}),
         "clock": (challenge(created_at=NOW + SKEW + timedelta(seconds=1)), {}),
         "locked": (challenge(), {"locked": LOCKED}),
+        "other-key": (challenge(), {"judgeable": False}),
     }
 
     @pytest.mark.parametrize("reason", REJECTIONS)

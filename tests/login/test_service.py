@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from radius_smsotp.errors import Refused, StoreError, Unavailable
 from radius_smsotp.login.answers import Accepted, Challenged, Rejected
 from radius_smsotp.settings import keyring
 from radius_smsotp.settings.schema import TextSettings
-from tests.support.site import PHONE, kind
+from tests.support.site import PHONE, PIN, kind
 
 if TYPE_CHECKING:
     from tests.support.site import Gateways, Node, Site
@@ -137,17 +138,51 @@ class TestTwoSteps:
         assert node.stored(challenged.transaction_id).state == "undelivered"
         assert node.second(challenged, "000000") == Rejected(TEXTS.undelivered)
 
-    def test_without_its_key_a_challenge_is_worth_nothing(self, site: Site, node: Node) -> None:
-        """Whoever takes a key out of the file ends what was made with it."""
+    def test_an_answer_whose_key_is_missing_costs_no_guess_and_says_so(
+        self, site: Site, node: Node, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Nobody here knows whether it was right; at the server that made the code it still is."""
         challenged = node.challenge()
         code = node.code(challenged)
+        own = (site.folder / "key").read_text()
         (site.folder / "key").unlink()
         keyring.create(site.folder / "key")
         other = site.node()
-        assert kind(other.second(challenged, code)) == "challenged"
-        assert kind(other.second(challenged, "r")) == "challenged"
-        other.settle(challenged.transaction_id)
+        for answer in (code, "000000", "r"):
+            assert kind(other.second(challenged, answer)) == "rejected"
+            assert other.events()[-1].detail == {"reason": "other-key"}
+        # PIN and code in one is a wrong PIN here.
+        assert kind(other.first(password=PIN + code)) == "rejected"
+        assert other.events()[-1].kind == "pin-wrong"
+        assert other.events()[-1].detail == {"reason": "other-key"}
+        assert caplog.text.count("this server has another key than the one that made") == 4
+        assert node.stored(challenged.transaction_id).guesses_left == 3
         assert len(site.gateways.sent) == 1
+        (site.folder / "key").write_text(own)
+        assert site.node().second(challenged, code) == Accepted()
+
+    @pytest.mark.parametrize("way", ["in place", "moved"])
+    def test_a_spent_code_does_not_count_again_when_the_store_was_put_back(
+        self, site: Site, node: Node, way: str
+    ) -> None:
+        """Its challenge is open in the copy, and ends as soon as the copy is opened."""
+        challenged, copy = node.challenge(), site.folder / "copy.db"
+        code = node.code(challenged)
+        node.store.close()
+        shutil.copy(site.store_path, copy)
+        assert node.second(challenged, code) == Accepted()
+        node.store.close()
+        if way == "moved":
+            copy.replace(site.store_path)
+        else:
+            shutil.copy(copy, site.store_path)
+        again = site.node()
+        assert again.second(challenged, code) != Accepted()
+        assert again.events()[-1].detail == {"reason": "cancelled"}
+        # Others, of later on, are as good as ever, and the next start ends none of them.
+        later = again.challenge(password=PIN)
+        again.store.close()
+        assert site.node().second(later, again.code(later)) == Accepted()
 
     def test_a_new_key_forgets_no_message_to_a_number(self, site: Site) -> None:
         """What leaves for a number is counted under a tag that hangs on a key."""

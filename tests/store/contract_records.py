@@ -40,6 +40,29 @@ class RecordsContract:
 
     # Accounts
 
+    def test_keys_are_known_until_they_are_forgotten(self, store: Store) -> None:
+        """In the order in which they came; a second time changes nothing."""
+        with store.write() as tx:
+            for number, (name, key_id) in enumerate([("ff", "k1"), ("aa", "k2"), ("ff", "k1")]):
+                tx.add_key(name, key_id, NOW + number * HOUR)
+        with store.read() as tx:
+            assert list(tx.known_keys().items()) == [("ff", "k1"), ("aa", "k2")]
+        with store.write() as tx:
+            assert tx.forget_key("k1")
+            assert not tx.forget_key("k1")
+            assert tx.known_keys() == {"aa": "k2"}
+
+    def test_all_open_challenges_can_be_ended(self, store: Store) -> None:
+        """Those that have ended stay as they are."""
+        with store.write() as tx:
+            add(tx, challenge(1), challenge(2, state="spent"), challenge(3, account="bob"))
+        with store.write() as tx:
+            assert tx.end_challenges() == 2
+            assert tx.open_challenges(NOW) == []
+            spent = tx.challenge(challenge(2).transaction_id)
+            assert spent is not None
+            assert spent.state == "spent"
+
     def test_accounts_are_counted_and_found_by_their_beginning(self, store: Store) -> None:
         with store.write() as tx:
             for name in ("ann", "anna", "zoë"):

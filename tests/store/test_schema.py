@@ -27,6 +27,7 @@ FINGERPRINTS = (
     "6b042f022815c0bb",
     "b231b1bdab3e624a",
     "ac65e3084f67867d",
+    "1f91484ea7c6ce73",
 )
 """Of each version that was ever released.  A store may be of any of them: they never change."""
 

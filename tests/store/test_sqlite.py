@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
 import re
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -70,7 +72,7 @@ class TestTheFile:
         with store.write() as tx:
             tx.put_account(ALICE, NOW)
         files = list(path.parent.glob(f"{path.name}*"))
-        assert len(files) == 3
+        assert len(files) == 4
         for file in files:
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
 
@@ -418,3 +420,93 @@ def test_no_statement_of_a_login_reads_a_whole_table(
         scans = [step for *_, step in plan if re.search("SCAN (?!asker|.*CONSTANT ROW)", step)]
         assert not scans, (sql, plan)
     db.close()
+
+
+def open_in(path: Path) -> int:
+    """How many challenges are open in a store, once somebody has opened it."""
+    one = open_store(f"sqlite:///{path}", patience=5)
+    one.migrate()
+    with one.read() as tx:
+        found = len(tx.open_challenges(NOW))
+    one.close()
+    return found
+
+
+class TestMark:
+    @pytest.fixture
+    def used(self, store: Store, path: Path) -> Path:
+        """A store with an open challenge, and a copy of it; things went on since."""
+        with store.write() as tx:
+            add(tx, challenge())
+            tx.add_event(event("opened"))
+        store.close()
+        shutil.copy(path, path.with_name("copy"))
+        with store.write() as tx:
+            tx.add_event(event("code-accepted"))
+        store.close()
+        return path
+
+    def test_nothing_ends_where_nothing_was_put_back(self, used: Path) -> None:
+        """However often it is opened, and where others write meanwhile."""
+        assert [open_in(used) for _ in range(3)] == [1, 1, 1]
+
+    def test_what_was_open_ends_where_the_file_was_put_back(self, used: Path) -> None:
+        """By whatever way: into the same file, or another one in its place; once."""
+        shutil.copy(used.with_name("copy"), used)
+        assert open_in(used) == 0
+        used.unlink()
+        shutil.copy(used.with_name("copy"), used)
+        assert open_in(used) == 0
+
+    def test_a_later_copy_of_before_shows_as_well(self, store: Store, used: Path) -> None:
+        """What went on after the first one was put back is not as much as went on before."""
+        with store.write() as tx:
+            add(tx, challenge(2))
+            for _ in range(5):
+                tx.add_event(event("opened"))
+        store.close()
+        later = shutil.copy(used, used.with_name("later"))
+        with store.write() as tx:
+            tx.add_event(event("code-accepted"))
+        store.close()
+        shutil.copy(used.with_name("copy"), used)
+        assert open_in(used) == 0
+        shutil.copy(later, used)
+        assert open_in(used) == 0
+
+    def test_what_was_open_ends_in_a_copy_elsewhere(self, used: Path) -> None:
+        """Beside it stands no mark, or that of another store."""
+        other = used.with_name("other")
+        shutil.copy(used, other)
+        assert open_in(other) == 0
+        assert open_in(used) == 1
+        other.unlink()
+        elsewhere = open_store(f"sqlite:///{other}", patience=5)
+        elsewhere.migrate()
+        elsewhere.close()
+        shutil.copy(used, other)
+        assert open_in(other) == 0
+
+    def test_a_store_of_the_version_before_loses_nothing(self, used: Path) -> None:
+        """It was not marked yet."""
+        with contextlib.closing(sqlite3.connect(used)) as db:
+            db.execute("PRAGMA application_id = 0")
+        used.with_name(f"{used.name}-mark").unlink()
+        assert [open_in(used), open_in(used)] == [1, 1]
+
+    def test_it_is_closed_to_others(self, used: Path) -> None:
+        """It tells how much is going on."""
+        status = used.with_name(f"{used.name}-mark").stat()
+        assert stat.S_IMODE(status.st_mode) == 0o600
+        assert status.st_uid == used.stat().st_uid
+
+    def test_one_that_cannot_be_written_keeps_nobody_from_writing(
+        self, store: Store, path: Path
+    ) -> None:
+        """It stays behind, no more."""
+        store.close()
+        path.with_name(f"{path.name}-mark").unlink()
+        with store.write() as tx:
+            tx.put_account(ALICE, NOW)
+        with store.read() as tx:
+            assert tx.account("alice") == ALICE

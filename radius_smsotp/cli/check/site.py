@@ -17,6 +17,7 @@ from radius_smsotp.delivery.chain import Chain
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.model import identity, pin, text
 from radius_smsotp.model.records import Account
+from radius_smsotp.server import strange_key
 from radius_smsotp.settings import file, keyring, policy
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.store import Store, open_store
@@ -90,6 +91,32 @@ def _key(loaded: Loaded) -> list[Finding]:
     return []
 
 
+def _known_keys(loaded: Loaded, store: Store) -> list[Finding]:
+    """Whether this server has the keys that the store is used with."""
+    try:
+        ours = keyring.read(loaded.key_path).fingerprints
+    except ConfigurationError:
+        return []  # said already
+    with store.read() as tx:
+        known = tx.known_keys()
+    lacking = {one: key_id for one, key_id in known.items() if one not in ours}
+    if not lacking:
+        return []
+    why = "FreeRADIUS does not start: it would take right codes for wrong ones."
+    if len(lacking) == len(known):
+        return errors(ConfigurationError([strange_key(loaded, known)]), why)
+    why = "Codes that another server makes with it do not count here."
+    return [
+        warning(
+            f"key_file ({loaded.key_path})",
+            f"the store is used with another key too: {key_id}",
+            f"copy the key file from there; if no server has it: 'smsotp key retire {key_id}'",
+            why=why,
+        )
+        for key_id in lacking.values()
+    ]
+
+
 def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Finding]:
     """Look whether the store can be read and written; fill in the accounts."""
     init = f"'smsotp init {loaded.path.parent}'"
@@ -100,6 +127,7 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
         store.migrate()
         text, doubts = store.inspect()
         found = [note("store", text), *(warning(one.path, one.fault, one.remedy) for one in doubts)]
+        found += _known_keys(loaded, store)
         if store.folder is not None:
             found += host.disk_findings(store.folder)
         now = datetime.now(UTC)

@@ -24,6 +24,7 @@ from radius_smsotp.cli.check.raddb import version_findings
 from radius_smsotp.model import pin
 from radius_smsotp.model.records import Account
 from radius_smsotp.raddb import freeradius
+from radius_smsotp.settings import keyring
 from tests.cli.installation import stand_in
 from tests.cli.test_courier import queue
 
@@ -116,6 +117,14 @@ class TestErrors:
         assert check(here)[0] == 3
         assert only(here)["fault"] == "there is no such file"
         assert "smsotp init" in only(here)["remedy"]
+
+    def test_a_key_that_is_not_the_stores(self, here: Installation) -> None:
+        known = keyring.read(here.folder / "key").current
+        (here.folder / "key").write_text("k1 " + "ab" * 32 + "\n")
+        (here.folder / "key").chmod(0o600)
+        assert check(here)[0] == 3
+        assert only(here)["fault"] == f"the store was used with another key ({known})"
+        assert "copy the key file from the server" in only(here)["remedy"]
 
     def test_a_store_that_is_damaged(self, here: Installation) -> None:
         (here.folder / "smsotp.db").write_bytes(b"not a store" * 1000)
@@ -222,6 +231,15 @@ class TestWarnings:
         here.write(**sections)
         assert self.warned(here)["path"] == path
         assert self.warned(here)["fault"] == "many clients ask again or give up after 3 s"
+
+    def test_a_key_that_another_server_has_and_this_one_lacks(self, here: Installation) -> None:
+        own = (here.folder / "key").read_text()
+        here.done("key", "rotate", "--in", "60")
+        new = next(iter(keyring.read(here.folder / "key").keys))
+        (here.folder / "key").write_text(own)
+        assert self.warned(here)["fault"] == f"the store is used with another key too: {new}"
+        here.done("key", "retire", new)
+        assert check(here) == (0, [])
 
     def test_settings_that_everybody_can_read(self, here: Installation) -> None:
         here.settings_path.chmod(0o644)
