@@ -55,7 +55,7 @@ def show(
     where = _address(name if address is None else address)
     if address is not None and not where:
         raise click.BadParameter("this is no IP address", param_hint="--address")
-    wanted = account.language_option(site.loaded, language or None)
+    wanted = account.option(site.loaded, "language", language or None)
     known = tags.choose_language(wanted or "", site.loaded.languages)
     effective = policy.effective(site.loaded.values, name, where, ssid, known)
     found = {".".join(field): one for field, one in sorted(effective.items())}

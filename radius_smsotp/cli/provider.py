@@ -125,10 +125,10 @@ def send_test(site: Site, name: str, number: str | None, language: str | None) -
       smsotp provider test gateway --phone +491701234567 --language ru
     """
     loaded = site.loaded
-    with account.faults_of():
-        account.read_provider(name, loaded.providers)
-        to = account.read_phone(account.ask_phone(number), loaded.values.country)
-    wanted = account.language_option(loaded, language) or ""
+    with account.faults_of("NAME"):
+        account.read_provider(name, loaded)
+    to = account.option(loaded, "phone", account.ask_phone(number))
+    wanted = account.option(loaded, "language", language) or ""
     sent = sample(loaded, to, identity.choose_language(wanted, loaded.languages))
     with acting_as(site.owner):
         sender = chain.build(name, loaded, open_store(loaded.store_url))

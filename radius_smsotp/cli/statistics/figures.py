@@ -127,6 +127,26 @@ class Provider:
         return BOUNDS[-1]
 
 
+REFUSALS = {
+    "pin-wrong": ("first", "wrong-pin"),
+    "first-factor-down": ("first", "first-factor-down"),
+    "eap-refused": ("first", "eap"),
+    "sms-undelivered": ("first", "undelivered"),
+    "login-refused": ("first", ""),
+    "code-wrong": ("second", "wrong-code"),
+    "code-rejected": ("second", ""),
+}
+"""Kind of event that lets nobody in, to the step and the reason; "" where it has one of its own."""
+
+REASONS = events.REASONS | {
+    "wrong-pin": "wrong PIN",
+    "first-factor-down": "the first factor could not be checked",
+    "eap": "the device cannot do EAP-GTC",
+    "wrong-code": "wrong code",
+}
+"""Reason of a refusal to what it means."""
+
+
 @dataclass(slots=True)
 class Summary:
     """
@@ -134,12 +154,13 @@ class Summary:
 
     Attributes:
         kinds: How many events of each kind.
-        reasons: The same by kind and reason, where there is one.
+        refusals: Answers that let nobody in, by step (``first`` or ``second``) and reason.  One
+            login may be refused several times.
         providers: By name.
     """
 
     kinds: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
     providers: dict[str, Provider] = field(default_factory=dict)
 
     @property
@@ -157,6 +178,17 @@ class Summary:
         """Messages that a provider took."""
         return sum(one.accepted for one in self.providers.values())
 
+    def ranked_refusals(self) -> dict[tuple[str, str], int]:
+        """`refusals`, most frequent first."""
+        return dict(sorted(self.refusals.items(), key=lambda item: (-item[1], item[0])))
+
+    def refusals_by_words(self) -> dict[str, int]:
+        """The same by what the reason means: what can happen at both steps counts once."""
+        found: Counter[str] = Counter()
+        for (_, reason), number in self.refusals.items():
+            found[REASONS.get(reason, reason)] += number
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
     def cost(self, prices: Mapping[str, float]) -> float | None:
         """What the messages cost, by the price of one at each provider; None if no price is set."""
         known = [name for name in self.providers if name in prices]
@@ -170,8 +202,9 @@ def summarise(counts: Iterable[tuple[Cell, Count]]) -> Summary:
     found = Summary()
     for one, count in counts:
         found.kinds[one.kind] += count.events
-        if one.reason:
-            found.reasons[one.kind, one.reason] += count.events
+        step, reason = REFUSALS.get(one.kind, ("", ""))
+        if step and (reason or one.reason):
+            found.refusals[step, reason or one.reason] += count.events
         if one.provider and one.kind.startswith("sms-"):
             provider = found.providers.setdefault(one.provider, Provider())
             provider.outcomes[one.kind.removeprefix("sms-")] += count.events
@@ -237,49 +270,3 @@ def look(store: Store, days: int, now: datetime) -> Period:
     bring_forward(store, now)
     since = midnight(now, days - 1)
     return Period(days, since, now, between(store, since, now))
-
-
-FIRST = {
-    "pin-wrong": ("wrong-pin", "wrong PIN"),
-    "first-factor-down": ("first-factor-down", "the first factor could not be checked"),
-    "eap-refused": ("eap", "the device cannot do EAP-GTC"),
-    "sms-undelivered": ("undelivered", "no provider took the message"),
-}
-SECOND = {"code-wrong": ("wrong-code", "wrong code")}
-"""Kind of event to the reason and the words for it, where the event has no reason of its own."""
-
-REASONED = {"login-refused": "first", "code-rejected": "second"}
-"""Kinds that have one, and the step at which they happen."""
-
-
-def refusals(summary: Summary) -> dict[tuple[str, str], tuple[str, int]]:
-    """
-    What was not let in.
-
-    Returns:
-        Step (``first`` or ``second``) and reason to words and number, most frequent first.
-    """
-    found: dict[tuple[str, str], tuple[str, int]] = {}
-    for step, kinds in (("first", FIRST), ("second", SECOND)):
-        for kind, (reason, words) in kinds.items():
-            found[step, reason] = (words, summary.kinds[kind])
-    for (kind, reason), number in summary.reasons.items():
-        if kind in REASONED:
-            words = events.REASONS.get(reason, reason)
-            before = found.get((REASONED[kind], reason), (words, 0))[1]
-            found[REASONED[kind], reason] = (words, before + number)
-    return dict(sorted(found.items(), key=lambda item: (-item[1][1], item[0])))
-
-
-def by_words(summary: Summary) -> dict[str, int]:
-    """The same by words alone: what can happen at both steps counts once."""
-    found: dict[str, int] = {}
-    for words, number in refusals(summary).values():
-        if number:
-            found[words] = found.get(words, 0) + number
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
-
-
-def refused(summary: Summary) -> int:
-    """How many answers were a refusal.  One login may be refused several times."""
-    return sum(number for _, number in refusals(summary).values())

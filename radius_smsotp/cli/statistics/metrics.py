@@ -89,14 +89,13 @@ def _past(site: Site) -> Iterator[Metric]:
     yield _counter("challenges", "Logins that were asked for a code.", [], {(): summary.opened})
     methods = {(one,): kinds[f"{one}-accepted"] for one in ("code", "device")}
     yield _counter("logins", "Logins that were let in.", ["method"], methods)
-    refusals = figures.refusals(summary)
     # All there are, from the start: Prometheus misses the first one of a series that is new.
-    reasons = itertools.product(("first", "second"), events.REASONS)
+    known = [*itertools.product(("first", "second"), events.REASONS), *figures.REFUSALS.values()]
     yield _counter(
         "refusals",
         "Answers that refused a login, by step and reason; one login may be refused repeatedly.",
         ["step", "reason"],
-        dict.fromkeys(reasons, 0) | {key: number for key, (_, number) in refusals.items()},
+        dict.fromkeys((one for one in known if one[1]), 0) | summary.refusals,
     )
     yield _counter(
         "lockouts",

@@ -129,7 +129,7 @@ def _tiles(summary: Summary, loaded: Loaded) -> str:
         ("Codes used", used, f"of {summary.opened:,} asked for"),
         (
             "Refusals",
-            f"{figures.refused(summary):,}",
+            f"{summary.refusals.total():,}",
             f"accounts locked: {kinds['account-locked']:,}",
         ),
         ("SMS sent", f"{summary.sent:,}", f"that nobody took: {kinds['sms-undelivered']:,}"),
@@ -152,7 +152,7 @@ def _daily(period: Period) -> str:
         chart.Column(
             _date(day),
             f"{day:%-d %b}",
-            (one.kinds["code-accepted"], one.kinds["device-accepted"], figures.refused(one)),
+            (one.kinds["code-accepted"], one.kinds["device-accepted"], one.refusals.total()),
         )
         for day, one in days
     ]
@@ -177,7 +177,7 @@ def _daily(period: Period) -> str:
 
 
 def _reasons(summary: Summary) -> str:
-    found = list(figures.by_words(summary).items())
+    found = list(summary.refusals_by_words().items())
     rest = sum(number for _, number in found[REASONS_MOST:])
     found = found[:REASONS_MOST] + ([("other reasons", rest)] if rest else [])
     body = chart.ranks(found) if found else "<p>Nobody was refused.</p>"

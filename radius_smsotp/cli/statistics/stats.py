@@ -68,11 +68,11 @@ def _logins(titles: list[str], found: list[Summary], loaded: Loaded) -> None:
         row("Let in", lambda one: one.logins),
         row("  with a code", lambda one: one.kinds["code-accepted"]),
         row("  from a remembered device", lambda one: one.kinds["device-accepted"]),
-        row("Refused", figures.refused),
+        row("Refused", lambda one: one.refusals.total()),
     ]
-    words = dict.fromkeys(word for one in reversed(found) for word in figures.by_words(one))
+    words = dict.fromkeys(word for one in reversed(found) for word in one.refusals_by_words())
     rows += [
-        (f"  {word}", *(_shown(figures.by_words(one).get(word, 0)) for one in found))
+        (f"  {word}", *(_shown(one.refusals_by_words().get(word, 0)) for one in found))
         for word in words
     ]
     rows += [
@@ -114,9 +114,13 @@ def _record(one: Summary, loaded: Loaded) -> dict[str, Any]:
             "device": one.kinds["device-accepted"],
         },
         "refused": [
-            {"step": step, "reason": reason, "meaning": words, "number": number}
-            for (step, reason), (words, number) in figures.refusals(one).items()
-            if number
+            {
+                "step": step,
+                "reason": reason,
+                "meaning": figures.REASONS.get(reason, reason),
+                "number": number,
+            }
+            for (step, reason), number in one.ranked_refusals().items()
         ],
         "accounts_locked": one.kinds["account-locked"],
         "sms_sent": one.sent,

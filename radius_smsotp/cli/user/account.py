@@ -8,9 +8,10 @@ import pwd
 import secrets
 import sys
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
@@ -80,10 +81,10 @@ def ask_phone(given: str | None) -> str:
     return str(click.prompt("Phone number, as +491701234567"))
 
 
-def read_phone(text: str, country: str | None) -> str:
+def read_phone(text: str, loaded: Loaded) -> str:
     """A number in E.164.  Raises ValueError with a sentence, which does not hold it."""
     try:
-        return identity.normalise_number(text, country)
+        return identity.normalise_number(text, loaded.values.country)
     except ValueError as error:
         raise ValueError(f"the phone number {error}") from None
 
@@ -109,37 +110,46 @@ def read_pin(text: str) -> str:
     return pin
 
 
-def read_provider(text: str, known: Collection[str]) -> str:
+def read_provider(text: str, loaded: Loaded) -> str:
     """The name of a provider in the settings.  Raises ValueError with a sentence."""
-    if text not in known:
-        raise ValueError(f"the provider '{text}' is not one of {', '.join(known)}")
+    if text not in loaded.providers:
+        raise ValueError(f"the provider '{text}' is not one of {', '.join(loaded.providers)}")
     return text
 
 
-def read_language(text: str, known: Collection[str]) -> str:
+def read_language(text: str, loaded: Loaded) -> str:
     """A language that there are texts in.  Raises ValueError with a sentence."""
-    tag = identity.fold_language(text)
+    tag, known = identity.fold_language(text), loaded.languages
     if not identity.TAG.fullmatch(tag) or not identity.choose_language(tag, known):
         raise ValueError(f"the language '{text}' is not one of {', '.join(sorted(known))}")
     return tag
 
 
-@faults_of("--phone")
-def phone_option(loaded: Loaded, text: str) -> str:
-    """What follows ``--phone``.  Raises BadParameter."""
-    return read_phone(text, loaded.values.country)
+SWITCHES = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
-@faults_of("--provider")
-def provider_option(loaded: Loaded, text: str | None) -> str | None:
-    """What follows ``--provider``.  Raises BadParameter."""
-    return None if text is None else read_provider(text, loaded.providers)
+def read_switch(text: str) -> bool:
+    """Whether an account is enabled.  Raises ValueError with a sentence."""
+    if text.lower() not in SWITCHES:
+        raise ValueError(f"'enabled' is not one of {', '.join(SWITCHES)}")
+    return SWITCHES[text.lower()]
 
 
-@faults_of("--language")
-def language_option(loaded: Loaded, text: str | None) -> str | None:
-    """What follows ``--language``.  Raises BadParameter."""
-    return None if text is None else read_language(text, loaded.languages)
+FIELDS: Mapping[str, Callable[[str, Loaded], Any]] = {
+    "name": lambda text, _: read_name(text),
+    "phone": read_phone,
+    "pin": lambda text, _: read_pin(text),
+    "provider": read_provider,
+    "enabled": lambda text, _: read_switch(text),
+    "language": read_language,
+}
+"""What an account is made of, each with what reads it."""
+
+
+def option(loaded: Loaded, field: str, text: str | None) -> Any:
+    """What follows the option of a field, None if it was not given.  Raises BadParameter."""
+    with faults_of(f"--{field}"):
+        return None if text is None else FIELDS[field](text, loaded)
 
 
 def hashed(pin: str, iterations: int) -> str:

@@ -101,9 +101,9 @@ def add(
         account.refuse_lookalike(name)
     new = Account(
         name,
-        account.phone_option(site.loaded, account.ask_phone(phone)),
-        provider=account.provider_option(site.loaded, provider),
-        language=account.language_option(site.loaded, language),
+        account.option(site.loaded, "phone", account.ask_phone(phone)),
+        provider=account.option(site.loaded, "provider", provider),
+        language=account.option(site.loaded, "language", language),
     )
     with site.store.read() as tx:
         _refuse_if_known(tx.account(name))
@@ -144,17 +144,16 @@ def set_(
       smsotp user set alice --pin-stdin
       smsotp user set alice --provider backup
     """
-    if provider is not None and no_provider:
-        raise click.UsageError("--provider and --no-provider exclude each other")
-    if language is not None and no_language:
-        raise click.UsageError("--language and --no-language exclude each other")
-    fields: dict[str, Any] = {}
-    if phone is not None:
-        fields["phone"] = account.phone_option(site.loaded, phone)
-    if provider is not None or no_provider:
-        fields["provider"] = account.provider_option(site.loaded, provider)
-    if language is not None or no_language:
-        fields["language"] = account.language_option(site.loaded, language)
+    given = {"phone": phone, "provider": provider, "language": language}
+    removed = {"provider": no_provider, "language": no_language}
+    for field, none in removed.items():
+        if none and given[field] is not None:
+            raise click.UsageError(f"--{field} and --no-{field} exclude each other")
+    fields = {
+        field: account.option(site.loaded, field, text)
+        for field, text in given.items()
+        if text is not None or removed.get(field)
+    }
     has_pin = any(value not in {None, False} for value in pin.values())
     if not fields and not has_pin:
         raise click.UsageError("there is nothing to change; name at least one option")

@@ -13,7 +13,7 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -213,25 +213,6 @@ def _step_back() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
-SWITCHES = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
-
-
-def _switch(text: str) -> bool:
-    if text.lower() not in SWITCHES:
-        raise ValueError(f"'enabled' is not one of {', '.join(SWITCHES)}")
-    return SWITCHES[text.lower()]
-
-
-COLUMNS: dict[str, Callable[[str, Loaded], str | bool]] = {
-    "name": lambda text, _: account.read_name(text),
-    "phone": lambda text, loaded: account.read_phone(text, loaded.values.country),
-    "pin": lambda text, _: account.read_pin(text),
-    "provider": lambda text, loaded: account.read_provider(text, loaded.providers),
-    "enabled": lambda text, _: _switch(text),
-    "language": lambda text, loaded: account.read_language(text, loaded.languages),
-}
-"""Each with what reads it, and raises ValueError with a sentence."""
-
 REASON = "reason"
 """The column that a file of rejected lines has besides, and that is not read."""
 
@@ -299,7 +280,7 @@ def exported(accounts: Iterable[Account]) -> str:
         (one.name, one.phone, one.provider, "yes" if one.enabled else "no", one.language)
         for one in accounts
     )
-    return _text([[name for name in COLUMNS if name != "pin"], *rows], ",")
+    return _text([[name for name in account.FIELDS if name != "pin"], *rows], ",")
 
 
 def _lines(path: Path, text: str, delimiter: str) -> Iterator[Line]:
@@ -325,9 +306,11 @@ def _columns(path: Path, header: Line) -> tuple[str, ...]:
     faults = []
     for position, title in enumerate(columns, 1):
         # The title is not repeated: in a file without header it is somebody's number.
-        if title not in (*COLUMNS, REASON):
-            near = difflib.get_close_matches(title, COLUMNS, 1)
-            meant = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(COLUMNS)}"
+        if title not in (*account.FIELDS, REASON):
+            near = difflib.get_close_matches(title, account.FIELDS, 1)
+            meant = (
+                f"did you mean '{near[0]}'?" if near else f"known are {', '.join(account.FIELDS)}"
+            )
             faults.append(f"the title of column {position} is unknown; {meant}")
         elif title in columns[: position - 1]:
             faults.append(f"column {position} has the title of one before it")
@@ -347,7 +330,7 @@ def _fields(line: Line, columns: Sequence[str], loaded: Loaded) -> dict[str, Any
     told = {name: cell if name == "pin" else cell.strip() for name, cell in cells.items()}
     return {
         name: read(told[name], loaded)
-        for name, read in COLUMNS.items()
+        for name, read in account.FIELDS.items()
         if name == "name" or told.get(name)
     }
 

@@ -63,7 +63,7 @@ def test_counts_add_up() -> None:
         ]
     )
     assert (found.opened, found.logins, found.sent) == (5, 5, 4)
-    assert found.reasons == {("login-refused", "locked"): 6}
+    assert found.refusals == {("first", "locked"): 6}
     assert set(found.providers) == {"a", "b"}
     a = found.providers["a"]
     assert (a.accepted, a.outcomes["delivered"], a.outcomes["lost"]) == (3, 2, 1)
