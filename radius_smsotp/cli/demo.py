@@ -45,10 +45,7 @@ def demo(keep: bool, port: int | None) -> None:
     folder = Path(tempfile.mkdtemp(prefix="smsotp-demo-"))
     try:
         port = port or _free_port()
-        server = freeradius.find()
-        if server is None:
-            needed = "apt-get install freeradius freeradius-python3"
-            raise SmsotpError(f"FreeRADIUS is missing: {needed}")
+        server = freeradius.installed()
         _build(folder, server, port)
         version = ".".join(map(str, server.version))
         click.secho(f"FreeRADIUS {version} in {folder}, on 127.0.0.1:{port}", bold=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from radius_smsotp.cli.site import PATIENCE, acting_as, freeradius_user
+from radius_smsotp.cli.site import PATIENCE, acting_as, existing_user, freeradius_user
 from radius_smsotp.errors import ConfigurationError, SmsotpError
 from radius_smsotp.raddb import files as raddb_files
 from radius_smsotp.server import introduce, strange_key
@@ -38,6 +38,7 @@ OURS = {SETTINGS, KEY, STORE, *(f"{STORE}{end}" for end in ENDS), "outbox"}
 @click.option(
     "--owner",
     metavar="USER",
+    callback=existing_user,
     help="For root: who shall own all of it.  [default: who FreeRADIUS runs as]",
 )
 @click.option("--store", metavar="URL", help=f"Where to keep the data.  [default: DIR/{STORE}]")
@@ -46,7 +47,7 @@ OURS = {SETTINGS, KEY, STORE, *(f"{STORE}{end}" for end in ENDS), "outbox"}
     is_flag=True,
     help="Make a key though the store was used with another one, which is lost.",
 )
-def init(folder: Path, owner: str | None, store: str | None, new_key: bool) -> None:
+def init(folder: Path, owner: pwd.struct_passwd | None, store: str | None, new_key: bool) -> None:
     """
     Make settings, key and store in DIR.
 
@@ -103,28 +104,25 @@ def _keeper(settings: Path) -> pwd.struct_passwd | None:
 
 
 def _owner(
-    name: str | None, folder: Path, keeper: pwd.struct_passwd | None
+    wanted: pwd.struct_passwd | None, folder: Path, keeper: pwd.struct_passwd | None
 ) -> pwd.struct_passwd | None:
     """Who is to get the files, None if they stay whose they are."""
-    try:
-        wanted = pwd.getpwnam(name) if name is not None else None
-    except KeyError:
-        raise click.BadParameter(f"there is no user '{name}'", param_hint="--owner") from None
     if os.geteuid() != 0 or (keeper is not None and keeper.pw_uid != 0):
         holder = keeper or pwd.getpwuid(os.geteuid())
         if wanted is not None and wanted.pw_uid != holder.pw_uid:
             raise SmsotpError(f"{folder} is of {holder.pw_name}; as root, chown it yourself")
         return None
-    user = wanted or freeradius_user()
+    if wanted is not None:
+        return wanted
+    user = freeradius_user()
     if user is None:
         click.echo("No FreeRADIUS user is on this machine, so all of it stays root's.")
         return None
     with acting_as(user):
-        reaches = os.access(folder.parent, os.X_OK)
-    if wanted is None and not reaches:
-        click.echo(f"The user {user.pw_name} cannot reach {folder}, so all of it stays root's.")
-        return None
-    return user
+        if os.access(folder.parent, os.X_OK):
+            return user
+    click.echo(f"The user {user.pw_name} cannot reach {folder}, so all of it stays root's.")
+    return None
 
 
 def _make_folder(folder: Path) -> bool:

@@ -11,7 +11,6 @@ import click
 from click.core import ParameterSource
 
 from radius_smsotp.cli.output import clean
-from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.raddb import clients as raddb_clients
 from radius_smsotp.raddb import files, freeradius, removal
 from radius_smsotp.raddb import install as raddb_install
@@ -161,7 +160,7 @@ def create(
     file.load(config)  # FreeRADIUS would not start without them
     new = not (folder / files.MANIFEST).exists()
     try:
-        server = _freeradius()
+        server = freeradius.installed()
         done = raddb_install.create(
             folder, config, server, secret=secret, worker_ports=worker_ports, **options
         )
@@ -194,7 +193,7 @@ def install(config: Path, folder: Path, wifi: bool, gtc_port: int, name: str | N
       freeradius -XC
     """
     file.load(config)  # FreeRADIUS would not start any more
-    server = _freeradius()
+    server = freeradius.installed()
     done = raddb_install.install(folder, config, server, wifi=wifi, gtc_port=gtc_port, name=name)
     _tell(folder, done)
     click.echo("Now name 'virtual_server = smsotp' for the clients that shall need a code, in")
@@ -258,11 +257,3 @@ def _tell(folder: Path, done: raddb_install.Installation) -> None:
 
 def _authority(folder: Path) -> Path:
     return folder / files.CERTIFICATES / "ca.pem"
-
-
-def _freeradius() -> freeradius.FreeRadius:
-    server = freeradius.find()
-    if server is None:
-        fault, remedy = "is not installed", "apt-get install freeradius freeradius-python3"
-        raise ConfigurationError([Problem("FreeRADIUS", fault, remedy)])
-    return server

@@ -92,6 +92,16 @@ def freeradius_user() -> pwd.struct_passwd | None:
     return None
 
 
+def existing_user(
+    ctx: click.Context, parameter: click.Parameter, name: str | None
+) -> pwd.struct_passwd | None:
+    """Read an option that names a user of this machine."""
+    try:
+        return None if name is None else pwd.getpwnam(name)
+    except KeyError:
+        raise click.BadParameter(f"there is no user '{name}'") from None
+
+
 @contextlib.contextmanager
 def acting_as(user: pwd.struct_passwd | None) -> Iterator[None]:
     """

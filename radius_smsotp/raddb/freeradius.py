@@ -8,6 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from radius_smsotp.errors import ConfigurationError, Problem
+
 SECOND_INSTANCE_FROM = (3, 2, 7)
 """Before, a second python3 instance aborts the server (FreeRADIUS issue 5111)."""
 
@@ -61,3 +63,11 @@ def find() -> FreeRadius | None:
             numbers = (int(version[1]), int(version[2]), int(version[3]))
             return FreeRadius(Path(program), numbers)
     return None
+
+
+def installed() -> FreeRadius:
+    """The same.  Raises ConfigurationError if there is none."""
+    if (server := find()) is None:
+        fault, remedy = "is not installed", "apt-get install freeradius freeradius-python3"
+        raise ConfigurationError([Problem("FreeRADIUS", fault, remedy)])
+    return server

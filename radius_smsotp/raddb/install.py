@@ -29,23 +29,12 @@ GTC_PORT = 11812
 WORKER_PORT = 12812
 """On the loopback address, of the first worker behind a front (see `raddb.workers`)."""
 
-RETURN_CODES = ("handled", "ok", "reject", "updated")
-"""Instances of `always` that the policy calls, or may call; a stock raddb has them."""
-
-OWN_MODULES = {
-    "always": "".join(f"always {name} {{\n\trcode = {name}\n}}\n" for name in RETURN_CODES),
-    "chap": "chap {\n}\n",
-    "mschap": "mschap {\n}\n",
-    "pap": "pap {\n\tnormalise = no\n}\n",
-    "attr_filter": "attr_filter attr_filter.access_reject {\n"
-    '\tkey = "%{User-Name}"\n\tfilename = ${confdir}/access_reject\n}\n',
-}
-OWN_FILES = {
-    "access_reject": "DEFAULT\n"
-    "\tEAP-Message =* ANY,\n\tState =* ANY,\n\tMessage-Authenticator =* ANY,\n"
-    "\tReply-Message =* ANY,\n\tMS-CHAP-Error =* ANY,\n\tProxy-State =* ANY\n",
-    files.DICTIONARY: f"{files.INCLUDE}\n",
-}
+OWN_FILES = (
+    "access_reject",
+    files.DICTIONARY,
+    *(f"mods-enabled/{name}" for name in ("always", "attr_filter", "chap", "mschap", "pap")),
+)
+"""What a stock raddb has, as far as we need it; filled in with nothing."""
 
 
 @dataclass
@@ -111,8 +100,7 @@ def create(
     else:
         texts = {"radiusd.conf": files.text("radiusd.conf", values)}
         gtc = gtc_port
-    texts |= OWN_FILES
-    texts |= {f"mods-enabled/{module}": text for module, text in OWN_MODULES.items()}
+    texts |= {name: files.text(name, {}) for name in OWN_FILES}
     secret = secret or raddb_clients.secret_in(folder / "clients.conf") or secrets.token_urlsafe(24)
     texts["clients.conf"] = raddb_clients.text(networks, secret, guard=server.limits_proxy_state)
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)

@@ -18,18 +18,8 @@ PORT_VARIABLE = "${smsotp_worker_port}"
 GTC_PORT_VARIABLE = "${smsotp_worker_gtc_port}"
 """What the common files say where each worker has a port of its own."""
 
-FRONT = "smsotp_front"
-"""The client that the front is, to the workers: policy.d/smsotp believes it who has asked."""
-
 SECRET = "mods-config/smsotp/workers"  # noqa: S105  # the name of a file
 """What front and workers share."""
-
-CLIENTS = f"""#  Who may ask a worker: the front, and nobody else.
-client {FRONT} {{
-	ipaddr = 127.0.0.1
-	secret = "${{smsotp_worker_secret}}"
-}}
-"""
 
 
 def names(number: int) -> list[str]:
@@ -63,23 +53,14 @@ def files(values: Mapping[str, str], ports: Sequence[int], gtc_port: int) -> dic
     return {
         "radiusd.conf": raddb_files.text("front.conf", values),
         "worker.conf": raddb_files.text("radiusd.conf", {**values, **common}),
-        "worker-clients.conf": include + CLIENTS,
+        "worker-clients.conf": raddb_files.text("worker-clients.conf", {}),
         "workers.conf": include + _pool(named),
     } | {
-        f"{name}.conf": _worker(name, port, gtc_port + number)
+        f"{name}.conf": raddb_files.text(
+            "worker1.conf", {"NAME": name, "PORT": str(port), "GTC_PORT": str(gtc_port + number)}
+        )
         for number, (name, port) in enumerate(named.items(), 1)
     }
-
-
-def _worker(name: str, port: int, gtc_port: int) -> str:
-    """The file of one worker."""
-    return (
-        f"#  freeradius -f -d … -n {name}\n\n"
-        f"name = {name}\n"
-        f"smsotp_worker_port = {port}\n"
-        f"smsotp_worker_gtc_port = {gtc_port}\n\n"
-        "$INCLUDE worker.conf\n"
-    )
 
 
 def _pool(ports: Mapping[str, int]) -> str:

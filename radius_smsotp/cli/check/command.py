@@ -14,7 +14,7 @@ import click
 from radius_smsotp.cli import CONFIGURATION, output
 from radius_smsotp.cli.check import host, raddb, site
 from radius_smsotp.cli.check.finding import Finding
-from radius_smsotp.cli.site import acting_as, freeradius_user
+from radius_smsotp.cli.site import acting_as, existing_user, freeradius_user
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "green"}
 
@@ -25,8 +25,8 @@ INDENT = " " * 9
 @click.command()
 @click.option(
     "--user",
-    "name",
     metavar="USER",
+    callback=existing_user,
     help="For root: whose rights to check with.  [default: who FreeRADIUS runs as]",
 )
 @click.option(
@@ -38,7 +38,7 @@ INDENT = " " * 9
 )
 @output.json_option
 @click.pass_obj
-def check(config: Path, name: str | None, folder: Path | None, as_json: bool) -> None:
+def check(config: Path, user: pwd.struct_passwd | None, folder: Path | None, as_json: bool) -> None:
     """
     Find every problem of settings, key, store, providers and FreeRADIUS.
 
@@ -51,7 +51,10 @@ def check(config: Path, name: str | None, folder: Path | None, as_json: bool) ->
       smsotp check
       smsotp --config ./site/smsotp.yaml check --json
     """
-    user = _user(name)
+    if os.geteuid() == 0:
+        user = user or freeradius_user()
+    elif user is not None:
+        raise click.UsageError("only root can check with the rights of somebody else")
     with acting_as(user):
         found = site.findings(config)
     found += raddb.findings(folder or raddb.place(config), config)
@@ -93,15 +96,3 @@ def _verdict(found: Sequence[Finding]) -> str:
         return "No problem found."
     parts = [(errors, "error"), (warnings, "warning")]
     return ", ".join(output.many(*part) for part in parts if part[0]) + "."
-
-
-def _user(name: str | None) -> pwd.struct_passwd | None:
-    """Whose rights to check with, None for our own."""
-    if name is None:
-        return freeradius_user() if os.geteuid() == 0 else None
-    if os.geteuid() != 0:
-        raise click.UsageError("only root can check with the rights of somebody else")
-    try:
-        return pwd.getpwnam(name)
-    except KeyError:
-        raise click.BadParameter(f"there is no user '{name}'", param_hint="--user") from None

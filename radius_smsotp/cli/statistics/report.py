@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
+from string import Template
 
 import click
 
@@ -74,7 +75,8 @@ REASONS_MOST = 10
 NOTHING = "\N{EN DASH}"
 """Where there is no number."""
 
-STYLE = Path(__file__).with_name("report.css")
+PAGE, STYLE = (Path(__file__).with_name(f"report.{kind}") for kind in ("html", "css"))
+"""Nothing is fetched by the page, whatever a name of a provider may hold: see its policy."""
 
 BUCKETS = (
     *(f"up to {bound:g} s" for bound in statistics.BOUNDS),
@@ -91,24 +93,21 @@ def page(title: str, period: Period, loaded: Loaded) -> str:
     days = f"{_date(period.since)} to {_date(until)} · {period.days} days"
     if period.days == 1:
         days = f"{_date(period.since)} · today"
-    parts = (
-        f"<header><h1>{escape(title)}</h1><p>{days}</p></header>",
-        _tiles(summary, loaded),
-        _daily(period),
-        f'<div class="pair">{_reasons(summary)}{_hours(period)}</div>',
-        _providers(summary, loaded),
-        f"<footer>Made by smsotp report on {escape(f'{until:%Y-%m-%d %H:%M %Z}')}. A refusal is an "
-        "answer: one login may be refused several times. A message counts as sent when a provider "
-        "has accepted it.</footer>",
-    )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        # Nothing is fetched, whatever a name of a provider may hold.
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        f"<title>{escape(title)}</title>\n<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n"
-        "</head>\n<body>\n<main>\n" + "\n".join(parts) + "\n</main>\n</body>\n</html>\n"
+    columns, rows = _daily(period)
+    heads, providers = _providers(summary, loaded)
+    return Template(PAGE.read_text(encoding="utf-8")).substitute(
+        title=escape(title),
+        style=STYLE.read_text(encoding="utf-8"),
+        days=days,
+        tiles=_tiles(summary, loaded),
+        columns=columns,
+        rows=rows,
+        reasons=_reasons(summary),
+        hours=_hours(period),
+        heads=heads,
+        providers=providers,
+        key="".join(f'<li style="--c: var({of})">{name}</li>' for name, of in COLOURS.items()),
+        now=escape(f"{until:%Y-%m-%d %H:%M %Z}"),
     )
 
 
@@ -139,14 +138,14 @@ def _tiles(summary: Summary, loaded: Loaded) -> str:
     if cost is not None:
         each = f"{cost / summary.logins:.3f} a login" if summary.logins else ""
         tiles.append((f"Cost, {loaded.values.currency}", f"{cost:,.2f}", each))
-    inner = "".join(
+    return "".join(
         f"<div><dt>{name}</dt><dd>{escape(value)}<small>{escape(more)}</small></dd></div>"
         for name, value, more in tiles
     )
-    return f'<dl class="tiles">{inner}</dl>'
 
 
-def _daily(period: Period) -> str:
+def _daily(period: Period) -> tuple[str, str]:
+    """The days as columns of a chart, and as rows of a table."""
     days = period.by_day()
     columns = [
         chart.Column(
@@ -167,21 +166,14 @@ def _daily(period: Period) -> str:
         + f'<td class="n">{one.sent:,}</td></tr>'
         for column, (_, one) in zip(columns, days, strict=True)
     )
-    heads = "".join(f'<th class="n">{head}</th>' for head in ("Code", "Device", "Refused", "SMS"))
-    return (
-        "<section><h2>Day by day</h2><p>What logins came to.</p>"
-        + chart.columns(columns, series)
-        + "<details><summary>The same as a table</summary><table><thead><tr><th>Day</th>"
-        + f"{heads}</tr></thead><tbody>{rows}</tbody></table></details></section>"
-    )
+    return chart.columns(columns, series), rows
 
 
 def _reasons(summary: Summary) -> str:
     found = list(summary.refusals_by_words().items())
     rest = sum(number for _, number in found[REASONS_MOST:])
     found = found[:REASONS_MOST] + ([("other reasons", rest)] if rest else [])
-    body = chart.ranks(found) if found else "<p>Nobody was refused.</p>"
-    return f"<section><h2>Why logins were refused</h2><p>Most frequent first.</p>{body}</section>"
+    return chart.ranks(found) if found else "<p>Nobody was refused.</p>"
 
 
 def _hours(period: Period) -> str:
@@ -190,34 +182,23 @@ def _hours(period: Period) -> str:
         if one.kind in {"code-accepted", "device-accepted"}:
             at = statistics.start(one.slot).astimezone()
             counted[at.weekday(), at.hour] += count.events
-    return (
-        "<section><h2>When people log in</h2><p>By weekday and hour; the stronger, the more.</p>"
-        + chart.heat(WEEKDAYS, counted)
-        + "</section>"
-    )
+    return chart.heat(WEEKDAYS, counted)
 
 
-def _providers(summary: Summary, loaded: Loaded) -> str:
+def _providers(summary: Summary, loaded: Loaded) -> tuple[str, str]:
+    """The headings of a table, and its rows."""
     heads = ["Provider", "Verdicts", "Sent", "Arrived", "p50", "p95", "Time to accept"]
     if loaded.prices:
         heads.append("Cost")
-    rows = [
+    rows = "".join(
         _provider(name, one, loaded.prices.get(name), heads)
         for name, one in ordered(summary, loaded).items()
-    ]
+    )
     numeric = {"Sent", "Arrived", "p50", "p95", "Cost"}
     head = "".join(
         f'<th class="n">{one}</th>' if one in numeric else f"<th>{one}</th>" for one in heads
     )
-    key = "".join(
-        f'<li style="--c: var({colour})">{verdict}</li>' for verdict, colour in COLOURS.items()
-    )
-    return (
-        "<section><h2>Providers</h2><p>What each of them made of the messages, and how long it "
-        f'took to accept one.</p><table class="wide"><thead><tr>{head}</tr></thead><tbody>'
-        + "".join(rows)
-        + f'</tbody></table><ul class="key">{key}</ul></section>'
-    )
+    return head, rows
 
 
 def _provider(name: str, one: Provider, price: float | None, heads: list[str]) -> str:
@@ -235,14 +216,11 @@ def _provider(name: str, one: Provider, price: float | None, heads: list[str]) -
     ]
     if len(heads) > len(cells):
         cells.append(("n", NOTHING if price is None else f"{one.accepted * price:,.2f}"))
-    return (
-        "<tr>"
-        + "".join(
-            f'<td class="{kind}" data-of="{head}">{cell}</td>'
-            for head, (kind, cell) in zip(heads, cells, strict=True)
-        )
-        + "</tr>"
+    row = "".join(
+        f'<td class="{kind}" data-of="{head}">{cell}</td>'
+        for head, (kind, cell) in zip(heads, cells, strict=True)
     )
+    return f"<tr>{row}</tr>"
 
 
 def _seconds(value: float | None) -> str:
