@@ -26,6 +26,7 @@ setup(
         "radius_smsotp.cli.statistics": ["*.css", "*.html"],
         "radius_smsotp.freeradius": ["*", "*/*", "*/*/*"],
         "radius_smsotp.settings.languages": ["*.yaml"],
+        "radius_smsotp.providers.modem": ["*.txt"],
         "radius_smsotp.providers.presets": ["*.yaml"],
     },
     install_requires=[

@@ -83,9 +83,9 @@ class ProviderSettings(Section):
     """What every provider's settings share."""
 
     type: str
-    timeout: float = Field(default=10.0, gt=0, le=120, description="seconds for one attempt")
+    timeout: float = Field(10.0, gt=0, le=120, description="seconds for one attempt")
     price: float | None = Field(
-        default=None,
+        None,
         ge=0,
         description="what one message costs, in `currency`; for `smsotp stats` and reports",
     )

@@ -89,30 +89,26 @@ class Settings(ProviderSettings):
     """Settings of a ``script`` provider."""
 
     type: Literal["script"]
-    script: Path = Field(
-        description="the program; a relative path counts from `directory`",
-    )
+    script: Path = Field(description="the program; a relative path counts from `directory`")
     directory: Path = Field(
-        default=Path(),
+        Path(),
         validation_alias=AliasChoices("directory", "pi_script_smsprovider_directory"),
         description="folder of scripts; a relative path counts from the folder of the settings",
     )
     arguments: list[Argument] = Field(
-        default=["{phone}"],
+        ["{phone}"],
         description="arguments of the program; {phone} and {phone_digits} stand for the number",
     )
     environment: dict[str, Variable] = Field(
-        default={},
+        {},
         description="environment of the program, besides PATH and LANG; may hold {message} and "
         "{otp} as well",
     )
     background: bool = Field(
-        default=False,
-        description="true: accepted as soon as it runs, whatever its exit status",
+        False, description="true: accepted as soon as it runs, whatever its exit status"
     )
     regexp: Regexp | None = Field(
-        default=None,
-        description="/PATTERN/REPLACEMENT/ that rewrites the number for this program",
+        None, description="/PATTERN/REPLACEMENT/ that rewrites the number for this program"
     )
 
     @field_validator("background", mode="before")

@@ -60,18 +60,18 @@ class Settings(ProviderSettings):
     username: str = Field(min_length=1, description="user name at sipgate")
     password: SecretStr = Field(min_length=1, description="password at sipgate")
     url: Annotated[str, AfterValidator(_gateway)] = Field(
-        default="https://samurai.sipgate.net/RPC2", description="where sipgate takes requests"
+        "https://samurai.sipgate.net/RPC2", description="where sipgate takes requests"
     )
     domain: str = Field(
-        default="sipgate.net",
+        "sipgate.net",
         pattern=r"^[A-Za-z0-9.-]+$",
         description="host in the address of the recipient; privacyIDEA writes sipgate.de",
     )
     proxy: Proxy | None = Field(
-        default=None, description="HTTP proxy to go through, http://USER:PASSWORD@HOST:PORT"
+        None, description="HTTP proxy to go through, http://USER:PASSWORD@HOST:PORT"
     )
     ca_file: Path | None = Field(
-        default=None, description="certificates (PEM) to trust instead of those of the system"
+        None, description="certificates (PEM) to trust instead of those of the system"
     )
 
 

@@ -161,7 +161,8 @@ class Fate(Enum):
     FAILED = "failed"
 
 
-_STATUS = {  # TP-ST, TS 23.040 9.2.3.15
+# TP-ST, TS 23.040 9.2.3.15.  0x60 to 0x65 are as 0x20 to 0x25, but not tried again.
+_STATUS = {
     0x00: "received by the phone",
     0x01: "forwarded to the phone, receipt not confirmed",
     0x02: "replaced by the service centre",
@@ -181,12 +182,6 @@ _STATUS = {  # TP-ST, TS 23.040 9.2.3.15
     0x47: "deleted by the sender",
     0x48: "deleted by the service centre",
     0x49: "message does not exist",
-    0x60: "congestion",
-    0x61: "phone busy",
-    0x62: "no response from the phone",
-    0x63: "service rejected",
-    0x64: "quality of service not available",
-    0x65: "error in the phone",
 }
 
 
@@ -214,7 +209,8 @@ class DeliveryReceipt:
     def meaning(self) -> str:
         """The status in words."""
         # 9.2.3.15: a reserved value is to be taken as "service rejected".
-        words = _STATUS.get(self.status, "service rejected")
+        status = self.status - 0x40 if 0x60 <= self.status <= 0x65 else self.status
+        words = _STATUS.get(status, "service rejected")
         return f"{words} (TP-ST 0x{self.status:02X})"
 
 

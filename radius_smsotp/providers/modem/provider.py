@@ -54,34 +54,31 @@ class Settings(ProviderSettings):
     type: Literal["modem"]
     port: str = Field(description="a device like /dev/ttyUSB0, or socket://HOST:PORT")
     baudrate: int = Field(
-        default=115200,
+        115200,
         gt=0,
         le=4_000_000,
         description="bits a second of a serial port; most USB modems do not care",
     )
     pin: SecretStr | None = Field(
-        default=None,
-        description="PIN of the SIM, if it asks for one; in quotes, to keep its zeros",
+        None, description="PIN of the SIM, if it asks for one; in quotes, to keep its zeros"
     )
-    smsc: str | None = Field(
-        default=None, description="service centre, +49…, if the SIM knows none"
-    )
+    smsc: str | None = Field(None, description="service centre, +49…, if the SIM knows none")
     mode: Literal["auto", "text", "pdu"] = Field(
-        default="auto",
+        "auto",
         description="auto: text mode where the text allows it, else PDU mode; or always the one",
     )
     transliterate: bool = Field(
-        default=False,
+        False,
         description="write letters that the GSM alphabet lacks with the nearest: saves a part",
     )
     validity: int = Field(
-        default=1440,
+        1440,
         ge=5,
         le=635040,
         description="minutes for which the network tries to deliver; 5 at least",
     )
     delivery_receipt: bool = Field(
-        default=False,
+        False,
         validation_alias=AliasChoices("delivery_receipt", "delivery_report"),
         description="ask the network whether the message arrived",
     )

@@ -128,54 +128,45 @@ class Settings(ProviderSettings):
         min_length=1, description="host name or address of the SMSC"
     )
     # IANA: smpp, 2775/tcp
-    smsc_port: int = Field(default=2775, ge=1, le=65535, description="its TCP port")
+    smsc_port: int = Field(2775, ge=1, le=65535, description="its TCP port")
     # The lengths are those of SMPP 3.4 4.1.1 and 4.4.1, without the NUL at the end.
-    system_id: Text = Field(
-        default="", max_length=15, description="name to bind with, up to 15 characters"
-    )
+    system_id: Text = Field("", max_length=15, description="name to bind with, up to 15 characters")
     password: Password = Field(
-        default=SecretStr(""),
+        SecretStr(""),
         description="password to system_id; more than SMPP's 8 characters are sent whole",
     )
-    system_type: Text = Field(
-        default="", max_length=12, description="if the SMSC asks for one in the bind"
-    )
+    system_type: Text = Field("", max_length=12, description="if the SMSC asks for one in the bind")
     service_type: Text = Field(
-        default="", max_length=5, description="if the SMSC asks for one with each message"
+        "", max_length=5, description="if the SMSC asks for one with each message"
     )
     bind: Literal["transmitter", "transceiver"] = Field(
-        default="transmitter", description="transceiver asks for delivery receipts"
+        "transmitter", description="transceiver asks for delivery receipts"
     )
     s_addr: Text = Field(
-        default="",
+        "",
         max_length=20,
         description="the sender: 11 letters and digits at most, a short number, or +49…",
     )
-    s_addr_ton: Ton | None = Field(
-        default=None, description="type of s_addr; left out: what it looks like"
-    )
-    s_addr_npi: Npi | None = Field(default=None, description="numbering plan of s_addr, the same")
+    s_addr_ton: Ton | None = Field(None, description="type of s_addr; left out: what it looks like")
+    s_addr_npi: Npi | None = Field(None, description="numbering plan of s_addr, the same")
     d_addr_ton: Ton = Field(
-        default=TON["international"],
+        TON["international"],
         description="type of the recipient's number, which goes out as digits without plus",
     )
-    d_addr_npi: Npi = Field(default=NPI["isdn"], description="its numbering plan")
+    d_addr_npi: Npi = Field(NPI["isdn"], description="its numbering plan")
     regexp: Regexp | None = Field(
-        default=None,
-        description="/PATTERN/REPLACEMENT/, applied to the number, +49…, before sending",
+        None, description="/PATTERN/REPLACEMENT/, applied to the number, +49…, before sending"
     )
     long_text: Literal["parts", "payload"] = Field(
-        default="parts",
+        "parts",
         description="parts: several messages with a header; payload: one, for the SMSC to cut",
     )
-    link_interval: float = Field(default=30.0, gt=0, description="seconds between two enquire_link")
-    tls: bool = Field(default=False, description="speak TLS with the SMSC")
+    link_interval: float = Field(30.0, gt=0, description="seconds between two enquire_link")
+    tls: bool = Field(False, description="speak TLS with the SMSC")
     ca_file: Path | None = Field(
-        default=None, description="certificates (PEM) to trust instead of those of the system"
+        None, description="certificates (PEM) to trust instead of those of the system"
     )
-    check_ssl: bool = Field(
-        default=True, description="verify the certificate of the SMSC; false takes any"
-    )
+    check_ssl: bool = Field(True, description="verify the certificate of the SMSC; false takes any")
 
 
 NOT_INSTALLED = "the library smpplib is not installed"

@@ -110,26 +110,25 @@ class SmtpServer(Section):
         description="smtps://HOST, smtp+tls://HOST (STARTTLS), smtp://HOST or HOST, each with :PORT"
     )
     port: int | None = Field(
-        default=None,
+        None,
         gt=0,
         lt=65536,
         description="port, if `server` names none; otherwise 465 (tls), 587 (starttls) or 25",
     )
     tls: TlsKind | None = Field(
-        default=None,
-        description="tls, starttls or none, if `server` does not say; true is starttls",
+        None, description="tls, starttls or none, if `server` does not say; true is starttls"
     )
-    starttls: bool | None = Field(default=None, description="true: the same as `tls: starttls`")
+    starttls: bool | None = Field(None, description="true: the same as `tls: starttls`")
     ca_file: Path | None = Field(
-        default=None, description="certificates (PEM) to trust instead of those of the system"
+        None, description="certificates (PEM) to trust instead of those of the system"
     )
-    username: str | None = Field(default=None, description="user name, if the server wants one")
-    password: SecretStr | None = Field(default=None, description="password to the user name")
-    sender: Sender | None = Field(default=None, description="sender, if the provider names none")
-    timeout: float = Field(default=10.0, gt=0, le=120, description="seconds for one mail")
-    description: str | None = Field(default=None, description="a note for people")
+    username: str | None = Field(None, description="user name, if the server wants one")
+    password: SecretStr | None = Field(None, description="password to the user name")
+    sender: Sender | None = Field(None, description="sender, if the provider names none")
+    timeout: float = Field(10.0, gt=0, le=120, description="seconds for one mail")
+    description: str | None = Field(None, description="a note for people")
     enqueue_job: bool | None = Field(
-        default=None, description="of privacyIDEA, without effect: there is a queue of our own"
+        None, description="of privacyIDEA, without effect: there is a queue of our own"
     )
 
     @model_validator(mode="after")
@@ -206,35 +205,32 @@ class Settings(ProviderSettings):
 
     type: Literal["smtp"]
     identifier: str | None = Field(
-        default=None,
+        None,
         validation_alias=AliasChoices("identifier", "smtpidentifier"),
         description="the mail server: name of an entry of smtp_servers",
     )
     mailserver: ServerAddress | None = Field(
-        default=None,
+        None,
         description="the mail server instead: HOST, HOST:PORT, smtps://HOST or smtp+tls://HOST",
     )
     tls: TlsKind | None = Field(
-        default=None, description="tls, starttls or none, if `mailserver` does not say"
+        None, description="tls, starttls or none, if `mailserver` does not say"
     )
-    ca_file: Path | None = Field(
-        default=None, description="certificates (PEM) to trust for `mailserver`"
-    )
-    mailuser: str | None = Field(default=None, description="user name at `mailserver`")
-    mailpassword: SecretStr | None = Field(default=None, description="password at `mailserver`")
-    mailsender: Sender | None = Field(default=None, description="sender of the mail")
+    ca_file: Path | None = Field(None, description="certificates (PEM) to trust for `mailserver`")
+    mailuser: str | None = Field(None, description="user name at `mailserver`")
+    mailpassword: SecretStr | None = Field(None, description="password at `mailserver`")
+    mailsender: Sender | None = Field(None, description="sender of the mail")
     mailto: Recipients = Field(
         description="address of the gateway, several with commas; may hold {phone}"
     )
     subject: Template = Field(
-        default="{phone}", description='subject; placeholders as in body; " " for none'
+        "{phone}", description='subject; placeholders as in body; " " for none'
     )
     body: Template = Field(
-        default="{message}",
-        description="body; {message} stands for the whole text, {otp} for the code",
+        "{message}", description="body; {message} stands for the whole text, {otp} for the code"
     )
     regexp: Regexp | None = Field(
-        default=None, description="/PATTERN/REPLACEMENT/ that rewrites the number"
+        None, description="/PATTERN/REPLACEMENT/ that rewrites the number"
     )
 
     @model_validator(mode="after")
