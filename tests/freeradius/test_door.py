@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from radius_smsotp.cli.check import ways
 from tests.freeradius import stock
 from tests.freeradius.supplicant import PEAP_GTC, Supplicant
 from tests.support.freeradius import Radiusd, Site
@@ -52,7 +53,13 @@ class Door(NamedTuple):
     place: str
 
 
-PLACES = {"stock": "", "behind suffix": "eap \\{", "last": "pap", "beside": "pap"}
+PLACES = {
+    "stock": "",
+    "behind suffix": "eap \\{",
+    "last": "pap",
+    "unguarded": "pap",
+    "beside": "pap",
+}
 
 
 @pytest.fixture(scope="module", params=PLACES)
@@ -70,6 +77,12 @@ def door(
             # What 3.2.1 does not sign, a client of the tests does not take.
             signed = "post-auth {\nupdate reply {\n&Message-Authenticator := 0x00\n}"
             stock.replace(raddb / "sites-available" / "default", r"^post-auth \{", signed)
+        if request.param in {"last", "unguarded"}:
+            # No round of the conversation but the last one gets any further than to "eap".
+            eap = raddb / "mods-available" / "eap"
+            stock.replace(eap, r"default_eap_type = md5$", "default_eap_type = peap", 1)
+        if request.param == "unguarded":
+            stock.replace(raddb / "sites-available" / "default", r"^\s*smsotp_admit$", "")
         if request.param == "beside":
             block = "smsotp_beside {\n\tif (&EAP-Type == Identity || &EAP-Type == NAK "
             block += "|| &EAP-Type == PEAP) {\n\t\tok\n\t}\n"
@@ -96,7 +109,8 @@ class TestOtherMethods:
         with Supplicant(door.radiusd, method, "bob", "pw") as device:
             assert device.question() is None
             accepted = "code=2 (Access-Accept)" in device.output()
-        allowed = door.place == "stock" or (door.place == "beside" and "PEAP" in method)
+        left = door.place in {"beside", "unguarded"} and "PEAP" in method
+        allowed = door.place == "stock" or left
         assert accepted is allowed
         if not allowed:
             assert door.site.kinds(asked)[seen:] == ["login-refused"]
@@ -130,6 +144,20 @@ class TestOtherMethods:
             challenge = door.radiusd.challenge(name, password)
             code = door.site.code(challenge.state)
             assert door.radiusd.ask(name, code, challenge.state).kind == "Access-Accept"
+
+    def test_what_check_says(self, door: Door) -> None:
+        found = list(ways.findings(door.radiusd.folder))
+        told = [one.fault for one in found]
+        if door.place == "unguarded":
+            assert {one.level for one in found} == {"error"}
+            for way in ("PEAP", "EAP-TTLS", "EAP-TLS", "EAP-MD5", "Digest", "Auth-Type := Accept"):
+                assert any(one.startswith(way) and "past the code" in one for one in told), way
+        elif door.place == "beside":
+            assert [(one.level, one.fault) for one in found] == [
+                ("warning", "smsotp_beside lets in what it names")
+            ]
+        else:
+            assert told == []
 
     @staticmethod
     def assert_let_in_by_stock_only(door: Door, reply: Reply, name: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from radius_smsotp.cli.check import ways
 from radius_smsotp.cli.check.finding import Finding, error, note, warning
 from radius_smsotp.cli.check.site import waits
 from radius_smsotp.errors import ConfigurationError, SmsotpError
@@ -53,6 +54,7 @@ def installed_findings(raddb: Path, config: Path) -> list[Finding]:
             *_files(raddb, found),
             *_links(raddb),
             *_calls(raddb),
+            *ways.findings(raddb),
             *_wifi(raddb),
             *raddb_findings(raddb, config),
         ]

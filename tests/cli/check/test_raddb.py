@@ -110,7 +110,8 @@ class TestCalls:
             ("clients.conf", 'client vpn {\n\tvirtual_server = "smsotp"\n}\n'),
             (
                 "sites-enabled/default",
-                "server x {\nauthorize {\n smsotp_authorize\n}\n}\n",
+                "server x {\nauthorize {\n smsotp_authorize\n}\npost-auth {\n smsotp_admit\n"
+                "Post-Auth-Type REJECT {\n smsotp_post_auth\n}\n}\n}\n",
             ),
         ],
     )

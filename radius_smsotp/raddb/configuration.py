@@ -1,0 +1,144 @@
+"""FreeRADIUS's configuration, read as far as one has to know who calls what in a raddb."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CONDITIONS = {"if", "elsif", "else", "switch", "case"}
+
+GROUPS = {"group", "redundant", "load-balance", "redundant-load-balance", "Auth-Type"}
+
+NAME = re.compile(r"[\w.-]+")
+"""Of a file that FreeRADIUS reads in a folder (src/main/conffile.c)."""
+
+
+@dataclass
+class Section:
+    """
+    A section: ``kind name { … }``, or a whole file.
+
+    Attributes:
+        words: What stands before the brace.
+        lines: Its own, each with its number in the file.
+    """
+
+    words: list[str]
+    sections: list[Section] = field(default_factory=list)
+    lines: list[tuple[int, str]] = field(default_factory=list)
+    items: list[Section | str] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        """The first word."""
+        return self.words[0] if self.words else ""
+
+    @property
+    def name(self) -> str:
+        """The second word, else the first."""
+        return self.words[1] if len(self.words) > 1 else self.kind
+
+    def find(self, kind: str) -> Section | None:
+        """The first section of a kind in this one."""
+        return next((one for one in self.sections if one.kind == kind), None)
+
+    def value(self, key: str) -> str:
+        """What is assigned to a name in this section, without quotes; "" if nothing is."""
+        for _, line in self.lines:
+            before, found, behind = line.partition("=")
+            if found and before.strip() == key:
+                return behind.strip().strip("\"'")
+        return ""
+
+    def everything(self) -> Iterator[tuple[int, str]]:
+        """All lines, those of the sections within as well."""
+        yield from self.lines
+        for one in self.sections:
+            yield from one.everything()
+
+
+def read(path: Path) -> Section:
+    """
+    One file.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    whole = Section([])
+    stack = [whole]
+    text = path.read_text(encoding="utf-8", errors="replace").replace("\\\n", " ")
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = _uncommented(raw).strip()
+        if line.startswith("}"):
+            if len(stack) > 1:
+                stack.pop()
+            line = line[1:].strip()
+        if line.endswith("{"):
+            opened = Section(line[:-1].split())
+            stack[-1].sections.append(opened)
+            stack[-1].items.append(opened)
+            stack.append(opened)
+        elif line:
+            stack[-1].lines.append((number, line))
+            stack[-1].items.append(line)
+    return whole
+
+
+def enabled(raddb: Path, folder: str) -> Iterator[tuple[Path, Section]]:
+    """The files that FreeRADIUS reads in a folder of a raddb."""
+    if (raddb / folder).is_dir():
+        for path in sorted((raddb / folder).iterdir()):
+            if path.is_file() and NAME.fullmatch(path.name):
+                yield path, read(path)
+
+
+Call = tuple[str, tuple[str, ...]]
+"""What is called, and the conditions around it."""
+
+
+def calls(section: Section, policies: dict[str, Section]) -> Iterator[Call]:
+    """What a section of a virtual server calls, by itself or in the policies that it names."""
+    yield from _calls(section, policies, (), frozenset())
+
+
+def _calls(
+    section: Section, policies: dict[str, Section], under: tuple[str, ...], inside: frozenset[str]
+) -> Iterator[Call]:
+    for item in section.items:
+        if isinstance(item, str):
+            yield from _named(item, policies, under, inside)
+        elif item.kind in CONDITIONS:
+            yield from _calls(item, policies, (*under, " ".join(item.words)), inside)
+        elif item.kind in GROUPS:
+            yield from _calls(item, policies, under, inside)
+        elif len(item.words) == 1:  # a module, and what its return codes lead to
+            yield from _named(item.kind, policies, under, inside)
+
+
+def _named(
+    line: str, policies: dict[str, Section], under: tuple[str, ...], inside: frozenset[str]
+) -> Iterator[Call]:
+    name = line.removeprefix("-")
+    if not NAME.fullmatch(name):
+        return
+    yield name, under
+    if name in policies and name not in inside:
+        yield from _calls(policies[name], policies, under, inside | {name})
+
+
+def _uncommented(line: str) -> str:
+    """A line without its comment; quotes may hold the sign of one."""
+    quote = ""
+    for at, one in enumerate(line):
+        if quote:
+            quote = "" if one == quote and line[at - 1] != "\\" else quote
+        elif one in "\"'":
+            quote = one
+        elif one == "#":
+            return line[:at]
+    return line
