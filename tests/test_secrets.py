@@ -89,9 +89,9 @@ def secrets(story: Story, *numbers: str) -> list[str]:
 
 
 def test_the_files_of_the_store_hold_none(story: Story) -> None:
-    """Neither the database nor its log; the number of an account aside."""
+    """Neither the database nor what stands beside it; the number of an account aside."""
     files = [*story.site.folder.glob("smsotp.db*")]
-    assert len(files) == 3
+    assert len(files) == 4
     octets = b"".join(file.read_bytes() for file in files)
     assert b"alice" in octets
     for secret in secrets(story, ELSEWHERE):
