@@ -11,7 +11,16 @@ import time
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Generic,
+    Protocol,
+    TypeVar,
+    runtime_checkable,
+)
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -91,6 +100,12 @@ class ProviderSettings(Section):
     )
 
 
+CaFile = Annotated[
+    Path | None,
+    Field(description="certificates (PEM) to trust instead of those of the system"),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """
@@ -107,15 +122,27 @@ class Surroundings:
     lock_folder: Path
 
 
-class Provider(Protocol):
-    """
-    One configured provider.  Used by several threads at once.
+CHECK_SECONDS = 4.5
+"""Seconds that a provider looks at most: `BaseProvider.check` says about 5."""
 
-    Its class is built as ``Provider(name, settings, surroundings)``, cheaply: no connection,
-    no file opened.  A fault in the settings that needs no I/O to see belongs in `Settings`.
+S = TypeVar("S", bound=ProviderSettings)
+
+Fault = tuple[str, str, str]
+"""A setting, what is wrong with it, and the remedy."""
+
+
+class BaseProvider(Generic[S]):
+    """
+    One configured provider, without its way to send.  Used by several threads at once.
+
+    Built cheaply: no connection, no file opened.  A fault in the settings that needs no I/O to see
+    belongs in its `Settings`.
     """
 
-    name: str
+    def __init__(self, name: str, settings: S, surroundings: Surroundings) -> None:
+        self.name = name
+        self._settings = settings
+        self._folder = surroundings.folder
 
     def check(self) -> list[Problem]:
         """
@@ -124,6 +151,10 @@ class Provider(Protocol):
         Paths of the problems start with ``providers.NAME``.  May open files and ports; returns
         within about 5 seconds; never raises.
         """
+        path = f"providers.{self.name}"
+        seconds = min(CHECK_SECONDS, self._settings.timeout)
+        faults = self._faults(time.monotonic() + seconds)
+        return [Problem(f"{path}.{setting}", fault, remedy) for setting, fault, remedy in faults]
 
     def send(self, message: Message, deadline: float) -> Receipt:
         """
@@ -137,56 +168,29 @@ class Provider(Protocol):
             Refused, Unavailable, Unknown: and nothing else.  Their text holds neither the
                 code, nor the text, nor the whole number, nor a password.
         """
-
-    def close(self) -> None:
-        """Let go of connections and devices.  May be called twice."""
-
-
-CHECK_SECONDS = 4.5
-"""Seconds that a provider looks at most: `Provider.check` says about 5."""
-
-S = TypeVar("S", bound=ProviderSettings)
-
-Fault = tuple[str, str, str]
-"""A setting, what is wrong with it, and the remedy."""
-
-
-class BaseProvider(Generic[S]):
-    """What all providers do alike: they keep to time limits, and name what is wrong."""
-
-    def __init__(self, name: str, settings: S, surroundings: Surroundings) -> None:
-        self.name = name
-        self._settings = settings
-        self._folder = surroundings.folder
-
-    def check(self) -> list[Problem]:
-        """See `Provider.check`."""
-        path = f"providers.{self.name}"
-        seconds = min(CHECK_SECONDS, self._settings.timeout)
-        faults = self._faults(time.monotonic() + seconds)
-        return [Problem(f"{path}.{setting}", fault, remedy) for setting, fault, remedy in faults]
-
-    def send(self, message: Message, deadline: float) -> Receipt:
-        """See `Provider.send`."""
         limit = min(deadline, time.monotonic() + self._settings.timeout)
         if time.monotonic() >= limit:
             raise Unavailable("no time was left to send the message")
         return self._send(message, limit)
 
     def close(self) -> None:
-        """Nothing is held open, if nobody says otherwise."""
+        """Let go of connections and devices, if any are held.  May be called twice."""
 
     def _faults(self, limit: float) -> Iterable[Fault]:
         """Look for what is wrong, until `limit` (`time.monotonic()` seconds)."""
         raise NotImplementedError
 
     def _send(self, message: Message, limit: float) -> Receipt:
-        """Send a message, until `limit`; see `Provider.send`."""
+        """Send a message, until `limit`; see `send`."""
         raise NotImplementedError
 
     def _path(self, path: Path | None) -> Path | None:
         """A file that the settings name; a relative path counts from theirs."""
         return self._folder / path if path else None
+
+
+Provider = BaseProvider[Any]
+"""Any of them."""
 
 
 @runtime_checkable

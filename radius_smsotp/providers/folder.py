@@ -60,11 +60,8 @@ class Provider(BaseProvider[Settings]):
         }
         text = json.dumps(record, ensure_ascii=False).encode()
         try:
-            try:
-                self._write(message.transaction_id, text)
-            except FileNotFoundError:
-                self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._write(message.transaction_id, text)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._write(message.transaction_id, text)
         except OSError as error:
             raise Unavailable(f"cannot write to the folder ({error.strerror})") from error
         return Receipt(message.transaction_id)

@@ -107,9 +107,7 @@ class Settings(ProviderSettings):
     background: bool = Field(
         False, description="true: accepted as soon as it runs, whatever its exit status"
     )
-    regexp: Regexp | None = Field(
-        None, description="/PATTERN/REPLACEMENT/ that rewrites the number for this program"
-    )
+    regexp: Regexp = None
 
     @field_validator("background", mode="before")
     @classmethod

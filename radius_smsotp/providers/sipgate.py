@@ -11,7 +11,6 @@ import re
 import xmlrpc.client
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 from xml.parsers import expat
@@ -21,6 +20,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.providers import (
     BaseProvider,
+    CaFile,
     Fault,
     Message,
     ProviderSettings,
@@ -67,12 +67,8 @@ class Settings(ProviderSettings):
         pattern=r"^[A-Za-z0-9.-]+$",
         description="host in the address of the recipient; privacyIDEA writes sipgate.de",
     )
-    proxy: Proxy | None = Field(
-        None, description="HTTP proxy to go through, http://USER:PASSWORD@HOST:PORT"
-    )
-    ca_file: Path | None = Field(
-        None, description="certificates (PEM) to trust instead of those of the system"
-    )
+    proxy: Proxy = None
+    ca_file: CaFile = None
 
 
 class Provider(BaseProvider[Settings]):

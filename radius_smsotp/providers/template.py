@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from radius_smsotp.model.text import OF_CODE, check_template
 
@@ -66,5 +66,10 @@ def _usable(regexp: str) -> str:
 Template = Annotated[str, AfterValidator(checked)]
 """A setting with placeholders."""
 
-Regexp = Annotated[str, AfterValidator(_usable)]
+Regexp = Annotated[
+    Annotated[str, AfterValidator(_usable)] | None,
+    Field(
+        description="/PATTERN/REPLACEMENT/, applied to the number; /^\\+/00/ makes +49 into 0049"
+    ),
+]
 """privacyIDEA's REGEXP, ``/PATTERN/REPLACEMENT/``: rewrites the number for one provider."""

@@ -20,6 +20,7 @@ from radius_smsotp.errors import DeliveryError
 from radius_smsotp.model.text import placeholders
 from radius_smsotp.providers import (
     BaseProvider,
+    CaFile,
     Fault,
     Message,
     ProviderSettings,
@@ -108,7 +109,11 @@ def _path(text: Any) -> Any:
 
 
 _Url = Annotated[str, AfterValidator(_usable_url)]
-Proxy = Annotated[SecretStr, AfterValidator(_usable_proxy)]
+_Proxy = Annotated[SecretStr, AfterValidator(_usable_proxy)]
+Proxy = Annotated[
+    _Proxy | None,
+    Field(description="HTTP proxy to go through, http://USER:PASSWORD@HOST:PORT"),
+]
 _Method = Annotated[
     Literal["GET", "POST", "PUT"],
     BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
@@ -150,10 +155,7 @@ class Settings(ProviderSettings):
     sms_text_key: str | None = Field(
         None, description="name of one more parameter, which holds the text"
     )
-    regexp: Regexp | None = Field(
-        None,
-        description="/PATTERN/REPLACEMENT/, applied to the number; /^\\+/00/ makes +49 into 0049",
-    )
+    regexp: Regexp = None
     username: str | None = Field(None, description="user name at the gateway")
     password: SecretStr | None = Field(None, description="password at the gateway")
     auth: Literal["basic", "digest"] = Field(
@@ -183,15 +185,11 @@ class Settings(ProviderSettings):
     message_id_regex: Annotated[_Pattern, AfterValidator(_with_one_group)] | None = Field(
         None, description="the same for any answer: what its one group encloses"
     )
-    proxy: Proxy | None = Field(
-        None, description="HTTP proxy to go through, http://USER:PASSWORD@HOST:PORT"
-    )
-    http_proxy: Proxy | None = Field(None, description="proxy if url begins with http://")
-    https_proxy: Proxy | None = Field(None, description="proxy if url begins with https://")
+    proxy: Proxy = None
+    http_proxy: _Proxy | None = Field(None, description="proxy if url begins with http://")
+    https_proxy: _Proxy | None = Field(None, description="proxy if url begins with https://")
     check_ssl: bool = Field(True, description="whether the gateway's certificate is verified")
-    ca_file: Path | None = Field(
-        None, description="certificates to trust, in PEM, instead of those of the system"
-    )
+    ca_file: CaFile = None
     client_cert: Path | None = Field(None, description="our own certificate, in PEM")
     client_key: Path | None = Field(
         None, description="its key without a passphrase, if client_cert does not hold it as well"

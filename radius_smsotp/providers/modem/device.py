@@ -177,11 +177,8 @@ def _open_port(port: str, baudrate: int, deadline: float) -> serial.Serial:
             port, baudrate=baudrate, timeout=READ_TIMEOUT, write_timeout=WRITE_TIMEOUT
         )
 
-    def drop(late: serial.Serial) -> None:
-        late.close()
-
     try:
-        return connection.in_time(work, deadline, "smsotp-modem-open", drop)
+        return connection.in_time(work, deadline, "smsotp-modem-open", lambda late: late.close())
     except TimeoutError:
         fault = f"{port} did not open in time"
         raise ModemError(Unavailable, fault, "check the host in `port`") from None

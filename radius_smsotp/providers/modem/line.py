@@ -364,7 +364,9 @@ def unlock_sim(line: Line, pin: str | None, tried: Path, deadline: float) -> Non
             raise ModemError(OutOfOrder, "the SIM is blocked", remedy, "pin")
         elif state not in ("", "busy", "SIM PIN"):
             raise ModemError(OutOfOrder, f"the modem asks for {state[:20]}", "unlock it")
-        _pause(line, deadline, "the SIM is not ready")
+        if time.monotonic() + POLL >= deadline:
+            raise ModemError(Unavailable, "the SIM is not ready in time")
+        line.listen(POLL)
 
 
 def _enter_pin(line: Line, pin: str | None, tried: Path, deadline: float) -> bool:
@@ -451,9 +453,3 @@ def _answer(line: Line, question: str, deadline: float) -> str:
         return line.ask(question, deadline)
     except CommandError:
         return ""
-
-
-def _pause(line: Line, deadline: float, otherwise: str) -> None:
-    if time.monotonic() + POLL >= deadline:
-        raise ModemError(Unavailable, f"{otherwise} in time")
-    line.listen(POLL)

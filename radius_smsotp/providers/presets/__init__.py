@@ -26,10 +26,7 @@ def text(name: str) -> str:
     Raises:
         KeyError: There is no such preset.
     """
-    return textwrap.indent(_read(name), "  ")
-
-
-def _read(name: str) -> str:
     if name not in names():
         raise KeyError(name)
-    return (files(__package__) / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
+    preset = files(__package__) / f"{name}{_SUFFIX}"
+    return textwrap.indent(preset.read_text(encoding="utf-8"), "  ")

@@ -24,6 +24,7 @@ from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.model import text as sms
 from radius_smsotp.providers import (
     BaseProvider,
+    CaFile,
     Fault,
     Message,
     ProviderSettings,
@@ -154,18 +155,14 @@ class Settings(ProviderSettings):
         description="type of the recipient's number, which goes out as digits without plus",
     )
     d_addr_npi: Npi = Field(NPI["isdn"], description="its numbering plan")
-    regexp: Regexp | None = Field(
-        None, description="/PATTERN/REPLACEMENT/, applied to the number, +49…, before sending"
-    )
+    regexp: Regexp = None
     long_text: Literal["parts", "payload"] = Field(
         "parts",
         description="parts: several messages with a header; payload: one, for the SMSC to cut",
     )
     link_interval: float = Field(30.0, gt=0, description="seconds between two enquire_link")
     tls: bool = Field(False, description="speak TLS with the SMSC")
-    ca_file: Path | None = Field(
-        None, description="certificates (PEM) to trust instead of those of the system"
-    )
+    ca_file: CaFile = None
     check_ssl: bool = Field(True, description="verify the certificate of the SMSC; false takes any")
 
 

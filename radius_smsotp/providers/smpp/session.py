@@ -122,7 +122,7 @@ def read_receipt(raw: bytes) -> DeliveryReceipt | None:
     Returns:
         None for anything else: a message from a phone, a receipt on the way.
     """
-    pdu: Any = smpp.make_pdu("deliver_sm", client=_Numbers(), allow_unknown_opt_params=True)
+    pdu: Any = smpp.make_pdu("deliver_sm", sequence=0, allow_unknown_opt_params=True)
     # What smpplib raises for a parameter of another PDU or of another length.  The fields
     # before it have been read by then, and they are enough.
     with contextlib.suppress(KeyError, TypeError, struct.error, exceptions.UnknownCommandError):
@@ -147,18 +147,6 @@ def read_receipt(raw: bytes) -> DeliveryReceipt | None:
     return DeliveryReceipt(message_id, state == "DELIVRD", status)
 
 
-class _Numbers:
-    """Sequence numbers of one session, as smpplib wants them."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def next_sequence(self) -> int:
-        # SMPP 3.4 5.1.4: from 0x00000001 to 0x7FFFFFFF.
-        self._last = self._last % 0x7FFFFFFF + 1
-        return self._last
-
-
 class Session:
     """
     One connection.  All methods belong to the thread of its event loop.
@@ -177,7 +165,7 @@ class Session:
         self._reader = reader
         self._writer = writer
         self._record = record
-        self._numbers = _Numbers()
+        self._last_sequence = 0
         self._answers: dict[int, asyncio.Future[bytes]] = {}
         self._doubt = asyncio.Event()
         self._recording = asyncio.Lock()
@@ -201,6 +189,12 @@ class Session:
         )
         return cls(reader, writer, record)
 
+    def next_sequence(self) -> int:
+        """The next sequence number, which smpplib asks its client for."""
+        # SMPP 3.4 5.1.4: from 0x00000001 to 0x7FFFFFFF.
+        self._last_sequence = self._last_sequence % 0x7FFFFFFF + 1
+        return self._last_sequence
+
     async def bind(self, smsc: Smsc) -> None:
         """
         Bind, and watch the link from then on.
@@ -208,7 +202,7 @@ class Session:
         Raises:
             Rejected, Lost: The session is ended.
         """
-        pdu: Any = smpp.make_pdu(smsc.command, client=self._numbers, **smsc.fields)
+        pdu: Any = smpp.make_pdu(smsc.command, client=self, **smsc.fields)
         # SMPP 3.4 4.1.1 allows a password 8 characters, and smpplib silently cuts it there.
         # Some operators give out longer ones, and expect them whole.
         pdu.params = {**pdu.params, "password": Param(type=str, max=LONGEST_PASSWORD + 1)}
@@ -234,7 +228,7 @@ class Session:
             Rejected: With an error as answer.
             Lost: Without one.
         """
-        return await self._exchange(smpp.make_pdu(command, client=self._numbers, **fields))
+        return await self._exchange(smpp.make_pdu(command, client=self, **fields))
 
     async def _exchange(self, pdu: Any) -> bytes:
         if self.lost is not None:

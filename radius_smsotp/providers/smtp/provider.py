@@ -39,6 +39,7 @@ from radius_smsotp.errors import DeliveryError, Refused
 from radius_smsotp.model.text import fill
 from radius_smsotp.providers import (
     BaseProvider,
+    CaFile,
     Fault,
     Message,
     ProviderSettings,
@@ -119,9 +120,7 @@ class SmtpServer(Section):
         None, description="tls, starttls or none, if `server` does not say; true is starttls"
     )
     starttls: bool | None = Field(None, description="true: the same as `tls: starttls`")
-    ca_file: Path | None = Field(
-        None, description="certificates (PEM) to trust instead of those of the system"
-    )
+    ca_file: CaFile = None
     username: str | None = Field(None, description="user name, if the server wants one")
     password: SecretStr | None = Field(None, description="password to the user name")
     sender: Sender | None = Field(None, description="sender, if the provider names none")
@@ -229,9 +228,7 @@ class Settings(ProviderSettings):
     body: Template = Field(
         "{message}", description="body; {message} stands for the whole text, {otp} for the code"
     )
-    regexp: Regexp | None = Field(
-        None, description="/PATTERN/REPLACEMENT/ that rewrites the number"
-    )
+    regexp: Regexp = None
 
     @model_validator(mode="after")
     def _has_one_server(self) -> Self:
