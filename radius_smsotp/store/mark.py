@@ -18,8 +18,9 @@ class Mark:
     """
     The file ``STORE-mark``: a name of the store, and the number of its newest event.
 
-    Every commit rewrites it, without a sync: of a power cut it may know more than the store, and
-    then challenges end that might have gone on.
+    Every answer to a challenge rewrites it, and whoever writes about the whole store, without a
+    sync: of a power cut it may know more than the store, and then challenges end that might have
+    gone on.
 
     Args:
         store: The file of the store.

@@ -83,7 +83,7 @@ class SqliteStore:
             # a file when it closes any of its handles (SQLite, How To Corrupt, section 2.2).
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            with self._transaction("writer", "BEGIN IMMEDIATE", self._writing) as db:
+            with self._transaction("writer", "BEGIN IMMEDIATE", self._writing, marked=True) as db:
                 self._step_forward(db)
                 self._recognise(db)
             self._sync()
@@ -118,7 +118,8 @@ class SqliteStore:
         self, asker: Asker, now: datetime, *, durable: bool = False
     ) -> Iterator[tuple[Transaction, Known]]:
         """See `Store.login`."""
-        with self.write(asker.account, durable=durable) as tx:
+        # An answer may spend a code: that is what a copy put back would undo.
+        with self._write(durable=durable, marked=asker.transaction_id is not None) as tx:
             yield tx, tx.known(asker, now)
 
     @contextlib.contextmanager
@@ -127,10 +128,15 @@ class SqliteStore:
         with self._transaction("reader", "BEGIN", self._reading) as db:
             yield Transaction(db)
 
-    @contextlib.contextmanager
-    def write(self, *_accounts: str, durable: bool = False) -> Iterator[Transaction]:
+    def write(
+        self, *accounts: str, durable: bool = False
+    ) -> contextlib.AbstractContextManager[Transaction]:
         """See `Store.write`.  One writes at a time, whatever about."""
-        with self._transaction("writer", "BEGIN IMMEDIATE", self._writing) as db:
+        return self._write(durable=durable, marked=not accounts)
+
+    @contextlib.contextmanager
+    def _write(self, *, durable: bool, marked: bool = False) -> Iterator[Transaction]:
+        with self._transaction("writer", "BEGIN IMMEDIATE", self._writing, marked=marked) as db:
             yield Transaction(db)
         self._durability.committed()
         if durable:
@@ -157,7 +163,7 @@ class SqliteStore:
     @contextlib.contextmanager
     def refill(self) -> Iterator[Contents]:
         """See `Store.refill`."""
-        with self._transaction("writer", "BEGIN IMMEDIATE", self._writing) as db:
+        with self._transaction("writer", "BEGIN IMMEDIATE", self._writing, marked=True) as db:
             yield Contents(db)
         self._sync()
 
@@ -178,7 +184,7 @@ class SqliteStore:
 
     @contextlib.contextmanager
     def _transaction(
-        self, kind: str, begin: str, lock: threading.Lock
+        self, kind: str, begin: str, lock: threading.Lock, *, marked: bool = False
     ) -> Iterator[sqlite3.Connection]:
         if not lock.acquire(timeout=self._patience):
             raise StoreError("the store is busy in this process")
@@ -191,9 +197,9 @@ class SqliteStore:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
-            reached = _newest_event(db) if kind == "writer" else 0
+            reached = _newest_event(db) if marked else 0
             db.execute("COMMIT")
-            if kind == "writer" and self._name:
+            if marked and self._name:
                 self._mark.write(self._name, reached)
         except sqlite3.Error as error:
             self._drop(kind)
