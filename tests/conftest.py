@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import secrets
 import signal
 import sys
 from pathlib import Path
@@ -80,6 +82,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             reporter.write_line(f"LEAK {leak}", red=True)
     if found:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(autouse=True)
+def _chance(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys, challenges and codes of this process are the same in every run."""
+    dice = random.Random(request.node.nodeid)
+    monkeypatch.setattr(secrets, "token_bytes", lambda octets=32: dice.randbytes(octets))
+    monkeypatch.setattr(secrets, "randbelow", dice.randrange)
 
 
 @pytest.fixture

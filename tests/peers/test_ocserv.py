@@ -129,9 +129,11 @@ def test_a_server_that_dies_between_the_steps_is_replaced_by_the_other(
     login = concentrator.connect()
     login.type(PIN)
     code = sent_code(site)
-    eventually(lambda: site.kinds("alice") == ["challenge-opened", "sms-accepted"])
+    eventually(lambda: "sms-accepted" in site.kinds("alice"))
     one.stop()
     login.type(code)
     status, shown = login.end()
     assert status == 0, shown
-    assert site.kinds("alice") == ["challenge-opened", "sms-accepted", "code-accepted"]
+    # Whoever is slow to answer is asked again, which is no other login.
+    kinds = [kind for kind in site.kinds("alice") if kind != "challenge-repeated"]
+    assert kinds == ["challenge-opened", "sms-accepted", "code-accepted"]
