@@ -117,9 +117,10 @@ def fill(server: Server, size: int) -> None:
             f"SELECT {copied} FROM {table}, numbers WHERE {table}.{key} = ?",
             (size - 1, value),
         )
-    names = ", ".join(rows.MESSAGE.columns[1:])
+    names = rows.MESSAGE.columns[1:]
     db.execute(
-        f"INSERT INTO message (transaction_id, {names}) SELECT challenge.transaction_id, {names} "
+        f"INSERT INTO message (transaction_id, {', '.join(names)}) "
+        f"SELECT challenge.transaction_id, {', '.join(f'message.{name}' for name in names)} "
         "FROM challenge, message WHERE challenge.transaction_id <> message.transaction_id"
     )
     db.commit()
