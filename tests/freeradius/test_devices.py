@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,14 +18,17 @@ OFFICE = f"{ACCESS_POINT}:Office"
 STATION = "02-00-00-00-00-01"
 
 
+SETTINGS: dict[str, Any] = {
+    "clients": {"local": {"ssids": {"Office": {"remember": 8}}}},
+    "limits": {"cooldown": 0, "per_account_hour": 0, "per_number_hour": 0},
+    "lockout": {"failures": 3},
+}
+"""Devices are remembered in the SSID "Office"; every login that needs a code gets a new one."""
+
+
 @pytest.fixture
-def site(make_site: Callable[..., Site]) -> Site:
-    """Devices are remembered in the SSID "Office"; every login that needs a code gets a new one."""
-    return make_site(
-        clients={"local": {"ssids": {"Office": {"remember": 8}}}},
-        limits={"cooldown": 0, "per_account_hour": 0, "per_number_hour": 0},
-        lockout={"failures": 3},
-    )
+def radiusd(share: Callable[..., Radiusd]) -> Radiusd:
+    return share(**SETTINGS)
 
 
 def login(site: Site, radiusd: Radiusd, **more: str) -> None:
@@ -77,7 +80,7 @@ def test_a_login_in_one_password_counts_and_a_lock_out_ends_it(
     assert radiusd.ask(station=STATION, called=OFFICE).kind == "Access-Challenge"
 
 
-def test_an_account_from_elsewhere_has_devices_too(site: Site) -> None:
+def test_an_account_from_elsewhere_has_devices_too(share: Callable[..., Radiusd]) -> None:
     # What a directory would do, in unlang: it knows the number, and lets any password pass.
     def edit(raddb: Path) -> None:
         policy = raddb / "policy.d" / "smsotp_first_factor"
@@ -85,7 +88,8 @@ def test_an_account_from_elsewhere_has_devices_too(site: Site) -> None:
         text = policy.read_text().replace("{\n\tpap\n}", "{\n\tupdated\n}")
         policy.write_text(text.replace("smsotp_account {\n", "smsotp_account {\n\t" + number))
 
-    radiusd = site.start(edit=edit)
+    radiusd = share(edit, **SETTINGS)
+    site = radiusd.site
     login(site, radiusd, user="carol")
     answer = radiusd.ask(user="carol", station=STATION, called=OFFICE)
     assert answer.kind == "Access-Accept"

@@ -35,8 +35,8 @@ def in_the_clear(raddb: Path) -> None:
 
 
 @pytest.fixture
-def radiusd(site: Site) -> Radiusd:
-    return site.start(edit=in_the_clear)
+def radiusd(share: Callable[..., Radiusd]) -> Radiusd:
+    return share(in_the_clear)
 
 
 @KINDS

@@ -119,6 +119,7 @@ class Radiusd:
         self.options = ["-f", "-l", "stdout", "-n", name]
         self.prefix: Sequence[str] = ()
         self.process: subprocess.Popen[bytes] | None = None
+        self._log_begin = 0
 
     def run(self) -> subprocess.Popen[bytes]:
         """Start the process, and do not wait for anything."""
@@ -159,7 +160,11 @@ class Radiusd:
         """What it has written."""
         if not self.log_path.exists():
             return ""
-        return self.log_path.read_text(encoding="utf-8", errors="replace")
+        return self.log_path.read_bytes()[self._log_begin :].decode("utf-8", "replace")
+
+    def log_from_now(self) -> None:
+        """What it has written so far is not of interest any more."""
+        self._log_begin = self.log_path.stat().st_size
 
     def ask(
         self,

@@ -14,7 +14,7 @@ digits: openvpn-auth-radius reads no more."""
 
 def free_port() -> int:
     """A port that nobody uses, by UDP or TCP, and that no other process of the tests is given."""
-    path = Path(f"/tmp/smsotp-ports-{os.getuid()}")
+    path = Path(f"/tmp/smsotp-test-ports-{os.getuid()}")
     with path.open("a+", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
