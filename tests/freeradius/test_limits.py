@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.freeradius import Radiusd, Site
 from tests.support.radius import SECRET
-from tests.support.site import PIN, eventually
+from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,31 +33,6 @@ def test_wrong_pins_lock_the_account_also_over_a_restart(make_site: Callable[...
     with site.store.write() as tx:
         tx.clear_lockout("alice")
     assert radiusd.ask("alice", PIN).kind == "Access-Challenge"
-
-
-def test_wrong_codes_lock_the_account_and_its_open_challenge(
-    make_site: Callable[..., Site],
-) -> None:
-    site = make_site(lockout={"failures": 2, "minutes": 15}, code={"guesses": 10})
-    radiusd = site.start()
-    challenge = radiusd.challenge()
-    assert radiusd.ask("alice", "000000", challenge.state).kind == "Access-Challenge"
-    assert radiusd.ask("alice", "000000", challenge.state).kind == "Access-Reject"
-    code = site.code(challenge.state)
-    assert radiusd.ask("alice", code, challenge.state).kind == "Access-Reject"
-
-
-def test_a_login_ends_the_count_of_failures(make_site: Callable[..., Site]) -> None:
-    site = make_site(lockout={"failures": 3, "minutes": 15})
-    radiusd = site.start()
-    for _ in range(3):
-        radiusd.ask("alice", "wrong")
-        radiusd.ask("alice", "wrong")
-        with site.store.write() as tx:
-            tx.cancel_challenges("alice")
-        challenge = radiusd.challenge()
-        reply = radiusd.ask("alice", site.code(challenge.state), challenge.state)
-        assert reply.kind == "Access-Accept"
 
 
 def test_all_that_stands_against_a_login_looks_like_a_wrong_pin(
@@ -93,51 +68,6 @@ def test_all_that_stands_against_a_login_looks_like_a_wrong_pin(
         "thrifty": "per_account_hour",
     }
     assert len(site.messages()) == 1
-
-
-def test_the_limit_of_a_number_holds_for_all_accounts_that_share_it(
-    make_site: Callable[..., Site],
-) -> None:
-    site = make_site(limits={"per_number_hour": 2})
-    for name in ("b", "c"):
-        site.add(name)
-    radiusd = site.start()
-    radiusd.challenge("alice")
-    radiusd.challenge("b")
-    assert radiusd.ask("c", PIN).kind == "Access-Reject"
-    assert site.events("c")[-1].detail == {"reason": "per_number_hour"}
-
-
-def test_the_limits_of_client_and_day(make_site: Callable[..., Site]) -> None:
-    for limit in ("per_client_hour", "per_day"):
-        site = make_site(limits={limit: 1})
-        site.add("b", phone="+491709999999")
-        radiusd = site.start()
-        radiusd.challenge("alice")
-        assert radiusd.ask("b", PIN).kind == "Access-Reject"
-        assert site.events("b")[-1].detail == {"reason": limit}
-
-
-def test_r_resends_the_same_code_within_the_limits(make_site: Callable[..., Site]) -> None:
-    site = make_site(limits={"per_account_hour": 2})
-    radiusd = site.start()
-    challenge = radiusd.challenge()
-    code = site.code(challenge.state)
-    again = radiusd.ask("alice", "R ", challenge.state)
-    assert (again.kind, again.state) == ("Access-Challenge", challenge.state)
-    assert again.message == "Sent again. Enter the 6-digit code sent to ***67: "
-    # It is not sent any more once its code was accepted.
-    eventually(lambda: site.kinds("alice").count("sms-accepted") == 2)
-    denied = radiusd.ask("alice", "r", challenge.state)
-    assert denied.message.startswith("No more SMS can be sent now. Enter")
-    assert site.code(challenge.state) == code
-    assert radiusd.ask("alice", code, challenge.state).kind == "Access-Accept"
-
-
-def test_names_in_any_letter_case_are_one_account(site: Site, radiusd: Radiusd) -> None:
-    first = radiusd.challenge("Alice")
-    assert radiusd.challenge("ALICE") == first
-    assert radiusd.ask("alice", site.code(first.state), first.state).kind == "Access-Accept"
 
 
 def test_a_first_factor_that_is_down_is_not_counted_against_the_user(

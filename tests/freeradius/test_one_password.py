@@ -10,7 +10,7 @@ from tests.support.freeradius import Radiusd, Site
 from tests.support.site import PIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 SENT = "A code was sent to ***67. Log in again with your PIN followed by the code."
 
@@ -55,27 +55,3 @@ def test_a_pin_that_ends_in_digits_works(site: Site, radiusd: Radiusd, pin: str)
     # Once more while the challenge is open: it may look like PIN and wrong code, and is none.
     assert radiusd.challenge("dora", pin) == challenge
     assert radiusd.ask("dora", pin + site.code(challenge.state)).kind == "Access-Accept"
-
-
-def test_style_reject_sends_the_code_and_rejects(make_site: Callable[..., Site]) -> None:
-    site = make_site(challenge={"style": "reject"})
-    radiusd = site.start()
-    reply = radiusd.ask("alice", PIN)
-    assert (reply.kind, reply.message, reply.state) == ("Access-Reject", SENT, None)
-    [message] = site.messages()
-    code = site.code(message["transaction_id"].encode())
-    assert radiusd.ask("alice", PIN + code).kind == "Access-Accept"
-    assert "pin-wrong" not in site.kinds("alice")
-
-
-def test_style_reject_for_one_client_by_its_short_name(make_site: Callable[..., Site]) -> None:
-    site = make_site(clients={"local": {"style": "reject"}, "10.0.0.0/8": {"wait": 3}})
-    reply = site.start().ask("alice", PIN)
-    assert (reply.kind, reply.message) == ("Access-Reject", SENT)
-
-
-def test_style_reject_for_one_client_by_its_address(make_site: Callable[..., Site]) -> None:
-    site = make_site(clients={"127.0.0.0/8": {"style": "reject"}, "127.0.0.1": {"wait": 0}})
-    assert site.start().ask("alice", PIN).kind == "Access-Challenge"
-    site = make_site(clients={"127.0.0.0/8": {"style": "reject"}})
-    assert site.start().ask("alice", PIN).kind == "Access-Reject"

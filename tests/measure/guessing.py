@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from radius_smsotp.login.answers import Accepted, Challenged
 from radius_smsotp.model.records import Client
 from radius_smsotp.settings.schema import Settings
-from tests.support.site import PIN, Clock, Gateways, Node, Site
+from tests.support.site import PIN, Clock, Node, Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -165,21 +165,20 @@ class Attacker:
 WAYS = (Attacker.with_state, Attacker.with_many_states, Attacker.without_state)
 
 
-def simulate(folder: Path, days: int) -> Iterator[tuple[str, list[Day]]]:
+def simulate(days: int) -> Iterator[tuple[str, list[Day]]]:
     """Days of each way to guess, on a site of its own with the default settings."""
+    memory = Path("/dev/shm")
     for way in WAYS:
-        place = folder / way.__name__
-        place.mkdir()
-        site = Site(place, Clock(), Gateways())
-        site.write(providers={"demo": {"type": "folder", "path": "outbox"}})
-        node = site.node()
-        attacker = Attacker(site, node, random.Random(6))
-        lived = []
-        for _ in range(days):
-            lived.append(way(attacker))
-            site.clock.advance(2 * 3600)
-            _forget(node)
-        node.close()
+        with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+            site = Site(Path(name), Clock())
+            node = site.node()
+            attacker = Attacker(site, node, random.Random(6))
+            lived = []
+            for _ in range(days):
+                lived.append(way(attacker))
+                site.clock.advance(2 * 3600)
+                _forget(node)
+            site.close()
         yield way.__name__.replace("_", " "), lived
 
 
@@ -203,17 +202,13 @@ def main() -> None:
     whole = chance(guesses, codes, settings.limits.per_day)
     print(f"  all accounts together, every PIN known: {whole:.2e}")
     print(f"simulated, {TOLD} codes told; computed for so many: {computed(settings, TOLD):.3f}")
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
-        for way, lived in simulate(Path(name), days):
-            challenges = sum(day.challenges for day in lived) / days
-            tried = sum(day.guesses for day in lived) / days
-            hits = sum(day.hits for day in lived)
-            expected = tried * days / TOLD
-            print(f"  {way:<17} {challenges:5.0f} challenges, {tried:4.0f} guesses a day; ", end="")
-            print(
-                f"got in {hits} times, expected {expected:.0f} ± {sqrt(expected):.0f}", flush=True
-            )
+    for way, lived in simulate(days):
+        challenges = sum(day.challenges for day in lived) / days
+        tried = sum(day.guesses for day in lived) / days
+        hits = sum(day.hits for day in lived)
+        expected = tried * days / TOLD
+        print(f"  {way:<17} {challenges:5.0f} challenges, {tried:4.0f} guesses a day; ", end="")
+        print(f"got in {hits} times, expected {expected:.0f} ± {sqrt(expected):.0f}", flush=True)
 
 
 if __name__ == "__main__":
