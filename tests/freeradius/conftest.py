@@ -94,7 +94,9 @@ class Shared:
             eventually(lambda: db.execute(unsent).fetchone() == (0,))
             with db:
                 db.execute("BEGIN IMMEDIATE")
-                tables = "SELECT name FROM sqlite_master WHERE type = 'table'"
+                tables = (
+                    "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'known_key'"
+                )
                 for (table,) in db.execute(tables).fetchall():
                     db.execute(f"DELETE FROM {table}")
         for path in self.site.outbox.glob("*.json"):
