@@ -20,7 +20,7 @@ from tests.support.freeradius import Radiusd, Site
 from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Callable
 
 STOCK = Path("/etc/freeradius/3.0")
 FREERAD = (pwd.getpwnam("freerad").pw_uid, pwd.getpwnam("freerad").pw_gid)
