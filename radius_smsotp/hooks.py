@@ -165,7 +165,7 @@ class Hooks:
             return _render(request, service.malformed(request))
         if request.password is None and not request.handshake and request.eap is None:
             return packets.result(radiusd.RLM_MODULE_NOOP)
-        return _prepared(request, service.admission.prepare(request))
+        return _prepared(request, service.prepare(request))
 
     @guarded
     def authenticate(self, lists: Lists) -> packets.Result:

@@ -34,7 +34,7 @@ class Story:
     def asked(self, user: str, password: str, **more: Any) -> Any:
         """A first step, and its outcome."""
         self.shown += [request(user, password, **more)]
-        self.shown += [self.node.service.admission.prepare(self.shown[-1])]
+        self.shown += [self.node.service.prepare(self.shown[-1])]
         outcome = self.node.first(user, password, **more)
         self.shown.append(outcome)
         if isinstance(outcome, Challenged):

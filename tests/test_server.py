@@ -108,7 +108,7 @@ class TestServer:
         """Settings, key, store, courier and service belong together."""
         site.node()
         one = Server(site.settings_path)
-        ready = one.service.admission.prepare(request())
+        ready = one.service.prepare(request())
         assert ready.reason == ""
         outcome = one.service.begin(request(step=ready.step))
         assert isinstance(outcome, Challenged)
@@ -327,7 +327,7 @@ class TestWatch:
         assert not running.look()
         assert "another store lies in the place of the one in use" in caplog.text
         new = running.servers[-1]
-        assert new.service.admission.prepare(request()).reason == "disabled"
+        assert new.service.prepare(request()).reason == "disabled"
         # The one before lets go of its own files only, though they have the same names.
         add(site.nodes[0], "carol")
         one.close()

@@ -35,6 +35,7 @@ class FactReader:
     def __init__(self, loaded: Loaded, issuer: Issuer) -> None:
         self._loaded = loaded
         self._issuer = issuer
+        self._random = secrets.token_bytes(pin.SALT_OCTETS + 64)
 
     def facts(self, tx: Transaction, known: Known, request: Request, now: datetime) -> rules.Facts:
         """What the rules of a first step need, out of what the store knows of who asks."""
@@ -86,25 +87,13 @@ class FactReader:
         given = choose_language(request.language, known)
         return given or choose_language((account and account.language) or "", known)
 
-
-class Decoys:
-    """
-    Hashes that no PIN has.  Checking one takes as long as checking an account's.
-
-    Args:
-        iterations: PBKDF2 rounds where nothing in the store says how many.
-    """
-
-    def __init__(self, iterations: int) -> None:
-        self._iterations = iterations
-        self._random = secrets.token_bytes(pin.SALT_OCTETS + 64)
-
-    def of(self, pin_hash: str | None) -> str:
+    def decoy(self, pin_hash: str | None) -> str:
         """
-        The decoy for a name.
+        A hash that no PIN has, for one name.  Checking it takes as long as checking an account's.
 
         Args:
             pin_hash: `Known.neighbour`.  Its rounds are the same for one name each time, and over
                 many names those that the accounts here have, as old and new ones differ in them.
         """
-        return pin.decoy(self._random, pin.iterations(pin_hash) if pin_hash else self._iterations)
+        usual = self._loaded.values.pin.iterations
+        return pin.decoy(self._random, pin.iterations(pin_hash) if pin_hash else usual)

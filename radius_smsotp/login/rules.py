@@ -23,6 +23,9 @@ if TYPE_CHECKING:
         Tally,
     )
 
+Limit = Literal["per_account_hour", "per_number_hour", "per_client_hour", "per_day"]
+LIMITS: tuple[Limit, ...] = get_args(Limit)
+
 RefusalReason = Literal[
     "unknown-account",
     "disabled",
@@ -30,10 +33,7 @@ RefusalReason = Literal[
     "no-phone",
     "bad-phone",
     "country",
-    "per_account_hour",
-    "per_number_hour",
-    "per_client_hour",
-    "per_day",
+    Limit,
 ]
 RejectionReason = Literal[
     "unknown-challenge",
@@ -110,15 +110,17 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class _OfChallenge:
+    challenge: Challenge
+
+
+@dataclass(frozen=True, slots=True)
 class Open:
     """Open a challenge and send its code."""
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(_OfChallenge):
     """Answer with this challenge once more, and send nothing."""
-
-    challenge: Challenge
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +135,8 @@ class Refuse:
     reason: RefusalReason
 
 
-@dataclass(frozen=True, slots=True)
-class Accept:
+class Accept(_OfChallenge):
     """The code is right: spend the challenge."""
-
-    challenge: Challenge
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +147,8 @@ class Again:
     lockout: Lockout
 
 
-@dataclass(frozen=True, slots=True)
-class Resend:
+class Resend(_OfChallenge):
     """Send the same code through the next provider."""
-
-    challenge: Challenge
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,18 +168,12 @@ class Reject:
     lockout: Lockout | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unasked:
+class Unasked(_OfChallenge):
     """The first factor once more in place of a code: this device asks its user only once."""
 
-    challenge: Challenge
 
-
-@dataclass(frozen=True, slots=True)
-class Retransmitted:
+class Retransmitted(_OfChallenge):
     """A packet that was judged came once more: the same reply, and nothing changes."""
-
-    challenge: Challenge
 
 
 Judgement = Accept | Again | Resend | ResendDenied | Unasked | Reject | Retransmitted
@@ -332,10 +322,6 @@ def _wrong(
     if lockout.is_locked(counted, now):
         return Reject("locked", burnt, counted)
     return Again(burnt, counted)
-
-
-Limit = Literal["per_account_hour", "per_number_hour", "per_client_hour", "per_day"]
-LIMITS: tuple[Limit, ...] = get_args(Limit)
 
 
 def reached(tally: Tally, policy: LoginPolicy) -> Limit | None:

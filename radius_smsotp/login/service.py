@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from radius_smsotp.login import answers, rules, stations
 from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Preparation, Rejected
 from radius_smsotp.login.challenges import Issuer
-from radius_smsotp.login.facts import Decoys, FactReader
+from radius_smsotp.login.facts import FactReader
 from radius_smsotp.login.request import Step
 from radius_smsotp.login.request import login_event as _event
 from radius_smsotp.model import code, lockout
@@ -62,9 +62,41 @@ class Service:
         self._issuer = Issuer(loaded, keyring, courier)
         self._reader = FactReader(loaded, self._issuer)
         self._now = now
-        self.admission = Admission(loaded, store, self._issuer, now)
 
     # What FreeRADIUS asks
+
+    def prepare(self, request: Request) -> Preparation:
+        """Find the account, and tell FreeRADIUS how to check the first factor."""
+        asked = request.eap.step if request.eap else None
+        if asked is Step.IDENTITY or asked is Step.MSCHAPV2:
+            return Preparation(asked, None, None)
+        if request.transaction_id is not None and request.password is not None:
+            return Preparation(Step.CODE, None, None)
+        if request.transaction_id is not None:
+            return Preparation(Step.CODE, None, None, candidate=self._provable_code(request))
+        now = self._now()
+        with self._store.look(request.asker, now) as (tx, known):
+            facts = self._reader.facts(tx, known, request, now)
+        if request.handshake:
+            return self._prepare_handshake(request, facts, now)
+        password = request.password if request.rewritten else None
+        pin_hash = facts.account.pin_hash if facts.account else None
+        decision = rules.admit(facts, self._reader.policy(request).login, now)
+        refused = _refused(request, decision)
+        # A guess at an open challenge is counted even if no more SMS may be sent: with the real
+        # PIN it is refused in `begin`, with another one it ends in `first_factor_failed`.
+        tail = None
+        if not refused or refused in rules.LIMITS:
+            tail = self._tail(facts, request)
+        if tail is not None and tail[1]:
+            return Preparation(Step.PIN_AND_CODE, tail[0], pin_hash, matched=tail[1])
+        if refused and tail is None:
+            # Whatever stands against the login, it looks like a wrong PIN and takes as long.
+            ours = pin_hash is not None or not facts.elsewhere
+            decoy = self._reader.decoy(known.neighbour) if ours else None
+            return Preparation(Step.PIN, password, decoy, reason=refused)
+        step = Step.PIN if tail is None else Step.PIN_OR_CODE
+        return Preparation(step, password, pin_hash)
 
     def ask(self, request: Request) -> Challenged:
         """Ask for the first factor, where the protocol begins with a name alone."""
@@ -73,7 +105,7 @@ class Service:
     def begin(self, request: Request, *, sync: bool = True) -> Outcome:
         """The first factor was right: open a challenge, or spend the code that came with it."""
         if request.judged:
-            return self._spend_matched(request, sync=sync)
+            return self._judge(request, request.matched, compared=True, sync=sync)
         now = self._now()
         own = self._reader.policy(request)
         with self._store.login(request.asker, now) as (tx, known):
@@ -106,13 +138,19 @@ class Service:
 
     def answer(self, request: Request, *, sync: bool = True) -> Outcome:
         """Judge the answer to a challenge."""
+        return self._judge(request, request.transaction_id or "", compared=False, sync=sync)
+
+    def _judge(
+        self, request: Request, transaction_id: str, *, compared: bool, sync: bool
+    ) -> Outcome:
+        """Judge what came for a challenge, and store what follows; see `_given`."""
         now = self._now()
-        asker = replace(request.asker, transaction_id=request.transaction_id or "")
+        asker = replace(request.asker, transaction_id=transaction_id)
         again: tuple[Challenge, Message] | None = None
         with self._store.login(asker, now, durable=sync) as (tx, known):
             challenge = next(iter(known.challenges), None)
             own = self._policy_of(request, challenge)
-            answer = self._given(request, challenge)
+            answer = self._given(request, challenge, compared=compared)
             counter, failures = stations.counter_of(known, request, now)
             message, tag, tally = None, "", Tally()
             if challenge is not None and rules.asks_again(answer.text, own.login):
@@ -184,6 +222,59 @@ class Service:
         """The store did not answer."""
         return Rejected(self._texts(request).unavailable)
 
+    def _tail(self, facts: rules.Facts, request: Request) -> tuple[str, str] | None:
+        """
+        Try the end of a password as code of an open challenge.
+
+        Returns:
+            The head, and the challenge that the tail is the code of, or ""; None if the
+            password does not end in a code, or no challenge is open.
+        """
+        found: tuple[str, str] | None = None
+        for challenge in facts.running:
+            parts = rules.split_password(request.password or "", challenge.digits)
+            if parts is None:
+                continue
+            if code.matches(parts[1], self._issuer.expected(challenge)):
+                return parts[0], challenge.transaction_id
+            found = (parts[0], "")
+        return found
+
+    def _provable_code(self, request: Request) -> str | None:
+        """What a handshake is to prove in the second step: the code, if it can be accepted."""
+        now = self._now()
+        asker = replace(request.asker, transaction_id=request.transaction_id or "")
+        with self._store.look(asker, now) as (_, known):
+            challenge = next(iter(known.challenges), None)
+        if challenge is None or not challenge.is_open(now):
+            return None
+        return self._issuer.expected(challenge)
+
+    def _prepare_handshake(
+        self, request: Request, facts: rules.Facts, now: datetime
+    ) -> Preparation:
+        """
+        The same for CHAP and MS-CHAP, which prove a password and do not show it.
+
+        PIN and code in one password can be proved if FreeRADIUS knows the PIN in the clear.  If
+        it does not, the code alone may follow the PIN, from the same station only.
+        """
+        client = request.client
+        decision = rules.admit(facts, self._reader.policy(request).login, now)
+        reason = _refused(request, decision)
+        if facts.running and (not reason or reason in rules.LIMITS):
+            newest = facts.running[0]
+            expected = self._issuer.expected(newest)
+            near = client.station and (client.name, client.station) == (
+                newest.client,
+                newest.station,
+            )
+            if request.cleartext is not None or near:
+                candidate = (request.cleartext or "") + expected
+                matched = newest.transaction_id
+                return Preparation(Step.PIN_OR_CODE, None, None, matched, candidate=candidate)
+        return Preparation(Step.PIN, None, None, reason=reason)
+
     def _texts(self, request: Request | None) -> TextSettings:
         """What the users of a client read; those of all, if it is not known who asks."""
         return self._reader.policy(request).texts if request else self._for_all
@@ -192,9 +283,18 @@ class Service:
         """What holds for an answer, in the language in which its login began."""
         return self._reader.policy(request, challenge.language if challenge else "")
 
-    def _given(self, request: Request, challenge: Challenge | None) -> rules.Answer:
-        """The answer that a request holds, and what it is to be compared with."""
+    def _given(
+        self, request: Request, challenge: Challenge | None, *, compared: bool
+    ) -> rules.Answer:
+        """
+        The answer that a request holds, and what it is to be compared with.
+
+        Args:
+            compared: It was the code behind a PIN, and found right before the PIN was checked.
+        """
         expected = self._issuer.expected(challenge)
+        if compared:
+            return rules.Answer(request.account, request.client, expected, expected)
         proved = request.handshake and request.proved
         return rules.Answer(
             request.account,
@@ -214,19 +314,6 @@ class Service:
         return code.matches(echo, request.eap.echo)
 
     # Effects
-
-    def _spend_matched(self, request: Request, *, sync: bool) -> Outcome:
-        """The PIN was right, and the code behind it was compared before: spend its challenge."""
-        now = self._now()
-        asker = replace(request.asker, transaction_id=request.matched)
-        with self._store.login(asker, now, durable=sync) as (tx, known):
-            challenge = next(iter(known.challenges), None)
-            counter, failures = stations.counter_of(known, request, now)
-            own = self._policy_of(request, challenge)
-            expected = self._issuer.expected(challenge)
-            answer = rules.Answer(request.account, request.client, expected, expected)
-            decision = rules.judge(challenge, answer, failures, Tally(), own.login, now)
-            return self._settle(tx, request, counter, failures, decision, own, now)
 
     def _settle(
         self,
@@ -310,111 +397,6 @@ def _told(faults: Sequence[str]) -> dict[str, str]:
     """What is wrong with values of `SMSOTP-Phone`, for an event's detail."""
     # Without the remedies: trace has one of its own, which is to mend them where they come from.
     return {"number": ", ".join(one.partition(";")[0] for one in faults)} if faults else {}
-
-
-class Admission:
-    """
-    The authorize section's side of a login.
-
-    Args:
-        now: The clock: aware UTC.
-    """
-
-    def __init__(
-        self, loaded: Loaded, store: Store, issuer: Issuer, now: Callable[[], datetime]
-    ) -> None:
-        self._loaded = loaded
-        self._store = store
-        self._issuer = issuer
-        self._reader = FactReader(loaded, issuer)
-        self._now = now
-        self._decoys = Decoys(loaded.values.pin.iterations)
-
-    def prepare(self, request: Request) -> Preparation:
-        """Find the account, and tell FreeRADIUS how to check the first factor."""
-        asked = request.eap.step if request.eap else None
-        if asked is Step.IDENTITY or asked is Step.MSCHAPV2:
-            return Preparation(asked, None, None)
-        if request.transaction_id is not None and request.password is not None:
-            return Preparation(Step.CODE, None, None)
-        if request.transaction_id is not None:
-            return Preparation(Step.CODE, None, None, candidate=self._provable_code(request))
-        now = self._now()
-        with self._store.look(request.asker, now) as (tx, known):
-            facts = self._reader.facts(tx, known, request, now)
-        if request.handshake:
-            return self._prepare_handshake(request, facts, now)
-        password = request.password if request.rewritten else None
-        pin_hash = facts.account.pin_hash if facts.account else None
-        decision = rules.admit(facts, self._reader.policy(request).login, now)
-        refused = _refused(request, decision)
-        # A guess at an open challenge is counted even if no more SMS may be sent: with the real
-        # PIN it is refused in `begin`, with another one it ends in `first_factor_failed`.
-        tail = None
-        if not refused or refused in rules.LIMITS:
-            tail = self._tail(facts, request)
-        if tail is not None and tail[1]:
-            return Preparation(Step.PIN_AND_CODE, tail[0], pin_hash, matched=tail[1])
-        if refused and tail is None:
-            # Whatever stands against the login, it looks like a wrong PIN and takes as long.
-            ours = pin_hash is not None or not facts.elsewhere
-            decoy = self._decoys.of(known.neighbour) if ours else None
-            return Preparation(Step.PIN, password, decoy, reason=refused)
-        step = Step.PIN if tail is None else Step.PIN_OR_CODE
-        return Preparation(step, password, pin_hash)
-
-    def _tail(self, facts: rules.Facts, request: Request) -> tuple[str, str] | None:
-        """
-        Try the end of a password as code of an open challenge.
-
-        Returns:
-            The head, and the challenge that the tail is the code of, or ""; None if the
-            password does not end in a code, or no challenge is open.
-        """
-        found: tuple[str, str] | None = None
-        for challenge in facts.running:
-            parts = rules.split_password(request.password or "", challenge.digits)
-            if parts is None:
-                continue
-            if code.matches(parts[1], self._issuer.expected(challenge)):
-                return parts[0], challenge.transaction_id
-            found = (parts[0], "")
-        return found
-
-    def _provable_code(self, request: Request) -> str | None:
-        """What a handshake is to prove in the second step: the code, if it can be accepted."""
-        now = self._now()
-        asker = replace(request.asker, transaction_id=request.transaction_id or "")
-        with self._store.look(asker, now) as (_, known):
-            challenge = next(iter(known.challenges), None)
-        if challenge is None or not challenge.is_open(now):
-            return None
-        return self._issuer.expected(challenge)
-
-    def _prepare_handshake(
-        self, request: Request, facts: rules.Facts, now: datetime
-    ) -> Preparation:
-        """
-        The same for CHAP and MS-CHAP, which prove a password and do not show it.
-
-        PIN and code in one password can be proved if FreeRADIUS knows the PIN in the clear.  If
-        it does not, the code alone may follow the PIN, from the same station only.
-        """
-        client = request.client
-        decision = rules.admit(facts, self._reader.policy(request).login, now)
-        reason = _refused(request, decision)
-        if facts.running and (not reason or reason in rules.LIMITS):
-            newest = facts.running[0]
-            expected = self._issuer.expected(newest)
-            near = client.station and (client.name, client.station) == (
-                newest.client,
-                newest.station,
-            )
-            if request.cleartext is not None or near:
-                candidate = (request.cleartext or "") + expected
-                matched = newest.transaction_id
-                return Preparation(Step.PIN_OR_CODE, None, None, matched, candidate=candidate)
-        return Preparation(Step.PIN, None, None, reason=reason)
 
 
 def _refused(request: Request, decision: rules.Admission) -> str:

@@ -35,7 +35,7 @@ def node(site: Site) -> Node:
 
 def rounds(node: Node, name: str) -> int:
     """How many rounds FreeRADIUS is told to check for a name."""
-    pin_hash = node.service.admission.prepare(request(name)).pin_hash
+    pin_hash = node.service.prepare(request(name)).pin_hash
     assert pin_hash is not None
     assert len(pin_hash.split("$")[-1]) == 88  # 64 octets in base64
     return pin.iterations(pin_hash)
@@ -70,12 +70,12 @@ def test_a_name_that_nobody_has_asks_the_store_no_more(node: Node) -> None:
     assert isinstance(node.store, SqliteStore)
     node.store._connection("reader").set_trace_callback(lambda _: asked.append(user))
     for user in ("alice", "nobody", "user0"):
-        node.service.admission.prepare(request(user))
+        node.service.prepare(request(user))
     assert asked.count("alice") == asked.count("nobody") == asked.count("user0") > 0
 
 
 def test_no_pin_is_that_of_a_decoy(node: Node) -> None:
-    pin_hash = node.service.admission.prepare(request("nobody")).pin_hash
+    pin_hash = node.service.prepare(request("nobody")).pin_hash
     assert pin_hash is not None
     for text in (PIN, "", "0", "nobody"):
         assert not pap(pin_hash, text)

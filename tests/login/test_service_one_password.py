@@ -77,7 +77,7 @@ class TestRight:
     def test_the_pin_alone_goes_to_whoever_checks_it(self, node: Node) -> None:
         """LDAP, say, for an account that has no PIN of ours."""
         challenged = node.challenge("carol", phones=(PHONE,))
-        ready = node.service.admission.prepare(
+        ready = node.service.prepare(
             request("carol", "Kennwort" + node.code(challenged), phones=(PHONE,))
         )
         assert (ready.step, ready.password, ready.pin_hash) == (Step.PIN_AND_CODE, "Kennwort", None)

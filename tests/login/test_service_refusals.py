@@ -54,8 +54,8 @@ class TestAllRefusalsLookAlike:
     @pytest.mark.parametrize("name", REASONS)
     def test_they_take_as_long(self, crowd: Node, name: str) -> None:
         """FreeRADIUS checks a hash of as many rounds, which no PIN has."""
-        ready = crowd.service.admission.prepare(request(name, PIN))
-        usual = crowd.service.admission.prepare(request("alice", PIN))
+        ready = crowd.service.prepare(request(name, PIN))
+        usual = crowd.service.prepare(request("alice", PIN))
         assert ready.pin_hash is not None
         assert usual.pin_hash is not None
         assert not pap(ready.pin_hash, PIN)
@@ -75,7 +75,7 @@ class TestAllRefusalsLookAlike:
 
     def test_an_obstacle_that_came_between_pin_and_challenge_counts(self, crowd: Node) -> None:
         """The decision is made again in the transaction that opens the challenge."""
-        ready = crowd.service.admission.prepare(request("alice"))
+        ready = crowd.service.prepare(request("alice"))
         assert ready.reason == ""
         with crowd.store.write() as tx:
             tx.delete_account("alice")
@@ -170,7 +170,7 @@ class TestAccountsFromElsewhere:
         """In any writing of its country; none of ours is needed, and no PIN of ours is checked."""
         node = site.node(country="DE")
         asked = request("carol", "Kennwort", phones=("0170 / 765 43 21",))
-        ready = node.service.admission.prepare(asked)
+        ready = node.service.prepare(asked)
         assert (ready.pin_hash, ready.reason) == (None, "")
         challenged = node.challenge("carol", phones=("0170 / 765 43 21",))
         assert gateways.sent[0][1].phone == "+491707654321"
@@ -237,7 +237,7 @@ class TestAccountsFromElsewhere:
         """The lock-out is by name."""
         node = site.node(lockout={"failures": 2})
         for _ in range(2):
-            ready = node.service.admission.prepare(request("carol", "wrong", phones=(PHONE,)))
+            ready = node.service.prepare(request("carol", "wrong", phones=(PHONE,)))
             node.service.first_factor_failed(
                 request("carol", "wrong", phones=(PHONE,), step=ready.step, reason=ready.reason)
             )

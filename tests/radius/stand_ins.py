@@ -85,7 +85,6 @@ class Service:
         self.calls: list[tuple[str, bool | None]] = []
         self.outcome: Any = Accepted()
         self.failures: list[Exception] = []
-        self.admission = self
         self.preparation = Preparation(Step.PIN, None, None)
 
     def _called(self, name: str, outcome: Any, sync: bool | None = None) -> Any:

@@ -93,7 +93,7 @@ def test_a_handshake_asks_once_for_the_code_that_it_is_to_prove(
         turns = []
         for _ in range(5):
             before = counter.turns
-            assert node.service.admission.prepare(asked).candidate == expected
+            assert node.service.prepare(asked).candidate == expected
             turns.append(counter.turns - before)
         node.close()
     assert min(turns) == 1

@@ -152,7 +152,7 @@ class Node:
     def first(self, user: str = "alice", password: str = PIN, **more: Any) -> Outcome:
         """The first step, whole."""
         asked = request(user, password, **more)
-        ready = self.service.admission.prepare(asked)
+        ready = self.service.prepare(asked)
         asked = replace(asked, step=ready.step, matched=ready.matched, reason=ready.reason)
         compared = password if ready.password is None else ready.password
         if ready.pin_hash is None or pap(ready.pin_hash, compared):
