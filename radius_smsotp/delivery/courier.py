@@ -386,10 +386,8 @@ def challenge_event(
 
 def attempt_event(challenge: Challenge, attempt: Attempt, now: datetime) -> Event:
     """The event of one attempt at one provider."""
-    detail: dict[str, str | int | float] = {
-        "provider": attempt.provider,
-        "seconds": attempt.seconds,
-    }
+    detail: dict[str, str | int | float]
+    detail = {"provider": attempt.provider, "seconds": attempt.seconds}
     detail |= {"text": attempt.text} if attempt.text else {}
     detail |= {"message_id": attempt.message_id} if attempt.message_id else {}
     return challenge_event(f"sms-{attempt.verdict}", challenge, now, **detail)

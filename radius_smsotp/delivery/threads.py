@@ -74,7 +74,10 @@ class Threads(Generic[Job]):
 
     def _run(self) -> None:
         while True:
-            job = self._next()
+            try:
+                job = self._jobs.get(timeout=IDLE_SECONDS)
+            except queue.Empty:
+                job = None
             if job is not None:
                 self._do(job)
                 if not self._dismissed:
@@ -83,13 +86,6 @@ class Threads(Generic[Job]):
                 if self._under_way < self._threads:
                     self._threads -= 1
                     return
-
-    def _next(self) -> Job | None:
-        """The next job; None if there was none for long, or it is time to end."""
-        try:
-            return self._jobs.get(timeout=IDLE_SECONDS)
-        except queue.Empty:
-            return None
 
     def _do(self, job: Job) -> None:
         try:

@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 class Durability:
     """
-    Counts what one process commits to a store, and remembers how far that survives a power cut.
+    The part of a store that counts what one process commits, and how far that survives a power cut.
 
     A disk takes its time for a sync, whatever there is to sync.  Those who come meanwhile share
     the next one.
 
     Args:
-        sync: Makes durable whatever was committed before it was called.
+        flush: Makes durable whatever was committed before it was called.
     """
 
-    def __init__(self, sync: Callable[[], None]) -> None:
-        self._sync = sync
+    def __init__(self, flush: Callable[[], None]) -> None:
+        self._flush = flush
         self._counting = threading.Lock()
         self._syncing = threading.Lock()
         self._committed = 0
@@ -29,7 +29,7 @@ class Durability:
 
     @property
     def position(self) -> int:
-        """The number of the last commit."""
+        """See `Store.position`: the number of the last commit."""
         return self._committed
 
     def committed(self) -> None:
@@ -37,15 +37,10 @@ class Durability:
         with self._counting:
             self._committed += 1
 
-    def reach(self, position: int) -> None:
-        """
-        Return when what was committed up to `position` is durable.
-
-        Raises:
-            StoreError: From `sync`; those who wait behind try by themselves.
-        """
+    def sync(self, position: int) -> None:
+        """See `Store.sync`.  Where it fails, those who wait behind try by themselves."""
         with self._syncing:
             if self._durable < position:
                 reached = self._committed
-                self._sync()
+                self._flush()
                 self._durable = reached

@@ -38,10 +38,11 @@ if TYPE_CHECKING:
     from radius_smsotp.model.records import Asker, Known
 
 
-class SqliteStore:
+class SqliteStore(Durability):
     """A store in the file `path`."""
 
     def __init__(self, path: str, patience: float) -> None:
+        super().__init__(self._sync_log)
         self.path = Path(path)
         self._patience = patience
         self._reading = threading.Lock()
@@ -49,7 +50,6 @@ class SqliteStore:
         self._connections: dict[str, sqlite3.Connection] = {}
         self._identity: tuple[int, int] | None = None
         self._log = f"{self.path}-wal"
-        self._durability = Durability(self._sync)
         self._mark = Mark(self.path)
         self._name = 0
 
@@ -86,7 +86,7 @@ class SqliteStore:
             with self._transaction("writer", "BEGIN IMMEDIATE", self._writing, marked=True) as db:
                 self._step_forward(db)
                 self._recognise(db)
-            self._sync()
+            self._sync_log()
             status = self.path.stat()
             self._identity = (status.st_dev, status.st_ino)
             mode = stat.S_IMODE(status.st_mode)
@@ -138,18 +138,9 @@ class SqliteStore:
     def _write(self, *, durable: bool, marked: bool = False) -> Iterator[Transaction]:
         with self._transaction("writer", "BEGIN IMMEDIATE", self._writing, marked=marked) as db:
             yield Transaction(db)
-        self._durability.committed()
+        self.committed()
         if durable:
             self.sync(self.position)
-
-    @property
-    def position(self) -> int:
-        """See `Store.position`."""
-        return self._durability.position
-
-    def sync(self, position: int) -> None:
-        """See `Store.sync`."""
-        self._durability.reach(position)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Contents]:
@@ -165,7 +156,7 @@ class SqliteStore:
         """See `Store.refill`."""
         with self._transaction("writer", "BEGIN IMMEDIATE", self._writing, marked=True) as db:
             yield Contents(db)
-        self._sync()
+        self._sync_log()
 
     def inspect(self) -> tuple[str, list[Problem]]:
         """See `Store.inspect`."""
@@ -227,7 +218,7 @@ class SqliteStore:
             db.execute(f"PRAGMA query_only = {int(kind == 'reader')}")
         return self._connections[kind]
 
-    def _sync(self) -> None:
+    def _sync_log(self) -> None:
         """
         Bring to the disk what was committed: what SQLite does itself at ``synchronous = FULL``,
         but while nobody else may write.

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         Message,
         Station,
     )
-    from radius_smsotp.store.rows import Connection
+    from radius_smsotp.store.rows import Connection, T, Table
 
 BEFORE, AFTER = 60.0, 3600.0
 """Seconds around the life of a challenge in which others may have answered it: the clocks of
@@ -181,8 +181,7 @@ class Transaction:
 
     def lockout(self, account: str) -> Lockout:
         """Failures and lock-out of an account, ours or from elsewhere."""
-        sql = f"SELECT {LOCKOUT.selected} FROM lockout WHERE account = ?"
-        return LOCKOUT.find(self._db.execute(sql, (account,)).fetchone()) or Lockout()
+        return self._first(LOCKOUT, "lockout WHERE account = ?", account) or Lockout()
 
     def put_lockout(self, account: str, lockout: Lockout) -> None:
         """Store failures and lock-out of an account."""
@@ -225,8 +224,7 @@ class Transaction:
 
     def challenge(self, transaction_id: str) -> Challenge | None:
         """One challenge, in whatever state."""
-        sql = f"SELECT {CHALLENGE.selected} FROM challenge WHERE transaction_id = ?"
-        return CHALLENGE.find(self._db.execute(sql, (transaction_id,)).fetchone())
+        return self._first(CHALLENGE, "challenge WHERE transaction_id = ?", transaction_id)
 
     def open_challenges(
         self, now: datetime, account: str | None = None
@@ -253,11 +251,9 @@ class Transaction:
     def save_answer(self, challenge: Challenge) -> None:
         """Store what an answer changed: state, guesses left, and which answer it was."""
         one = challenge
-        self._db.execute(
-            "UPDATE challenge SET state = ?, guesses_left = ?, answered = ? "
-            "WHERE transaction_id = ?",
-            (one.state, one.guesses_left, one.answered, one.transaction_id),
-        )
+        sql = "UPDATE challenge SET state = ?, guesses_left = ?, answered = ? "
+        values = (one.state, one.guesses_left, one.answered, one.transaction_id)
+        self._db.execute(f"{sql} WHERE transaction_id = ?", values)
 
     def cancel_challenges(self, account: str) -> None:
         """End all open challenges of an account."""
@@ -272,11 +268,8 @@ class Transaction:
 
     def message(self, transaction_id: str) -> Message | None:
         """The newest message of a challenge."""
-        sql = (
-            f"SELECT {MESSAGE.selected} FROM message WHERE transaction_id = ? "
-            "ORDER BY number DESC LIMIT 1"
-        )
-        return MESSAGE.find(self._db.execute(sql, (transaction_id,)).fetchone())
+        where = "message WHERE transaction_id = ? ORDER BY number DESC LIMIT 1"
+        return self._first(MESSAGE, where, transaction_id)
 
     def add_message(self, message: Message) -> None:
         """Add a message."""
@@ -539,6 +532,12 @@ class Transaction:
         for table in ("attempt", "message", "challenge") if old else ():
             self._db.execute(f"DELETE FROM {table} WHERE transaction_id IN ({marks})", old)
         return len(old)
+
+    def _first(self, table: Table[T], source: str, *values: Any) -> T | None:
+        """The first record of a table (with conditions); None if there is none."""
+        return table.find(
+            self._db.execute(f"SELECT {table.selected} FROM {source}", values).fetchone()
+        )
 
     def _count(self, sql: str, *values: Any) -> int:
         """Run a statement, and say how many rows it changed."""

@@ -81,12 +81,12 @@ class TestDurability:
         durability = Durability(lambda: syncs.append(durability.position))
         for _ in range(3):
             durability.committed()
-        durability.reach(3)
-        durability.reach(1)
-        durability.reach(3)
+        durability.sync(3)
+        durability.sync(1)
+        durability.sync(3)
         assert syncs == [3]
         durability.committed()
-        durability.reach(4)
+        durability.sync(4)
         assert syncs == [3, 4]
 
     def test_who_comes_while_the_disk_is_busy_shares_the_next_sync(self) -> None:
@@ -102,11 +102,11 @@ class TestDurability:
         durability = Durability(sync)
         durability.committed()
         with ThreadPoolExecutor(9) as pool:
-            waiting = [pool.submit(durability.reach, 1)]
+            waiting = [pool.submit(durability.sync, 1)]
             assert began.wait(20)
             for position in range(2, 10):
                 durability.committed()
-                waiting.append(pool.submit(durability.reach, position))
+                waiting.append(pool.submit(durability.sync, position))
             assert not any(one.done() for one in waiting)
             free.set()
             for one in waiting:
@@ -125,8 +125,8 @@ class TestDurability:
         durability.committed()
         for _ in range(2):
             with pytest.raises(StoreError):
-                durability.reach(1)
-        durability.reach(1)
+                durability.sync(1)
+        durability.sync(1)
         assert failing == []
 
     def test_no_commit_is_lost_in_the_count(self) -> None:

@@ -56,39 +56,35 @@ def inspect(db: Connection, path: str, given: dict[str, Any]) -> tuple[str, list
     uncertain = (after - before) / 2
     text = f"{version.partition(' (')[0].partition(' on ')[0]}, schema {schema}"
     doubts = [
-        *_kind(version),
-        *_clock(ahead, uncertain),
-        *_durability(settings[0], settings[1]),
-        *_encoding(settings[2]),
+        *_doubts(version, ahead, uncertain, *settings),
         *encryption(db.info.hostaddr, str(given.get("sslmode", "")), tls=db.pgconn.ssl_in_use),
     ]
     return text, [Problem(path, fault, remedy) for fault, remedy in doubts]
 
 
-def _kind(version: str) -> Iterator[tuple[str, str]]:
+def _doubts(
+    version: str,
+    ahead: float,
+    uncertain: float,
+    fsync: str | None,
+    full_pages: str | None,
+    encoding: str | None,
+) -> Iterator[tuple[str, str]]:
+    """Faults of the server itself, with their remedies."""
     # It takes calls of PostgreSQL's advisory locks, and does nothing.
     if "CockroachDB" in version:
         yield "CockroachDB locks nothing: a code may be accepted twice", "move to PostgreSQL"
-
-
-def _clock(ahead: float, uncertain: float) -> Iterator[tuple[str, str]]:
     if abs(ahead) > CLOCK_SECONDS + uncertain:
         side = "ahead of" if ahead > 0 else "behind"
         fault = f"its clock is {abs(ahead):.1f} s {side} this host's"
         yield fault, "keep the clocks of all hosts with NTP: codes expire by them"
-
-
-def _durability(fsync: str | None, full_pages: str | None) -> Iterator[tuple[str, str]]:
     for name, value in (("fsync", fsync), ("full_page_writes", full_pages)):
         if value == "off":
             fault = f"{name} is off: after a power cut, spent codes may count again"
             yield fault, f"set {name} = on in postgresql.conf"
-
-
-def _encoding(name: str | None) -> Iterator[tuple[str, str]]:
     # SQL_ASCII takes octets as they come, which are UTF-8 here.
-    if name not in {"UTF8", "SQL_ASCII", None}:
-        fault = f"its encoding is {name}: not every user name can be stored"
+    if encoding not in {"UTF8", "SQL_ASCII", None}:
+        fault = f"its encoding is {encoding}: not every user name can be stored"
         yield fault, "make the database with ENCODING 'UTF8' TEMPLATE template0"
 
 

@@ -86,15 +86,15 @@ MADE_AT_ONCE = {"23505", "42P07", "42710"}
 """What CREATE TABLE IF NOT EXISTS fails with if another session is just making the same."""
 
 
-class PostgresStore:
+class PostgresStore(Durability):
     """A store in the database that a URL of libpq names."""
 
     def __init__(self, url: str, patience: float) -> None:
+        super().__init__(self._emit)
         self._given = parameters(url)
         self._patience = patience
         self._lock = threading.Lock()
         self._pool: Pool | None = None
-        self._durability = Durability(self._flush)
 
     @property
     def name(self) -> str:
@@ -170,16 +170,7 @@ class PostgresStore:
 
         with self._transaction(begin, foreseen=foreseen) as session:
             yield Transaction(session, functools.partial(_lock_tallies, session))
-        self._durability.committed()
-
-    @property
-    def position(self) -> int:
-        """See `Store.position`."""
-        return self._durability.position
-
-    def sync(self, position: int) -> None:
-        """See `Store.sync`."""
-        self._durability.reach(position)
+        self.committed()
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Contents]:
@@ -238,7 +229,7 @@ class PostgresStore:
         except psycopg.Error as error:
             raise store_error(error) from error
 
-    def _flush(self) -> None:
+    def _emit(self) -> None:
         """
         Commit a message that nobody reads, and wait for it: so is all that came before in the log.
 
