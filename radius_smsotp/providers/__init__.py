@@ -11,16 +11,7 @@ import time
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    ClassVar,
-    Generic,
-    Protocol,
-    TypeVar,
-    runtime_checkable,
-)
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -28,9 +19,13 @@ from radius_smsotp.errors import Problem, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from types import ModuleType
 
 TYPES = ("folder", "http", "modem", "script", "sipgate", "smpp", "smtp")
-"""Every value of ``providers.NAME.type``; each is also the name of its module here."""
+"""Every value of ``providers.NAME.type``; each is also the name of its module, or package, here."""
+
+PACKAGES = {"http", "modem", "smpp", "smtp"}
+"""Those that are packages; the two names are in their modules ``provider``."""
 
 OF_PRIVACYIDEA = {"url": "http", "mailto": "smtp", "smsc_host": "smpp", "script": "script"}
 """What privacyIDEA's settings, which name no type, are told apart by."""
@@ -207,13 +202,6 @@ class GivesReceipts(Protocol):
     on_receipt: Callable[[str, bool, str], None] | None
 
 
-class ProviderModule(Protocol):
-    """The two names that a module of this package offers."""
-
-    Settings: ClassVar[type[ProviderSettings]]
-    Provider: ClassVar[Any]
-
-
 def kind(entry: Mapping[Any, Any]) -> Any:
     """The ``type`` of a provider's settings; of privacyIDEA's, which have none, what they fit."""
     lowered = {str(key).lower(): value for key, value in entry.items()}
@@ -223,12 +211,11 @@ def kind(entry: Mapping[Any, Any]) -> Any:
     return next(fitting, "sipgate" if {"username", "password"} <= set(lowered) else None)
 
 
-def module(kind: str) -> ProviderModule:
-    """The module of one type.  Raises KeyError if there is no such type."""
+def module(kind: str) -> ModuleType:
+    """The module that has one type's two names.  Raises KeyError if there is no such type."""
     if kind not in TYPES:
         raise KeyError(kind)
-    loaded: Any = import_module(f"radius_smsotp.providers.{kind}")
-    return loaded  # type: ignore[no-any-return]  # modules cannot be typed as protocols
+    return import_module(f"{__name__}.{kind}{'.provider' if kind in PACKAGES else ''}")
 
 
 def build(name: str, settings: ProviderSettings, surroundings: Surroundings) -> Provider:

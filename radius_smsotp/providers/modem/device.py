@@ -14,6 +14,7 @@ import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -172,13 +173,11 @@ def _try_lock(handle: int) -> bool:
 def _open_port(port: str, baudrate: int, deadline: float) -> serial.Serial:
     """Open a port in time; pyserial's own limit for connecting is 5 s, and a name may take more."""
 
-    def work() -> serial.Serial:
-        return serial.serial_for_url(
-            port, baudrate=baudrate, timeout=READ_TIMEOUT, write_timeout=WRITE_TIMEOUT
-        )
-
+    opening = partial(
+        serial.serial_for_url, port, baudrate, timeout=READ_TIMEOUT, write_timeout=WRITE_TIMEOUT
+    )
     try:
-        return connection.in_time(work, deadline, "smsotp-modem-open", lambda late: late.close())
+        return connection.in_time(opening, deadline, "smsotp-modem-open", lambda late: late.close())
     except TimeoutError:
         fault = f"{port} did not open in time"
         raise ModemError(Unavailable, fault, "check the host in `port`") from None

@@ -411,11 +411,8 @@ def await_network(line: Line, deadline: float) -> None:
         ModemError: it is not in time, or the network does not want it.
     """
     while True:
-        states = [
-            state
-            for question in ("AT+CREG?", "AT+CEREG?")
-            if (state := _registration(line, question, deadline)) is not None
-        ]
+        answers = [_registration(line, each, deadline) for each in ("AT+CREG?", "AT+CEREG?")]
+        states = [state for state in answers if state is not None]
         # No answer to either: whether it works will show.
         if not states or any(state not in _REGISTRATION for state in states):
             return

@@ -262,9 +262,9 @@ class Provider(BaseProvider[Settings]):
         mode = self._settings.mode
         if not re.fullmatch(r"\+[0-9]{1,20}", message.phone):
             raise ModemError(Refused, "the number is not of the form +491701234567")
-        content = (
-            text.transliterated(message.text) if self._settings.transliterate else message.text
-        )
+        content = message.text
+        if self._settings.transliterate:
+            content = text.transliterated(content)
         simple = text.is_plain(content) and len(text.split(content)) == 1
         if mode == "text" and not simple:
             fault = "text mode carries neither this text's letters nor its length"

@@ -14,7 +14,6 @@ import threading
 import time
 from concurrent.futures import CancelledError
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -222,7 +221,8 @@ class Provider(BaseProvider[Settings]):
         """Bind and unbind, and name what is in the way."""
         if not HAS_SMPPLIB:
             return [("type", NOT_INSTALLED, f"run {errors.pip_command('smpp')}")]
-        if self._settings.tls and (faults := connection.ca_faults(self._ca_file)):
+        ca_file = self._path(self._settings.ca_file)
+        if self._settings.tls and (faults := connection.ca_faults(ca_file)):
             return faults
         try:
             link = self._new_link()
@@ -313,7 +313,8 @@ class Provider(BaseProvider[Settings]):
     @property
     def _smsc(self) -> Smsc:
         settings = self._settings
-        trust = partial(connection.tls_context, self._ca_file, verify=settings.check_ssl)
+        ca_file = self._path(settings.ca_file)
+        trust = partial(connection.tls_context, ca_file, verify=settings.check_ssl)
         return Smsc(
             settings.smsc_host,
             settings.smsc_port,
@@ -326,10 +327,6 @@ class Provider(BaseProvider[Settings]):
             },
             settings.link_interval,
         )
-
-    @property
-    def _ca_file(self) -> Path | None:
-        return self._path(self._settings.ca_file)
 
     def _receive(self, receipt: DeliveryReceipt) -> None:
         if self.on_receipt is not None:

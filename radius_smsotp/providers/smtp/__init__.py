@@ -1,5 +1,1 @@
 """Mail to SMS, by SMTP."""
-
-from radius_smsotp.providers.smtp.provider import Provider, Settings
-
-__all__ = ["Provider", "Settings"]

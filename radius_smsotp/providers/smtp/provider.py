@@ -81,9 +81,8 @@ def _split(server: str) -> tuple[str, str, int | None]:
         raise ValueError(f"is no address of a server; {remedy}") from None
     if parts.username is not None:
         raise ValueError("holds a user name; user name and password have settings of their own")
-    if parts.scheme not in {"", "smtp", *_SCHEMES} or not host or parts.path not in {"", "/"}:
-        raise ValueError(f"is no address of a server; {remedy}")
-    if parts.query or parts.fragment:
+    more = parts.path not in {"", "/"} or parts.query or parts.fragment
+    if parts.scheme not in {"", "smtp", *_SCHEMES} or not host or more:
         raise ValueError(f"is no address of a server; {remedy}")
     return parts.scheme, host, port
 
@@ -336,10 +335,8 @@ class Provider(BaseProvider[Settings]):
         try:
             return SmtpServer.model_validate(entries[name])
         except ValidationError as error:
-            where = ", ".join(
-                ".".join(map(str, fault["loc"])) or "all of it" for fault in error.errors()
-            )
-            self._fault = f"smtp_servers.{name} cannot be used ({where})"
+            places = (".".join(map(str, fault["loc"])) or "all of it" for fault in error.errors())
+            self._fault = f"smtp_servers.{name} cannot be used ({', '.join(places)})"
             return None
 
     def _told(self, key: str, fault: str, remedy: str) -> Fault:

@@ -90,20 +90,13 @@ class Session:
                 secret = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
                 self._expect(235, "AUTH", *smtp.docmd("AUTH", f"PLAIN {secret}"), every=True)
             except smtplib.SMTPResponseException as error:
-                said = error.smtp_error
-                self._expect(
-                    235,
-                    "AUTH",
-                    error.smtp_code,
-                    said if isinstance(said, bytes) else b"",
-                    every=True,
-                )
+                said = error.smtp_error if isinstance(error.smtp_error, bytes) else b""
+                self._expect(235, "AUTH", error.smtp_code, said, every=True)
             except smtplib.SMTPServerDisconnected:
                 raise
             except (smtplib.SMTPException, ValueError):  # ValueError: a challenge out of form
-                raise Refused(
-                    "the mail server offers no way to log in that is known here", out_of_order=True
-                ) from None
+                fault = "the mail server offers no way to log in that is known here"
+                raise Refused(fault, out_of_order=True) from None
 
     def submit(self, sender: str, recipients: Sequence[str], mail: bytes) -> None:
         """

@@ -169,7 +169,7 @@ sys.modules["smpplib"] = None  # as if it were not installed
 from pathlib import Path
 from radius_smsotp.errors import Refused
 from radius_smsotp.providers import Message, Surroundings, build
-from radius_smsotp.providers.smpp import Settings
+from radius_smsotp.providers.smpp.provider import Settings
 settings = Settings(type="smpp", smsc_host="127.0.0.1")
 provider = build("backup", settings, Surroundings(Path("{tmp_path}"), {{}}, Path("{tmp_path}")))
 print(*provider.check())
