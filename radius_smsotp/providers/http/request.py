@@ -138,7 +138,9 @@ class Template:
         tree = _filled(self.tree(), given)
         body = content_type = None
         if self.method == "GET":
-            url = _with_query(url, urlencode(_pairs(tree), quote_via=quote))
+            split = urlsplit(url)
+            query = filter(None, (split.query, urlencode(_pairs(tree), quote_via=quote)))
+            url = urlunsplit(split._replace(query="&".join(query)))
         elif self.as_json:
             body, content_type = json.dumps(tree).encode(), "application/json"
         else:
@@ -186,9 +188,3 @@ def _pairs(tree: Tree) -> list[tuple[str, str]]:
 
     add("", tree)
     return pairs
-
-
-def _with_query(url: str, query: str) -> str:
-    split = urlsplit(url)
-    joined = "&".join(part for part in (split.query, query) if part)
-    return urlunsplit(split._replace(query=joined))

@@ -49,12 +49,8 @@ class Device:
 
     def __init__(self, line: Line, lock: Lock, *, is_socket: bool) -> None:
         self.line = line
-        self._lock = lock
+        self.lock = lock
         self._is_socket = is_socket
-
-    def is_wanted(self) -> bool:
-        """True while another process, or another provider, waits for the modem."""
-        return self._lock.is_wanted()
 
     def close(self) -> None:
         """Close the port, then let others have the modem."""
@@ -67,7 +63,7 @@ class Device:
 
     def _close(self) -> None:
         self.line.close()
-        self._lock.release()
+        self.lock.release()
 
 
 def open_device(port: str, baudrate: int, lock_folder: Path, deadline: float) -> Device:
@@ -137,7 +133,7 @@ class Lock:
             return cleanup.pop_all()
 
     def is_wanted(self) -> bool:
-        """True while somebody waits in `acquire`."""
+        """True while another process, or another provider, waits in `acquire`."""
         with suppress(OSError), _opened(self._queue) as probe:
             return not _try_lock(probe)
         return False
@@ -288,7 +284,7 @@ class Listener(threading.Thread):
         try:
             while not self._asked_back.is_set():
                 self._receipts.settle(device.line.receipts)
-                if not self._receipts.any_awaited() or device.is_wanted():
+                if not self._receipts.any_awaited() or device.lock.is_wanted():
                     return False
                 device.line.listen(SLICE)
         except ModemError as error:

@@ -431,12 +431,11 @@ def _registration(line: Line, question: str, deadline: float) -> int | None:
     return int(found[1]) if found else None
 
 
-def signal(line: Line, deadline: float) -> int | None:
-    """The signal in dBm, or None if there is none, or none known."""
+def has_signal(line: Line, deadline: float) -> bool:
+    """Whether the modem hears anything, as far as it knows."""
     found = re.match(r"(\d{1,3})", _answer(line, "AT+CSQ", deadline))
-    # TS 27.007 8.5: 0 is -113 dBm or less, each step is 2 dB, 99 is not known.
-    strength = int(found[1]) if found else 99
-    return -113 + 2 * strength if strength <= 31 else None
+    # TS 27.007 8.5: from 0, -113 dBm or less, to 31; 99 is not known.
+    return found is not None and int(found[1]) <= 31
 
 
 def service_centre(line: Line, deadline: float) -> str:

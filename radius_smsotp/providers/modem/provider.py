@@ -38,7 +38,7 @@ from radius_smsotp.providers.modem.device import (
     open_device,
 )
 from radius_smsotp.providers.modem.errors import CommandError, ModemError, OutOfOrder
-from radius_smsotp.providers.modem.line import await_network, service_centre, signal, unlock_sim
+from radius_smsotp.providers.modem.line import await_network, has_signal, service_centre, unlock_sim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,15 +96,10 @@ class Settings(ProviderSettings):
 
     @field_validator("pin", mode="before")
     @classmethod
-    def _text_not_number(cls, pin: Any) -> Any:
+    def _digits_in_quotes(cls, pin: Any) -> Any:
         if isinstance(pin, int):  # YAML reads 0123 as 83
             raise ValueError('must stand in quotes, as "0123", so that its zeros are kept')  # noqa: TRY004 -- pydantic reports ValueError
-        return pin
-
-    @field_validator("pin")
-    @classmethod
-    def _digits(cls, pin: SecretStr | None) -> SecretStr | None:
-        if pin is not None and not re.fullmatch("[0-9]{4,8}", pin.get_secret_value()):
+        if isinstance(pin, str) and not re.fullmatch("[0-9]{4,8}", pin):
             raise ValueError("must have 4 to 8 digits")  # TS 27.007 8.3, TS 11.11 9.3
         return pin
 
@@ -164,7 +159,7 @@ class Provider(BaseProvider[Settings]):
             await_network(line, (time.monotonic() + deadline) / 2)
         except ModemError as error:
             yield error
-            if signal(line, deadline) is None:
+            if not has_signal(line, deadline):
                 yield ModemError(Unavailable, "no signal", "check the antenna and its place")
         if settings.smsc is None and not service_centre(line, deadline):
             remedy = "set `smsc` to the service centre of your operator"

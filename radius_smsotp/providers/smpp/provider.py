@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from radius_smsotp import errors
-from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
+from radius_smsotp.errors import Refused, Unavailable, Unknown
 from radius_smsotp.model import text as sms
 from radius_smsotp.providers import (
     BaseProvider,
@@ -54,16 +54,9 @@ if TYPE_CHECKING:
 
     from radius_smsotp.providers.smpp.session import DeliveryReceipt
 
-# SMPP 3.4 5.2.5
-TON = {
-    "unknown": 0,
-    "international": 1,
-    "national": 2,
-    "network_specific": 3,
-    "subscriber": 4,
-    "alphanumeric": 5,
-    "abbreviated": 6,
-}
+# SMPP 3.4 5.2.5, in the order of their values, which begin at 0
+_TONS = "unknown international national network_specific subscriber alphanumeric abbreviated"
+TON = {name: value for value, name in enumerate(_TONS.split())}
 # SMPP 3.4 5.2.6
 NPI = {
     "unknown": 0,
@@ -300,7 +293,10 @@ class Provider(BaseProvider[Settings]):
         except Rejected as rejected:
             if session is not None and rejected.name == NOT_BOUND:
                 session.end("the SMSC does not know this bind any more")
-            raise _judge(rejected) from None
+            text = f"the SMSC refused the message: {rejected}"
+            if rejected.name in BUSY:
+                raise Unavailable(text) from None
+            raise Refused(text, out_of_order=rejected.name in WRONG_SENDER) from None
         # SMPP 3.4 4.4.2: message_id is all that a submit_sm_resp holds.
         return Receipt(c_octet_string(answer) or None)
 
@@ -331,13 +327,6 @@ class Provider(BaseProvider[Settings]):
     def _receive(self, receipt: DeliveryReceipt) -> None:
         if self.on_receipt is not None:
             self.on_receipt(receipt.message_id, receipt.delivered, receipt.status)
-
-
-def _judge(rejected: Rejected) -> DeliveryError:
-    text = f"the SMSC refused the message: {rejected}"
-    if rejected.name in BUSY:
-        return Unavailable(text)
-    return Refused(text, out_of_order=rejected.name in WRONG_SENDER)
 
 
 DEFAULT_ALPHABET, UCS2 = 0, 8  # data_coding, SMPP 3.4 5.2.19
