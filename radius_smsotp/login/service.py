@@ -77,12 +77,13 @@ class Service:
         now = self._now()
         with self._store.look(request.asker, now) as (tx, known):
             facts = self._reader.facts(tx, known, request, now)
+        decision = rules.admit(facts, self._reader.policy(request).login, now)
+        # FreeRADIUS's own no comes first.
+        refused = request.reason or (decision.reason if isinstance(decision, rules.Refuse) else "")
         if request.handshake:
-            return self._prepare_handshake(request, facts, now)
+            return self._prepare_handshake(request, facts, refused)
         password = request.password if request.rewritten else None
         pin_hash = facts.account.pin_hash if facts.account else None
-        decision = rules.admit(facts, self._reader.policy(request).login, now)
-        refused = _refused(request, decision)
         # A guess at an open challenge is counted even if no more SMS may be sent: with the real
         # PIN it is refused in `begin`, with another one it ends in `first_factor_failed`.
         tail = None
@@ -250,9 +251,7 @@ class Service:
             return None
         return self._issuer.expected(challenge)
 
-    def _prepare_handshake(
-        self, request: Request, facts: rules.Facts, now: datetime
-    ) -> Preparation:
+    def _prepare_handshake(self, request: Request, facts: rules.Facts, refused: str) -> Preparation:
         """
         The same for CHAP and MS-CHAP, which prove a password and do not show it.
 
@@ -260,20 +259,15 @@ class Service:
         it does not, the code alone may follow the PIN, from the same station only.
         """
         client = request.client
-        decision = rules.admit(facts, self._reader.policy(request).login, now)
-        reason = _refused(request, decision)
-        if facts.running and (not reason or reason in rules.LIMITS):
+        if facts.running and (not refused or refused in rules.LIMITS):
             newest = facts.running[0]
-            expected = self._issuer.expected(newest)
-            near = client.station and (client.name, client.station) == (
-                newest.client,
-                newest.station,
-            )
+            place = (client.name, client.station)
+            near = client.station and place == (newest.client, newest.station)
             if request.cleartext is not None or near:
-                candidate = (request.cleartext or "") + expected
+                candidate = (request.cleartext or "") + self._issuer.expected(newest)
                 matched = newest.transaction_id
                 return Preparation(Step.PIN_OR_CODE, None, None, matched, candidate=candidate)
-        return Preparation(Step.PIN, None, None, reason=reason)
+        return Preparation(Step.PIN, None, None, reason=refused)
 
     def _texts(self, request: Request | None) -> TextSettings:
         """What the users of a client read; those of all, if it is not known who asks."""
@@ -397,10 +391,3 @@ def _told(faults: Sequence[str]) -> dict[str, str]:
     """What is wrong with values of `SMSOTP-Phone`, for an event's detail."""
     # Without the remedies: trace has one of its own, which is to mend them where they come from.
     return {"number": ", ".join(one.partition(";")[0] for one in faults)} if faults else {}
-
-
-def _refused(request: Request, decision: rules.Admission) -> str:
-    """Why a login is refused whatever the PIN; FreeRADIUS's own no comes first."""
-    if request.reason:
-        return request.reason
-    return decision.reason if isinstance(decision, rules.Refuse) else ""

@@ -83,7 +83,7 @@ class SqliteStore(Durability):
             # a file when it closes any of its handles (SQLite, How To Corrupt, section 2.2).
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            with self._transaction("writer", "BEGIN IMMEDIATE", self._writing, marked=True) as db:
+            with self._transaction("writer", marked=True) as db:
                 self._step_forward(db)
                 self._recognise(db)
             self._sync_log()
@@ -125,7 +125,7 @@ class SqliteStore(Durability):
     @contextlib.contextmanager
     def read(self) -> Iterator[Transaction]:
         """See `Store.read`."""
-        with self._transaction("reader", "BEGIN", self._reading) as db:
+        with self._transaction("reader") as db:
             yield Transaction(db)
 
     def write(
@@ -136,7 +136,7 @@ class SqliteStore(Durability):
 
     @contextlib.contextmanager
     def _write(self, *, durable: bool, marked: bool = False) -> Iterator[Transaction]:
-        with self._transaction("writer", "BEGIN IMMEDIATE", self._writing, marked=marked) as db:
+        with self._transaction("writer", marked=marked) as db:
             yield Transaction(db)
         self.committed()
         if durable:
@@ -145,7 +145,7 @@ class SqliteStore(Durability):
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Contents]:
         """See `Store.snapshot`."""
-        with self._transaction("reader", "BEGIN", self._reading) as db:
+        with self._transaction("reader") as db:
             yield Contents(db)
         # The log could not be emptied while we read.  Else a login would find it long, and do it.
         with self._reading, contextlib.suppress(sqlite3.Error):
@@ -154,13 +154,13 @@ class SqliteStore(Durability):
     @contextlib.contextmanager
     def refill(self) -> Iterator[Contents]:
         """See `Store.refill`."""
-        with self._transaction("writer", "BEGIN IMMEDIATE", self._writing, marked=True) as db:
+        with self._transaction("writer", marked=True) as db:
             yield Contents(db)
         self._sync_log()
 
     def inspect(self) -> tuple[str, list[Problem]]:
         """See `Store.inspect`."""
-        with self._transaction("reader", "BEGIN", self._reading) as db:
+        with self._transaction("reader") as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise StoreError("the store is damaged (PRAGMA quick_check)")
@@ -174,14 +174,14 @@ class SqliteStore(Durability):
             self._mark.close()
 
     @contextlib.contextmanager
-    def _transaction(
-        self, kind: str, begin: str, lock: threading.Lock, *, marked: bool = False
-    ) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, kind: str, *, marked: bool = False) -> Iterator[sqlite3.Connection]:
+        writes = kind == "writer"
+        lock = self._writing if writes else self._reading
         if not lock.acquire(timeout=self._patience):
             raise StoreError("the store is busy in this process")
         try:
             db = self._connection(kind)
-            db.execute(begin)
+            db.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             try:
                 yield db
             except BaseException:

@@ -43,8 +43,7 @@ class FigureStatements:
     def count_events(self, since: int, until: int | None = None) -> dict[Cell, Count]:
         """Count the events from slot `since` on, to before `until`."""
         end = "" if until is None else "AND time < ?"
-        values = [since * SLOT_SECONDS]
-        values += [] if until is None else [until * SLOT_SECONDS]
+        values = [one * SLOT_SECONDS for one in (since, until) if one is not None]
         sql = f"SELECT time, kind, detail FROM event WHERE time >= ? {end}"  # constants
         found: dict[Cell, Count] = {}
         nothing = Count()

@@ -141,7 +141,7 @@ class PostgresStore(Durability):
     ) -> Iterator[tuple[Transaction, Known]]:
         """See `Store.login`."""
         foreseen = [questions.known(asker, now)]
-        with self._write([asker.account], durable=durable, foreseen=foreseen) as tx:
+        with self.write(asker.account, durable=durable, foreseen=foreseen) as tx:
             yield tx, tx.known(asker, now)
 
     @contextlib.contextmanager
@@ -150,16 +150,11 @@ class PostgresStore(Durability):
         with self._transaction(lambda _: [READ]) as session:
             yield Transaction(session)
 
-    def write(
-        self, *accounts: str, durable: bool = False
-    ) -> contextlib.AbstractContextManager[Transaction]:
-        """See `Store.write`."""
-        return self._write(accounts, durable=durable)
-
     @contextlib.contextmanager
-    def _write(
-        self, accounts: Sequence[str], *, durable: bool, foreseen: Sequence[Question] = ()
+    def write(
+        self, *accounts: str, durable: bool = False, foreseen: Sequence[Question] = ()
     ) -> Iterator[Transaction]:
+        """See `Store.write`; `foreseen`: what it is going to ask first."""
         lock = _lock_of(sorted(map(_key, set(accounts)))) if accounts else LOCK
 
         def begin(seconds: float) -> list[Question]:
