@@ -45,7 +45,7 @@ def excerpt(
     Returns:
         One line of printable characters, "" if nothing was said.
     """
-    line = _one_line(said.decode("utf-8", "replace") if isinstance(said, bytes) else said)
+    line = one_line(said.decode("utf-8", "replace") if isinstance(said, bytes) else said)
     hidden = [*secrets, message.text] if message else [*secrets]
     # The longest first, so that no part of a long secret is left over by a short one.
     # In any letter case: %c3 is %C3, and \\u00fc is \\u00FC.
@@ -57,7 +57,8 @@ def excerpt(
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """The text without what is not printable: line breaks above all."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
@@ -65,11 +66,11 @@ def _writings(secrets: Iterable[str]) -> set[str]:
     """Every secret in the writings that an answer may repeat it in."""
     found: set[str] = set()
     for secret in secrets:
-        plain = _one_line(secret)
+        plain = one_line(secret)
         in_json = {json.dumps(each)[1:-1] for each in (plain, secret)}
-        found |= in_json
         found |= {each.replace("/", r"\/") for each in in_json}  # as PHP writes JSON
         found |= {
+            *in_json,
             plain,
             html.escape(plain),
             html.escape(plain, quote=False),

@@ -175,9 +175,7 @@ def _decoded(body: bytes) -> str:
 
 
 def _not_taken(answer: Answer, quoted: str, now: datetime) -> DeliveryError:
-    said = f"the gateway answered {answer.status}"
-    if quoted:
-        said = f"{said}: {quoted}"
+    said = f"the gateway answered {answer.status}" + (f": {quoted}" if quoted else "")
     if answer.status == http.HTTPStatus.GATEWAY_TIMEOUT:
         # RFC 9110 15.6.5: it passed the message on, and then heard nothing.
         return Unknown(said)

@@ -146,10 +146,9 @@ class Template:
         else:
             body = urlencode(_pairs(tree)).encode()
             content_type = "application/x-www-form-urlencoded"
-        headers = {"Content-Type": content_type} if content_type else {}
-        own = {name.lower() for name in self.headers}
-        headers = {name: value for name, value in headers.items() if name.lower() not in own}
-        headers |= {name: fill(value, given) for name, value in self.headers.items()}
+        headers = {name: fill(value, given) for name, value in self.headers.items()}
+        if content_type and "content-type" not in map(str.lower, self.headers):
+            headers["Content-Type"] = content_type
         fields = {name: _field_value(value) for name, value in headers.items()}
         return Request(self.method, url, fields, body, given["phone"])
 

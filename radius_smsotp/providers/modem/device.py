@@ -109,7 +109,7 @@ class Lock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._queue = path.with_suffix(".queue")
-        self._held: ExitStack | None = None
+        self._held = ExitStack()
 
     def acquire(self, deadline: float) -> None:
         """Take the lock.  Raises ModemError if it is not free in time, or has no place."""
@@ -140,9 +140,7 @@ class Lock:
 
     def release(self) -> None:
         """Let go of the lock.  May be called twice."""
-        held, self._held = self._held, None
-        if held is not None:
-            held.close()
+        self._held.close()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import threading
 import time
 from concurrent.futures import CancelledError
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -33,7 +34,8 @@ from radius_smsotp.providers import (
 )
 from radius_smsotp.providers.template import Regexp, rewrite
 
-try:
+HAS_SMPPLIB = find_spec("smpplib") is not None
+if HAS_SMPPLIB:
     from radius_smsotp.providers.smpp.session import (
         Link,
         Lost,
@@ -42,12 +44,6 @@ try:
         Smsc,
         c_octet_string,
     )
-except ModuleNotFoundError as error:
-    if error.name != "smpplib":
-        raise
-    HAS_SMPPLIB = False
-else:
-    HAS_SMPPLIB = True
 
 if TYPE_CHECKING:
     from collections.abc import Callable

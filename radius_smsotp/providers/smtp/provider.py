@@ -48,7 +48,7 @@ from radius_smsotp.providers import (
     Surroundings,
     connection,
 )
-from radius_smsotp.providers.excerpt import excerpt
+from radius_smsotp.providers.excerpt import excerpt, one_line
 from radius_smsotp.providers.smtp.session import Endpoint, Session, Tls
 from radius_smsotp.providers.template import Regexp, Template, values
 
@@ -359,12 +359,11 @@ class Provider(BaseProvider[Settings]):
         settings = self._settings
         name, address = parseaddr(sender)
         given = values(message, settings.regexp)
-        subject = fill(settings.subject, given)
         mail = EmailMessage(_POLICY)
         mail["From"] = Address(display_name=name, addr_spec=address)
         mail["To"] = ", ".join(recipients)
         # On one line: a line break would begin another header.
-        mail["Subject"] = " ".join("".join(c if c.isprintable() else " " for c in subject).split())
+        mail["Subject"] = one_line(fill(settings.subject, given))
         mail["Date"] = format_datetime(datetime.now(UTC))
         mail["Message-ID"] = f"<{secrets.token_hex(16)}@{address.rpartition('@')[2]}>"
         mail["Auto-Submitted"] = "auto-generated"  # RFC 3834 5: answer no vacation notices
