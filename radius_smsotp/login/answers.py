@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from radius_smsotp.login import attributes
 from radius_smsotp.model.text import fill
 
 if TYPE_CHECKING:
-    from radius_smsotp.login.request import Request, Step
-    from radius_smsotp.model.records import Challenge, Message, Style
+    from radius_smsotp.login.request import Step
+    from radius_smsotp.model.records import Challenge, Style
     from radius_smsotp.settings.policy import ClientPolicy
 
 
@@ -74,42 +73,6 @@ class Rejected:
 
 
 Outcome = Challenged | Accepted | Rejected
-
-
-def ask(
-    request: Request,
-    challenge: Challenge,
-    own: ClientPolicy,
-    *,
-    message: Message | None = None,
-    before: str = "",
-    echo: str = "",
-) -> Challenged:
-    """
-    Ask for the code of a challenge, with a sentence before the prompt if there is one.
-
-    Args:
-        message: The one whose verdict is worth waiting for, if it is not there yet.
-        echo: See `Challenged`.
-    """
-    style = attributes.style(request, own.style)
-    values = {
-        "phone_hint": challenge.phone_hint,
-        "digits": challenge.digits,
-        "minutes": challenge.minutes,
-        "resend": own.login.resend_word,
-    }
-    template = own.prompt if style == "challenge" else own.texts.code_sent
-    waited_for = message if message is not None and message.state == "queued" else None
-    return Challenged(
-        challenge.transaction_id,
-        before + fill(template, values),
-        style,
-        own.wait if waited_for else 0.0,
-        waited_for.route if waited_for else (),
-        echo,
-        own.texts.undelivered,
-    )
 
 
 def wrong_code(challenge: Challenge, own: ClientPolicy) -> str:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from radius_smsotp.login import answers, rules, stations
+from radius_smsotp.login import answers, attributes, rules, stations
 from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Preparation, Rejected
 from radius_smsotp.login.challenges import Issuer
 from radius_smsotp.login.facts import FactReader
@@ -23,6 +23,7 @@ from radius_smsotp.login.request import login_event as _event
 from radius_smsotp.model import code, lockout
 from radius_smsotp.model.events import REASONS
 from radius_smsotp.model.records import Challenge, Tally
+from radius_smsotp.model.text import fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -381,10 +382,33 @@ class Service:
         *,
         message: Message | None = None,
     ) -> Challenged:
+        """
+        Ask for the code of a challenge, with a sentence before the prompt if there is one.
+
+        Args:
+            message: The one whose verdict is worth waiting for, if it is not there yet.
+        """
         echo = ""
         if request.eap is not None:
             echo = request.eap.echo or self._issuer.echo(challenge, request.password or "")
-        return answers.ask(request, challenge, own, message=message, before=before, echo=echo)
+        style = attributes.style(request, own.style)
+        values = {
+            "phone_hint": challenge.phone_hint,
+            "digits": challenge.digits,
+            "minutes": challenge.minutes,
+            "resend": own.login.resend_word,
+        }
+        template = own.prompt if style == "challenge" else own.texts.code_sent
+        waited_for = message if message is not None and message.state == "queued" else None
+        return Challenged(
+            challenge.transaction_id,
+            before + fill(template, values),
+            style,
+            own.wait if waited_for else 0.0,
+            waited_for.route if waited_for else (),
+            echo,
+            own.texts.undelivered,
+        )
 
 
 def _told(faults: Sequence[str]) -> dict[str, str]:
