@@ -223,7 +223,9 @@ class Courier:
         sms = compose.message(challenge, message, self._keyring, self._loaded.values.sms)
         route = self.chain.usable(message.route)
         if sms is None or not route:
-            return insist(self._give_up, challenge, message)
+            message = replace(message, state="failed", lease_owner=None, lease_until=None)
+            insist(self._record, challenge, message)
+            return message.state
         silent = False
         for position, name in enumerate(route):
             if not challenge.is_open(self._now()):
@@ -236,34 +238,36 @@ class Courier:
                 state = "accepted"
             elif not rest or (silent and self._loaded.values.delivery.unknown == "stop"):
                 state = "unknown" if silent else "failed"
-            message = self._tried(message, attempt.provider, state, rest)
+            going_on = state == "queued"
+            message = replace(
+                message,
+                state=state,
+                route=rest,
+                provider=attempt.provider,
+                lease_owner=self.owner if going_on else None,
+                lease_until=self._leases.end(self._now(), rest) if going_on else None,
+            )
             is_wanted = insist(self._record, challenge, message, attempt)
             if attempt.message_id:
                 self._receive(attempt.provider, normalise_message_id(attempt.message_id))
-            if state != "queued" or not is_wanted:
+            if not (going_on and is_wanted):
                 break
         return message.state
 
-    def _tried(
-        self, message: Message, provider: str, state: MessageState, rest: tuple[str, ...]
-    ) -> Message:
-        """A message after an attempt, with what is left to try."""
-        going_on = state == "queued"
-        return replace(
-            message,
-            state=state,
-            route=rest,
-            provider=provider,
-            lease_owner=self.owner if going_on else None,
-            lease_until=self._leases.end(self._now(), rest) if going_on else None,
-        )
+    def _record(
+        self, challenge: Challenge, message: Message, attempt: Attempt | None = None
+    ) -> bool:
+        """
+        Store what one attempt came to, or that there can be none.
 
-    def _record(self, challenge: Challenge, message: Message, attempt: Attempt) -> bool:
-        """Store what one attempt came to.  Returns whether anybody still waits for its message."""
+        Returns:
+            Whether anybody still waits for its message.
+        """
         now = self._now()
         with self._store.write(challenge.account) as tx:
-            tx.add_attempt(message, attempt, now)
-            tx.add_event(attempt_event(challenge, attempt, now))
+            if attempt is not None:
+                tx.add_attempt(message, attempt, now)
+                tx.add_event(attempt_event(challenge, attempt, now))
             return self._save(tx, message, now)
 
     def _reported(self, provider: str, message_id: str, delivered: bool, words: str) -> None:
@@ -320,13 +324,6 @@ class Courier:
             if newest != message or taken_by != provider or not message.route:
                 return None
             return Sending(found, self._lease(tx, replace(message, state="queued"), now))
-
-    def _give_up(self, challenge: Challenge, message: Message) -> MessageState:
-        """There is no way to send this message."""
-        failed = replace(message, state="failed", lease_owner=None, lease_until=None)
-        with self._store.write(challenge.account) as tx:
-            self._save(tx, failed, self._now())
-        return "failed"
 
     def _save(self, tx: Transaction, message: Message, now: datetime) -> bool:
         """

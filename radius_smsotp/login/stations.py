@@ -12,6 +12,7 @@ spares a code where the first factor still stands.
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from radius_smsotp.login.request import login_event
@@ -58,8 +59,7 @@ def count_failure(
     """Store failures with one more in them; if that locks the account, forget its devices."""
     if counter.station:
         place = (counter.account, counter.client, counter.station, now)
-        failures = (counted.failures, counted.last_failure_at, counted.locked_until)
-        tx.put_station(Station(*place, *failures))
+        tx.put_station(Station(*place, *astuple(counted)))
     else:
         tx.put_lockout(counter.account, counted)
     if not is_locked(counted, now) or is_locked(before, now):
