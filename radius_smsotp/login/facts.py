@@ -46,7 +46,7 @@ class FactReader:
         if request.phones:
             number, faults = self.number(request)
         tag = "" if number is None else self._issuer.number_tag(number)
-        counter, failures = stations.counter_of(known, request, now)
+        counter = stations.counter_of(known, request, now)
         return rules.Facts(
             account=account,
             phone=number,
@@ -55,7 +55,7 @@ class FactReader:
             number_tag=tag,
             allowed=number is None or identity.is_number_allowed(number, countries),
             counter=counter,
-            lockout=failures,
+            lockout=counter.lockout,
             running=rules.answerable(known.challenges, request.client, own.login, now),
             client=request.client.name,
             remembered=stations.is_remembered(known, own, tag, now),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from radius_smsotp.delivery.courier import Courier
     from radius_smsotp.login.request import Request
-    from radius_smsotp.model.records import Counter, Lockout, Message
+    from radius_smsotp.model.records import Counter, Message
     from radius_smsotp.settings.file import Loaded
     from radius_smsotp.settings.keyring import Keyring
     from radius_smsotp.settings.policy import ClientPolicy
@@ -119,7 +119,7 @@ class Service:
                 tx.add_event(_event("login-refused", request, now, None, reason=reason, **told))
                 return Rejected(own.texts.failed)
             if isinstance(decision, rules.Trust):
-                stations.welcome(tx, request, facts.counter, facts.lockout, now)
+                stations.welcome(tx, request, facts.counter, now)
                 tx.add_event(_event("device-accepted", request, now))
                 return Accepted()
             if isinstance(decision, rules.Repeat):
@@ -153,13 +153,13 @@ class Service:
             challenge = next(iter(known.challenges), None)
             own = self._policy_of(request, challenge)
             answer = self._given(request, challenge, compared=compared)
-            counter, failures = stations.counter_of(known, request, now)
+            counter = stations.counter_of(known, request, now)
             message, tag, tally = None, "", Tally()
             if challenge is not None and rules.asks_again(answer.text, own.login):
                 message = tx.message(challenge.transaction_id)
                 tag = self._issuer.message_tag(challenge, message)
                 tally = tx.tally(counter, tag, now)
-            decision = rules.judge(challenge, answer, failures, tally, own.login, now)
+            decision = rules.judge(challenge, answer, counter.lockout, tally, own.login, now)
             if isinstance(decision, rules.Resend) and message is not None:
                 again = decision.challenge, self._issuer.reissue(decision.challenge, message, now)
                 tx.save_answer(decision.challenge)
@@ -168,7 +168,7 @@ class Service:
                 tx.add_message(again[1])
                 tx.count_message(counter, tag, now)
                 tx.add_event(_event("sms-resent", request, now, decision.challenge))
-            outcome = self._settle(tx, request, counter, failures, decision, own, now)
+            outcome = self._settle(tx, request, counter, decision, own, now)
         if again is not None:
             self._courier.hand_over(*again)
         return outcome
@@ -186,7 +186,7 @@ class Service:
                 tx.add_event(_event("login-refused", request, now, None, reason=reason, **told))
                 tx.note_refusal(request.account, now)
                 return Rejected(own.texts.failed)
-            counter, failures = stations.counter_of(known, request, now)
+            counter = stations.counter_of(known, request, now)
             account = known.account
             hashed = account is not None and account.pin_hash is not None
             provable = not request.handshake or request.cleartext is not None
@@ -199,8 +199,8 @@ class Service:
                 detail = {"reason": "other-key"}
                 log.error("%r: %s", request.user, REASONS["other-key"])
             tx.add_event(_event("pin-wrong", request, now, None, **detail))
-            counted = lockout.after_failure(failures, own.login, now)
-            stations.count_failure(tx, request, counter, failures, counted, now)
+            counted = lockout.after_failure(counter.lockout, own.login, now)
+            stations.count_failure(tx, request, counter, counted, now)
             for challenge in filter(self._issuer.knows, guessed):
                 tx.save_answer(rules.burn(challenge))
         return Rejected(own.texts.failed)
@@ -315,7 +315,6 @@ class Service:
         tx: Transaction,
         request: Request,
         counter: Counter,
-        failures: Lockout,
         decision: rules.Judgement,
         own: ClientPolicy,
         now: datetime,
@@ -325,7 +324,7 @@ class Service:
         match decision:
             case rules.Accept():
                 tx.save_answer(decision.challenge)
-                stations.welcome(tx, request, counter, failures, now)
+                stations.welcome(tx, request, counter, now)
                 tx.add_event(_event("code-accepted", request, now, challenge))
                 if own.remember.hours:
                     message = tx.message(decision.challenge.transaction_id)
@@ -335,7 +334,7 @@ class Service:
             case rules.Again():
                 tx.save_answer(decision.challenge)
                 tx.add_event(_event("code-wrong", request, now, challenge))
-                stations.count_failure(tx, request, counter, failures, decision.lockout, now)
+                stations.count_failure(tx, request, counter, decision.lockout, now)
                 before = answers.wrong_code(decision.challenge, own)
                 return self._challenged(request, decision.challenge, own, before)
             case rules.Retransmitted():
@@ -357,8 +356,7 @@ class Service:
                 event = _event("code-rejected", request, now, challenge, reason=decision.reason)
                 tx.add_event(event)
                 if decision.lockout is not None:
-                    counted = decision.lockout
-                    stations.count_failure(tx, request, counter, failures, counted, now)
+                    stations.count_failure(tx, request, counter, decision.lockout, now)
                 if decision.reason == "other-key":
                     log.error("%r: %s", request.user, REASONS["other-key"])
                 undelivered = decision.reason == "undelivered"

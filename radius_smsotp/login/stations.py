@@ -28,20 +28,18 @@ if TYPE_CHECKING:
     from radius_smsotp.store.transaction import Transaction
 
 
-def counter_of(known: Known, request: Request, now: datetime) -> tuple[Counter, Lockout]:
-    """The counter of whoever asks, and its failures: the station's if that is known."""
+def counter_of(known: Known, request: Request, now: datetime) -> Counter:
+    """The counter of whoever asks: the station's if that is known."""
     client = request.client
     found = known.station
     if found is not None and now - found.seen_at < STATION_KNOWN:
-        return Counter(request.account, client.name, found.station), found.lockout
-    return Counter(request.account, client.name), known.lockout
+        return Counter(request.account, client.name, found.station, found.lockout)
+    return Counter(request.account, client.name, lockout=known.lockout)
 
 
-def welcome(
-    tx: Transaction, request: Request, counter: Counter, before: Lockout, now: datetime
-) -> None:
-    """A login was whole: forget the failures `before` it, and know the station from now on."""
-    if not counter.station and before != Lockout():
+def welcome(tx: Transaction, request: Request, counter: Counter, now: datetime) -> None:
+    """A login was whole: forget the failures before it, and know the station from now on."""
+    if not counter.station and counter.lockout != Lockout():
         tx.clear_lockout(counter.account)
     station = request.client.station
     if station:
@@ -49,12 +47,7 @@ def welcome(
 
 
 def count_failure(
-    tx: Transaction,
-    request: Request,
-    counter: Counter,
-    before: Lockout,
-    counted: Lockout,
-    now: datetime,
+    tx: Transaction, request: Request, counter: Counter, counted: Lockout, now: datetime
 ) -> None:
     """Store failures with one more in them; if that locks the account, forget its devices."""
     if counter.station:
@@ -62,7 +55,7 @@ def count_failure(
         tx.put_station(Station(*place, *astuple(counted)))
     else:
         tx.put_lockout(counter.account, counted)
-    if not is_locked(counted, now) or is_locked(before, now):
+    if not is_locked(counted, now) or is_locked(counter.lockout, now):
         return
     tx.add_event(login_event("account-locked", request, now))
     # Somebody guesses, and with a remembered device has only the PIN to go.

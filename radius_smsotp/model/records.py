@@ -215,11 +215,13 @@ class Counter:
         account: Folded name, of an account of ours or not.
         client: Name of the RADIUS client that asks.
         station: The station behind it, if that is known and so counted on its own; else "".
+        lockout: The failures so far, of the station or of the account.
     """
 
     account: str
     client: str
     station: str = ""
+    lockout: Lockout = field(default_factory=Lockout)
 
 
 @dataclass(frozen=True, slots=True)
