@@ -370,15 +370,8 @@ def challenge_event(
     kind: str, challenge: Challenge, now: datetime, **detail: str | int | float
 ) -> Event:
     """An event of a challenge, with nobody asking: of its delivery."""
-    return Event(
-        kind,
-        now,
-        challenge.account,
-        challenge.transaction_id,
-        challenge.client,
-        challenge.station,
-        detail,
-    )
+    one = challenge
+    return Event(kind, now, one.account, one.transaction_id, one.client, one.station, detail)
 
 
 def attempt_event(challenge: Challenge, attempt: Attempt, now: datetime) -> Event:

@@ -178,12 +178,6 @@ def login_event(
 ) -> Event:
     """An event of a login, with who asks; of the challenge that it is about, or asks for."""
     asked = request.matched or request.transaction_id or ""
-    return Event(
-        kind,
-        now,
-        request.account,
-        challenge.transaction_id if challenge else asked,
-        request.client.name,
-        request.client.station,
-        detail,
-    )
+    about = challenge.transaction_id if challenge else asked
+    client = request.client
+    return Event(kind, now, request.account, about, client.name, client.station, detail)
