@@ -10,10 +10,8 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from radius_smsotp.model.records import Verdict
+from radius_smsotp.model.records import Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from radius_smsotp.delivery.courier import Courier
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
 from radius_smsotp.login.service import Service
 from radius_smsotp.settings import file, keyring
-from radius_smsotp.store import open_store
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
-    from radius_smsotp.settings.file import Loaded
-    from radius_smsotp.settings.keyring import Keyring
-    from radius_smsotp.store import Store
+from radius_smsotp.settings.file import Loaded
+from radius_smsotp.settings.keyring import Keyring
+from radius_smsotp.store import Store, open_store
 
 log = logging.getLogger(__name__)
 

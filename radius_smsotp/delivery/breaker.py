@@ -7,14 +7,12 @@ is known of a provider is known to one process, and a jump of the wall clock say
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from radius_smsotp.model.records import Verdict
+from radius_smsotp.model.records import Verdict
 
 BreakerState = Literal["closed", "open", "probing"]
 

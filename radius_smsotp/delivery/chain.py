@@ -6,21 +6,15 @@ import functools
 import logging
 import threading
 import time
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 from radius_smsotp import providers
 from radius_smsotp.delivery import breaker
-from radius_smsotp.errors import DeliveryError, Refused, StoreError, Unavailable, Unknown
+from radius_smsotp.errors import DeliveryError, Problem, Refused, StoreError, Unavailable, Unknown
 from radius_smsotp.model.records import Attempt, Event
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import datetime
-
-    from radius_smsotp.errors import Problem
-    from radius_smsotp.settings.file import Loaded
-    from radius_smsotp.store import Store
+from radius_smsotp.settings.file import Loaded
+from radius_smsotp.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import logging
 import secrets
-from typing import TYPE_CHECKING
+from datetime import timedelta
 
 from radius_smsotp import providers
 from radius_smsotp.model import code
+from radius_smsotp.model.records import Challenge, Message
 from radius_smsotp.model.text import compose, whole_minutes
-
-if TYPE_CHECKING:
-    from datetime import timedelta
-
-    from radius_smsotp.model.records import Challenge, Message
-    from radius_smsotp.settings.file import Loaded
-    from radius_smsotp.settings.keyring import Keyring
-    from radius_smsotp.settings.schema import SmsSettings
+from radius_smsotp.settings.file import Loaded
+from radius_smsotp.settings.keyring import Keyring
+from radius_smsotp.settings.schema import SmsSettings
 
 log = logging.getLogger(__name__)
 

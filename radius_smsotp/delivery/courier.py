@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from radius_smsotp.delivery import compose
 from radius_smsotp.delivery.chain import Chain, passed
@@ -22,14 +22,10 @@ from radius_smsotp.delivery.threads import Threads
 from radius_smsotp.errors import StoreError
 from radius_smsotp.model.identity import normalise_message_id
 from radius_smsotp.model.records import Attempt, Challenge, Event, Message, MessageState
+from radius_smsotp.settings.file import Loaded
+from radius_smsotp.settings.keyring import Keyring
 from radius_smsotp.store import Store, insist
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from radius_smsotp.settings.file import Loaded
-    from radius_smsotp.settings.keyring import Keyring
-    from radius_smsotp.store.transaction import Transaction
+from radius_smsotp.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
 

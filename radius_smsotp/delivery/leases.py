@@ -5,16 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping
-    from datetime import datetime
-
-    from radius_smsotp.delivery.chain import Chain
-    from radius_smsotp.model.records import Message
+from radius_smsotp.delivery.chain import Chain
+from radius_smsotp.model.records import Message
 
 MARGIN = 5.0
 """Seconds by which a lease outlives the attempt it is for, so that no two processes send."""

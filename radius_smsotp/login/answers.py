@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from radius_smsotp.login.request import Step
+from radius_smsotp.model.records import Challenge, Style
 from radius_smsotp.model.text import fill
-
-if TYPE_CHECKING:
-    from radius_smsotp.login.request import Step
-    from radius_smsotp.model.records import Challenge, Style
-    from radius_smsotp.settings.policy import ClientPolicy
+from radius_smsotp.settings.policy import ClientPolicy
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,12 @@ the value of a number or a text, and what the settings say holds instead.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
 
+from radius_smsotp.login.request import Request
 from radius_smsotp.model import identity
+from radius_smsotp.model.records import Style
 from radius_smsotp.model.text import OF_CODE, placeholders
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    from radius_smsotp.login.request import Request
-    from radius_smsotp.model.records import Style
 
 log = logging.getLogger(__name__)
 

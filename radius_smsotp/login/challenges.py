@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import datetime
 
+from radius_smsotp.delivery.courier import Courier
 from radius_smsotp.login import attributes
+from radius_smsotp.login.request import Request
+from radius_smsotp.login.rules import Facts
 from radius_smsotp.model import code, identity
 from radius_smsotp.model.records import Challenge, Message
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from radius_smsotp.delivery.courier import Courier
-    from radius_smsotp.login.request import Request
-    from radius_smsotp.login.rules import Facts
-    from radius_smsotp.settings.file import Loaded
-    from radius_smsotp.settings.keyring import Keyring
-    from radius_smsotp.settings.policy import ClientPolicy
+from radius_smsotp.settings.file import Loaded
+from radius_smsotp.settings.keyring import Keyring
+from radius_smsotp.settings.policy import ClientPolicy
 
 
 class Issuer:

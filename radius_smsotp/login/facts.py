@@ -7,21 +7,17 @@ Nothing is decided or stored here.
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from radius_smsotp.login import attributes, rules, stations
+from radius_smsotp.login.challenges import Issuer
+from radius_smsotp.login.request import Request
 from radius_smsotp.model import identity, pin
 from radius_smsotp.model.identity import choose_language
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from radius_smsotp.login.challenges import Issuer
-    from radius_smsotp.login.request import Request
-    from radius_smsotp.model.records import Account, Known
-    from radius_smsotp.settings.file import Loaded
-    from radius_smsotp.settings.policy import ClientPolicy
-    from radius_smsotp.store.transaction import Transaction
+from radius_smsotp.model.records import Account, Known
+from radius_smsotp.settings.file import Loaded
+from radius_smsotp.settings.policy import ClientPolicy
+from radius_smsotp.store.transaction import Transaction
 
 
 class FactReader:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from radius_smsotp.model.identity import fold_name
-from radius_smsotp.model.records import Asker, Client, Event
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from radius_smsotp.model.records import Challenge
+from radius_smsotp.model.records import Asker, Challenge, Client, Event
 
 
 class Step(Enum):

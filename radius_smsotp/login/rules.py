@@ -4,24 +4,21 @@ All rules of a login.  Pure: facts in, a decision out; the caller stores what fo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from datetime import datetime
+from typing import Literal, get_args
 
 from radius_smsotp.model import code, lockout, records
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from radius_smsotp.model.records import (
-        Account,
-        Challenge,
-        Client,
-        Counter,
-        Lockout,
-        LoginPolicy,
-        Tally,
-    )
+from radius_smsotp.model.records import (
+    Account,
+    Challenge,
+    Client,
+    Counter,
+    Lockout,
+    LoginPolicy,
+    Tally,
+)
 
 Limit = Literal["per_account_hour", "per_number_hour", "per_client_hour", "per_day"]
 LIMITS: tuple[Limit, ...] = get_args(Limit)

@@ -10,33 +10,27 @@ when the method returns; without, whoever calls has to `Store.sync` what was wri
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from radius_smsotp.delivery.courier import Courier
 from radius_smsotp.login import answers, attributes, rules, stations
 from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Preparation, Rejected
 from radius_smsotp.login.challenges import Issuer
 from radius_smsotp.login.facts import FactReader
-from radius_smsotp.login.request import Step
+from radius_smsotp.login.request import Request, Step
 from radius_smsotp.login.request import login_event as _event
 from radius_smsotp.model import code, lockout
 from radius_smsotp.model.events import REASONS
-from radius_smsotp.model.records import Challenge, Tally
+from radius_smsotp.model.records import Challenge, Counter, Message, Tally
 from radius_smsotp.model.text import fill
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from radius_smsotp.delivery.courier import Courier
-    from radius_smsotp.login.request import Request
-    from radius_smsotp.model.records import Counter, Message
-    from radius_smsotp.settings.file import Loaded
-    from radius_smsotp.settings.keyring import Keyring
-    from radius_smsotp.settings.policy import ClientPolicy
-    from radius_smsotp.settings.schema import TextSettings
-    from radius_smsotp.store import Store
-    from radius_smsotp.store.transaction import Transaction
+from radius_smsotp.settings.file import Loaded
+from radius_smsotp.settings.keyring import Keyring
+from radius_smsotp.settings.policy import ClientPolicy
+from radius_smsotp.settings.schema import TextSettings
+from radius_smsotp.store import Store
+from radius_smsotp.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
 

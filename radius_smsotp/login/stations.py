@@ -13,19 +13,13 @@ spares a code where the first factor still stands.
 from __future__ import annotations
 
 from dataclasses import astuple
-from typing import TYPE_CHECKING
+from datetime import datetime
 
-from radius_smsotp.login.request import login_event
+from radius_smsotp.login.request import Request, login_event
 from radius_smsotp.model.lockout import STATION_KNOWN, is_locked
-from radius_smsotp.model.records import SKEW, Counter, Device, Lockout, Station
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from radius_smsotp.login.request import Request
-    from radius_smsotp.model.records import Known
-    from radius_smsotp.settings.policy import ClientPolicy
-    from radius_smsotp.store.transaction import Transaction
+from radius_smsotp.model.records import SKEW, Counter, Device, Known, Lockout, Station
+from radius_smsotp.settings.policy import ClientPolicy
+from radius_smsotp.store.transaction import Transaction
 
 
 def counter_of(known: Known, request: Request, now: datetime) -> Counter:

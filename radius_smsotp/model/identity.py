@@ -7,12 +7,10 @@ import hashlib
 import ipaddress
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Collection, Sequence
+from typing import Literal
 
 import phonenumbers
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
 
 SHARES = 256
 """Into so many shares names are told apart where each cannot have a place of its own."""

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
 
 from radius_smsotp.model import records
-from radius_smsotp.model.records import Lockout
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from radius_smsotp.model.records import LoginPolicy
+from radius_smsotp.model.records import Lockout, LoginPolicy
 
 LONGEST = timedelta(days=1)
 """The longest lock-out that the settings allow."""

@@ -11,12 +11,9 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from enum import Enum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
 
 ESCAPE = 0x1B
 """The septet before a letter of the extension table (TS 23.038 6.2.1)."""

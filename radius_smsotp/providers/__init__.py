@@ -8,18 +8,16 @@ may hold, and `Provider`, which sends.  Only the modules of configured types are
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeVar, runtime_checkable
+from types import ModuleType
+from typing import Annotated, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from radius_smsotp.errors import Problem, Unavailable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from types import ModuleType
 
 TYPES = ("folder", "http", "modem", "script", "sipgate", "smpp", "smtp")
 """Every value of ``providers.NAME.type``; each is also the name of its module, or package, here."""

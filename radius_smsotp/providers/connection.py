@@ -19,14 +19,12 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from radius_smsotp.providers import Fault
+from radius_smsotp.providers import Fault
 
 MOST = 1 << 20
 """Octets that are read from one connection: no answer of a gateway comes near it."""

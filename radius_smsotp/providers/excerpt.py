@@ -6,13 +6,10 @@ import base64
 import html
 import json
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from radius_smsotp.providers import Message
+from radius_smsotp.providers import Message
 
 BLOT = "***"
 LIMIT = 200

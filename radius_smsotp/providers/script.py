@@ -17,6 +17,7 @@ import stat
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,6 @@ from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.template import OF_NUMBER, OF_TEXT, Regexp, checked, values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from io import FileIO
 
 log = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import xmlrpc.client
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -35,8 +36,6 @@ from radius_smsotp.providers.http.request import Request
 from radius_smsotp.providers.http.transport import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     Quote = Callable[[str, int], str]
 
 _PASSING = {"402", "404", "412"}

@@ -11,14 +11,12 @@ What of a message goes into the settings of a provider: placeholders, and privac
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from radius_smsotp.model.text import OF_CODE, check_template
-
-if TYPE_CHECKING:
-    from radius_smsotp.providers import Message
+from radius_smsotp.providers import Message
 
 OF_NUMBER = ("phone", "phone_digits")
 OF_TEXT = ("message", "otp", "code")

@@ -8,16 +8,14 @@ back it takes exact types only: `int`, `str`, `tuple`, `dict`.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from radius_smsotp.login.request import Request, Step
 from radius_smsotp.model import identity, pin
 from radius_smsotp.model.records import Client
 from radius_smsotp.model.text import fit
 from radius_smsotp.radius import eap
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 Pair = tuple[str, str, str]
 """Attribute, operator, value."""

@@ -11,10 +11,8 @@ import itertools
 import math
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
 
 LATELY = 0.25
 """Seconds in which what was counts for 1/e."""

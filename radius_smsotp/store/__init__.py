@@ -8,20 +8,17 @@ A store gives transactions; what can be read and written in one stands in
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import ParamSpec, Protocol, TypeVar
 
 from radius_smsotp import errors
 from radius_smsotp.errors import ConfigurationError, Problem, StoreConflictError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-    from datetime import datetime
-    from pathlib import Path
-
-    from radius_smsotp.model.records import Asker, Known
-    from radius_smsotp.store.transaction import Transaction
-    from radius_smsotp.store.transfer import Contents
+from radius_smsotp.model.records import Asker, Known
+from radius_smsotp.store.transaction import Transaction
+from radius_smsotp.store.transfer import Contents
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -7,17 +7,12 @@ FreeRADIUS's lock.  A store that is that far away is asked along with the start 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from radius_smsotp.model.records import Known, Lockout
-from radius_smsotp.store.rows import ACCOUNT, CHALLENGE, DEVICE, LOCKOUT, STATION, selected
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from radius_smsotp.model.records import Asker
-    from radius_smsotp.store.rows import Row
+from radius_smsotp.model.records import Asker, Known, Lockout
+from radius_smsotp.store.rows import ACCOUNT, CHALLENGE, DEVICE, LOCKOUT, STATION, Row, selected
 
 
 class Question(NamedTuple):

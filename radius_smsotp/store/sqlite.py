@@ -18,24 +18,18 @@ import sqlite3
 import stat
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
-from radius_smsotp.model.records import Event
+from radius_smsotp.model.records import Asker, Event, Known
 from radius_smsotp.store.durability import Durability
 from radius_smsotp.store.mark import Mark
 from radius_smsotp.store.rows import EVENT
 from radius_smsotp.store.schema import VERSIONS
 from radius_smsotp.store.transaction import END_CHALLENGES, Transaction
 from radius_smsotp.store.transfer import Contents
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-
-    from radius_smsotp.model.records import Asker, Known
 
 
 class SqliteStore(Durability):

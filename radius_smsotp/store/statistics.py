@@ -9,13 +9,11 @@ is done by whoever wants the figures (see `radius_smsotp.cli.statistics.figures`
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from radius_smsotp.store.rows import Connection
+from radius_smsotp.store.rows import Connection
 
 COLUMNS = ("slot", "kind", "reason", "provider", "bucket")
 

@@ -6,13 +6,29 @@ Figures have a module of their own beside this one.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from radius_smsotp.model import identity
 from radius_smsotp.model.lockout import STATION_KNOWN
-from radius_smsotp.model.records import SKEW, Lockout, Tally
+from radius_smsotp.model.records import (
+    SKEW,
+    Account,
+    Asker,
+    Attempt,
+    Challenge,
+    Counter,
+    Device,
+    Event,
+    Known,
+    Lockout,
+    Message,
+    Station,
+    Tally,
+)
 from radius_smsotp.store import questions, rows
 from radius_smsotp.store.rows import (
     ACCOUNT,
@@ -24,27 +40,12 @@ from radius_smsotp.store.rows import (
     LOCKOUT,
     MESSAGE,
     STATION,
+    Connection,
+    T,
+    Table,
     selected,
 )
 from radius_smsotp.store.statistics import FigureStatements
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from datetime import datetime
-
-    from radius_smsotp.model.records import (
-        Account,
-        Asker,
-        Attempt,
-        Challenge,
-        Counter,
-        Device,
-        Event,
-        Known,
-        Message,
-        Station,
-    )
-    from radius_smsotp.store.rows import Connection, T, Table
 
 BEFORE, AFTER = 60.0, 3600.0
 """Seconds around the life of a challenge in which others may have answered it: the clocks of

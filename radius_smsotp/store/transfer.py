@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from radius_smsotp.errors import StoreError
 from radius_smsotp.store.rows import Connection
 from radius_smsotp.store.schema import TABLES
 from radius_smsotp.store.transaction import END_CHALLENGES
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
 
 
 class NotEmptyError(StoreError):

@@ -10,16 +10,14 @@ from __future__ import annotations
 import http
 import json
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.providers import Receipt
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 EXCERPT = 120
 """Characters of an answer that an error text quotes at most."""

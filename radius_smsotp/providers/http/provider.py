@@ -31,6 +31,7 @@ from radius_smsotp.providers import (
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.http.answer import Condition, Rules, Signs, judge
 from radius_smsotp.providers.http.request import (
+    Request,
     Template,
     Tree,
     checked_headers,
@@ -41,8 +42,6 @@ from radius_smsotp.providers.template import OF_NUMBER, OF_TEXT, Regexp, checked
 
 if TYPE_CHECKING:
     import ssl
-
-    from radius_smsotp.providers.http.request import Request
 
 _SECRET_NAME = re.compile(r"pass|pwd|secret|token|key|auth|sign|hash|pin$|sid$|cookie", re.I)
 """Names of parameters and headers whose values an error must not repeat."""

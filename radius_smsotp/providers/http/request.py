@@ -10,17 +10,14 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from radius_smsotp.model.text import fill, placeholders
+from radius_smsotp.providers import Message
 from radius_smsotp.providers.template import PLACEHOLDERS, checked, values
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from radius_smsotp.providers import Message
 
 Tree = dict[str, Any] | list[Any]
 """What YAML and JSON make of nested parameters."""

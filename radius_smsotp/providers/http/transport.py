@@ -17,10 +17,11 @@ import ssl
 import threading
 import time
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import requests
 import urllib3
@@ -33,11 +34,7 @@ from urllib3.exceptions import HTTPError
 from radius_smsotp.errors import DeliveryError, Unavailable, Unknown
 from radius_smsotp.providers import connection
 from radius_smsotp.providers.http.answer import Answer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from radius_smsotp.providers.http.request import Request
+from radius_smsotp.providers.http.request import Request
 
 BODY = 64 * 1024
 """Octets of an answer's body that are read; no SMS gateway has more to say."""

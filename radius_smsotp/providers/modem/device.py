@@ -12,11 +12,12 @@ import os
 import re
 import threading
 import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
 
 import serial
 
@@ -24,13 +25,7 @@ from radius_smsotp.errors import Unavailable
 from radius_smsotp.providers import connection
 from radius_smsotp.providers.modem.errors import ModemError
 from radius_smsotp.providers.modem.line import LOST, MAY_NOT_WRITE, Line
-from radius_smsotp.providers.modem.pdu import Fate
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from radius_smsotp.providers.modem.pdu import DeliveryReceipt
+from radius_smsotp.providers.modem.pdu import DeliveryReceipt, Fate
 
 log = logging.getLogger(__name__)
 

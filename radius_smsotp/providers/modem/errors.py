@@ -5,6 +5,7 @@ What a GSM modem's errors mean: ``+CMS ERROR`` and ``+CME ERROR``, by the codes 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -12,8 +13,6 @@ from typing import TYPE_CHECKING
 from radius_smsotp.errors import DeliveryError, Refused, SmsotpError, Unavailable, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     Kind = Callable[[str], DeliveryError]
 
 OutOfOrder = partial(Refused, out_of_order=True)

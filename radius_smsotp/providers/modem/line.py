@@ -12,6 +12,7 @@ import re
 import termios
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radius_smsotp.errors import Unavailable, Unknown
@@ -19,8 +20,6 @@ from radius_smsotp.providers.modem import pdu
 from radius_smsotp.providers.modem.errors import CommandError, ModemError, OutOfOrder, explain
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import serial
 
 CONTROL_Z = b"\x1a"

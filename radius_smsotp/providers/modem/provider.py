@@ -12,8 +12,9 @@ import re
 import threading
 import time
 import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
@@ -38,12 +39,13 @@ from radius_smsotp.providers.modem.device import (
     open_device,
 )
 from radius_smsotp.providers.modem.errors import CommandError, ModemError, OutOfOrder
-from radius_smsotp.providers.modem.line import await_network, has_signal, service_centre, unlock_sim
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from radius_smsotp.providers.modem.line import Line
+from radius_smsotp.providers.modem.line import (
+    Line,
+    await_network,
+    has_signal,
+    service_centre,
+    unlock_sim,
+)
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,11 @@ import re
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -32,6 +33,7 @@ from radius_smsotp.providers import (
     Surroundings,
     connection,
 )
+from radius_smsotp.providers.smpp.session import DeliveryReceipt
 from radius_smsotp.providers.template import Regexp, rewrite
 
 HAS_SMPPLIB = find_spec("smpplib") is not None
@@ -45,10 +47,6 @@ if HAS_SMPPLIB:
         c_octet_string,
     )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from radius_smsotp.providers.smpp.session import DeliveryReceipt
 
 # SMPP 3.4 5.2.5, in the order of their values, which begin at 0
 _TONS = "unknown international national network_specific subscriber alphanumeric abbreviated"

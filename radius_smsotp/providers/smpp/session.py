@@ -13,6 +13,7 @@ import functools
 import re
 import struct
 import threading
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
@@ -24,7 +25,6 @@ from radius_smsotp.providers import connection
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor, Future
 
 HEADER = struct.Struct(">LLLL")  # SMPP 3.4 3.2: command_length, _id, _status, sequence_number

@@ -11,7 +11,7 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -20,7 +20,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -51,10 +51,6 @@ from radius_smsotp.providers import (
 from radius_smsotp.providers.excerpt import excerpt, one_line
 from radius_smsotp.providers.smtp.session import Endpoint, Session, Tls
 from radius_smsotp.providers.template import Regexp, Template, values
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Self
 
 _SCHEMES: dict[str, Tls] = {"smtps": "tls", "smtp+tls": "starttls"}
 _PORTS: dict[Tls, int] = {"none": 25, "starttls": 587, "tls": 465}  # RFC 5321, 6409, 8314

@@ -12,6 +12,7 @@ import re
 import smtplib
 import socket
 import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -20,7 +21,6 @@ from radius_smsotp.providers import connection
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator, Sequence
 
 Tls = Literal["none", "starttls", "tls"]
 

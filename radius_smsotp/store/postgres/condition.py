@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from radius_smsotp.errors import Problem
+from radius_smsotp.store.postgres.connection import Connection
 from radius_smsotp.store.schema import TABLES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from radius_smsotp.store.postgres.connection import Connection
 
 CLOCK_SECONDS = 2.0
 """A difference of clocks that shows that one of them is not kept.  Codes expire by the clock of

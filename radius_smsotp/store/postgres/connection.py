@@ -7,6 +7,7 @@ import functools
 import math
 import select
 import time
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import psycopg
@@ -14,13 +15,10 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.waiting import Ready, Wait
 
 from radius_smsotp.errors import ConfigurationError, Problem, StoreConflictError, StoreError
+from radius_smsotp.store.questions import Question
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
-
     from psycopg_pool import ConnectionPool
-
-    from radius_smsotp.store.questions import Question
 
 DEFAULTS: dict[str, str | int] = {
     "connect_timeout": 3,

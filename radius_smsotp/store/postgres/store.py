@@ -15,11 +15,14 @@ import functools
 import hashlib
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
 
 import psycopg
 
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
+from radius_smsotp.model.records import Asker, Known
 from radius_smsotp.store import questions
 from radius_smsotp.store.durability import Durability
 from radius_smsotp.store.postgres import condition
@@ -37,13 +40,6 @@ from radius_smsotp.store.questions import Question
 from radius_smsotp.store.schema import VERSIONS
 from radius_smsotp.store.transaction import Transaction
 from radius_smsotp.store.transfer import Contents
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from datetime import datetime
-    from pathlib import Path
-
-    from radius_smsotp.model.records import Asker, Known
 
 EVERYTHING = int.from_bytes(b"smsotp")
 """The lock that whoever writes shares, and holds alone who writes about everything."""
