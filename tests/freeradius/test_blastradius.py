@@ -56,7 +56,7 @@ def test_every_kind_of_reply_is_signed(site: Site, radiusd: Radiusd, signed: boo
         assert ask(radiusd, FROM_A_PROXY) == CHALLENGE
     wrong = [(USER_NAME, b"alice"), (USER_PASSWORD, b"wrong")]
     code = [*LOGIN[:1], (USER_PASSWORD, site.code(state).encode()), (STATE, state)]
-    other = site.start("unsigned")
+    other = site.start("signed" if signed else "unsigned")
     for pairs, kind in [
         (LOGIN, CHALLENGE),
         (wrong, REJECT),
