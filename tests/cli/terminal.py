@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -13,6 +14,7 @@ from select import select
 from typing import TYPE_CHECKING, Self
 
 from tests.cli.installation import PROGRAM, environ
+from tests.support.site import PATIENCE
 
 if TYPE_CHECKING:
     from tests.cli.installation import Installation
@@ -30,6 +32,9 @@ class Terminal:
         self, here: Installation, *arguments: str, columns: int = 80, **environment: str
     ) -> None:
         self.shown = ""
+        self._expected = 0
+        # A read may end within a letter.
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.process = subprocess.Popen(
@@ -52,35 +57,35 @@ class Terminal:
         self.process.wait()
         os.close(self._master)
 
-    def expect(self, text: str, seconds: float = 20.0) -> str:
+    def expect(self, text: str, seconds: float = PATIENCE) -> str:
         """Read until `text` comes.  Returns all that was shown after what was expected before."""
-        until = time.monotonic() + seconds
-        seen = ""
-        while text not in seen:
+        until, begin = time.monotonic() + seconds, self._expected
+        while (found := self.shown.find(text, begin)) < 0:
+            seen = self.shown[begin:]
             assert time.monotonic() < until, (text, seen)
-            part = self._read(0.1)
-            assert part is not None, f"it ended before {text!r}: {seen!r}"
-            seen += part
-        return seen
+            assert self._read(0.1), f"it ended before {text!r}: {seen!r}"
+        # What came with it is for who expects more.
+        self._expected = found + len(text)
+        return self.shown[begin : self._expected]
 
     def press(self, keys: str) -> None:
         """Type."""
         os.write(self._master, keys.encode())
 
-    def wait(self, seconds: float = 20.0) -> int:
+    def wait(self, seconds: float = PATIENCE) -> int:
         """Read to the end.  Returns the exit code."""
         until = time.monotonic() + seconds
-        while self._read(0.1) is not None:
+        while self._read(0.1):
             assert time.monotonic() < until, self.shown
         return self.process.wait(seconds)
 
-    def _read(self, seconds: float) -> str | None:
-        """What comes within `seconds`; None when the program has closed the terminal."""
+    def _read(self, seconds: float) -> bool:
+        """Read what comes within `seconds`; False when the program has closed the terminal."""
         if not select([self._master], [], [], seconds)[0]:
-            return ""
+            return True
         try:
             octets = os.read(self._master, 65536)
         except OSError:  # Linux says EIO when the other side is closed
-            return None
-        self.shown += octets.decode()
-        return octets.decode()
+            return False
+        self.shown += self._decoder.decode(octets)
+        return True

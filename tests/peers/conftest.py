@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.freeradius.conftest import make_site, radiusd, site
+from tests.freeradius.conftest import make_site, radiusd, share, shared, site, sites
 
-__all__ = ["make_site", "radiusd", "site"]
+__all__ = ["make_site", "radiusd", "share", "shared", "site", "sites"]

@@ -189,7 +189,6 @@ def test_with_the_plugin_of_openvpn_auth_radius(
     accounting = free_port()
 
     def edit(raddb: Path) -> None:
-        (raddb / "mods-enabled" / "ok").write_text("always ok {\n\trcode = ok\n}\n")
         (raddb / "sites-enabled" / "accounting").write_text(ACCOUNTING.format(port=accounting))
 
     radiusd: Radiusd = site.start(edit=edit)

@@ -112,6 +112,7 @@ class TestWhatIsSent:
         assert PHONE[1:] not in str(caught.value)
         assert smsc.seen("bind") == []
 
+    @pytest.mark.server
     def test_a_password_longer_than_the_standard_allows_is_sent_whole(self, tmp_path: Path) -> None:
         with Smsc(tmp_path, password="sixteen-letters!") as smsc:
             assert smsc.provider().send(message(), soon()).message_id
