@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,7 @@ class Shared:
         assert leaks.search(self.site.folder) == []
         for other in self.site.daemons[1:]:
             other.stop()
+            shutil.rmtree(other.folder)
         del self.site.daemons[1:]
         if self.radiusd.process is not self._process or self._files() != self._written:
             return False

@@ -69,7 +69,7 @@ def test_after_a_site_that_did_not_answer_the_next_login_gets_in(site: Site) -> 
             device.answer(code(site))
             return device.accepted()
 
-    eventually(let_in, 30)
+    eventually(let_in)
 
 
 @pytest.mark.parametrize("attributes", UNANSWERED.values(), ids=UNANSWERED)
@@ -81,7 +81,7 @@ def test_what_would_be_dropped_behind_the_tunnel_is_refused_in_it(
     begin = time.monotonic()
     device = TtlsClient(radiusd)
     assert device.ask(*attributes).kind == "Access-Reject"
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 25
     with Supplicant(radiusd) as other:
         assert other.question() is not None
 
