@@ -44,7 +44,8 @@ class Site(site.Site):
             self.server,
             port=port,
             secret=SECRET,
-            gtc_port=free_port(),
+            # Those of workers end at the ports behind it.
+            gtc_port=free_port(len(worker_ports)),
             name="radius.example.org",
             worker_ports=worker_ports,
         )

@@ -12,17 +12,22 @@ FIRST, PAST = 2000, 10000
 digits: openvpn-auth-radius reads no more."""
 
 
-def free_port() -> int:
-    """A port that nobody uses, by UDP or TCP, and that no other process of the tests is given."""
+def free_port(more: int = 0) -> int:
+    """
+    A port that nobody uses, by UDP or TCP, and that no other process of the tests is given.
+
+    Args:
+        more: So many ports behind it are the caller's as well.
+    """
     path = Path(f"/tmp/smsotp-test-ports-{os.getuid()}")
     with path.open("a+", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         port = int(file.read() or PAST) + 1
-        while not _is_free(port):
+        while not all(map(_is_free, range(port, port + more + 1))):
             port = port + 1 if port < PAST else FIRST
         file.truncate(0)
-        file.write(str(port))
+        file.write(str(port + more))
     return port
 
 
