@@ -33,12 +33,12 @@ from radius_smsotp.providers import (
     Surroundings,
     connection,
 )
-from radius_smsotp.providers.smpp.session import DeliveryReceipt
 from radius_smsotp.providers.template import Regexp, rewrite
 
 HAS_SMPPLIB = find_spec("smpplib") is not None
 if HAS_SMPPLIB:
     from radius_smsotp.providers.smpp.session import (
+        DeliveryReceipt,
         Link,
         Lost,
         Rejected,
