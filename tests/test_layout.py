@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -61,11 +62,16 @@ def name(path: Path) -> str:
     return dotted.removesuffix(".__init__")
 
 
+NAMES = {name(one) for one in MODULES}
+
+
+@functools.cache
 def tree(path: Path) -> ast.Module:
     """A module, read."""
     return ast.parse(path.read_text("utf-8"))
 
 
+@functools.cache
 def imported(path: Path) -> set[str]:
     """Every module that is imported anywhere in a file, under TYPE_CHECKING too."""
     names: set[str] = set()
@@ -92,9 +98,8 @@ def own_imports(path: Path, *, at_run_time: bool = False) -> set[str]:
                 found |= {f"{node.module}.{alias.name}" for alias in node.names}
     else:
         found = imported(path)
-    known = {name(one) for one in MODULES}
-    modules = {one if one in known else one.rpartition(".")[0] for one in found}
-    return {one for one in modules & known if one != "radius_smsotp"}
+    modules = {one if one in NAMES else one.rpartition(".")[0] for one in found}
+    return {one for one in modules & NAMES if one != "radius_smsotp"}
 
 
 def graph() -> dict[str, set[str]]:
