@@ -183,7 +183,7 @@ def test_systemd_runs_courier_and_exporter(system: System) -> None:
     for unit in ("smsotp-courier", "smsotp-exporter"):
         text = (TOP / f"freeradius/systemd/{unit}.service").read_text("utf-8")
         for command in re.findall(r"(?m)^#\t(.+)$", text):
-            system.run(command, "src/freeradius")
+            system.run(command, "src/freeradius/systemd")
         assert system.systemd.run(f"systemctl is-enabled {unit}").strip() == "enabled"
     system.login()
     courier = system.runs("smsotp-courier")
@@ -208,7 +208,7 @@ def test_systemd_runs_courier_and_exporter(system: System) -> None:
     system.run("sed -i '/^colour: red$/d' /etc/radius-smsotp/smsotp.yaml")
     text = (TOP / "freeradius/systemd/smsotp-prune.timer").read_text("utf-8")
     for command in re.findall(r"(?m)^#\t(.+)$", text):
-        system.run(command, "src/freeradius")
+        system.run(command, "src/freeradius/systemd")
     assert system.systemd.run("systemctl is-active smsotp-prune.timer").strip() == "active"
     system.run("systemctl start smsotp-prune")
     result = "systemctl show --property=Result,ExecMainStatus --value smsotp-prune"
