@@ -203,7 +203,7 @@ class TestContainer:
 
     def test_this_machine_can_ask_at_the_published_port(self, engine: Engine) -> None:
         """With the secret of the environment, whatever letters it has."""
-        reply = RadiusClient(1812).ask("alice", PIN)
+        reply = RadiusClient(1812, SECRET).ask("alice", PIN)
         assert reply.kind == "Access-Challenge"
 
     def test_a_wifi_device_gets_in(self, engine: Engine, tmp_path: Path) -> None:
