@@ -20,10 +20,7 @@ def place(tmp_path: Path) -> Path:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "pip").touch()
     (tmp_path / "pyvenv.cfg").touch()
-    packages = tmp_path / "lib" / "python3.11" / "site-packages" / "radius_smsotp"
-    packages.mkdir(parents=True)
-    for name in ("__init__.py", "errors.py"):
-        shutil.copy(PACKAGE / name, packages / name)
+    shutil.copytree(PACKAGE, tmp_path / "lib" / "python3.11" / "site-packages" / PACKAGE.name)
     return tmp_path
 
 
@@ -47,10 +44,7 @@ def test_it_is_the_pip_of_the_environment_that_the_package_is_in(place: Path) ->
 
 
 def test_where_there_is_none_it_is_pip(tmp_path: Path) -> None:
-    packages = tmp_path / "dist-packages" / "radius_smsotp"
-    packages.mkdir(parents=True)
-    for name in ("__init__.py", "errors.py"):
-        shutil.copy(PACKAGE / name, packages / name)
+    shutil.copytree(PACKAGE, tmp_path / "dist-packages" / PACKAGE.name)
     assert command(tmp_path / "dist-packages") == "pip install 'radius-smsotp[smpp]'"
 
 
