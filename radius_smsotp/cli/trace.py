@@ -148,7 +148,13 @@ REMEDIES = {
     "pin-wrong": "if the PIN is forgotten: smsotp user set {account} --pin-stdin; if it is wrong "
     "for everybody, compare the client's shared secret with clients.conf",
     "pin-wrong hashed-pin": "CHAP and MS-CHAP cannot check our PINs: let FreeRADIUS know "
-    "the password from LDAP, SQL, a users file or Active Directory, or set the client to PAP",
+    "the password from LDAP, SQL, a users file or Active Directory, or set the client to PAP, a "
+    "Wi-Fi device's inner authentication (phase 2) to GTC",
+    "pin-wrong unprovable": "let FreeRADIUS know the password from LDAP, SQL, a users file or "
+    "Active Directory, or set the client to PAP, a Wi-Fi device's inner authentication (phase 2) "
+    "to GTC",
+    "pin-wrong no-pin": "smsotp user set {account} --pin-stdin; where the password is known "
+    "elsewhere, name what checks it in smsotp_first_factor (policy.d)",
     "pin-wrong other-key": OTHER_KEY,
     "password-repeated": "the device has stored the password: the user gives it both in one",
     "eap-refused": "set the device's inner authentication (phase 2) to GTC, or to PAP with TTLS",
@@ -190,6 +196,8 @@ SENTENCES = {
     "login-refused": "refused: {reason}",
     "pin-wrong": "the PIN or password was wrong",
     "pin-wrong hashed-pin": "refused: {reason}",
+    "pin-wrong unprovable": "refused: {reason}",
+    "pin-wrong no-pin": "refused: {reason}",
     "first-factor-down": "the PIN or password could not be checked: that module did not answer",
     "sms-accepted": "{provider} took the message",
     "sms-refused": "{provider} refused the message",

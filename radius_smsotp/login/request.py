@@ -85,7 +85,7 @@ class Round:
         answer: What was typed, octets.
         transaction_id: Of the challenge that is answered, "" before there is one.
         echo: See `model.code.echo`, of the first answer of this conversation; "" before.
-        fault: Why it is unfit, or would be without MSCHAPv2, as a sentence without a subject.
+        fault: Why it is unfit for EAP-GTC, as a sentence without a subject.
         last: Whether this conversation has no room for another question.
     """
 
@@ -122,6 +122,11 @@ class Request:
         settled: A hook, not the first factor, has decided this request.
         proved: Whether a handshake has proved the code of its challenge.
         cleartext: The first factor, if FreeRADIUS knows it in the clear.
+        provable: Whether FreeRADIUS knows what a handshake could prove.
+        known_good: Whether it knows what a password could be compared with, or a directory to ask.
+        pin_hash: Its `PBKDF2-Password`, "" if there is none.
+        mismatch: Whether the password was compared with that, and nothing else has refused it.
+        uncompared: Whether there was nothing that a handshake could be compared with.
         phones, provider, style, template, language: What FreeRADIUS's modules say of the account,
             as they say it; see `login.attributes`.
     """
@@ -141,6 +146,11 @@ class Request:
     settled: bool = False
     proved: bool = False
     cleartext: str | None = field(default=None, repr=False)
+    provable: bool = False
+    known_good: bool = False
+    pin_hash: str = field(default="", repr=False)
+    mismatch: bool = False
+    uncompared: bool = False
     name: str | None = None
     phones: tuple[str, ...] = field(default=(), repr=False)
     provider: str | None = None

@@ -23,7 +23,7 @@ from radius_smsotp.login.request import Request, Step
 from radius_smsotp.login.request import login_event as _event
 from radius_smsotp.model import code, lockout
 from radius_smsotp.model.events import REASONS
-from radius_smsotp.model.records import Challenge, Counter, Message, Tally
+from radius_smsotp.model.records import Challenge, Counter, Known, Message, Tally
 from radius_smsotp.model.text import fill
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
@@ -79,6 +79,9 @@ class Service:
             return self._prepare_handshake(request, facts, refused)
         password = request.password if request.rewritten else None
         pin_hash = facts.account.pin_hash if facts.account else None
+        if pin_hash is None and not request.known_good:
+            # pap would say that it cannot work, and at once: anybody would learn of the account.
+            pin_hash = self._reader.decoy(known.neighbour)
         # A guess at an open challenge is counted even if no more SMS may be sent: with the real
         # PIN it is refused in `begin`, with another one it ends in `first_factor_failed`.
         tail = None
@@ -181,10 +184,8 @@ class Service:
                 tx.note_refusal(request.account, now)
                 return Rejected(own.texts.failed)
             counter = stations.counter_of(known, request, now)
-            account = known.account
-            hashed = account is not None and account.pin_hash is not None
-            provable = not request.handshake or request.cleartext is not None
-            detail = {} if provable or not hashed else {"reason": "hashed-pin"}
+            reason = self._hopeless(request, known)
+            detail = {"reason": reason} if reason else {}
             guessed: list[Challenge] = []
             if request.step is not Step.PIN:
                 # It may have been the right PIN and a wrong code: that is a guess as well.
@@ -193,11 +194,23 @@ class Service:
                 detail = {"reason": "other-key"}
                 log.error("%r: %s", request.user, REASONS["other-key"])
             tx.add_event(_event("pin-wrong", request, now, None, **detail))
+            if request.uncompared and request.step is Step.PIN:
+                # Nobody has guessed: a device that knows no other method locks nobody out.
+                tx.note_refusal(request.account, now)
+                return Rejected(own.texts.failed)
             counted = lockout.after_failure(counter.lockout, own.login, now)
             stations.count_failure(tx, request, counter, counted, now)
             for challenge in filter(self._issuer.knows, guessed):
                 tx.save_answer(rules.burn(challenge))
         return Rejected(own.texts.failed)
+
+    def _hopeless(self, request: Request, known: Known) -> str:
+        """Why no first factor would have been right; "" if one would."""
+        hashed = known.account is not None and known.account.pin_hash is not None
+        if request.handshake and not request.provable:
+            return "hashed-pin" if hashed else "unprovable" if request.uncompared else ""
+        decoy = self._reader.decoy(known.neighbour)
+        return "no-pin" if request.mismatch and request.pin_hash == decoy and not hashed else ""
 
     def first_factor_down(self, request: Request) -> Rejected:
         """The module that checks the first factor did not answer: nobody's fault, not counted."""

@@ -61,6 +61,8 @@ REASONS = {
     "clock": "the clock has gone back since the code was made, or those of servers differ",
     "other-key": "this server has another key than the one that made the code",
     "hashed-pin": "CHAP and MS-CHAP need the PIN in the clear; this account has a hash",
+    "unprovable": "MS-CHAP needs the password in the clear, and FreeRADIUS does not have it",
+    "no-pin": "the account has no PIN",
     "bad-phone": "no value of SMSOTP-Phone is a phone number",
 }
 """Reason in an event's detail to what it means."""

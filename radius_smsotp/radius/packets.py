@@ -38,6 +38,20 @@ REFUSALS = frozenset(("Access-Reject", "Do-Not-Respond"))
 PROVABLE = frozenset(("Cleartext-Password", "NT-Password", "SMSOTP-MSCHAP"))
 """Attributes by which mschap checks a password; the last one says that ntlm_auth does it."""
 
+KNOWN_GOOD = re.compile(
+    r"(Cleartext|Crypt|NT|LM|S?MD5|NS-MTA-MD5|S?SHA1?|SHA2|SSHA2-\d+|PBKDF2)-Password"
+    r"|Password-With-Header|.*LDAP-UserDN",
+    re.IGNORECASE,
+)
+"""Attributes with which pap compares (`rlm_pap.c`, ``mod_authenticate``); the last one, which may
+have another beginning, is that by which ldap says whom it can bind as."""
+
+MISMATCH = "PBKDF2 digest does not match"
+"""What pap says of a password that is not the one of ``PBKDF2-Password`` (`rlm_pap.c`)."""
+
+UNCOMPARED = "No NT-Password"
+"""What mschap says of a handshake that it can compare with nothing (`rlm_mschap.c`)."""
+
 
 class Attribute(NamedTuple):
     """
@@ -62,7 +76,7 @@ _ROWS = {
     "SMSOTP-Style": ("control", "modules policy", "hook", "how the code is asked for"),
     "SMSOTP-Text": ("control", "modules", "hook", "the text of the message"),
     "SMSOTP-Language": ("control", "modules", "hook", "the language of the account"),
-    "SMSOTP-MSCHAP": ("control", "modules", "hook", "ntlm_auth can check EAP-MSCHAPv2"),
+    "SMSOTP-MSCHAP": ("control", "modules", "hook", "ntlm_auth can check MS-CHAPv2"),
     "SMSOTP-Client": ("request", "policy", "policy hook", "the RADIUS client that asks"),
     "SMSOTP-Client-Address": ("request", "policy", "policy hook", "its address"),
     "SMSOTP-Packet": ("request", "policy", "policy hook", "the Request Authenticator"),
@@ -87,7 +101,8 @@ _ROWS = {
     "Tmp-Octets-3": ("request", "policy", "hook", "Called-Station-Id that is not"),
     "Tmp-Octets-4": ("request", "policy", "hook", "Calling-Station-Id that is not"),
     "Auth-Type": ("control", "policy hook", "modules policy", "what checks the login"),
-    "PBKDF2-Password": ("control", "hook", "modules", "the hash of the PIN, for pap"),
+    "PBKDF2-Password": ("control", "hook", "modules hook", "the hash of the PIN, for pap"),
+    "Module-Failure-Message": ("request", "modules", "hook", "why a module has refused"),
     "Cleartext-Password": ("control", "modules policy", "modules policy hook", "the first factor"),
     "NT-Password": ("control", "modules policy", "modules policy hook", "its NT hash"),
     "Response-Packet-Type": ("control", "modules hook", "modules hook", "what the reply is"),
@@ -129,10 +144,11 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         turn = eap.read(packet, state, two=two)
         password = pin.decode(turn.answer) if turn.step in {Step.PIN, Step.CODE} else None
         transaction_id = turn.transaction_id or None
-    provable = not PROVABLE.isdisjoint(config)
-    unfit = turn is not None and (
-        turn.step is None or (turn.step is Step.MSCHAPV2 and not provable)
-    )
+    unfit = turn is not None and turn.step is None
+    said = _values((lists or {}).get("request"), "Module-Failure-Message")
+    # unlang's own messages begin with no module's name.
+    said = tuple(one for one in said if re.match(r"[\w.-]+: ", one))
+    pin_hash = _octets(config.get("PBKDF2-Password")) or b""
     address = request.get("SMSOTP-Client-Address", "")
     return Request(
         user=name,
@@ -159,6 +175,11 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         settled="SMSOTP-Settled" in config,
         proved="SMSOTP-Proved" in config,
         cleartext=config.get("Cleartext-Password"),
+        provable=not PROVABLE.isdisjoint(config),
+        known_good=any(map(KNOWN_GOOD.fullmatch, config)),
+        pin_hash=pin_hash.decode("latin-1"),
+        mismatch=bool(said) and all(MISMATCH in one for one in said),
+        uncompared=any(UNCOMPARED in one for one in said),
         phones=_values((lists or {}).get("config"), "SMSOTP-Phone"),
         provider=config.get("SMSOTP-Provider") or None,
         style=config.get("SMSOTP-Style") or None,

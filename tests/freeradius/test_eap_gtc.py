@@ -116,7 +116,7 @@ MALFORMED = {
     "another type": (response(8, 4, b"\x10" + 16 * b"x"), "sent EAP type MD5 in place of GTC"),
     "a notification": (response(8, 2, b"hello"), "sent EAP type 2 in place of GTC"),
     "an expanded type": (response(8, 254, 7 * b"\0"), "sent EAP type 254 in place of GTC"),
-    "a NAK": (response(8, NAK, bytes([26, 25])), "refuses EAP-GTC and asks for MSCHAPv2, PEAP"),
+    "a NAK": (response(8, NAK, bytes([13, 25])), "refuses EAP-GTC and asks for TLS, PEAP"),
     "a NAK for nothing": (response(8, NAK, b"\0"), "refuses EAP-GTC and asks for nothing else"),
     "as long as can be": (
         response(8, GTC, 2000 * b"1"),

@@ -17,7 +17,7 @@ from tests.freeradius import recipe
 from tests.freeradius.directory import Directory
 from tests.freeradius.supplicant import PEAP_GTC, Supplicant
 from tests.support.freeradius import Radiusd, Site
-from tests.support.site import eventually
+from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,15 +72,18 @@ def directory(tmp_path: Path) -> Iterator[Directory]:
 
 def start_with_ldap(site: Site, directory: Directory) -> Radiusd:
     """A FreeRADIUS that asks it."""
-    return site.start(
-        edit=lambda raddb: recipe.install(
-            raddb,
-            "LDAP",
-            {
-                "ldaps://ldap.example.org": directory.url,
-                "/etc/ssl/certs/ca-certificates.crt": str(directory.certificate),
-            },
-        )
+    return site.start(edit=lambda raddb: edit_ldap(raddb, directory))
+
+
+def edit_ldap(raddb: Path, directory: Directory) -> None:
+    """Do what the recipe says."""
+    recipe.install(
+        raddb,
+        "LDAP",
+        {
+            "ldaps://ldap.example.org": directory.url,
+            "/etc/ssl/certs/ca-certificates.crt": str(directory.certificate),
+        },
     )
 
 
@@ -256,6 +259,30 @@ def test_an_account_of_ours_counts_beside_that_of_ldap(
     assert sent.stem == challenge.state.decode()
     assert radiusd.ask("frank", "s3cret").kind == "Access-Reject"
     assert site.events("frank")[-1].detail == {"reason": "disabled"}
+
+
+@pytest.mark.parametrize("condition", ["&control:LDAP-UserDn", "!&control:PBKDF2-Password"])
+def test_accounts_with_a_pin_of_ours_beside_those_of_ldap(
+    make_site: Callable[..., Site], directory: Directory, condition: str
+) -> None:
+    """Who is asked is decided as README says, or by whether there is a hash to compare with."""
+    site = make_site(country="DE")
+
+    def edit(raddb: Path) -> None:
+        edit_ldap(raddb, directory)
+        both = f"if ({condition}) {{\n\t\tldap\n\t}}\n\telse {{\n\t\tpap\n\t}}"
+        path = raddb / "policy.d" / "smsotp_first_factor"
+        recipe.replace_policies(path, f"smsotp_first_factor {{\n\t{both}\n}}\n")
+
+    radiusd = site.start(edit=edit)
+    log_in(site, radiusd, "erin", "s3cret", "***99")
+    log_in(site, radiusd, "alice", PIN, "***67")
+    site.add("pinless", text=None)
+    for name in ("erin", "alice", "pinless", "nobody"):
+        reply = radiusd.ask(name, "wrong")
+        assert (reply.kind, reply.message) == FAILED
+    reasons = {name: site.events(name)[-1].detail.get("reason") for name in ("erin", "pinless")}
+    assert reasons == {"erin": None, "pinless": "no-pin"}
 
 
 def test_sql_with_freeradius_own_tables(make_site: Callable[..., Site]) -> None:

@@ -88,6 +88,7 @@ def refusing(make_site: Callable[..., Site]) -> Site:
     )
     site.add("alice", rounds=ROUNDS)
     site.add("disabled", rounds=ROUNDS, enabled=False)
+    site.add("pinless", text=None)
     site.add("locked", rounds=ROUNDS)
     site.add("numberless", phone=None, rounds=ROUNDS)
     site.add("abroad", phone="+12025550123", rounds=ROUNDS)
@@ -101,7 +102,7 @@ def refusing(make_site: Callable[..., Site]) -> Site:
 
 def test_kinds_of_refusal_cannot_be_told_apart(refusing: Site) -> None:
     radiusd = refusing.start()
-    names = ("nobody", "disabled", "locked", "numberless", "abroad", "thrifty")
+    names = ("nobody", "disabled", "locked", "numberless", "abroad", "thrifty", "pinless")
     kinds = {name: (name, PIN) for name in names} | {"wrong PIN": ("alice", "4321")}
     taken = durations(radiusd, kinds)
     told = {
@@ -119,6 +120,7 @@ def test_kinds_of_refusal_cannot_be_told_apart(refusing: Site) -> None:
         "numberless": "no-phone",
         "abroad": "country",
         "thrifty": "per_account_hour",
+        "pinless": "no-pin",
     }
 
 

@@ -154,11 +154,12 @@ def test_an_expired_code_ends_the_conversation(site: Site, radiusd: Radiusd, met
 def test_a_device_that_refuses_gtc_is_rejected_and_the_trail_says_why(
     site: Site, radiusd: Radiusd, method: str
 ) -> None:
+    """As a wrong PIN is, and it counts for nobody."""
     with Supplicant(radiusd, method, password=PIN) as device:
         assert device.question() is None
         assert not device.accepted()
     assert [(event.kind, event.detail) for event in site.events("alice")] == [
-        ("eap-refused", {"text": "refuses EAP-GTC and asks for MSCHAPv2"})
+        ("pin-wrong", {"reason": "hashed-pin"})
     ]
     with site.store.read() as tx:
         assert tx.lockout("alice").failures == 0

@@ -73,6 +73,51 @@ class TestAllRefusalsLookAlike:
         with crowd.store.read() as tx:
             assert tx.lockout(name) == before
 
+    def test_an_account_without_a_pin_is_one_whose_pin_is_wrong(self, site: Site) -> None:
+        """Where nothing else knows its password; the audit trail says what it lacks."""
+        node = site.node()
+        add(node, "pinless", text=None)
+        for name in ("pinless", "alice"):
+            ready = node.service.prepare(request(name, "wrong"))
+            assert (ready.step, ready.reason) == (Step.PIN, "")
+            assert ready.pin_hash is not None
+            said = request(name, "wrong", step=ready.step, pin_hash=ready.pin_hash, mismatch=True)
+            assert node.service.first_factor_failed(said) == FAILED
+        lockouts = []
+        for name in ("pinless", "alice"):
+            with node.store.read() as tx:
+                lockouts.append(tx.lockout(name))
+        assert lockouts[0] == lockouts[1] != Lockout()
+        assert node.events("pinless")[-1].detail == {"reason": "no-pin"}
+        assert node.events("alice")[-1].detail == {}
+
+    @pytest.mark.parametrize(
+        "other",
+        [{"mismatch": False}, {"pin_hash": "$PBKDF2$HMACSHA2+512:10:x$y"}],
+        ids=["a directory refused it", "a hash from elsewhere did not match"],
+    )
+    def test_it_is_not_said_to_lack_a_pin_where_something_else_has_compared(
+        self, site: Site, other: dict[str, Any]
+    ) -> None:
+        node = site.node()
+        add(node, "pinless", text=None)
+        ready = node.service.prepare(request("pinless", "wrong"))
+        asked = {"pin_hash": ready.pin_hash, "mismatch": True} | other
+        node.service.first_factor_failed(request("pinless", "wrong", step=Step.PIN, **asked))
+        assert node.events("pinless")[-1].detail == {}
+
+    def test_a_handshake_that_nothing_could_compare_is_no_guess(self, site: Site) -> None:
+        """A device that knows no other method shall not lock its user out."""
+        node = site.node()
+        add(node, "pinless", text=None)
+        reasons = {"alice": "hashed-pin", "pinless": "unprovable"}
+        for name, reason in reasons.items():
+            asked = request(name, None, handshake=True, uncompared=True, step=Step.PIN)
+            assert node.service.first_factor_failed(asked) == FAILED
+            assert node.events(name)[-1].detail == {"reason": reason}
+            with node.store.read() as tx:
+                assert tx.lockout(name) == Lockout()
+
     def test_an_obstacle_that_came_between_pin_and_challenge_counts(self, crowd: Node) -> None:
         """The decision is made again in the transaction that opens the challenge."""
         ready = crowd.service.prepare(request("alice"))

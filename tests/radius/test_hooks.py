@@ -20,7 +20,7 @@ from radius_smsotp.settings import DEFAULT_PATH
 from radius_smsotp.settings.schema import TextSettings
 from tests.radius.stand_ins import ID, Packet, Server, Watch, call, make, octets
 from tests.support.radiusd import Called, lists
-from tests.support.site import PIN, eventually, pap
+from tests.support.site import PIN, add, eventually, pap
 
 if TYPE_CHECKING:
     from tests.radius.stand_ins import Monotonic
@@ -186,6 +186,28 @@ class TestAuthorize:
             "unknown-account",
         )
 
+    @pytest.mark.parametrize(
+        ("known", "told"),
+        [
+            ({}, True),
+            ({"Cleartext-Password": PIN}, False),
+            ({"Crypt-Password": "$5$x$y"}, False),
+            ({"LDAP-UserDN": "uid=dora,dc=example"}, False),
+        ],
+        ids=["nothing", "clear", "crypt", "directory"],
+    )
+    def test_an_account_whose_password_nothing_knows_is_told_a_hash_too(
+        self, live: tuple[Any, Node], known: dict[str, str], told: bool
+    ) -> None:
+        """`pap` would say that it does not work, and at once."""
+        hooks, node = live
+        add(node, "dora", text=None)
+        one = Packet(hooks, User_Name="dora")
+        one.config |= known
+        one.authorized()
+        assert ("PBKDF2-Password" in one.config) == told
+        assert "SMSOTP-Reason" not in one.config
+
     def test_what_came_as_octets_is_written_back_as_text(self, live: tuple[Any, Node]) -> None:
         """In the form in which the PIN was hashed."""
         hooks, _ = live
@@ -286,21 +308,28 @@ class TestEap:
         assert (called.code, called.config) == REFUSED
         assert called.reply == {"Reply-Message": "Wrong code. ", **SIGNED}
 
-    def test_a_wish_for_mschapv2_begins_it(self, live: tuple[Any, Node]) -> None:
-        """With the name, as if the device had just said it; our module is not asked next."""
-        one = Packet(live[0], None, EAP_Message=response(3, bytes([26])), SMSOTP_EAP="gtc")
-        one.config["Cleartext-Password"] = PIN
+    @pytest.mark.parametrize("name", ["alice", "nobody"])
+    @pytest.mark.parametrize("known", [{"Cleartext-Password": PIN}, {}], ids=["clear", "hashed"])
+    def test_a_wish_for_mschapv2_begins_it(
+        self, live: tuple[Any, Node], name: str, known: dict[str, str]
+    ) -> None:
+        """
+        With the name, as if the device had just said it; our module is not asked next.  Whoever it
+        is: a refusal would tell that there is no such account, or how its password is known.
+        """
+        wish = response(3, bytes([26]))
+        one = Packet(live[0], None, EAP_Message=wish, SMSOTP_EAP="gtc", User_Name=name)
+        one.config |= known
         one.authorized()
         assert one.config["SMSOTP-Step"] == "mschapv2"
         assert "Auth-Type" not in one.config
-        assert one.request["EAP-Message"] == response(1, b"alice")
+        assert one.request["EAP-Message"] == response(1, name.encode())
 
-    @pytest.mark.parametrize("method", [13, 26])
     def test_a_wish_that_cannot_be_met_is_refused(
-        self, live: tuple[Any, Node], logged: list[str], method: int
+        self, live: tuple[Any, Node], logged: list[str]
     ) -> None:
-        """Nothing of FreeRADIUS could check EAP-MSCHAPv2 here."""
-        one = Packet(live[0], None, EAP_Message=response(3, bytes([method])), SMSOTP_EAP="gtc")
+        """EAP-TLS, say."""
+        one = Packet(live[0], None, EAP_Message=response(3, bytes([13])), SMSOTP_EAP="gtc")
         called = one.call("authorize")
         assert (called.code, called.config) == REFUSED
         assert [line for line in logged if "refuses EAP-GTC and asks for" in line]

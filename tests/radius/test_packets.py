@@ -91,6 +91,55 @@ class TestPassword:
         assert "+4917" not in shown
 
 
+class TestWhatFreeradiusKnows:
+    @pytest.mark.parametrize(
+        "name", ["Cleartext-Password", "NT-Password", "SSHA2-512-Password", "PBKDF2-Password"]
+    )
+    def test_a_password_that_pap_can_compare_with(self, name: str) -> None:
+        """Of whatever form."""
+        assert request(config=((name, "0x00"),)).known_good
+        assert not request(config=(("Auth-Type", "smsotp"),)).known_good
+
+    @pytest.mark.parametrize("name", ["LDAP-UserDN", "corporate-LDAP-UserDn"])
+    def test_whom_a_directory_can_be_asked_about(self, name: str) -> None:
+        """Whatever that one's attribute is called."""
+        assert request(config=((name, "uid=alice,dc=example"),)).known_good
+
+    @pytest.mark.parametrize(
+        ("name", "provable"),
+        [("Cleartext-Password", True), ("SMSOTP-MSCHAP", True), ("Crypt-Password", False)],
+    )
+    def test_one_that_a_handshake_can_prove(self, name: str, provable: bool) -> None:
+        """In the clear, or its NT hash; or Active Directory is asked."""
+        assert request(config=((name, "x"),)).provable == provable
+
+    @pytest.mark.parametrize(
+        ("said", "mismatch"),
+        [
+            ([], False),
+            (['pap: PBKDF2 digest does not match "known good" digest'], True),
+            (["ldap: Bind credentials incorrect"], False),
+            (["pap: PBKDF2 digest does not match", "ldap: Bind credentials incorrect"], False),
+            (['pap: Crypt digest does not match "known good" digest'], False),
+        ],
+    )
+    def test_that_pap_alone_has_refused_a_password(self, said: list[str], mismatch: bool) -> None:
+        """And no directory beside it."""
+        assert request(*(("Module-Failure-Message", one) for one in said)).mismatch == mismatch
+
+    def test_that_there_was_nothing_to_compare_a_handshake_with(self) -> None:
+        """As mschap says it."""
+        said = ("FAILED: No NT-Password.  Cannot perform authentication", "MS-CHAP2-Response is")
+        pairs = [("Module-Failure-Message", f"mschap: {one}") for one in said]
+        assert request(*pairs).uncompared
+        assert not request(pairs[1]).uncompared
+
+    def test_the_hash_is_the_text_that_was_set(self) -> None:
+        """FreeRADIUS shows it as octets."""
+        given = request(config=(("PBKDF2-Password", octets("$PBKDF2$x")),))
+        assert given.pin_hash == "$PBKDF2$x"
+
+
 class TestState:
     def test_ours_is_the_transaction_id(self) -> None:
         """32 lower-case hex digits, which FreeRADIUS shows as hex once more."""

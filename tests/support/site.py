@@ -342,6 +342,8 @@ def request(user: str = "alice", password: str | None = PIN, **more: Any) -> Req
         "rewritten": False,
         "transaction_id": None,
         "client": Client("vpn", "192.0.2.1", "02-00-00-00-00-01"),
+        # A directory, say, which knows the number, and is asked for the password.
+        "known_good": "phones" in more,
     }
     return Request(user=user, password=password, **(fields | more))
 
