@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import unicodedata
+
+from radius_smsotp.model.identity import fold_name
 
 SALT_OCTETS = 16
 """RFC 8018 section 4.1 asks for at least 8."""
 
 LONGEST = 128
 """Octets; RFC 2865 section 5.2 carries no more in User-Password."""
+
+SHORTEST = 4
+"""Characters (ISO 9564-1: a PIN has 4 to 12 digits)."""
 
 
 def normalise(pin: str) -> str:
@@ -61,3 +67,45 @@ def _text(salt: bytes, key: bytes, rounds: int) -> str:
     # Crypt::PBKDF2 separates by colons and one dollar sign, base64 as in RFC 4648 section 4.
     encoded = [base64.b64encode(octets).decode() for octets in (salt, key)]
     return f"$PBKDF2$HMACSHA2+512:{rounds}:{encoded[0]}${encoded[1]}"
+
+
+def weakness(pin: str, name: str, phone: str | None) -> str:
+    """
+    Why a PIN is one of those that are guessed first.
+
+    Args:
+        name: Of its user, folded.
+        phone: E.164, or None.
+
+    Returns:
+        What it is, as "a sequence"; "" if nothing is known against it.
+    """
+    plain = fold_name(pin)
+    steps = set(map(_step, plain, plain[1:]))
+    if steps <= {0}:
+        return "one character repeated"
+    if steps in ({1}, {-1}):
+        return "a sequence"
+    # "alice1!" is no better than "alice".
+    bare = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", plain)
+    if plain in name or bare == name or (bare[2:] and bare in re.split(r"[\W_]+", name)):
+        return "taken from the user name"
+    if phone is not None and _is_of_number(plain, phone.removeprefix("+")):
+        return "taken from the phone number"
+    return ""
+
+
+def _step(one: str, other: str) -> int:
+    """How far it is from one character to another; 0 comes behind 9."""
+    here, there = unicodedata.decimal(one, -1), unicodedata.decimal(other, -1)
+    return ord(other) - ord(one) if -1 in {here, there} else (there - here + 1) % 10 - 1
+
+
+def _is_of_number(pin: str, digits: str) -> bool:
+    """Whether a PIN is part of a number, or how it begins where it is dialled."""
+    if not pin.isdecimal():
+        return False
+    plain = "".join(str(unicodedata.decimal(char)) for char in pin)
+    # A country code has one to three digits; 0 stands in place of it, or 00 before it.
+    dialled = (f"00{digits}", *(f"0{digits[length:]}" for length in (1, 2, 3)))
+    return plain in digits or any(one.startswith(plain) for one in dialled)

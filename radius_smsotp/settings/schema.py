@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from radius_smsotp.model import identity
+from radius_smsotp.model import pin as pins
 from radius_smsotp.model.lockout import LONGEST
 from radius_smsotp.model.records import Bind, Style
 from radius_smsotp.model.text import OF_CODE, check_template, placeholders
@@ -268,8 +269,15 @@ class CodeSettings(Section):
 
 
 class PinSettings(Section):
-    """How PINs are kept."""
+    """What PINs are like, and how they are kept."""
 
+    shortest: int = Field(
+        pins.SHORTEST,
+        ge=1,
+        le=pins.LONGEST,
+        description="characters that a new PIN has at least; those that are there stay valid; "
+        f"`smsotp check` warns below {pins.SHORTEST}",
+    )
     iterations: int = Field(
         210_000,  # OWASP Password Storage Cheat Sheet, PBKDF2-HMAC-SHA512
         ge=1,

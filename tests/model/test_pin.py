@@ -72,3 +72,66 @@ def test_a_decoy_takes_as_long_and_looks_the_same() -> None:
     assert [len(part) for part in decoy.split("$")] == [len(part) for part in real.split("$")]
     assert decoy.split(":")[:2] == real.split(":")[:2]
     assert pin.iterations(decoy) == pin.iterations(real) == 1234
+
+
+@pytest.mark.parametrize(
+    ("chosen", "weakness"),
+    [
+        ("0000", "one character repeated"),
+        ("xxxxxx", "one character repeated"),
+        ("xX", "one character repeated"),
+        ("7", "one character repeated"),
+        ("    ", "one character repeated"),
+        ("1234", "a sequence"),
+        ("0123", "a sequence"),
+        ("9876", "a sequence"),
+        ("7890", "a sequence"),
+        ("2109", "a sequence"),
+        ("12345678901", "a sequence"),
+        ("abcd", "a sequence"),
+        ("aBcDeF", "a sequence"),
+        ("zyxw", "a sequence"),
+        ("\u0661\u0662\u0663\u0664", "a sequence"),  # Arabic-Indic digits
+        ("\uff11\uff12\uff13\uff14", "a sequence"),  # of full width
+        ("anna.b-77", "taken from the user name"),
+        ("Anna", "taken from the user name"),
+        ("anna1987", "taken from the user name"),
+        ("!ANNA!", "taken from the user name"),
+        ("0170", "taken from the phone number"),
+        ("2345", "a sequence"),
+        ("5832", "taken from the phone number"),
+        ("01705832", "taken from the phone number"),
+        ("0049170", "taken from the phone number"),
+        ("49170", "taken from the phone number"),
+        ("1235", ""),
+        ("8901x", ""),
+        ("0832", ""),  # the 0 is dialled in front, and nowhere else
+        ("anni", ""),
+        ("annabella", ""),
+        ("b7341", ""),
+        ("5823", ""),
+        ("2580", ""),
+        ("correct horse", ""),
+    ],
+)
+def test_a_pin_that_is_guessed_first_is_known(chosen: str, weakness: str) -> None:
+    """Sequences and repetitions in any script, the user's own name, the digits of the number."""
+    assert pin.weakness(chosen, "anna.b-77", "+49170583299") == weakness
+
+
+def test_what_is_not_known_of_a_user_makes_no_pin_weak() -> None:
+    """A number comes from a directory, perhaps."""
+    assert pin.weakness("5832", "anna", None) == ""
+    assert pin.weakness("5678x", "x5678x", None) == "taken from the user name"
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_any_pin_of_anybody_is_judged(chosen: str, name: str) -> None:
+    """None ends a command with an exception, and no judgement repeats the PIN."""
+    assert pin.weakness(chosen, name, "+49170583299") in {
+        "",
+        "one character repeated",
+        "a sequence",
+        "taken from the user name",
+        "taken from the phone number",
+    }

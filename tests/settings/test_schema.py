@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from radius_smsotp.model import pin
 from radius_smsotp.settings import schema
 from radius_smsotp.settings.schema import Section, Settings
 
@@ -32,6 +33,7 @@ def test_an_empty_file_holds_the_defaults_of_the_design() -> None:
     values = Settings()
     assert values.code.model_dump() == {"digits": 6, "lifetime": 300, "guesses": 3}
     assert values.pin.iterations == 210_000
+    assert values.pin.shortest == 4
     assert values.lockout.model_dump() == {"failures": 10, "minutes": 15}
     assert values.limits.model_dump() == {
         "cooldown": 60,
@@ -87,6 +89,8 @@ def test_settings_never_change() -> None:
         ("delivery", {"prefixes": {"DE": ["demo"]}}),
         ("lockout", {"failures": 0}),
         ("pin", {"iterations": 0}),
+        ("pin", {"shortest": 0}),
+        ("pin", {"shortest": pin.LONGEST + 1}),
         ("audit", {"days": 0}),
         ("remember", {"hours": -1}),
         ("challenge", {"style": "sms"}),

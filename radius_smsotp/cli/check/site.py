@@ -76,6 +76,13 @@ def _settings(loaded: Loaded) -> Iterator[Finding]:
         remedy = f"take {FEW_ROUNDS} or more"
         why = "Who steals the store finds short PINs by trying them all."
         yield warning(f"{name}: pin.iterations", fault, remedy, why=why)
+    if loaded.values.pin.shortest < pin.SHORTEST:
+        shortest = output.many(loaded.values.pin.shortest, "character")
+        fault = f"PINs of {shortest} may be chosen"
+        lockout = loaded.values.lockout
+        tried = lockout.failures * timedelta(days=1) // timedelta(minutes=lockout.minutes)
+        why = f"The lock-out lets {tried} of them be tried in a day."
+        yield warning(f"{name}: pin.shortest", fault, f"take {pin.SHORTEST} or more", why=why)
     if all(loaded.providers[one].type == "folder" for one in loaded.order):
         fault = "no SMS is sent: all of them only write files"
         why = "Users wait for a code in vain."

@@ -97,16 +97,31 @@ DOUBTS = {
 """Kind of number (see `identity.NumberKind`) to what is said of it although it is taken."""
 
 
-def doubt_phone(name: str, phone: str | None) -> None:
-    """Say so if a number that was set is hardly one that codes reach."""
-    if phone is not None and (doubt := DOUBTS.get(identity.number_kind(phone))):
-        click.echo(f"{name}: the phone number is {doubt}")
+def doubts(one: Account, *, phone: bool, pin: str | None) -> Iterator[str]:
+    """
+    What is to be said of an account that is taken all the same.
+
+    Args:
+        phone: Whether the number is new.
+        pin: The PIN, if that is new.
+    """
+    kind = identity.number_kind(one.phone) if phone and one.phone is not None else ""
+    if kind in DOUBTS:
+        yield f"the phone number is {DOUBTS[kind]}"
+    if pin is not None and (weakness := pins.weakness(pin, one.name, one.phone)):
+        yield f"{WEAK_PIN} {weakness}, which is guessed first"
 
 
-def read_pin(text: str) -> str:
+WEAK_PIN = "the PIN is"
+"""How the sentence of `doubts` about a PIN begins."""
+
+
+def read_pin(text: str, loaded: Loaded) -> str:
     """A PIN that clients can send.  Raises ValueError with a sentence, which does not hold it."""
-    pin = pins.normalise(text)
+    pin, shortest = pins.normalise(text), loaded.values.pin.shortest
     _refuse_unsendable("the PIN", pin, pins.LONGEST)
+    if len(pin) < shortest:
+        raise ValueError(f"the PIN is shorter than {shortest} characters (pin.shortest)")
     return pin
 
 
@@ -138,7 +153,7 @@ def read_switch(text: str) -> bool:
 FIELDS: Mapping[str, Callable[[str, Loaded], Any]] = {
     "name": lambda text, _: read_name(text),
     "phone": read_phone,
-    "pin": lambda text, _: read_pin(text),
+    "pin": read_pin,
     "provider": read_provider,
     "enabled": lambda text, _: read_switch(text),
     "language": read_language,

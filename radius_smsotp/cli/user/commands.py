@@ -107,13 +107,13 @@ def add(
     )
     with site.store.read() as tx:
         _refuse_if_known(tx.account(name))
-    chosen = _pin(**pin, ask=True)
+    chosen = _pin(site, **pin, ask=True)
     new = replace(new, pin_hash=_hashed(site, chosen))
     with site.store.write(name, durable=True) as tx:
         _refuse_if_known(tx.account(name))
         account.save(tx, None, new)
     click.echo(f"{name}: added")
-    account.doubt_phone(name, new.phone)
+    _doubt(new, phone=True, pin=chosen)
     if chosen is None:
         click.echo(f"{name} has no PIN: FreeRADIUS must check the first factor elsewhere")
 
@@ -159,11 +159,12 @@ def set_(
         raise click.UsageError("there is nothing to change; name at least one option")
     with site.store.read() as tx:
         account.known(tx, name)
+    chosen = _pin(site, **pin, ask=False)
     if has_pin:
-        fields["pin_hash"] = _hashed(site, _pin(**pin, ask=False))
-    _change(site, name, **fields)
+        fields["pin_hash"] = _hashed(site, chosen)
+    changed = _change(site, name, **fields)
     click.echo(f"{name}: changed")
-    account.doubt_phone(name, fields.get("phone"))
+    _doubt(changed, phone="phone" in fields, pin=chosen)
 
 
 @user.command()
@@ -247,12 +248,19 @@ def unlock(site: Site, name: str) -> None:
     click.echo(f"{name}: unlocked")
 
 
-def _change(site: Site, name: str, **fields: Any) -> None:
+def _change(site: Site, name: str, **fields: Any) -> Account:
     with site.store.write(name, durable=True) as tx:
         before = account.known(tx, name)
         after = replace(before, **fields)
         if after != before:
             account.save(tx, before, after)
+    return after
+
+
+def _doubt(one: Account, *, phone: bool, pin: str | None) -> None:
+    """See `account.doubts`."""
+    for doubt in account.doubts(one, phone=phone, pin=pin):
+        click.echo(f"{one.name}: {doubt}")
 
 
 def _refuse_if_known(found: Account | None) -> None:
@@ -261,7 +269,7 @@ def _refuse_if_known(found: Account | None) -> None:
         raise SmsotpError(f"there is an account '{found.name}' already; {remedy}")
 
 
-def _pin(given: str | None, from_stdin: bool, none: bool, *, ask: bool) -> str | None:
+def _pin(site: Site, given: str | None, from_stdin: bool, none: bool, *, ask: bool) -> str | None:
     """
     The PIN that the options mean, None for no PIN.
 
@@ -279,7 +287,7 @@ def _pin(given: str | None, from_stdin: bool, none: bool, *, ask: bool) -> str |
         line = sys.stdin.buffer.readline()
         given = pins.decode(line.removesuffix(b"\n").removesuffix(b"\r"))
     with account.faults_of("--pin"):
-        return account.read_pin(str(given))
+        return account.read_pin(str(given), site.loaded)
 
 
 def _hashed(site: Site, pin: str | None) -> str | None:

@@ -26,7 +26,6 @@ from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.cli.user import account, bulk
 from radius_smsotp.cli.user.bulk import Change
 from radius_smsotp.errors import SmsotpError
-from radius_smsotp.model import identity
 from radius_smsotp.model.records import Account
 from radius_smsotp.settings import whole_file
 from radius_smsotp.settings.file import Loaded
@@ -39,7 +38,7 @@ MODE = 0o600
 
 
 DOUBTED = 20
-"""Lines that are named at most whose numbers are doubtful."""
+"""Lines that are named at most of those that are doubtful for one reason."""
 
 
 @click.command("import", short_help="Add the accounts of a CSV file.")
@@ -78,7 +77,7 @@ def import_accounts(site: Site, file: Path, dry_run: bool, update: bool, keep_go
         for line, plan in plans.items()
         if plan.pin is not None or plan.after != plan.before
     }
-    _doubt(changes)
+    weak = _doubt(changes)
     if not dry_run:
         hashed = _hashed([*changes.values()], site.loaded.values.pin.iterations)
         with output.progress("Importing") as advance:
@@ -95,7 +94,7 @@ def import_accounts(site: Site, file: Path, dry_run: bool, update: bool, keep_go
     added = sum(plan.before is None for plan in changes.values())
     click.echo(
         f"{'would be ' if dry_run else ''}added: {added}, changed: {len(changes) - added}, "
-        f"left as they are: {len(plans) - len(changes)}"
+        f"left as they are: {len(plans) - len(changes)}{f', weak PINs: {weak}' if weak else ''}"
     )
     if faults:
         leftover = file.with_suffix(".rejected.csv")
@@ -132,19 +131,19 @@ def _tell(faults: Iterable[Fault]) -> None:
         click.echo(f"line {fault.line.number}: {output.clean(fault.reason)}", err=True)
 
 
-def _doubt(changes: Mapping[Line, Change]) -> None:
-    """Name the lines whose numbers are new, and hardly ones that codes reach."""
+def _doubt(changes: Mapping[Line, Change]) -> int:
+    """Name the lines of which `account.doubts` has something to say.  Returns the weak PINs."""
     lines: dict[str, list[int]] = {}
     for line, change in changes.items():
-        phone = change.after.phone
-        if phone is not None and (change.before is None or change.before.phone != phone):
-            lines.setdefault(identity.number_kind(phone), []).append(line.number)
-    for kind, doubt in account.DOUBTS.items():
-        if found := lines.get(kind):
-            named = ", ".join(map(str, found[:DOUBTED]))
-            more = f" and {len(found) - DOUBTED} more" if len(found) > DOUBTED else ""
-            where = "line" if len(found) == 1 else "lines"
-            click.echo(f"{where} {named}{more}: the phone number is {doubt}", err=True)
+        phone = change.before is None or change.before.phone != change.after.phone
+        for doubt in account.doubts(change.after, phone=phone, pin=change.pin):
+            lines.setdefault(doubt, []).append(line.number)
+    for doubt, found in sorted(lines.items()):
+        named = ", ".join(map(str, found[:DOUBTED]))
+        more = f" and {len(found) - DOUBTED} more" if len(found) > DOUBTED else ""
+        where = "line" if len(found) == 1 else "lines"
+        click.echo(f"{where} {named}{more}: {doubt}", err=True)
+    return sum(len(found) for doubt, found in lines.items() if doubt.startswith(account.WEAK_PIN))
 
 
 def _plan(

@@ -25,7 +25,7 @@ from radius_smsotp.model import pin
 from radius_smsotp.model.records import Account
 from radius_smsotp.raddb import freeradius
 from radius_smsotp.settings import keyring
-from tests.cli.installation import stand_in
+from tests.cli.installation import ROUNDS, stand_in
 from tests.cli.test_courier import queue
 
 if TYPE_CHECKING:
@@ -81,6 +81,13 @@ class TestWhole:
             "remedy": "take 10000 or more",
             "why": "Who steals the store finds short PINs by trying them all.",
         }
+
+    def test_pins_that_may_be_too_short(self, here: Installation) -> None:
+        here.write(pin={"iterations": ROUNDS, "shortest": 3})
+        assert only(here)["path"] == "smsotp.yaml: pin.shortest"
+        assert only(here)["fault"] == "PINs of 3 characters may be chosen"
+        assert only(here)["remedy"] == "take 4 or more"
+        assert only(here)["why"] == "The lock-out lets 960 of them be tried in a day."
 
     def test_several_faults_are_all_told_at_once(self, here: Installation) -> None:
         here.write(delivery={"wait": 5}, message="x" * 200 + "{code}")

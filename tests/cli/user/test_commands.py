@@ -174,8 +174,10 @@ class TestPin:
             (b"12\x1b[A", "holds a control character"),
             (b"1" * 129, "is longer than 128 octets"),
             ("ü".encode() * 65, "is longer than 128 octets"),
+            (b"735", "is shorter than 4 characters (pin.shortest)"),
+            ("öäü".encode(), "is shorter than 4 characters (pin.shortest)"),
         ],
-        ids=["empty", "nul", "escape", "long", "long in octets"],
+        ids=["empty", "nul", "escape", "long", "long in octets", "short", "short in characters"],
     )
     def test_a_pin_that_no_client_can_send_is_refused_without_being_repeated(
         self, here: Installation, pin: bytes, fault: str
@@ -207,6 +209,39 @@ class TestPin:
         assert found.pin_hash is not None
         assert pap(found.pin_hash, PIN)
 
+    def test_how_short_it_may_be_is_set_and_those_that_are_there_stay_valid(
+        self, here: Installation
+    ) -> None:
+        here.write(pin={"iterations": ROUNDS, "shortest": 3})
+        here.done("user", "add", "alice", "--phone", PHONE, "--pin", "735")
+        here.write(pin={"iterations": ROUNDS, "shortest": 6})
+        error = refused(here, "set", "alice", "--pin", "73519")
+        assert "the PIN is shorter than 6 characters (pin.shortest)" in error
+        assert kind(here.node().first("alice", "735")) == "challenged"
+
+    @pytest.mark.parametrize(
+        ("pin", "weakness"),
+        [
+            ("0000", "one character repeated"),
+            ("4321", "a sequence"),
+            ("Alice1", "taken from the user name"),
+            ("0170", "taken from the phone number"),
+        ],
+    )
+    def test_one_that_is_guessed_first_is_taken_with_a_warning(
+        self, here: Installation, pin: str, weakness: str
+    ) -> None:
+        warning = f"alice: the PIN is {weakness}, which is guessed first\n"
+        told = here.done("user", "add", "alice", "--phone", PHONE, "--pin", pin)
+        assert told == f"alice: added\n{warning}"
+        assert here.done("user", "set", "alice", "--pin-stdin", stdin=f"{PIN}\n") == (
+            "alice: changed\n"
+        )
+        told = here.done("user", "set", "alice", "--pin-stdin", stdin=f"{pin}\n")
+        assert told == f"alice: changed\n{warning}"
+        # Only what was set is spoken of.
+        assert here.done("user", "set", "alice", "--provider", "demo") == "alice: changed\n"
+
 
 class TestSet:
     def test_what_is_named_changes_and_the_rest_stays(self, alice: Installation) -> None:
@@ -221,9 +256,9 @@ class TestSet:
 
     def test_a_new_pin_counts_at_once(self, alice: Installation) -> None:
         node = alice.node()
-        alice.done("user", "set", "alice", "--pin-stdin", stdin="neu\n")
+        alice.done("user", "set", "alice", "--pin-stdin", stdin="neue\n")
         assert kind(node.first("alice", PIN)) == "rejected"
-        assert kind(node.first("alice", "neu")) == "challenged"
+        assert kind(node.first("alice", "neue")) == "challenged"
         assert fields(alice)[1:] == [("account-changed", "pin")]
 
     def test_pin_and_provider_can_be_taken_away(self, alice: Installation) -> None:
@@ -245,7 +280,7 @@ class TestSet:
         ("change", "forgotten"),
         [
             (("--phone", OTHER), True),
-            (("--pin", "neu"), True),
+            (("--pin", "neue"), True),
             (("--no-pin",), True),
             (("--provider", "demo"), False),
             (("--phone", PHONE), False),

@@ -121,18 +121,18 @@ class TestForm:
 
 
 FAULTY = f"""name,phone,pin,provider
-alice,{PHONE},1234,
-,{PHONE},1234,
-carol,0170 1234567,1234,
+alice,{PHONE},2580,
+,{PHONE},2580,
+carol,0170 1234567,2580,
 dave,{OTHER},12\0\0,
-erin,{OTHER},1234,gsm
-Alice,{OTHER},1234,
-frank,{OTHER},1234
+erin,{OTHER},2580,gsm
+Alice,{OTHER},2580,
+frank,{OTHER},2580
 "grace
-hopper",{OTHER},1234,
-heidi,,1234,
-ivan,{OTHER},1234,demo
-alice\u200b,{OTHER},1234,
+hopper",{OTHER},2580,
+heidi,,2580,
+ivan,{OTHER},2580,demo
+alice\u200b,{OTHER},2580,
 """
 REASONS = [
     "line 3: the name is empty",
@@ -171,6 +171,27 @@ class TestFaultyLines:
         ]
         # What was said once is not said again.
         again = here.done("user", "import", write(here, "name,phone\nc,+4930123456"), "--update")
+        assert again == "added: 0, changed: 0, left as they are: 1\n"
+
+    def test_short_pins_are_faults_and_those_that_are_guessed_first_are_counted(
+        self, here: Installation
+    ) -> None:
+        rows = ("a,735", "b,1234", "carl,2580", "dora,dora", "e,9876", "f,0170", "g,")
+        path = write(here, f"phone,name,pin\n{PHONE}," + f"\n{PHONE},".join(rows))
+        weak = [
+            "lines 3, 6: the PIN is a sequence, which is guessed first",
+            "line 7: the PIN is taken from the phone number, which is guessed first",
+            "line 5: the PIN is taken from the user name, which is guessed first",
+        ]
+        short = "line 2: the PIN is shorter than 4 characters (pin.shortest)"
+        shown = refused(here, path, "--keep-going", "--dry-run")
+        assert shown[:4] == [short, *weak]
+        assert shown[4] == "would be added: 6, changed: 0, left as they are: 0, weak PINs: 4"
+        shown = refused(here, path, "--keep-going")
+        assert shown[:4] == [short, *weak]
+        assert shown[4] == "added: 6, changed: 0, left as they are: 0, weak PINs: 4"
+        assert names(here) == ["b", "carl", "dora", "e", "f", "g"]
+        again = here.done("user", "import", write(here, f"name,phone,pin\nb,{PHONE},"), "--update")
         assert again == "added: 0, changed: 0, left as they are: 1\n"
 
     def test_keep_going_imports_the_others(self, here: Installation) -> None:
@@ -216,7 +237,7 @@ class TestFaultyLines:
 class TestDryRun:
     def test_it_says_what_would_happen_and_does_nothing(self, here: Installation) -> None:
         here.done("user", "add", "alice", "--phone", PHONE)
-        path = write(here, f"name,phone,pin\nalice,{PHONE},\nbob,{OTHER},1234\n")
+        path = write(here, f"name,phone,pin\nalice,{PHONE},\nbob,{OTHER},2580\n")
         shown = here.done("user", "import", path, "--dry-run", "--update")
         assert shown == "would be added: 1, changed: 0, left as they are: 1\n"
         assert names(here) == ["alice"]
