@@ -143,7 +143,11 @@ REMEDIES = {
     "login-refused locked": "wait for lockout.minutes, or: smsotp user unlock {account}",
     "login-refused no-phone": "smsotp user set {account} --phone NUMBER",
     "login-refused bad-phone": "mend the number where SMSOTP-Phone comes from",
-    "login-refused country": "add the number's prefix to limits.countries, or set another number",
+    "login-refused country": "set another number, or add its country to limits.countries; of a "
+    "code that several share, as +1 or +44, each but the main one is named on its own",
+    "login-refused prefix": "set another number, or take the prefix out of limits.refused",
+    "login-refused premium": "set another number, or add its prefix to limits.special",
+    "login-refused special": "set another number, or add its prefix to limits.special",
     "login-refused": TRY_LATER,
     "pin-wrong": "if the PIN is forgotten: smsotp user set {account} --pin-stdin; if it is wrong "
     "for everybody, compare the client's shared secret with clients.conf",

@@ -9,7 +9,7 @@ the value of a number or a text, and what the settings say holds instead.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from radius_smsotp.login.request import Request
 from radius_smsotp.model import identity
@@ -22,32 +22,35 @@ STYLES: dict[str, Style] = {"challenge": "challenge", "reject": "reject"}
 
 
 def number(
-    request: Request, country: str | None, countries: Sequence[str]
+    request: Request, country: str | None, may: identity.Destinations
 ) -> tuple[str | None, tuple[str, ...]]:
     """
     Choose one of the values of `SMSOTP-Phone`.
 
     Args:
         country: Where national writings belong.
-        countries: `limits.countries`.
+        may: Where messages may go.
 
     Returns:
         E.164: the first one that messages may go to, else the first one
-        that is a number at all; None if none is.  And what is wrong with those that are none, as
-        far as they were looked at: each as a sentence with its remedy, without the number.
+        that is a number at all; None if none is.  And what is wrong with the others, as far as
+        they were looked at: each as a sentence with its remedy, without the number.
     """
     readable: list[str] = []
     faults: list[str] = []
+    several = len(request.phones) > 1
     for place, text in enumerate(request.phones, 1):
+        which = f"value {place} of SMSOTP-Phone" if several else "SMSOTP-Phone"
         try:
             one = identity.normalise_number(text, country)
         except ValueError as error:
-            which = f"value {place} of SMSOTP-Phone" if len(request.phones) > 1 else "SMSOTP-Phone"
             faults.append(f"{which} {error}")
             continue
-        if identity.is_number_allowed(one, countries):
+        obstacle = identity.obstacle(one, may)
+        if obstacle is None:
             return one, tuple(faults)
         readable.append(one)
+        faults.append(f"{which} {identity.tell_obstacle(one, obstacle)}")
     if not readable:
         for fault in faults:
             log.warning("%r: %s", request.user, fault)

@@ -31,12 +31,12 @@ class FactReader:
     def __init__(self, loaded: Loaded, issuer: Issuer) -> None:
         self._loaded = loaded
         self._issuer = issuer
+        self._may = loaded.values.limits.destinations
         self._random = secrets.token_bytes(pin.SALT_OCTETS + 64)
 
     def facts(self, tx: Transaction, known: Known, request: Request, now: datetime) -> rules.Facts:
         """What the rules of a first step need, out of what the store knows of who asks."""
         account, own = known.account, self.policy(request)
-        countries = self._loaded.values.limits.countries
         faults: tuple[str, ...]
         number, faults = account.phone if account else None, ()
         if request.phones:
@@ -49,7 +49,7 @@ class FactReader:
             elsewhere=bool(request.phones),
             faults=faults,
             number_tag=tag,
-            allowed=number is None or identity.is_number_allowed(number, countries),
+            barred=None if number is None else identity.obstacle(number, self._may),
             counter=counter,
             lockout=counter.lockout,
             running=rules.answerable(known.challenges, request.client, own.login, now),
@@ -61,8 +61,7 @@ class FactReader:
 
     def number(self, request: Request) -> tuple[str | None, tuple[str, ...]]:
         """See `attributes.number`."""
-        country = self.policy(request).country
-        return attributes.number(request, country, self._loaded.values.limits.countries)
+        return attributes.number(request, self.policy(request).country, self._may)
 
     def policy(self, request: Request, language: str = "") -> ClientPolicy:
         """What holds for whoever asks; in a language if one is given, else in the client's."""

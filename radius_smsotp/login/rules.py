@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from radius_smsotp.model import code, lockout, records
+from radius_smsotp.model.identity import Obstacle
 from radius_smsotp.model.records import (
     Account,
     Challenge,
@@ -29,9 +30,12 @@ RefusalReason = Literal[
     "locked",
     "no-phone",
     "bad-phone",
-    "country",
+    Obstacle,
     Limit,
 ]
+OF_NUMBERS = {"bad-phone", *get_args(Obstacle)}
+"""Reasons that values of `SMSOTP-Phone` have given."""
+
 RejectionReason = Literal[
     "unknown-challenge",
     "foreign",
@@ -58,7 +62,7 @@ class Facts:
         phone: Where the code would go: FreeRADIUS's `SMSOTP-Phone`, else the account's; E.164.
         elsewhere: FreeRADIUS has said where the code would go (`SMSOTP-Phone` is set), so that
             no account of ours is needed.
-        allowed: Whether the country list lets messages go to `phone`.
+        barred: What stands against messages to `phone`.
         running: The open challenges of this account that are `answerable`, newest first.
         client: Name of the RADIUS client that asks.
         remembered: Whether the device that asks needs no code for now.
@@ -70,7 +74,7 @@ class Facts:
     account: Account | None
     phone: str | None
     elsewhere: bool
-    allowed: bool
+    barred: Obstacle | None
     lockout: Lockout
     tally: Tally
     running: Sequence[Challenge]
@@ -306,7 +310,7 @@ def obstacle(facts: Facts, now: datetime) -> RefusalReason | None:
         return "locked"
     if facts.phone is None:
         return "bad-phone" if facts.elsewhere else "no-phone"
-    return None if facts.allowed else "country"
+    return facts.barred
 
 
 def _wrong(

@@ -177,7 +177,7 @@ class Service:
         with self._store.login(request.asker, now, durable=sync) as (tx, known):
             if request.reason:
                 # As much is written as for a wrong PIN, and synced: it must not show in the time.
-                about_number = request.reason in {"bad-phone", "country"}
+                about_number = request.reason in rules.OF_NUMBERS
                 told = _told(self._reader.number(request)[1] if about_number else ())
                 reason = request.reason
                 tx.add_event(_event("login-refused", request, now, None, reason=reason, **told))

@@ -45,6 +45,10 @@ REASONS = {
     "locked": "the account is locked",
     "no-phone": "the account has no phone number",
     "country": "limits.countries does not allow this number",
+    "prefix": "limits.refused names a prefix of this number",
+    "premium": "it is a premium number, and limits.special does not name it",
+    "special": "it is a free, shared-cost, personal, voicemail or company-wide number, and "
+    "limits.special does not name it",
     "per_account_hour": "limits.per_account_hour is reached",
     "per_number_hour": "limits.per_number_hour is reached",
     "per_client_hour": "limits.per_client_hour is reached",

@@ -7,7 +7,8 @@ import hashlib
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Literal
 
 import phonenumbers
@@ -170,7 +171,7 @@ def _reading(digits: str, country: str | None = None) -> str | None:
 
 def _e164(digits: str, country: str | None = None) -> str:
     try:
-        parsed = phonenumbers.parse(digits, country)
+        parsed = _parse(digits, country)
     except phonenumbers.NumberParseException as error:
         if error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE:
             raise ValueError(_NO_COUNTRY) from None
@@ -183,15 +184,19 @@ def _e164(digits: str, country: str | None = None) -> str:
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
+_parse = functools.lru_cache(64)(phonenumbers.parse)
+"""The same number is looked at from several sides, one after the other."""
+
 NumberKind = Literal["mobile", "landline", "premium", "special"]
 """mobile: may take messages, as far as is known; landline: does hardly ever; premium: calls to it
-cost more than others; special: free, shared-cost, voicemail and company-wide numbers."""
+cost more than others; special: free, shared-cost, personal, voicemail and company-wide numbers."""
 
 _KINDS: dict[int, NumberKind] = {
     phonenumbers.PhoneNumberType.FIXED_LINE: "landline",
     phonenumbers.PhoneNumberType.PREMIUM_RATE: "premium",
     phonenumbers.PhoneNumberType.TOLL_FREE: "special",
     phonenumbers.PhoneNumberType.SHARED_COST: "special",
+    phonenumbers.PhoneNumberType.PERSONAL_NUMBER: "special",
     phonenumbers.PhoneNumberType.UAN: "special",
     phonenumbers.PhoneNumberType.VOICEMAIL: "special",
 }
@@ -205,7 +210,7 @@ def number_kind(phone: str) -> NumberKind:
         phone: E.164; what is none is of no kind that is known, and so "mobile".
     """
     try:
-        kind = phonenumbers.number_type(phonenumbers.parse(phone))
+        kind = phonenumbers.number_type(_parse(phone, None))
     except phonenumbers.NumberParseException:
         return "mobile"
     return _KINDS.get(kind, "mobile")
@@ -221,15 +226,106 @@ def mask_number(phone: str) -> str:
     return f"***{phone[-2:]}"
 
 
-def is_number_allowed(phone: str, countries: Sequence[str]) -> bool:
+@dataclass(frozen=True, slots=True)
+class Destinations:
     """
-    Whether messages may go to this number.
+    Where messages may go.
+
+    Attributes:
+        countries: Prefixes ("+49") and countries, by ISO 3166-1 alpha-2 ("DE"); empty: anywhere.  A
+            country code alone means the country that it is named for, if several share it.
+        refused: Prefixes that they may not go to all the same.
+        special: Prefixes of premium and special numbers that they may go to; the others need an
+            entry of `countries` with `NAMES` digits or more behind the country code.
+    """
+
+    countries: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    special: tuple[str, ...] = ()
+
+
+NAMES = 2
+"""Digits behind the country code: +1 900, +44 70; +44 7 would be mobile phones besides."""
+
+_CODES = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+
+_GUESTS = {
+    # The first is whom metadata has the code under.  Canada does not count as a guest in +1.
+    f"+{code}": frozenset(regions[1:]) - {"CA"}
+    for code, regions in _CODES.items()
+    if len(regions) > 1
+}
+"""A country code that several share (ITU-T E.164.D) to the countries that it does not mean alone:
+messages to them cost another price, and those to some of +1 are what fraud lives on."""
+
+Obstacle = Literal["country", "prefix", "premium", "special"]
+"""What stands against messages to a number: see `Destinations`."""
+
+_OBSTACLES: dict[Obstacle, str] = {
+    "country": "is of {region}, which limits.countries does not name; correct it, or name the "
+    "country there",
+    "prefix": "begins with a prefix of limits.refused; correct it",
+    "premium": "is a premium number, to which a message costs more; correct it, or name its "
+    "prefix in limits.special",
+    "special": "is a free, shared-cost, personal, voicemail or company-wide number, which takes "
+    "no messages; correct it, or name its prefix in limits.special",
+}
+
+
+@functools.lru_cache(NUMBERS)
+def obstacle(phone: str, may: Destinations) -> Obstacle | None:
+    """
+    What stands against messages to a number, None if nothing does.
 
     Args:
         phone: E.164.
-        countries: Allowed prefixes, each with its plus sign ("+49"); empty allows any.
     """
-    return not countries or phone.startswith(tuple(countries))
+    if phone.startswith(may.refused):
+        return "prefix"
+    if may.countries:
+        where = region(phone)
+        if not any(_is_of(phone, where, entry) for entry in may.countries):
+            return "country"
+    kind = number_kind(phone)
+    if kind in {"mobile", "landline"} or phone.startswith((*may.special, *_narrow(may.countries))):
+        return None
+    return "premium" if kind == "premium" else "special"
+
+
+def tell_obstacle(phone: str, found: Obstacle) -> str:
+    """A sentence that names obstacle and remedy, without the number."""
+    known = {"": "a country that is not known", "001": "an international service"}
+    where = region(phone)
+    return _OBSTACLES[found].replace("{region}", known.get(where, where))
+
+
+def region(phone: str) -> str:
+    """
+    Whose numbering plan a number is in, "DE"; "001" if no country's, "" if that is not known.
+
+    Args:
+        phone: E.164.
+    """
+    try:
+        return phonenumbers.region_code_for_number(_parse(phone, None)) or ""
+    except phonenumbers.NumberParseException:
+        return ""
+
+
+def _is_of(phone: str, where: str, entry: str) -> bool:
+    """Whether a number of a region is what an entry of `Destinations.countries` means."""
+    if not entry.startswith("+"):
+        return where == entry
+    return phone.startswith(entry) and where not in _GUESTS.get(entry, ())
+
+
+def _narrow(prefixes: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that name numbers within a country, and not all or most of it."""
+    codes = {one: next((n for n in (1, 2, 3) if one[1 : n + 1] in _DIALLED), 3) for one in prefixes}
+    return tuple(one for one, length in codes.items() if len(one) > length + NAMES)
+
+
+_DIALLED = {str(code) for code in _CODES}
 
 
 _MAC = re.compile("[0-9a-f]{2}(?:[-:. ]?[0-9a-f]{2}){5}", re.IGNORECASE)

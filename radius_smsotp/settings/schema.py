@@ -17,7 +17,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from radius_smsotp.model import identity
 from radius_smsotp.model import pin as pins
@@ -305,6 +313,18 @@ def number_prefix(value: Any) -> str:
     return f"+{prefix}"
 
 
+def destination(value: Any) -> str:
+    """Bring an entry of `limits.countries` to "+49" or "DE"."""
+    if isinstance(value, str) and identity.is_country(value):
+        return value
+    try:
+        return number_prefix(value)
+    except ValueError:
+        # YAML reads NO, which is Norway, as false.
+        fault = f"'{value}' is neither a number prefix nor a country"
+        raise ValueError(f'{fault}; write it as "+49" or "DE", in quotes') from None
+
+
 class LimitSettings(Section):
     """What is spent at most; 0 is no limit."""
 
@@ -316,14 +336,32 @@ class LimitSettings(Section):
     per_client_hour: int = Field(0, ge=0, description="messages for one RADIUS client in an hour")
     per_day: int = Field(5000, ge=0, description="messages in 24 hours, all together")
     countries: tuple[str, ...] = Field(
-        (), description='number prefixes that may be sent to, as "+49"; empty: any'
+        (),
+        description='where messages may go, by country ("DE") or number prefix ("+49"); a country '
+        'code that several share means the one it is named for: "+1" is US and Canada, "+44" not '
+        "Jersey; empty: anywhere",
+    )
+    refused: tuple[str, ...] = Field(
+        (), description='number prefixes that messages may not go to all the same, as "+4475"'
+    )
+    special: tuple[str, ...] = Field(
+        (),
+        description="number prefixes of premium, free, shared-cost, personal, voicemail and "
+        'company-wide numbers that messages may go to, as "+1800"; the others are refused, unless '
+        "`countries` names them by a prefix with two digits or more behind the country code",
     )
 
-    @field_validator("countries", mode="before")
+    @field_validator("countries", "refused", "special", mode="before")
     @classmethod
-    def _prefixes(cls, value: Any) -> Any:
+    def _prefixes(cls, value: Any, field: ValidationInfo) -> Any:
         entries = value if isinstance(value, list | tuple) else [value]
-        return tuple(number_prefix(entry) for entry in entries)
+        read = destination if field.field_name == "countries" else number_prefix
+        return tuple(read(entry) for entry in entries)
+
+    @property
+    def destinations(self) -> identity.Destinations:
+        """Where messages may go."""
+        return identity.Destinations(self.countries, self.refused, self.special)
 
 
 class DeliverySettings(WaitSettings):

@@ -98,7 +98,7 @@ def test_ldap_knows_password_and_number(
     log_in(site, radiusd, "frank", "s3cret", "***88")
     opened = next(one for one in site.events("frank") if one.kind == "challenge-opened")
     # Values of an attribute come in any order.
-    assert opened.detail.get("number", "").endswith("of SMSOTP-Phone holds letters")
+    assert "of SMSOTP-Phone holds letters" in opened.detail.get("number", "")
     log_in(site, radiusd, "Jürgen", "Straße", "***77")
     for name, password, reason in (
         ("erin", "wrong", None),
@@ -354,15 +354,7 @@ def test_a_users_file(make_site: Callable[..., Site]) -> None:
         }
     )
 
-    def edit(raddb: Path) -> None:
-        recipe.install(raddb, "A users file", {})
-        (raddb / "mods-enabled" / "files").write_text(
-            (STOCK / "mods-available" / "files").read_text()
-        )
-        for name in ("accounting", "pre-proxy"):
-            (raddb / "mods-config" / "files" / name).write_text("")
-
-    radiusd = site.start(edit=edit)
+    radiusd = site.start(edit=users_file)
     assert_accounts(site, radiusd, BOB, "***01")
     reply = radiusd.ask("carol", "not-my-password")
     assert (reply.kind, reply.message) == (
@@ -375,6 +367,66 @@ def test_a_users_file(make_site: Callable[..., Site]) -> None:
     assert radiusd.ask("carol", f"not-my-password{code}").kind == "Access-Accept"
     # Our own accounts go on.
     assert radiusd.challenge("alice").message.endswith("***67: ")
+
+
+def users_file(raddb: Path, more: str = "") -> None:
+    """Do what the recipe says, with more entries behind its own."""
+    recipe.install(raddb, "A users file", {})
+    (raddb / "mods-enabled" / "files").write_text((STOCK / "mods-available" / "files").read_text())
+    for name in ("accounting", "pre-proxy"):
+        (raddb / "mods-config" / "files" / name).write_text("")
+    with (raddb / "mods-config" / "files" / "authorize").open("a") as file:
+        file.write(more)
+
+
+NUMBERS = {
+    "jamaica": (
+        "+1 876 210 1234",
+        "refused: limits.countries does not allow this number (SMSOTP-Phone is of JM, which "
+        "limits.countries does not name, client local)",
+        "add its country to limits.countries",
+    ),
+    "premium": (
+        "+1 900 234 5678",
+        "refused: it is a premium number, and limits.special does not name it (SMSOTP-Phone is a "
+        "premium number, to which a message costs more, client local)",
+        "add its prefix to limits.special",
+    ),
+    "nanpa": (
+        "+1 500 234 5678",
+        "refused: it is a free, shared-cost, personal, voicemail or company-wide number, and "
+        "limits.special does not name it (SMSOTP-Phone is a free, shared-cost, personal, voicemail "
+        "or company-wide number, which takes no messages, client local)",
+        "add its prefix to limits.special",
+    ),
+}
+
+
+def test_a_number_that_costs_more_is_refused_from_a_directory_too(
+    make_site: Callable[..., Site],
+) -> None:
+    """Where +1 was meant for the US and Canada; as a wrong PIN to the user, and told in trace."""
+    site = make_site(limits={"countries": ["+1"]})
+    numbers = {"toronto": ["+1 416 555 0123"]} | {name: [one[0]] for name, one in NUMBERS.items()}
+    numbers["both"] = [NUMBERS["premium"][0], "+1 416 555 0124"]
+    entries = [
+        f'{name} Cleartext-Password := "s3cret"'
+        + "".join(f', SMSOTP-Phone += "{one}"' for one in values)
+        for name, values in numbers.items()
+    ]
+    more = "\n" + "\n".join(entries) + "\n"
+    radiusd = site.start(edit=lambda raddb: users_file(raddb, more))
+    log_in(site, radiusd, "toronto", "s3cret", "***23")
+    log_in(site, radiusd, "both", "s3cret", "***24")
+    sent = len(site.messages())
+    for name, (_, told, remedy) in NUMBERS.items():
+        reply = radiusd.ask(name, "s3cret")
+        assert (reply.kind, reply.message) == FAILED
+        shown = command(site, "trace", name)
+        assert told in shown
+        assert remedy in shown
+    assert len(site.messages()) == sent
+    assert "value 1 of SMSOTP-Phone is a premium number" in command(site, "trace", "both")
 
 
 def site_code(path: Path) -> str:

@@ -76,7 +76,7 @@ def test_with_faulty_settings_it_names_them_all_and_does_not_start(site: Site) -
         "smsotp.yaml: code.lifetme: there is no such setting; did you mean 'lifetime'?",
         "smsotp.yaml: providers.a.type: 'gsm' is not one of ",
         "smsotp.yaml: providers.b.path: is missing",
-        "smsotp.yaml: limits.countries: 'x' is no number prefix",
+        "smsotp.yaml: limits.countries: 'x' is neither a number prefix nor a country",
     ):
         assert fault in log, log
 

@@ -26,6 +26,7 @@ from radius_smsotp.login.rules import (
     Retransmitted,
     Trust,
 )
+from radius_smsotp.model.identity import Obstacle
 from radius_smsotp.model.records import (
     SKEW,
     Account,
@@ -84,7 +85,7 @@ def facts(**fields: Any) -> Facts:
         "account": Account("alice", "+491701234567"),
         "phone": "+491701234567",
         "elsewhere": False,
-        "allowed": True,
+        "barred": None,
         "lockout": Lockout(),
         "tally": Tally(),
         "running": (),
@@ -110,7 +111,7 @@ OBSTACLES = {
     "locked": {"lockout": LOCKED},
     "no-phone": {"phone": None},
     "bad-phone": {"phone": None, "elsewhere": True},
-    "country": {"allowed": False},
+    **{reason: {"barred": reason} for reason in get_args(Obstacle)},
 }
 LIMITS = {
     "per_account_hour": Tally(account_hour=6),

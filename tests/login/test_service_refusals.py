@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
 from radius_smsotp.login.answers import Accepted, Challenged, Rejected
 from radius_smsotp.login.request import Step
+from radius_smsotp.model.identity import Obstacle
 from radius_smsotp.model.records import Client, Counter, Lockout
 from radius_smsotp.settings.schema import TextSettings
 from tests.support.site import PHONE, PIN, add, kind, pap, request
@@ -16,17 +17,21 @@ if TYPE_CHECKING:
     from tests.support.site import Gateways, Node, Site
 
 FAILED = Rejected(TextSettings().failed)
-OTHER = "+43664123456"
+JAMAICA = "+18762101234"
 
 
 @pytest.fixture
 def crowd(site: Site) -> Node:
     """A server with an account for every reason to refuse."""
-    node = site.node(limits={"countries": ["+49"], "per_account_hour": 1})
+    countries, refused = ["+49", "GB", "+1"], ["+4475"]
+    node = site.node(limits={"countries": countries, "refused": refused, "per_account_hour": 1})
     add(node, "disabled", PHONE, enabled=False)
     add(node, "locked", "+491701111111")
     add(node, "no-phone", None)
-    add(node, "country", OTHER)
+    add(node, "country", JAMAICA)
+    add(node, "prefix", "+447512345678")
+    add(node, "premium", "+19002345678")
+    add(node, "special", "+447012345678")
     add(node, "per_account_hour", "+491702222222")
     with node.store.write() as tx:
         now = site.clock()
@@ -35,7 +40,10 @@ def crowd(site: Site) -> Node:
     return node
 
 
-REASONS = ("unknown-account", "disabled", "locked", "no-phone", "country", "per_account_hour")
+REASONS = (
+    *("unknown-account", "disabled", "locked", "no-phone", "per_account_hour"),
+    *get_args(Obstacle),
+)
 
 
 class TestAllRefusalsLookAlike:
@@ -248,7 +256,10 @@ class TestAccountsFromElsewhere:
         numbers = ("ext. 4711", "+43 664 1234567", "0170 7654321", PHONE)
         node.challenge("carol", phones=numbers)
         assert gateways.sent[0][1].phone == "+491707654321"
-        told = {"number": "value 1 of SMSOTP-Phone holds letters"}
+        told = {
+            "number": "value 1 of SMSOTP-Phone holds letters, "
+            "value 2 of SMSOTP-Phone is of AT, which limits.countries does not name"
+        }
         assert node.events("carol")[0].detail == told
         assert node.first("dora", phones=numbers[:2]) == FAILED
         assert node.events("dora")[-1].detail == told | {"reason": "country"}
@@ -257,6 +268,21 @@ class TestAccountsFromElsewhere:
             "value 1 of SMSOTP-Phone holds letters, value 2 of SMSOTP-Phone begins with a country "
             "code, and neither + nor 00 before it"
         )
+
+    def test_a_premium_number_is_passed_over_and_alone_refused(
+        self, site: Site, gateways: Gateways
+    ) -> None:
+        """A directory's numbers go by the same rules as those of accounts."""
+        node = site.node(limits={"countries": ["DE"], "special": ["+49180"]})
+        premium, shared = "+49 900 1234567", "+49 180 12345678"
+        node.challenge("carol", phones=(premium, shared, PHONE))
+        assert gateways.sent[0][1].phone == "+4918012345678"
+        told = "SMSOTP-Phone is a premium number, to which a message costs more"
+        assert node.events("carol")[0].detail == {"number": f"value 1 of {told}"}
+        for password in (PIN, "wrong"):
+            assert node.first("dora", password, phones=(premium,)) == FAILED
+            assert node.events("dora")[-1].detail == {"reason": "premium", "number": told}
+        assert len(gateways.sent) == 1
 
     def test_what_cannot_be_used_is_logged_and_the_settings_hold(
         self, site: Site, gateways: Gateways, caplog: pytest.LogCaptureFixture

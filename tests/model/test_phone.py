@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radius_smsotp.model import identity
+from radius_smsotp.model.identity import Destinations
 
 
 @pytest.mark.parametrize(
@@ -218,6 +219,8 @@ def test_the_own_country_code_needs_its_plus(example: tuple[str, int, str]) -> N
         ("+4930123456", "landline"),
         ("+499001234567", "premium"),
         ("+498001234567", "special"),
+        ("+4918012345678", "special"),
+        ("+447012345678", "special"),  # personal numbers: calls to them cost as to premium ones
         ("nonsense", "mobile"),
     ],
 )
@@ -240,13 +243,136 @@ def test_a_mask_shows_two_digits() -> None:
         ("+491701234567", ["+4"], True),
         ("+491701234567", ["+43", "+1"], False),
         ("+12025550100", ["+1202"], True),
+        # A country by its code, and nobody else who shares its prefix.
+        ("+491701234567", ["DE"], True),
+        ("+436641234567", ["DE"], False),
+        ("+12025550123", ["US"], True),
+        ("+14165550123", ["US"], False),
+        ("+14165550123", ["CA"], True),
+        ("+447400123456", ["GB"], True),
+        ("+447797712345", ["GB"], False),
+        ("+447797712345", ["GB", "JE"], True),
+        # A shared code alone: the country that it is named for.
+        ("+12025550123", ["+1"], True),
+        ("+14165550123", ["+1"], True),
+        ("+18762101234", ["+1"], False),
+        ("+18092345678", ["+1"], False),
+        ("+17872345678", ["+1"], False),
+        ("+18762101234", ["+1", "JM"], True),
+        ("+18762101234", ["+1", "+1876"], True),
+        ("+447797712345", ["+44"], False),
+        ("+447797712345", ["+44", "+447797"], True),
+        ("+77011234567", ["+7"], False),
+        ("+79161234567", ["+7"], True),
+        ("+77011234567", ["KZ"], True),
+        ("+390669812345", ["+39"], False),
+        # What was stored before is perhaps in a range that is too new for the library.
+        ("+15550100", ["+1"], True),
+        ("+15550100", ["US"], False),
+        ("nonsense", ["DE"], False),
     ],
 )
-def test_messages_go_to_allowed_prefixes_only(
+def test_messages_go_to_allowed_countries_only(
     number: str, countries: list[str], allowed: bool
 ) -> None:
-    """An empty list allows any country."""
-    assert identity.is_number_allowed(number, countries) is allowed
+    """An empty list allows any."""
+    found = identity.obstacle(number, Destinations(tuple(countries)))
+    assert found == (None if allowed else "country")
+
+
+def test_a_refused_prefix_wins() -> None:
+    """Also over what names the same."""
+    may = Destinations(("DE", "+49170"), refused=("+49170", "+4475"))
+    assert identity.obstacle("+491701234567", may) == "prefix"
+    assert identity.obstacle("+491511234567", may) is None
+
+
+PREMIUM, FREE, PERSONAL = "+19002345678", "+18005551234", "+447012345678"
+
+
+@pytest.mark.parametrize(
+    ("number", "countries", "special", "found"),
+    [
+        (PREMIUM, [], [], "premium"),
+        (PREMIUM, ["+1"], [], "premium"),
+        (PREMIUM, ["US"], [], "premium"),
+        (PREMIUM, ["+1", "+1900"], [], None),
+        (PREMIUM, ["+1", "+19"], [], "premium"),
+        (PREMIUM, ["+1"], ["+1900"], None),
+        (PREMIUM, [], ["+1900"], None),
+        (PREMIUM, [], ["+1800"], "premium"),
+        (PREMIUM, ["DE"], ["+1900"], "country"),
+        (FREE, ["+1"], [], "special"),
+        (FREE, [], ["+1"], None),
+        (PERSONAL, ["+44"], [], "special"),
+        (PERSONAL, ["+447"], [], "special"),
+        (PERSONAL, ["+4470"], [], None),
+        ("+4918012345678", ["DE"], [], "special"),
+        ("+979123456789", [], [], "premium"),
+        ("+979123456789", ["+979"], [], "premium"),
+        ("+80012345678", [], ["+800"], None),
+        ("+4930123456", [], [], None),
+        ("+12025550123", ["+1"], [], None),
+    ],
+)
+def test_premium_and_special_numbers_are_refused_unless_they_are_named(
+    number: str, countries: list[str], special: list[str], found: str | None
+) -> None:
+    """By a prefix that names hardly anything else, or in a list of their own."""
+    may = Destinations(tuple(countries), special=tuple(special))
+    assert identity.obstacle(number, may) == found
+
+
+def test_a_country_takes_its_own_numbers_and_nobody_elses() -> None:
+    """Of all kinds and numbering plans; the sharers of a code are told apart."""
+    sharers = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+    for plan, _, number in EXAMPLES:
+        code = phonenumbers.country_code_for_region(plan)
+        every = (f"+{code}",)
+        # Some plans have an example that is the first one's of their code.
+        owner = identity.region(number)
+        assert owner == plan or owner in sharers[code], (plan, number)
+        assert identity.obstacle(number, Destinations((owner,), special=every)) is None, number
+        others = tuple(phonenumbers.SUPPORTED_REGIONS - {owner})
+        may = Destinations(others, special=every)
+        assert identity.obstacle(number, may) == "country", number
+        first = owner == sharers[code][0] or owner == "CA"
+        may = Destinations(every, special=every)
+        assert (identity.obstacle(number, may) is None) == first, number
+
+
+def test_of_all_kinds_those_that_cost_more_or_take_no_messages_are_refused() -> None:
+    """Anywhere, as far as the metadata tell."""
+    kinds = phonenumbers.PhoneNumberType
+    refused = {kinds.PREMIUM_RATE: "premium"} | dict.fromkeys(
+        (
+            *(kinds.TOLL_FREE, kinds.SHARED_COST, kinds.PERSONAL_NUMBER),
+            *(kinds.UAN, kinds.VOICEMAIL),
+        ),
+        "special",
+    )
+    found = set()
+    for _, _, number in EXAMPLES:
+        kind = phonenumbers.number_type(phonenumbers.parse(number))
+        assert identity.obstacle(number, Destinations()) == refused.get(kind), number
+        found.add(kind)
+    assert found > refused.keys()
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        ("+18762101234", "is of JM, which limits.countries does not name"),
+        ("+881612345678", "is of an international service, which limits.countries does not name"),
+        ("+15550100", "is of a country that is not known, which limits.countries does not name"),
+    ],
+)
+def test_an_obstacle_is_told_without_the_number(number: str, sentence: str) -> None:
+    """With the country, since its code alone tells nobody why +1 does not take it."""
+    may = Destinations(("DE",))
+    found = identity.obstacle(number, may)
+    assert found is not None
+    assert identity.tell_obstacle(number, found).partition(";")[0] == sentence
 
 
 def test_a_country_is_one_that_has_a_numbering_plan() -> None:

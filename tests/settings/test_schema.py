@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from radius_smsotp.model import pin
+from radius_smsotp.model.identity import Destinations
 from radius_smsotp.settings import schema
 from radius_smsotp.settings.schema import Section, Settings
 
@@ -42,6 +43,8 @@ def test_an_empty_file_holds_the_defaults_of_the_design() -> None:
         "per_client_hour": 0,
         "per_day": 5000,
         "countries": (),
+        "refused": (),
+        "special": (),
     }
     assert (values.delivery.wait, values.delivery.wait_share) == (1.0, 0.25)
     assert (values.delivery.courier, values.delivery.threads) == ("internal", 64)
@@ -168,12 +171,23 @@ class TestCountries:
         self, written: Any, prefixes: tuple[str, ...]
     ) -> None:
         """With plus sign, with zeros, as a number; one needs no list."""
-        assert Settings(limits={"countries": written}).limits.countries == prefixes  # type: ignore[arg-type]
+        for name in ("countries", "refused", "special"):
+            values = Settings.model_validate({"limits": {name: written}})
+            assert getattr(values.limits, name) == prefixes
 
-    @pytest.mark.parametrize("written", ["DE", "", "+", "+0", "49x", "²", None, True])
-    def test_what_is_no_prefix_is_refused(self, written: Any) -> None:
-        """It would silently let no message leave."""
-        assert 'write it as "+49"' in fault("limits", countries=[written])
+    def test_countries_may_be_named_by_their_codes(self) -> None:
+        """Which tells those apart that share a prefix."""
+        values = Settings.model_validate({"limits": {"countries": ["DE", "+43", "NO"]}})
+        assert values.limits.destinations == Destinations(("DE", "+43", "NO"))
+
+    @pytest.mark.parametrize("written", ["", "+", "+0", "49x", "²", None, True, "de", "UK"])
+    def test_what_is_neither_prefix_nor_country_is_refused(self, written: Any) -> None:
+        """It would silently let no message leave.  False is what YAML makes of NO."""
+        told = fault("limits", countries=[written])
+        assert told.endswith('; write it as "+49" or "DE", in quotes')
+        for name in ("refused", "special"):
+            for wrong in (written, "DE"):
+                assert fault("limits", **{name: [wrong]}).endswith('; write it as "+49"')
 
     def test_a_country_has_a_numbering_plan(self) -> None:
         """ "UK" is none: it would leave all national numbers unreadable."""

@@ -203,12 +203,17 @@ def _messages(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
 
 def _accounts(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
     """Accounts that cannot log in as they are, or that a thief of the store could."""
-    refused = [
-        f"{one.name} ({identity.mask_number(one.phone)})"
-        for one in accounts
-        if one.phone is not None and _is_refused(one.phone)
-    ]
-    named = ", ".join([*refused[:NAMED], "…"] if len(refused) > NAMED else refused)
+    may = loaded.values.limits.destinations
+    refused: list[str] = []
+    barred: dict[str, list[str]] = {}
+    for one in accounts:
+        if one.phone is None:
+            continue
+        told = f"{one.name} ({identity.mask_number(one.phone)})"
+        if _is_refused(one.phone):
+            refused.append(told)
+        if found := identity.obstacle(one.phone, may):
+            barred.setdefault(identity.tell_obstacle(one.phone, found), []).append(told)
     weak = [one for one in accounts if one.pin_hash and pin.iterations(one.pin_hash) < FEW_ROUNDS]
     counts = (
         (
@@ -219,9 +224,18 @@ def _accounts(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
         ),
         (
             len(refused),
-            f"a phone number that would be refused today: {named}",
+            f"a phone number that would be refused today: {_named(refused)}",
             "correct it: 'smsotp user set NAME --phone …'",
             "Their codes go there as before: to somebody else maybe, or to nobody.",
+        ),
+        *(
+            (
+                len(names),
+                f"a phone number that {sentence.partition('; ')[0]}: {_named(names)}",
+                sentence.partition("; ")[2],
+                "They cannot log in.",
+            )
+            for sentence, names in sorted(barred.items())
         ),
         (
             sum(one.pin_hash is None for one in accounts),
@@ -247,6 +261,10 @@ def _accounts(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
             verb = "has" if number == 1 else "have"
             fault = f"{output.many(number, 'account')} {verb} {lack}"
             yield warning("store", fault, remedy, why=why)
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join([*names[:NAMED], "…"] if len(names) > NAMED else names)
 
 
 def _is_refused(phone: str) -> bool:

@@ -82,19 +82,19 @@ def ask_phone(given: str | None) -> str:
 
 
 def read_phone(text: str, loaded: Loaded) -> str:
-    """A number in E.164.  Raises ValueError with a sentence, which does not hold it."""
+    """
+    A number in E.164 that messages may go to.
+
+    Raises:
+        ValueError: With a sentence, which does not hold the number.
+    """
     try:
-        return identity.normalise_number(text, loaded.values.country)
+        phone = identity.normalise_number(text, loaded.values.country)
     except ValueError as error:
         raise ValueError(f"the phone number {error}") from None
-
-
-DOUBTS = {
-    "landline": "a landline, which messages hardly ever reach",
-    "premium": "a premium number, to which a message costs more",
-    "special": "a free, shared-cost or company-wide number, which takes no messages",
-}
-"""Kind of number (see `identity.NumberKind`) to what is said of it although it is taken."""
+    if found := identity.obstacle(phone, loaded.values.limits.destinations):
+        raise ValueError(f"the phone number {identity.tell_obstacle(phone, found)}")
+    return phone
 
 
 def doubts(one: Account, *, phone: bool, pin: str | None) -> Iterator[str]:
@@ -105,9 +105,8 @@ def doubts(one: Account, *, phone: bool, pin: str | None) -> Iterator[str]:
         phone: Whether the number is new.
         pin: The PIN, if that is new.
     """
-    kind = identity.number_kind(one.phone) if phone and one.phone is not None else ""
-    if kind in DOUBTS:
-        yield f"the phone number is {DOUBTS[kind]}"
+    if phone and one.phone is not None and identity.number_kind(one.phone) == "landline":
+        yield "the phone number is a landline, which messages hardly ever reach"
     if pin is not None and (weakness := pins.weakness(pin, one.name, one.phone)):
         yield f"{WEAK_PIN} {weakness}, which is guessed first"
 

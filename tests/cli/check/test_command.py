@@ -280,6 +280,28 @@ class TestWarnings:
         put(here, Account("whole", PHONE, hashed(), "demo"))
         assert self.warned(here)["fault"] == fault
 
+    def test_accounts_whose_numbers_the_limits_refuse(self, here: Installation) -> None:
+        here.write(limits={"countries": ["+1"]})
+        for name in "abcdefg":
+            put(here, Account(name, "+18762101234", hashed()))
+        put(here, Account("h", "+19002345678", hashed()))
+        put(here, Account("i", "+14165550123", hashed()))
+        code, found = check(here)
+        assert code == 0
+        assert [(one["fault"], one["remedy"]) for one in found] == [
+            (
+                "1 account has a phone number that is a premium number, to which a message costs "
+                "more: h (***78)",
+                "correct it, or name its prefix in limits.special",
+            ),
+            (
+                "7 accounts have a phone number that is of JM, which limits.countries does not "
+                "name: a (***34), b (***34), c (***34), d (***34), e (***34), …",
+                "correct it, or name the country there",
+            ),
+        ]
+        assert {one["why"] for one in found} == {"They cannot log in."}
+
     def test_several_are_counted(self, here: Installation) -> None:
         for number in range(3):
             put(here, Account(f"user{number}", PHONE))

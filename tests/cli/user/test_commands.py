@@ -82,20 +82,35 @@ class TestAdd:
         assert "17O" not in error
         assert here.account("alice") is None
 
-    @pytest.mark.parametrize(
-        ("number", "doubt"),
-        [
-            ("+49 30 123456", "a landline, which messages hardly ever reach"),
-            ("+49 900 1234567", "a premium number, to which a message costs more"),
-        ],
-    )
-    def test_a_number_that_is_hardly_reached_is_taken_with_a_warning(
-        self, here: Installation, number: str, doubt: str
-    ) -> None:
+    def test_a_landline_is_taken_with_a_warning(self, here: Installation) -> None:
+        number, doubt = "+49 30 123456", "a landline, which messages hardly ever reach"
         told = here.done("user", "add", "alice", "--phone", number, "--no-pin")
         assert f"alice: the phone number is {doubt}\n" in told
         here.done("user", "set", "alice", "--phone", PHONE)
         assert doubt in here.done("user", "set", "alice", "--phone", number)
+
+    @pytest.mark.parametrize(
+        ("number", "fault"),
+        [
+            ("+1 876 210 1234", "is of JM, which limits.countries does not name"),
+            ("+44 7512 345678", "begins with a prefix of limits.refused; correct it"),
+            ("+1 900 234 5678", "is a premium number, to which a message costs more"),
+            ("+1 800 555 1234", "is a free, shared-cost, personal, voicemail or company-wide"),
+        ],
+    )
+    def test_a_number_that_no_message_may_go_to_is_refused_with_the_reason(
+        self, here: Installation, number: str, fault: str
+    ) -> None:
+        here.write(limits={"countries": ["+1", "GB"], "refused": ["+4475"]})
+        error = " ".join(refused(here, "add", "alice", "--phone", number).split())
+        assert f"the phone number {fault}" in error
+        assert number[-4:] not in error
+        here.write(limits={"countries": ["+1", "GB", "JM"], "special": ["+1800", "+1900"]})
+        here.done("user", "add", "alice", "--phone", number)
+        here.write(limits={"countries": ["DE"]})
+        assert "which limits.countries does not name" in " ".join(
+            refused(here, "set", "alice", "--phone", number).split()
+        )
 
     def test_names_that_differ_in_case_and_width_are_one_account(self, alice: Installation) -> None:
         for name in ("ALICE", "ＡＬＩＣＥ"):  # noqa: RUF001  # the width is the point

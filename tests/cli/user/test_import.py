@@ -173,6 +173,17 @@ class TestFaultyLines:
         again = here.done("user", "import", write(here, "name,phone\nc,+4930123456"), "--update")
         assert again == "added: 0, changed: 0, left as they are: 1\n"
 
+    def test_numbers_that_no_message_may_go_to_are_faults(self, here: Installation) -> None:
+        here.write(limits={"countries": ["+1"]})
+        rows = ("a,+1 876 210 1234", "b,+1 900 234 5678", "c,+1 416 555 0123")
+        assert refused(here, write(here, "name,phone\n" + "\n".join(rows)), "--keep-going")[:3] == [
+            "line 2: the phone number is of JM, which limits.countries does not name; correct it, "
+            "or name the country there",
+            "line 3: the phone number is a premium number, to which a message costs more; correct "
+            "it, or name its prefix in limits.special",
+            "added: 1, changed: 0, left as they are: 0",
+        ]
+
     def test_short_pins_are_faults_and_those_that_are_guessed_first_are_counted(
         self, here: Installation
     ) -> None:
