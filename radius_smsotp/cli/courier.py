@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
-import threading
 import time
 from pathlib import Path
-from types import FrameType
 
 import click
 
 from radius_smsotp.cli import output
+from radius_smsotp.cli.ending import Ending
 from radius_smsotp.cli.site import Site, acting_as
 from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.radius import process
@@ -67,26 +65,20 @@ class _Run:
 
     def __init__(self, server: Server) -> None:
         self._servers = [server]
-        self._ending = threading.Event()
+        self._ending = Ending()
 
     def until_told_to_end(self) -> None:
         """Send what comes; at the end, finish what was begun."""
-        for kind in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(kind, self._told)
         [server] = self._servers
         watch = Watch(server, self._replaced)
         server.start()
         watch.start()
         log.info("courier %s has started", server.courier.owner)
-        self._ending.wait()
+        self._ending.come()
         log.info("ending: messages on their way are finished first")
         watch.stop()
         for server in self._servers:
             server.close(FAREWELL_SECONDS)
-
-    def _told(self, kind: int, _: FrameType | None) -> None:
-        self._ending.set()
-        signal.signal(kind, signal.SIG_DFL)
 
     def _replaced(self, server: Server) -> None:
         # The one before may still have messages on their way.

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import click
 
+from radius_smsotp.cli.ending import LOOK_SECONDS
 from radius_smsotp.cli.radius_client import RadiusClient, Reply
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.raddb import freeradius, install
@@ -155,7 +156,8 @@ def _invite(folder: Path, port: int) -> None:
     ):
         click.echo(f"  {line}")
     with contextlib.suppress(KeyboardInterrupt):
-        signal.pause()
+        while True:
+            time.sleep(LOOK_SECONDS)
     click.echo()
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import secrets
 import signal
 import subprocess
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -201,6 +203,18 @@ class TestTheEnd:
         for position, one in enumerate(ids):
             assert accepted(here, [one]) == (f"{position:02}" in begun)
         assert process.stderr.read() == ""
+
+    def test_a_signal_that_another_thread_gets_ends_it(
+        self, here: Installation, gateway: Gateway
+    ) -> None:
+        """So would one that comes just before the main thread waits: nothing wakes that then."""
+        use(here, gateway)
+        process = start(here)
+        others = {int(one.name) for one in Path(f"/proc/{process.pid}/task").iterdir()}
+        others.remove(process.pid)
+        tgkill = ctypes.CDLL(None, use_errno=True).tgkill
+        assert tgkill(process.pid, min(others), signal.SIGTERM) == 0
+        assert process.wait(30) == 0
 
     def test_a_second_signal_ends_it_at_once(self, here: Installation, gateway: Gateway) -> None:
         use(here, gateway, timeout=60)

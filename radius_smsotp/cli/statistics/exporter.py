@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from radius_smsotp.cli.courier import log_to_stderr
+from radius_smsotp.cli.ending import Ending
 from radius_smsotp.cli.site import Site, acting_as
 from radius_smsotp.cli.statistics import figures
 from radius_smsotp.errors import ConfigurationError, SmsotpError
@@ -56,9 +55,7 @@ def exporter(config: Path, listen: tuple[str, int]) -> None:
     from radius_smsotp.cli.statistics.metrics import Collector  # noqa: PLC0415  # as above
 
     log_to_stderr()
-    ending = threading.Event()
-    for kind in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(kind, lambda *_: ending.set())
+    ending = Ending()
     with acting_as(Site(config).owner):
         _count(config)
         registry = CollectorRegistry()
@@ -70,7 +67,7 @@ def exporter(config: Path, listen: tuple[str, int]) -> None:
             raise SmsotpError(f"cannot listen on {where}: {error.strerror or error}") from None
         host = f"[{listen[0]}]" if ":" in listen[0] else listen[0]
         log.info("http://%s:%d/metrics answers", host, server.server_port)
-        ending.wait()
+        ending.come()
         server.shutdown()
         thread.join()
 

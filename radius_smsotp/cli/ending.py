@@ -1,0 +1,28 @@
+"""The end of a command that goes on until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+
+LOOK_SECONDS = 0.5
+"""A signal wakes the main thread only if that waits already, and if no other thread got it."""
+
+
+class Ending(threading.Event):
+    """Set by the first signal; a second one ends the process at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for kind in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(kind, self._told)
+
+    def come(self) -> None:
+        """Return when it is set."""
+        while not self.wait(LOOK_SECONDS):
+            pass
+
+    def _told(self, kind: int, _: FrameType | None) -> None:
+        self.set()
+        signal.signal(kind, signal.SIG_DFL)
