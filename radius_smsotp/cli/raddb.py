@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from radius_smsotp.cli import output
 from radius_smsotp.cli.output import clean
+from radius_smsotp.errors import SmsotpError
+from radius_smsotp.raddb import certificates, files, freeradius, removal
 from radius_smsotp.raddb import clients as raddb_clients
-from radius_smsotp.raddb import files, freeradius, removal
 from radius_smsotp.raddb import install as raddb_install
 from radius_smsotp.raddb import workers as raddb_workers
 from radius_smsotp.settings import file
@@ -54,7 +57,7 @@ server_name = click.option(
     "name",
     metavar="NAME",
     callback=_dns_name,
-    help="DNS name in the certificate for Wi-Fi.  [default: this host's]",
+    help="DNS name in the certificate for Wi-Fi, where none is there yet.  [default: this host's]",
 )
 
 
@@ -171,7 +174,8 @@ def create(
         return
     asked = f"{', '.join(options['clients'])} on port {options['port']}"
     click.echo(f"{folder}: a configuration for {asked}; the secret stands in")
-    click.echo(f"{folder / 'clients.conf'}.  Wi-Fi devices trust {_authority(folder)}.  Start it:")
+    click.echo(f"{folder / 'clients.conf'}.  Wi-Fi devices trust")
+    click.echo(f"{_trusted(folder)}.  Start it:")
     click.echo(f"  {server.program.name} -f -d {folder}")
     for name in raddb_workers.names(workers):
         click.echo(f"  {server.program.name} -f -d {folder} -n {name}")
@@ -199,7 +203,7 @@ def install(config: Path, folder: Path, wifi: bool, gtc_port: int, name: str | N
     click.echo("Now name 'virtual_server = smsotp' for the clients that shall need a code, in")
     click.echo(f"{folder / 'clients.conf'}, and restart FreeRADIUS.")
     if wifi:
-        click.echo(f"Wi-Fi devices trust {_authority(folder)}.")
+        click.echo(f"Wi-Fi devices trust {_trusted(folder)}.")
 
 
 @raddb.command(short_help="Take ours out of it again.")
@@ -224,6 +228,56 @@ def uninstall(folder: Path, purge: bool) -> None:
     for name in done.kept:
         click.echo(f"kept       {folder / name}")
     click.echo("Now restart FreeRADIUS.")
+
+
+@raddb.command(short_help="Show the certificate for Wi-Fi, or renew it.")
+@raddb_folder("The configuration whose certificate it is.")
+@click.option("--renew", is_flag=True, help="Sign it again, by the same authority.")
+@output.json_option
+def certificate(folder: Path, renew: bool, as_json: bool) -> None:
+    """
+    Show which name and authority Wi-Fi devices have to know, and for how long they last.
+
+    With --renew the same authority signs the same name again, for 825 days from now: nothing
+    changes on devices.  An authority that would end within a year is renewed as well; devices go
+    on with what they have until it ends, and are given the new file by then.
+
+    \b
+    Examples:
+      smsotp raddb certificate
+      smsotp raddb certificate --renew
+      systemctl restart freeradius
+    """
+    place = files.find(folder) / files.CERTIFICATES
+    server, authority = place / "server.pem", place / "ca.pem"
+    if not server.exists():
+        remedy = f"make it with 'smsotp raddb install --raddb {folder}'"
+        raise SmsotpError(f"{server} is not there; {remedy}")
+    before = certificates.read(authority) if renew else None
+    renewed = certificates.renew(place) if renew else []
+    found = [certificates.read(one) for one in (server, authority) if one.exists()]
+    now = datetime.now(UTC)
+    records: list[dict[str, Any]] = [
+        output.fields(one, "path", "names", "subject", "ends_at", "fingerprint")
+        | {"path": str(one.path), "days": one.left(now).days, "renewed": one.path in renewed}
+        for one in found
+    ]
+    columns = {
+        "File": "path",
+        "Name": lambda one: ", ".join(one["names"]) or one["subject"].removeprefix("CN="),
+        "Ends": lambda one: f"{one['ends_at']:%Y-%m-%d}",
+        "Days": "days",
+        "SHA-256": "fingerprint",
+    }
+    output.listing(records, columns, for_programs=as_json, whole={0, 4})
+    if as_json:
+        return
+    if not certificates.is_signed(place):
+        click.echo(f"{server} was not signed by {authority}: devices need what has.")
+    if before is not None:
+        click.echo("Renewed.  Now restart FreeRADIUS: until then it shows the one of before.")
+        if authority in renewed:
+            click.echo(f"Give each device {authority} again, by {before.ends_at:%Y-%m-%d}.")
 
 
 def _variable(name: str) -> str:
@@ -255,5 +309,10 @@ def _tell(folder: Path, done: raddb_install.Installation) -> None:
         click.echo(f"edited     {folder / name}: kept{compare}")
 
 
-def _authority(folder: Path) -> Path:
-    return folder / files.CERTIFICATES / "ca.pem"
+def _trusted(folder: Path) -> str:
+    """What a device has to know."""
+    place = folder / files.CERTIFICATES
+    if not certificates.is_signed(place):
+        return f"the authority of {place / 'server.pem'}"
+    names = certificates.read(place / "server.pem").names
+    return " and the name ".join([str(place / "ca.pem"), *names[:1]])

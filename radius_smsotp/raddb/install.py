@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import secrets
-import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,7 +70,8 @@ def create(
         listen: Addresses to listen on; by default the loopback address, or any if a client is
             beyond it.
         gtc_port: Another port, on the loopback address, where the tunnels of Wi-Fi end.
-        name: Of the server, in its certificate; by default this host's.
+        name: Of the server, in its certificate; by default the one that its authority was made for,
+            or this host's.
         worker_ports: Ports on the loopback address, one for each worker behind the server; see
             `raddb.workers`.  The n-th one's tunnels end at the n-th port after `gtc_port`.
 
@@ -187,7 +187,7 @@ class _Raddb:
         own = f'smsotp_gtc_port = {gtc_port}\nsmsotp_gtc_secret = "{secrets.token_hex(24)}"\n'
         self.put_once(files.GTC, own)
         place = self._folder / files.CERTIFICATES
-        for path in certificates.ensure(place, name or socket.getfqdn()):
+        for path in certificates.ensure(place, name):
             self._give(path)
             self.done.written.append(str(path.relative_to(self._folder)))
         self._give(place)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
+
+from radius_smsotp.raddb import certificates
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,3 +92,59 @@ class TestWithoutSettings:
         done = here.run("raddb", "install", "--raddb", str(raddb))
         assert done.exit_code == 3
         assert (raddb / "mods-available" / "python3_smsotp").read_bytes() == before
+
+
+class TestCertificate:
+    @pytest.fixture
+    def made(self, here: Installation, raddb: Path) -> Path:
+        """A raddb with a certificate for Wi-Fi."""
+        told = here.done("raddb", "create", str(raddb), *NAME)
+        assert f"{raddb}/certs/smsotp/ca.pem and the name radius.example.org." in told
+        return raddb
+
+    def test_name_authority_and_days_are_shown(self, here: Installation, made: Path) -> None:
+        """And the fingerprint that devices show beside them."""
+        told = here.done("raddb", "certificate", "--raddb", str(made)).splitlines()
+        authority = certificates.read(made / "certs/smsotp/ca.pem")
+        assert [line.split()[:2] for line in told[1:]] == [
+            [f"{made}/certs/smsotp/server.pem", "radius.example.org"],
+            [f"{made}/certs/smsotp/ca.pem", "Wi-Fi"],
+        ]
+        assert authority.fingerprint in told[2]
+        assert " 824 " in told[1]
+
+    def test_programs_get_json(self, here: Installation, made: Path) -> None:
+        command = ("raddb", "certificate", "--raddb", str(made), "--json")
+        server, authority = json.loads(here.done(*command))
+        assert server["names"] == ["radius.example.org"]
+        assert (server["days"], authority["days"]) == (824, 3649)
+
+    def test_it_is_renewed(self, here: Installation, made: Path) -> None:
+        server = made / "certs/smsotp/server.pem"
+        before = certificates.read(server)
+        told = here.done("raddb", "certificate", "--renew", "--raddb", str(made))
+        assert "Now restart FreeRADIUS" in told
+        after = certificates.read(server)
+        assert after.names == before.names
+        assert after.fingerprint != before.fingerprint
+
+    def test_one_of_one_s_own_is_shown_and_left(
+        self, here: Installation, made: Path, tmp_path: Path
+    ) -> None:
+        other, place = tmp_path / "other", made / "certs/smsotp"
+        certificates.ensure(other, "wifi.example.com")
+        for name in ("server.pem", "server.key"):
+            (place / name).write_bytes((other / name).read_bytes())
+        told = here.done("raddb", "certificate", "--raddb", str(made))
+        assert "wifi.example.com" in told
+        assert f"server.pem was not signed by {place}/ca.pem" in told
+        done = here.run("raddb", "certificate", "--renew", "--raddb", str(made))
+        assert done.exit_code == 1
+        assert "renew it where it comes from" in done.output
+        assert (place / "server.pem").read_bytes() == (other / "server.pem").read_bytes()
+
+    def test_where_there_is_none_the_remedy_is_named(self, here: Installation, made: Path) -> None:
+        (made / "certs/smsotp/server.pem").unlink()
+        done = here.run("raddb", "certificate", "--raddb", str(made))
+        assert done.exit_code == 1
+        assert f"'smsotp raddb install --raddb {made}'" in done.output

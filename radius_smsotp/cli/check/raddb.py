@@ -20,9 +20,6 @@ from radius_smsotp.settings import file as settings_file
 PLACES = ("/etc/freeradius/3.0", "/etc/raddb", "/usr/local/etc/raddb")
 """Where it is: Debian; Red Hat, SUSE and Alpine; FreeBSD and from source."""
 
-RENEW = timedelta(days=30)
-"""A certificate that ends sooner is worth a word."""
-
 CALLED = re.compile(r"^[^#\n]*(\bvirtual_server\s*=\s*\"?smsotp\"?\s*$|\bsmsotp_authorize\b)", re.M)
 """What sends a request to us: a client, a listener, or a site of the administrator's own."""
 
@@ -128,23 +125,43 @@ def _wifi(raddb: Path) -> Iterator[Finding]:
     elif secret.stat().st_mode & (stat.S_IRWXO):
         why = "With it, anybody on this machine may pose as the tunnel of somebody else."
         yield error(str(secret), "is open to everybody", f"chmod o= {secret}", why=why)
-    certificate = raddb / files.CERTIFICATES / "server.pem"
+    yield from _certificates(raddb, datetime.now(UTC))
+
+
+def _certificates(raddb: Path, now: datetime) -> Iterator[Finding]:
+    """Whether devices take the server's certificate, and for how long."""
+    folder = raddb / files.CERTIFICATES
+    path = folder / "server.pem"
     try:
-        end = certificates.expires_at(certificate)
+        server = certificates.read(path)
+        is_signed = certificates.is_signed(folder)
+        authority = certificates.read(folder / "ca.pem") if is_signed else server
     except SmsotpError as raised:
         why = "Devices that join the Wi-Fi are shown this certificate."
-        remedy = f"rm -f {certificate}; {_again(raddb)}"
-        yield error(str(certificate), str(raised), remedy, why=why)
+        yield error(str(path), str(raised), f"rm -f {path}; {_again(raddb)}", why=why)
         return
     why = "Devices refuse an expired certificate: nobody gets into the Wi-Fi."
-    remedy = f"rm {certificate} && {_again(raddb)}, and restart FreeRADIUS"
-    left = end - datetime.now(UTC)
+    remedy = f"smsotp raddb certificate --renew --raddb {raddb}, and restart FreeRADIUS"
+    if not is_signed:
+        yield note(str(path), f"was not signed by {folder / 'ca.pem'}: devices need what has")
+        remedy = "renew it where it comes from, with the same name, and restart FreeRADIUS"
+    yield from _end(server, certificates.SOON, now, remedy, why)
+    if is_signed:
+        remedy = f"{remedy}; then give each device {authority.path} again"
+        yield from _end(authority, certificates.LATE, now, remedy, why)
+
+
+def _end(
+    one: certificates.Certificate, ahead: timedelta, now: datetime, remedy: str, why: str
+) -> Iterator[Finding]:
+    """How long a certificate is valid still."""
+    left = one.left(now)
     if left <= timedelta(0):
-        yield error(str(certificate), f"has expired on {end:%Y-%m-%d}", remedy, why=why)
-    elif left < RENEW:
-        yield warning(str(certificate), f"expires in {left.days} days", remedy, why=why)
+        yield error(str(one.path), f"has expired on {one.ends_at:%Y-%m-%d}", remedy, why=why)
+    elif left < ahead:
+        yield warning(str(one.path), f"expires in {left.days} days", remedy, why=why)
     else:
-        yield note(str(certificate), f"is valid for {left.days} days more")
+        yield note(str(one.path), f"is valid for {left.days} days more")
 
 
 OLDEST = (3, 0, 22)

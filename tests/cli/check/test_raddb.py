@@ -130,21 +130,52 @@ class TestCalls:
 
 class TestWifi:
     @pytest.mark.parametrize(
-        ("days", "level"), [(0, "error"), (20, "warning"), (40, None)], ids=str
+        ("days", "level"), [(0, "error"), (50, "warning"), (70, None)], ids=str
     )
+    @pytest.mark.parametrize("own", [False, True], ids=["ours", "own"])
     def test_a_certificate_is_looked_at(
-        self, here: Installation, folder: Path, days: int, level: str | None
+        self, here: Installation, folder: Path, days: int, level: str | None, own: bool
     ) -> None:
+        """It may be of another authority than the one that lies beside it."""
         place = folder / files.CERTIFICATES / "server.pem"
-        make_certificate(place, days)
+        make_certificate(place, days, own=own)
         told = found(folder, here).get(f"{files.CERTIFICATES}/server.pem")
         assert (told and told[0]) == level
 
     def test_what_it_says_mends_it(self, here: Installation, folder: Path) -> None:
         place = folder / files.CERTIFICATES / "server.pem"
-        make_certificate(place, 5)
-        place.unlink()
-        install.install(folder, here.settings_path, SERVER)
+        make_certificate(place, 0)
+        result = here.run("check", "--json", *OURSELVES, "--raddb", str(folder))
+        [told] = [one for one in json.loads(result.output) if one["path"] == str(place)]
+        remedy, _, rest = told["remedy"].partition(", and ")
+        assert rest == "restart FreeRADIUS"
+        here.done(*remedy.removeprefix("smsotp ").split())
+        assert found(folder, here) == {}
+
+    def test_one_of_another_authority_is_renewed_there(
+        self, here: Installation, folder: Path
+    ) -> None:
+        place = folder / files.CERTIFICATES / "server.pem"
+        make_certificate(place, 5, own=True)
+        result = here.run("check", "--json", *OURSELVES, "--raddb", str(folder))
+        [first, second] = [one for one in json.loads(result.output) if one["path"] == str(place)]
+        assert "was not signed by" in first["fault"]
+        assert second["remedy"].startswith("renew it where it comes from, with the same name")
+
+    def test_an_authority_is_worth_a_word_a_year_ahead(
+        self, here: Installation, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each device has to be given it again."""
+        place = folder / files.CERTIFICATES
+        for path in place.iterdir():
+            path.unlink()
+        with monkeypatch.context() as then:
+            then.setattr(certificates, "AUTHORITY_DAYS", 360)
+            certificates.ensure(place, "radius.example.org")
+        name = f"{files.CERTIFICATES}/ca.pem"
+        assert found(folder, here) == {name: ("warning", "expires in 359 days")}
+        told = here.done("raddb", "certificate", "--renew", "--raddb", str(folder))
+        assert f"Give each device {place / 'ca.pem'} again, by 20" in told
         assert found(folder, here) == {}
 
     def test_a_certificate_that_is_none(self, here: Installation, folder: Path) -> None:
@@ -175,15 +206,23 @@ def old(folder: Path, name: str) -> None:
     (folder / files.MANIFEST).write_text(json.dumps(manifest))
 
 
-def make_certificate(path: Path, days: int) -> None:
-    """A certificate that ends in so many days, counted from now."""
+def make_certificate(path: Path, days: int, *, own: bool = False) -> None:
+    """
+    A certificate that ends in so many days, counted from now.
+
+    Args:
+        own: It is signed by itself, not by the authority beside it.
+    """
     request, name = path.with_suffix(".csr"), "/CN=radius.example.org"
     key = path.with_suffix(".key")
     ask = ["openssl", "req", "-new", *certificates.KEY, "-subj", name]
+    ask += ["-addext", "subjectAltName=DNS:radius.example.org"]
     subprocess.run([*ask, "-keyout", key, "-out", request], check=True, capture_output=True)
-    sign = ["openssl", "x509", "-req", "-in", request, "-signkey", key, "-out", path]
+    sign = ["openssl", "x509", "-req", "-in", request, "-out", path, "-copy_extensions", "copy"]
+    ca = ["-CA", path.with_name("ca.pem"), "-CAkey", path.with_name("ca.key"), "-CAcreateserial"]
     # 0 days: it ends in the second in which it begins.
-    subprocess.run([*sign, "-days", str(days)], check=True, capture_output=True)
+    sign += ["-days", str(days), *(["-signkey", key] if own else ca)]
+    subprocess.run(sign, check=True, capture_output=True)
 
 
 class TestWaits:
