@@ -14,7 +14,7 @@ from radius_smsotp.login.service import Service
 from radius_smsotp.settings import file, keyring
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
-from radius_smsotp.store import Store, open_store
+from radius_smsotp.store import Store, open_store, settle
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,16 @@ class Server:
     def close(self, patience: float = 0.0) -> None:
         """Finish what was begun, `patience` seconds long at most, and let go of everything."""
         self.courier.close(patience)
+        self.settle(None)
         self.store.close()
+
+    def settle(self, now: datetime | None) -> None:
+        """See `store.settle`; what cannot be written yet is tried again, unless this is the end."""
+        try:
+            settle(self.store, now)
+        except StoreError as error:
+            if now is None:
+                log.warning("the last sums of the audit trail are lost: %s", error)
 
 
 class Watch:
@@ -190,6 +199,7 @@ class Watch:
     def _run(self) -> None:
         while not self._ending.wait(LOOK_SECONDS):
             try:
+                self._current.settle(datetime.now(UTC))
                 self.look()
             except Exception as error:  # noqa: BLE001  # later changes must be noticed as well
                 # The type only: the text of an unforeseen error may hold anything.

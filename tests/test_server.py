@@ -17,18 +17,23 @@ import pytest
 
 from radius_smsotp import server
 from radius_smsotp.delivery import courier
-from radius_smsotp.errors import ConfigurationError
+from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.login.answers import Challenged
 from radius_smsotp.login.request import Step
+from radius_smsotp.model.records import Event
 from radius_smsotp.server import Server, Watch
 from radius_smsotp.settings import file, keyring
 from radius_smsotp.store import open_store, transfer
+from radius_smsotp.store.trail import LINES
 from tests.support.site import add, eventually, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.site import Gateways, Site
+
+
+OF_NAME = LINES[2]
 
 
 class Running:
@@ -114,6 +119,55 @@ class TestServer:
         assert isinstance(outcome, Challenged)
         one.close(20)
         assert gateways.names() == ["first"]
+
+
+def sums(site: Site) -> list[int]:
+    """The numbers on the lines of the audit trail that stand for several events."""
+    with site.store.read() as tx:
+        return [int(one.detail["more"]) for one in tx.events("", 100) if "more" in one.detail]
+
+
+class TestTrail:
+    """What was noted and got no line of its own."""
+
+    def noted(self, one: Server, number: int = 100, time: datetime | None = None) -> None:
+        """Let something happen that anybody can cause."""
+        for _ in range(number):
+            with one.store.write("nobody") as tx:
+                tx.note(Event("eap-refused", time or datetime.now(UTC), "nobody", client="vpn"))
+
+    def test_it_is_written_when_it_ends(self, site: Site, running: Running) -> None:
+        """By whichever server noted it, also by one whose settings were replaced."""
+        self.noted(running.servers[0], time=datetime(2026, 3, 2, tzinfo=UTC))
+        site.write(code={"digits": 8})
+        assert running.look()
+        eventually(lambda: sums(site) == [100 - OF_NAME])
+        self.noted(running.servers[1])
+        running.close()
+        assert len(sums(site)) >= 2
+        assert sum(sums(site)) <= 2 * (100 - OF_NAME)
+
+    def test_it_is_written_when_its_minute_is_over(self, site: Site, running: Running) -> None:
+        """In the thread that looks after the settings: no login waits for it."""
+        self.noted(running.servers[0], time=datetime.now(UTC) - timedelta(minutes=1))
+        running.watch.start()
+        eventually(lambda: sums(site) == [100 - OF_NAME])
+
+    def test_a_store_that_fails_at_the_end_is_said(
+        self, running: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Then the numbers of this minute are lost."""
+
+        def fail() -> None:
+            raise StoreError("the disk is full")
+
+        one = running.servers[0]
+        self.noted(one)
+        monkeypatch.setattr(one.store, "read", fail)
+        one.settle(datetime.now(UTC) + timedelta(minutes=1))
+        assert caplog.messages == []
+        one.settle(None)
+        assert caplog.messages == ["the last sums of the audit trail are lost: the disk is full"]
 
 
 class TestSweeping:

@@ -26,7 +26,7 @@ from radius_smsotp.store import open_store
 SETTINGS = "smsotp.yaml"
 KEY = "key"
 STORE = "smsotp.db"
-ENDS = ("-wal", "-shm", "-mark")
+ENDS = ("-wal", "-shm", "-mark", "-reserve")
 """Of the files beside the store."""
 
 OURS = {SETTINGS, KEY, STORE, *(f"{STORE}{end}" for end in ENDS), "outbox"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,9 @@ import click
 
 from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.cli.statistics import figures
+from radius_smsotp.errors import SmsotpError, StoreError
 from radius_smsotp.store import Store, statistics
+from radius_smsotp.store.transaction import PRUNE_SLICE
 
 CHALLENGES_KEPT = timedelta(days=1)
 """Ended challenges stay so long: a late answer is told apart from one to no challenge at all."""
@@ -24,6 +27,10 @@ PAUSE = 0.02
 """Seconds between two slices, in which logins get at the store."""
 
 
+ROOM = 1_000_000
+"""Octets: with fewer on its disk, it is that what keeps a clean-up from its work."""
+
+
 @click.command()
 @click.option(
     "--days",
@@ -31,34 +38,81 @@ PAUSE = 0.02
     metavar="N",
     help="Keep events so many days.  [default: audit.days of the settings]",
 )
+@click.option(
+    "--compact", is_flag=True, help="Then write the store anew, as small as it can be; logins wait."
+)
 @pass_site
-def prune(site: Site, days: int | None) -> None:
+def prune(site: Site, days: int | None, compact: bool) -> None:
     """
     Remove what is past its use.
 
-    That is events that are old enough, challenges that ended more than a day ago, failures older
-    than any lock-out, remembered devices whose time is over, and old counts of messages.  The
-    figures of 'smsotp stats' stay.  Logins go on meanwhile.  Meant for a timer, once a day.
+    That is events that are old enough or too many, challenges that ended more than a day ago,
+    failures older than any lock-out, remembered devices whose time is over, and old counts of
+    messages.  The figures of 'smsotp stats' stay.  Room that is free afterwards goes back to the
+    system.  Logins go on meanwhile, and the disk may be full.  Meant for a timer, once a day.
+
+    --compact is for a store that an older version has made and that cannot give room back yet:
+    once, when nobody logs in.
 
     \b
     Examples:
       smsotp prune
       smsotp prune --days 30
+      smsotp prune --compact
     """
-    now = datetime.now(UTC)
-    removed = 0
-    # What goes was counted before.
-    figures.bring_forward(site.store, now)
-    events_before = now - timedelta(days=days or site.loaded.values.audit.days)
-    while True:
-        with site.store.write() as tx:
-            gone = tx.prune(now - CHALLENGES_KEPT, events_before, now)
-        if not gone:
-            break
-        removed += gone
-        time.sleep(PAUSE)
-    _fold_figures(site.store, now)
+    store = site.opened
+    try:
+        with store.room():
+            removed, returned = _clean(site, days)
+            if compact:
+                idle = store.idle()
+                store.compact()
+                returned += idle
+            idle = store.idle()
+    except StoreError as error:
+        if not _is_full(store):
+            raise
+        remedy = f"make room for some megabytes on the disk of {store.folder} first"
+        raise SmsotpError(f"{error}; {remedy}") from error
     click.echo(f"removed: {removed}")
+    if returned >= ROOM:
+        click.echo(f"given back: {returned / 1e6:,.0f} MB")
+    if idle >= ROOM:
+        remedy = "'smsotp prune --compact' gives it back"
+        click.echo(f"free in the store: {idle / 1e6:,.0f} MB; {remedy}")
+
+
+def _is_full(store: Store) -> bool:
+    """Whether the disk of a store is, or nearly."""
+    return store.folder is not None and shutil.disk_usage(store.folder).free < ROOM
+
+
+def _clean(site: Site, days: int | None) -> tuple[int, int]:
+    """Returns how many rows went, and how many octets the system has again."""
+    store, audit, now = site.store, site.loaded.values.audit, datetime.now(UTC)
+    # What goes was counted before.
+    figures.bring_forward(store, now)
+    old = now - timedelta(days=days or audit.days)
+    with store.read() as tx:
+        counted = statistics.start(statistics.slot(now - figures.SETTLED))
+        last = tx.figures.event_beyond(audit.events, counted)
+    removed, returned, most = 0, 0, PRUNE_SLICE
+    while True:
+        try:
+            with store.write() as tx:
+                gone = tx.prune(now - CHALLENGES_KEPT, old, now, events_to=last, most=most)
+        except StoreError:
+            if most == 1 or not _is_full(store):
+                raise
+            most = max(most // 4, 1)  # there is room for a few; they make some for more
+            continue
+        given = store.give_back()
+        if not gone and not given:
+            break
+        removed, returned = removed + gone, returned + given
+        time.sleep(PAUSE)
+    _fold_figures(store, now)
+    return removed, returned
 
 
 def _fold_figures(store: Store, now: datetime) -> None:

@@ -42,8 +42,8 @@ class Site:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if "store" in self.__dict__:
-            self.store.close()
+        if "opened" in self.__dict__:
+            self.opened.close()
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -51,14 +51,19 @@ class Site:
         return file.load(self._config)
 
     @cached_property
-    def store(self) -> Store:
+    def opened(self) -> Store:
         """The store, which must be there: if we made it here, it would be of the wrong user."""
         store = open_store(self.loaded.store_url, PATIENCE)
         if not store.exists():
             remedy = f"make it with 'smsotp init {self.loaded.path.parent}'"
             raise ConfigurationError([Problem(store.name, "is not there", remedy)])
-        store.migrate()
         return store
+
+    @cached_property
+    def store(self) -> Store:
+        """The same, brought to this version."""
+        self.opened.migrate()
+        return self.opened
 
     @property
     def owner(self) -> pwd.struct_passwd | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -116,5 +117,6 @@ def _make(target: Store, keeper: tuple[int, int]) -> None:
     path = target.name.removeprefix("sqlite://")
     if is_new and path != target.name and os.geteuid() == 0:
         target.close()
-        for one in (path, f"{path}-mark"):
-            os.chown(one, *keeper)
+        for one in (path, f"{path}-mark", f"{path}-reserve"):
+            with contextlib.suppress(FileNotFoundError):  # there was no room for the last one
+                os.chown(one, *keeper)

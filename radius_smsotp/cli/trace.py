@@ -188,7 +188,7 @@ def advice(event: Event) -> str | None:
     """One sentence, None where all is well."""
     reason = event.detail.get("reason", "")
     remedy = REMEDIES.get(f"{event.kind} {reason}") or REMEDIES.get(event.kind)
-    if remedy is None:
+    if remedy is None or not event.account:  # of several names there is nothing to do for one
         return None
     values = {"account": event.account, "provider": event.detail.get("provider", "NAME")}
     return text.fill(remedy, values)
@@ -254,6 +254,8 @@ class Teller:
             sentence = events.KINDS.get(event.kind, event.kind)
         values = {"reason": events.REASONS.get(reason, reason), "provider": detail.get("provider")}
         told = text.fill(sentence, values)
+        if "more" in detail:
+            told = f"{int(detail['more']):,} more in this minute: {told}"
         more = self._more(event)
         return f"{told} ({', '.join(more)})" if more else told
 
@@ -279,7 +281,7 @@ class Teller:
             took = (event.time - self._opened[event.transaction_id]).total_seconds()
             # Less than nothing: the clock was set in between, or is another server's.
             parts += [f"{took:.0f} s after the PIN"] if took >= 0 else []
-        if event.kind in BEGINNINGS:
+        if event.kind in BEGINNINGS or "more" in detail:
             who = ("client", event.client), ("station", event.station)
             asked = (*who, ("transaction", event.transaction_id))
             parts += [f"{word} {value}" for word, value in asked if value]

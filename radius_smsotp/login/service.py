@@ -113,7 +113,7 @@ class Service:
             if isinstance(decision, rules.Refuse):
                 told = _told(facts.faults)
                 reason = decision.reason
-                tx.add_event(_event("login-refused", request, now, None, reason=reason, **told))
+                tx.note(_event("login-refused", request, now, None, reason=reason, **told))
                 return Rejected(own.texts.failed)
             if isinstance(decision, rules.Trust):
                 stations.welcome(tx, request, facts.counter, now)
@@ -121,7 +121,7 @@ class Service:
                 return Accepted()
             if isinstance(decision, rules.Repeat):
                 challenge = decision.challenge
-                tx.add_event(_event("challenge-repeated", request, now, challenge))
+                tx.note(_event("challenge-repeated", request, now, challenge))
                 own = self._policy_of(request, challenge)
                 message = tx.message(challenge.transaction_id)
                 return self._challenged(request, challenge, own, message=message)
@@ -180,7 +180,7 @@ class Service:
                 about_number = request.reason in rules.OF_NUMBERS
                 told = _told(self._reader.number(request)[1] if about_number else ())
                 reason = request.reason
-                tx.add_event(_event("login-refused", request, now, None, reason=reason, **told))
+                tx.note(_event("login-refused", request, now, None, reason=reason, **told))
                 tx.note_refusal(request.account, now)
                 return Rejected(own.texts.failed)
             counter = stations.counter_of(known, request, now)
@@ -193,7 +193,7 @@ class Service:
             if not all(map(self._issuer.knows, guessed)):
                 detail = {"reason": "other-key"}
                 log.error("%r: %s", request.user, REASONS["other-key"])
-            tx.add_event(_event("pin-wrong", request, now, None, **detail))
+            tx.note(_event("pin-wrong", request, now, None, **detail))
             if request.uncompared and request.step is Step.PIN:
                 # Nobody has guessed: a device that knows no other method locks nobody out.
                 tx.note_refusal(request.account, now)
@@ -215,7 +215,7 @@ class Service:
     def first_factor_down(self, request: Request) -> Rejected:
         """The module that checks the first factor did not answer: nobody's fault, not counted."""
         with self._store.write(request.account) as tx:
-            tx.add_event(_event("first-factor-down", request, self._now()))
+            tx.note(_event("first-factor-down", request, self._now()))
         return self.unavailable(request)
 
     def malformed(self, request: Request | None = None) -> Rejected:
@@ -224,7 +224,7 @@ class Service:
             fault = request.eap.fault
             log.warning("the device of %r %s", request.user, fault)
             with self._store.write(request.account) as tx:
-                tx.add_event(_event("eap-refused", request, self._now(), text=fault))
+                tx.note(_event("eap-refused", request, self._now(), text=fault))
         return Rejected(self._texts(request).failed)
 
     def unavailable(self, request: Request | None = None) -> Rejected:
@@ -345,23 +345,23 @@ class Service:
                 before = answers.wrong_code(decision.challenge, own)
                 return self._challenged(request, decision.challenge, own, before)
             case rules.Retransmitted():
-                tx.add_event(_event("answer-repeated", request, now, challenge))
+                tx.note(_event("answer-repeated", request, now, challenge))
                 return self._answered(request, decision.challenge, own)
             case rules.Resend():
                 return self._challenged(request, decision.challenge, own, own.texts.resent)
             case rules.ResendDenied():
                 event = _event("sms-resend-denied", request, now, challenge, reason=decision.limit)
-                tx.add_event(event)
+                tx.note(event)
                 denied = own.texts.resend_denied
                 return self._challenged(request, decision.challenge, own, denied)
             case rules.Unasked():
-                tx.add_event(_event("password-repeated", request, now, challenge))
+                tx.note(_event("password-repeated", request, now, challenge))
                 return self._challenged(replace(request, style="reject"), decision.challenge, own)
             case rules.Reject():
                 if decision.challenge is not None:
                     tx.save_answer(decision.challenge)
                 event = _event("code-rejected", request, now, challenge, reason=decision.reason)
-                tx.add_event(event)
+                tx.note(event)
                 if decision.lockout is not None:
                     stations.count_failure(tx, request, counter, decision.lockout, now)
                 if decision.reason == "other-key":

@@ -420,6 +420,13 @@ class AuditSettings(Section):
     days: int = Field(
         90, ge=1, le=36500, description="events older than this are removed by `smsotp prune`"
     )
+    events: int = Field(
+        3_000_000,
+        ge=1000,
+        le=1_000_000_000,
+        description="if there are more, `smsotp prune` removes the oldest of them, however young; "
+        "a million takes about 250 MB",
+    )
 
 
 class Settings(CommonSettings):

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
 
 from radius_smsotp import errors
-from radius_smsotp.errors import ConfigurationError, Problem, StoreConflictError
+from radius_smsotp.errors import ConfigurationError, Problem, StoreConflictError, StoreError
 from radius_smsotp.model.records import Asker, Known
+from radius_smsotp.store.trail import SUMS, Trail, lines
 from radius_smsotp.store.transaction import Transaction
 from radius_smsotp.store.transfer import Contents
 
@@ -142,6 +143,44 @@ class Store(Protocol):
             StoreError: The store did not answer.
         """
 
+    @property
+    def trail(self) -> Trail:
+        """What this process has noted, and not written one by one: see `settle`."""
+
+    def room(self) -> AbstractContextManager[None]:
+        """
+        Around a clean-up: let go of what is kept back for one on a full disk, and of the log.
+
+        Comes before `migrate`, which needs room as well.
+        """
+
+    def give_back(self) -> int:
+        """
+        Return a slice of what is free in the store to the system; logins go on meanwhile.
+
+        Returns:
+            How many octets; 0 when nothing is left that can be.
+
+        Raises:
+            StoreError: The store did not answer in time.
+        """
+
+    def idle(self) -> int:
+        """
+        Octets that are free in the store, and that only `compact` returns to the system.
+
+        Raises:
+            StoreError: The store did not answer in time.
+        """
+
+    def compact(self) -> None:
+        """
+        Write the store anew, as small as it can be; whoever writes waits meanwhile.
+
+        Raises:
+            StoreError: There is no room for it, or that is not up to us.
+        """
+
     def inspect(self) -> tuple[str, list[Problem]]:
         """
         What it is, in one line, and what is worth a look although it works.
@@ -184,6 +223,35 @@ def open_store(url: str, patience: float = 1.0) -> Store:
     # Not the whole URL: it may hold a password.
     fault = f"'{url.partition(':')[0]}' is no kind of store"
     raise ConfigurationError([Problem("store", fault, KINDS)])
+
+
+def settle(store: Store, now: datetime | None) -> int:
+    """
+    Write a line for each sum of the audit trail (see `store.trail`).
+
+    Args:
+        now: Only for the minutes that are over then; None: for all, as this process ends.
+
+    Returns:
+        How many lines there were.
+
+    Raises:
+        StoreError: The store did not answer; the sums are kept.
+    """
+    sums = store.trail.take(now)
+    if not sums:
+        return 0
+    try:
+        with store.read() as tx:
+            known = tx.known_names({group.account for group in sums})
+        found = list(lines(sums, known))
+        with store.write(SUMS) as tx:
+            for event in found:
+                tx.add_event(event)
+    except StoreError:
+        store.trail.put_back(sums)
+        raise
+    return len(found)
 
 
 def insist(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:

@@ -14,6 +14,14 @@ import stat
 from pathlib import Path
 
 
+def own(handle: int, store: os.stat_result) -> None:
+    """Give a file beside the store the owner and rights of it, as SQLite's other files have."""
+    if os.geteuid() == 0:
+        os.fchown(handle, store.st_uid, store.st_gid)
+    if os.geteuid() in {0, os.fstat(handle).st_uid}:
+        os.fchmod(handle, stat.S_IMODE(store.st_mode) & 0o660)
+
+
 class Mark:
     """
     The file ``STORE-mark``: a name of the store, and the number of its newest event.
@@ -50,10 +58,7 @@ class Mark:
         """
         self.close()
         self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        if os.geteuid() == 0:
-            os.fchown(self._handle, store.st_uid, store.st_gid)
-        if os.geteuid() in {0, os.fstat(self._handle).st_uid}:
-            os.fchmod(self._handle, stat.S_IMODE(store.st_mode) & 0o660)
+        own(self._handle, store)
 
     def write(self, name: int, number: int) -> None:
         """Note how far the store has come.  One that cannot be written stays behind, no more."""

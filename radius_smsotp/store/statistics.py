@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from radius_smsotp.store.rows import Connection
+from radius_smsotp.store.rows import Connection, moment
 
 COLUMNS = ("slot", "kind", "reason", "provider", "bucket")
 
@@ -47,9 +47,31 @@ class FigureStatements:
         nothing = Count()
         for time, kind, detail in self._db.execute(sql, values):
             number = int(time) // SLOT_SECONDS
-            one, seconds = cell(number, kind, json.loads(detail) if detail != "{}" else {})
-            found[one] = found.get(one, nothing).plus(1, seconds)
+            told = json.loads(detail) if detail != "{}" else {}
+            one, seconds = cell(number, kind, told)
+            events = int(told.get("more", 1))  # a line may stand for several, see `store.trail`
+            found[one] = found.get(one, nothing).plus(events, seconds)
         return found
+
+    def kept(self) -> tuple[int, datetime | None]:
+        """How many events are in the store, and the time of the one that was written first."""
+        [number] = self._db.execute("SELECT count(*) FROM event").fetchone()
+        row = self._db.execute("SELECT time FROM event ORDER BY id LIMIT 1").fetchone()
+        return int(number), None if row is None else moment(row[0])
+
+    def event_beyond(self, most: int, before: datetime) -> int:
+        """
+        The number of the last event that goes so that at most so many stay; 0 if none has to.
+
+        Args:
+            before: What is younger stays, however many there are: it was not counted yet.
+        """
+        sql = (
+            "SELECT id FROM event WHERE time < ? AND id <= "
+            "(SELECT id FROM event ORDER BY id DESC LIMIT 1 OFFSET ?) ORDER BY id DESC LIMIT 1"
+        )
+        row = self._db.execute(sql, (before.timestamp(), most)).fetchone()
+        return 0 if row is None else int(row[0])
 
     def add(self, counts: dict[Cell, Count], since: int | None, until: int) -> bool:
         """

@@ -6,7 +6,7 @@ Figures have a module of their own beside this one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
@@ -87,13 +87,22 @@ class Transaction:
         connection: Takes ``?`` for a value.
         lock: Called with the names under which messages are counted, before the counts are read
             in order to count one more; None where nobody else writes meanwhile.
+        admits: Says whether an event that is noted becomes a line of its own.
+
+    Attributes:
+        summed: What was noted and has none, to be counted once this transaction is committed.
     """
 
     def __init__(
-        self, connection: Connection, lock: Callable[[Sequence[str]], None] | None = None
+        self,
+        connection: Connection,
+        lock: Callable[[Sequence[str]], None] | None = None,
+        admits: Callable[[Event], bool] = lambda _: True,
     ) -> None:
         self._db = connection
         self._lock = lock
+        self._admits = admits
+        self.summed: list[Event] = []
 
     @property
     def figures(self) -> FigureStatements:
@@ -433,6 +442,20 @@ class Transaction:
         """Add a line to the audit trail."""
         self._db.execute(EVENT.insert, EVENT.values(event))
 
+    def note(self, event: Event) -> None:
+        """The same for what anybody can cause without end: it may be summed up (`store.trail`)."""
+        if self._admits(event):
+            self.add_event(event)
+        else:
+            self.summed.append(event)
+
+    def known_names(self, names: Collection[str]) -> set[str]:
+        """Those of these names that are accounts of ours, or have failed and are from elsewhere."""
+        marks = ", ".join("?" * len(names))
+        sql = f"SELECT name FROM account WHERE name IN ({marks}) UNION "
+        sql += f"SELECT account FROM lockout WHERE account IN ({marks})"
+        return {str(row["name"]) for row in self._db.execute(sql, (*names, *names))}
+
     def events(self, name_or_id: str, most: int) -> list[Event]:
         """
         The last events of an account or of a challenge, in the order in which they happened.
@@ -500,9 +523,20 @@ class Transaction:
 
     # Clean-up
 
-    def prune(self, challenges_before: datetime, events_before: datetime, now: datetime) -> int:
+    def prune(
+        self,
+        challenges_before: datetime,
+        events_before: datetime,
+        now: datetime,
+        *,
+        events_to: int = 0,
+        most: int = PRUNE_SLICE,
+    ) -> int:
         """
-        Remove at most `PRUNE_SLICE` rows of each kind that are past their use.
+        Remove rows that are past their use, the oldest first, at most so many of each kind.
+
+        Args:
+            events_to: Events up to this number go too, see `FigureStatements.event_beyond`.
 
         Returns:
             How many rows went; 0 when there is nothing left to remove.
@@ -510,25 +544,28 @@ class Transaction:
         failed_before = (now - STATION_KNOWN).timestamp()
         doomed = (
             ("event", "id", "time", events_before.timestamp()),
+            ("event", "id", "id", events_to + 1),
             ("device", "account, client, ssid, station", "expires_at", now.timestamp()),
             ("lockout", "account", "last_failure_at", failed_before),
             ("decoy", "number", "last_failure_at", failed_before),
             ("station", "account, client, station", "seen_at", failed_before),
             ("tally", "scope, slot", "slot", int(now.timestamp()) // SLOT - DAY_SLOTS),
         )
-        removed = self._prune_challenges(challenges_before)
+        removed = self._prune_challenges(challenges_before, most)
         for table, key, column, limit in doomed:
             sql = (
                 f"DELETE FROM {table} WHERE ({key}) IN "
-                f"(SELECT {key} FROM {table} WHERE {column} < ? LIMIT {PRUNE_SLICE})"
+                f"(SELECT {key} FROM {table} WHERE {column} < ? ORDER BY {column} LIMIT ?)"
             )
-            removed += self._count(sql, limit)
+            removed += self._count(sql, limit, most)
         return removed
 
-    def _prune_challenges(self, before: datetime) -> int:
+    def _prune_challenges(self, before: datetime, most: int) -> int:
         """The challenges of `prune`, with their messages and attempts."""
-        sql = f"SELECT transaction_id FROM challenge WHERE expires_at < ? LIMIT {PRUNE_SLICE}"
-        old = [row["transaction_id"] for row in self._db.execute(sql, (before.timestamp(),))]
+        sql = (
+            "SELECT transaction_id FROM challenge WHERE expires_at < ? ORDER BY expires_at LIMIT ?"
+        )
+        old = [row["transaction_id"] for row in self._db.execute(sql, (before.timestamp(), most))]
         marks = ", ".join("?" * len(old))
         for table in ("attempt", "message", "challenge") if old else ():
             self._db.execute(f"DELETE FROM {table} WHERE transaction_id IN ({marks})", old)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
+from radius_smsotp.cli import prune
 from radius_smsotp.model.records import Event
+from radius_smsotp.store import open_store
+from radius_smsotp.store.transaction import PRUNE_SLICE
 from tests.cli.test_courier import queue
 
 if TYPE_CHECKING:
@@ -70,6 +78,76 @@ def test_challenges_stay_for_a_day_after_their_end(here: Installation) -> None:
 def test_more_than_one_slice_goes_in_one_call(here: Installation) -> None:
     add_events(here, 1234, days=91)
     assert here.done("prune") == "removed: 1234\n"
+
+
+def test_of_too_many_events_the_oldest_go(here: Installation) -> None:
+    """However young, but for those that no figure knows yet."""
+    here.write(audit={"events": 1000})
+    add_events(here, 1234, days=1)
+    add_events(here, 6, days=0)
+    before = here.done("stats", "--json")
+    assert here.done("prune") == "removed: 240\n"
+    assert here.done("prune") == "removed: 0\n"
+    assert here.done("stats", "--json") == before
+    add_events(here, 1500, days=0)
+    assert here.done("prune") == "removed: 994\n"
+
+
+def of_before(here: Installation) -> None:
+    """Make the store one that an older version has made."""
+    here.store.close()
+    del here.store
+    with contextlib.closing(sqlite3.connect(here.store_path)) as db:
+        db.execute("PRAGMA auto_vacuum = 0")
+        db.execute("VACUUM")
+
+
+def test_room_that_was_used_goes_back_to_the_system(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slice by slice; a store of before needs to be written anew once, and then does the same."""
+    monkeypatch.setattr(prune, "PAUSE", 0)
+    for make, told in ((lambda _: None, "given back"), (of_before, "free in the store")):
+        make(here)
+        add_events(here, 30_000, days=91)
+        here.store.close()
+        size = here.store_path.stat().st_size
+        first, second = here.done("prune").splitlines()
+        assert first == "removed: 30000"
+        assert re.match(rf"{told}: \d MB", second)
+        if make is of_before:
+            assert second.endswith("; 'smsotp prune --compact' gives it back")
+            assert here.store_path.stat().st_size >= size
+            assert re.search(r"given back: \d MB\n$", here.done("prune", "--compact"))
+        assert here.store_path.stat().st_size < size / 3
+    add_events(here, 30_000, days=91)
+    assert "given back" in here.done("prune")
+
+
+def test_a_login_gets_at_the_store_between_all_slices(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without waiting at all; and a slice is what it does while a login would have to wait."""
+    add_events(here, 5_000, days=91)
+    login, kept, logins = open_store(here.store.name, 0), [], []
+
+    def log_in() -> None:
+        with login.write("alice", durable=True) as tx:
+            logins.append(tx.add_event(Event("code-accepted", datetime.now(UTC), "alice")))
+
+    def pause(seconds: float) -> None:
+        with login.read() as tx:
+            kept.append(tx.figures.kept()[0] - len(logins))
+        with ThreadPoolExecutor(1) as another:
+            another.submit(log_in).result()
+        assert seconds >= 0.01
+
+    monkeypatch.setattr(prune.time, "sleep", pause)
+    here.done("prune")
+    login.close()
+    assert len(logins) >= 5_000 // PRUNE_SLICE
+    assert (kept[0], kept[-1]) == (5_000 - PRUNE_SLICE, 0)
+    assert max(before - after for before, after in pairwise(kept)) == PRUNE_SLICE
 
 
 @pytest.mark.parametrize("days", ["0", "99999999999999"])

@@ -164,6 +164,12 @@ class TestOnPostgresql:
         assert "store (postgresql://smsotp@127.0.0.1:1/smsotp): cannot be reached" in failed.output
         assert "geheim" not in failed.output
 
+    def test_it_is_not_written_anew(self, shared: Installation) -> None:
+        """That would lock out every server; it says who may do so."""
+        failed = shared.run("prune", "--compact")
+        assert failed.exit_code == 1
+        assert "the database uses the room again by itself" in failed.output
+
     def test_an_import_is_whole(self, shared: Installation, tmp_path: Path) -> None:
         """In slices, as on SQLite."""
         lines = [f"user{number},+4917012{number:05}" for number in range(250)]

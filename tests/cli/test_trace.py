@@ -38,6 +38,18 @@ def trace(here: Installation, *arguments: str) -> list[str]:
     return [TIME.sub("", line) for line in lines]
 
 
+def test_a_line_that_stands_for_several_says_so(here: Installation) -> None:
+    """With their number, and who asked; one about nobody under no name, and without advice."""
+    now = datetime.now(UTC)
+    detail = {"reason": "unknown-challenge", "more": 3041}
+    with here.store.write() as tx:
+        tx.add_event(Event("code-rejected", now, "alice", "", "vpn", "02-00", {**detail}))
+        tx.add_event(Event("login-refused", now, "", "", "vpn", "", {"more": 2}))
+    told = "3,041 more in this minute: the code was not accepted: State names no challenge of ours"
+    assert trace(here, "alice")[0] == f"{told} (client vpn, station 02-00)"
+    assert trace(here, "") == ["2 more in this minute: refused:  (client vpn)"]
+
+
 class TestALogin:
     def test_it_reads_as_a_story(self, alice: Installation) -> None:
         node = alice.node()

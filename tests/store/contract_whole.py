@@ -7,6 +7,7 @@ from tests.store.contract_crowd import CrowdContract
 from tests.store.contract_figures import FiguresContract
 from tests.store.contract_logins import LoginsContract
 from tests.store.contract_records import RecordsContract
+from tests.store.contract_trail import CeilingContract, TrailContract
 
 
 class WholeContract(
@@ -15,5 +16,7 @@ class WholeContract(
     LoginsContract,
     CrowdContract,
     FiguresContract,
+    TrailContract,
+    CeilingContract,
 ):
     """For every back end, which gives the fixture `make_url`."""

@@ -72,7 +72,7 @@ class TestTheFile:
         with store.write() as tx:
             tx.put_account(ALICE, NOW)
         files = list(path.parent.glob(f"{path.name}*"))
-        assert len(files) == 4
+        assert len(files) == 5
         for file in files:
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
 
@@ -396,9 +396,11 @@ def test_no_statement_of_a_login_reads_a_whole_table(
     """However many accounts, challenges and events there are, each is found by an index."""
     node = site.node(remember={"hours": 1})
     statements: dict[str, Any] = {}
-    monkeypatch.setattr(
-        sqlite, "Transaction", lambda connection: Transaction(Recorder(connection, statements))
-    )
+
+    def recorded(connection: sqlite3.Connection, **more: Any) -> Transaction:
+        return Transaction(Recorder(connection, statements), **more)
+
+    monkeypatch.setattr(sqlite, "Transaction", recorded)
     challenged = node.challenge()
     node.first()  # a repeat
     node.second(challenged, "r")

@@ -31,6 +31,12 @@ STORE = "Without the store every login is refused."
 NAMED = 5
 """Accounts that a finding names at most."""
 
+UNPRUNED_DAYS = 3
+"""So long after its day an event may still be there: a timer may have missed two."""
+
+NEAR = 0.1
+"""Part of audit.events that is worth a word, below it and above."""
+
 UNSENT_AFTER = timedelta(seconds=10)
 """A message that nobody has taken up for so long is one that nobody looks for."""
 
@@ -140,6 +146,7 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
         now = datetime.now(UTC)
         with store.read() as tx:
             accounts += [one for one, _ in tx.accounts()]
+            found += _trail(loaded, *tx.figures.kept(), now)
             late, queued = now - UNSENT_AFTER, tx.unsent(now, 1000)
         # One that nobody has held yet waits since it was made.
         waits = [max(one.created_at, message.lease_until or late) for one, message in queued]
@@ -156,6 +163,26 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
         why = "Their users wait for a code in vain."
         return [*found, error("store", fault, remedy, why=why)]
     return found
+
+
+def _trail(
+    loaded: Loaded, number: int, oldest: datetime | None, now: datetime
+) -> Iterator[Finding]:
+    """Whether the audit trail is cleaned up, and has room for as many days as it shall."""
+    audit, path = loaded.values.audit, f"{loaded.path.name}: audit"
+    if oldest is None:
+        return
+    kept = (now - oldest).days
+    if kept > audit.days + UNPRUNED_DAYS or number > audit.events * (1 + NEAR):
+        fault = f"nobody cleans up: {number:,} events, the oldest {output.many(kept, 'day')} old"
+        remedy = "let 'smsotp prune' run once a day: systemctl enable --now smsotp-prune.timer"
+        why = "The store grows until the disk is full, and then every login is refused."
+        yield warning(path, fault, remedy, why=why)
+    elif number > audit.events * (1 - NEAR):
+        fault = f"{number:,} of {audit.events:,} events, the oldest {output.many(kept, 'day')} old"
+        remedy = "raise audit.events, or find out with 'smsotp stats' what there is so much of"
+        why = "'smsotp prune' removes the oldest of them, although audit.days is not over."
+        yield warning(path, fault, remedy, why=why)
 
 
 def _templates(loaded: Loaded, accounts: list[Account]) -> dict[str, str]:

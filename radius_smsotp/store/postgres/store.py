@@ -38,6 +38,7 @@ from radius_smsotp.store.postgres.connection import (
 from radius_smsotp.store.postgres.pool import Pool
 from radius_smsotp.store.questions import Question
 from radius_smsotp.store.schema import VERSIONS
+from radius_smsotp.store.trail import Trail
 from radius_smsotp.store.transaction import Transaction
 from radius_smsotp.store.transfer import Contents
 
@@ -87,6 +88,7 @@ class PostgresStore(Durability):
 
     def __init__(self, url: str, patience: float) -> None:
         super().__init__(self._emit)
+        self.trail = Trail()
         self._given = parameters(url)
         self._patience = patience
         self._lock = threading.Lock()
@@ -160,8 +162,10 @@ class PostgresStore(Durability):
             return [WRITE, *([SYNC] if durable else []), *hurry, lock]
 
         with self._transaction(begin, foreseen=foreseen) as session:
-            yield Transaction(session, functools.partial(_lock_tallies, session))
+            tx = Transaction(session, functools.partial(_lock_tallies, session), self.trail.admits)
+            yield tx
         self.committed()
+        self.trail.count(tx.summed)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Contents]:
@@ -181,6 +185,25 @@ class PostgresStore(Durability):
         with self._transaction(lambda _: [READ]) as session:
             path = f"store ({self.name})"
             return condition.inspect(session.connection, path, self._given)
+
+    def room(self) -> contextlib.AbstractContextManager[None]:
+        """See `Store.room`.  The disk is the database's."""
+        return contextlib.nullcontext()
+
+    def give_back(self) -> int:
+        """See `Store.give_back`.  Autovacuum has what was removed used again."""
+        return 0
+
+    def idle(self) -> int:
+        """See `Store.idle`."""
+        return 0
+
+    def compact(self) -> None:
+        """See `Store.compact`.  It would lock out every server for as long as it takes."""
+        raise StoreError(
+            "the database uses the room again by itself; to shrink it is up to its "
+            "administrator (VACUUM FULL, while no login waits)"
+        )
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -27,6 +27,7 @@ from radius_smsotp.raddb import freeradius
 from radius_smsotp.settings import keyring
 from tests.cli.installation import ROUNDS, stand_in
 from tests.cli.test_courier import queue
+from tests.cli.test_prune import add_events
 
 if TYPE_CHECKING:
     from tests.cli.installation import Installation
@@ -181,6 +182,28 @@ class TestWarnings:
         code, [found] = check(here)
         assert (code, found["level"]) == (0, "warning")
         return found
+
+    def test_a_trail_that_nobody_cleans_up(self, here: Installation) -> None:
+        """What should have gone days ago is still there; or there is more than shall be."""
+        add_events(here, 1, days=94)
+        found = self.warned(here)
+        assert found["path"] == "smsotp.yaml: audit"
+        assert found["fault"] == "nobody cleans up: 1 events, the oldest 94 days old"
+        assert "smsotp-prune.timer" in found["remedy"]
+        here.done("prune")
+        assert check(here) == (0, [])
+        here.write(audit={"events": 1000})
+        add_events(here, 1101, days=1)
+        assert self.warned(here)["fault"].startswith("nobody cleans up: 1,101 events")
+
+    def test_a_trail_that_is_nearly_full(self, here: Installation) -> None:
+        here.write(audit={"events": 1000})
+        add_events(here, 900, days=2)
+        assert check(here) == (0, [])
+        add_events(here, 1, days=0)
+        found = self.warned(here)
+        assert found["fault"] == "901 of 1,000 events, the oldest 2 days old"
+        assert found["remedy"].startswith("raise audit.events")
 
     def test_a_text_of_more_than_one_sms(self, here: Installation) -> None:
         here.write(message="{code} " + "x" * 154)
