@@ -3,6 +3,7 @@
 # brings FreeRADIUS's files to the version of the image, those that nobody has edited.
 #
 #   SMSOTP_SECRET   shared secret of the clients; there is none by default
+#   SMSOTP_LISTEN   address at which the machine publishes the port, if only this machine may ask
 #   SMSOTP_CLIENT   networks that may ask, as 10.0.0.0/8,192.0.2.1; the container itself always may
 #   SMSOTP_SERVER_NAME   DNS name in the certificate for Wi-Fi, which the first start makes
 #   SMSOTP_DEMO     1: the first start makes the account alice, whose PIN is 1234, and sends SMS to
@@ -21,6 +22,14 @@ tell() {
 }
 
 : "${SMSOTP_SECRET:?is not set; it is the secret that the RADIUS clients share with this server}"
+case $SMSOTP_SECRET/${SMSOTP_LISTEN:-} in
+    testing123/127.* | testing123/::1 | testing123/\[::1\] | testing123/localhost) ;;
+    testing123/*)
+        echo "SMSOTP_SECRET: everybody knows 'testing123'; set another one, or, if the port is published" \
+            "at the loopback address only, SMSOTP_LISTEN=127.0.0.1" >&2
+        exit 3
+        ;;
+esac
 
 first=1
 [ ! -e smsotp.yaml ] || first=

@@ -57,7 +57,7 @@ class TestFiles:
         set_ = {name for name in set_ if name.startswith("SMSOTP_")}
         assert set_ == set(described)
         in_dotenv = set(re.findall(r"(?m)^#   (SMSOTP_\w+)=", COMPOSE.read_text("utf-8")))
-        assert in_dotenv == {*set_, "SMSOTP_LISTEN", "SMSOTP_STORE_PASSWORD"}
+        assert in_dotenv == {*set_, "SMSOTP_STORE_PASSWORD"}
 
     def test_what_the_image_is_built_from_is_there(self) -> None:
         """And .dockerignore lets it through."""
@@ -122,6 +122,25 @@ class TestStart:
             assert done.returncode != 0
             assert "SMSOTP_SECRET: is not set" in done.stderr
         assert not list(volume.folder.iterdir())
+
+    @pytest.mark.parametrize("listen", ["", "0.0.0.0", "192.0.2.1", "::", "[::]", "::1:1"])
+    def test_a_secret_that_everybody_knows_is_for_this_machine(
+        self, volume: Volume, listen: str
+    ) -> None:
+        """So it does not start where others may reach it, or where nobody says who may."""
+        known = {"SMSOTP_SECRET": "testing123", "SMSOTP_CLIENT": "172.16.0.0/12"}
+        done = volume.start(**known, SMSOTP_LISTEN=listen)
+        assert done.returncode == 3
+        assert "SMSOTP_SECRET: everybody knows 'testing123'; set another one" in done.stderr
+        assert not list(volume.folder.iterdir())
+        assert volume.start(SMSOTP_SECRET=SECRET, SMSOTP_LISTEN=listen).returncode == 0
+
+    @pytest.mark.parametrize("listen", ["127.0.0.1", "127.0.0.53", "::1", "[::1]", "localhost"])
+    def test_where_nobody_else_can_ask_it_is_good_enough(self, volume: Volume, listen: str) -> None:
+        """As docker-compose.yml has it for the first try."""
+        known = {"SMSOTP_SECRET": "testing123", "SMSOTP_CLIENT": "172.16.0.0/12"}
+        done = volume.start(**known, SMSOTP_LISTEN=listen)
+        assert done.returncode == 0, done.stderr
 
     def test_the_secret_stays_in_the_environment(self, volume: Volume) -> None:
         """A copy of the volume does not hold it, and a new one needs no new volume."""
