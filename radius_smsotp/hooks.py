@@ -60,7 +60,7 @@ def guarded(hook: Hook) -> Hook:
                 return _render(None, self.server.service.unavailable(packets.parse(lists)))
         except Exception as error:  # noqa: BLE001  # rlm_python3 would log values of our variables
             log.error("%s failed: %s", hook.__name__, process.where(error))
-            return packets.result(radiusd.RLM_MODULE_REJECT, [], [("SMSOTP-Settled", "refused")])
+            return packets.result(radiusd.RLM_MODULE_REJECT, (), [("SMSOTP-Settled", "refused")])
         finally:
             self.ration.called(begun, self.clock())
 

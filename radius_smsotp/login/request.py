@@ -68,7 +68,9 @@ STEPS = {
         wrong="first_factor_down",
     ),
     Step.OTHER: Course(
-        "another method, which is not ours", "smsotp_other", wrong="first_factor_failed"
+        "another method, which is not ours, or what a proxy has not signed",
+        "smsotp_authorize smsotp_other",
+        wrong="first_factor_failed",
     ),
 }
 """Of each step, its course."""

@@ -42,6 +42,7 @@ REASONS = {
     "disabled": "the account is disabled",
     "refused": "another module of FreeRADIUS refuses the account",
     "other-method": "neither a password nor EAP of ours, but another method, without a code",
+    "unsigned": "it came through a proxy (Proxy-State) without Message-Authenticator: BlastRADIUS",
     "locked": "the account is locked",
     "no-phone": "the account has no phone number",
     "country": "limits.countries does not allow this number",

@@ -13,11 +13,24 @@ BLASTRADIUS = """
 	#  BlastRADIUS, CVE-2024-3596.  The attack hides what it changes in Proxy-State, which only
 	#  proxies send: it must come signed.
 	limit_proxy_state = yes
+"""
+
+ONE = """\
 	#  "auto": if the first request after the start is signed, all others must be.  "yes": all
-	#  must be.  Take that as soon as these clients sign (RFC 3579 section 3.2).
+	#  must be.  Take that as soon as this client signs (RFC 3579 section 3.2).
 	require_message_authenticator = auto
 """
-"""In ``clients.conf``, where FreeRADIUS knows it."""
+"""For a client with an address of its own, where FreeRADIUS knows that word."""
+
+SEVERAL = """\
+	#  Take "yes" as soon as all that ask from here sign (RFC 3579 section 3.2).  Not "auto", by
+	#  which the first request after the start decides for all of them.
+	require_message_authenticator = no
+"""
+"""For a network, and for this machine, whose programs need not do alike."""
+
+KNOWN = frozenset(("testing123",))
+"""Secrets that everybody knows: FreeRADIUS's own documents have them."""
 
 ANY = {4: "*", 6: "::"}
 """Every address of this host, by version of IP, as FreeRADIUS writes it."""
@@ -34,17 +47,22 @@ def networks(clients: Iterable[str]) -> list[Network]:
     return list(dict.fromkeys(ip_network(one, strict=False) for one in clients))
 
 
-def text(clients: Iterable[Network], secret: str, *, guard: bool) -> str:
+def text(clients: Sequence[Network], secret: str, *, auto: bool) -> str:
     """
     ``clients.conf``.
 
     Args:
         secret: ``$ENV{NAME}`` stays as it is, for FreeRADIUS to replace.
-        guard: Whether FreeRADIUS knows what keeps BlastRADIUS out.
+        auto: Whether FreeRADIUS knows ``require_message_authenticator = auto``.
 
     Raises:
-        ValueError: FreeRADIUS would read the secret as another one, or not at all.
+        ValueError: FreeRADIUS would read the secret as another one, or not at all; or everybody
+            knows it, and a client is beyond this machine.
     """
+    beyond = [network for network in clients if not network.is_loopback]
+    if beyond and secret in KNOWN:
+        fault = f"everybody knows the secret '{secret}', and {beyond[0]} is not this machine alone"
+        raise ValueError(f"{fault}; give another one by --secret or $SMSOTP_SECRET")
     secret = _written(secret)
     sections = []
     for network in clients:
@@ -52,8 +70,9 @@ def text(clients: Iterable[Network], secret: str, *, guard: bool) -> str:
         if network.version == 6 and network.is_loopback:
             name = "local6"
         address = "ipaddr" if network.version == 4 else "ipv6addr"
-        lines = f"\t{address} = {network}\n\tsecret = {secret}\n{BLASTRADIUS if guard else ''}"
-        sections.append(f"client {name} {{\n{lines}}}\n")
+        own = auto and network.num_addresses == 1 and not network.is_loopback
+        lines = f"\t{address} = {network}\n\tsecret = {secret}\n{BLASTRADIUS}"
+        sections.append(f"client {name} {{\n{lines}{ONE if own else SEVERAL}}}\n")
     return "\n".join(sections)
 
 

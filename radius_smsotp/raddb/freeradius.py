@@ -33,7 +33,7 @@ class FreeRadius:
 
     @property
     def limits_proxy_state(self) -> bool:
-        """Whether ``clients.conf`` may ask for what keeps BlastRADIUS out."""
+        """Whether it keeps BlastRADIUS out by itself, where ``clients.conf`` says so."""
         return self.version >= MITIGATED_FROM
 
     @property

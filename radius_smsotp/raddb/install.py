@@ -30,6 +30,7 @@ WORKER_PORT = 12812
 
 OWN_FILES = (
     "access_reject",
+    "smsotp_status_server",
     files.DICTIONARY,
     *(f"mods-enabled/{name}" for name in ("always", "attr_filter", "chap", "mschap", "pap")),
 )
@@ -102,7 +103,7 @@ def create(
         gtc = gtc_port
     texts |= {name: files.text(name, {}) for name in OWN_FILES}
     secret = secret or raddb_clients.secret_in(folder / "clients.conf") or secrets.token_urlsafe(24)
-    texts["clients.conf"] = raddb_clients.text(networks, secret, guard=server.limits_proxy_state)
+    texts["clients.conf"] = raddb_clients.text(networks, secret, auto=server.limits_proxy_state)
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     if any(folder.iterdir()) and not (folder / files.MANIFEST).exists():
         raise SmsotpError(f"{folder} is not empty; name a new folder")

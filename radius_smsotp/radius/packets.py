@@ -81,6 +81,7 @@ _ROWS = {
     "SMSOTP-Client-Address": ("request", "policy", "policy hook", "its address"),
     "SMSOTP-Packet": ("request", "policy", "policy hook", "the Request Authenticator"),
     "SMSOTP-EAP": ("control", "policy", "policy hook", "EAP-Message is ours to answer"),
+    "SMSOTP-Unsigned": ("request", "policy", "policy", "that a proxy has not signed it"),
     "SMSOTP-Tunnel": ("request", "policy", "policy", "the kind of tunnel around the login"),
     "SMSOTP-Tunnel-Client": ("request", "policy", "policy", "who asks at its outer end"),
     "SMSOTP-Tunnel-Client-Address": ("request", "policy", "policy", "that one's address"),
@@ -191,22 +192,15 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
 
 def result(
     code: int,
-    reply: Iterable[tuple[str, str | None]] | None = None,
+    reply: Iterable[tuple[str, str | None]] = (),
     config: Iterable[tuple[str, str | None]] = (),
     request: Iterable[tuple[str, str | None]] = (),
 ) -> Result:
     """
     What a hook returns: a return code, and attributes to set in the three lists, but for those
-    whose value is None.
-
-    Every reply is signed: FreeRADIUS before 3.2.5 adds a Message-Authenticator only to a
-    reply that asks for one, as this does (RFC 2869 section 5.14).
-
-    Args:
-        reply: None if this hook says nothing to the client.
+    whose value is None.  The policy signs the reply (`smsotp_sign`).
     """
-    signed = [] if reply is None else [*reply, ("Message-Authenticator", "0x00")]
-    lists = {"reply": signed, "config": config, "request": request}
+    lists = {"reply": reply, "config": config, "request": request}
     updates = {
         name: tuple((one, ":=", _escape(value)) for one, value in pairs if value is not None)
         for name, pairs in lists.items()

@@ -13,7 +13,17 @@ import pytest
 
 from tests.support.freeradius import Site
 from tests.support.ports import free_port
-from tests.support.radius import SECRET, NoReplyError, RadiusClient
+from tests.support.radius import (
+    PROXY_STATE,
+    REJECT,
+    SECRET,
+    USER_NAME,
+    USER_PASSWORD,
+    NoReplyError,
+    RadiusClient,
+    access_request,
+    exchange,
+)
 from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
@@ -134,6 +144,15 @@ def test_a_login_over_tls(site: Site, over_tls: tuple[Tunnel, Tunnel]) -> None:
     code = site.code(challenge.state)
     assert known.client(20).ask("alice", code, challenge.state).kind == "Access-Accept"
     assert site.events("alice")[-1].client == "vpn"
+    # Nobody can change what TLS carries.
+    unsigned = access_request(
+        *(SECRET.encode(), [(USER_NAME, b"alice"), (USER_PASSWORD, b"wrong"), (PROXY_STATE, b"x")]),
+        signed=False,
+    )
+    reply = exchange(known.port, unsigned)
+    assert reply is not None
+    assert reply[0] == REJECT
+    assert site.kinds("alice")[-1] == "pin-wrong"
     with pytest.raises(NoReplyError):
         stranger.client(2).ask("alice", PIN)
     assert site.kinds("alice").count("code-accepted") == 1

@@ -179,16 +179,40 @@ class TestClients:
     def test_each_network_is_a_client_of_its_own(self) -> None:
         """Under its address, by which ``clients`` in the settings may name it."""
         networks = raddb_clients.networks(["127.0.0.1", "10.1.2.3/16", "10.1.0.0/16", "::1"])
-        text = raddb_clients.text(networks, 'a "b" \\c', guard=True)
-        assert text.count("client ") == text.count("limit_proxy_state") == 3
+        text = raddb_clients.text(networks, 'a "b" \\c', auto=True)
+        assert len(re.findall("(?m)^client ", text)) == 3
         assert "client 10.1.0.0/16 {\n\tipaddr = 10.1.0.0/16\n" in text
         assert text.count('secret = "a \\"b\\" \\\\c"') == 3
-        assert "limit_proxy_state" not in raddb_clients.text(networks, "x", guard=False)
+
+    @pytest.mark.parametrize("auto", [False, True])
+    def test_one_device_is_found_out_about_and_a_network_is_told(self, auto: bool) -> None:
+        """In a network, the first to ask would decide for all; so on this machine."""
+        alone = {"192.0.2.1": "auto" if auto else "no", "2001:db8::1": "auto" if auto else "no"}
+        shared = dict.fromkeys(("127.0.0.1", "::1", "10.0.0.0/8", "2001:db8::/64"), "no")
+        for address, expected in (alone | shared).items():
+            text = raddb_clients.text(raddb_clients.networks([address]), "x", auto=auto)
+            assert f"\trequire_message_authenticator = {expected}\n}}\n" in text
+            assert "\tlimit_proxy_state = yes\n" in text
+
+    @pytest.mark.parametrize("client", ["192.0.2.1", "0.0.0.0/0", "127.0.0.0/7", "2001:db8::/64"])
+    def test_a_secret_that_everybody_knows_is_for_this_machine(
+        self, client: str, tmp_path: Path
+    ) -> None:
+        """Also if it stands in the file from before."""
+        made = tmp_path / "raddb"
+        options = {"secret": "testing123", "name": "radius.example.org"}
+        install.create(made, SETTINGS, SERVER, clients=["127.0.0.1", "::1"], **options)  # type: ignore[arg-type]
+        before = snapshot(made)
+        for secret in ("testing123", None):
+            with pytest.raises(ValueError, match=r"everybody knows the secret.*--secret"):
+                install.create(made, SETTINGS, SERVER, clients=["127.0.0.1", client], secret=secret)
+        assert snapshot(made) == before
+        install.create(made, SETTINGS, SERVER, clients=[client], secret="another")
 
     def test_a_secret_of_the_environment_is_none_of_the_file(self) -> None:
         """Without quotes FreeRADIUS takes the value as it is."""
         networks = raddb_clients.networks(["127.0.0.1"])
-        assert "\tsecret = $ENV{X}\n" in raddb_clients.text(networks, "$ENV{X}", guard=False)
+        assert "\tsecret = $ENV{X}\n" in raddb_clients.text(networks, "$ENV{X}", auto=False)
 
 
 class TestUninstall:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SECRET = "testing123"
 """Shared with every server of the tests."""
 
-REQUEST, ACCEPT, REJECT, CHALLENGE = 1, 2, 3, 11
+REQUEST, ACCEPT, REJECT, CHALLENGE, STATUS_SERVER = 1, 2, 3, 11, 12
 KINDS = {ACCEPT: "Access-Accept", REJECT: "Access-Reject", CHALLENGE: "Access-Challenge"}
 
 USER_NAME, USER_PASSWORD, NAS_PORT, REPLY_MESSAGE, STATE, SESSION_TIMEOUT = 1, 2, 5, 18, 24, 27
@@ -29,7 +29,7 @@ HEADER = struct.Struct("!BBH16s")
 """Code, identifier, length, authenticator: RFC 2865 section 3."""
 
 PLACE = HEADER.size + 2
-"""Where the signature of a request stands, which goes first."""
+"""Where the signature stands, which goes first."""
 
 PATIENCE = 20.0
 """Seconds."""
@@ -82,9 +82,10 @@ def access_request(
     signed: bool = True,
     identifier: int = 0,
     authenticator: bytes | None = None,
+    code: int = REQUEST,
 ) -> bytes:
     """
-    An Access-Request.
+    An Access-Request, or a packet of another kind that is signed like one.
 
     Args:
         attributes: Numbers and values; that of `USER_PASSWORD` is hidden here.
@@ -95,7 +96,7 @@ def access_request(
     for number, value in attributes:
         sent = hidden(secret, authenticator, value) if number == USER_PASSWORD else value
         body += bytes((number, len(sent) + 2)) + sent
-    packet = HEADER.pack(REQUEST, identifier, HEADER.size + len(body), authenticator) + body
+    packet = HEADER.pack(code, identifier, HEADER.size + len(body), authenticator) + body
     if not signed:
         return packet
     # RFC 3579 section 3.2: over the whole packet, with zeros where the signature goes.
@@ -124,12 +125,15 @@ def answers(secret: bytes, request: bytes, reply: bytes) -> bool:
 
 
 def is_signed(secret: bytes, request: bytes, reply: bytes) -> bool:
-    """Whether a reply carries the Message-Authenticator that RFC 3579 section 3.2 asks for."""
-    found = [value for number, value in attributes(reply) if number == MESSAGE_AUTHENTICATOR]
-    if len(found) != 1:
+    """
+    Whether a reply carries the Message-Authenticator that RFC 3579 section 3.2 asks for, before all
+    else: BlastRADIUS forges what nothing secret stands before.
+    """
+    numbers = [number for number, _ in attributes(reply)]
+    if numbers.count(MESSAGE_AUTHENTICATOR) != 1 or numbers[0] != MESSAGE_AUTHENTICATOR:
         return False
-    zeroed = reply[:4] + request[4:20] + reply[20:].replace(found[0], bytes(16), 1)
-    return hmac.digest(secret, zeroed, "md5") == found[0]
+    zeroed = reply[:4] + request[4:20] + reply[20:PLACE] + bytes(16) + reply[PLACE + 16 :]
+    return hmac.digest(secret, zeroed, "md5") == reply[PLACE : PLACE + 16]
 
 
 def exchange(
@@ -138,9 +142,10 @@ def exchange(
     patience: float = PATIENCE,
     host: str = "127.0.0.1",
     attempts: int = 1,
+    source: str = "",
 ) -> bytes | None:
     """
-    Send a packet, from a port of its own.
+    Send a packet, from a port of its own; `source` is the address to send from.
 
     Args:
         patience: Seconds to wait for a reply, unless nobody is there who could send one; then it is
@@ -151,6 +156,7 @@ def exchange(
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
         line.settimeout(patience)
+        line.bind((source, 0))
         line.connect((host, port))
         for _ in range(attempts):
             try:
@@ -223,7 +229,7 @@ class RadiusClient:
         if reply is None:
             raise NoReplyError(f"no reply from {self._host}:{self.port}")
         assert answers(self._secret, packet, reply), "not a reply to this request"
-        assert is_signed(self._secret, packet, reply), "the reply is not signed"
+        assert is_signed(self._secret, packet, reply), "it is not signed, or not before all else"
         found = tuple(attributes(reply))
         message = b"".join(value for number, value in found if number == REPLY_MESSAGE)
         state = next((value for number, value in found if number == STATE), None)
