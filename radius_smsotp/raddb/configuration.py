@@ -14,6 +14,8 @@ GROUPS = {"group", "redundant", "load-balance", "redundant-load-balance", "Auth-
 NAME = re.compile(r"[\w.-]+")
 """Of a file that FreeRADIUS reads in a folder (src/main/conffile.c)."""
 
+INCLUDE = re.compile(r"\$-?INCLUDE\s+(\S+)", re.IGNORECASE)
+
 
 @dataclass
 class Section:
@@ -23,12 +25,14 @@ class Section:
     Attributes:
         words: What stands before the brace.
         lines: Its own, each with its number in the file.
+        number: Of the line in which it begins, 0 for a file.
     """
 
     words: list[str]
     sections: list[Section] = field(default_factory=list)
     lines: list[tuple[int, str]] = field(default_factory=list)
     items: list[Section | str] = field(default_factory=list)
+    number: int = 0
 
     @property
     def kind(self) -> str:
@@ -51,6 +55,13 @@ class Section:
             if found and before.strip() == key:
                 return behind.strip().strip("\"'")
         return ""
+
+    def within(self, kind: str) -> Iterator[Section]:
+        """All sections of a kind in this one, and in those within."""
+        for one in self.sections:
+            if one.kind == kind:
+                yield one
+            yield from one.within(kind)
 
     def everything(self) -> Iterator[tuple[int, str]]:
         """All lines, those of the sections within as well."""
@@ -76,7 +87,7 @@ def read(path: Path) -> Section:
                 stack.pop()
             line = line[1:].strip()
         if line.endswith("{"):
-            opened = Section(line[:-1].split())
+            opened = Section(line[:-1].split(), number=number)
             stack[-1].sections.append(opened)
             stack[-1].items.append(opened)
             stack.append(opened)
@@ -92,6 +103,23 @@ def enabled(raddb: Path, folder: str) -> Iterator[tuple[Path, Section]]:
         for path in sorted((raddb / folder).iterdir()):
             if path.is_file() and NAME.fullmatch(path.name):
                 yield path, read(path)
+
+
+def whole(raddb: Path) -> Iterator[tuple[Path, Section]]:
+    """The file radiusd.conf and those that it includes, each by itself and once."""
+    todo, seen = [raddb / "radiusd.conf"], set[Path]()
+    while todo:
+        path = todo.pop(0)
+        if path.is_dir():
+            todo += [one for one in sorted(path.iterdir()) if NAME.fullmatch(one.name)]
+        elif path.is_file() and path not in seen:
+            seen.add(path)
+            file = read(path)
+            yield path, file
+            for _, line in file.everything():
+                if found := INCLUDE.fullmatch(line):
+                    place = re.sub(r"\$\{(?:confdir|raddbdir)\}", str(raddb), found[1].strip("\"'"))
+                    todo.append(path.parent / place)
 
 
 Call = tuple[str, tuple[str, ...]]

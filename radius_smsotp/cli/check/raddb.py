@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from radius_smsotp.cli.check import ways
+from radius_smsotp.cli.check import clients, ways
 from radius_smsotp.cli.check.finding import Finding, error, note, warning
 from radius_smsotp.cli.check.site import waits
 from radius_smsotp.errors import ConfigurationError, SmsotpError
@@ -36,8 +36,8 @@ def place(config: Path) -> Path:
     return Path(PLACES[0])
 
 
-def installed_findings(raddb: Path, config: Path) -> list[Finding]:
-    """Our files, whether anything leads to them, and what Wi-Fi needs."""
+def installed_findings(raddb: Path, config: Path, server: freeradius.FreeRadius) -> list[Finding]:
+    """Our files, whether anything leads to them, who may ask, and what Wi-Fi needs."""
     try:
         if not (raddb / "radiusd.conf").exists():
             return [note(str(raddb), "no configuration of FreeRADIUS; name it with --raddb")]
@@ -52,6 +52,7 @@ def installed_findings(raddb: Path, config: Path) -> list[Finding]:
             *_links(raddb),
             *_calls(raddb),
             *ways.findings(raddb),
+            *clients.findings(raddb, auto=server.limits_proxy_state),
             *_wifi(raddb),
             *raddb_findings(raddb, config),
         ]
@@ -191,7 +192,7 @@ def findings(raddb: Path, config: Path) -> list[Finding]:
         *version_findings(server.version),
         *_module_findings(server),
         *instance_findings(server, raddb / "mods-enabled"),
-        *installed_findings(raddb, config),
+        *installed_findings(raddb, config, server),
     ]
 
 

@@ -1,0 +1,85 @@
+"""What is wrong with the clients of the raddb in use: who may ask, and what of it is signed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import ip_network
+from pathlib import Path
+
+from radius_smsotp.cli.check.finding import Finding, warning
+from radius_smsotp.raddb import configuration
+from radius_smsotp.raddb.clients import KNOWN, Network
+from radius_smsotp.raddb.configuration import Section
+
+REQUIRE, LIMIT = "require_message_authenticator", "limit_proxy_state"
+
+YES, NO = {"yes", "true", "1"}, {"no", "false", "0"}
+"""As FreeRADIUS reads them (src/main/mainconfig.c)."""
+
+
+def findings(raddb: Path, *, auto: bool) -> Iterator[Finding]:
+    """
+    One for each fault of a section ``client``, with its file and line.
+
+    Args:
+        auto: Whether FreeRADIUS finds out by itself whether a client signs, where nothing is said.
+
+    Raises:
+        PermissionError: This user may not read them.
+    """
+    files = dict(configuration.whole(raddb))
+    security = [one for file in files.values() if (one := file.find("security"))]
+    for path, file in files.items():
+        for client in file.within("client"):
+            # Not the section of a module that says how it reads them, nor what only makes others.
+            if len(client.words) == 2 and not client.value("dynamic_clients"):
+                where = f"{path}, line {client.number}"
+                yield from _client(where, client, [client, *security], auto=auto)
+
+
+def _client(where: str, client: Section, said: list[Section], *, auto: bool) -> Iterator[Finding]:
+    network = _network(client)
+    beyond = network is None or not network.is_loopback
+    if client.value("secret") in KNOWN and beyond and client.name != "localhost":
+        fault = f"the secret of client {client.name} is one that everybody knows"
+        why = "Whoever is between this client and us may answer in our place, and let anybody in."
+        yield warning(where, fault, "let it be a random one, here and at the client", why=why)
+    if client.value("proto") in {"tls", "radsec"}:
+        return
+    require = _said(REQUIRE, said) or ("auto" if auto else "no")
+    if auto and require == "auto" and network is not None and network.num_addresses > 1:
+        default = "" if _said(REQUIRE, said) else " by default"
+        fault = f"client {client.name} is a network, and {REQUIRE} is 'auto'{default}"
+        remedy = f"write '{REQUIRE} = yes' there if all of them sign, else '{REQUIRE} = no' and "
+        remedy += f"'{LIMIT} = yes'"
+        why = "The first request after the start decides for all: a device that signs otherwise "
+        why += "is locked out, or unsigned requests are taken from those that sign."
+        yield warning(where, fault, remedy, why=why)
+    if require not in YES and _said(LIMIT, said) in NO:
+        fault = f"client {client.name} may send Proxy-State without a signature ({LIMIT} = no)"
+        remedy = f"let it sign, then write '{REQUIRE} = yes' in its place"
+        why = "Whoever can change packets between it and us can let anybody in (BlastRADIUS)."
+        yield warning(where, fault, remedy, why=why)
+
+
+def _said(key: str, said: list[Section]) -> str:
+    """The first value of a key, in lower case; "" if there is none."""
+    return next((value.lower() for one in said if (value := one.value(key))), "")
+
+
+def _network(client: Section) -> Network | None:
+    """Where a client may ask from; None if that is the name of a host."""
+    keys = ("ipaddr", "ipv4addr", "ipv6addr")
+    address = next((value for one in keys if (value := client.value(one))), client.name)
+    place, found, length = address.partition("/")
+    if found and re.fullmatch(r"\d+(\.\d+){0,2}", place):  # 10/8
+        place += ".0" * (3 - place.count("."))
+    length = length if found else client.value("netmask")
+    try:
+        whole = ip_network(place if place != "*" else 0)
+        # FreeRADIUS takes the address 0 for all of them (src/main/client.c).
+        shortest = 0 if whole.network_address.is_unspecified else whole.prefixlen
+        return whole.supernet(new_prefix=int(length or shortest))
+    except ValueError:
+        return None
