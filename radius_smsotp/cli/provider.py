@@ -134,6 +134,9 @@ def send_test(site: Site, name: str, number: str | None, language: str | None) -
         sender = chain.build(name, loaded, open_store(loaded.store_url))
         attempt, _ = chain.try_once(sender, sent, loaded.providers[name].timeout)
         sender.close()
+    for one in sender.weaknesses():
+        weakness = f"{loaded.place(one.path)}: {one.fault}; {one.remedy}"
+        click.echo(output.clean(f"warning: {weakness}"), err=True)
     told = f": {attempt.text}" if attempt.text else ""
     told += f"; message id {attempt.message_id}" if attempt.message_id else ""
     hint = identity.mask_number(to)

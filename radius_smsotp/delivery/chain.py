@@ -141,6 +141,11 @@ class Chain:
         """Every problem that the providers find in their own configuration."""
         return [problem for one in self._providers.values() for problem in one.check()]
 
+    def weaknesses(self) -> list[Problem]:
+        """What their settings let others read or do; each once, also if several name it."""
+        found = (weakness for one in self._providers.values() for weakness in one.weaknesses())
+        return [*dict.fromkeys(found)]
+
     def close(self) -> None:
         """Let go of connections and devices."""
         for provider in self._providers.values():

@@ -7,6 +7,7 @@ may hold, and `Provider`, which sends.  Only the modules of configured types are
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -124,6 +125,32 @@ Fault = tuple[str, str, str]
 """A setting, what is wrong with it, and the remedy."""
 
 
+TUNNEL = "go through a tunnel (VPN, ssh)"
+"""The remedy where the other side has no TLS."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what goes to a host stays on this machine, as far as its name or address tells."""
+    name = host.lower().rstrip(".")
+    # RFC 6761 6.3; /etc/hosts of Debian and Red Hat have the others.
+    if name.endswith(".localhost") or name in LOCAL:
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+LOCAL = {"localhost", "localhost.localdomain", "localhost6", "ip6-localhost", "ip6-loopback"}
+
+
+def unverified(setting: str, host: str) -> Fault:
+    """The fault that a certificate is not checked."""
+    fault = f"the certificate of {host} is not verified: whoever is on the way can pose as it"
+    return setting, fault, "set ca_file to its certificate, or to its authority's"
+
+
 class BaseProvider(Generic[S]):
     """
     One configured provider, without its way to send.  Used by several threads at once.
@@ -149,6 +176,15 @@ class BaseProvider(Generic[S]):
         faults = self._faults(time.monotonic() + seconds)
         return [Problem(f"{path}.{setting}", fault, remedy) for setting, fault, remedy in faults]
 
+    def weaknesses(self) -> list[Problem]:
+        """
+        What works, and lets others read messages, or send some: without TLS, mostly.
+
+        Looks at the settings alone.  The paths are those of settings.
+        """
+        found = self._weaknesses(f"providers.{self.name}")
+        return [Problem(path, fault, remedy) for path, fault, remedy in found]
+
     def send(self, message: Message, deadline: float) -> Receipt:
         """
         Submit one message.
@@ -172,6 +208,10 @@ class BaseProvider(Generic[S]):
     def _faults(self, limit: float) -> Iterable[Fault]:
         """Look for what is wrong, until `limit` (`time.monotonic()` seconds)."""
         raise NotImplementedError
+
+    def _weaknesses(self, here: str) -> Iterable[Fault]:
+        """See `weaknesses`; `here` is the path of these settings."""
+        return ()
 
     def _send(self, message: Message, limit: float) -> Receipt:
         """Send a message, until `limit`; see `send`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import xmlrpc.client
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -31,7 +31,7 @@ from radius_smsotp.providers import (
 )
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.http.answer import EXCERPT, MESSAGE_ID, Rules, judge
-from radius_smsotp.providers.http.provider import Proxy, split_url
+from radius_smsotp.providers.http.provider import Proxy, exposed, split_url
 from radius_smsotp.providers.http.request import Request
 from radius_smsotp.providers.http.transport import Wire
 
@@ -78,7 +78,7 @@ class Provider(BaseProvider[Settings]):
         password = settings.password.get_secret_value()
         # The second in base64 is what basic authentication sends (RFC 7617 2).
         self._secrets = [password, f"{settings.username}:{password}"]
-        proxy = settings.proxy.get_secret_value() if settings.proxy else None
+        self._proxy = proxy = settings.proxy.get_secret_value() if settings.proxy else None
         if proxy and (of_proxy := urlsplit(proxy).password):
             self._secrets.append(of_proxy)
         trust = partial(connection.tls_context, self._path(settings.ca_file))
@@ -101,6 +101,9 @@ class Provider(BaseProvider[Settings]):
             setting = "proxy" if self._settings.proxy else "url"
             return [(setting, str(error), "check the address and what is in between")]
         return []
+
+    def _weaknesses(self, here: str) -> Iterator[Fault]:
+        return exposed(here, self._settings.url, ("proxy", self._proxy) if self._proxy else None)
 
     def _send(self, message: Message, limit: float) -> Receipt:
         """Send one message; sipgate's session id is its name."""

@@ -72,6 +72,17 @@ class Loaded:
         """The languages that there are texts in."""
         return frozenset((*languages.FILES, *self.values.languages))
 
+    def place(self, setting: str) -> str:
+        """Where a setting stands: file, line (of what it is in, if it is not written), path."""
+        lines = strict_yaml.lines(self.path)
+        lines = {path.lower(): line for path, line in lines.items()} | lines
+        parts = setting.split(".")
+        paths = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
+        written = (lines[one] for path in paths for one in (path, path.lower()) if one in lines)
+        line = next(written, None)
+        where = self.path.name if line is None else f"{self.path.name}, line {line}"
+        return f"{where}: {setting}"
+
     def for_client(
         self, name: str, address: str, ssid: str = "", language: str = ""
     ) -> ClientPolicy:

@@ -39,10 +39,49 @@ def read(path: Path) -> Any:
         raise ConfigurationError([deep]) from None
 
 
+def lines(path: Path) -> dict[str, int]:
+    """
+    Where each key of a file stands, for what is said of one that can be read.
+
+    Returns:
+        Keys from the outermost to it, with dots between them, to the line, from 1.
+    """
+    found: dict[str, int] = {}
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return found  # it has changed meanwhile
+    _note(root, "", found)
+    return found
+
+
+DEEPEST = 8
+"""Levels that are looked through: an alias may stand within what it names."""
+
+
+def _note(node: yaml.Node | None, prefix: str, found: dict[str, int]) -> None:
+    if isinstance(node, yaml.SequenceNode):  # of what is merged
+        for one in node.value:
+            _note(one, prefix, found)
+    if not isinstance(node, yaml.MappingNode) or prefix.count(".") > DEEPEST:
+        return
+    # What is merged comes last: a key that stands here as well wins.
+    for key, value in sorted(node.value, key=lambda pair: bool(pair[0].tag == MERGE)):
+        if key.tag == MERGE:
+            _note(value, prefix, found)
+        else:
+            found.setdefault(f"{prefix}{key.value}", key.start_mark.line + 1)
+            if isinstance(value, yaml.MappingNode):
+                _note(value, f"{prefix}{key.value}.", found)
+
+
 def shown(key: str) -> str:
     """A key as far as it is a name: what follows may be a password after a missing blank."""
     name = re.match(r"[\w.-]*", key)
     return key if name is None or name[0] == key else f"{name[0]}…"
+
+
+MERGE = "tag:yaml.org,2002:merge"
 
 
 class _RepeatedKeyError(yaml.constructor.ConstructorError):
@@ -65,7 +104,7 @@ class _Loader(yaml.SafeLoader):
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
-        if key_node.tag == "tag:yaml.org,2002:merge":
+        if key_node.tag == MERGE:
             continue  # "<<" brings keys along that may stand here as well
         key = loader.construct_object(key_node, deep=True)
         if key in seen:

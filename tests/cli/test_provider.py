@@ -56,6 +56,21 @@ class TestTest:
         assert code not in shown
         assert PHONE not in shown
 
+    def test_what_others_can_read_on_the_way_is_said(
+        self, here: Installation, gateway: Gateway
+    ) -> None:
+        """Where somebody looks who has just written it."""
+        assert "warning" not in here.done("provider", "test", "gateway", "--phone", PHONE)
+        text = here.settings_path.read_text("utf-8")
+        here.settings_path.write_text(text.replace("localhost", "0.0.0.0"), "utf-8")
+        [line] = [n for n, one in enumerate(text.splitlines(), 1) if "url:" in one]
+        shown = here.done("provider", "test", "gateway", "--phone", PHONE)
+        assert (
+            f"warning: smsotp.yaml, line {line}: providers.gateway.url: numbers, codes and "
+            "passwords go to 0.0.0.0 in the clear; write https://, if the gateway takes it, or go "
+            "through a tunnel (VPN, ssh)"
+        ) in shown.splitlines()
+
     @pytest.mark.parametrize(
         ("sections", "options", "text"),
         [

@@ -330,3 +330,26 @@ def test_settings_that_were_replaced_go_away(path: Path) -> None:
     del one
     gc.collect()
     assert seen() is None
+
+
+def test_the_place_of_a_setting_has_file_line_and_path(path: Path) -> None:
+    """In any letter case, as privacyIDEA writes them; of one that is absent, where it belongs."""
+    path.write_text(
+        "store: sqlite:///s.db\n"
+        "providers:\n"
+        "  GW:\n"
+        "    type: http\n"
+        "    URL: http://192.0.2.1/{phone}/{message}\n"
+        "  gw: {type: folder, path: outbox}\n"
+    )
+    loaded = load(path)
+    assert {
+        setting: loaded.place(setting)
+        for setting in ("store", "providers.GW.url", "providers.GW.check_ssl", "providers.gw.path")
+    } == {
+        "store": "smsotp.yaml, line 1: store",
+        "providers.GW.url": "smsotp.yaml, line 5: providers.GW.url",
+        "providers.GW.check_ssl": "smsotp.yaml, line 3: providers.GW.check_ssl",
+        "providers.gw.path": "smsotp.yaml, line 6: providers.gw.path",
+    }
+    assert loaded.place("pin.shortest") == "smsotp.yaml: pin.shortest"

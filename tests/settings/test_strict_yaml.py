@@ -71,3 +71,42 @@ def test_a_key_is_shown_as_far_as_it_is_a_name(key: str, shown: str) -> None:
 def test_other_users_of_yaml_notice_nothing() -> None:
     """PyYAML's own loaders still take what they took."""
     assert yaml.safe_load("a: 1\na: 2") == {"a": 2}
+
+
+def test_each_key_is_found_in_its_line(path: Path) -> None:
+    """In blocks and in brackets, through anchors, and where it was written if it is merged."""
+    path.write_text(
+        "a: 1\n"
+        "gateways:\n"
+        "  usual: &usual\n"
+        "    check_ssl: false\n"
+        "    url: x\n"
+        "  own: {<<: *usual,\n"
+        "    url: y}\n"
+        "  other: *usual\n"
+        "  both:\n"
+        "    <<: [{c: 1}, *usual]\n"
+        "list: [{inside: 1}]\n"
+    )
+    assert strict_yaml.lines(path) == {
+        "a": 1,
+        "gateways": 2,
+        **{
+            f"gateways.{name}": at
+            for name, at in {"usual": 3, "own": 6, "other": 8, "both": 9}.items()
+        },
+        **{f"gateways.{name}.check_ssl": 4 for name in ("usual", "own", "other", "both")},
+        **{f"gateways.{name}.url": 5 for name in ("usual", "other", "both")},
+        "gateways.own.url": 7,
+        "gateways.both.c": 10,
+        "list": 11,
+    }
+
+
+@pytest.mark.parametrize("text", ["", "just text", "a: b: c", "a: &a\n  b: *a\n", "a: \0"])
+def test_a_file_that_has_changed_has_perhaps_no_lines(path: Path, text: str) -> None:
+    """It is looked at once more after it was read; what is wrong with it is said the next time."""
+    path.write_text(text)
+    assert set(strict_yaml.lines(path).values()) <= {1, 2}
+    path.unlink()
+    assert strict_yaml.lines(path) == {}

@@ -14,6 +14,7 @@ import pytest
 from radius_smsotp.errors import ConfigurationError
 from radius_smsotp.store import open_store
 from radius_smsotp.store.postgres import condition, store
+from radius_smsotp.store.postgres.connection import Connection
 from radius_smsotp.store.schema import TABLES, VERSIONS
 from tests.store.contract import ALICE, HOUR, NOW, event
 from tests.store.postgres_server import PASSWORD
@@ -216,6 +217,29 @@ class TestInspection:
         assert len(found) == bool(fault)
         assert all(fault in words for words in found)
 
+    @pytest.mark.parametrize(
+        ("where", "mode"),
+        [("nowhere", "prefer"), ("environment", "disable"), ("service file", "allow")],
+    )
+    def test_how_the_way_is_secured_is_known_wherever_it_is_set(
+        self,
+        postgres_server: PostgresServer,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        where: str,
+        mode: str,
+    ) -> None:
+        """As libpq knows it."""
+        url = postgres_server.make_url()
+        if where == "environment":
+            monkeypatch.setenv("PGSSLMODE", mode)
+        elif where == "service file":
+            (tmp_path / "services").write_text(f"[ours]\nsslmode={mode}\n")
+            monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+            url += "?service=ours"
+        with Connection.connect(url) as db:
+            assert condition.sslmode(db) == mode
+
 
 class TestTls:
     @pytest.fixture
@@ -258,3 +282,25 @@ class TestTls:
         one.close()
         with pytest.raises(ConfigurationError, match="certificate verify failed"):
             open_store(f"{verified}{certified.with_name('other.crt')}").migrate()
+
+    def test_with_authorities_at_hand_require_looks_at_the_certificate(
+        self,
+        postgres_server: PostgresServer,
+        certified: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> None:
+        """For libpq, it is verify-ca then."""
+        monkeypatch.setenv("HOME", str(tmp_path))
+        url = f"{postgres_server.make_url()}?sslmode=require"
+        with Connection.connect(url) as db:
+            assert condition.sslmode(db) == "require"
+        (tmp_path / ".postgresql").mkdir()
+        shutil.copy(certified, tmp_path / ".postgresql" / "root.crt")
+        with Connection.connect(url) as db:
+            assert condition.sslmode(db) == "verify-ca"
+        with Connection.connect(f"{url}&sslrootcert={certified}") as db:
+            assert condition.sslmode(db) == "verify-ca"
+        other = certified.with_name("other.crt")
+        with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
+            Connection.connect(f"{url}&sslrootcert={other}")

@@ -59,6 +59,11 @@ def findings(config: Path) -> list[Finding]:
     chain = Chain(loaded, store, lambda: datetime.now(UTC))
     why = "Messages do not leave this way: the next provider sends them, if there is one."
     found += [error(one.path, one.fault, one.remedy, why=why) for one in chain.check()]
+    why = "Whoever is on the way reads codes, or sends messages at your expense."
+    found += [
+        warning(loaded.place(one.path), one.fault, one.remedy, why=why)
+        for one in chain.weaknesses()
+    ]
     chain.close()
     store.close()
     return found
@@ -81,14 +86,15 @@ def _settings(loaded: Loaded) -> Iterator[Finding]:
         fault = f"{loaded.values.pin.iterations} rounds are few"
         remedy = f"take {FEW_ROUNDS} or more"
         why = "Who steals the store finds short PINs by trying them all."
-        yield warning(f"{name}: pin.iterations", fault, remedy, why=why)
+        yield warning(loaded.place("pin.iterations"), fault, remedy, why=why)
     if loaded.values.pin.shortest < pin.SHORTEST:
         shortest = output.many(loaded.values.pin.shortest, "character")
         fault = f"PINs of {shortest} may be chosen"
         lockout = loaded.values.lockout
         tried = lockout.failures * timedelta(days=1) // timedelta(minutes=lockout.minutes)
         why = f"The lock-out lets {tried} of them be tried in a day."
-        yield warning(f"{name}: pin.shortest", fault, f"take {pin.SHORTEST} or more", why=why)
+        remedy = f"take {pin.SHORTEST} or more"
+        yield warning(loaded.place("pin.shortest"), fault, remedy, why=why)
     if all(loaded.providers[one].type == "folder" for one in loaded.order):
         fault = "no SMS is sent: all of them only write files"
         why = "Users wait for a code in vain."
@@ -139,7 +145,9 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
             return [error(path, "is not there", f"make it with {init}", why=STORE)]
         store.migrate()
         text, doubts = store.inspect()
-        found = [note("store", text), *(warning(one.path, one.fault, one.remedy) for one in doubts)]
+        place = loaded.place("store").removesuffix("store")
+        found = [note("store", text)]
+        found += [warning(f"{place}{one.path}", one.fault, one.remedy) for one in doubts]
         found += _known_keys(loaded, store)
         if store.folder is not None:
             found += host.disk_findings(store.folder)

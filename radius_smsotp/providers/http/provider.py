@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from radius_smsotp.errors import DeliveryError
 from radius_smsotp.model.text import placeholders
 from radius_smsotp.providers import (
+    TUNNEL,
     BaseProvider,
     CaFile,
     Fault,
@@ -27,6 +28,8 @@ from radius_smsotp.providers import (
     Receipt,
     Surroundings,
     connection,
+    is_loopback,
+    unverified,
 )
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.http.answer import Condition, Rules, Signs, judge
@@ -42,6 +45,7 @@ from radius_smsotp.providers.template import OF_NUMBER, OF_TEXT, Regexp, checked
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Iterator
 
 _SECRET_NAME = re.compile(r"pass|pwd|secret|token|key|auth|sign|hash|pin$|sid$|cookie", re.I)
 """Names of parameters and headers whose values an error must not repeat."""
@@ -62,6 +66,29 @@ def split_url(url: str, *schemes: str) -> SplitResult:
     if not split.hostname:
         raise ValueError("names no host; write it after ://")
     return split
+
+
+def exposed(here: str, url: str, proxy: tuple[str, str] | None) -> Iterator[Fault]:
+    """
+    What others can read on the way to a gateway.
+
+    Args:
+        here: The path of the provider's settings.
+        proxy: The setting that names the proxy to use, and its value.
+    """
+    split = urlsplit(url)
+    hosts = [split.hostname or ""]
+    if proxy is not None:
+        through = urlsplit(proxy[1])
+        hosts.append(through.hostname or "")
+        if through.username and not is_loopback(hosts[1]):
+            fault = f"user name and password for the proxy go to {hosts[1]} in the clear"
+            remedy = f"let it know this host by its address, or {TUNNEL}"
+            yield f"{here}.{proxy[0]}", fault, remedy
+    far = [host for host in hosts if not is_loopback(host)]
+    if split.scheme.lower() == "http" and far:
+        fault = f"numbers, codes and passwords go to {far[0]} in the clear"
+        yield f"{here}.url", fault, f"write https://, if the gateway takes it, or {TUNNEL}"
 
 
 def _usable_url(url: str) -> str:
@@ -339,6 +366,12 @@ class Provider(BaseProvider[Settings]):
         except OSError as error:
             return [(setting, f"{what} {host}:{port} ({connection.reason(error)})", remedy)]
         return []
+
+    def _weaknesses(self, here: str) -> Iterator[Fault]:
+        settings = self._settings
+        yield from exposed(here, settings.url, settings.proxy_setting())
+        if not settings.check_ssl:
+            yield unverified(f"{here}.check_ssl", urlsplit(settings.url).hostname or "")
 
     def _send(self, message: Message, limit: float) -> Receipt:
         request = self._template.request(message)

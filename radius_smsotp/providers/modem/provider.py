@@ -22,12 +22,14 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from radius_smsotp.errors import Refused, Unavailable
 from radius_smsotp.model import text
 from radius_smsotp.providers import (
+    TUNNEL,
     BaseProvider,
     Fault,
     Message,
     ProviderSettings,
     Receipt,
     Surroundings,
+    is_loopback,
 )
 from radius_smsotp.providers.modem import pdu
 from radius_smsotp.providers.modem.device import (
@@ -152,6 +154,13 @@ class Provider(BaseProvider[Settings]):
         except ModemError as error:
             found = [error]
         return [(error.setting, error.text, error.remedy) for error in found]
+
+    def _weaknesses(self, here: str) -> Iterator[Fault]:
+        host = urlsplit(self._settings.port).hostname
+        if host is not None and not is_loopback(host):
+            what = "numbers, codes and the PIN of the SIM"
+            fault = f"{what} go to {host} in the clear, and whoever reaches it can send"
+            yield f"{here}.port", fault, f"keep it on a network of its own, or {TUNNEL}"
 
     def _obstacles(self, line: Line, deadline: float) -> Iterator[ModemError]:
         """What stands in the way of sending, as far as the modem can tell."""

@@ -12,7 +12,7 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from functools import partial
 from importlib.util import find_spec
@@ -24,6 +24,7 @@ from radius_smsotp import errors
 from radius_smsotp.errors import Refused, Unavailable, Unknown
 from radius_smsotp.model import text as sms
 from radius_smsotp.providers import (
+    TUNNEL,
     BaseProvider,
     CaFile,
     Fault,
@@ -32,6 +33,8 @@ from radius_smsotp.providers import (
     Receipt,
     Surroundings,
     connection,
+    is_loopback,
+    unverified,
 )
 from radius_smsotp.providers.template import Regexp, rewrite
 
@@ -203,6 +206,16 @@ class Provider(BaseProvider[Settings]):
             link, self._link = self._link, None
         if link is not None:
             link.stop()
+
+    def _weaknesses(self, here: str) -> Iterator[Fault]:
+        host = self._settings.smsc_host
+        if self._settings.tls:
+            if not self._settings.check_ssl:
+                yield unverified(f"{here}.check_ssl", host)
+        elif not is_loopback(host):
+            setting = "tls" if "tls" in self._settings.model_fields_set else "smsc_host"
+            fault = f"numbers, codes and the password go to {host} in the clear"
+            yield f"{here}.{setting}", fault, f"set tls: true, if the SMSC takes it, or {TUNNEL}"
 
     def _faults(self, limit: float) -> list[Fault]:
         """Bind and unbind, and name what is in the way."""

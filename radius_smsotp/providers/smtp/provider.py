@@ -38,6 +38,7 @@ from pydantic import (
 from radius_smsotp.errors import DeliveryError, Refused
 from radius_smsotp.model.text import fill
 from radius_smsotp.providers import (
+    TUNNEL,
     BaseProvider,
     CaFile,
     Fault,
@@ -47,6 +48,7 @@ from radius_smsotp.providers import (
     Section,
     Surroundings,
     connection,
+    is_loopback,
 )
 from radius_smsotp.providers.excerpt import excerpt, one_line
 from radius_smsotp.providers.smtp.session import Endpoint, Session, Tls
@@ -151,13 +153,6 @@ class SmtpServer(Section):
         if self.username is None or self.password is None:
             return None
         return self.username, self.password.get_secret_value()
-
-    @property
-    def sends_password_in_the_clear(self) -> bool:
-        """Whether it does, over a network, without having been told to by ``tls: none``."""
-        host, _, kind = self.endpoint
-        nearby = host == "localhost" or host.startswith("127.") or host == "::1"
-        return bool(self.username) and kind == "none" and self.tls != "none" and not nearby
 
 
 def validate_servers(raw: Mapping[str, Any]) -> dict[str, SmtpServer]:
@@ -271,9 +266,6 @@ class Provider(BaseProvider[Settings]):
         if faults := connection.ca_faults(self._path(server.ca_file)):
             yield self._told(*faults[0])
             return
-        if server.sends_password_in_the_clear:
-            fault = "the password would cross the network in the clear"
-            yield self._told("tls", fault, "set tls: starttls, or tls: none if that is meant")
         key, remedy = "server", "check name, port and tls, and that no firewall is in the way"
         try:
             with self._session(server, None, limit) as session:
@@ -283,6 +275,16 @@ class Provider(BaseProvider[Settings]):
                 session.noop()
         except DeliveryError as error:
             yield self._told(key, str(error), remedy)
+
+    def _weaknesses(self, here: str) -> Iterator[Fault]:
+        server, entry = self._server, self._settings.identifier
+        if server is None or server.endpoint.tls != "none" or is_loopback(server.endpoint.host):
+            return
+        key = "tls" if server.tls else "server" if entry else "mailserver"
+        what = "numbers, codes and the password" if server.credentials else "numbers and codes"
+        fault = f"{what} go to {server.endpoint.host} in the clear"
+        place = f"smtp_servers.{entry}.{key}" if entry else f"{here}.{key}"
+        yield place, fault, f"set tls: starttls or tls: tls, or {TUNNEL}"
 
     def _send(self, message: Message, limit: float) -> Receipt:
         """Send the mail; its Message-ID is the name of the message."""

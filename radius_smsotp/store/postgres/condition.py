@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 from radius_smsotp.errors import Problem
 from radius_smsotp.store.postgres.connection import Connection
@@ -36,13 +36,12 @@ def missing_rights(db: Connection) -> list[str]:
     return [name for (name,) in db.execute(MISSING_RIGHTS, [list(TABLES)])]
 
 
-def inspect(db: Connection, path: str, given: dict[str, Any]) -> tuple[str, list[Problem]]:
+def inspect(db: Connection, path: str) -> tuple[str, list[Problem]]:
     """
     See `Store.inspect`.
 
     Args:
         path: Where the store is, for people.
-        given: Parameters of libpq.
     """
     before = time.time()
     row = db.execute(FACTS).fetchone()
@@ -54,7 +53,7 @@ def inspect(db: Connection, path: str, given: dict[str, Any]) -> tuple[str, list
     text = f"{version.partition(' (')[0].partition(' on ')[0]}, schema {schema}"
     doubts = [
         *_doubts(version, ahead, uncertain, *settings),
-        *encryption(db.info.hostaddr, str(given.get("sslmode", "")), tls=db.pgconn.ssl_in_use),
+        *encryption(db.info.hostaddr, sslmode(db), tls=db.pgconn.ssl_in_use),
     ]
     return text, [Problem(path, fault, remedy) for fault, remedy in doubts]
 
@@ -85,13 +84,25 @@ def _doubts(
         yield fault, "make the database with ENCODING 'UTF8' TEMPLATE template0"
 
 
+def sslmode(db: Connection) -> str:
+    """
+    The ``sslmode`` of a connection, from wherever libpq has it: URL, environment, service file.
+
+    Where there are certificates of authorities, require is verify-ca (PostgreSQL 34.19.1).
+    """
+    given = {one.keyword.decode(): (one.val or b"").decode() for one in db.pgconn.info}
+    authorities = given.get("sslrootcert") or "~/.postgresql/root.crt"
+    mode = given.get("sslmode", "")
+    return "verify-ca" if mode == "require" and Path(authorities).expanduser().exists() else mode
+
+
 def encryption(address: str, mode: str, *, tls: bool) -> Iterator[tuple[str, str]]:
     """
     What may be seen, or pretended, on the way to the database: faults with their remedies.
 
     Args:
         address: Its IP address, "" for a socket of this host.
-        mode: ``sslmode`` as it was given.
+        mode: ``sslmode``.
         tls: Whether the connection is encrypted.
     """
     if not address or ipaddress.ip_address(address).is_loopback:

@@ -184,7 +184,7 @@ class PostgresStore(Durability):
         """See `Store.inspect`."""
         with self._transaction(lambda _: [READ]) as session:
             path = f"store ({self.name})"
-            return condition.inspect(session.connection, path, self._given)
+            return condition.inspect(session.connection, path)
 
     def room(self) -> contextlib.AbstractContextManager[None]:
         """See `Store.room`.  The disk is the database's."""

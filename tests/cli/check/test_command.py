@@ -28,6 +28,8 @@ from radius_smsotp.settings import keyring
 from tests.cli.installation import ROUNDS, stand_in
 from tests.cli.test_courier import queue
 from tests.cli.test_prune import add_events
+from tests.providers.gateway import Gateway
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from tests.cli.installation import Installation
@@ -54,6 +56,13 @@ def only(here: Installation) -> dict[str, str]:
 
 
 class TestWhole:
+    @staticmethod
+    def line(here: Installation, key: str) -> int:
+        """Where a key stands in the settings."""
+        lines = here.settings_path.read_text("utf-8").splitlines()
+        [found] = [number for number, line in enumerate(lines, 1) if f"{key}:" in line]
+        return found
+
     def test_a_new_installation_has_no_error(self, here: Installation) -> None:
         """Only a warning that its provider writes files."""
         result = here.run("check", *OURSELVES)
@@ -77,7 +86,7 @@ class TestWhole:
         here.write(pin={"iterations": 1000})
         assert only(here) == {
             "level": "warning",
-            "path": "smsotp.yaml: pin.iterations",
+            "path": f"smsotp.yaml, line {self.line(here, 'iterations')}: pin.iterations",
             "fault": "1000 rounds are few",
             "remedy": "take 10000 or more",
             "why": "Who steals the store finds short PINs by trying them all.",
@@ -85,10 +94,59 @@ class TestWhole:
 
     def test_pins_that_may_be_too_short(self, here: Installation) -> None:
         here.write(pin={"iterations": ROUNDS, "shortest": 3})
-        assert only(here)["path"] == "smsotp.yaml: pin.shortest"
+        line = self.line(here, "shortest")
+        assert only(here)["path"] == f"smsotp.yaml, line {line}: pin.shortest"
         assert only(here)["fault"] == "PINs of 3 characters may be chosen"
         assert only(here)["remedy"] == "take 4 or more"
         assert only(here)["why"] == "The lock-out lets 960 of them be tried in a day."
+
+    def test_what_others_can_read_on_the_way_is_warned_of_with_its_place(
+        self, here: Installation
+    ) -> None:
+        """Nobody listens there, which is an error of its own."""
+        port = free_port()
+        entry = {
+            "type": "http",
+            "URL": f"http://0.0.0.0:{port}/send",
+            "PARAMETER": {"to": "{phone}", "text": "{message}", "key": "s3cret"},
+        }
+        server = {"server": f"0.0.0.0:{port}", "username": "me", "password": "s3cret"}
+        mail = {"type": "smtp", "identifier": "office", "mailto": "{phone}@sms.example.org"}
+        here.write(
+            providers={"GW": entry, "one": mail, "two": mail}, smtp_servers={"office": server}
+        )
+        result = here.run("check", *OURSELVES)
+        assert "s3cret" not in result.output
+        _, found = check(here)
+        weak = [one for one in found if "in the clear" in one["fault"]]
+        assert [(one["level"], one["path"], one["fault"], one["remedy"]) for one in weak] == [
+            (
+                "warning",
+                f"smsotp.yaml, line {self.line(here, 'URL')}: providers.GW.url",
+                "numbers, codes and passwords go to 0.0.0.0 in the clear",
+                "write https://, if the gateway takes it, or go through a tunnel (VPN, ssh)",
+            ),
+            (
+                "warning",
+                f"smsotp.yaml, line {self.line(here, 'server')}: smtp_servers.office.server",
+                "numbers, codes and the password go to 0.0.0.0 in the clear",
+                "set tls: starttls or tls: tls, or go through a tunnel (VPN, ssh)",
+            ),
+        ]
+        assert {one["why"] for one in weak} == {
+            "Whoever is on the way reads codes, or sends messages at your expense."
+        }
+
+    def test_a_weak_setting_is_no_error(self, here: Installation) -> None:
+        """A site that knows what it does can live with it."""
+        parameter = {"to": "{phone}", "text": "{message}"}
+        with Gateway() as gateway:
+            # Which leads to this host too, but does not look like it.
+            url = gateway.url.replace("localhost", "0.0.0.0")
+            here.write(providers={"gw": {"type": "http", "url": url, "parameter": parameter}})
+            code, [found] = check(here)
+        assert (code, found["level"]) == (0, "warning")
+        assert found["fault"] == "numbers, codes and passwords go to 0.0.0.0 in the clear"
 
     def test_several_faults_are_all_told_at_once(self, here: Installation) -> None:
         here.write(delivery={"wait": 5}, message="x" * 200 + "{code}")

@@ -252,20 +252,21 @@ class TestVerdicts:
 
 
 class TestCheck:
-    def test_a_password_in_the_clear_is_a_problem_unless_it_is_meant(
+    def test_a_server_without_tls_is_a_weakness_and_no_problem(
         self, start: Any, certificate: Certificate
     ) -> None:
         # 0.0.0.0 leads to this host too, but does not look like it.
         server = f"0.0.0.0:{start(certificate, password='ascii').port}"
         given = old_form(0, MAILSERVER=server, mailuser=USER, mailpassword="ascii")
-        [problem] = provider(given, certificate).check()
-        assert str(problem) == (
-            "providers.mail.tls: the password would cross the network in the clear; "
-            "set tls: starttls, or tls: none if that is meant"
+        one = provider(given, certificate)
+        assert one.check() == []
+        [weakness] = one.weaknesses()
+        assert str(weakness) == (
+            "providers.mail.mailserver: numbers, codes and the password go to 0.0.0.0 in the "
+            "clear; set tls: starttls or tls: tls, or go through a tunnel (VPN, ssh)"
         )
-        assert provider({**given, "tls": "none"}, certificate).check() == []
-        near = server.replace("0.0.0.0", "127.0.0.1")
-        assert provider({**given, "MAILSERVER": near}, certificate).check() == []
+        [weakness] = provider({**given, "tls": "none"}, certificate).weaknesses()
+        assert weakness.path == "providers.mail.tls"
 
     def test_nobody_listening(self, certificate: Certificate) -> None:
         [problem] = provider(old_form(closed_port()), certificate).check()
