@@ -23,7 +23,7 @@ from radius_smsotp.login.request import Request, Step
 from radius_smsotp.login.request import login_event as _event
 from radius_smsotp.model import code, lockout
 from radius_smsotp.model.events import REASONS
-from radius_smsotp.model.records import Challenge, Counter, Known, Message, Tally
+from radius_smsotp.model.records import Challenge, Counter, Event, Known, Message, Tally
 from radius_smsotp.model.text import fill
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
@@ -192,8 +192,7 @@ class Service:
                 guessed = rules.answerable(known.challenges, request.client, own.login, now)
             if not all(map(self._issuer.knows, guessed)):
                 detail = {"reason": "other-key"}
-                log.error("%r: %s", request.user, REASONS["other-key"])
-            tx.note(_event("pin-wrong", request, now, None, **detail))
+            self._note(tx, _event("pin-wrong", request, now, None, **detail), request)
             if request.uncompared and request.step is Step.PIN:
                 # Nobody has guessed: a device that knows no other method locks nobody out.
                 tx.note_refusal(request.account, now)
@@ -222,9 +221,9 @@ class Service:
         """The request is nothing that could ever log in."""
         if request is not None and request.eap is not None and request.eap.fault:
             fault = request.eap.fault
-            log.warning("the device of %r %s", request.user, fault)
             with self._store.write(request.account) as tx:
-                tx.note(_event("eap-refused", request, self._now(), text=fault))
+                if tx.note(_event("eap-refused", request, self._now(), text=fault)):
+                    log.warning("the device of %r %s", request.user, fault)
         return Rejected(self._texts(request).failed)
 
     def unavailable(self, request: Request | None = None) -> Rejected:
@@ -361,14 +360,17 @@ class Service:
                 if decision.challenge is not None:
                     tx.save_answer(decision.challenge)
                 event = _event("code-rejected", request, now, challenge, reason=decision.reason)
-                tx.note(event)
+                self._note(tx, event, request)
                 if decision.lockout is not None:
                     stations.count_failure(tx, request, counter, decision.lockout, now)
-                if decision.reason == "other-key":
-                    log.error("%r: %s", request.user, REASONS["other-key"])
                 undelivered = decision.reason == "undelivered"
                 texts = own.texts
                 return Rejected(texts.undelivered if undelivered else texts.start_again)
+
+    def _note(self, tx: Transaction, event: Event, request: Request) -> None:
+        """Note a refusal; in the log stands too, as often as in the trail, what is up to us."""
+        if tx.note(event) and event.detail.get("reason") == "other-key":
+            log.error("%r: %s", request.user, REASONS["other-key"])
 
     def _answered(self, request: Request, challenge: Challenge, own: ClientPolicy) -> Outcome:
         """The reply that the same packet got before."""

@@ -442,12 +442,13 @@ class Transaction:
         """Add a line to the audit trail."""
         self._db.execute(EVENT.insert, EVENT.values(event))
 
-    def note(self, event: Event) -> None:
-        """The same for what anybody can cause without end: it may be summed up (`store.trail`)."""
+    def note(self, event: Event) -> bool:
+        """The same for what has no end (see `store.trail`).  Returns whether it got a line."""
         if self._admits(event):
             self.add_event(event)
-        else:
-            self.summed.append(event)
+            return True
+        self.summed.append(event)
+        return False
 
     def known_names(self, names: Collection[str]) -> set[str]:
         """Those of these names that are accounts of ours, or have failed and are from elsewhere."""
@@ -562,9 +563,7 @@ class Transaction:
 
     def _prune_challenges(self, before: datetime, most: int) -> int:
         """The challenges of `prune`, with their messages and attempts."""
-        sql = (
-            "SELECT transaction_id FROM challenge WHERE expires_at < ? ORDER BY expires_at LIMIT ?"
-        )
+        sql = "SELECT transaction_id FROM challenge WHERE expires_at < ? LIMIT ?"
         old = [row["transaction_id"] for row in self._db.execute(sql, (before.timestamp(), most))]
         marks = ", ".join("?" * len(old))
         for table in ("attempt", "message", "challenge") if old else ():

@@ -24,7 +24,16 @@ def let_it_end(folder: Path) -> None:
     request = subprocess.run(
         [*asked, "-in", certificate, "-key", key], capture_output=True, check=True
     ).stdout
-    sign = ["openssl", "x509", "-req", "-days", "0", "-copy_extensions", "copyall", "-CAcreateserial"]
+    sign = [
+        "openssl",
+        "x509",
+        "-req",
+        "-days",
+        "0",
+        "-copy_extensions",
+        "copyall",
+        "-CAcreateserial",
+    ]
     sign += ["-CA", folder / "ca.pem", "-CAkey", folder / "ca.key", "-out", certificate]
     subprocess.run(sign, input=request, capture_output=True, check=True)
 

@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+import radius_smsotp
 from radius_smsotp.cli.statistics import figures
 from radius_smsotp.store.trail import LINES
 from tests.freeradius.test_store_faults import disk, disk_of, is_unavailable, on_a_small_disk
@@ -116,7 +118,11 @@ def test_a_full_disk_is_cleaned_up_and_logins_go_on(
         """What a program prints that sees the disk as FreeRADIUS does."""
         assert radiusd.process is not None
         enter = ["nsenter", f"--target={radiusd.process.pid}", "--mount", "--root"]
-        done = subprocess.run([*enter, *command], capture_output=True, text=True, check=False)
+        # The working folder, where the checkout is, does not come along.
+        found = os.environ | {"PYTHONPATH": str(PurePath(radius_smsotp.__file__).parents[1])}
+        done = subprocess.run(
+            [*enter, *command], env=found, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from radius_smsotp.login.request import Round
 from radius_smsotp.store import sqlite
 from radius_smsotp.store.trail import LINES
 from radius_smsotp.store.transaction import Transaction
@@ -70,3 +71,14 @@ def test_so_it_is_for_answers_with_a_state_that_is_none(
     for number in range(100):
         node.service.answer(request(user, "123456", transaction_id=f"{number:032x}"))
     assert written == {"event": OF_NAME}
+
+
+def test_the_log_tells_of_a_device_as_often_as_the_trail(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is no EAP of ours costs its sender nothing either, and a log fills a disk as well."""
+    node, broken = site.node(), Round(None, fault="sends what is no EAP packet")
+    for _ in range(100):
+        node.service.malformed(request(eap=broken))
+    assert len(node.events()) == OF_NAME
+    assert caplog.messages == ["the device of 'alice' sends what is no EAP packet"] * OF_NAME
