@@ -185,6 +185,9 @@ def settings(octets: bytes) -> None:
         return
     assert loaded.providers
     loaded.for_client(dough.text(), dough.text())
+    place = loaded.place(f"providers.{next(iter(loaded.providers))}.type")
+    assert place.startswith("smsotp.yaml")
+    _tells_nothing(place)
 
 
 def key_file(octets: bytes) -> None:
@@ -327,6 +330,10 @@ def texts(octets: bytes) -> None:
     else:
         assert code.unseal(KEY, "0" * 32, code.seal(KEY, "0" * 32, number)) == number
         assert number[-4:] not in identity.mask_number(number)
+        may = identity.Destinations(("DE", "+1"), special=("+49180",))
+        if found := identity.obstacle(number, may):
+            assert number[-4:] not in identity.tell_obstacle(number, found)
+    pin.weakness(password, identity.fold_name(typed), "+491701234567")
     clean = typed.encode("utf-8", "replace").decode()
     values = {"code": "482913", "minutes": 5, "name": clean}
     placeholder.fill(typed, values)
