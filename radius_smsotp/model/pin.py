@@ -103,9 +103,10 @@ def _step(one: str, other: str) -> int:
 
 def _is_of_number(pin: str, digits: str) -> bool:
     """Whether a PIN is part of a number, or how it begins where it is dialled."""
-    if not pin.isdecimal():
+    bare = re.sub("[-+ /.]", "", pin)
+    if not bare.isdecimal():
         return False
-    plain = "".join(str(unicodedata.decimal(char)) for char in pin)
+    plain = "".join(str(unicodedata.decimal(char)) for char in bare)
     # A country code has one to three digits; 0 stands in place of it, or 00 before it.
     dialled = (f"00{digits}", *(f"0{digits[length:]}" for length in (1, 2, 3)))
     return plain in digits or any(one.startswith(plain) for one in dialled)

@@ -148,6 +148,10 @@ class TestOnPostgresql:
         told = shared.run("check", *(["--user", me] if me == "root" else [])).output
         assert re.search(r"note +store: PostgreSQL \d+\.\d+, schema \d+\n", told)
         assert not re.search(r"error +store", told)
+        lines = shared.settings_path.read_text("utf-8").splitlines()
+        [line] = [number for number, one in enumerate(lines, 1) if one.startswith("store:")]
+        path = rf"smsotp\.yaml, line {line}: store \(postgresql://\S+\)"
+        assert re.search(rf"warning +{path}: fsync is off", told)
 
     @pytest.mark.parametrize("command", [["check"], ["user", "list"], ["prune"], ["init"]])
     def test_one_that_does_not_answer_is_said_without_its_password(

@@ -103,6 +103,7 @@ def test_a_decoy_takes_as_long_and_looks_the_same() -> None:
         ("01705832", "taken from the phone number"),
         ("0049170", "taken from the phone number"),
         ("49170", "taken from the phone number"),
+        ("+49 170", "taken from the phone number"),
         ("1235", ""),
         ("8901x", ""),
         ("0832", ""),  # the 0 is dialled in front, and nowhere else
