@@ -29,22 +29,23 @@ setup(
         "radius_smsotp.providers.modem": ["*.txt"],
         "radius_smsotp.providers.presets": ["*.yaml"],
     },
+    # What comes next may break us; packaging/constraints.txt names the very versions of the tests.
     install_requires=[
-        "pyotp>=2.8",  # HOTP (RFC 4226), the derivation of the code
-        "requests>=2.32.2",  # the http provider: TLS, proxies, authentication
-        "urllib3>=2",  # what requests stands on; the http provider bounds its time with it
-        "PyYAML>=6",  # the settings file
-        "pydantic>=2.6",  # settings with types, all errors at once
-        "phonenumbers>=8.13",  # numbers in any writing to E.164
-        "click>=8.1",  # the command line
-        "pyrad>=2.4",  # `smsotp login` and `smsotp demo`: a RADIUS client
-        "prometheus_client>=0.19",  # `smsotp exporter` writes its format, never inside radiusd
-        "rich>=13",  # tables and progress on the command line, never inside radiusd
-        "pyserial>=3.5",  # the modem provider: serial lines and socket://
+        "pyotp>=2.8,<3",  # HOTP (RFC 4226), the derivation of the code
+        "requests>=2.32.2,<3",  # the http provider: TLS, proxies, authentication
+        "urllib3>=2,<3",  # what requests stands on; the http provider bounds its time with it
+        "PyYAML>=6,<7",  # the settings file
+        "pydantic>=2.6,<3",  # settings with types, all errors at once
+        "phonenumbers>=8.13,<10",  # numbers in any writing to E.164
+        "click>=8.1,<9",  # the command line
+        "pyrad>=2.4,<3",  # `smsotp login` and `smsotp demo`: a RADIUS client
+        "prometheus_client>=0.19,<1",  # `smsotp exporter` writes its format, never inside radiusd
+        "rich>=13,<16",  # tables and progress on the command line, never inside radiusd
+        "pyserial>=3.5,<4",  # the modem provider: serial lines and socket://
     ],
     extras_require={
-        "postgres": ["psycopg[binary,pool]>=3.1"],  # the PostgreSQL store
-        "smpp": ["smpplib>=2.2"],  # the smpp provider
+        "postgres": ["psycopg[binary,pool]>=3.1,<4"],  # the PostgreSQL store
+        "smpp": ["smpplib>=2.2,<3"],  # the smpp provider
         "fuzz": ["atheris>=2.3"],  # looks for octets that reach new code: tests/fuzz.sh
         "test": [
             "pytest>=8",  # the test runner

@@ -59,11 +59,11 @@ if ! buildah inspect --type image "$base" >/dev/null 2>&1; then
 fi
 
 # Wheels are fetched outside, for Debian 13's Python: the build needs no certificates of ours.
-wanted=$(cat setup.py)
+wanted=$(cat setup.py packaging/constraints.txt)
 if [ "$(cat "$box/fetched" 2>/dev/null)" != "$wanted" ]; then
     echo "Fetching Python packages …"
     .venv/bin/pip download -q --disable-pip-version-check --only-binary=:all: \
-        --python-version 3.13 -d "$box/wheels" ".[postgres,smpp]" "setuptools>=66"
+        --python-version 3.13 -c packaging/constraints.txt -d "$box/wheels" ".[postgres,smpp]" "setuptools>=66"
     printf '%s\n' "$wanted" >"$box/fetched"
 fi
 printf '[global]\nno-index = true\nfind-links = /wheels\n' >"$box/pip.conf"

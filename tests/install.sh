@@ -29,13 +29,13 @@ for suite in bookworm trixie; do
 done
 
 # Wheels are fetched outside, for both Pythons.
-wanted=$(cat setup.py)
+wanted=$(cat setup.py packaging/constraints.txt)
 if [ "$(cat "$place/fetched" 2>/dev/null)" != "$wanted" ]; then
     echo "Fetching Python packages …"
     mkdir -p "$place/wheels"
     for version in 3.11 3.13; do
         .venv/bin/pip download -q --disable-pip-version-check --only-binary=:all: \
-            --python-version "$version" -d "$place/wheels" . "setuptools>=66" wheel
+            --python-version "$version" -c packaging/constraints.txt -d "$place/wheels" . "setuptools>=66" wheel
     done
     rm -f "$place"/wheels/radius_smsotp-*
     printf '%s\n' "$wanted" >"$place/fetched"

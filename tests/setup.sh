@@ -28,11 +28,11 @@ need_command() {
 # which is the system's, not the first one on the PATH.
 make_venv() {
     [ -x .venv/bin/python ] || /usr/bin/python3 -m venv .venv
-    wanted=$(cat setup.py pyproject.toml)
+    wanted=$(cat setup.py pyproject.toml packaging/constraints.txt)
     stamp=".venv/installed$1"
     if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
         echo "Installing Python packages …"
-        .venv/bin/pip install -q --disable-pip-version-check -e ".$1"
+        .venv/bin/pip install -q --disable-pip-version-check -c packaging/constraints.txt -e ".$1"
         printf '%s\n' "$wanted" >"$stamp"
     fi
 }

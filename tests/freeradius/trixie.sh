@@ -25,17 +25,20 @@ if [ "$(cat "$root/complete" 2>/dev/null)" != "$packages" ]; then
 fi
 
 # Wheels are fetched outside: the chroot needs neither network nor certificates.
-wanted=$(cat setup.py)
+wanted=$(cat setup.py packaging/constraints.txt)
 if [ "$(cat "$root/installed" 2>/dev/null)" != "$wanted" ]; then
     echo "Installing Python packages into it …"
     version=$(chroot "$root" /usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     .venv/bin/python tests/freeradius/requirements.py >"$top/.cache/requirements.txt"
     .venv/bin/pip download -q --disable-pip-version-check --only-binary=:all: \
-        --python-version "$version" -d "$root/wheels" -r "$top/.cache/requirements.txt"
+        --python-version "$version" -c packaging/constraints.txt -d "$root/wheels" \
+        -r "$top/.cache/requirements.txt"
+    cp packaging/constraints.txt "$root/wheels"
     chroot "$root" /usr/bin/python3 -m venv /venv
     # Its pip has nothing to do with how this machine's is set up.
     chroot "$root" env -i PATH=/usr/bin:/bin /venv/bin/pip install -q --no-index \
-        --find-links /wheels --disable-pip-version-check $(sed 's/[<>=].*//' "$top/.cache/requirements.txt")
+        --find-links /wheels --disable-pip-version-check -c /wheels/constraints.txt \
+        $(sed 's/[<>=].*//' "$top/.cache/requirements.txt")
     printf '%s\n' "$wanted" >"$root/installed"
 fi
 

@@ -68,7 +68,13 @@ class TestFiles:
         for source in copied:
             assert (TOP / source).exists()
             assert source == "." or source.partition("/")[0] in let_through
-        assert {"setup.py", "pyproject.toml", "README.rst", "radius_smsotp"} <= let_through
+        assert {
+            "setup.py",
+            "pyproject.toml",
+            "README.rst",
+            "radius_smsotp",
+            "packaging",
+        } <= let_through
 
     @pytest.mark.parametrize("script", [ENTRYPOINT, TOP / "tests" / "container.sh"])
     def test_a_shell_can_read_its_scripts(self, script: Path) -> None:

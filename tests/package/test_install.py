@@ -169,7 +169,7 @@ def test_systemd_runs_courier_and_exporter(system: System) -> None:
     """As the units in freeradius/ say at their top; with the rights that they leave them."""
     for command in (
         "/usr/bin/python3 -m venv /opt/radius-smsotp",
-        "/opt/radius-smsotp/bin/pip install .",
+        "/opt/radius-smsotp/bin/pip install -c packaging/constraints.txt .",
         "ln -s /opt/radius-smsotp/bin/smsotp /usr/local/bin/smsotp",
         "smsotp init /etc/radius-smsotp",
         "sed -i 's/^  courier: internal/  courier: external/' /etc/radius-smsotp/smsotp.yaml",

@@ -31,7 +31,7 @@ BASE = r"""
 ln -sfn {top}/.venv /opt/radius-smsotp
 ln -sf /opt/radius-smsotp/bin/smsotp /usr/local/bin/
 echo "127.0.0.1 radius.example.org radius localhost db" >/etc/hosts
-cat {top}/setup.py {top}/pyproject.toml >{top}/.venv/installed
+cat {top}/setup.py {top}/pyproject.toml {top}/packaging/constraints.txt >{top}/.venv/installed
 smsotp init /etc/radius-smsotp
 echo {pin} | smsotp user add alice --phone +491701234567 --pin-stdin
 smsotp user add bob --phone +491707654321 --no-pin

@@ -1,0 +1,88 @@
+"""What a new installation gets is what the tests run with, and no major version beyond."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+TOP = Path(__file__).parents[2]
+CONSTRAINTS = TOP / "packaging" / "constraints.txt"
+EXTRAS = ("postgres", "smpp")
+"""That an installation may have; the others are for tests."""
+
+
+def pinned() -> dict[str, str]:
+    """Name to version."""
+    lines = CONSTRAINTS.read_text("utf-8").splitlines()
+    pairs = [line.split("==") for line in lines if not line.startswith("#")]
+    found = {canonicalize_name(name): version for name, version in pairs}
+    assert len(found) == len(pairs)
+    return found
+
+
+def needed() -> dict[str, str]:
+    """All that an installation with its extras is made of, by what is installed here."""
+    todo = [("radius-smsotp", frozenset(EXTRAS))]
+    seen: dict[tuple[str, frozenset[str]], str] = {}
+    while todo:
+        name, extras = one = todo.pop()
+        if one in seen:
+            continue
+        distribution = importlib.metadata.distribution(name)
+        seen[one] = distribution.version
+        for line in distribution.requires or ():
+            wanted = Requirement(line)
+            marker = wanted.marker
+            if marker is None or any(marker.evaluate({"extra": one}) for one in {"", *extras}):
+                todo.append((canonicalize_name(wanted.name), frozenset(wanted.extras)))
+    return {name: version for (name, _), version in seen.items() if name != "radius-smsotp"}
+
+
+def requirements() -> list[Requirement]:
+    """What setup.py asks for, without what only tests need."""
+    [call] = [
+        node
+        for node in ast.walk(ast.parse((TOP / "setup.py").read_text("utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "setup"
+    ]
+    said = {word.arg: word.value for word in call.keywords}
+    lines = ast.literal_eval(said["install_requires"])
+    extras = ast.literal_eval(said["extras_require"])
+    return [Requirement(line) for line in [*lines, *(extras[one][0] for one in EXTRAS)]]
+
+
+def test_each_version_is_named_and_is_the_one_that_the_tests_run_with() -> None:
+    assert pinned() == needed()
+
+
+@pytest.mark.parametrize("wanted", requirements(), ids=str)
+def test_without_the_file_no_major_version_comes_that_nobody_has_tried(wanted: Requirement) -> None:
+    """What an installation from a package index gets."""
+    version = pinned()[canonicalize_name(wanted.name)]
+    assert version in wanted.specifier
+    upper = [one.version for one in wanted.specifier if one.operator == "<"]
+    next_major = str(int(version.partition(".")[0]) + 1)
+    assert upper == [next_major]
+
+
+def test_each_way_to_install_takes_it() -> None:
+    """As the documents and the container have it."""
+    shown = 0
+    for name in ("README.rst", "freeradius/providers.rst", "freeradius/container/Dockerfile"):
+        text = (TOP / name).read_text("utf-8").replace("\\\n", " ")
+        for line in re.findall(r"pip\b[^\n]* install .*(?:\. *$|'?\.\[|\[)", text, re.MULTILINE):
+            assert re.search(r"(-c|--constraint) (/src/)?packaging/constraints\.txt", line), line
+            shown += 1
+    assert shown == 5
+
+
+def test_a_shell_can_read_the_audit() -> None:
+    """It asks PyPI, so that no run of the tests can do it."""
+    subprocess.run(["/bin/sh", "-n", TOP / "tests" / "audit.sh"], check=True)
