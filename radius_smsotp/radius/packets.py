@@ -103,7 +103,7 @@ _ROWS = {
     "Tmp-Octets-4": ("request", "policy", "hook", "Calling-Station-Id that is not"),
     "Auth-Type": ("control", "policy hook", "modules policy", "what checks the login"),
     "PBKDF2-Password": ("control", "hook", "modules hook", "the hash of the PIN, for pap"),
-    "Module-Failure-Message": ("request", "modules", "hook", "why a module has refused"),
+    "Module-Failure-Message": ("request", "modules policy", "hook", "why the login is refused"),
     "Cleartext-Password": ("control", "modules policy", "modules policy hook", "the first factor"),
     "NT-Password": ("control", "modules policy", "modules policy hook", "its NT hash"),
     "Response-Packet-Type": ("control", "modules hook", "modules hook", "what the reply is"),

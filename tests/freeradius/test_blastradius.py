@@ -78,6 +78,7 @@ def unanswered(radiusd: Radiusd, pairs: list[tuple[int, bytes]]) -> bool:
 def called(raddb: Path) -> None:
     """Debian's raddb, as README says; what a user may have comes from a module before ours."""
     stock.call(raddb)
+    stock.replace(raddb / "radiusd.conf", r"^\s*auth = no$", "auth = yes")
     own = "client localhost {\n\trequire_message_authenticator = no"
     stock.replace(raddb / "clients.conf", r"^client localhost \{", own)
     site = raddb / "sites-available" / "default"
@@ -232,6 +233,8 @@ class TestProxyState:
             pairs = [(USER_NAME, name), (USER_PASSWORD, b"wrong"), MARK]
             assert ask(radiusd, pairs, signed=False) == REJECT
         assert [one.detail for one in site.events("nobody")] == [{"reason": "unsigned"}]
+        failure = "Login incorrect (Proxy-State without Message-Authenticator: BlastRADIUS)"
+        assert failure in radiusd.log()
 
 
 class TestClients:
