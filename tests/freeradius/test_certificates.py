@@ -1,4 +1,4 @@
-"""The certificate of Wi-Fi on a real server: devices go on with the name and authority they know."""
+"""The certificate of Wi-Fi on a server: devices go on with the name and authority they know."""
 
 from __future__ import annotations
 
