@@ -63,6 +63,8 @@ need_packages freeradius freeradius-ldap freeradius-python3 freeradius-utils pyt
     chromium jq prometheus systemd tzdata
 # Clients of VPN concentrators and of PAM, for tests/peers.
 need_packages libpam-radius-auth ocserv openconnect openvpn openvpn-auth-radius pamtester
+# libnm, as Python reads it, without the NetworkManager that would take over this machine.
+need_packages gir1.2-nm-1.0 python3-gi
 # node-smpp, an SMSC of another make.
 need_command npm npm
 make_venv "[test,smpp,postgres]"

@@ -38,6 +38,7 @@ COMMANDS = {
     "prune": "Remove what is past its use.",
     "courier": "Send the messages, as a process of its own.",
     "raddb": "Make or extend a configuration of FreeRADIUS.",
+    "wifi": "Wi-Fi: what devices need to join it.",
     "login": "Log in as a RADIUS client would: ask for the PIN, then for the code.",
     "gateway": "Be an SMS gateway that sends nothing, and shows each message on a page.",
     "completion": "Print what teaches a shell to complete commands, options, names of accounts and "

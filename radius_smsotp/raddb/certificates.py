@@ -63,6 +63,9 @@ authorityKeyIdentifier = keyid
 """Windows wants the purpose serverAuth, Android the name as subjectAltName."""
 
 
+BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----\n.*?\n-----END CERTIFICATE-----\n", re.DOTALL)
+"""A certificate in PEM; a file may hold several, and words around them (RFC 7468)."""
+
 AUTHORITY_OF = "Wi-Fi authority of "
 
 COMMON_NAME = 64

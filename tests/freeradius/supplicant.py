@@ -33,6 +33,7 @@ class Supplicant:
         options: Further arguments of eapol_test.
         ssid: Behind the access point's address in Called-Station-Id.
         secret: That the access point shares with the server.
+        profile: All of its configuration, in the place of method, user and password.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class Supplicant:
         station: str = STATION,
         ssid: str = "Office",
         secret: str = SECRET,
+        profile: str = "",
     ) -> None:
         self._radiusd = radiusd
         self._folder = tempfile.TemporaryDirectory(prefix="supplicant-")
         self._station = station
         self._secret = secret
+        self._user = user
         self._options = [*options, f"-N30:s:02-00-00-00-00-FF:{ssid}"]
         self.prompts: list[str] = []
         place = Path(self._folder.name)
@@ -61,8 +64,7 @@ class Supplicant:
                 'domain_match="radius.example.org"',
                 'anonymous_identity="anonymous"',
             ]
-        lines = [
-            f"ctrl_interface={place}/ctrl",
+        block = [
             "network={",
             "key_mgmt=WPA-EAP",
             f'identity="{user}"',
@@ -70,7 +72,8 @@ class Supplicant:
             *known,
             "}",
         ]
-        (place / "conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        text = profile or "\n".join(block) + "\n"
+        (place / "conf").write_text(f"ctrl_interface={place}/ctrl\n{text}", encoding="utf-8")
         self._output = place / "output"
 
     def __enter__(self) -> Self:
@@ -129,6 +132,8 @@ class Supplicant:
             if asked:
                 self.prompts.append(asked[1])
                 return asked[1]
+            if re.match(r"<\d>CTRL-REQ-IDENTITY-0:", said):
+                self._control.send(b"CTRL-RSP-IDENTITY-0:" + self._user.encode())
         raise AssertionError(f"neither a question nor an end:\n{self.output()[-4000:]}")
 
     def answer(self, text: str) -> str | None:
