@@ -91,7 +91,7 @@ def secrets(story: Story, *numbers: str) -> list[str]:
 def test_the_files_of_the_store_hold_none(story: Story) -> None:
     """Neither the database nor what stands beside it; the number of an account aside."""
     files = [*story.site.folder.glob("smsotp.db*")]
-    assert len(files) == 4
+    assert len(files) == 5
     octets = b"".join(file.read_bytes() for file in files)
     assert b"alice" in octets
     for secret in secrets(story, ELSEWHERE):
