@@ -29,6 +29,7 @@ def raddb(here: Installation) -> Path:
         (["--secret", "two\nlines"], "the secret holds a control character"),
         (["--secret", "M\udcfcller"], "or one that is not UTF-8"),
         (["--secret", "pa${confdir}ss"], "which FreeRADIUS would replace"),
+        (["--secret", "testing123", "--client", "192.0.2.1"], "give another one by --secret"),
         (["--secret-env", "NO NAME"], "'NO NAME' is no name of a variable"),
         (["--secret-env", ""], "'' is no name of a variable"),
         (["--secret", "x", "--secret-env", "NAME"], "exclude each other"),

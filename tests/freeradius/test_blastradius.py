@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from radius_smsotp.cli.check import clients
 from radius_smsotp.raddb import workers
 from tests.freeradius import stock
 from tests.freeradius.test_radsec import block
@@ -36,6 +37,8 @@ from tests.support.site import PIN
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from radius_smsotp.cli.check.finding import Finding
 
 KEY = SECRET.encode()
 SILENCE = 0.5
@@ -69,10 +72,10 @@ def ask(
     return reply[0]
 
 
-def unanswered(radiusd: Radiusd, pairs: list[tuple[int, bytes]]) -> bool:
+def unanswered(radiusd: Radiusd, pairs: list[tuple[int, bytes]], source: str = "") -> bool:
     """Whether an unsigned request with these attributes is dropped."""
     request = access_request(KEY, pairs, signed=False)
-    return exchange(radiusd.port, request, SILENCE) is None
+    return exchange(radiusd.port, request, SILENCE, source=source) is None
 
 
 def called(raddb: Path) -> None:
@@ -247,12 +250,31 @@ class TestClients:
             source = f"127.0.0.{1 + signed}"
             assert ask(radiusd, STRANGER, signed=signed, source=source) == REJECT
 
+    def test_where_the_first_request_decides_check_says_so(self, site: Site) -> None:
+        """From 3.2.5 on; before, FreeRADIUS does not know the word."""
+        assert site.server is not None
+        said: list[Finding] = []
+
+        def edit(raddb: Path) -> None:
+            said.extend(clients.findings(raddb, auto=True))
+            stock.replace(raddb / "clients.conf", DEMANDED.replace("yes", "no"), CHANCE)
+            said.extend(clients.findings(raddb, auto=True))
+
+        if site.server.limits_proxy_state:
+            radiusd = site.start(edit=edit)
+            assert ask(radiusd, STRANGER, source="127.0.0.1") == REJECT
+            assert unanswered(radiusd, STRANGER, source="127.0.0.2")
+        else:
+            edit(site.make_raddb()[0])
+        [found] = said
+        assert "locked out" in found.why
+
     def test_signatures_can_be_demanded_of_every_request(self, site: Site) -> None:
         """On FreeRADIUS of any version."""
 
         def edit(raddb: Path) -> None:
             path = raddb / "clients.conf"
-            stock.replace(path, "require_message_authenticator = no", DEMANDED)
+            stock.replace(path, DEMANDED.replace("yes", "no"), DEMANDED)
 
         radiusd = site.start(edit=edit)
         assert unanswered(radiusd, LOGIN)
@@ -261,3 +283,4 @@ class TestClients:
 
 
 DEMANDED = "require_message_authenticator = yes"
+CHANCE = "require_message_authenticator = auto"
