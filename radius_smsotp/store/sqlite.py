@@ -37,6 +37,9 @@ INCREMENTAL = 2
 """`PRAGMA auto_vacuum`: free pages go to the end and off it when that is asked for, some at a time.
 Measured: an event costs 1 to 3 % more."""
 
+CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
+"""What is in the log goes into the file as far as nobody is in the way."""
+
 PAGES_SLICE = 128
 """Pages that are given back in one transaction: as short as one of `Transaction.prune`."""
 
@@ -159,8 +162,8 @@ class SqliteStore(Durability):
         with self._transaction("reader") as db:
             yield Contents(db)
         # The log could not be emptied while we read.  Else a login would find it long, and do it.
-        with self._reading, contextlib.suppress(sqlite3.Error):
-            self._connection("reader").execute("PRAGMA wal_checkpoint(PASSIVE)")
+        with self._reading:
+            self._try("reader", CHECKPOINT)
 
     @contextlib.contextmanager
     def refill(self) -> Iterator[Contents]:
@@ -192,8 +195,8 @@ class SqliteStore(Durability):
     def give_back(self) -> int:
         """See `Store.give_back`."""
         # What was removed goes from the log into the file, so that the log begins anew.
-        with self._reading, contextlib.suppress(sqlite3.Error):
-            self._connection("reader").execute("PRAGMA wal_checkpoint(PASSIVE)")
+        with self._reading:
+            self._try("reader", CHECKPOINT)
         before, free, size, vacuum = self._pages()
         if vacuum != INCREMENTAL or free <= PAGES_KEPT:
             return 0
@@ -229,15 +232,23 @@ class SqliteStore(Durability):
 
     def _empty_log(self) -> None:
         """Give the log's room back, if it can be done without waiting and on this disk."""
-        with self._writing, contextlib.suppress(sqlite3.Error):
-            db = self._connection("writer")
-            # This takes its time, and holds up nobody; the rest would, but has little left to do.
-            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            db.execute("PRAGMA busy_timeout = 0")
-            try:
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            finally:
-                db.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
+        with self._writing:
+            # The first takes its time, and holds up nobody; the second would, and has little to do.
+            self._try(
+                "writer",
+                CHECKPOINT,
+                "PRAGMA busy_timeout = 0",
+                "PRAGMA wal_checkpoint(TRUNCATE)",
+                f"PRAGMA busy_timeout = {int(self._patience * 1000)}",
+            )
+
+    def _try(self, kind: str, *statements: str) -> None:
+        """Run statements that may fail, as long as what comes after them does not."""
+        try:
+            for statement in statements:
+                self._connection(kind).execute(statement).fetchall()
+        except sqlite3.Error:
+            self._drop(kind)
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sqlite3
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import pytest
 
+import radius_smsotp
 from radius_smsotp.cli import prune
 from radius_smsotp.model.records import Event
 from radius_smsotp.store import open_store
 from radius_smsotp.store.transaction import PRUNE_SLICE
 from tests.cli.test_courier import queue
+from tests.freeradius.test_trail import OLD_EVENTS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.installation import Installation
 
 
@@ -148,6 +156,38 @@ def test_a_login_gets_at_the_store_between_all_slices(
     assert len(logins) >= 5_000 // PRUNE_SLICE
     assert (kept[0], kept[-1]) == (5_000 - PRUNE_SLICE, 0)
     assert max(before - after for before, after in pairwise(kept)) == PRUNE_SLICE
+
+
+FULL = """
+mount -t tmpfs -o size=12m smsotp "$1"
+"$2" -m radius_smsotp init "$1" >"$1.log"
+"$2" -c "$OLD_EVENTS" "sqlite:///$1/smsotp.db"
+dd if=/dev/zero of="$1/filler" 2>>"$1.log" || :
+"$2" -m radius_smsotp --config "$1/smsotp.yaml" prune --days 1
+ls "$1"
+"""
+
+
+@pytest.mark.server
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk")
+def test_a_disk_is_full_that_nobody_else_uses(tmp_path: Path) -> None:
+    """To the last octet, with a log that has no room in the file: what is kept back makes some."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    here = {
+        "OLD_EVENTS": OLD_EVENTS,
+        "PYTHONPATH": str(PurePath(radius_smsotp.__file__).parents[1]),
+    }
+    command = ["unshare", "--mount", "sh", "-euc", FULL, "sh", str(disk), sys.executable]
+    told = subprocess.run(
+        command, env=os.environ | here, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    stuck, removed, returned, *files = told.stdout.splitlines()
+    assert stuck == "the disk is full (SQLITE_FULL)"
+    assert int(removed.removeprefix("removed: ")) > 5_000
+    assert re.fullmatch(r"given back: \d MB", returned)
+    assert "smsotp.db-reserve" in files
 
 
 @pytest.mark.parametrize("days", ["0", "99999999999999"])

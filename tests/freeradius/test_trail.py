@@ -34,14 +34,17 @@ from datetime import UTC, datetime, timedelta
 from radius_smsotp.errors import StoreError
 from radius_smsotp.model.records import Event
 from radius_smsotp.store import open_store
-store, old, left = open_store(sys.argv[1]), datetime.now(UTC) - timedelta(days=5), 20_000
-try:
-    while left := left - 1:
-        with store.write(f"user{left % 997}") as tx:
-            for number in range(20):
-                tx.add_event(Event("pin-wrong", old, f"user{left * number % 997}", client="vpn"))
-except StoreError as error:
-    print(error)
+store, old = open_store(sys.argv[1]), datetime.now(UTC) - timedelta(days=5)
+for most in (20, 1):
+    try:
+        for left in range(20_000):
+            with store.write(f"user{left % 997}") as tx:
+                for number in range(most):
+                    name = f"user{left * number % 997}"
+                    tx.add_event(Event("pin-wrong", old, name, client="vpn", station="s" * 400))
+    except StoreError as error:
+        said = error
+print(said)
 """
 
 
