@@ -95,11 +95,18 @@ def _settings(loaded: Loaded) -> Iterator[Finding]:
         why = f"The lock-out lets {tried} of them be tried in a day."
         remedy = f"take {pin.SHORTEST} or more"
         yield warning(loaded.place("pin.shortest"), fault, remedy, why=why)
-    if all(loaded.providers[one].type == "folder" for one in loaded.order):
+    folders = [one for one in loaded.order if loaded.providers[one].type == "folder"]
+    if len(folders) == len(loaded.order):
         fault = "no SMS is sent: all of them only write files"
         why = "Users wait for a code in vain."
         remedy = "add one; see 'smsotp provider preset'"
         yield warning(f"{name}: providers", fault, remedy, why=why)
+        folders = []
+    for one in folders:
+        fault = "sends no SMS: it writes messages, codes and all, into files"
+        remedy = "remove it, or name the others in delivery.order"
+        why = "When its turn comes, the user waits in vain, and who reads the folder has the code."
+        yield warning(loaded.place(f"providers.{one}"), fault, remedy, why=why)
 
 
 def _key(loaded: Loaded) -> list[Finding]:

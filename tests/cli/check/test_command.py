@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from radius_smsotp.cli import smsotp
@@ -136,6 +137,21 @@ class TestWhole:
         assert {one["why"] for one in weak} == {
             "Whoever is on the way reads codes, or sends messages at your expense."
         }
+
+    def test_a_folder_that_was_left_beside_a_gateway(self, here: Installation) -> None:
+        """It comes first in new settings, and takes every message."""
+        (here.folder / "send.sh").write_text("#!/bin/sh\n")
+        (here.folder / "send.sh").chmod(0o700)
+        own = {"type": "script", "script": "send.sh"}
+        here.write(providers={"demo": {"type": "folder", "path": "outbox"}, "own": own})
+        found = only(here)
+        assert found["level"] == "warning"
+        line = self.line(here, "demo")
+        assert found["path"] == f"smsotp.yaml, line {line}: providers.demo"
+        assert found["fault"] == "sends no SMS: it writes messages, codes and all, into files"
+        values = yaml.safe_load(here.settings_path.read_text("utf-8"))
+        here.write(delivery=values["delivery"] | {"order": ["own"]})
+        assert check(here) == (0, [])
 
     def test_a_weak_setting_is_no_error(self, here: Installation) -> None:
         """A site that knows what it does can live with it."""
