@@ -56,6 +56,13 @@ class TestTest:
         assert code not in shown
         assert PHONE not in shown
 
+    def test_it_sends_where_a_login_would(self, here: Installation, gateway: Gateway) -> None:
+        """A premium number costs as much in a test."""
+        result = here.run("provider", "test", "gateway", "--phone", "+1 900 234 5678")
+        assert result.exit_code == 2
+        assert "the phone number is a premium number" in result.output
+        assert gateway.requests == []
+
     def test_what_others_can_read_on_the_way_is_said(
         self, here: Installation, gateway: Gateway
     ) -> None:

@@ -90,7 +90,8 @@ def add(
     one of the PIN options the account gets none.
 
     A number is taken in any writing with its country code behind + or 00; without one if the
-    setting 'country' is there.  Letters, extensions and numbers that no country uses are refused.
+    setting 'country' is there.  Letters, extensions, numbers that no country uses, and those that
+    'limits' let no message go to are refused.
 
     \b
     Examples:
