@@ -122,6 +122,7 @@ class Server:
     def close(self, patience: float = 0.0) -> None:
         """Finish what was begun, `patience` seconds long at most, and let go of everything."""
         self.courier.close(patience)
+        self.service.close()
         self.settle(None)
         self.store.close()
 

@@ -33,7 +33,7 @@ COMMANDS = {
     "stats": "Figures: logins, refusals, messages and what they cost.",
     "report": "Write the figures as one page for a browser, with charts.",
     "exporter": "Serve the figures to Prometheus.",
-    "key": "Keys: what codes are derived from.",
+    "key": "Keys: what codes are derived from, and PINs sealed with.",
     "store": "The store: copy all that is kept, or put it back.",
     "prune": "Remove what is past its use.",
     "courier": "Send the messages, as a process of its own.",

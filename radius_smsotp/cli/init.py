@@ -13,7 +13,9 @@ from pathlib import Path
 
 import click
 
+from radius_smsotp.cli import output
 from radius_smsotp.cli.site import PATIENCE, acting_as, existing_user, freeradius_user
+from radius_smsotp.cli.user import bulk
 from radius_smsotp.errors import ConfigurationError, SmsotpError
 from radius_smsotp.raddb import files as raddb_files
 from radius_smsotp.server import introduce, strange_key
@@ -55,7 +57,9 @@ def init(folder: Path, owner: pwd.struct_passwd | None, store: str | None, new_k
     are the annotated example of all of them; their provider writes messages into a folder.
 
     All servers of a store have one key: for a second one it is copied, not made.  With --new-key
-    the open challenges end, and servers with the key of before do not start.
+    the open challenges end, and servers with the key of before do not start.  PINs that were sealed
+    with that are lost, and have to be set again: keep a copy of the key file, apart from the
+    store's.
 
     \b
     Examples:
@@ -81,9 +85,12 @@ def init(folder: Path, owner: pwd.struct_passwd | None, store: str | None, new_k
         raise SmsotpError(f"{settings} names another store already: {there}; {remedy}")
     with acting_as(keeper):
         _refuse_second_key(loaded, new_key=new_key)
-        _make(loaded.key_path, lambda: keyring.create(loaded.key_path))
+        is_made = _make(loaded.key_path, lambda: keyring.create(loaded.key_path))
         keys = keyring.read(loaded.key_path)
         ours += [settings, loaded.key_path, *_make_store(loaded, keys)]
+    if is_made:
+        told = "Without it no PIN can be checked: keep a copy, apart from those of the store."
+        click.echo(f"{loaded.key_path} seals the PINs.  {told}")
     if user is not None:
         _give(ours, user)
         click.echo(f"All of it belongs to the user {user.pw_name}.")
@@ -143,14 +150,15 @@ def _make_settings(path: Path, store: str, key: Path) -> None:
     _make(path, lambda: whole_file.create(path, text, 0o640))
 
 
-def _make(path: Path, create: Callable[[], None]) -> None:
-    """Make a file that is not there yet, and say which it was."""
+def _make(path: Path, create: Callable[[], None]) -> bool:
+    """Make a file that is not there yet, and say which it was.  Returns whether it was made."""
     try:
         create()
     except FileExistsError:
         click.echo(f"was there  {path}")
-    else:
-        click.echo(f"made       {path}")
+        return False
+    click.echo(f"made       {path}")
+    return True
 
 
 def _refuse_second_key(loaded: Loaded, *, new_key: bool) -> None:
@@ -177,8 +185,16 @@ def _make_store(loaded: Loaded, keys: Keyring) -> list[Path]:
     made = store.folder is not None and _make_folder(store.folder)
     store.migrate()
     introduce(keys, loaded, store)
+    sealed = bulk.seal(store, keys)
+    left = bulk.sealed(store)
     store.close()
     click.echo(f"{'was there' if there else 'made     '}  {store.name}")
+    if sealed:
+        click.echo(f"PINs sealed with {keys.sealing}: {sealed}")
+    if lost := sum(left[key_id] for key_id in left.keys() - keys.pin_keys.keys()):
+        them = "it" if lost == 1 else "them"
+        told = f"sealed with a key that is not here; 'smsotp check' names {them}"
+        click.echo(f"{output.many(lost, 'PIN')} {told}")
     if store.folder is None:
         return []
     path = loaded.store_url.partition("://")[2]

@@ -1,7 +1,8 @@
-"""``smsotp key``: what codes are derived from."""
+"""``smsotp key``: what codes are derived from, and PINs sealed with."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ import click
 
 from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site, acting_as, pass_site
+from radius_smsotp.cli.user import bulk
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model.records import Challenge
 from radius_smsotp.server import introduce
@@ -17,7 +19,7 @@ from radius_smsotp.settings import keyring
 from radius_smsotp.settings.keyring import Keyring
 
 NOTICE = timedelta(seconds=10)
-"""Every process of a host has read the new key by then: they look each second."""
+"""Every process of a host has read the new keys by then: they look each second."""
 
 LONGEST_NOTICE = 60 * 24 * 365
 """Minutes: a slip of the keyboard, beyond that."""
@@ -26,7 +28,10 @@ LONGEST_NOTICE = 60 * 24 * 365
 @click.group()
 def key() -> None:
     """
-    Keys: what codes are derived from.
+    Keys: what codes are derived from, and PINs sealed with.
+
+    Without the key file no PIN in the store can be checked: keep a copy of it, apart from those of
+    the store.
 
     \b
     Example:
@@ -39,7 +44,7 @@ def key() -> None:
 @pass_site
 def list_keys(site: Site, as_json: bool) -> None:
     """
-    List the keys, newest first, and how many open challenges hang on each.  No secret is shown.
+    List the keys, newest first, and what hangs on each.  No secret is shown.
 
     \b
     Examples:
@@ -47,34 +52,43 @@ def list_keys(site: Site, as_json: bool) -> None:
       smsotp key list --json
     """
     keys = keyring.read(site.loaded.key_path)
-    needed = Counter(one.key_id for one in _open(site))
+    needed, sealed = Counter(one.key_id for one in _open(site)), bulk.sealed(site.store)
     records = [
-        {"id": one, "state": _state(keys, one)[0], "open_challenges": needed[one]}
-        for one in keys.keys
+        {
+            "id": one,
+            "state": _state(keys, one)[0],
+            "open_challenges": needed[one],
+            "pins": sealed[one],
+        }
+        for one in keys.pin_keys
     ]
     columns = {
         "Key": "id",
         "State": lambda one: " ".join(_state(keys, one["id"])),
         "Open challenges": "open_challenges",
+        "PINs": "pins",
     }
     output.listing(records, columns, for_programs=as_json, whole=[0])
 
 
-@key.command()
+@key.command(short_help="Make new keys, which take over soon.")
 @click.option(
     "--in",
     "minutes",
     type=click.IntRange(1, LONGEST_NOTICE),
     metavar="MINUTES",
-    help="When the new key takes over: time to copy the file.  [default: in 10 seconds]",
+    help="When the new keys take over: time to copy the file.  [default: in 10 seconds]",
 )
 @pass_site
 def rotate(site: Site, minutes: int | None) -> None:
     """
-    Make a new key, for the challenges to come.  Those that run end under the old one.
+    Make new keys: one for the challenges to come, and one that PINs are sealed with.
 
-    With several servers the key file must be on all of them before the new key takes over: give
-    yourself time with --in, and copy it.
+    Challenges that run end under the old one.  The PINs in the store are sealed with the new one as
+    soon as it has taken over; nobody needs to type one for that.
+
+    With several servers the key file must be on all of them before the new keys take over: give
+    yourself time with --in, and copy it.  Then the PINs follow when the old key is retired.
 
     \b
     Examples:
@@ -84,35 +98,48 @@ def rotate(site: Site, minutes: int | None) -> None:
     with acting_as(site.owner):
         path = site.loaded.key_path
         keys = keyring.read(path)
-        if keys.waiting is not None:
-            waiting, until = keys.waiting
-            raise SmsotpError(f"{waiting} is waiting already, until {output.local(until)}")
+        waiting = keys.waiting or keys.pin_waiting
+        if waiting is not None:
+            raise SmsotpError(f"{waiting[0]} is waiting already, until {output.local(waiting[1])}")
         introduce(keys, site.loaded, site.store)
+        # Those that are not sealed at all need no new key.
+        bulk.seal(site.store, keys)
         begins = datetime.now(UTC) + (timedelta(minutes=minutes) if minutes else NOTICE)
+        sealing = keyring.add(path, begins, for_pins=True)
         made = keyring.add(path, begins)
         introduce(keyring.read(path), site.loaded, site.store)
         lifetime = site.loaded.values.code.lifetime
-    click.echo(f"{made}: signs new challenges from {output.local(begins)} on")
-    if minutes:
-        click.echo(f"Copy {path} to every other server before that.")
+        click.echo(f"{made}: signs new challenges from {output.local(begins)} on")
+        click.echo(f"{sealing}: seals PINs from then on")
+        if minutes:
+            click.echo(f"Copy {path} to every other server before that.")
+        elif bulk.sealed(site.store):
+            time.sleep(max(0.0, (begins - datetime.now(UTC)).total_seconds()))
+            number = bulk.seal(site.store, keyring.read(path))
+            click.echo(f"PINs sealed with it: {number}")
     unused = output.local(begins + timedelta(seconds=lifetime))
-    click.echo(f"From {unused} on the old one may go: smsotp key retire {keys.current}")
+    old = " ".join(dict.fromkeys((keys.current, keys.sealing)))
+    which = "the old one" if keys.current == keys.sealing else "the old ones"
+    click.echo(f"From {unused} on {which} may go: smsotp key retire {old}")
 
 
 @key.command()
-@click.argument("key_id", metavar="ID")
+@click.argument("key_ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--cancel", is_flag=True, help="End the open challenges that hang on it.")
 @pass_site
-def retire(site: Site, key_id: str, cancel: bool) -> None:
+def retire(site: Site, key_ids: tuple[str, ...], cancel: bool) -> None:
     """
-    Remove a key that signs no more.
+    Remove keys that sign, or seal, no more.
+
+    PINs that still hang on one are sealed with the key of now.  What that cannot be done with keeps
+    its key.
 
     Where a key has become known to others: rotate, then retire it with --cancel.  The store knows
     it no more: a server that has no other one does not start.
 
     \b
     Examples:
-      smsotp key retire k20260301-77e1b0d4
+      smsotp key retire k20260301-77e1b0d4 p20260301-0c95ab3e
       smsotp key retire k20260301-77e1b0d4 --cancel
     """
     with acting_as(site.owner):
@@ -121,22 +148,34 @@ def retire(site: Site, key_id: str, cancel: bool) -> None:
         introduce(keys, site.loaded, site.store)
         with site.store.read() as tx:
             known = set(tx.known_keys().values())
-        if keys.get(key_id) is None and key_id not in known:
-            raise SmsotpError(f"there is no key '{key_id}'; see 'smsotp key list'")
-        if key_id == keys.current:
-            raise SmsotpError(f"{key_id} signs new challenges; first 'smsotp key rotate'")
-        needing = [one for one in _open(site) if one.key_id == key_id]
+        for key_id in key_ids:
+            if key_id not in keys.pin_keys and key_id not in known:
+                raise SmsotpError(f"there is no key '{key_id}'; see 'smsotp key list'")
+            if key_id in {keys.current, keys.sealing}:
+                does = "signs new challenges" if key_id == keys.current else "seals PINs"
+                raise SmsotpError(f"{key_id} {does}; first 'smsotp key rotate'")
+        bulk.seal(site.store, keys)
+        needing = [one for one in _open(site) if one.key_id in key_ids]
+        sealed = bulk.sealed(site.store)
+        lost = sum(sealed[key_id] for key_id in key_ids)
+        if lost:
+            pins, verb = output.many(lost, "PIN"), "is" if lost == 1 else "are"
+            told = f"{pins} {verb} sealed with it, and it is not here"
+            raise SmsotpError(f"{told}; see 'smsotp check'")
         if needing and not cancel:
             challenges = output.many(len(needing), "open challenge")
             verb = "needs" if len(needing) == 1 else "need"
             raise SmsotpError(f"{challenges} still {verb} it; wait, or end them with --cancel")
-        keyring.remove(path, key_id)
+        for key_id in key_ids:
+            keyring.remove(path, key_id)
         accounts = {one.account for one in needing}
         with site.store.write(*accounts, durable=True) as tx:
-            tx.forget_key(key_id)
+            for key_id in key_ids:
+                tx.forget_key(key_id)
             for one in needing:
                 tx.save_answer(replace(one, state="cancelled"))
-    click.echo(f"{key_id}: retired")
+    for key_id in key_ids:
+        click.echo(f"{key_id}: retired")
 
 
 def _open(site: Site) -> list[Challenge]:
@@ -146,7 +185,10 @@ def _open(site: Site) -> list[Challenge]:
 
 def _state(keys: Keyring, key_id: str) -> tuple[str, ...]:
     if key_id == keys.current:
-        return ("signs",)
-    if keys.waiting is not None and key_id == keys.waiting[0]:
-        return ("waits", f"until {output.local(keys.waiting[1])}")
+        return ("signs, seals" if key_id == keys.sealing else "signs",)
+    if key_id == keys.sealing:
+        return ("seals",)
+    for waiting in (keys.waiting, keys.pin_waiting):
+        if waiting is not None and key_id == waiting[0]:
+            return ("waits", f"until {output.local(waiting[1])}")
     return ("old",)

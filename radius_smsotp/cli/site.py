@@ -13,8 +13,10 @@ from typing import Concatenate, ParamSpec, Self
 import click
 
 from radius_smsotp.errors import ConfigurationError, Problem
-from radius_smsotp.settings import file
+from radius_smsotp.server import introduce
+from radius_smsotp.settings import file, keyring
 from radius_smsotp.settings.file import Loaded
+from radius_smsotp.settings.keyring import Keyring
 from radius_smsotp.store import Store, open_store
 
 PATIENCE = 10.0
@@ -64,6 +66,13 @@ class Site:
         """The same, brought to this version."""
         self.opened.migrate()
         return self.opened
+
+    @cached_property
+    def keys(self) -> Keyring:
+        """The keys, which must be those that the store is used with."""
+        keys = keyring.read(self.loaded.key_path)
+        introduce(keys, self.loaded, self.store)
+        return keys
 
     @property
     def owner(self) -> pwd.struct_passwd | None:

@@ -150,6 +150,7 @@ REMEDIES = {
     "login-refused prefix": "set another number, or take the prefix out of limits.refused",
     "login-refused premium": "set another number, or add its prefix to limits.special",
     "login-refused special": "set another number, or add its prefix to limits.special",
+    "login-refused other-key": OTHER_KEY,
     "login-refused": TRY_LATER,
     "pin-wrong": "if the PIN is forgotten: smsotp user set {account} --pin-stdin; if it is wrong "
     "for everybody, compare the client's shared secret with clients.conf",

@@ -6,13 +6,12 @@ Nothing is decided or stored here.
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime
 
 from radius_smsotp.login import attributes, rules, stations
 from radius_smsotp.login.challenges import Issuer
 from radius_smsotp.login.request import Request
-from radius_smsotp.model import identity, pin
+from radius_smsotp.model import identity
 from radius_smsotp.model.identity import choose_language
 from radius_smsotp.model.records import Account, Known
 from radius_smsotp.settings.file import Loaded
@@ -32,7 +31,6 @@ class FactReader:
         self._loaded = loaded
         self._issuer = issuer
         self._may = loaded.values.limits.destinations
-        self._random = secrets.token_bytes(pin.SALT_OCTETS + 64)
 
     def facts(self, tx: Transaction, known: Known, request: Request, now: datetime) -> rules.Facts:
         """What the rules of a first step need, out of what the store knows of who asks."""
@@ -81,14 +79,3 @@ class FactReader:
         known = self._loaded.languages
         given = choose_language(request.language, known)
         return given or choose_language((account and account.language) or "", known)
-
-    def decoy(self, pin_hash: str | None) -> str:
-        """
-        A hash that no PIN has, for one name.  Checking it takes as long as checking an account's.
-
-        Args:
-            pin_hash: `Known.neighbour`.  Its rounds are the same for one name each time, and over
-                many names those that the accounts here have, as old and new ones differ in them.
-        """
-        usual = self._loaded.values.pin.iterations
-        return pin.decoy(self._random, pin.iterations(pin_hash) if pin_hash else usual)

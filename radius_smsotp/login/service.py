@@ -19,6 +19,7 @@ from radius_smsotp.login import answers, attributes, rules, stations
 from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Preparation, Rejected
 from radius_smsotp.login.challenges import Issuer
 from radius_smsotp.login.facts import FactReader
+from radius_smsotp.login.pins import Pins
 from radius_smsotp.login.request import Request, Step
 from radius_smsotp.login.request import login_event as _event
 from radius_smsotp.model import code, lockout
@@ -56,7 +57,12 @@ class Service:
         self._courier = courier
         self._issuer = Issuer(loaded, keyring, courier)
         self._reader = FactReader(loaded, self._issuer)
+        self._pins = Pins(loaded.values.pin.iterations, keyring, store)
         self._now = now
+
+    def close(self) -> None:
+        """Let go of what is its own."""
+        self._pins.close()
 
     # What FreeRADIUS asks
 
@@ -78,24 +84,29 @@ class Service:
         if request.handshake:
             return self._prepare_handshake(request, facts, refused)
         password = request.password if request.rewritten else None
-        pin_hash = facts.account.pin_hash if facts.account else None
-        if pin_hash is None and not request.known_good:
+        sealed = facts.account.pin_hash if facts.account else None
+        if sealed and not self._pins.has_key(sealed) and (not refused or refused in rules.LIMITS):
+            refused = "other-key"
+            log.error("%r: %s", request.user, REASONS[refused])
+        if sealed is None and not request.known_good:
             # pap would say that it cannot work, and at once: anybody would learn of the account.
-            pin_hash = self._reader.decoy(known.neighbour)
+            sealed = self._pins.decoy(known.neighbour)
         # A guess at an open challenge is counted even if no more SMS may be sent: with the real
         # PIN it is refused in `begin`, with another one it ends in `first_factor_failed`.
         tail = None
         if not refused or refused in rules.LIMITS:
             tail = self._tail(facts, request)
         if tail is not None and tail[1]:
+            pin_hash = self._pins.opened(request.account, sealed)
             return Preparation(Step.PIN_AND_CODE, tail[0], pin_hash, matched=tail[1])
         if refused and tail is None:
             # Whatever stands against the login, it looks like a wrong PIN and takes as long.
-            ours = pin_hash is not None or not facts.elsewhere
-            decoy = self._reader.decoy(known.neighbour) if ours else None
-            return Preparation(Step.PIN, password, decoy, reason=refused)
+            ours = sealed is not None or not facts.elsewhere
+            decoy = self._pins.decoy(known.neighbour) if ours else None
+            pin_hash = self._pins.opened(request.account, decoy)
+            return Preparation(Step.PIN, password, pin_hash, reason=refused)
         step = Step.PIN if tail is None else Step.PIN_OR_CODE
-        return Preparation(step, password, pin_hash)
+        return Preparation(step, password, self._pins.opened(request.account, sealed))
 
     def ask(self, request: Request) -> Challenged:
         """Ask for the first factor, where the protocol begins with a name alone."""
@@ -109,6 +120,7 @@ class Service:
         own = self._reader.policy(request)
         with self._store.login(request.asker, now) as (tx, known):
             facts = self._reader.facts(tx, known, request, now)
+            self._pins.renew(facts.account, None if request.handshake else request.password)
             decision = rules.admit(facts, own.login, now)
             if isinstance(decision, rules.Refuse):
                 told = _told(facts.faults)
@@ -208,7 +220,7 @@ class Service:
         hashed = known.account is not None and known.account.pin_hash is not None
         if request.handshake and not request.provable:
             return "hashed-pin" if hashed else "unprovable" if request.uncompared else ""
-        decoy = self._reader.decoy(known.neighbour)
+        decoy = self._pins.opened(request.account, self._pins.decoy(known.neighbour))
         return "no-pin" if request.mismatch and request.pin_hash == decoy and not hashed else ""
 
     def first_factor_down(self, request: Request) -> Rejected:

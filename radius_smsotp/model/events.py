@@ -64,7 +64,7 @@ REASONS = {
     "cancelled": "the account was changed meanwhile, or the store restored",
     "expired": "the code came too late",
     "clock": "the clock has gone back since the code was made, or those of servers differ",
-    "other-key": "this server has another key than the one that made the code",
+    "other-key": "this server has another key than the one that made the code, or sealed the PIN",
     "hashed-pin": "CHAP and MS-CHAP need the PIN in the clear; this account has a hash",
     "unprovable": "MS-CHAP needs the password in the clear, and FreeRADIUS does not have it",
     "no-pin": "the account has no PIN",

@@ -1,9 +1,16 @@
-"""PINs, as FreeRADIUS's `pap` checks them.  Hashing is for the command line, never for radiusd."""
+"""
+PINs: a hash as FreeRADIUS's `pap` checks it, and the seal under which it is kept.
+
+The 64 octets of a sealed hash are XORed with HMAC-SHA512 of account and salt under a key that the
+store does not hold: what is in the store alone tells nothing of the PIN.  The name in it keeps a
+hash from being copied to another account.  Each salt is used for one hash.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import re
 import unicodedata
 
@@ -11,6 +18,12 @@ from radius_smsotp.model.identity import fold_name
 
 SALT_OCTETS = 16
 """RFC 8018 section 4.1 asks for at least 8."""
+
+HASH_OCTETS = 64
+"""Output of HMAC-SHA512, and so of its PBKDF2."""
+
+SCHEME = "$PBKDF2$"
+"""How a hash begins that is not sealed; before it stands the id of the key of one that is."""
 
 LONGEST = 128
 """Octets; RFC 2865 section 5.2 carries no more in User-Password."""
@@ -53,20 +66,67 @@ def decoy(random: bytes, iterations: int) -> str:
     A hash that no PIN has, for accounts that cannot log in: checking it takes as long.
 
     Args:
-        random: `SALT_OCTETS` + 64 random octets.
+        random: `SALT_OCTETS` + `HASH_OCTETS` random octets.
     """
     return _text(random[:SALT_OCTETS], random[SALT_OCTETS:], iterations)
 
 
 def iterations(pin_hash: str) -> int:
-    """How many rounds a hash was made with."""
-    return int(pin_hash.split(":")[1])
+    """How many rounds a hash was made with, sealed or not."""
+    return int(pin_hash.rsplit(":", 2)[1])
+
+
+def salt(pin_hash: str) -> bytes:
+    """What a hash was made with."""
+    return base64.b64decode(pin_hash.rpartition("$")[0].rpartition(":")[2])
+
+
+def sealed_with(pin_hash: str) -> str:
+    """The id of the key that a hash is sealed with, "" if it is not."""
+    return pin_hash.partition(SCHEME)[0]
+
+
+def seal(pin_hash: str, name: str, key_id: str, key: bytes) -> str:
+    """
+    Make a hash worthless without the key.
+
+    Args:
+        pin_hash: As `digest` leaves it.
+        name: Of the account, folded.
+
+    Returns:
+        ``KEY_ID$PBKDF2$HMACSHA2+512:ROUNDS:SALT$SEALED``.
+    """
+    return key_id + _masked(pin_hash, name, key)
+
+
+def unseal(sealed: str, name: str, key: bytes) -> str:
+    """
+    Undo `seal`; of another account, or with another key, it makes a hash that no PIN has.
+
+    Raises:
+        ValueError: This is no sealed hash.
+    """
+    return _masked(sealed[sealed.index(SCHEME) :], name, key)
+
+
+def _masked(pin_hash: str, name: str, key: bytes) -> str:
+    head, _, encoded = pin_hash.rpartition("$")
+    octets = base64.b64decode(encoded)
+    if len(octets) != HASH_OCTETS:
+        raise ValueError("this is no PIN hash")
+    # With the length before it, no other name and salt make the same text.
+    whose = name.encode("utf-8", "surrogatepass")
+    text = b"pin" + len(whose).to_bytes(4, "big") + whose + salt(pin_hash)
+    mask = int.from_bytes(hmac.digest(key, text, "sha512"), "big")
+    masked = (int.from_bytes(octets, "big") ^ mask).to_bytes(HASH_OCTETS, "big")
+    return f"{head}${base64.b64encode(masked).decode()}"
 
 
 def _text(salt: bytes, key: bytes, rounds: int) -> str:
     # Crypt::PBKDF2 separates by colons and one dollar sign, base64 as in RFC 4648 section 4.
     encoded = [base64.b64encode(octets).decode() for octets in (salt, key)]
-    return f"$PBKDF2$HMACSHA2+512:{rounds}:{encoded[0]}${encoded[1]}"
+    return f"{SCHEME}HMACSHA2+512:{rounds}:{encoded[0]}${encoded[1]}"
 
 
 def weakness(pin: str, name: str, phone: str | None) -> str:

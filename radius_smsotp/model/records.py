@@ -38,8 +38,8 @@ class Account:
     Attributes:
         name: As `model.identity.fold_name` leaves it; the key everywhere.
         phone: E.164 with plus sign, or None.
-        pin_hash: ``$PBKDF2$HMACSHA2+512:ROUNDS:SALT$HASH`` as FreeRADIUS's `pap` reads it, or None
-            if another module checks the first factor.
+        pin_hash: ``KEY_ID$PBKDF2$HMACSHA2+512:ROUNDS:SALT$SEALED``, without KEY_ID and seal from an
+            earlier version (see `model.pin`); None if another module checks the first factor.
         provider: Sends this account's messages first, or None for ``delivery.order``.
         language: Folded tag (see `model.identity`) of what this person reads, or None.
     """

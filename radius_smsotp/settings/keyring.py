@@ -1,10 +1,14 @@
 """
-The key file: what codes are derived from, and all that makes them unguessable.
+The key file: what codes are derived from and PINs sealed with, and all that keeps both secret.
 
-One key a line, ``ID SECRET [FROM]``, the newest first: the id names it in every challenge, the
-secret is 64 hex digits, and FROM is when it begins to sign new challenges (ISO 8601 with zone;
-absent: at once).  The first one whose time has come signs; the others let running challenges
-end, and let servers know in good time what another one signs with.
+One key a line, ``ID SECRET [FROM] [pin]``, the newest first: the id names it in every challenge or
+sealed hash, the secret is 64 hex digits, and FROM is when it begins to sign new challenges (ISO
+8601 with zone; absent: at once).  The first one whose time has come signs; the others let running
+challenges end, and let servers know in good time what another one signs with.  The same holds for
+those with ``pin`` behind them, which seal PINs.
+
+A file of a version that had none of these is as good: the key that signs seals as well, so that
+all servers of a store agree, until `smsotp key rotate` makes one of its own.
 """
 
 from __future__ import annotations
@@ -12,16 +16,29 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from radius_smsotp.errors import ConfigurationError, Problem
+from radius_smsotp.model import pin
 from radius_smsotp.model.code import KEY_OCTETS, key_fingerprint
 from radius_smsotp.settings import whole_file
 
-HEADING = "# smsotp key file: 'ID SECRET [FROM]' a line, the newest first; see 'smsotp key --help'."
+HEADING = (
+    "# smsotp key file: 'ID SECRET [FROM] [pin]' a line, the newest first; see 'smsotp key --help'."
+)
+
+
+class Line(NamedTuple):
+    """One key of the file."""
+
+    key_id: str
+    secret: bytes
+    begins: datetime | None
+    for_pins: bool
 
 
 @dataclass(frozen=True)
@@ -31,13 +48,19 @@ class Keyring:
 
     Attributes:
         current: Id of the key for new challenges.
-        keys: Id to secret, `KEY_OCTETS` octets each, newest first.
+        keys: Id to secret of those for codes, `KEY_OCTETS` octets each, newest first.
         waiting: Id of the key that takes over next, and when; None if there is none.
+        sealing: Id of the key for new PIN hashes.
+        pin_keys: The same of all that a hash may be sealed with: those for PINs, then all others.
+        pin_waiting: As `waiting`, of those for PINs.
     """
 
     current: str
     keys: Mapping[str, bytes] = field(repr=False)
-    waiting: tuple[str, datetime] | None = None
+    waiting: tuple[str, datetime] | None
+    sealing: str
+    pin_keys: Mapping[str, bytes] = field(repr=False)
+    pin_waiting: tuple[str, datetime] | None
 
     @property
     def secret(self) -> bytes:
@@ -50,17 +73,41 @@ class Keyring:
         return list(self.keys.values())[-1]
 
     def is_outdated(self, now: datetime) -> bool:
-        """Whether the key that waits should sign by now: then the file is to be read again."""
-        return self.waiting is not None and now >= self.waiting[1]
+        """Whether a key that waits should be in use by now: then the file is to be read again."""
+        waits = (self.waiting, self.pin_waiting)
+        return any(one is not None and now >= one[1] for one in waits)
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """Fingerprint of each key to its id, the oldest first."""
-        return {key_fingerprint(key): key_id for key_id, key in list(self.keys.items())[::-1]}
+        """Fingerprint of each key to its id, the oldest first, and those for codes last."""
+        oldest_first = list(self.pin_keys.items())[::-1]
+        in_order = sorted(oldest_first, key=lambda one: one[0] in self.keys)
+        return {key_fingerprint(key): key_id for key_id, key in in_order}
 
     def get(self, key_id: str) -> bytes | None:
         """The key of a running challenge, or None if it was taken out of the file."""
         return self.keys.get(key_id)
+
+    def seal_pin(self, name: str, pin_hash: str) -> str:
+        """Seal a hash (see `model.pin`) for an account of that name."""
+        return pin.seal(pin_hash, name, self.sealing, self.pin_keys[self.sealing])
+
+    def is_sealed(self, pin_hash: str) -> bool:
+        """
+        Whether a hash needs no other seal.
+
+        One with a key that waits does not: another server, whose clock is ahead, has sealed it.
+        """
+        known = [*self.pin_keys]
+        return pin.sealed_with(pin_hash) in known[: known.index(self.sealing) + 1]
+
+    def open_pin(self, name: str, pin_hash: str) -> str | None:
+        """The hash as `pap` reads it, None if its key is not here; one without seal as it is."""
+        sealed_with = pin.sealed_with(pin_hash)
+        if not sealed_with:
+            return pin_hash
+        key = self.pin_keys.get(sealed_with)
+        return None if key is None else pin.unseal(pin_hash, name, key)
 
 
 def read(path: Path, now: datetime | None = None) -> Keyring:
@@ -86,39 +133,46 @@ def read(path: Path, now: datetime | None = None) -> Keyring:
     if mode & 0o077:
         raise _fault(path, f"is open to others (mode {mode:04o})", f"chmod 600 {path}")
     now = now or datetime.now(UTC)
-    keys: dict[str, bytes] = {}
-    current = ""
-    waiting: tuple[str, datetime] | None = None
-    for number, line in enumerate(content.splitlines(), 1):
-        if not _is_key(line):
-            continue
-        key_id, secret, begins = _parse(path, number, line)
-        if key_id in keys:
-            raise _fault(path, f"line {number}: the id stands here twice", "give each key its own")
-        keys[key_id] = secret
-        if current == "":
-            if begins is None or begins <= now:
-                current = key_id
-            else:
-                waiting = (key_id, begins)
-    if not keys:
+    lines: list[Line] = []
+    for number, text in enumerate(content.splitlines(), 1):
+        if _is_key(text):
+            line = _parse(path, number, text)
+            if any(line.key_id == other.key_id for other in lines):
+                fault = f"line {number}: the id stands here twice"
+                raise _fault(path, fault, "give each key its own")
+            lines.append(line)
+    codes = [one for one in lines if not one.for_pins]
+    pins = [one for one in lines if one.for_pins]
+    return Keyring(*_ring(path, codes, now), *_ring(path, [*pins, *codes], now))
+
+
+def _ring(
+    path: Path, lines: Sequence[Line], now: datetime
+) -> tuple[str, dict[str, bytes], tuple[str, datetime] | None]:
+    """The id of the key in use, all keys, and the one that waits, of one kind."""
+    if not lines:
         raise _fault(path, "holds no key", f"remove it and run 'smsotp init {path.parent}'")
-    if current == "":
-        raise _fault(path, "holds no key whose time has come", "remove the time behind one of them")
-    return Keyring(current, keys, waiting)
+    waiting = None
+    for one in lines:
+        if one.begins is None or one.begins <= now:
+            return one.key_id, {line.key_id: line.secret for line in lines}, waiting
+        waiting = (one.key_id, one.begins)
+    raise _fault(path, "holds no key whose time has come", "remove the time behind one of them")
 
 
 def create(path: Path) -> None:
     """Write a new key file, mode 0600.  Raises FileExistsError: a key is never overwritten."""
-    whole_file.create(path, f"{HEADING}\n{_new_id()} {secrets.token_hex(KEY_OCTETS)}\n", 0o600)
+    lines = (HEADING, _new_line(), _new_line(for_pins=True))
+    whole_file.create(path, "\n".join(lines) + "\n", 0o600)
 
 
-def add(path: Path, begins: datetime) -> str:
+def add(path: Path, begins: datetime, *, for_pins: bool = False) -> str:
     """
     Put a new key before the others.
 
     Args:
-        begins: When it is to sign new challenges: when every process has read the file.
+        begins: When it is to sign new challenges, or to seal PINs: when every process has read the
+            file.
 
     Returns:
         Its id.
@@ -126,12 +180,11 @@ def add(path: Path, begins: datetime) -> str:
     Raises:
         ConfigurationError: The file cannot be used as it is, or not be written.
     """
-    key_id = _new_id()
-    line = f"{key_id} {secrets.token_hex(KEY_OCTETS)} {begins.isoformat(timespec='milliseconds')}"
+    line = _new_line(begins, for_pins=for_pins)
     lines = _lines(path)
     first = next(number for number, text in enumerate(lines) if _is_key(text))
     _rewrite(path, [*lines[:first], line, *lines[first:]])
-    return key_id
+    return line.split()[0]
 
 
 def remove(path: Path, key_id: str) -> None:
@@ -148,26 +201,32 @@ def _lines(path: Path) -> list[str]:
 
 def _rewrite(path: Path, lines: list[str]) -> None:
     try:
-        # A key that a crash takes away again takes all challenges with it.
+        # A key that a crash takes away again takes all challenges with it, or all PINs.
         whole_file.write(path, "\n".join(lines) + "\n", 0o600, durable=True)
     except OSError as error:
         remedy = f"let its owner write to {path.parent}"
         raise _fault(path, f"cannot be written ({error.strerror})", remedy) from None
 
 
-def _new_id() -> str:
-    """An id of its own, always: a challenge finds its key by it."""
-    return f"k{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4)}"
+def _new_line(begins: datetime | None = None, *, for_pins: bool = False) -> str:
+    """A key with an id of its own, always: challenges and hashes find their keys by it."""
+    key_id = f"{'p' if for_pins else 'k'}{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4)}"
+    words = [key_id, secrets.token_hex(KEY_OCTETS)]
+    words += [begins.isoformat(timespec="milliseconds")] if begins else []
+    return " ".join([*words, *(["pin"] if for_pins else [])])
 
 
 def _is_key(line: str) -> bool:
     return line.strip() != "" and not line.startswith("#")
 
 
-def _parse(path: Path, number: int, line: str) -> tuple[str, bytes, datetime | None]:
+def _parse(path: Path, number: int, line: str) -> Line:
     where = f"line {number}"
     remedy = "write 'ID SECRET' with 64 hex digits as secret"
     words = line.split()
+    for_pins = len(words) > 2 and words[-1] == "pin"
+    if for_pins:
+        words.pop()
     if len(words) not in {2, 3}:  # id and secret, and when it begins
         raise _fault(path, f"{where} is not 'ID SECRET'", remedy)
     try:
@@ -176,7 +235,8 @@ def _parse(path: Path, number: int, line: str) -> tuple[str, bytes, datetime | N
         raise _fault(path, f"{where}: the secret is not hexadecimal", remedy) from None
     if len(secret) < KEY_OCTETS:
         raise _fault(path, f"{where}: the secret is too short ({len(secret)} octets)", remedy)
-    return words[0], secret, _moment(path, where, words[2]) if len(words) == 3 else None
+    begins = _moment(path, where, words[2]) if len(words) == 3 else None
+    return Line(words[0], secret, begins, for_pins)
 
 
 def _moment(path: Path, where: str, word: str) -> datetime:

@@ -287,9 +287,10 @@ class PinSettings(Section):
         f"`smsotp check` warns below {pins.SHORTEST}",
     )
     iterations: int = Field(
-        210_000,  # OWASP Password Storage Cheat Sheet, PBKDF2-HMAC-SHA512
+        10_000,
         ge=1,
-        description="PBKDF2-HMAC-SHA512 rounds for new PINs; `smsotp check` warns below 10000",
+        description="PBKDF2-HMAC-SHA512 rounds of PINs; `smsotp check` warns below 10000; 210000 "
+        "where they are passwords",
     )
 
 

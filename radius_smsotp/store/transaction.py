@@ -158,6 +158,11 @@ class Transaction:
         values = (*ACCOUNT.values(account), now.timestamp(), now.timestamp())
         self._db.execute(ACCOUNT.replace, values)
 
+    def exchange_pin_hash(self, name: str, before: str, after: str) -> None:
+        """Put another hash of the same PIN in the place of one, if that is still there."""
+        sql = "UPDATE account SET pin_hash = ? WHERE name = ? AND pin_hash = ?"
+        self._db.execute(sql, (after, name, before))
+
     def delete_account(self, name: str) -> bool:
         """
         Remove an account with its lock-out, stations and devices; cancel its open challenges.

@@ -23,6 +23,7 @@ from radius_smsotp.raddb import files
 from radius_smsotp.settings import file, keyring
 from radius_smsotp.settings.schema import Settings
 from radius_smsotp.store import open_store
+from tests.support.site import kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +94,7 @@ class TestWhatIsMade:
         for name in ("smsotp.yaml", "key", "smsotp.db"):
             assert f"{folder / name}\n" in shown
         assert shown.count("made") == 3
+        assert f"{folder / 'key'} seals the PINs.  Without it no PIN can be checked" in shown
 
     def test_the_settings_keep_the_comments_of_the_example(self, tmp_path: Path) -> None:
         init(tmp_path / "site")
@@ -133,7 +135,11 @@ class TestWhatIsMade:
         init(here.folder)
         (here.folder / "key").unlink()
         assert here.run("init", str(here.folder)).exit_code == 3
-        init(here.folder, "--new-key")
+        shown = init(here.folder, "--new-key")
+        assert "1 PIN sealed with a key that is not here; 'smsotp check' names it" in shown
+        assert kind(here.node().first("alice", "1234")) == "rejected"
+        here.done("user", "set", "alice", "--pin", "1234")
+        assert kind(here.node().first("alice", "1234")) == "challenged"
         with here.store.read() as tx:
             assert lost not in tx.known_keys().values()
             ended = tx.challenge(challenged.transaction_id)

@@ -145,8 +145,8 @@ class TestTwoSteps:
         challenged = node.challenge()
         code = node.code(challenged)
         own = (site.folder / "key").read_text()
-        (site.folder / "key").unlink()
-        keyring.create(site.folder / "key")
+        strange = own.replace(node.keys.current, "k1").replace(node.keys.secret.hex(), "ab" * 32)
+        (site.folder / "key").write_text(strange)
         other = site.node()
         for answer in (code, "000000", "r"):
             assert kind(other.second(challenged, answer)) == "rejected"

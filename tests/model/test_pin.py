@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 
 import pytest
 from hypothesis import given
@@ -136,3 +137,55 @@ def test_any_pin_of_anybody_is_judged(chosen: str, name: str) -> None:
         "taken from the user name",
         "taken from the phone number",
     }
+
+
+KEY = bytes(range(32, 64))
+
+
+def test_a_seal_is_an_xor_with_the_hmac_of_name_and_salt() -> None:
+    """All else stays readable: rounds for the decoys, the salt, and which key it is."""
+    plain = pin.digest("geheim", SALT, 1000)
+    sealed = pin.seal(plain, "zoë", "p1", KEY)
+    assert sealed.rpartition("$")[0] == "p1" + plain.rpartition("$")[0]
+    octets = [base64.b64decode(one.rpartition("$")[2], validate=True) for one in (plain, sealed)]
+    mask = hmac.new(KEY, b"pin\0\0\0\x04zo\xc3\xab" + SALT, hashlib.sha512).digest()
+    assert bytes(one ^ other for one, other in zip(*octets, strict=True)) == mask
+    assert pin.unseal(sealed, "zoë", KEY) == plain
+    assert (pin.sealed_with(sealed), pin.sealed_with(plain)) == ("p1", "")
+    assert pin.iterations(sealed) == pin.iterations(plain) == 1000
+    assert pin.salt(sealed) == pin.salt(plain) == SALT
+
+
+@given(st.text(), st.text(), st.binary(min_size=32), st.binary(max_size=40))
+def test_a_seal_opens_for_its_account_and_with_its_key_only(
+    name: str, other: str, key: bytes, salt: bytes
+) -> None:
+    plain = pin.digest("1234", salt, 1)
+    sealed = pin.seal(plain, name, "p1", key)
+    assert pin.unseal(sealed, name, key) == plain != sealed[2:]
+    assert pin.unseal(sealed, name, key + b"x") != plain
+    assert (pin.unseal(sealed, other, key) == plain) == (name == other)
+
+
+@pytest.mark.parametrize("moved", [1, 5, 12])
+def test_name_and_salt_are_told_apart_by_more_than_their_order(moved: int) -> None:
+    """What is cut off one and put before the other makes another seal."""
+    name, key = "alice-and-bob", KEY
+    plain = pin.digest("1234", SALT, 1)
+    tail = name[-moved:].encode()
+    other = pin.seal(pin.digest("1234", tail + SALT, 1), name[:-moved], "", key)
+    masks = [
+        int.from_bytes(base64.b64decode(sealed.rpartition("$")[2]), "big")
+        ^ int.from_bytes(base64.b64decode(opened.rpartition("$")[2]), "big")
+        for sealed, opened in (
+            (pin.seal(plain, name, "", key), plain),
+            (other, pin.digest("1234", tail + SALT, 1)),
+        )
+    ]
+    assert masks[0] != masks[1]
+
+
+@pytest.mark.parametrize("text", ["", "p1", "hash", "p1$PBKDF2$", "$PBKDF2$X:1:AA==$AA=="])
+def test_what_is_no_hash_is_not_unsealed(text: str) -> None:
+    with pytest.raises(ValueError, match=r"not found|no PIN hash"):
+        pin.unseal(text, "alice", KEY)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from radius_smsotp.errors import ConfigurationError
+from radius_smsotp.model import pin
 from radius_smsotp.model.code import KEY_OCTETS
 from radius_smsotp.settings import keyring
 
@@ -52,6 +53,9 @@ def test_a_new_key_can_be_read(path: Path) -> None:
     keys = keyring.read(path)
     assert len(keys.secret) == KEY_OCTETS
     assert keys.get(keys.current) == keys.secret
+    assert list(keys.pin_keys) == [keys.sealing, keys.current]
+    assert keys.get(keys.sealing) is None
+    assert len(keys.pin_keys[keys.sealing]) == KEY_OCTETS
 
 
 def test_no_two_new_keys_are_alike(tmp_path: Path) -> None:
@@ -96,6 +100,36 @@ def test_a_key_signs_when_its_time_has_come(path: Path) -> None:
     assert (after.current, after.waiting) == ("new", None)
     assert not after.is_outdated(begins + timedelta(days=1))
     assert before.oldest_secret == after.oldest_secret == bytes.fromhex(old)
+
+
+def test_a_key_for_pins_has_a_line_of_its_own(path: Path) -> None:
+    """It takes over like one for codes, and until then the one that signs seals."""
+    other, begins = SECRET.replace("0", "f"), datetime(2026, 3, 1, 12, tzinfo=UTC)
+    written(path, f"p1 {other} 2026-03-01T12:00:00Z pin\nk1 {SECRET}\n")
+    before = keyring.read(path, begins - timedelta(seconds=1))
+    assert (before.current, before.sealing, before.waiting) == ("k1", "k1", None)
+    assert before.pin_waiting == ("p1", begins)
+    assert not before.is_outdated(begins - timedelta(seconds=1))
+    assert before.is_outdated(begins)
+    after = keyring.read(path, begins)
+    assert (after.current, after.sealing, after.pin_waiting) == ("k1", "p1", None)
+    assert (list(after.keys), list(after.pin_keys)) == (["k1"], ["p1", "k1"])
+    assert after.fingerprints == before.fingerprints
+    assert list(after.fingerprints.values()) == ["p1", "k1"]
+
+
+def test_servers_seal_alike_with_files_of_before(path: Path) -> None:
+    """One that has retired an old key opens what one has sealed that still has it."""
+    old = SECRET.replace("0", "f")
+    plain = pin.digest("1234", b"0123456789abcdef", 1)
+    early = keyring.read(written(path, f"k2 {SECRET}\nk1 {old}\n"))
+    late = keyring.read(written(path, f"k2 {SECRET}\n"))
+    assert late.open_pin("alice", early.seal_pin("alice", plain)) == plain
+    assert late.open_pin("alice", plain) == plain
+    assert late.open_pin("alice", pin.seal(plain, "alice", "k1", bytes.fromhex(old))) is None
+    # Who has a newer file, with a key for PINs, opens it as well.
+    newer = written(path, f"p3 {old[::-1]} pin\nk2 {SECRET}\n")
+    assert keyring.read(newer).open_pin("alice", late.seal_pin("alice", plain)) == plain
 
 
 def test_a_new_key_goes_before_the_others_and_an_old_one_goes(path: Path) -> None:
@@ -151,6 +185,10 @@ def test_a_file_that_others_may_use_is_refused(path: Path, mode: int) -> None:
         ("k 0011\n", "line 1: the secret is too short (2 octets)"),
         (f"k {SECRET[:-2]}\n", "too short (31 octets)"),
         (f"k {SECRET}\nk {SECRET[::-1]}\n", "line 2: the id stands here twice"),
+        (f"k {SECRET}\nk {SECRET[::-1]} pin\n", "line 2: the id stands here twice"),
+        (f"p {SECRET} pin\n", "holds no key"),
+        (f"k {SECRET} pin 2026-01-01T00:00:00Z\n", "line 1 is not 'ID SECRET'"),
+        (f"k {SECRET} soon pin\n", "line 1: what stands behind the secret is no time"),
         (f"k {SECRET[:-2]}ü\n", "the secret is not hexadecimal"),
     ],
 )

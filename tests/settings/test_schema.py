@@ -33,7 +33,7 @@ def test_an_empty_file_holds_the_defaults_of_the_design() -> None:
     """What an administrator need not write."""
     values = Settings()
     assert values.code.model_dump() == {"digits": 6, "lifetime": 300, "guesses": 3}
-    assert values.pin.iterations == 210_000
+    assert values.pin.iterations == 10_000
     assert values.pin.shortest == 4
     assert values.lockout.model_dump() == {"failures": 10, "minutes": 15}
     assert values.limits.model_dump() == {

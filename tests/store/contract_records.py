@@ -52,6 +52,18 @@ class RecordsContract:
             assert not tx.forget_key("k1")
             assert tx.known_keys() == {"aa": "k2"}
 
+    def test_a_pin_hash_is_exchanged_only_if_it_is_still_there(self, store: Store) -> None:
+        """The rest of the account stays, and nobody else's hash changes."""
+        before, after = ALICE.pin_hash or "", f"p1{ALICE.pin_hash}"
+        with store.write() as tx:
+            tx.put_account(ALICE, NOW)
+            tx.put_account(replace(ALICE, name="bob"), NOW)
+            tx.exchange_pin_hash("alice", before, after)
+            tx.exchange_pin_hash("alice", before, "another")
+        with store.read() as tx:
+            assert tx.account("alice") == replace(ALICE, pin_hash=after)
+            assert tx.account("bob") == replace(ALICE, name="bob")
+
     def test_all_open_challenges_can_be_ended(self, store: Store) -> None:
         """Those that have ended stay as they are."""
         with store.write() as tx:

@@ -28,6 +28,7 @@ FINGERPRINTS = (
     "b231b1bdab3e624a",
     "ac65e3084f67867d",
     "1f91484ea7c6ce73",
+    "e3b0c44298fc1c14",
 )
 """Of each version that was ever released.  A store may be of any of them: they never change."""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
+from radius_smsotp.cli import smsotp
 from radius_smsotp.login.answers import Accepted, Challenged
 from radius_smsotp.model import code, pin
 from radius_smsotp.model.records import Client
@@ -121,3 +123,17 @@ def test_a_station_is_known_and_counted_on_its_own(node: Node, site: Site) -> No
     assert node.events()[-1].detail == {"reason": "per_account_hour"}
     with node.store.read() as tx:
         assert tx.lockout("alice").failures == 10
+
+
+def test_pins_are_sealed_in_place_while_logins_go_on(node: Node, site: Site) -> None:
+    """By the command that an upgrade begins with; what is sealed already stays as it is."""
+    told = CliRunner().invoke(smsotp, ["init", str(site.folder)]).output
+    assert f"PINs sealed with {node.keys.sealing}: 2\n" in told
+    with node.store.read() as tx:
+        hashes = [one.pin_hash or "" for one, _ in tx.accounts()]
+    assert [pin.sealed_with(one) for one in hashes] == [node.keys.sealing] * 2
+    assert kind(node.first("bob")) == "challenged"
+    assert kind(node.first("bob", "4321")) == "rejected"
+    assert "PINs sealed" not in CliRunner().invoke(smsotp, ["init", str(site.folder)]).output
+    with node.store.read() as tx:
+        assert hashes == [one.pin_hash for one, _ in tx.accounts()]

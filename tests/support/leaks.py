@@ -121,7 +121,7 @@ def _secrets(site: Path) -> Secrets:
     found.words = {text.encode() for text in pins if len(text) < SHORTEST}
     keys: dict[str, bytes] = {}
     try:
-        keys = dict(keyring.read(site / "key").keys)
+        keys = dict(keyring.read(site / "key").pin_keys)
         for provider in file.load(site / "smsotp.yaml").providers.values():
             found.others |= {text for text in _passwords(provider) if len(text) >= SHORTEST}
     except ConfigurationError:

@@ -215,6 +215,7 @@ class Node:
     def close(self) -> None:
         """Let go of everything."""
         self.courier.close(20)
+        self.service.close()
         self.store.close()
 
 
@@ -292,6 +293,16 @@ class Site:
         with self.store.read() as tx:
             return tx.account(name)
 
+    def pin_hash(self, name: str = "alice") -> str:
+        """The hash of an account's PIN, opened, which its store has under the key for new ones."""
+        found, keys = self.account(name), keyring.read(self.folder / "key")
+        assert found is not None
+        assert found.pin_hash is not None
+        assert pin.sealed_with(found.pin_hash) == keys.sealing
+        opened = keys.open_pin(name, found.pin_hash)
+        assert opened is not None
+        return opened
+
     def events(self, name: str = "alice") -> list[records.Event]:
         """The audit trail of an account."""
         return events(self.store, name)
@@ -329,10 +340,12 @@ def add(
 ) -> None:
     """Add an account with the PIN `text`, or none if another module checks it."""
     leaks.note_pin(where.folder, text)
-    salt = b"0123456789abcdef"
-    pin_hash = None if text is None else pin.digest(text, salt, rounds)
+    name, pin_hash = fold_name(name), None
+    if text is not None:
+        keys = keyring.read(where.folder / "key")
+        pin_hash = keys.seal_pin(name, pin.digest(text, b"0123456789abcdef", rounds))
     with where.store.write() as tx:
-        tx.put_account(Account(fold_name(name), phone, pin_hash, **more), datetime.now(UTC))
+        tx.put_account(Account(name, phone, pin_hash, **more), datetime.now(UTC))
 
 
 def request(user: str = "alice", password: str | None = PIN, **more: Any) -> Request:

@@ -37,6 +37,7 @@ echo {pin} | smsotp user add alice --phone +491701234567 --pin-stdin
 smsotp user add bob --phone +491707654321 --no-pin
 cat >>/etc/radius-smsotp/key <<END
 k20260301-77e1b0d4 $(openssl rand -hex 32)
+p20260301-0c95ab3e $(openssl rand -hex 32) pin
 END
 cat >/etc/radius-smsotp/smsotp.yaml
 smsotp raddb install

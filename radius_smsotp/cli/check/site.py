@@ -20,11 +20,12 @@ from radius_smsotp.model.records import Account
 from radius_smsotp.server import strange_key
 from radius_smsotp.settings import file, keyring, policy
 from radius_smsotp.settings.file import Loaded
+from radius_smsotp.settings.keyring import Keyring
 from radius_smsotp.store import Store, open_store
 
 FEW_ROUNDS = 10_000
-"""PBKDF2 rounds below which a stolen store gives its PINs away too easily (NIST SP 800-63B section
-5.1.1.2: "typically at least 10,000")."""
+"""PBKDF2 rounds below which a stolen store with its key gives PINs away too easily (NIST SP 800-63B
+section 5.1.1.2: "typically at least 10,000")."""
 
 STORE = "Without the store every login is refused."
 
@@ -85,7 +86,7 @@ def _settings(loaded: Loaded) -> Iterator[Finding]:
     if loaded.values.pin.iterations < FEW_ROUNDS:
         fault = f"{loaded.values.pin.iterations} rounds are few"
         remedy = f"take {FEW_ROUNDS} or more"
-        why = "Who steals the store finds short PINs by trying them all."
+        why = "Who steals the store, and the key file as well, finds PINs by trying them all."
         yield warning(loaded.place("pin.iterations"), fault, remedy, why=why)
     if loaded.values.pin.shortest < pin.SHORTEST:
         shortest = output.many(loaded.values.pin.shortest, "character")
@@ -95,6 +96,10 @@ def _settings(loaded: Loaded) -> Iterator[Finding]:
         why = f"The lock-out lets {tried} of them be tried in a day."
         remedy = f"take {pin.SHORTEST} or more"
         yield warning(loaded.place("pin.shortest"), fault, remedy, why=why)
+    if loaded.values.pin.iterations > FEW_ROUNDS:
+        rounds = loaded.values.pin.iterations
+        fault = f"{rounds} rounds, as passwords should have; {FEW_ROUNDS} do for PINs"
+        yield note(loaded.place("pin.iterations"), fault)
     folders = [one for one in loaded.order if loaded.providers[one].type == "folder"]
     if len(folders) == len(loaded.order):
         fault = "no SMS is sent: all of them only write files"
@@ -109,6 +114,14 @@ def _settings(loaded: Loaded) -> Iterator[Finding]:
         yield warning(loaded.place(f"providers.{one}"), fault, remedy, why=why)
 
 
+def _keys(loaded: Loaded) -> Keyring | None:
+    """The keys; None if they cannot be used, which is said elsewhere."""
+    try:
+        return keyring.read(loaded.key_path)
+    except ConfigurationError:
+        return None
+
+
 def _key(loaded: Loaded) -> list[Finding]:
     try:
         keyring.read(loaded.key_path)
@@ -119,10 +132,10 @@ def _key(loaded: Loaded) -> list[Finding]:
 
 def _known_keys(loaded: Loaded, store: Store) -> list[Finding]:
     """Whether this server has the keys that the store is used with."""
-    try:
-        ours = keyring.read(loaded.key_path).fingerprints
-    except ConfigurationError:
-        return []  # said already
+    keys = _keys(loaded)
+    if keys is None:
+        return []
+    ours = keys.fingerprints
     with store.read() as tx:
         known = tx.known_keys()
     lacking = {one: key_id for one, key_id in known.items() if one not in ours}
@@ -131,7 +144,7 @@ def _known_keys(loaded: Loaded, store: Store) -> list[Finding]:
     why = "FreeRADIUS does not start: it would take right codes for wrong ones."
     if len(lacking) == len(known):
         return errors(ConfigurationError([strange_key(loaded, known)]), why)
-    why = "Codes that another server makes with it do not count here."
+    why = "Codes that another server makes with it, and PINs that it seals, do not count here."
     return [
         warning(
             f"key_file ({loaded.key_path})",
@@ -257,6 +270,19 @@ def _accounts(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
         if found := identity.obstacle(one.phone, may):
             barred.setdefault(identity.tell_obstacle(one.phone, found), []).append(told)
     weak = [one for one in accounts if one.pin_hash and pin.iterations(one.pin_hash) < FEW_ROUNDS]
+    keys = _keys(loaded)
+    foreign = [
+        one.name
+        for one in accounts
+        if keys and one.pin_hash and pin.sealed_with(one.pin_hash) not in {"", *keys.pin_keys}
+    ]
+    if foreign:
+        verb = "has a PIN" if len(foreign) == 1 else "have PINs"
+        fault = f"{output.many(len(foreign), 'account')} {verb} sealed with a key that is not here"
+        remedy = "copy the key file from where it is; if it is lost, set these PINs again"
+        why = "They cannot log in at this server."
+        yield error("store", f"{fault}: {_named(foreign)}", remedy, why=why)
+    plain = [one for one in accounts if one.pin_hash and not pin.sealed_with(one.pin_hash)]
     counts = (
         (
             sum(one.phone is None for one in accounts),
@@ -294,8 +320,14 @@ def _accounts(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
         (
             len(weak),
             f"a PIN of fewer than {FEW_ROUNDS} rounds",
-            "set these PINs again",
-            "Who steals the store finds them by trying.",
+            "they are renewed at their next login with more; or set these PINs again",
+            "Who steals the store, and the key file as well, finds them by trying.",
+        ),
+        (
+            len(plain),
+            "a PIN hash that is not sealed",
+            f"'smsotp init {loaded.path.parent}' seals it",
+            "Who steals the store finds the PIN by trying, without the key file.",
         ),
     )
     for number, lack, remedy, why in counts:
@@ -306,6 +338,7 @@ def _accounts(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
 
 
 def _named(names: list[str]) -> str:
+    """Some of many accounts."""
     return ", ".join([*names[:NAMED], "…"] if len(names) > NAMED else names)
 
 

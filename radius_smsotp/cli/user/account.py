@@ -22,6 +22,7 @@ from radius_smsotp.model import pin as pins
 from radius_smsotp.model.identity import fold_name
 from radius_smsotp.model.records import Account, Event
 from radius_smsotp.settings.file import Loaded
+from radius_smsotp.settings.keyring import Keyring
 from radius_smsotp.store.transaction import Transaction
 
 NAME_OCTETS = 253
@@ -97,7 +98,7 @@ def read_phone(text: str, loaded: Loaded) -> str:
     return phone
 
 
-def doubts(one: Account, *, phone: bool, pin: str | None) -> Iterator[str]:
+def doubts(one: Account, loaded: Loaded, *, phone: bool, pin: str | None) -> Iterator[str]:
     """
     What is to be said of an account that is taken all the same.
 
@@ -109,6 +110,8 @@ def doubts(one: Account, *, phone: bool, pin: str | None) -> Iterator[str]:
         yield "the phone number is a landline, which messages hardly ever reach"
     if pin is not None and (weakness := pins.weakness(pin, one.name, one.phone)):
         yield f"{WEAK_PIN} {weakness}, which is guessed first"
+    if pin is not None and _is_password(pin) and loaded.values.pin.iterations < PASSWORD_ROUNDS:
+        yield f"a password rather than a PIN: for those set pin.iterations to {PASSWORD_ROUNDS}"
 
 
 WEAK_PIN = "the PIN is"
@@ -166,9 +169,20 @@ def option(loaded: Loaded, field: str, text: str | None) -> Any:
         return None if text is None else FIELDS[field](text, loaded)
 
 
-def hashed(pin: str, iterations: int) -> str:
-    """The hash of a PIN, with a salt of its own.  Takes a while, on purpose."""
-    return pins.digest(pin, secrets.token_bytes(pins.SALT_OCTETS), iterations)
+def hashed(name: str, pin: str, iterations: int, keys: Keyring) -> str:
+    """The sealed hash of an account's PIN, with a salt of its own.  Takes a while, on purpose."""
+    made = pins.digest(pin, secrets.token_bytes(pins.SALT_OCTETS), iterations)
+    return keys.seal_pin(name, made)
+
+
+def _is_password(pin: str) -> bool:
+    """Whether it may be meant as one (NIST SP 800-63B section 5.1.1.1: at least 8 characters)."""
+    return len(pin) >= 8 and not pin.isdecimal()
+
+
+PASSWORD_ROUNDS = 210_000
+"""OWASP Password Storage Cheat Sheet, PBKDF2-HMAC-SHA512: what may be somewhere else's password
+too shall not be found even by who has store and key."""
 
 
 def known(tx: Transaction, name: str) -> Account:

@@ -109,12 +109,12 @@ def add(
     with site.store.read() as tx:
         _refuse_if_known(tx.account(name))
     chosen = _pin(site, **pin, ask=True)
-    new = replace(new, pin_hash=_hashed(site, chosen))
+    new = replace(new, pin_hash=_hashed(site, name, chosen))
     with site.store.write(name, durable=True) as tx:
         _refuse_if_known(tx.account(name))
         account.save(tx, None, new)
     click.echo(f"{name}: added")
-    _doubt(new, phone=True, pin=chosen)
+    _doubt(site, new, phone=True, pin=chosen)
     if chosen is None:
         click.echo(f"{name} has no PIN: FreeRADIUS must check the first factor elsewhere")
 
@@ -162,10 +162,10 @@ def set_(
         account.known(tx, name)
     chosen = _pin(site, **pin, ask=False)
     if has_pin:
-        fields["pin_hash"] = _hashed(site, chosen)
+        fields["pin_hash"] = _hashed(site, name, chosen)
     changed = _change(site, name, **fields)
     click.echo(f"{name}: changed")
-    _doubt(changed, phone="phone" in fields, pin=chosen)
+    _doubt(site, changed, phone="phone" in fields, pin=chosen)
 
 
 @user.command()
@@ -258,9 +258,9 @@ def _change(site: Site, name: str, **fields: Any) -> Account:
     return after
 
 
-def _doubt(one: Account, *, phone: bool, pin: str | None) -> None:
+def _doubt(site: Site, one: Account, *, phone: bool, pin: str | None) -> None:
     """See `account.doubts`."""
-    for doubt in account.doubts(one, phone=phone, pin=pin):
+    for doubt in account.doubts(one, site.loaded, phone=phone, pin=pin):
         click.echo(f"{one.name}: {doubt}")
 
 
@@ -291,8 +291,9 @@ def _pin(site: Site, given: str | None, from_stdin: bool, none: bool, *, ask: bo
         return account.read_pin(str(given), site.loaded)
 
 
-def _hashed(site: Site, pin: str | None) -> str | None:
-    return None if pin is None else account.hashed(pin, site.loaded.values.pin.iterations)
+def _hashed(site: Site, name: str, pin: str | None) -> str | None:
+    rounds = site.loaded.values.pin.iterations
+    return None if pin is None else account.hashed(name, pin, rounds, site.keys)
 
 
 @click.command("list", short_help="List accounts: all, or by name or state.")
@@ -369,11 +370,14 @@ def show(site: Site, name: str, as_json: bool) -> None:
         more = {"devices": len(devices), "open_challenges": len(running)}
         output.as_json(record | more)
         return
-    rounds = f"yes, {pins.iterations(one.pin_hash)} rounds" if one.pin_hash else "no"
+    kept = "no"
+    if one.pin_hash:
+        seal = f"sealed with {by}" if (by := pins.sealed_with(one.pin_hash)) else "not sealed"
+        kept = f"yes, {pins.iterations(one.pin_hash)} rounds, {seal}"
     for title, value in (
         ("Name", name),
         ("Phone", one.phone or "none"),
-        ("PIN", rounds),
+        ("PIN", kept),
         ("Provider", one.provider or "as in delivery.order"),
         ("Language", one.language or "as the client's"),
         ("State", _state_in_words(record)),

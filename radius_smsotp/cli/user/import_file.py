@@ -77,9 +77,9 @@ def import_accounts(site: Site, file: Path, dry_run: bool, update: bool, keep_go
         for line, plan in plans.items()
         if plan.pin is not None or plan.after != plan.before
     }
-    weak = _doubt(changes)
+    weak = _doubt(changes, site.loaded)
     if not dry_run:
-        hashed = _hashed([*changes.values()], site.loaded.values.pin.iterations)
+        hashed = _hashed([*changes.values()], site)
         with output.progress("Importing") as advance:
             skipped = bulk.write(site.store, hashed, advance)
         late = [
@@ -131,12 +131,12 @@ def _tell(faults: Iterable[Fault]) -> None:
         click.echo(f"line {fault.line.number}: {output.clean(fault.reason)}", err=True)
 
 
-def _doubt(changes: Mapping[Line, Change]) -> int:
+def _doubt(changes: Mapping[Line, Change], loaded: Loaded) -> int:
     """Name the lines of which `account.doubts` has something to say.  Returns the weak PINs."""
     lines: dict[str, list[int]] = {}
     for line, change in changes.items():
         phone = change.before is None or change.before.phone != change.after.phone
-        for doubt in account.doubts(change.after, phone=phone, pin=change.pin):
+        for doubt in account.doubts(change.after, loaded, phone=phone, pin=change.pin):
             lines.setdefault(doubt, []).append(line.number)
     for doubt, found in sorted(lines.items()):
         named = ", ".join(map(str, found[:DOUBTED]))
@@ -184,14 +184,17 @@ def _change(fields: dict[str, Any], there: Mapping[str, Account], *, update: boo
     return Change(before, replace(before or Account(name, None), **fields), pin)
 
 
-def _hashed(changes: Sequence[Change], iterations: int) -> list[Change]:
+def _hashed(changes: Sequence[Change], site: Site) -> list[Change]:
     """The same changes with the PINs hashed, on all processors."""
+    if all(change.pin is None for change in changes):
+        return [*changes]
+    iterations, keys = site.loaded.values.pin.iterations, site.keys
 
     def one(change: Change) -> Change:
         if change.pin is None:
             return change
-        after = replace(change.after, pin_hash=account.hashed(change.pin, iterations))
-        return Change(change.before, after)
+        pin_hash = account.hashed(change.after.name, change.pin, iterations, keys)
+        return Change(change.before, replace(change.after, pin_hash=pin_hash))
 
     # Threads do: hashlib lets go of Python's lock while it hashes.
     pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), initializer=_step_back)

@@ -90,7 +90,7 @@ class TestWhole:
             "path": f"smsotp.yaml, line {self.line(here, 'iterations')}: pin.iterations",
             "fault": "1000 rounds are few",
             "remedy": "take 10000 or more",
-            "why": "Who steals the store finds short PINs by trying them all.",
+            "why": "Who steals the store, and the key file as well, finds PINs by trying them all.",
         }
 
     def test_pins_that_may_be_too_short(self, here: Installation) -> None:
@@ -207,6 +207,24 @@ class TestErrors:
         assert check(here)[0] == 3
         assert only(here)["fault"] == f"the store was used with another key ({known})"
         assert "copy the key file from the server" in only(here)["remedy"]
+
+    def test_pins_whose_key_is_missing(self, here: Installation) -> None:
+        """They are named: each has to be set again if the key is lost."""
+        for name in ("alice", "bob"):
+            put(here, Account(name, PHONE, hashed()))
+        path = here.folder / "key"
+        keyring.add(path, datetime.now(UTC), for_pins=True)
+        old, new = keyring.read(path), keyring.read(path).sealing
+        keyring.remove(path, [one for one in old.pin_keys if one not in old.keys][1])
+        put(here, Account("carol", PHONE, hashed()))
+        code, [found, more] = check(here)
+        assert (code, more["level"]) == (3, "error")
+        assert (
+            more["fault"] == "2 accounts have PINs sealed with a key that is not here: alice, bob"
+        )
+        assert "set these PINs again" in more["remedy"]
+        assert found["fault"].startswith("the store is used with another key too: p")
+        assert new not in found["fault"]
 
     def test_a_store_that_is_damaged(self, here: Installation) -> None:
         (here.folder / "smsotp.db").write_bytes(b"not a store" * 1000)
@@ -339,11 +357,33 @@ class TestWarnings:
     def test_a_key_that_another_server_has_and_this_one_lacks(self, here: Installation) -> None:
         own = (here.folder / "key").read_text()
         here.done("key", "rotate", "--in", "60")
-        new = next(iter(keyring.read(here.folder / "key").keys))
+        keys = keyring.read(here.folder / "key")
+        new = {next(iter(keys.keys)), next(iter(keys.pin_keys))}
         (here.folder / "key").write_text(own)
-        assert self.warned(here)["fault"] == f"the store is used with another key too: {new}"
-        here.done("key", "retire", new)
+        code, found = check(here)
+        faults = {
+            one["fault"].rpartition("the store is used with another key too: ")[2] for one in found
+        }
+        assert (code, {one["level"] for one in found}, faults) == (0, {"warning"}, new)
+        here.done("key", "retire", *new)
         assert check(here) == (0, [])
+
+    def test_a_pin_that_is_not_sealed(self, here: Installation) -> None:
+        """It is of an earlier version."""
+        with here.store.write() as tx:
+            tx.put_account(Account("a", PHONE, hashed()), datetime.now(UTC))
+        found = self.warned(here)
+        assert found["fault"] == "1 account has a PIN hash that is not sealed"
+        assert found["remedy"] == f"'smsotp init {here.folder}' seals it"
+        here.done("init", str(here.folder))
+        assert check(here) == (0, [])
+
+    def test_rounds_of_passwords_are_no_fault(self, here: Installation) -> None:
+        """But more than PINs need, and a login takes so much longer."""
+        here.write(pin={"iterations": 210_000})
+        assert check(here) == (0, [])
+        told = here.run("check", *OURSELVES).output
+        assert "pin.iterations: 210000 rounds, as passwords should have; 10000 do for PINs" in told
 
     def test_settings_that_everybody_can_read(self, here: Installation) -> None:
         here.settings_path.chmod(0o644)
@@ -511,7 +551,10 @@ def make_raddb(folder: Path, *instances: str) -> Path:
 
 
 def put(here: Installation, account: Account) -> None:
-    """Put an account into the store as it is."""
+    """Put an account into the store, its PIN's hash sealed."""
+    if account.pin_hash is not None:
+        keys = keyring.read(here.folder / "key")
+        account = replace(account, pin_hash=keys.seal_pin(account.name, account.pin_hash))
     with here.store.write() as tx:
         tx.put_account(account, datetime.now(UTC))
 

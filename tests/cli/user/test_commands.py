@@ -10,6 +10,7 @@ import pytest
 
 from radius_smsotp.login.answers import Accepted, Rejected
 from radius_smsotp.model.records import Account, Lockout, Station
+from radius_smsotp.settings import keyring
 from tests.cli.installation import ROUNDS, remember
 from tests.support.site import kind, pap
 
@@ -56,11 +57,8 @@ class TestAdd:
     def test_the_pin_is_kept_as_a_hash_with_the_rounds_of_the_settings(
         self, alice: Installation
     ) -> None:
-        found = alice.account("alice")
-        assert found is not None
-        assert found.pin_hash is not None
-        assert f":{ROUNDS}:" in found.pin_hash
-        assert pap(found.pin_hash, PIN)
+        assert f":{ROUNDS}:" in alice.pin_hash()
+        assert pap(alice.pin_hash(), PIN)
 
     def test_the_number_is_brought_to_one_form(self, here: Installation) -> None:
         here.write(country="DE")
@@ -203,14 +201,35 @@ class TestPin:
         assert not pin or pin.decode() not in error
         assert here.account("alice") is None
 
+    @pytest.mark.parametrize(
+        ("text", "rounds", "told"),
+        [
+            ("Tr0mbone", ROUNDS, True),
+            ("Tr0mbone", 210_000, False),
+            ("2718281828", ROUNDS, False),
+            ("r0se", ROUNDS, False),
+        ],
+        ids=["password", "with its rounds", "long PIN", "PIN"],
+    )
+    def test_a_password_should_have_more_rounds(
+        self, here: Installation, text: str, rounds: int, told: bool
+    ) -> None:
+        """It may be somebody's password elsewhere too."""
+        here.write(pin={"iterations": rounds})
+        hint = "a password rather than a PIN: for those set pin.iterations to 210000\n"
+        add = ("user", "add", "alice", "--phone", PHONE, "--pin-stdin")
+        assert (f"alice: {hint}" in here.done(*add, stdin=text)) == told
+        assert (f"alice: {hint}" in here.done("user", "set", "alice", "--pin", text)) == told
+        rows = "".join(f"{name},{PHONE},{text}\n" for name in ("bob", "carol"))
+        (here.folder / "some.csv").write_text(f"name,phone,pin\n{rows}")
+        shown = here.done("user", "import", str(here.folder / "some.csv"))
+        assert (f"lines 2, 3: {hint}" in shown) == told
+
     @pytest.mark.parametrize("end", ["", "\n", "\r\n"], ids=["nothing", "LF", "CRLF"])
     def test_the_end_of_the_line_is_no_part_of_it(self, here: Installation, end: str) -> None:
         stdin = f" 12 34 {end}"
         here.done("user", "add", "alice", "--phone", PHONE, "--pin-stdin", stdin=stdin)
-        found = here.account("alice")
-        assert found is not None
-        assert found.pin_hash is not None
-        assert pap(found.pin_hash, " 12 34 ")
+        assert pap(here.pin_hash(), " 12 34 ")
 
     def test_two_ways_to_give_one_exclude_each_other(self, here: Installation) -> None:
         for options in (("--pin", "1", "--pin-stdin"), ("--pin", "1", "--no-pin")):
@@ -219,10 +238,7 @@ class TestPin:
 
     def test_an_argument_works_too(self, here: Installation) -> None:
         here.done("user", "add", "alice", "--phone", PHONE, "--pin", PIN)
-        found = here.account("alice")
-        assert found is not None
-        assert found.pin_hash is not None
-        assert pap(found.pin_hash, PIN)
+        assert pap(here.pin_hash(), PIN)
 
     def test_how_short_it_may_be_is_set_and_those_that_are_there_stay_valid(
         self, here: Installation
@@ -332,7 +348,8 @@ class TestShow:
     ) -> None:
         shown = alice.done("user", "show", "alice").splitlines()
         assert f"Phone               {PHONE}" in shown
-        assert f"PIN                 yes, {ROUNDS} rounds" in shown
+        key = keyring.read(alice.folder / "key").sealing
+        assert f"PIN                 yes, {ROUNDS} rounds, sealed with {key}" in shown
         assert "State               enabled" in shown
 
     def test_json_holds_the_same_and_no_hash(self, alice: Installation) -> None:

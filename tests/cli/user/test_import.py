@@ -74,12 +74,11 @@ class TestForm:
     )
     def test_every_way_to_write_it_means_the_same(self, here: Installation, text: str) -> None:
         shown = here.done("user", "import", write(here, text))
-        assert shown == "added: 1, changed: 0, left as they are: 0\n"
+        assert shown.endswith("added: 1, changed: 0, left as they are: 0\n")
         [alice] = accounts(here)
         assert (alice.name, alice.phone, alice.provider) == ("alice", PHONE, "demo")
-        assert alice.pin_hash is not None
-        assert f":{ROUNDS}:" in alice.pin_hash
-        assert pap(alice.pin_hash, "geheim")
+        assert f":{ROUNDS}:" in here.pin_hash()
+        assert pap(here.pin_hash(), "geheim")
 
     def test_the_accounts_can_log_in(self, here: Installation) -> None:
         here.done("user", "import", write(here, f"name,phone,pin\nzoë,{PHONE},größer\n"))
@@ -229,9 +228,8 @@ class TestFaultyLines:
         ]
         mended = "\n".join([lines[0], f"alice;{PHONE};1234;", f"bob;{OTHER};5678;mended", ""])
         here.done("user", "import", write(here, mended))
-        alice, bob = accounts(here)
-        assert pap(alice.pin_hash or "", "1234")
-        assert pap(bob.pin_hash or "", "5678")
+        assert pap(here.pin_hash("alice"), "1234")
+        assert pap(here.pin_hash("bob"), "5678")
 
     def test_a_file_without_faults_leaves_no_rejected_one(self, here: Installation) -> None:
         here.done("user", "import", write(here, many(3)), "--keep-going")

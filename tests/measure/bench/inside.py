@@ -84,7 +84,7 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
 def main(folder: Path, logins: int) -> None:
     """Let users log in one after the other, and print what a login has cost on average."""
     folder.mkdir()
-    site = Site(folder, limits=LIMITS, delivery={"wait": 0})
+    site = Site(folder, limits=LIMITS, delivery={"wait": 0}, pin={"iterations": 1})
     names = [f"user{number}" for number in range(100)]
     for name in names:
         site.add(name, rounds=1)

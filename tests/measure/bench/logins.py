@@ -10,8 +10,10 @@ import tempfile
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from radius_smsotp.cli.user.account import PASSWORD_ROUNDS
 from radius_smsotp.settings.schema import PinSettings
 from tests.measure.bench import load
 from tests.measure.bench.servers import Server, with_hook
@@ -34,16 +36,16 @@ ARRIVING = 100.0
 """Logins a second where users come at random, and rest: 360,000 an hour."""
 
 CHEAP = [f"cheap{number}" for number in range(1000)]
-COSTLY = [f"costly{number}" for number in range(1000)]
-"""Accounts whose PIN hash has 1 round, and `ROUNDS`."""
+"""Accounts whose PIN hash has 1 round, unless a server says otherwise."""
 
-ROUNDS = PinSettings().iterations
+ROUNDS = (PinSettings().iterations, PASSWORD_ROUNDS)
+"""Of PIN hashes: by default, and as recommended for passwords."""
 
 WARM_UP = 0.3
 """Seconds."""
 
-HASHES = 5
-"""For each core, to see how many a second it can do."""
+HASHED_ROUNDS = 1_000_000
+"""For each core, to see how many hashes a second it can do."""
 
 NO_WAIT: dict[str, Any] = {"delivery": {"wait": 0}}
 """No login waits for the verdict of the provider."""
@@ -54,7 +56,7 @@ LEAST = ", against the least that must be kept"
 """`empty_hook` and `books_hook`, and what the rows of the latter are called."""
 
 Loads = dict[int, list["Load"]]
-"""The runs of each crowd, one for each round."""
+"""The runs of each crowd, or with each number of rounds of a PIN hash."""
 
 
 def measure(folder: Path, extent: Extent) -> Iterator[Row]:
@@ -68,8 +70,8 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
     calm: dict[str, list[Load]] = {"ours": [], "empty": []}
     books: list[Load] = []
     hasty: list[Load] = []
-    costly: list[Load] = []
-    hashes: list[list[float]] = []
+    costly: Loads = defaultdict(list)
+    hashes: dict[int, list[list[float]]] = defaultdict(list)
     keeping_books = with_hook("books_hook", f"{folder}/books.db")
     with (
         # In memory: to make a file costs a disk more than a message costs us.
@@ -78,15 +80,20 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
         Server(folder / "books-hook", keeping_books) as books_server,
         Server(folder / "product") as server,
         Server(folder / "product-no-wait", **NO_WAIT) as hasty_server,
+        ExitStack() as stack,
     ):
-        server.site.outbox.symlink_to(outbox)
-        server.add(CHEAP)
-        server.add(COSTLY, ROUNDS)
-        server.live_through_a_day(CHEAP[0])
+        costly_servers = {
+            rounds: stack.enter_context(Server(folder / f"rounds-{rounds}", rounds=rounds))
+            for rounds in ROUNDS
+        }
+        for one in (server, *costly_servers.values()):
+            one.site.outbox.symlink_to(outbox)
+            one.add(CHEAP)
+            one.live_through_a_day(CHEAP[0])
         hasty_server.site.outbox.symlink_to(outbox)
         hasty_server.add(CHEAP)
         hasty_server.live_through_a_day(CHEAP[0])
-        names, costly_names = itertools.cycle(CHEAP), itertools.cycle(COSTLY)
+        names = itertools.cycle(CHEAP)
         run(empty_server, names, BUSY, WARM_UP)
         warm = run(server, names, BUSY, WARM_UP)
         run(hasty_server, names, BUSY, WARM_UP)
@@ -100,19 +107,19 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
                 calm[kind].append(checked(one, asyncio.run(come)))
             hasty.append(run(hasty_server, names, BUSY, extent.seconds))
             books.append(run(books_server, names, BUSY, extent.seconds))
-            hashes.append([_hashes_a_second()])
-            costly.append(run(server, costly_names, BUSY, extent.seconds))
-        known = itertools.chain([warm], costly, calm["ours"], *ours.values())
+            for rounds, one in costly_servers.items():
+                hashes[rounds].append([_hashes_a_second(rounds)])
+                costly[rounds].append(run(one, names, BUSY, extent.seconds))
+        known = itertools.chain([warm], calm["ours"], *ours.values(), *costly.values())
         counted = sum(one.logins for one in known)
-        found = server.accepted(CHEAP + COSTLY)
+        found = sum(one.accepted(CHEAP) for one in (server, *costly_servers.values()))
         if found != counted:
             raise load.UnexpectedReplyError(f"{counted} logins, but {found} in the audit trail")
     yield from _rates_and_costs(ours[BUSY], empty[BUSY], EMPTY, "")
     yield from _rates_and_costs(ours[BUSY], books, BOOKS, LEAST)
     what = f"logins a second, {BUSY} users, delivery.wait: 0"
     yield compared(what, rates(hasty), rates(empty[BUSY]), EMPTY)
-    what = f"logins a second, {BUSY} users, PIN hash of {ROUNDS} rounds"
-    yield compared(what, rates(costly), hashes, "the hash alone")
+    yield from _with_hashes(costly, hashes)
     for step in ("first", "second"):
         times = _step_times(calm["ours"], step), _step_times(calm["empty"], step)
         what = f"{step} step, {ARRIVING:g} logins a second come at random, p50 / p99, ms"
@@ -146,6 +153,15 @@ def _rates_and_costs(ours: list[Load], other: list[Load], than: str, note: str) 
     yield compared(f"CPU of radiusd a login, {BUSY} users{note}, µs", *costs, than, 1e6)
 
 
+def _with_hashes(costly: Loads, hashes: dict[int, list[list[float]]]) -> Iterator[Row]:
+    for rounds, loads in costly.items():
+        what = f"logins a second, {BUSY} users, PIN hash of {rounds} rounds"
+        yield compared(what, rates(loads), hashes[rounds], "the hash alone")
+    default, slow = ([[one.cpu / one.logins] for one in costly[rounds]] for rounds in ROUNDS)
+    what = f"CPU of radiusd a login, {BUSY} users, PIN hash of {ROUNDS[0]} rounds, ms"
+    yield compared(what, default, slow, f"{ROUNDS[1]} rounds", 1e3)
+
+
 def _times(ours: Loads, empty: Loads) -> Iterator[Row]:
     for step in ("first", "second"):
         for size in CROWDS:
@@ -169,15 +185,16 @@ def percentiles(seconds: list[float]) -> list[float]:
     return [ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100]]
 
 
-def _hashes_a_second() -> float:
+def _hashes_a_second(rounds: int) -> float:
     """How many PINs all cores together can check when there is nothing else to do."""
     cores = len(os.sched_getaffinity(0))
+    number = HASHED_ROUNDS // rounds * cores
     with ThreadPoolExecutor(cores) as pool:
         began = time.perf_counter()
         # Python's own lock is released meanwhile.
-        list(pool.map(_hash, range(HASHES * cores)))
-        return HASHES * cores / (time.perf_counter() - began)
+        list(pool.map(_hash, [rounds] * number))
+        return number / (time.perf_counter() - began)
 
 
-def _hash(_: int) -> bytes:
-    return hashlib.pbkdf2_hmac("sha512", b"1234", bytes(16), ROUNDS)
+def _hash(rounds: int) -> bytes:
+    return hashlib.pbkdf2_hmac("sha512", b"1234", bytes(16), rounds)

@@ -81,6 +81,7 @@ class Server:
         edit: Changes its raddb before the start; unchanged, it is ours.
         processes: How many radiusd, each with a port of its own.
         workers: How many behind each of them.
+        rounds: Of PIN hashes: so few that the hash is none of what is measured.
         settings: Sections of smsotp.yaml.
 
     Attributes:
@@ -94,13 +95,15 @@ class Server:
         edit: Callable[[Path], None] | None = None,
         processes: int = 1,
         workers: int = 0,
+        rounds: int = 1,
         **settings: Any,
     ) -> None:
         folder.mkdir()
-        self.site = Site(folder, limits=LIMITS, **settings)
+        self._rounds = rounds
+        self.site = Site(folder, limits=LIMITS, pin={"iterations": rounds}, **settings)
         self.ports: list[int] = []
         self.ready_after = 0.0
-        self._key = keyring.read(folder / "key").secret
+        self._keys = keyring.read(folder / "key")
         self._radiusds = []
         for number in range(processes):
             worker_ports = [free_port() for _ in range(workers)]
@@ -138,12 +141,13 @@ class Server:
             radiusd.stop(signal.SIGKILL)
         self.site.close()
 
-    def add(self, names: Sequence[str], rounds: int = 1) -> None:
-        """Add accounts whose PIN is hashed with so many rounds, with a number each."""
-        pin_hash = pin.digest(PIN, os.urandom(pin.SALT_OCTETS), rounds)
+    def add(self, names: Sequence[str]) -> None:
+        """Add accounts with a number each."""
+        plain = pin.digest(PIN, os.urandom(pin.SALT_OCTETS), self._rounds)
         now = datetime.now(UTC)
         with self.site.store.write() as tx:
             for number, name in enumerate(names):
+                pin_hash = self._keys.seal_pin(name, plain)
                 tx.put_account(Account(name, f"+49170{number:07}", pin_hash), now)
 
     def live_through_a_day(self, name: str) -> None:
@@ -166,7 +170,7 @@ class Server:
 
     def code(self, state: bytes) -> bytes:
         """The code of a challenge, derived as the server does."""
-        return code.derive(self._key, state.decode(), 6).encode()
+        return code.derive(self._keys.secret, state.decode(), 6).encode()
 
     def cpu(self) -> float:
         """Seconds of CPU that it has spent, all threads together, in steps of 10 ms."""
