@@ -167,6 +167,20 @@ def test_a_seal_opens_for_its_account_and_with_its_key_only(
     assert (pin.unseal(sealed, other, key) == plain) == (name == other)
 
 
+def test_no_pin_gives_what_is_kept_of_one() -> None:
+    """Neither as it is kept, nor opened with another key or for another account."""
+    plain = pin.digest("2580", SALT, 1)
+    sealed = pin.seal(plain, "alice", "p1", KEY)
+    octets = {
+        one.rpartition("$")[2]
+        for one in (sealed, pin.unseal(sealed, "alice", KEY[::-1]), pin.unseal(sealed, "bob", KEY))
+    }
+    tried = {pin.digest(f"{number:04}", SALT, 1).rpartition("$")[2] for number in range(10_000)}
+    assert plain.rpartition("$")[2] in tried
+    assert len(octets) == 3
+    assert not octets & tried
+
+
 @pytest.mark.parametrize("moved", [1, 5, 12])
 def test_name_and_salt_are_told_apart_by_more_than_their_order(moved: int) -> None:
     """What is cut off one and put before the other makes another seal."""
