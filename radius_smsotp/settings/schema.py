@@ -440,7 +440,8 @@ class Settings(CommonSettings):
         "in ``~/.pgpass`` or a service file; see Stores",
     )
     key_file: Path = Field(
-        Path("key"), description="the key that codes are derived from; mode 0600"
+        Path("key"),
+        description="the keys that codes are derived from and PINs sealed with; mode 0600",
     )
     code: CodeSettings = CodeSettings()
     challenge: ChallengeSettings = ChallengeSettings()
