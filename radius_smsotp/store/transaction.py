@@ -427,15 +427,7 @@ class Transaction:
         self._db.execute(DEVICE.replace, DEVICE.values(device))
 
     def forget_devices(self, account: str, station: str | None = None) -> int:
-        """
-        Forget the devices of an account.
-
-        Args:
-            station: Only this one, wherever it was; None for all.
-
-        Returns:
-            How many there were.
-        """
+        """Forget the devices of an account; or only a station, wherever.  Returns how many."""
         if station is None:
             return self._count("DELETE FROM device WHERE account = ?", account)
         sql = "DELETE FROM device WHERE account = ? AND station = ?"
