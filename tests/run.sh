@@ -49,8 +49,9 @@ mkdir -p .cache
 if [ "${1:-}" = quick ]; then
     need_packages openssl python3-venv tzdata
     make_venv "[test,smpp,postgres]"
-    # The providers mostly wait: so there are three for two cores.
-    lane providers "$pytest -m '$quick' tests/providers"
+    # The providers mostly wait: so there are four for two cores.
+    lane modem "$pytest -m '$quick' tests/providers/modem"
+    lane providers "$pytest -m '$quick' tests/providers --ignore=tests/providers/modem"
     lane cli "$pytest -m '$quick' tests/cli"
     lane rest "$pytest -m '$quick' tests --ignore=tests/providers --ignore=tests/cli \
         --ignore=tests/freeradius --ignore=tests/peers --ignore=tests/measure --ignore=tests/package"
