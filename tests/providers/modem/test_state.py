@@ -130,7 +130,7 @@ def test_a_modem_without_network_is_unavailable_and_named(
     modem: GsmModem, tmp_path: Path, state: int, words: str
 ) -> None:
     modem.registration = [state]
-    sender = provider_for(modem, tmp_path, timeout=1)
+    sender = provider_for(modem, tmp_path, timeout=2)
     with pytest.raises(Unavailable, match=f"not registered in a network: {words}"):
         sender.send(message(), soon())
     problems = [str(problem) for problem in sender.check()]
@@ -143,7 +143,7 @@ def test_no_signal_and_no_service_centre_are_both_named(modem: GsmModem, tmp_pat
     modem.signal = 99
     modem.service_centre = ""
     problems = {
-        problem.fault: problem for problem in provider_for(modem, tmp_path, timeout=1).check()
+        problem.fault: problem for problem in provider_for(modem, tmp_path, timeout=2).check()
     }
     assert [fault.partition(":")[0] for fault in problems] == [
         "not registered in a network",
