@@ -21,6 +21,7 @@ include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
+moduleload memberof
 pidfile {folder}/slapd.pid
 TLSCertificateFile {folder}/cert.pem
 TLSCertificateKeyFile {folder}/cert.key
@@ -29,6 +30,7 @@ disallow bind_anon
 database mdb
 suffix "{suffix}"
 directory {folder}/data
+overlay memberof
 access to attrs=userPassword by anonymous auth
 access to * by dn.exact="cn=radius,{suffix}" read
 """
@@ -47,6 +49,10 @@ userPassword: {READER_PASSWORD}
 dn: ou=people,{SUFFIX}
 objectClass: organizationalUnit
 ou: people
+
+dn: ou=groups,{SUFFIX}
+objectClass: organizationalUnit
+ou: groups
 """
 
 PERSON = """
@@ -65,9 +71,15 @@ class Directory(TcpServer):
 
     Args:
         people: User name to password and values of ``mobile``.
+        groups: User name to the groups under ``ou=groups`` that the person is in.
     """
 
-    def __init__(self, folder: Path, people: dict[str, tuple[str, list[str]]]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        people: dict[str, tuple[str, list[str]]],
+        groups: dict[str, list[str]] | None = None,
+    ) -> None:
         super().__init__(folder, "slapd")
         (folder / "data").mkdir()
         self._configuration = folder / "slapd.conf"
@@ -76,6 +88,9 @@ class Directory(TcpServer):
         for uid, (password, numbers) in people.items():
             entries += PERSON.format(uid=uid, password=password, suffix=SUFFIX)
             entries += "".join(f"mobile: {number}\n" for number in numbers)
+            # As the overlay, or Active Directory, keeps it.
+            for group in (groups or {}).get(uid, []):
+                entries += f"memberOf: cn={group},ou=groups,{SUFFIX}\n"
         subprocess.run(
             [SLAPD, "-T", "add", "-f", self._configuration],
             input=entries.encode(),

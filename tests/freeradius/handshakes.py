@@ -14,6 +14,7 @@ from typing import Literal
 from Crypto.Cipher import DES
 from Crypto.Hash import MD4
 
+from tests.support import radius
 from tests.support.radius import (
     CALLING_STATION_ID,
     STATE,
@@ -47,6 +48,7 @@ class Reply:
         proved: The server has proved that it knows the password too (MS-CHAPv2).
         keys: There are keys for MPPE in it.
         error: MS-CHAP-Error, behind the octet that names the handshake.
+        whole: All of it.
     """
 
     kind: str
@@ -55,6 +57,7 @@ class Reply:
     proved: bool
     keys: bool
     error: bytes = b""
+    whole: radius.Reply | None = None
 
 
 class HandshakeClient:
@@ -106,6 +109,7 @@ class HandshakeClient:
             and added.get(SUCCESS2, b"")[1:] == _authenticator(password, proof, hashed),
             bool(KEYS & added.keys()),
             added.get(ERROR, b"")[1:],
+            reply,
         )
 
 

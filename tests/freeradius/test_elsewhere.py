@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.freeradius import recipe
+from tests.freeradius import recipe, stock
 from tests.freeradius.directory import Directory
 from tests.freeradius.supplicant import PEAP_GTC, Supplicant
+from tests.freeradius.test_wifi import code as wifi_code
 from tests.support.freeradius import Radiusd, Site
+from tests.support.radius import VENDOR_SPECIFIC
 from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ PEOPLE = {
     "hal": ("s3cret", ["+1 202 5"]),
 }
 GERMAN = {"country": "DE", "limits": {"countries": ["+49"]}}
+GROUPS = {"erin": ["staff", "vpn-users"], "frank": ["staff"]}
 BOB = {"bob": "secret"}
 
 
@@ -62,7 +65,7 @@ def command(site: Site, *words: str) -> str:
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[Directory]:
     """An OpenLDAP that runs."""
-    one = Directory(tmp_path / "ldap", PEOPLE)
+    one = Directory(tmp_path / "ldap", PEOPLE, GROUPS)
     try:
         one.start()
         yield one
@@ -113,6 +116,37 @@ def test_ldap_knows_password_and_number(
         assert (reply.kind, reply.message) == FAILED, name
         assert site.events(name)[-1].detail.get("reason") == reason, name
     assert site.kinds("erin")[-1] == "pin-wrong"
+
+
+def test_a_group_of_ldap_is_said_with_the_accept(
+    make_site: Callable[..., Site], directory: Directory
+) -> None:
+    """As it is when the code comes, and in the attributes of several vendors."""
+    site = make_site(**GERMAN)
+
+    def edit(raddb: Path) -> None:
+        edit_ldap(raddb, directory)
+        group = recipe.code("Groups of a directory", "text")
+        module = raddb / "mods-enabled" / "ldap"
+        stock.replace(module, r"^\s*#  \"\+=\" takes all.*$", group)
+        said = recipe.files("Groups of a directory")["policy.d/smsotp_first_factor"]
+        recipe.replace_policies(raddb / "policy.d" / "smsotp_first_factor", said)
+
+    radiusd = site.start(edit=edit)
+    fortinet = (12356).to_bytes(4, "big") + b"\x01\x0bvpn-users"
+    told = {11: b"vpn-users", 25: b"OU=vpn-users", VENDOR_SPECIFIC: fortinet}
+    for name, granted in (("erin", told), ("frank", {})):
+        challenge = radiusd.challenge(name, "s3cret")
+        assert not told.keys() & {number for number, _ in challenge.pairs}
+        accepted = radiusd.ask(name, site.code(challenge.state), challenge.state)
+        assert accepted.kind == "Access-Accept"
+        assert {one: value for one, value in accepted.pairs if one in told} == granted
+    with Supplicant(radiusd, PEAP_GTC, user="erin") as device:
+        device.question()
+        device.answer("s3cret")
+        device.answer(wifi_code(site, "erin"))
+        assert device.accepted()
+        assert b"OU=vpn-users".hex() in device.output().rpartition("(Access-Accept)")[2]
 
 
 def test_an_account_of_ldap_is_locked_limited_traced_and_unlocked(
