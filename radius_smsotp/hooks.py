@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import functools
 import logging
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import radiusd
@@ -27,7 +28,7 @@ import radiusd
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Rejected
 from radius_smsotp.login.request import Step
-from radius_smsotp.radius import eap, packets, process
+from radius_smsotp.radius import eap, packets, process, sessions
 from radius_smsotp.radius.waiting import Pending, Ration
 from radius_smsotp.server import Server, Watch
 from radius_smsotp.settings import DEFAULT_PATH
@@ -222,6 +223,16 @@ class Hooks:
         result = packets.result(updated, [packets.reply_message(rejected.text)])
         return self._once_durable(server, updated, result)
 
+    def accounting(self, lists: Lists) -> packets.Result:
+        """A session has begun or ended.  It is written later, so nobody waits for it in here."""
+        try:
+            self.start()
+            if event := sessions.reported(lists, datetime.now(UTC)):
+                self.server.report(event)
+        except Exception as error:  # noqa: BLE001  # as above; whoever accounts gets an answer
+            log.error("accounting failed: %s", process.where(error))
+        return packets.result(radiusd.RLM_MODULE_NOOP)
+
     def _replace(self, server: Server) -> None:
         self.server = server
 
@@ -319,3 +330,4 @@ authorize = _hooks.authorize
 authenticate = _hooks.authenticate
 await_delivery = await_disk = _hooks.conclude
 post_auth = _hooks.post_auth
+accounting = _hooks.accounting

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from radius_smsotp.delivery.courier import Courier
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
 from radius_smsotp.login.service import Service
+from radius_smsotp.model.records import Event
 from radius_smsotp.settings import file, keyring
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
@@ -23,6 +25,13 @@ LOOK_SECONDS = 1.0
 
 FAREWELL_SECONDS = 60.0
 """How long the courier of replaced settings may finish what it has begun."""
+
+REPORTED = 10_000
+"""Sessions that are kept until the store answers; of more, the oldest are lost."""
+
+RECENT, REPEATED = 200, timedelta(hours=1)
+"""Events of an account among which a report is looked for that came twice, and how far apart both
+are at most: a client that has started anew may count its sessions anew."""
 
 Fingerprint = tuple[tuple[int, int, int] | None, ...]
 
@@ -107,6 +116,7 @@ class Server:
             raise ConfigurationError(problems)
         self.keys = keys
         self.courier = Courier(self.loaded, keys, self.store)
+        self._reported: deque[Event] = deque(maxlen=REPORTED)
         self.service = Service(self.loaded, keys, self.store, self.courier)
 
     def start(self) -> None:
@@ -119,6 +129,22 @@ class Server:
             target = self.courier.sweep_forever
             threading.Thread(target=target, name="smsotp-sweep", daemon=True).start()
 
+    def report(self, event: Event) -> None:
+        """Take what a client tells of a session; nobody waits for it to be written."""
+        self._reported.append(event)
+
+    def _record(self) -> None:
+        """Write what was reported, each report once: clients repeat what got no answer."""
+        while self._reported:
+            event = self._reported.popleft()
+            try:
+                with self.store.write(event.account) as tx:
+                    if not any(_is_same(event, one) for one in tx.events(event.account, RECENT)):
+                        tx.add_event(event)
+            except StoreError:
+                self._reported.appendleft(event)
+                raise
+
     def close(self, patience: float = 0.0) -> None:
         """Finish what was begun, `patience` seconds long at most, and let go of everything."""
         self.courier.close(patience)
@@ -127,12 +153,17 @@ class Server:
         self.store.close()
 
     def settle(self, now: datetime | None) -> None:
-        """See `store.settle`; what cannot be written yet is tried again, unless this is the end."""
+        """
+        Write what nobody waits for: what was reported, and the sums of `store.settle`.
+
+        What cannot be written yet is tried again, unless this is the end.
+        """
         try:
+            self._record()
             settle(self.store, now)
         except StoreError as error:
             if now is None:
-                log.warning("the last sums of the audit trail are lost: %s", error)
+                log.warning("the last sums and sessions of the audit trail are lost: %s", error)
 
 
 class Watch:
@@ -206,6 +237,12 @@ class Watch:
                 # The type only: the text of an unforeseen error may hold anything.
                 log.error("reading the settings again met %s", type(error).__name__)
                 self._seen = ()
+
+
+def _is_same(event: Event, other: Event) -> bool:
+    """Whether two events are reports of the same session's beginning, or end."""
+    both = [(one.kind, one.client, one.detail.get("session")) for one in (event, other)]
+    return both[0] == both[1] and abs(event.time - other.time) <= REPEATED
 
 
 def _fingerprint(path: Path) -> Fingerprint:

@@ -167,7 +167,9 @@ class TestTrail:
         one.settle(datetime.now(UTC) + timedelta(minutes=1))
         assert caplog.messages == []
         one.settle(None)
-        assert caplog.messages == ["the last sums of the audit trail are lost: the disk is full"]
+        assert caplog.messages == [
+            "the last sums and sessions of the audit trail are lost: the disk is full"
+        ]
 
 
 class TestSweeping:

@@ -65,7 +65,13 @@ def _build(folder: Path, server: freeradius.FreeRadius, port: int) -> None:
     add = ("user", "add", NAME, "--phone", PHONE, "--pin-stdin")
     _smsotp("--config", str(settings), *add, standard_input=f"{PIN}\n")
     install.create(
-        folder / "raddb", settings, server, port=port, secret=SECRET, gtc_port=_free_port()
+        folder / "raddb",
+        settings,
+        server,
+        port=port,
+        acct_port=_free_port(),
+        secret=SECRET,
+        gtc_port=_free_port(),
     )
 
 

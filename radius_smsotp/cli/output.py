@@ -206,6 +206,16 @@ RATE_SECONDS = 30.0
 """The time to go is reckoned from so long a stretch: hashing is as steady as the machine."""
 
 
+def octets(number: int) -> str:
+    """An amount of data, as 1.2 MB."""
+    amount, unit = float(number), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if amount < 1000 or unit == "TB":
+            break
+        amount /= 1000
+    return f"{number} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
     """

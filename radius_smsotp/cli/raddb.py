@@ -89,6 +89,12 @@ def raddb() -> None:
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @udp_port("--port", 1812, "UDP port.")
 @click.option(
+    "--acct-port",
+    type=click.IntRange(1, LAST_PORT),
+    metavar="PORT",
+    help="UDP port for accounting.  [default: the one after --port]",
+)
+@click.option(
     "--secret",
     metavar="SECRET",
     envvar="SMSOTP_SECRET",
@@ -127,7 +133,8 @@ def raddb() -> None:
 @udp_port(
     "--worker-port",
     raddb_install.WORKER_PORT,
-    "UDP port of the first worker on the loopback address; the others follow.",
+    "UDP port of the first worker on the loopback address; the others follow, then as many for "
+    "accounting.",
 )
 @gtc_port
 @server_name
@@ -155,9 +162,11 @@ def create(
       freeradius -f -d ./raddb
     """
     worker_ports = range(worker_port, worker_port + workers)
+    acct_ports = range(worker_port + workers, worker_port + 2 * workers)
+    acct_port = options.pop("acct_port") or options["port"] + 1
     gtc = options["gtc_port"]
     gtc_ports = range(gtc + 1, gtc + 1 + workers) if workers else [gtc]
-    _refuse_shared([options["port"], *worker_ports, *gtc_ports])
+    _refuse_shared([options["port"], acct_port, *worker_ports, *acct_ports, *gtc_ports])
     if secret_env is not None:
         secret = _variable(secret_env)
     file.load(config)  # FreeRADIUS would not start without them
@@ -165,14 +174,21 @@ def create(
     try:
         server = freeradius.installed()
         done = raddb_install.create(
-            folder, config, server, secret=secret, worker_ports=worker_ports, **options
+            folder,
+            config,
+            server,
+            secret=secret,
+            acct_port=acct_port,
+            worker_ports=worker_ports,
+            worker_acct_ports=acct_ports,
+            **options,
         )
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
     if not new:
         _tell(folder, done)
         return
-    asked = f"{', '.join(options['clients'])} on port {options['port']}"
+    asked = f"{', '.join(options['clients'])} on port {options['port']} (accounting: {acct_port})"
     click.echo(f"{folder}: a configuration for {asked}; the secret stands in")
     click.echo(f"{folder / 'clients.conf'}.  Wi-Fi devices trust")
     click.echo(f"{_trusted(folder)}.  Start it:")

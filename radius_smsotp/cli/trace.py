@@ -221,12 +221,15 @@ SENTENCES = {
     "password-repeated": "the device sent the stored password in place of the code; not counted",
     "eap-refused": "the device cannot be asked for a code (EAP-GTC)",
     "device-accepted": "a remembered device, the PIN was right: logged in without a code",
+    events.SESSION_STARTED: "the session has begun",
+    events.SESSION_ENDED: "the session has ended",
     "device-remembered": "this device needs no code from now on",
 }
 """Kind of event, with its reason where that matters, to the sentence; else as in `audit.KINDS`."""
 
 BEGINNINGS = STARTS | {"challenge-repeated", "first-factor-down"}
 BEGINNINGS |= {"device-forgotten", "device-remembered"}
+BEGINNINGS |= {events.SESSION_STARTED, events.SESSION_ENDED}
 """Kinds whose line says who asked; the lines after it belong to the same login."""
 
 DETAILS = {
@@ -238,6 +241,8 @@ DETAILS = {
     "devices": "devices: {}",
     "ssid": "SSID {}",
     "by": "by {}",
+    "address": "address {}",
+    "cause": "{}",
 }
 """What else an event's detail holds, in the order and words of a line."""
 
@@ -267,6 +272,10 @@ class Teller:
         parts = []
         if "seconds" in detail:
             parts.append(f"after {float(detail['seconds']):.2f} s")
+        if "lasted" in detail:
+            lasted, received, sent = (int(detail[one]) for one in ("lasted", "received", "sent"))
+            parts += [f"after {output.span(lasted)}"]
+            parts += [f"{output.octets(received)} from the user, {output.octets(sent)} to the user"]
         # Account and provider are in the sentence already, the reason mostly.
         if event.kind in {"sms-delivered", "sms-lost"} and detail.get("provider"):
             parts.append(f"provider {detail['provider']}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+SESSION_STARTED, SESSION_ENDED = "session-started", "session-ended"
+
 KINDS = {
     "challenge-opened": "a code was asked for and the challenge was opened",
     "challenge-repeated": "the first step came again within the cooldown; no second SMS",
@@ -26,6 +28,8 @@ KINDS = {
     "device-remembered": "the device was remembered after a whole login",
     "device-accepted": "a remembered device logged in without a code",
     "device-forgotten": "remembered devices were forgotten: each needs a code again",
+    SESSION_STARTED: "a client that accounts reported the beginning of a session",
+    SESSION_ENDED: "a client that accounts reported the end of a session",
     "account-locked": "too many wrong PINs or codes; the account is locked for a time",
     "account-added": "an account was added",
     "account-changed": "an account was changed",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
@@ -107,13 +107,14 @@ def _fault(secret: str) -> str | None:
 def listen(
     addresses: Iterable[str],
     clients: Sequence[Network],
-    port: int,
+    ports: Mapping[str, int],
     virtual_server: str = "smsotp",
 ) -> str:
     """
     The ``listen`` sections.
 
     Args:
+        ports: Type of what comes there, ``auth`` or ``acct``, to port.
         addresses: Where to listen; if there are none, on the loopback address, or on every one
             if a client is beyond it, as far as the versions of IP go.
 
@@ -126,15 +127,16 @@ def listen(
         if own:
             inside = all(network.is_loopback for network in own)
             given.append((loopback if inside else ANY[version], version))
-    return "\n".join(section(one, version, port, virtual_server) for one, version in given)
+    return "\n".join(section(one, version, ports, virtual_server) for one, version in given)
 
 
-def section(address: str, version: int, port: int | str, virtual_server: str) -> str:
-    """One ``listen`` section; `version` of IP."""
-    kind = "ipaddr" if version == 4 else "ipv6addr"
-    return (
-        f"listen {{\n\ttype = auth\n\t{kind} = {address}\n\tport = {port}\n"
+def section(address: str, version: int, ports: Mapping[str, int | str], virtual_server: str) -> str:
+    """The ``listen`` sections of one address; `version` of IP."""
+    key = "ipaddr" if version == 4 else "ipv6addr"
+    return "\n".join(
+        f"listen {{\n\ttype = {kind}\n\t{key} = {address}\n\tport = {port}\n"
         f"\tvirtual_server = {virtual_server}\n}}\n"
+        for kind, port in ports.items()
     )
 
 

@@ -28,11 +28,14 @@ GTC_PORT = 11812
 WORKER_PORT = 12812
 """On the loopback address, of the first worker behind a front (see `raddb.workers`)."""
 
+MODULES = ("always", "attr_filter", "chap", "detail", "expr", "mschap", "pap")
+
 OWN_FILES = (
     "access_reject",
     "smsotp_status_server",
+    "accounting_response",
     files.DICTIONARY,
-    *(f"mods-enabled/{name}" for name in ("always", "attr_filter", "chap", "mschap", "pap")),
+    *(f"mods-enabled/{name}" for name in MODULES),
 )
 """What a stock raddb has, as far as we need it; filled in with nothing."""
 
@@ -52,12 +55,14 @@ def create(
     server: FreeRadius,
     *,
     port: int = 1812,
+    acct_port: int | None = None,
     secret: str | None = None,
     clients: Iterable[str] = ("127.0.0.0/8",),
     listen: Iterable[str] = (),
     gtc_port: int = GTC_PORT,
     name: str | None = None,
     worker_ports: Sequence[int] = (),
+    worker_acct_ports: Sequence[int] = (),
 ) -> Installation:
     """
     Make a whole raddb in an empty or new folder, or bring one that it has made to this version.
@@ -65,6 +70,7 @@ def create(
     Args:
         settings: The YAML file that its module reads.
         port: UDP port.
+        acct_port: The one for accounting; by default the next one.
         secret: Shared by the server and all clients; ``$ENV{NAME}`` is read from the environment
             when FreeRADIUS starts.  None: the one in ``clients.conf``, or a random one.
         clients: Addresses and networks that may ask.
@@ -73,8 +79,9 @@ def create(
         gtc_port: Another port, on the loopback address, where the tunnels of Wi-Fi end.
         name: Of the server, in its certificate; by default the one that its authority was made for,
             or this host's.
-        worker_ports: Ports on the loopback address, one for each worker behind the server; see
-            `raddb.workers`.  The n-th one's tunnels end at the n-th port after `gtc_port`.
+        worker_ports, worker_acct_ports: Ports on the loopback address, one for each worker behind
+            the server, for logins and for accounting; see `raddb.workers`.  The n-th one's tunnels
+            end at the n-th port after `gtc_port`.
 
     Raises:
         ValueError: A client or an address is none, or FreeRADIUS cannot read folder or secret.
@@ -85,18 +92,19 @@ def create(
     if any(map(str.isspace, str(folder))):
         raise ValueError(f"FreeRADIUS reads no configuration in '{folder}': the path holds a blank")
     networks = raddb_clients.networks(clients)
+    ports = {"auth": port, "acct": acct_port or port + 1}
     values = {
         "RADDB": str(folder),
         "LIBDIR": str(server.libdir),
-        "LISTEN": raddb_clients.listen(listen, networks, port),
+        "LISTEN": raddb_clients.listen(listen, networks, ports),
         "NAME": "name = smsotp",
         "CLIENTS": "clients.conf",
         "REJECT_DELAY": "1",
     }
     values |= files.values(settings)
     if worker_ports:
-        values["LISTEN"] = raddb_clients.listen(listen, networks, port, "smsotp-front")
-        texts = workers.files(values, worker_ports, gtc_port)
+        values["LISTEN"] = raddb_clients.listen(listen, networks, ports, "smsotp-front")
+        texts = workers.files(values, worker_ports, worker_acct_ports, gtc_port)
         gtc: int | str = workers.GTC_PORT_VARIABLE
     else:
         texts = {"radiusd.conf": files.text("radiusd.conf", values)}

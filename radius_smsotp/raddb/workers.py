@@ -15,6 +15,7 @@ from radius_smsotp.raddb import clients
 from radius_smsotp.raddb import files as raddb_files
 
 PORT_VARIABLE = "${smsotp_worker_port}"
+ACCT_PORT_VARIABLE = "${smsotp_worker_acct_port}"
 GTC_PORT_VARIABLE = "${smsotp_worker_gtc_port}"
 """What the common files say where each worker has a port of its own."""
 
@@ -32,20 +33,24 @@ def secret() -> str:
     return f'smsotp_worker_secret = "{secrets.token_hex(24)}"\n'
 
 
-def files(values: Mapping[str, str], ports: Sequence[int], gtc_port: int) -> dict[str, str]:
+def files(
+    values: Mapping[str, str], ports: Sequence[int], acct_ports: Sequence[int], gtc_port: int
+) -> dict[str, str]:
     """
     The files of front and workers, by name.
 
     Args:
         values: What ``radiusd.conf`` needs; ``LISTEN`` is where the front listens.
-        ports: Of the workers, on the loopback address.
+        ports, acct_ports: Of the workers, on the loopback address: for logins, for accounting.
         gtc_port: The n-th worker's tunnels end at the n-th port after it.
     """
-    named = dict(zip(names(len(ports)), ports, strict=True))
+    named = dict(zip(names(len(ports)), zip(ports, acct_ports, strict=True), strict=True))
     # The front delays what they reject.
     common = {
         "NAME": "#  Its name stands in worker1.conf and so on.",
-        "LISTEN": clients.section("127.0.0.1", 4, PORT_VARIABLE, "smsotp"),
+        "LISTEN": clients.section(
+            "127.0.0.1", 4, {"auth": PORT_VARIABLE, "acct": ACCT_PORT_VARIABLE}, "smsotp"
+        ),
         "CLIENTS": "worker-clients.conf",
         "REJECT_DELAY": "0",
     }
@@ -57,27 +62,39 @@ def files(values: Mapping[str, str], ports: Sequence[int], gtc_port: int) -> dic
         "workers.conf": include + _pool(named),
     } | {
         f"{name}.conf": raddb_files.text(
-            "worker1.conf", {"NAME": name, "PORT": str(port), "GTC_PORT": str(gtc_port + number)}
+            "worker1.conf",
+            {
+                "NAME": name,
+                "PORT": str(port),
+                "ACCT_PORT": str(acct_port),
+                "GTC_PORT": str(gtc_port + number),
+            },
         )
-        for number, (name, port) in enumerate(named.items(), 1)
+        for number, (name, (port, acct_port)) in enumerate(named.items(), 1)
     }
 
 
-def _pool(ports: Mapping[str, int]) -> str:
+def _pool(ports: Mapping[str, tuple[int, int]]) -> str:
     """The workers as the front sees them."""
-    servers = "".join(_home_server(name, port) for name, port in ports.items())
-    members = "".join(f"\thome_server = smsotp_{name}\n" for name in ports)
+    servers = pools = ""
+    for place, (kind, end) in enumerate((("auth", ""), ("acct", "_acct"))):
+        servers += "".join(
+            _home_server(f"{name}{end}", kind, both[place]) for name, both in ports.items()
+        )
+        members = "".join(f"\thome_server = smsotp_{name}{end}\n" for name in ports)
+        pools += f"home_server_pool smsotp_workers{end} {{\n\ttype = keyed-balance\n{members}}}\n\n"
     return (
         f"{servers}"
         "#  By Load-Balance-Key, see radiusd.conf.\n"
-        f"home_server_pool smsotp_workers {{\n\ttype = keyed-balance\n{members}}}\n\n"
-        "realm smsotp_workers {\n\tauth_pool = smsotp_workers\n\tnostrip\n}\n"
+        f"{pools}"
+        "realm smsotp_workers {\n\tauth_pool = smsotp_workers\n"
+        "\tacct_pool = smsotp_workers_acct\n\tnostrip\n}\n"
     )
 
 
-def _home_server(name: str, port: int) -> str:
+def _home_server(name: str, kind: str, port: int) -> str:
     return f"""home_server smsotp_{name} {{
-	type = auth
+	type = {kind}
 	ipaddr = 127.0.0.1
 	port = {port}
 	secret = "${{smsotp_worker_secret}}"

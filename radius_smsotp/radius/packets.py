@@ -122,8 +122,8 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
     Returns:
         None if there is no user name: then this is nothing for us.
     """
-    request = _first_values((lists or {}).get("request"))
-    config = _first_values((lists or {}).get("config"))
+    request = first_values((lists or {}).get("request"))
+    config = first_values((lists or {}).get("config"))
     given = _decoded(request, "Tmp-Octets-0")
     name = (
         _decoded(request, "Tmp-Octets-2")
@@ -210,7 +210,7 @@ def result(
 
 def ticket(lists: Mapping[str, Any] | None) -> str:
     """What the first instance gave the second one to find its login by; "" if nothing."""
-    return _first_values((lists or {}).get("config")).get("SMSOTP-Ticket", "")
+    return first_values((lists or {}).get("config")).get("SMSOTP-Ticket", "")
 
 
 def reply_message(text: str) -> tuple[str, str]:
@@ -223,7 +223,7 @@ def eap_message(packet: bytes) -> tuple[str, str]:
     return ("EAP-Message", f"0x{packet.hex()}")
 
 
-def _first_values(pairs: Any) -> dict[str, str]:
+def first_values(pairs: Any) -> dict[str, str]:
     """The first value of each attribute."""
     return dict(reversed(pairs or ()))
 

@@ -230,7 +230,13 @@ class TestAdvice:
         """And none for a kind or a reason that does not exist."""
         fine = {"challenge-repeated", "sms-delivered", "sms-resent", "code-accepted", "code-wrong"}
         fine |= {"answer-repeated", "device-remembered", "device-accepted", "device-forgotten"}
-        fine |= {"provider-skipped", "provider-used", "account-added"}
+        fine |= {
+            "session-started",
+            "session-ended",
+            "provider-skipped",
+            "provider-used",
+            "account-added",
+        }
         fine |= {"account-changed", "account-deleted", "account-unlocked", "store-restored"}
         for kind in events.KINDS:
             told = advice(Event(kind, datetime.now(UTC), "alice"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from datetime import datetime, timedelta
 from hashlib import md5
 from pathlib import Path
@@ -14,9 +12,9 @@ import pytest
 from radius_smsotp.cli.check import ways
 from tests.freeradius import stock
 from tests.freeradius.supplicant import PEAP_GTC, Supplicant
+from tests.support.accounting import START, STOP, account, number, told
 from tests.support.freeradius import Radiusd, Site
-from tests.support.ports import free_port
-from tests.support.radius import NAS_PORT, SECRET, SESSION_TIMEOUT, USER_NAME, Reply
+from tests.support.radius import NAS_PORT, SESSION_TIMEOUT, USER_NAME, Reply
 from tests.support.site import PIN
 
 if TYPE_CHECKING:
@@ -208,19 +206,10 @@ def radiusd(
             stock.replace(policy, r"^smsotp_account \{", f"smsotp_account {{\nfiles\n{words}")
         late = "smsotp_admit\nif (&NAS-Port == 99) {\nreject\n}"
         stock.replace(site, r"^\t\tsmsotp_admit$", late)
-        stock.replace(site, r"^\tauthenticate \{", "accounting {\nradutmp\n}\nauthenticate {")
-        with (raddb / "radiusd.conf").open("a") as conf:
-            conf.write(
-                f"listen {{\ntype = acct\nipaddr = 127.0.0.1\nport = {accounting}\n"
-                "virtual_server = smsotp\n}\n"
-            )
 
-    accounting = free_port()
     site = site_in(tmp_path_factory.mktemp("no") / "site")
     try:
-        daemon = site.start(edit=edit)
-        daemon.accounting = accounting  # type: ignore[attr-defined]
-        yield daemon
+        yield site.start(edit=edit)
     finally:
         site.close()
 
@@ -261,12 +250,16 @@ class TestWaysToSayNo:
         challenge = radiusd.challenge("once", "pw")
         code = radiusd.site.code(challenge.state)
         assert radiusd.ask("once", code, challenge.state).kind == "Access-Accept"
-        self.account(radiusd, "once", "Start")
+        port = [(NAS_PORT, number(1))]
+        assert account(radiusd.port + 1, told(START, user=b"once", more=port)) == {}
         challenge = radiusd.challenge("once", "pw")
         code = radiusd.site.code(challenge.state)
         assert radiusd.ask("once", code, challenge.state).kind == "Access-Reject"
         assert "pin-wrong" not in radiusd.site.kinds("once")
-        self.account(radiusd, "once", "Stop")
+        assert account(radiusd.port + 1, told(STOP, user=b"once", more=port)) == {}
+        challenge = radiusd.challenge("once", "pw")
+        code = radiusd.site.code(challenge.state)
+        assert radiusd.ask("once", code, challenge.state).kind == "Access-Accept"
 
     def test_what_refuses_in_post_auth_is_no_wrong_pin(self, radiusd: Radiusd) -> None:
         challenge = radiusd.challenge("bob", "pw")
@@ -300,17 +293,4 @@ class TestWaysToSayNo:
         assert (
             radiusd.client.send([(USER_NAME, name.encode()), (NAS_PORT, bytes(3) + b"x")]).kind
             == "Access-Reject"
-        )
-
-    @staticmethod
-    def account(radiusd: Radiusd, name: str, status: str) -> None:
-        """A session of somebody begins or ends."""
-        said = f"User-Name={name},Acct-Status-Type={status},Acct-Session-Id=1,NAS-Port=1"
-        subprocess.run(
-            ["radclient", f"127.0.0.1:{radiusd.accounting}", "acct", SECRET],  # type: ignore[attr-defined]
-            input=f"{said},NAS-IP-Address=127.0.0.1,Framed-IP-Address=192.0.2.9\n",
-            text=True,
-            check=True,
-            capture_output=True,
-            env=os.environ,
         )

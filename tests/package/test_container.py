@@ -40,7 +40,8 @@ class TestFiles:
     def test_no_other_machine_can_ask_until_somebody_says_so(self) -> None:
         """The secret is known, so the port is for this machine only."""
         radius = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]["radius"]
-        assert radius["ports"] == ["${SMSOTP_LISTEN:-127.0.0.1}:1812:1812/udp"]
+        ports = [f"${{SMSOTP_LISTEN:-127.0.0.1}}:{port}:{port}/udp" for port in (1812, 1813)]
+        assert radius["ports"] == ports
 
     def test_the_container_has_no_rights(self) -> None:
         """It writes into its volume only."""

@@ -50,7 +50,9 @@ class Concentrator(TcpServer):
     def __init__(self, folder: Path, servers: Sequence[Radiusd], timeout: int = 10) -> None:
         super().__init__(folder, "ocserv")
         said = recipe.files("OpenConnect")
-        places = ",".join(f"127.0.0.1:{server.port}" for server in servers)
+        places, accounting = (
+            ",".join(f"127.0.0.1:{server.port + more}" for server in servers) for more in (0, 1)
+        )
         for name, before, replacements in (
             (
                 "ocserv.conf",
@@ -62,7 +64,7 @@ class Concentrator(TcpServer):
                 "",
                 {
                     "192.0.2.10:1812,192.0.2.11:1812": places,
-                    "192.0.2.10:1813,192.0.2.11:1813": places,
+                    "192.0.2.10:1813,192.0.2.11:1813": accounting,
                     "/etc/radcli/servers": f"{folder}/servers",
                     "radius_timeout 10": f"radius_timeout {timeout}",
                 },
@@ -76,11 +78,12 @@ class Concentrator(TcpServer):
         """Start the process and wait until it listens."""
         self.run([OCSERV, "--foreground", "--config", self.folder / "ocserv.conf"])
 
-    def connect(self, user: str = "alice") -> Dialogue:
-        """Start openconnect, up to the moment at which it would open the tunnel."""
+    def connect(self, user: str = "alice", *, tunnel: bool = False) -> Dialogue:
+        """Start openconnect, up to the moment at which it would open the tunnel, or beyond."""
+        how = ("--script", "true") if tunnel else ("--authenticate",)
         return Dialogue(
             [
-                *("openconnect", "--authenticate", "--passwd-on-stdin", "--no-dtls"),
+                *("openconnect", *how, "--passwd-on-stdin", "--no-dtls"),
                 *("--cafile", str(self.certificate), "--user", user),
                 f"https://127.0.0.1:{self.port}",
             ]

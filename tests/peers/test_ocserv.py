@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.peers.concentrator import Concentrator
+from tests.peers.network import own_network
 from tests.support.freeradius import Radiusd, Site
 from tests.support.site import PIN, eventually
 
@@ -137,3 +138,22 @@ def test_a_server_that_dies_between_the_steps_is_replaced_by_the_other(
     # Whoever is slow to answer is asked again, which is no other login.
     kinds = [kind for kind in site.kinds("alice") if kind != "challenge-repeated"]
     assert kinds == ["challenge-opened", "sms-accepted", "code-accepted"]
+
+
+def test_a_session_is_accounted_for(
+    make_site: Callable[..., Site], make_concentrator: Callable[..., Concentrator]
+) -> None:
+    """ocserv lets nobody in whose session gets no answer: "no reply from RADIUS acct server"."""
+    with own_network():
+        site = make_site()
+        concentrator = make_concentrator(site.start())
+        login = concentrator.connect(tunnel=True)
+        login.type(PIN)
+        login.type(sent_code(site))
+        login.expect("Configured as 192.0.2.")
+        eventually(lambda: "session-started" in site.kinds("alice"))
+        login.stop()
+        eventually(lambda: "session-ended" in site.kinds("alice"))
+        ended = site.events("alice")[-1]
+        assert str(ended.detail["address"]).startswith("192.0.2.")
+        concentrator.stop()

@@ -164,17 +164,20 @@ class TestClients:
         ],
     )
     def test_it_listens_where_clients_can_be(self, clients: list[str], places: list[str]) -> None:
-        found = raddb_clients.listen([], raddb_clients.networks(clients), 1812)
+        found = raddb_clients.listen([], raddb_clients.networks(clients), {"auth": 1812})
         assert [line.strip() for line in found.splitlines() if "addr" in line] == places
 
     def test_it_listens_where_it_is_told_to(self) -> None:
         networks = raddb_clients.networks(["127.0.0.1"])
-        found = raddb_clients.listen(["192.0.2.5", "::", "*", "*"], networks, 1645)
-        assert found.count("listen {") == 3
-        assert found.count("port = 1645") == 3
+        found = raddb_clients.listen(
+            ["192.0.2.5", "::", "*", "*"], networks, {"auth": 1645, "acct": 1646}
+        )
+        assert found.count("listen {") == 6
+        for kind, port in (("auth", 1645), ("acct", 1646)):
+            assert found.count(f"type = {kind}") == found.count(f"port = {port}") == 3
         assert "ipaddr = *" in found
         with pytest.raises(ValueError, match="not-an-address"):
-            raddb_clients.listen(["not-an-address"], networks, 1812)
+            raddb_clients.listen(["not-an-address"], networks, {"auth": 1812})
 
     def test_each_network_is_a_client_of_its_own(self) -> None:
         """Under its address, by which ``clients`` in the settings may name it."""

@@ -35,7 +35,7 @@ class Site(site.Site):
 
     def make_raddb(self, name: str = "raddb", worker_ports: Sequence[int] = ()) -> tuple[Path, int]:
         """A raddb of its own, and its port."""
-        port = free_port()
+        port = free_port(1)
         folder = self.folder / name
         assert self.server is not None
         install.create(
@@ -48,6 +48,7 @@ class Site(site.Site):
             gtc_port=free_port(len(worker_ports)),
             name="radius.example.org",
             worker_ports=worker_ports,
+            worker_acct_ports=[free_port() for _ in worker_ports],
         )
         # A rejection shall not take a second, as it does where passwords are guessed.
         conf = folder / "radiusd.conf"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -13,7 +13,7 @@ import click
 
 from radius_smsotp.cli import completion, output
 from radius_smsotp.cli.site import Site, pass_site
-from radius_smsotp.cli.user import account
+from radius_smsotp.cli.user import account, sessions
 from radius_smsotp.cli.user.import_file import export_accounts, import_accounts
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model import lockout
@@ -365,9 +365,11 @@ def show(site: Site, name: str, as_json: bool) -> None:
         stations = tx.locked_stations(now, name)
         devices = tx.devices(name, now)
         running = tx.open_challenges(now, name)
+        known = sessions.paired(tx.events(name, sessions.RECENT))
     record = _record(one, counted, stations, now)
     if as_json:
-        more = {"devices": len(devices), "open_challenges": len(running)}
+        more: dict[str, Any] = {"devices": len(devices), "open_challenges": len(running)}
+        more["sessions"] = [asdict(session) for session in known]
         output.as_json(record | more)
         return
     kept = "no"
@@ -389,6 +391,7 @@ def show(site: Site, name: str, as_json: bool) -> None:
         ("Failures in a row", counted.failures),
         ("Remembered devices", len(devices)),
         ("Open challenges", len(running)),
+        *(("Session", sessions.told(session)) for session in known[-sessions.SHOWN :]),
     ):
         click.echo(f"{title:<18}  {output.clean(value)}")
 
