@@ -62,7 +62,7 @@ def create(
     gtc_port: int = GTC_PORT,
     name: str | None = None,
     worker_ports: Sequence[int] = (),
-    worker_acct_ports: Sequence[int] = (),
+    worker_acct_ports: Sequence[int] | None = None,
 ) -> Installation:
     """
     Make a whole raddb in an empty or new folder, or bring one that it has made to this version.
@@ -80,8 +80,8 @@ def create(
         name: Of the server, in its certificate; by default the one that its authority was made for,
             or this host's.
         worker_ports, worker_acct_ports: Ports on the loopback address, one for each worker behind
-            the server, for logins and for accounting; see `raddb.workers`.  The n-th one's tunnels
-            end at the n-th port after `gtc_port`.
+            the server, for logins and for accounting (by default behind the last of those); see
+            `raddb.workers`.  The n-th one's tunnels end at the n-th port after `gtc_port`.
 
     Raises:
         ValueError: A client or an address is none, or FreeRADIUS cannot read folder or secret.
@@ -104,7 +104,9 @@ def create(
     values |= files.values(settings)
     if worker_ports:
         values["LISTEN"] = raddb_clients.listen(listen, networks, ports, "smsotp-front")
-        texts = workers.files(values, worker_ports, worker_acct_ports, gtc_port)
+        behind = max(worker_ports) + 1
+        acct_ports = worker_acct_ports or range(behind, behind + len(worker_ports))
+        texts = workers.files(values, worker_ports, acct_ports, gtc_port)
         gtc: int | str = workers.GTC_PORT_VARIABLE
     else:
         texts = {"radiusd.conf": files.text("radiusd.conf", values)}

@@ -45,7 +45,7 @@ WHY = "Whoever has the password gets in without a code."
 
 def findings(raddb: Path) -> Iterator[Finding]:
     """One for each way, where our policy is called and does not stand before it."""
-    whole = _Raddb(raddb)
+    whole = Raddb(raddb)
     for path, server in whole.servers:
         authorize = whole.called(server.find("authorize"))
         if "smsotp_authorize" in authorize:
@@ -58,7 +58,7 @@ def findings(raddb: Path) -> Iterator[Finding]:
         yield warning(str(raddb / "policy.d/smsotp_first_factor"), fault, why=WHY)
 
 
-class _Raddb:
+class Raddb:
     """
     What there is in a raddb.
 
@@ -118,7 +118,7 @@ def _is_elsewhere(realm: Section) -> bool:
 
 
 def _server(
-    whole: _Raddb, path: Path, server: Section, authorize: dict[str, tuple[str, ...]]
+    whole: Raddb, path: Path, server: Section, authorize: dict[str, tuple[str, ...]]
 ) -> Iterator[Finding]:
     """Of a virtual server in which our policy is called."""
     remedy = f"call {ADMIT} in the section post-auth of 'server {server.name}'"
@@ -149,7 +149,7 @@ def _server(
         yield error(str(path), f"{way} leads past the code", remedy, why=WHY)
 
 
-def _ways(whole: _Raddb, server: Section, authorize: dict[str, tuple[str, ...]]) -> Iterator[str]:
+def _ways(whole: Raddb, server: Section, authorize: dict[str, tuple[str, ...]]) -> Iterator[str]:
     """What else lets people in there, each in words."""
     names = [*authorize, *whole.called(server.find("authenticate"))]
     for name in dict.fromkeys(names):
@@ -170,7 +170,7 @@ def _ways(whole: _Raddb, server: Section, authorize: dict[str, tuple[str, ...]])
             yield f"Auth-Type := Accept (line {number})"
 
 
-def _accepted(whole: _Raddb, name: str) -> Iterator[str]:
+def _accepted(whole: Raddb, name: str) -> Iterator[str]:
     """Entries of a users file that need no password."""
     module = whole.modules[name][1]
     named = module.value("filename") or module.value("usersfile")
@@ -187,7 +187,7 @@ def _accepted(whole: _Raddb, name: str) -> Iterator[str]:
             yield f"Auth-Type := Accept ({path}, line {number})"
 
 
-def _own_eap(whole: _Raddb) -> Iterator[Finding]:
+def _own_eap(whole: Raddb) -> Iterator[Finding]:
     """Our own ``eap`` modules, with methods that somebody has added."""
     for name, allowed in ALLOWED.items():
         if name not in whole.modules:
@@ -211,7 +211,7 @@ def _own_eap(whole: _Raddb) -> Iterator[Finding]:
                 yield warning(str(path), fault, remedy)
 
 
-def _around_tunnels(whole: _Raddb) -> Iterator[Finding]:
+def _around_tunnels(whole: Raddb) -> Iterator[Finding]:
     """Methods beside a tunnel that leads to a server in which our policy is called."""
     ours = {
         server.name

@@ -96,7 +96,8 @@ class TestCalls:
 
     @pytest.fixture(autouse=True)
     def nothing_calls(self, folder: Path) -> None:
-        (folder / "radiusd.conf").write_text("# virtual_server = smsotp\n")
+        text = "# virtual_server = smsotp\nlisten {\n\ttype = acct\n}\n"
+        (folder / "radiusd.conf").write_text(text)
 
     def test_no_client_leads_to_it(self, here: Installation, folder: Path) -> None:
         level, fault = found(folder, here)["clients.conf"]
@@ -108,6 +109,11 @@ class TestCalls:
         [
             ("clients.conf", "client vpn {\n\tvirtual_server = smsotp\n}\n"),
             ("clients.conf", 'client vpn {\n\tvirtual_server = "smsotp"\n}\n'),
+            ("clients.conf", "client vpn {\n\tvirtual_server = smsotp-gtc\n}\n"),
+            (
+                "sites-enabled/wifi",
+                "server wifi {\nauthorize {\n smsotp_eap {\n ok = return\n }\n}\n}\n",
+            ),
             (
                 "sites-enabled/default",
                 "server x {\nauthorize {\n smsotp_authorize\n}\npost-auth {\n smsotp_admit\n"
