@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from radius_smsotp.cli import output
+from radius_smsotp.cli.check import servers
 from radius_smsotp.cli.output import clean
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.raddb import certificates, files, freeradius, removal
@@ -185,6 +186,7 @@ def create(
         )
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+    servers.introduce(config, folder)
     if not new:
         _tell(folder, done)
         return
@@ -215,6 +217,7 @@ def install(config: Path, folder: Path, wifi: bool, gtc_port: int, name: str | N
     file.load(config)  # FreeRADIUS would not start any more
     server = freeradius.installed()
     done = raddb_install.install(folder, config, server, wifi=wifi, gtc_port=gtc_port, name=name)
+    servers.introduce(config, folder)
     _tell(folder, done)
     click.echo("Now name 'virtual_server = smsotp' for the clients that shall need a code, in")
     click.echo(f"{folder / 'clients.conf'}, and restart FreeRADIUS.")

@@ -10,6 +10,7 @@ and its authority: they are what devices were told.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -81,12 +82,14 @@ class Certificate:
         names: DNS names, which devices compare with what they were told (RFC 5280 4.2.1.6).
         subject: Whose it is, in words.
         fingerprint: SHA-256 of it, as openssl shows it: ``3F:A0:…``.
+        key: SHA-256 of its public key in hexadecimal: renewed, an authority has the same.
     """
 
     path: Path
     names: tuple[str, ...]
     subject: str
     fingerprint: str
+    key: str
     ends_at: datetime
 
     def left(self, now: datetime) -> timedelta:
@@ -226,7 +229,7 @@ def read(certificate: Path) -> Certificate:
         SmsotpError: It holds no certificate, or `openssl` is not there.
         PermissionError: This user may not read it.
     """
-    wanted = ("-subject", "-nameopt", "RFC2253", "-enddate", "-fingerprint", "-sha256")
+    wanted = ("-pubkey", "-subject", "-nameopt", "RFC2253", "-enddate", "-fingerprint", "-sha256")
     shown = _openssl("x509", "-noout", *wanted, "-ext", "subjectAltName", "-in", certificate).stdout
     told = dict(re.findall(r"(?m)^(subject|notAfter|\w+ Fingerprint)=(.*)$", shown))
     try:
@@ -241,6 +244,7 @@ def read(certificate: Path) -> Certificate:
         names=tuple(re.findall(r"\bDNS:([^,\s]+)", shown)),
         subject=told["subject"],
         fingerprint=told["sha256 Fingerprint"],
+        key=hashlib.sha256(shown.partition("-----END")[0].encode()).hexdigest(),
         ends_at=end,
     )
 

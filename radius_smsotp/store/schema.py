@@ -326,6 +326,17 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
     # PIN hashes may be sealed from here on (see `model.pin`): to a version before, each PIN would
     # be wrong.
     (),
+    (
+        # What each server shows to Wi-Fi devices: see `cli.check.servers`.
+        """
+        CREATE TABLE authority (
+            place TEXT PRIMARY KEY,
+            fingerprint TEXT NOT NULL,
+            name TEXT NOT NULL,
+            seen_at DOUBLE PRECISION NOT NULL
+        )
+        """,
+    ),
 )
 
 TABLES = {
@@ -343,5 +354,6 @@ TABLES = {
     "figure": ("slot", "kind", "reason", "provider", "bucket"),
     "counted": ("until",),
     "known_key": ("fingerprint",),
+    "authority": ("place",),
 }
 """Each table of the newest version, and its key."""

@@ -45,6 +45,7 @@ from radius_smsotp.store.rows import (
     Table,
     selected,
 )
+from radius_smsotp.store.servers import ServerStatements
 from radius_smsotp.store.statistics import FigureStatements
 
 BEFORE, AFTER = 60.0, 3600.0
@@ -79,7 +80,7 @@ NEWEST = (
 )
 
 
-class Transaction:
+class Transaction(ServerStatements):
     """
     The store within one transaction.  Names are folded (see `model.identity.fold_name`).
 
@@ -99,7 +100,7 @@ class Transaction:
         lock: Callable[[Sequence[str]], None] | None = None,
         admits: Callable[[Event], bool] = lambda _: True,
     ) -> None:
-        self._db = connection
+        super().__init__(connection)
         self._lock = lock
         self._admits = admits
         self.summed: list[Event] = []
@@ -175,22 +176,6 @@ class Transaction:
         self.forget_devices(name)
         self.cancel_challenges(name)
         return self._count("DELETE FROM account WHERE name = ?", name) > 0
-
-    # Keys
-
-    def known_keys(self) -> dict[str, str]:
-        """Fingerprint (see `model.code.key_fingerprint`) to id of the keys it was used with."""
-        sql = "SELECT fingerprint, key_id FROM known_key ORDER BY since, fingerprint"
-        return {row["fingerprint"]: row["key_id"] for row in self._db.execute(sql)}
-
-    def add_key(self, fingerprint: str, key_id: str, now: datetime) -> None:
-        """Know a key from now on."""
-        sql = "INSERT INTO known_key VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-        self._db.execute(sql, (fingerprint, key_id, now.timestamp()))
-
-    def forget_key(self, key_id: str) -> bool:
-        """Know a key no more.  Returns whether it was known."""
-        return self._count("DELETE FROM known_key WHERE key_id = ?", key_id) > 0
 
     # Lock-outs
 
@@ -547,6 +532,7 @@ class Transaction:
             ("lockout", "account", "last_failure_at", failed_before),
             ("decoy", "number", "last_failure_at", failed_before),
             ("station", "account, client, station", "seen_at", failed_before),
+            ("authority", "place", "seen_at", events_before.timestamp()),
             ("tally", "scope, slot", "slot", int(now.timestamp()) // SLOT - DAY_SLOTS),
         )
         removed = self._prune_challenges(challenges_before, most)

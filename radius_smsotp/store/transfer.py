@@ -51,8 +51,8 @@ def copy(
     """
     with source.snapshot() as here, target.refill() as there:
         counts = here.counts()
-        # What 'smsotp init' makes of the target is its key: that one is not anybody's yet.
-        held = any(number for table, number in there.counts().items() if table != "known_key")
+        # What 'init' and 'raddb' note of the server itself is not anybody's yet.
+        held = any(number for table, number in there.counts().items() if table not in OF_SERVERS)
         if not overwrite and held:
             raise NotEmptyError(f"{target.name} is not empty")
         there.clear()
@@ -70,6 +70,9 @@ def copy(
         there.end_challenges()
     return counts
 
+
+OF_SERVERS = {"known_key", "authority"}
+"""Tables that say with what its servers use the store."""
 
 SLICE = 1000
 """Rows that are read and written at a time."""

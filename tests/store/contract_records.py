@@ -64,6 +64,23 @@ class RecordsContract:
             assert tx.account("alice") == replace(ALICE, pin_hash=after)
             assert tx.account("bob") == replace(ALICE, name="bob")
 
+    def test_what_a_server_shows_is_known_until_it_shows_something_else(self, store: Store) -> None:
+        """Or until nobody has looked for so long that events of then are gone too."""
+        with store.write() as tx:
+            tx.put_authority("b:/raddb", "ff", "radius.example.org", NOW - HOUR)
+            tx.put_authority("a:/raddb", "aa", "", NOW)
+            tx.put_authority("b:/raddb", "aa", "radius2.example.org", NOW)
+            tx.put_authority("c:/raddb", "aa", "", NOW - HOUR)
+        with store.read() as tx:
+            assert tx.authorities() == {
+                "a:/raddb": ("aa", "", NOW),
+                "b:/raddb": ("aa", "radius2.example.org", NOW),
+                "c:/raddb": ("aa", "", NOW - HOUR),
+            }
+        with store.write() as tx:
+            assert tx.prune(NOW, NOW, NOW) == 1
+            assert list(tx.authorities()) == ["a:/raddb", "b:/raddb"]
+
     def test_all_open_challenges_can_be_ended(self, store: Store) -> None:
         """Those that have ended stay as they are."""
         with store.write() as tx:

@@ -29,6 +29,7 @@ FINGERPRINTS = (
     "ac65e3084f67867d",
     "1f91484ea7c6ce73",
     "e3b0c44298fc1c14",
+    "53097a2eeba2c223",
 )
 """Of each version that was ever released.  A store may be of any of them: they never change."""
 

@@ -78,6 +78,7 @@ def fill(store: Store) -> None:
         tx.remember_device(Device("alice", "vpn", "", "02", "tag", NOW + HOUR))
         tx.put_breaker("first", "open", NOW, "no route")
         tx.add_key("0123456789abcdef", "k1", NOW)
+        tx.put_authority("radius1:/etc/freeradius/3.0", "ff", "radius.example.org", NOW)
         tx.figures.add({Cell(1, "opened"): Count(3)}, None, 2)
 
 
@@ -142,6 +143,16 @@ def test_a_store_that_holds_something_is_left_alone(
     assert len(everything(other)["account"]) == MANY + 1
     with other.read() as tx:
         assert tx.account("bob") is None
+
+
+def test_what_is_noted_of_its_server_makes_no_store_anybody_s(make: Callable[[str], Store]) -> None:
+    """``smsotp init`` and ``smsotp raddb install`` come before what is copied into it."""
+    one, other = make("sqlite"), make("sqlite")
+    with other.write() as tx:
+        tx.add_key("00", "k0", NOW)
+        tx.put_authority("radius2:/etc/freeradius/3.0", "00", "radius.example.org", NOW)
+    transfer.copy(one, other, ignore)
+    assert everything(other)["authority"] == []
 
 
 @pytest.mark.parametrize("target", ["sqlite", "postgresql"])

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from radius_smsotp.cli import CONFIGURATION, output
-from radius_smsotp.cli.check import host, raddb, site
+from radius_smsotp.cli.check import host, raddb, servers, site
 from radius_smsotp.cli.check.finding import Finding
 from radius_smsotp.cli.site import acting_as, existing_user, freeradius_user
 
@@ -57,7 +57,9 @@ def check(config: Path, user: pwd.struct_passwd | None, folder: Path | None, as_
         raise click.UsageError("only root can check with the rights of somebody else")
     with acting_as(user):
         found = site.findings(config)
-    found += raddb.findings(folder or raddb.place(config), config)
+    folder = folder or raddb.place(config)
+    found += raddb.findings(folder, config)
+    found += servers.findings(config, folder)
     found += host.clock_findings()
     if as_json:
         output.as_json([asdict(one) for one in found])
