@@ -267,11 +267,8 @@ def certificate(folder: Path, renew: bool, as_json: bool) -> None:
       smsotp raddb certificate --renew
       systemctl restart freeradius
     """
-    place = files.find(folder) / files.CERTIFICATES
+    place = certificate_folder(folder)
     server, authority = place / "server.pem", place / "ca.pem"
-    if not server.exists():
-        remedy = f"make it with 'smsotp raddb install --raddb {folder}'"
-        raise SmsotpError(f"{server} is not there; {remedy}")
     before = certificates.read(authority) if renew else None
     renewed = certificates.renew(place) if renew else []
     found = [certificates.read(one) for one in (server, authority) if one.exists()]
@@ -297,6 +294,15 @@ def certificate(folder: Path, renew: bool, as_json: bool) -> None:
         click.echo("Renewed.  Now restart FreeRADIUS: until then it shows the one of before.")
         if authority in renewed:
             click.echo(f"Give each device {authority} again, by {before.ends_at:%Y-%m-%d}.")
+
+
+def certificate_folder(raddb: Path) -> Path:
+    """Where the certificate for Wi-Fi lies.  Raises SmsotpError if there is none."""
+    place = files.find(raddb) / files.CERTIFICATES
+    if not (place / "server.pem").exists():
+        remedy = f"make it with 'smsotp raddb install --raddb {raddb}'"
+        raise SmsotpError(f"{place / 'server.pem'} is not there; {remedy}")
+    return place
 
 
 def _variable(name: str) -> str:

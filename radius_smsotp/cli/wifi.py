@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from radius_smsotp.cli.output import clean
-from radius_smsotp.cli.raddb import raddb_folder
+from radius_smsotp.cli.raddb import certificate_folder, raddb_folder
 from radius_smsotp.errors import SmsotpError
-from radius_smsotp.raddb import certificates, files, profiles
+from radius_smsotp.raddb import certificates, profiles
 
 SSID_OCTETS = 32
 """IEEE 802.11 section 9.4.2.2."""
@@ -72,7 +72,7 @@ def profile(folder: Path, ssid: str, kind: str, user: str | None) -> None:
     """
     if kind == "networkmanager" and user is None:
         raise click.UsageError("NetworkManager takes no profile without a name: --user NAME")
-    place = files.find(folder) / files.CERTIFICATES
+    place = certificate_folder(folder)
     server, authority = certificates.read(place / "server.pem"), place / "ca.pem"
     if not certificates.is_signed(place):
         raise SmsotpError(

@@ -90,6 +90,13 @@ def test_a_certificate_of_another_authority_is_none_to_tell_of(
     assert "wifi.example.com" in here.done(*command(raddb, "apple"))
 
 
+def test_where_there_is_no_certificate_the_remedy_is_named(here: Installation, raddb: Path) -> None:
+    (raddb / "certs/smsotp/server.pem").unlink()
+    done = here.run(*command(raddb, "apple"))
+    assert done.exit_code == 1
+    assert f"is not there; make it with 'smsotp raddb install --raddb {raddb}'" in done.output
+
+
 def test_of_several_authorities_one_has_to_be_left(here: Installation, raddb: Path) -> None:
     path = raddb / "certs/smsotp/ca.pem"
     path.write_bytes(path.read_bytes() * 2)

@@ -49,8 +49,8 @@ def findings(config: Path, raddb: Path) -> Iterator[Finding]:
         what = f"the name {name}" if fingerprint == here[0] else "another authority"
         fault = f"{path} on {host} had {what} on {seen_at:%Y-%m-%d}"
         remedy = (
-            f"copy {folder} of one of them over that of the other, restart FreeRADIUS there, and "
-            "run 'smsotp check' there"
+            f"put the {files.CERTIFICATES} of one, owners and modes too, in the place of the "
+            "other's, restart FreeRADIUS and run 'smsotp check' there"
         )
         why = (
             "Devices that know the one refuse the other.  A server that is gone is forgotten after "
