@@ -180,7 +180,7 @@ def _refuse_second_key(loaded: Loaded, *, new_key: bool) -> None:
 
 def _make_store(loaded: Loaded, keys: Keyring) -> list[Path]:
     """Make the store, or bring its schema to this version.  Returns the files of it."""
-    store = open_store(loaded.store_url)
+    store = open_store(loaded.store_url, PATIENCE)
     there = store.exists()
     made = store.folder is not None and _make_folder(store.folder)
     store.migrate()
