@@ -253,15 +253,17 @@ def progress(title: str) -> Iterator[Callable[[int, int], None]]:
 
 def _lines(title: str) -> Callable[[int, int], None]:
     """What says how far it is where nothing can be drawn."""
-    begun = time.monotonic()
-    due = begun + QUIET_SECONDS
+    due = time.monotonic() + QUIET_SECONDS
+    first: tuple[float, int] | None = None
 
     def tell(done: int, whole: int) -> None:
-        nonlocal due
+        nonlocal due, first
         now = time.monotonic()
-        if now >= due and 0 < done < whole:
+        # What came before the first step was none of the work.
+        begun, before = first = first or (now, done)
+        if now >= due and before < done < whole:
             due = now + LINE_SECONDS
-            left = (now - begun) / done * (whole - done)
+            left = (now - begun) / (done - before) * (whole - done)
             click.echo(f"{title}: {done:,} of {whole:,}, {span(left)} to go", err=True)
 
     return tell

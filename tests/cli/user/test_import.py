@@ -8,6 +8,7 @@ import stat
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -432,6 +433,17 @@ class TestMany:
         out, err = capsys.readouterr()
         assert out == ""
         assert err == "Hashing PINs: 50,000 of 100,000, 0 s to go\n"
+
+    def test_the_time_before_the_first_step_is_none_of_the_rate(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """To hand out 100,000 PINs takes seconds, in which none is hashed."""
+        times = iter((0.0, 4.0, 5.0))
+        monkeypatch.setattr(output, "time", SimpleNamespace(monotonic=lambda: next(times)))
+        with output.progress("Hashing PINs") as advance:
+            advance(1, 100_001)
+            advance(201, 100_001)
+        assert capsys.readouterr().err == "Hashing PINs: 201 of 100,001, 8 min 19 s to go\n"
 
 
 class TestExport:
