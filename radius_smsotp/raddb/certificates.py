@@ -115,7 +115,8 @@ def ensure(folder: Path, name: str | None) -> list[Path]:
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     server = [folder / "server.pem", folder / "server.key"]
     authority = [folder / "ca.pem", folder / "ca.key"]
-    if all(path.exists() for path in server):
+    # One of the administrator's own may have its key in the same file, or elsewhere.
+    if server[0].exists() and (server[1].exists() or not is_signed(folder)):
         return []
     made = []
     if not authority[0].exists():

@@ -177,6 +177,25 @@ def test_a_certificate_of_one_s_own_needs_no_authority(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["server.key", "server.pem"]
 
 
+def test_a_certificate_of_one_s_own_may_have_its_key_elsewhere(tmp_path: Path) -> None:
+    """In the same file, say: it is not to be had again."""
+    other, folder = tmp_path / "other", tmp_path / "certs"
+    certificates.ensure(other, "radius.example.org")
+    certificates.ensure(folder, "radius.example.org")
+    (folder / "server.key").unlink()
+    mine = (other / "server.pem").read_bytes() + (other / "server.key").read_bytes()
+    (folder / "server.pem").write_bytes(mine)
+    assert certificates.ensure(folder, None) == []
+    assert (folder / "server.pem").read_bytes() == mine
+
+
+def test_a_lost_key_of_ours_is_made_anew(tmp_path: Path) -> None:
+    certificates.ensure(tmp_path, "radius.example.org")
+    (tmp_path / "server.key").unlink()
+    assert len(certificates.ensure(tmp_path, None)) == 2
+    assert public_key(tmp_path / "server.pem") == public_key(tmp_path / "server.key")
+
+
 def test_without_the_authority_s_key_the_remedy_is_named(tmp_path: Path) -> None:
     certificates.ensure(tmp_path, "radius.example.org")
     for name in ("ca.key", "server.pem"):
