@@ -172,6 +172,31 @@ class TestTrail:
         ]
 
 
+class TestSessions:
+    def test_a_report_waits_for_the_store_and_is_written_once(
+        self, site: Site, running: Running, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In its place, whatever comes twice meanwhile; the next server's are its own."""
+        one, now = running.servers[0], datetime.now(UTC)
+        begun = Event("session-started", now, "alice", "", "vpn", "", {"session": "a1"})
+        with monkeypatch.context() as broken:
+            broken.setattr(one.store, "write", self.fail)
+            for event in (begun, replace(begun, time=now + timedelta(seconds=9))):
+                one.report(event)
+                one.settle(now)
+        assert "session-started" not in site.kinds()
+        one.report(replace(begun, kind="session-ended"))
+        one.report(replace(begun, client="other"))
+        one.report(replace(begun, time=now + timedelta(hours=2)))
+        one.settle(now)
+        assert site.kinds() == ["session-started", "session-ended", *["session-started"] * 2]
+
+    @staticmethod
+    def fail(*_: str) -> None:
+        """What a store without a disk does."""
+        raise StoreError("the disk is full")
+
+
 class TestSweeping:
     """Who looks for messages that were left behind: whoever is to send them, and nobody else."""
 

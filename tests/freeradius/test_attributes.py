@@ -195,9 +195,17 @@ def test_inside_a_tunnel_with_pin_and_code_stored(radiusd: Radiusd) -> None:
         challenge = radiusd.challenge("erin", "pw")
 
 
-def test_inside_a_tunnel_with_mschapv2(radiusd: Radiusd) -> None:
+@pytest.mark.parametrize(
+    "method",
+    [
+        'eap=PEAP phase2="auth=MSCHAPV2"',
+        'eap=TTLS phase2="autheap=MSCHAPV2"',
+        'eap=TTLS phase2="auth=MSCHAPV2"',
+        'eap=TTLS phase2="auth=CHAP"',
+    ],
+)
+def test_inside_a_tunnel_where_the_password_is_proved(radiusd: Radiusd, method: str) -> None:
     challenge = radiusd.challenge("erin", "pw")
-    method = 'eap=PEAP phase2="auth=MSCHAPV2"'
     with Supplicant(radiusd, method, "erin", "pw" + radiusd.site.code(challenge.state)) as device:
         device.question()
         assert device.accepted()
@@ -274,3 +282,24 @@ def test_in_a_virtual_server_of_ones_own(make_site: Callable[..., Site]) -> None
     assert bare(challenge)
     accepted = radiusd.ask("erin", site.code(challenge.state), challenge.state)
     assert (accepted.kind, granted(accepted)) == ("Access-Accept", GRANTED)
+
+
+def test_for_a_device_that_resumes_its_tls_session(make_site: Callable[..., Site]) -> None:
+    """Where that is enabled, the Access-Accept is that of the login before."""
+
+    def resuming(raddb: Path) -> None:
+        edit(raddb, "smsotp_account")
+        stock.replace(raddb / "mods-available" / "eap_smsotp", r"enable = no$", "enable = yes")
+
+    site = make_site()
+    radiusd = site.start(edit=resuming)
+    with Supplicant(radiusd, PEAP_GTC, "erin", None, "-r", "1") as device:
+        device.question()
+        device.answer("pw")
+        assert device.answer(code(site, "erin")) is None
+        assert device.accepted()
+        assert "OpenSSL: Handshake finished - resumed=1" in device.output()
+        first, second = received(device, 2)
+    assert first == GRANTED
+    # FreeRADIUS keeps those that the cache of eap_smsotp names, and no vendor's.
+    assert second == [pair for pair in GRANTED if pair[0] != VENDOR_SPECIFIC]

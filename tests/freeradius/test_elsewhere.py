@@ -17,6 +17,7 @@ from tests.freeradius import recipe, stock
 from tests.freeradius.directory import Directory
 from tests.freeradius.supplicant import PEAP_GTC, Supplicant
 from tests.freeradius.test_wifi import code as wifi_code
+from tests.support.accounting import INTERIM, START, STOP, account, told
 from tests.support.freeradius import Radiusd, Site
 from tests.support.radius import VENDOR_SPECIFIC
 from tests.support.site import PIN, eventually
@@ -345,6 +346,14 @@ def test_sql_with_freeradius_own_tables(make_site: Callable[..., Site]) -> None:
 
     radiusd = site.start(edit=edit)
     assert_accounts(site, radiusd, BOB, "***01")
+    # Accounting goes there by itself, one row for a session.
+    for status in (START, INTERIM, STOP):
+        assert account(radiusd.port + 1, told(status, user=b"bob")) == {}
+    with sqlite3.connect(path) as db:
+        columns = "username, length(acctuniqueid), acctsessiontime, framedipaddress"
+        rows = db.execute(f"SELECT {columns} FROM radacct").fetchall()
+        assert rows == [("bob", 32, 3700, "192.0.2.9")]
+    db.close()
 
 
 def test_sql_with_tables_of_ones_own(make_site: Callable[..., Site]) -> None:
@@ -368,6 +377,8 @@ def test_sql_with_tables_of_ones_own(make_site: Callable[..., Site]) -> None:
     assert radiusd.ask("carol", "secret").kind == "Access-Reject"
     assert radiusd.ask("x' OR 'x'='x", "secret").kind == "Access-Reject"
     assert "SMSOTP-Phone" not in radiusd.log()
+    # It says nothing of accounting: what the file has kept is answered.
+    assert account(radiusd.port + 1, told(START, user=b"bob")) == {}
 
 
 def test_a_database_that_is_down_is_not_the_users_fault(make_site: Callable[..., Site]) -> None:
@@ -378,6 +389,7 @@ def test_a_database_that_is_down_is_not_the_users_fault(make_site: Callable[...,
         reply = radiusd.ask("bob", "secret")
         assert (reply.kind, reply.message) == UNAVAILABLE
     assert site.kinds("bob") == ["first-factor-down"] * 2
+    assert account(radiusd.port + 1, told(STOP, user=b"bob")) == {}
 
 
 def test_a_users_file(make_site: Callable[..., Site]) -> None:
@@ -453,11 +465,11 @@ def test_a_number_that_costs_more_is_refused_from_a_directory_too(
     log_in(site, radiusd, "toronto", "s3cret", "***23")
     log_in(site, radiusd, "both", "s3cret", "***24")
     sent = len(site.messages())
-    for name, (_, told, remedy) in NUMBERS.items():
+    for name, (_, said, remedy) in NUMBERS.items():
         reply = radiusd.ask(name, "s3cret")
         assert (reply.kind, reply.message) == FAILED
         shown = command(site, "trace", name)
-        assert told in shown
+        assert said in shown
         assert remedy in shown
     assert len(site.messages()) == sent
     assert "value 1 of SMSOTP-Phone is a premium number" in command(site, "trace", "both")

@@ -23,6 +23,7 @@ from tests.support.radiusd import Called, lists
 from tests.support.site import PIN, add, eventually, pap
 
 if TYPE_CHECKING:
+    from radius_smsotp.model.records import Event
     from tests.radius.stand_ins import Monotonic
     from tests.support.radiusd import Radiusd
     from tests.support.site import Gateways, Node
@@ -516,6 +517,27 @@ class TestFailClosed:
 def challenged(**more: Any) -> Challenged:
     """A challenge whose message is on its way."""
     return Challenged(ID, "Code: ", "challenge", 1.0, ("first",), undelivered="Not sent.", **more)
+
+
+class TestAccounting:
+    def test_a_report_is_taken_and_nothing_is_said(self, hooks: Any, server: Any) -> None:
+        """The policy's other modules decide whether the client gets an answer."""
+        taken: list[Event] = []
+        server.report = taken.append
+        told = {"Acct-Session-Id": "a1", "Acct-Status-Type": "Start"}
+        packet = Packet(hooks, None, **{name.replace("-", "_"): one for name, one in told.items()})
+        assert packet.call("accounting") == Called("NOOP", {}, {}, {})
+        assert [(one.kind, one.account, one.client) for one in taken] == [
+            ("session-started", "alice", "vpn")
+        ]
+
+    def test_whatever_fails_it_is_no_failure(self, hooks: Any, logged: list[str]) -> None:
+        """Nor is a value of the request in the log."""
+        packet = Packet(hooks, None, Acct_Session_Id="s3cret", Acct_Status_Type="Start")
+        # The stand-in has nothing that takes reports.
+        assert packet.call("accounting") == Called("NOOP", {}, {}, {})
+        assert "accounting failed" in logged[-1]
+        assert "s3cret" not in logged[-1]
 
 
 class TestWaitingForDelivery:
