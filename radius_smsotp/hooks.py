@@ -27,6 +27,7 @@ import radiusd
 
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Rejected
+from radius_smsotp.login.noise import Noise, cost, of_name
 from radius_smsotp.login.request import Step
 from radius_smsotp.radius import eap, packets, process, sessions
 from radius_smsotp.radius.waiting import Pending, Ration
@@ -76,6 +77,7 @@ class Hooks:
         load: Makes the server of a settings file; raises `ConfigurationError`.
         watch: Replaces a server when its settings have changed.
         ration: Of waiting in `authenticate`.
+        noise: What is known of failures, whatever the settings.
         clock: Monotonic seconds, as those of `time.monotonic`.
 
     Attributes:
@@ -90,9 +92,11 @@ class Hooks:
         load: Callable[[Path], Server] = Server,
         watch: Callable[[Server, Callable[[Server], None]], Watch] = Watch,
         ration: Ration | None = None,
+        noise: Noise | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ration = ration or Ration()
+        self.noise = noise or Noise()
         self.clock = clock
         self.waits_for_delivery = self.waits_for_disk = True
         self._load, self._watch = load, watch
@@ -137,6 +141,7 @@ class Hooks:
     def start(self) -> None:
         """Start the threads: at the first request, when FreeRADIUS has forked and loaded all."""
         if self._watching is None:
+            self._replace(self.server)
             self._watching = self._watch(self.server, self._replace)
             replaced = False
             try:
@@ -166,7 +171,16 @@ class Hooks:
             return _render(request, service.malformed(request))
         if request.password is None and not request.handshake and request.eap is None:
             return packets.result(radiusd.RLM_MODULE_NOOP)
-        return _prepared(request, service.prepare(request))
+        if not request.is_first:
+            return _prepared(request, service.prepare(request))
+        entry = self.noise.ask(request.account, request.client, self.clock())
+        if entry is not None:
+            preparation = service.prepare(request)
+            spends = cost(preparation.pin_hash)
+            if self.noise.begin(entry, request.packet, spends, self.clock()):
+                return _prepared(request, preparation)
+        self._tell_noise(request)
+        return _render(request, service.held_back(request))
 
     @guarded
     def authenticate(self, lists: Lists) -> packets.Result:
@@ -176,6 +190,7 @@ class Hooks:
         if request is None:
             return _render(None, server.service.malformed())
         given = request.password is not None or request.handshake
+        self.noise.end(request.packet)
         match request.step:
             case Step.IDENTITY:
                 outcome: Outcome = server.service.ask(request)
@@ -186,6 +201,11 @@ class Hooks:
             case _:
                 # The policy did not run `authorize`: nobody has said what the first factor is.
                 return _render(request, server.service.malformed(request))
+        whole = isinstance(outcome, Accepted)
+        if whole or (request.is_first and isinstance(outcome, Challenged)):
+            self.noise.succeeded(request.account, request.client, self.clock(), whole=whole)
+        elif request.is_first:
+            self.noise.failed(request.account, request.client, self.clock())
         if request.judged:
             return self._once_durable(server, radiusd.RLM_MODULE_HANDLED, _render(request, outcome))
         if not isinstance(outcome, Challenged) or outcome.wait <= 0:
@@ -212,10 +232,13 @@ class Hooks:
         server, updated = self.server, radiusd.RLM_MODULE_UPDATED
         if request is None or request.settled:
             return packets.result(radiusd.RLM_MODULE_NOOP)
+        self.noise.end(request.packet)
         match request.step:
             case Step.PIN | Step.PIN_OR_CODE | Step.PIN_AND_CODE | Step.OTHER:
                 sync = self.waits_for_disk
                 rejected = server.service.first_factor_failed(request, sync=sync)
+                self.noise.failed(request.account, request.client, self.clock())
+                self._tell_noise(request)
             case Step.DOWN:
                 rejected = server.service.first_factor_down(request)
             case _:
@@ -233,8 +256,18 @@ class Hooks:
             log.error("accounting failed: %s", process.where(error))
         return packets.result(radiusd.RLM_MODULE_NOOP)
 
+    def _tell_noise(self, request: Request) -> None:
+        """Log and record that the client makes noise, if it does and it is time to."""
+        report = self.noise.report(request.client, self.clock())
+        if report is not None:
+            try:
+                self.server.service.note_noise(request.client, report)
+            except StoreError as error:
+                log.warning("noise could not be recorded: %s", error)
+
     def _replace(self, server: Server) -> None:
         self.server = server
+        self.noise.names.allowance = of_name(server.loaded.values.lockout.failures)
 
     def _once_durable(self, server: Server, code: int, result: packets.Result) -> packets.Result:
         """

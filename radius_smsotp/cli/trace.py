@@ -151,6 +151,8 @@ REMEDIES = {
     "login-refused premium": "set another number, or add its prefix to limits.special",
     "login-refused special": "set another number, or add its prefix to limits.special",
     "login-refused other-key": OTHER_KEY,
+    "login-refused noise": "a device may have kept an old PIN: change it there; if somebody "
+    "guesses, 'smsotp check' names the client: stop it there",
     "login-refused": TRY_LATER,
     "pin-wrong": "if the PIN is forgotten: smsotp user set {account} --pin-stdin; if it is wrong "
     "for everybody, compare the client's shared secret with clients.conf",
@@ -166,6 +168,7 @@ REMEDIES = {
     "password-repeated": "the device has stored the password: the user gives it both in one",
     "eap-refused": "set the device's inner authentication (phase 2) to GTC, or to PAP with TTLS",
     "first-factor-down": "look into FreeRADIUS's log: its LDAP, SQL or other module does not work",
+    "noise": "find out who is behind that client, and stop it there",
     "account-locked": "wait for lockout.minutes, or: smsotp user unlock {account}",
     "challenge-opened": "the message was not sent yet; if it stays so, see 'smsotp check'",
     "sms-accepted": "waiting for the code; if no SMS came, ask the provider about its message id",
@@ -239,6 +242,8 @@ DETAILS = {
     "fields": "{}",
     "hours": "for {} hours",
     "devices": "devices: {}",
+    "failures": "failures: {}",
+    "held": "not looked at: {}",
     "ssid": "SSID {}",
     "by": "by {}",
     "address": "address {}",

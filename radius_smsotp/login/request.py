@@ -172,6 +172,12 @@ class Request:
         return Asker(self.account, self.client)
 
     @property
+    def is_first(self) -> bool:
+        """Whether it holds a first factor, and is no answer to a challenge."""
+        asked = self.eap.step if self.eap else Step.PIN
+        return self.transaction_id is None and asked is Step.PIN
+
+    @property
     def judged(self) -> bool:
         """Whether a code has come, and is spent or counted as a guess by what this leads to."""
         return self.step in {Step.CODE, Step.PIN_AND_CODE} or self.proved

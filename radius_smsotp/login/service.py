@@ -19,12 +19,13 @@ from radius_smsotp.login import answers, attributes, rules, stations
 from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Preparation, Rejected
 from radius_smsotp.login.challenges import Issuer
 from radius_smsotp.login.facts import FactReader
+from radius_smsotp.login.noise import Report
 from radius_smsotp.login.pins import Pins
 from radius_smsotp.login.request import Request, Step
 from radius_smsotp.login.request import login_event as _event
 from radius_smsotp.model import code, lockout
 from radius_smsotp.model.events import REASONS
-from radius_smsotp.model.records import Challenge, Counter, Event, Known, Message, Tally
+from radius_smsotp.model.records import Challenge, Client, Counter, Event, Known, Message, Tally
 from radius_smsotp.model.text import fill
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
@@ -228,6 +229,22 @@ class Service:
         with self._store.write(request.account) as tx:
             tx.note(_event("first-factor-down", request, self._now()))
         return self.unavailable(request)
+
+    def held_back(self, request: Request) -> Rejected:
+        """There is too much noise: the words of a wrong PIN; nothing is looked at or written."""
+        event = _event("login-refused", request, self._now(), None, reason="noise")
+        self._store.trail.count([event])
+        return Rejected(self._texts(request).failed)
+
+    def note_noise(self, client: Client, report: Report) -> None:
+        """Tell of a client that makes noise."""
+        where = f", from station {report.station}" if report.station else ""
+        told = f"{report.failures} wrong PINs or unknown names, and {report.held} not looked at"
+        log.warning("noise of client %s%s: %s", client.name, where, told)
+        detail: dict[str, str | int | float] = {"failures": report.failures, "held": report.held}
+        event = Event("noise", self._now(), "", "", client.name, report.station, detail)
+        with self._store.write() as tx:
+            tx.add_event(event)
 
     def malformed(self, request: Request | None = None) -> Rejected:
         """The request is nothing that could ever log in."""

@@ -9,6 +9,7 @@ KINDS = {
     "challenge-repeated": "the first step came again within the cooldown; no second SMS",
     "login-refused": "the first step was refused; the reason says why",
     "pin-wrong": "the first factor was wrong",
+    "noise": "a client sends wrong PINs or made-up names in numbers",
     "first-factor-down": "a module that knows the account or checks the PIN did not answer",
     "sms-accepted": "a provider took the message",
     "sms-refused": "a provider refused the message",
@@ -72,6 +73,7 @@ REASONS = {
     "hashed-pin": "CHAP and MS-CHAP need the PIN in the clear; this account has a hash",
     "unprovable": "MS-CHAP needs the password in the clear, and FreeRADIUS does not have it",
     "no-pin": "the account has no PIN",
+    "noise": "too many wrong PINs from there: it was not looked at",
     "bad-phone": "no value of SMSOTP-Phone is a phone number",
 }
 """Reason in an event's detail to what it means."""

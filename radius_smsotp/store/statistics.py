@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from radius_smsotp.store.rows import Connection, moment
+from radius_smsotp.model.records import Event
+from radius_smsotp.store.rows import EVENT, Connection, moment
 
 COLUMNS = ("slot", "kind", "reason", "provider", "bucket")
 
@@ -52,6 +53,11 @@ class FigureStatements:
             events = int(told.get("more", 1))  # a line may stand for several, see `store.trail`
             found[one] = found.get(one, nothing).plus(events, seconds)
         return found
+
+    def recent(self, kind: str, since: datetime) -> list[Event]:
+        """The events of a kind since then, in the order in which they happened."""
+        sql = f"SELECT {EVENT.selected} FROM event WHERE time >= ? AND kind = ? ORDER BY id"
+        return [EVENT.read(row) for row in self._db.execute(sql, (since.timestamp(), kind))]
 
     def kept(self) -> tuple[int, datetime | None]:
         """How many events are in the store, and the time of the one that was written first."""

@@ -44,6 +44,7 @@ LONG = {
     "sh tests/freeradius/trixie.sh --run tests.freeradius.malformed 100000",
     "sh tests/freeradius/trixie.sh --run tests.measure.bench disks",
     "python -m tests.measure.guessing",
+    "python -m tests.measure.noise",
 }
 """Scripts that take longer than all tests may; what they start has a test that runs it in short."""
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from radius_smsotp.login.noise import of_name
 from radius_smsotp.model.records import Lockout
-from tests.freeradius.supplicant import Supplicant
+from tests.freeradius.handshakes import HandshakeClient
+from tests.freeradius.supplicant import STATION, Supplicant
 from tests.freeradius.test_eap_gtc import directly
 from tests.support.site import PIN
 
@@ -146,3 +148,24 @@ def test_whoever_asks_for_mschapv2_has_the_same_conversation(
     with site.store.read() as tx:
         failures = {name: tx.lockout(name).failures for name in ("alice", "empty", "clara")}
     assert failures == {"alice": 0, "empty": 0, "clara": 1}
+
+
+def test_a_handshake_that_is_held_back_is_refused_like_a_wrong_one(
+    share: Callable[..., Radiusd],
+) -> None:
+    """Too many have failed from there; whoever it is, and in EAP too."""
+    radiusd = share(without_a_tunnel)
+    populate(radiusd.site)
+    client = HandshakeClient(radiusd.port, STATION)
+    said = {}
+    for name in ("clara", "nobod"):
+        for _ in range(int(of_name(10).burst)):
+            assert client.ask("chap", "9999", user=name).message == "Login failed."
+        with Supplicant(radiusd, "eap=MSCHAPV2", name, password=PIN) as device:
+            assert device.question() is None
+            assert not device.accepted()
+            said[name] = conversation(device)
+    with Supplicant(radiusd, "eap=MSCHAPV2", "alice", password="9999") as device:
+        assert device.question() is None
+        assert conversation(device) == said["clara"] == said["nobod"]
+    assert "challenge-opened" not in radiusd.site.kinds("clara")

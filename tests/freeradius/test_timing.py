@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from radius_smsotp.login.noise import of_name
 from radius_smsotp.model.records import Counter, Lockout
 from tests.support.site import PIN
 
@@ -49,20 +50,26 @@ def superiority(some: Sequence[float], others: Sequence[float]) -> float:
 
 
 def durations(
-    radiusd: Radiusd, kinds: dict[str, tuple[str, str]], requests: int = REQUESTS
+    radiusd: Radiusd,
+    kinds: dict[str, tuple[str, str]],
+    requests: int = REQUESTS,
+    station: str = "",
 ) -> dict[str, list[float]]:
     """
     Ask by turns, in another order each time, so that whatever slows this machine slows all.
 
     Args:
         kinds: Kind to name and password of the request.
+        station: Where all of them come from.
     """
     dice = random.Random(4226)
     taken: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for _ in range(requests):
+    for number in range(requests):
         for kind in dice.sample(sorted(kinds), len(kinds)):
+            # From elsewhere each time: so much of one name from one place would be held back.
+            place = station or f"10.0.{number // 256}.{number % 256}"
             began = time.perf_counter()
-            reply = radiusd.ask(*kinds[kind])
+            reply = radiusd.ask(*kinds[kind], station=place)
             taken[kind].append(time.perf_counter() - began)
             assert (reply.kind, reply.message, reply.state) == (
                 "Access-Reject",
@@ -138,3 +145,21 @@ def test_rounds_of_another_number_are_seen_and_tell_nobody_apart(refusing: Site)
     assert superiority(taken["slow"], taken["usual"]) - 0.5 > PLAIN
     for kind in ("disabled", "nobody"):
         assert abs(superiority(taken[kind], taken["slow"]) - 0.5) < ALIKE, kind
+
+
+def test_what_is_held_back_is_held_back_whoever_it_is(make_site: Callable[..., Site]) -> None:
+    """At once, before a hash that would take milliseconds."""
+    site = make_site(pin={"iterations": 20 * ROUNDS})
+    site.add("alice", rounds=20 * ROUNDS)
+    site.add("pinless", text=None)
+    radiusd = site.start()
+    names = ("alice", "pinless", "nobody")
+    for name in names:
+        for _ in range(int(of_name(10).burst)):
+            radiusd.ask(name, "4321", station="192.0.2.7")
+    kinds = {name: (name, "4321") for name in names}
+    elsewhere = durations(radiusd, {"alice": kinds["alice"]}, 30)["alice"]
+    taken = durations(radiusd, kinds, REQUESTS // 2, "192.0.2.7")
+    for name in names:
+        assert superiority(elsewhere, taken[name]) > 1 - ALIKE
+        assert abs(superiority(taken[name], taken["alice"]) - 0.5) < ALIKE, name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ID = "0123456789abcdef" * 2
+PACKETS = itertools.count()
 CONTROL = {name for name, one in ATTRIBUTES.items() if one.place == "control"}
 
 
@@ -43,7 +45,8 @@ class Packet:
         self, hooks: Any, password: str | None = PIN, state: str = "", **attributes: str
     ) -> None:
         self.hooks = hooks
-        given = {name.replace("_", "-"): value for name, value in attributes.items()}
+        given = {"SMSOTP-Packet": f"0x{next(PACKETS):032x}"}
+        given |= {name.replace("_", "-"): value for name, value in attributes.items()}
         self.config = {name: given.pop(name) for name in list(given) if name in CONTROL}
         self.request = {"User-Name": "alice", "SMSOTP-Client": "vpn"} | given
         if password is not None:
@@ -86,6 +89,7 @@ class Service:
         self.outcome: Any = Accepted()
         self.failures: list[Exception] = []
         self.preparation = Preparation(Step.PIN, None, None)
+        self.told: list[tuple[int, int]] = []
 
     def _called(self, name: str, outcome: Any, sync: bool | None = None) -> Any:
         self.calls.append((name, sync))
@@ -112,6 +116,14 @@ class Service:
 
     def first_factor_down(self, _: object) -> Any:
         return self._called("first_factor_down", Rejected("Later."))
+
+    def held_back(self, _: object) -> Rejected:
+        self.calls.append(("held_back", None))
+        return Rejected("Wrong.")
+
+    def note_noise(self, _: object, report: Any) -> None:
+        self._called("note_noise", None)
+        self.told.append((report.failures, report.held))
 
     def malformed(self, _: object = None) -> Any:
         return self._called("malformed", Rejected("No."))
@@ -147,7 +159,9 @@ class Server:
     def __init__(self) -> None:
         self.service, self.courier, self.store = Service(), Courier(), self
         self.loaded = SimpleNamespace(
-            values=SimpleNamespace(delivery=SimpleNamespace(wait_share=0.25))
+            values=SimpleNamespace(
+                delivery=SimpleNamespace(wait_share=0.25), lockout=SimpleNamespace(failures=10)
+            )
         )
         self.done: list[str] = []
         self.position = 7

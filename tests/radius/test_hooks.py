@@ -12,12 +12,14 @@ import pytest
 
 from radius_smsotp.errors import ConfigurationError, Problem, StoreConflictError, StoreError
 from radius_smsotp.login.answers import Challenged, Preparation, Rejected
+from radius_smsotp.login.noise import CLIENT, LEAST, MOST, TOLD, of_name
 from radius_smsotp.login.request import STEPS, Step
 from radius_smsotp.model import code
 from radius_smsotp.radius import eap, process
 from radius_smsotp.radius.waiting import Ration
 from radius_smsotp.settings import DEFAULT_PATH
 from radius_smsotp.settings.schema import TextSettings
+from radius_smsotp.store import settle
 from tests.radius.stand_ins import ID, Packet, Server, Watch, call, make, octets
 from tests.support.radiusd import Called, lists
 from tests.support.site import PIN, add, eventually, pap
@@ -672,6 +674,131 @@ class TestWaitingForTheDisk:
         second = Packet(hooks, code.derive(node.keys.secret, state, 6), state)
         assert second.second().config["SMSOTP-Ticket"].startswith("disk")
         assert second.call("conclude").code == "OK"
+
+
+ROOM = MOST // LEAST
+
+
+class TestNoise:
+    """What `login.noise` says is asked for and done; how it decides is tested there."""
+
+    number = 0
+
+    def fails(self, hooks: Any, name: str = "", **more: str) -> Called:
+        """A first step that fails, or is held back."""
+        self.number += 1
+        one = Packet(hooks, "wrong", User_Name=name or f"user{self.number}", **more)
+        called = one.call("authorize")
+        return one.call("post_auth") if called.code == "UPDATED" else called
+
+    def begins(self, hooks: Any, **more: str) -> bool:
+        """A first step that goes on for ever, if it is not held back."""
+        self.number += 1
+        one = Packet(hooks, User_Name=f"user{self.number}", **more)
+        return one.call("authorize").code == "UPDATED"
+
+    def test_what_is_held_back_is_refused_as_a_wrong_pin_is_and_costs_nothing(
+        self, live: tuple[Any, Node]
+    ) -> None:
+        """The same words; no event, no look into the store, and whether there is such a name."""
+        hooks, node = live
+        for name in ("alice", "nobody"):
+            wrong = [self.fails(hooks, name) for _ in range(int(of_name(10).burst))]
+            events = node.events(name)
+            held = self.fails(hooks, name)
+            assert (held.code, held.config) == REFUSED
+            assert held.reply == wrong[0].reply == {"Reply-Message": TEXTS.failed}
+            assert node.events(name) == events
+            # What is not written each time is told of once a minute.
+            settle(node.store, None)
+            last = node.events(name if name == "alice" else "")[-1]
+            assert (last.kind, last.detail) == ("login-refused", {"reason": "noise", "more": 1})
+
+    def test_noise_has_only_so_much_under_way(self, hooks: Any, server: Server) -> None:
+        """Whatever ends it makes room: a wrong PIN, a right one, or a directory that is down."""
+        for _ in range(100):
+            self.fails(hooks)
+        assert [self.begins(hooks) for _ in range(ROOM + 1)] == [True] * ROOM + [False]
+        assert server.service.calls[-1] == ("held_back", None)
+        under_way = Packet(hooks, User_Name="one-more")
+        for hook, step in (("authenticate", "pin"), ("post_auth", "pin"), ("post_auth", "down")):
+            hooks.noise.end(next(iter(hooks.noise._begun)))
+            under_way.config.clear()
+            assert under_way.call("authorize").code == "UPDATED"
+            under_way.config = {"SMSOTP-Step": step}
+            under_way.call(hook)
+            assert self.begins(hooks)
+            assert not self.begins(hooks)
+
+    def test_answers_to_challenges_are_never_held_back(self, live: tuple[Any, Node]) -> None:
+        """Nor is a name alone, with which EAP begins."""
+        hooks, node = live
+        state = Packet(hooks).first().reply["State"]
+        for _ in range(200):
+            self.fails(hooks)
+        while self.begins(hooks):
+            pass
+        good = node.code(Challenged(state, "", "challenge"))
+        assert Packet(hooks, good, state).authorized().config["SMSOTP-Step"] == "code"
+        named = {"EAP_Message": response(1, b"alice"), "SMSOTP_EAP": "gtc"}
+        assert Packet(hooks, None, **named).call("authorize").code == "UPDATED"
+        assert Packet(hooks, good, state).second().code == "OK"
+
+    @pytest.mark.parametrize("step", ["code", "pin"])
+    def test_whole_logins_give_back(self, hooks: Any, server: Server, step: str) -> None:
+        """In two steps, or of a device that needs no code."""
+        station = {"Calling_Station_Id": "192.0.2.7"}
+        for _ in range(100):
+            self.fails(hooks, **station)
+        while self.begins(hooks, **station):
+            pass
+        Packet(hooks, SMSOTP_Step=step, **station).call("authenticate")
+        assert all(self.begins(hooks, **station) for _ in range(5 * ROOM))
+
+    def test_right_first_factors_give_back_and_refused_ones_do_not(
+        self, hooks: Any, server: Server
+    ) -> None:
+        for _ in range(100):
+            self.fails(hooks)
+        server.service.outcome = Rejected("No.")
+        for _ in range(100):
+            Packet(hooks, SMSOTP_Step="pin").call("authenticate")
+        while self.begins(hooks):
+            pass
+        server.service.outcome = Challenged(ID, "Code: ", "challenge")
+        for _ in range(int(CLIENT.again)):
+            Packet(hooks, SMSOTP_Step="pin").call("authenticate")
+        assert all(self.begins(hooks) for _ in range(5 * ROOM))
+
+    def test_it_is_told_once_in_a_while(
+        self, hooks: Any, server: Server, passing: Monotonic
+    ) -> None:
+        for _ in range(2 * int(TOLD)):
+            for _ in range(2):
+                self.fails(hooks)
+            passing.now += 1
+        # Two failures a second, and once in a while no more of them than since then.
+        first, second = server.service.told
+        assert (first[1], second[1]) == (0, 0)
+        assert abs(second[0] - 2 * TOLD) <= 1
+
+    def test_a_store_that_cannot_record_it_refuses_nobody_else(
+        self, hooks: Any, server: Server, logged: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> None:
+            raise StoreError("the disk is full")
+
+        monkeypatch.setattr(server.service, "note_noise", full)
+        replies = {self.fails(hooks).reply["Reply-Message"] for _ in range(100)}
+        assert replies == {"Wrong."}
+        assert logged == ["smsotp: noise could not be recorded: the disk is full"]
+
+    def test_it_is_kept_when_the_settings_change(self, hooks: Any, server: Server) -> None:
+        for _ in range(100):
+            self.fails(hooks)
+        server.watch.replace(Server())
+        while self.begins(hooks):
+            pass
 
 
 class TestRation:

@@ -49,6 +49,19 @@ class FiguresContract:
         with store.read() as tx:
             assert tx.figures.counted_until() == statistics.slot(NOW - figures.SETTLED)
 
+    def test_the_events_of_a_kind_since_a_moment(self, store: Store) -> None:
+        """As they were written."""
+        happen(store, NOW - timedelta(hours=2))
+        happen(store, NOW)
+        with store.read() as tx:
+            found = tx.figures.recent("login-refused", NOW)
+            assert [one.detail for one in found] == list(DETAILS)
+            assert {(one.kind, one.time, one.account) for one in found} == {
+                ("login-refused", NOW, "alice")
+            }
+            assert len(tx.figures.recent("login-refused", NOW - timedelta(hours=2))) == 6
+            assert tx.figures.recent("pin-wrong", NOW - timedelta(hours=9)) == []
+
     def test_what_happens_after_a_clock_was_ahead_is_counted(self, store: Store) -> None:
         """Slots that were taken for over, and were not, are counted once more; each event once."""
         happen(store, NOW)

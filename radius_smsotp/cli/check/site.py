@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from radius_smsotp.delivery import compose
 from radius_smsotp.delivery.chain import Chain
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.model import identity, pin, text
-from radius_smsotp.model.records import Account
+from radius_smsotp.model.records import Account, Event
 from radius_smsotp.server import strange_key
 from radius_smsotp.settings import file, keyring, policy
 from radius_smsotp.settings.file import Loaded
@@ -34,6 +34,9 @@ NAMED = 5
 
 UNPRUNED_DAYS = 3
 """So long after its day an event may still be there: a timer may have missed two."""
+
+LATELY = timedelta(hours=1)
+"""For so long noise is worth a word."""
 
 NEAR = 0.1
 """Part of audit.events that is worth a word, below it and above."""
@@ -175,6 +178,7 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
         with store.read() as tx:
             accounts += [one for one, _ in tx.accounts()]
             found += _trail(loaded, *tx.figures.kept(), now)
+            found += _noise(tx.figures.recent("noise", now - LATELY))
             late, queued = now - UNSENT_AFTER, tx.unsent(now, 1000)
         # One that nobody has held yet waits since it was made.
         waits = [max(one.created_at, message.lease_until or late) for one, message in queued]
@@ -191,6 +195,23 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
         why = "Their users wait for a code in vain."
         return [*found, error("store", fault, remedy, why=why)]
     return found
+
+
+def _noise(told: Sequence[Event]) -> Iterator[Finding]:
+    """Clients that send wrong PINs or made-up names in numbers."""
+    for client in sorted({one.client for one in told}):
+        own = [one for one in told if one.client == client]
+        failures, held = (
+            sum(int(one.detail.get(name, 0)) for one in own) for name in ("failures", "held")
+        )
+        stations = sorted({one.station for one in own} - {""})
+        where = f", from {', '.join(stations[:NAMED])}" if stations else ""
+        fault = (
+            f"{failures:,} wrong PINs or unknown names in an hour, {held:,} not looked at{where}"
+        )
+        remedy = "find out who is behind it, and stop it there"
+        why = "Users behind it wait longer, or have to try twice; others do not notice."
+        yield warning(f"client {client}", fault, remedy, why=why)
 
 
 def _trail(

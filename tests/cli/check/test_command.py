@@ -23,7 +23,7 @@ from radius_smsotp.cli import smsotp
 from radius_smsotp.cli.check import host
 from radius_smsotp.cli.check.raddb import version_findings
 from radius_smsotp.model import pin
-from radius_smsotp.model.records import Account
+from radius_smsotp.model.records import Account, Event
 from radius_smsotp.raddb import freeradius
 from radius_smsotp.settings import keyring
 from tests.cli.installation import ROUNDS, stand_in
@@ -274,6 +274,29 @@ class TestWarnings:
         code, [found] = check(here)
         assert (code, found["level"]) == (0, "warning")
         return found
+
+    def test_a_client_that_makes_noise(self, here: Installation) -> None:
+        """Within the last hour, each with the stations that are known."""
+        now = datetime.now(UTC)
+        noise = (
+            ("vpn", "", 70, 30, 0),
+            ("vpn", "192.0.2.7", 45, 2000, 0),
+            ("wifi", "", 1, 0, 50),
+            ("wifi", "", 999, 999, 61),
+        )
+        with here.store.write() as tx:
+            for client, station, failures, held, minutes in noise:
+                at, told = now - timedelta(minutes=minutes), {"failures": failures, "held": held}
+                tx.add_event(Event("noise", at, "", "", client, station, {**told}))
+        code, found = check(here)
+        assert (code, [one["level"] for one in found]) == (0, ["warning"] * 2)
+        assert [(one["path"], one["fault"]) for one in found] == [
+            (
+                "client vpn",
+                "115 wrong PINs or unknown names in an hour, 2,030 not looked at, from 192.0.2.7",
+            ),
+            ("client wifi", "1 wrong PINs or unknown names in an hour, 0 not looked at"),
+        ]
 
     def test_a_trail_that_nobody_cleans_up(self, here: Installation) -> None:
         """What should have gone days ago is still there; or there is more than shall be."""

@@ -1,0 +1,339 @@
+"""
+Noise: first steps that fail in numbers, and what they may cost.
+
+A first step costs a hash and a thread of FreeRADIUS, whoever asks: else time would tell which names
+there are.  So whoever sends made-up names fast enough would have all of both.  Failures use up a
+budget: of a name at a station, of a station, of a client.  A name that has none left is refused
+before anything is looked at.  A station or a client that has none left may have only so much under
+way at once, and what is beyond that is refused likewise: so there are threads left for everybody
+else, and for answers to challenges, which nothing here holds back.
+
+Nothing goes by whether a name exists, or has ever logged in: what is refused at once would tell.
+All moments are monotonic seconds.  What is kept is of one process, and bounded in size.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from radius_smsotp.model import pin
+from radius_smsotp.model.records import Client
+
+
+class Allowance(NamedTuple):
+    """
+    How many failures are none of noise.
+
+    Attributes:
+        burst: At once.
+        per_second: And on and on.
+        returned: How many a whole login gives back; a right first factor, one.
+        again: With so many left it is no noise any more, once all were used up.
+    """
+
+    burst: float
+    per_second: float
+    returned: float
+    again: float
+
+
+STATION = Allowance(60, 0.5, 60, 30)
+"""Of a station: a whole office may be behind one address."""
+
+CLIENT = Allowance(30, 1, 3, 15)
+"""Of a client: four may fail for each that logs in."""
+
+
+def of_name(lockout_failures: int) -> Allowance:
+    """Of a name at one station: more than lock an account, and back before a lock-out is over."""
+    return Allowance(3 * lockout_failures, 0.1, 3 * lockout_failures, 1)
+
+
+MOST = 1_000_000
+"""Rounds of PBKDF2 that all noise may have under way: less than a second on one core."""
+
+LEAST = MOST // 16
+"""What a first step counts for at least, as it has a thread.  So noise has 16 of them; FreeRADIUS
+has 32 unless ``max_servers`` says more."""
+
+AGAIN = 60.0
+"""Seconds in which a name that was held back goes first if it comes again.  People try again;
+made-up names do not come twice."""
+
+LOST = 120.0
+"""Seconds after which a first step is under way no more, whatever became of it; FreeRADIUS gives
+up after ``max_request_time``, 30 unless set."""
+
+TOLD = 60.0
+"""Seconds in which a client is told of once."""
+
+KEPT = 8192
+"""Of names, of stations and of clients: those that were last seen."""
+
+Key = tuple[str, ...]
+"""What has a budget: client; client and station; client, station and name."""
+
+
+class Level(NamedTuple):
+    """What was left of a budget, and when; and whether it was used up, and is not free again."""
+
+    left: float
+    at: float
+    used_up: bool = False
+
+
+def left(level: Level | None, allowance: Allowance, now: float) -> float:
+    """How many failures are left; `burst` where none has been."""
+    if level is None:
+        return allowance.burst
+    return min(allowance.burst, level.left + (now - level.at) * allowance.per_second)
+
+
+def is_used_up(level: Level | None, allowance: Allowance, now: float) -> bool:
+    """Whether none is left, or has not been for long enough."""
+    enough = allowance.again if level is not None and level.used_up else 1
+    return left(level, allowance, now) < enough
+
+
+def added(level: Level | None, number: float, allowance: Allowance, now: float) -> Level:
+    """A budget with so many more, or one failure less."""
+    value = min(allowance.burst, max(0.0, left(level, allowance, now) + number))
+    before = level is not None and level.used_up
+    return Level(value, now, value < (allowance.again if before else 1))
+
+
+def fits(under_way: Mapping[Key, float], scope: Key, cost: float, most: float) -> bool:
+    """
+    Whether a first step may begin: while all together have less than `most`, or its scope less
+    than its share, or nothing at all.
+    """
+    own = under_way.get(scope, 0.0)
+    share = most / max(1, len(under_way))
+    return own == 0 or own + cost <= share or sum(under_way.values()) + cost <= most
+
+
+def cost(pin_hash: str | None) -> float:
+    """What a first step counts for, in rounds of PBKDF2."""
+    return max(LEAST, pin.iterations(pin_hash) if pin_hash else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    A first step that may begin.
+
+    Attributes:
+        scope: With whose work it counts; None if there is no noise where it comes from.
+        most: All of that may be under way at once.
+    """
+
+    scope: Key | None = None
+    most: float = MOST
+
+
+@dataclass(slots=True)
+class Report:
+    """
+    What there is to say of a client.
+
+    Attributes:
+        since: When it began, or was told of before.
+        failures, held: First steps that failed since, and that were held back.
+        station: Where it comes from, "" if from several or if none is named.
+        told: When it was told of before.
+    """
+
+    since: float
+    failures: int = 0
+    held: int = 0
+    station: str = ""
+    told: float = -math.inf
+
+
+class Budget:
+    """What is left of one kind of budget, of those that were last seen."""
+
+    def __init__(self, allowance: Allowance) -> None:
+        self.allowance = allowance
+        self.levels: dict[Key, Level] = {}
+
+    def is_used_up(self, key: Key, now: float) -> bool:
+        """See `is_used_up`."""
+        return is_used_up(self.levels.get(key), self.allowance, now)
+
+    def is_full(self, key: Key, now: float) -> bool:
+        """Whether nobody has failed for long enough."""
+        return left(self.levels.get(key), self.allowance, now) >= self.allowance.burst
+
+    def add(self, key: Key, number: float, now: float) -> None:
+        """See `added`."""
+        _put(self.levels, key, added(self.levels.get(key), number, self.allowance, now))
+
+    def give_back(self, key: Key, now: float, *, whole: bool) -> None:
+        """A login was right, or only its first factor."""
+        if key in self.levels:
+            self.add(key, self.allowance.returned if whole else 1, now)
+
+    def stand_still(self, key: Key, now: float) -> None:
+        """Time gives nothing back."""
+        _put(self.levels, key, self.levels[key]._replace(at=now))
+
+
+class Noise:
+    """
+    What one process knows of failures, and of the first steps that noise has under way.
+
+    Attributes:
+        names: Their budget, whose allowance hangs on the settings.
+    """
+
+    def __init__(self, lockout_failures: int = 10) -> None:
+        self.names = Budget(of_name(lockout_failures))
+        self._lock = threading.Lock()
+        self._stations, self._clients = Budget(STATION), Budget(CLIENT)
+        self._trusted: dict[Key, float] = {}
+        self._held: dict[Key, float] = {}
+        self._begun: dict[str, tuple[Key, float, float]] = {}
+        self._under_way: dict[Key, float] = {}
+        self._reports: dict[str, Report] = {}
+
+    def ask(self, name: str, client: Client, now: float) -> Entry | None:
+        """
+        Whether a first step may begin.
+
+        Args:
+            name: Folded, of an account or not.
+
+        Returns:
+            None if it is held back.
+        """
+        whole, place, own = _keys(name, client)
+        with self._lock:
+            self._forget_lost(now)
+            if self.names.is_used_up(own, now):
+                return None
+            scope = self._scope(whole, place, now)
+            if scope is None or fits(self._under_way, scope, LEAST, MOST):
+                return Entry(scope)
+            since = self._held.pop(own, -math.inf)
+            if now - since < AGAIN and fits(self._under_way, scope, LEAST, 2 * MOST):
+                return Entry(scope, 2 * MOST)
+            _put(self._held, own, now)
+            self._hold(scope, now)
+            return None
+
+    def begin(self, entry: Entry, packet: str, cost: float, now: float) -> bool:
+        """
+        A first step begins.
+
+        Args:
+            packet: By which it is known until it ends.
+
+        Returns:
+            False if there is no room for what it costs: then it is held back.
+        """
+        scope = entry.scope
+        if scope is None or not packet:
+            return True
+        with self._lock:
+            if not fits(self._under_way, scope, cost, entry.most):
+                self._hold(scope, now)
+                return False
+            self._end(packet)
+            self._begun[packet] = (scope, cost, now)
+            self._under_way[scope] = self._under_way.get(scope, 0) + cost
+            return True
+
+    def end(self, packet: str) -> None:
+        """A first step has ended, or what it costs is spent."""
+        with self._lock:
+            self._end(packet)
+
+    def failed(self, name: str, client: Client, now: float) -> None:
+        """A first step was refused."""
+        whole, place, own = _keys(name, client)
+        with self._lock:
+            if self._clients.is_full(whole, now):
+                self._reports.pop(client.name, None)  # it has been quiet
+            self._report(client.name, now).failures += 1
+            self._clients.add(whole, -1, now)
+            self._stations.add(place, -1, now)
+            self.names.add(own, -1, now)
+
+    def succeeded(self, name: str, client: Client, now: float, *, whole: bool) -> None:
+        """A first factor was right; or, if `whole`, somebody is let in."""
+        client_key, place, own = _keys(name, client)
+        with self._lock:
+            if whole and client.station:
+                _put(self._trusted, place, now)
+            self._clients.give_back(client_key, now, whole=whole)
+            self._stations.give_back(place, now, whole=whole)
+            self.names.give_back(own, now, whole=whole)
+
+    def report(self, client: Client, now: float) -> Report | None:
+        """What there is to tell of a client, if it makes noise and it is time to."""
+        with self._lock:
+            found = self._reports.get(client.name)
+            if found is None or now - found.told < TOLD:
+                return None
+            if not found.held and not self._clients.is_used_up((client.name,), now):
+                return None
+            self._reports[client.name] = Report(now, told=now)
+            if self._stations.is_used_up((client.name, client.station), now):
+                found.station = client.station
+            return found
+
+    def _scope(self, whole: Key, place: Key, now: float) -> Key | None:
+        """With whose work a first step counts, if there is noise where it comes from."""
+        if place[1] and self._stations.is_used_up(place, now):
+            return place
+        if place in self._trusted or not self._clients.is_used_up(whole, now):
+            return None
+        return whole
+
+    def _hold(self, scope: Key, now: float) -> None:
+        """One was held back: as long as they come, time gives nothing back."""
+        budget = self._clients if len(scope) == 1 else self._stations
+        budget.stand_still(scope, now)
+        self._report(scope[0], now).held += 1
+
+    def _report(self, client: str, now: float) -> Report:
+        found = self._reports.get(client) or Report(now)
+        _put(self._reports, client, found)
+        return found
+
+    def _end(self, packet: str) -> None:
+        scope, spent, _ = self._begun.pop(packet, ((), 0, 0))
+        if scope:
+            self._under_way[scope] -= spent
+            if self._under_way[scope] <= 0:
+                del self._under_way[scope]
+
+    def _forget_lost(self, now: float) -> None:
+        while self._begun:
+            packet = next(iter(self._begun))
+            if now - self._begun[packet][2] < LOST:
+                break
+            self._end(packet)
+
+
+def _keys(name: str, client: Client) -> tuple[Key, Key, Key]:
+    """All that a first step counts for: client, station, name."""
+    place = (client.name, client.station)
+    return place[:1], place, (*place, name)
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def _put(kept: dict[K, V], key: K, value: V) -> None:
+    """Keep something as the newest of `KEPT`."""
+    kept.pop(key, None)
+    kept[key] = value
+    if len(kept) > KEPT:
+        del kept[next(iter(kept))]
