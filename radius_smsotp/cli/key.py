@@ -88,7 +88,8 @@ def rotate(site: Site, minutes: int | None) -> None:
     soon as it has taken over; nobody needs to type one for that.
 
     With several servers the key file must be on all of them before the new keys take over: give
-    yourself time with --in, and copy it.  Then the PINs follow when the old key is retired.
+    yourself time with --in, and copy it.  Then, and in a database that others may share, the PINs
+    follow when the old key is retired.
 
     \b
     Examples:
@@ -113,7 +114,7 @@ def rotate(site: Site, minutes: int | None) -> None:
         click.echo(f"{sealing}: seals PINs from then on")
         if minutes:
             click.echo(f"Copy {path} to every other server before that.")
-        elif bulk.sealed(site.store):
+        elif site.store.folder is not None and bulk.sealed(site.store):
             time.sleep(max(0.0, (begins - datetime.now(UTC)).total_seconds()))
             number = bulk.seal(site.store, keyring.read(path))
             click.echo(f"PINs sealed with it: {number}")

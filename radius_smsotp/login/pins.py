@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """A hash that is not as new ones are, and what was typed when FreeRADIUS found it right."""
+    """A hash that is not as new ones are, and what was typed when the first factor was right."""
 
     name: str
     pin_hash: str = field(repr=False)
@@ -63,7 +63,7 @@ class Pins:
 
     def renew(self, account: Account | None, typed: str | None) -> None:
         """
-        See to it that a hash is as new ones are: the rounds, and the key of its seal.
+        See to it that a hash has as many rounds as new ones, and is sealed.
 
         Args:
             account: Whose first factor was right just now.
@@ -71,8 +71,9 @@ class Pins:
         """
         if account is None or account.pin_hash is None or typed is None:
             return
+        # A new key is not enough: other servers may not have it yet.
         rounds = pin.iterations(account.pin_hash)
-        if rounds != self._iterations or not self._keyring.is_sealed(account.pin_hash):
+        if rounds != self._iterations or not pin.sealed_with(account.pin_hash):
             # If too many wait, the next login is another chance.
             self._threads.add(Renewal(account.name, account.pin_hash, typed))
 

@@ -22,12 +22,13 @@ from radius_smsotp.login.answers import Accepted
 from radius_smsotp.model import pin
 from radius_smsotp.model.records import Account
 from radius_smsotp.settings import keyring
-from tests.cli.installation import ROUNDS
+from tests.cli.installation import ROUNDS, Installation
 from tests.support import leaks
 
 if TYPE_CHECKING:
     from radius_smsotp.settings.keyring import Keyring
-    from tests.cli.installation import Installation
+    from tests.store.postgres_server import PostgresServer
+    from tests.support.site import Node
 
 
 def keys(here: Installation, later: float = 0.0) -> Keyring:
@@ -176,7 +177,7 @@ def test_a_change_in_a_thousand_years_is_wrong_usage(here: Installation) -> None
     assert len(keys(here).keys) == 1
 
 
-def hashes(here: Installation) -> dict[str, str]:
+def hashes(here: Installation | Node) -> dict[str, str]:
     """Account to the hash of its PIN, as it is kept."""
     with here.store.read() as tx:
         return {one.name: one.pin_hash for one, _ in tx.accounts() if one.pin_hash}
@@ -274,3 +275,29 @@ def test_a_key_that_pins_hang_on_and_that_is_not_here_stays_known(here: Installa
         assert old in tx.known_keys().values()
     path.write_text(whole)
     log_in(here)
+
+
+def test_in_a_database_pins_stay_until_the_old_key_goes(
+    tmp_path: Path, postgres_server: PostgresServer, at_once: None
+) -> None:
+    """Other servers may share it, to which the key file is still to be copied."""
+    here = Installation(tmp_path / "site", "--store", postgres_server.make_url())
+    try:
+        here.done("user", "add", "alice", "--phone", "+491701234567", "--pin", "271828")
+        node, old = here.node(), keys(here).sealing
+        before = hashes(node)
+        assert before
+        whole = (here.folder / "key").read_text()
+        here.done("key", "rotate")
+        assert keys(here).sealing != old
+        log_in(here, "alice", "271828")
+        assert hashes(node) == before
+        new, path = (here.folder / "key").read_text(), here.folder / "key"
+        path.write_text(whole)
+        log_in(here, "alice", "271828")  # at a server that has not got it
+        path.write_text(new)
+        here.done("key", "retire", old)
+        assert pin.sealed_with(hashes(node)["alice"]) == keys(here).sealing
+        log_in(here, "alice", "271828")
+    finally:
+        here.close()
