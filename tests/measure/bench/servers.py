@@ -103,7 +103,7 @@ class Server:
         self.site = Site(folder, limits=LIMITS, pin={"iterations": rounds}, **settings)
         self.ports: list[int] = []
         self.ready_after = 0.0
-        self._keys = keyring.read(folder / "key")
+        self.keys = keyring.read(folder / "key")
         self._radiusds = []
         for number in range(processes):
             worker_ports = [free_port() for _ in range(workers)]
@@ -147,7 +147,7 @@ class Server:
         now = datetime.now(UTC)
         with self.site.store.write() as tx:
             for number, name in enumerate(names):
-                pin_hash = self._keys.seal_pin(name, plain)
+                pin_hash = self.keys.seal_pin(name, plain)
                 tx.put_account(Account(name, f"+49170{number:07}", pin_hash), now)
 
     def live_through_a_day(self, name: str) -> None:
@@ -170,7 +170,7 @@ class Server:
 
     def code(self, state: bytes) -> bytes:
         """The code of a challenge, derived as the server does."""
-        return code.derive(self._keys.secret, state.decode(), 6).encode()
+        return code.derive(self.keys.secret, state.decode(), 6).encode()
 
     def cpu(self) -> float:
         """Seconds of CPU that it has spent, all threads together, in steps of 10 ms."""

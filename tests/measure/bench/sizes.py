@@ -83,15 +83,21 @@ def fill(server: Server, size: int) -> None:
     """
     Put so many accounts, past challenges and past events into a store.
 
-    One of each is written by the store; the others are copies of it with a name, a number, an
-    id and a time of their own.
+    One of each is written by the store; the others are copies of it with a name, a number, a
+    seal, an id and a time of their own.
     """
     server.add(["user0"])
+    keys = server.keys
     then = datetime.now(UTC) - PAST
     one = replace(
         challenge(), account="user0", state="spent", created_at=then, expires_at=then + PAST / 1000
     )
     with server.site.store.write() as tx:
+        first = tx.account("user0")
+        assert first
+        assert first.pin_hash
+        opened = keys.open_pin("user0", first.pin_hash)
+        assert opened
         tx.put_account(Account("template", PHONE), then)
         tx.add_challenge(one)
         tx.add_message(message(state="accepted"))
@@ -100,6 +106,7 @@ def fill(server: Server, size: int) -> None:
     own = {
         "name": "'user' || n",
         "account": "'user' || n",
+        "pin_hash": "sealed('user' || n)",
         "phone": "'+49170' || printf('%07d', n)",
         "transaction_id": "lower(hex(randomblob(16)))",
         "time": "time + n * 0.05",
@@ -108,6 +115,7 @@ def fill(server: Server, size: int) -> None:
     }
     numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT ?)"
     db = sqlite3.connect(server.site.folder / "smsotp.db")
+    db.create_function("sealed", 1, lambda name: keys.seal_pin(name, opened))
     for table in ("account", "challenge", "event"):
         columns = getattr(rows, table.upper()).columns
         names, copied = ", ".join(columns), ", ".join(own.get(name, name) for name in columns)
