@@ -31,6 +31,9 @@ NAMED = 60
 ALIKE = {"login-refused": "pin-wrong"}
 """Kinds that are counted as one: whether a line is written must not show which of both it is."""
 
+GUESSES = "pin-wrong"
+"""A kind that only accounts have: no made-up name is in its way, nor what was not looked at."""
+
 SUMS = "\nsums"
 """What nobody is called: who writes sums makes no login wait."""
 
@@ -106,7 +109,7 @@ class Trail:
     def _add(self, group: Group, found: Sum) -> None:
         by_name, by_client = MOST
         with self._lock:
-            if group not in self._sums and len(self._sums) >= by_name:
+            if group not in self._sums and len(self._sums) >= by_name and group.kind != GUESSES:
                 group = group._replace(account="")
             if group not in self._sums and len(self._sums) >= by_client:
                 group = group._replace(client="")
@@ -122,7 +125,7 @@ def lines(sums: dict[Group, Sum], known: Collection[str]) -> Iterator[Event]:
         known: Names of which something is known; the others come together in one line.
     """
     merged: dict[Group, Sum] = {}
-    ranked = sorted(sums, key=lambda one: -sums[one].number)
+    ranked = sorted(sums, key=lambda one: (one.kind != GUESSES, -sums[one].number))
     named = set(list(dict.fromkeys(one.account for one in ranked if one.account in known))[:NAMED])
     for group in ranked:
         key = group if group.account in named else group._replace(account="")

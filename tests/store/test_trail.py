@@ -131,6 +131,21 @@ class TestSums:
         assert found[f"user{NAMED}"] == NAMED + 1
         assert "made-up" not in found
 
+    def test_no_noise_takes_its_line_from_who_is_guessed_at(self) -> None:
+        """
+        A wrong PIN is of an account: neither more made-up names than are kept hide it, nor more
+        first steps of other accounts that were not looked at than have lines.
+        """
+        trail = Trail()
+        accounts = {"alice", *(f"user{number}" for number in range(2 * NAMED))}
+        made_up = [f"name{number}" for number in range(MOST[1] + 10)]
+        held: dict[str, object] = {"kind": "login-refused", "detail": {"reason": "noise"}}
+        trail.count([event(name, **held) for name in (*accounts - {"alice"}, *made_up) * 2])
+        trail.count([event(kind="pin-wrong")])
+        found = list(lines(trail.take(None), accounts))
+        assert [one.detail for one in found if one.account == "alice"] == [{"more": 1}]
+        assert len({one.account for one in found}) == NAMED + 1
+
 
 def test_what_a_login_refuses_is_noted() -> None:
     """Else it would be written however often it comes: only what ends by itself may be added."""
