@@ -11,6 +11,7 @@ import csv
 import difflib
 import io
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -282,7 +283,24 @@ def exported(accounts: Iterable[Account]) -> str:
         (one.name, one.phone, one.provider, "yes" if one.enabled else "no", one.language)
         for one in accounts
     )
-    return _text([[name for name in account.FIELDS if name != "pin"], *rows], ",")
+    guarded = [[_guarded(cell) for cell in row] for row in rows]
+    return _text([[name for name in account.FIELDS if name != "pin"], *guarded], ",")
+
+
+FORMULA = re.compile(r"'*(?!\+\d+$)[=+\-@\t\r\n]")
+"""
+How a field begins that a spreadsheet takes for a formula, or one that was guarded against that
+(OWASP, "CSV Injection"); a phone number is none.
+"""
+
+
+def _guarded(value: str | None) -> str | None:
+    """A field that is text to a spreadsheet, and to `import` what it was."""
+    return f"'{value}" if value and FORMULA.match(value) else value
+
+
+def _unguarded(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
 
 
 def _lines(path: Path, text: str, delimiter: str) -> Iterator[Line]:
@@ -329,7 +347,9 @@ def _fields(line: Line, columns: Sequence[str], loaded: Loaded) -> dict[str, Any
         raise ValueError(f"has {len(line.cells)} fields, the header has {len(columns)}")
     cells = dict(zip(columns, line.cells, strict=True))
     # A PIN is taken as it is: a blank may be part of it.
-    told = {name: cell if name == "pin" else cell.strip() for name, cell in cells.items()}
+    told = {
+        name: cell if name == "pin" else _unguarded(cell.strip()) for name, cell in cells.items()
+    }
     return {
         name: read(told[name], loaded)
         for name, read in account.FIELDS.items()

