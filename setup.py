@@ -24,7 +24,7 @@ setup(
         "radius_smsotp": ["py.typed"],
         "radius_smsotp.cli": ["*.html"],
         "radius_smsotp.cli.statistics": ["*.css", "*.html"],
-        "radius_smsotp.freeradius": ["*", "*/*", "*/*/*"],
+        "radius_smsotp.freeradius": ["*", "*/*", "*/*/*", "*/*/*/*"],
         "radius_smsotp.settings.languages": ["*.yaml"],
         "radius_smsotp.providers.modem": ["*.txt"],
         "radius_smsotp.providers.presets": ["*.yaml"],

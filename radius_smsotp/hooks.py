@@ -90,7 +90,7 @@ class Hooks:
     def __init__(
         self,
         load: Callable[[Path], Server] = Server,
-        watch: Callable[[Server, Callable[[Server], None]], Watch] = Watch,
+        watch: Callable[[Server, Callable[[Server], None], Callable[[], None]], Watch] = Watch,
         ration: Ration | None = None,
         noise: Noise | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -142,7 +142,7 @@ class Hooks:
         """Start the threads: at the first request, when FreeRADIUS has forked and loaded all."""
         if self._watching is None:
             self._replace(self.server)
-            self._watching = self._watch(self.server, self._replace)
+            self._watching = self._watch(self.server, self._replace, process.trim)
             replaced = False
             try:
                 # The settings may have changed since FreeRADIUS has started.

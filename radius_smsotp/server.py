@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 """How often the files are looked at."""
 
+TIDY_LOOKS = 60
+"""At how many looks there is time to tidy up."""
+
 FAREWELL_SECONDS = 60.0
 """How long the courier of replaced settings may finish what it has begun."""
 
@@ -176,11 +179,18 @@ class Watch:
     Args:
         current: The server in use.
         replace: Called with each server that takes over.
+        tidy: Called at every `TIDY_LOOKS`-th look.
     """
 
-    def __init__(self, current: Server, replace: Callable[[Server], None]) -> None:
+    def __init__(
+        self,
+        current: Server,
+        replace: Callable[[Server], None],
+        tidy: Callable[[], None] = lambda: None,
+    ) -> None:
         self._current = current
         self._replace = replace
+        self._tidy = tidy
         self._seen = current.fingerprint
         self._problems: list[Problem] = []
         self._ending = threading.Event()
@@ -229,7 +239,11 @@ class Watch:
         self._problems = problems
 
     def _run(self) -> None:
+        looks = 0
         while not self._ending.wait(LOOK_SECONDS):
+            looks += 1
+            if looks % TIDY_LOOKS == 0:
+                self._tidy()
             try:
                 self._current.settle(datetime.now(UTC))
                 self.look()

@@ -235,6 +235,26 @@ class TestSweeping:
 
 
 class TestWatch:
+    def test_it_tidies_up_now_and_then(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Settings that cannot be read do not keep it from that."""
+        monkeypatch.setattr(server, "LOOK_SECONDS", 0.001)
+        monkeypatch.setattr(server, "TIDY_LOOKS", 3)
+        site.node()
+        one, looks, tidied = Server(site.settings_path), 0, threading.Event()
+        watch = Watch(one, lambda _: None, tidied.set)
+
+        def look() -> bool:
+            nonlocal looks
+            looks += 1
+            raise RuntimeError
+
+        monkeypatch.setattr(watch, "look", look)
+        watch.start()
+        assert tidied.wait(20)
+        watch.stop()
+        assert looks >= 2
+        one.close(20)
+
     def test_nothing_changed_nothing_happens(self, running: Running) -> None:
         """It is looked at every second."""
         assert not running.look()

@@ -68,8 +68,8 @@ STEPS = {
         wrong="first_factor_down",
     ),
     Step.OTHER: Course(
-        "another method, which is not ours, or what a proxy has not signed",
-        "smsotp_authorize smsotp_other",
+        "another method, which is not ours, what a proxy has not signed, or what makes no login",
+        "smsotp_authorize smsotp_tunnelled smsotp_other",
         wrong="first_factor_failed",
     ),
 }

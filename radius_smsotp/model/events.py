@@ -48,6 +48,7 @@ REASONS = {
     "refused": "another module of FreeRADIUS refuses the account",
     "other-method": "neither a password nor EAP of ours, but another method, without a code",
     "unsigned": "it came through a proxy (Proxy-State) without Message-Authenticator: BlastRADIUS",
+    "unfit": "what came through the device's tunnel makes no login, or does not fit into a packet",
     "locked": "the account is locked",
     "no-phone": "the account has no phone number",
     "country": "limits.countries does not allow this number",

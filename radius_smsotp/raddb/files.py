@@ -18,13 +18,18 @@ from radius_smsotp.errors import SmsotpError
 POLICY = "policy.d/smsotp"
 FIRST_FACTOR = "policy.d/smsotp_first_factor"
 
+TUNNEL = "mods-config/attr_filter/smsotp_tunnel"
+"""What a device may say inside PEAP and TTLS; see ``mods-available/attr_filter_smsotp``."""
+
 FILES = (
     "dictionary.smsotp",
+    "mods-available/attr_filter_smsotp",
     # Not "smsotp": a stock raddb has a file of that name, for an older module, rlm_smsotp.
     "mods-available/eap_smsotp",
     "mods-available/python3_smsotp",
     "mods-available/python3_smsotp_delivery",
     "mods-available/python3_smsotp_disk",
+    TUNNEL,
     POLICY,
     FIRST_FACTOR,
     "sites-available/smsotp",
@@ -34,6 +39,7 @@ FILES = (
 LINKS = ("mods-enabled/python3_smsotp", "sites-enabled/smsotp")
 WIFI_LINKS = (
     "mods-enabled/eap_smsotp",
+    "mods-enabled/attr_filter_smsotp",
     "sites-enabled/smsotp-gtc",
     "sites-enabled/smsotp-inner-tunnel",
 )

@@ -114,13 +114,14 @@ def create(
     texts |= {name: files.text(name, {}) for name in OWN_FILES}
     secret = secret or raddb_clients.secret_in(folder / "clients.conf") or secrets.token_urlsafe(24)
     texts["clients.conf"] = raddb_clients.text(networks, secret, auto=server.limits_proxy_state)
-    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     if any(folder.iterdir()) and not (folder / files.MANIFEST).exists():
         raise SmsotpError(f"{folder} is not empty; name a new folder")
     for part in ("log", "run", "mods-enabled", "sites-enabled", "mods-config"):
-        (folder / part).mkdir(exist_ok=True)
+        _make(folder / part)
     # For the TLS sessions of Wi-Fi, if their cache is enabled (see mods-available/eap_smsotp).
-    (folder / "log" / "tlscache").mkdir(mode=0o700, exist_ok=True)
+    _make(folder / "log" / "tlscache", 0o700)
     with _Raddb(folder) as raddb:
         for file, text in texts.items():
             raddb.put(file, text)
@@ -158,6 +159,18 @@ def install(
         if wifi:
             extended.add_wifi(gtc_port, name)
     return extended.done
+
+
+def _make(folder: Path, mode: int = 0o750) -> None:
+    """
+    Make a folder where there is none.
+
+    Whatever the umask is: FreeRADIUS does not start if others may write there, and its user, whose
+    group raddb may be of, has to get in.
+    """
+    if not folder.exists():
+        folder.mkdir()
+        folder.chmod(mode)
 
 
 class _Raddb:
@@ -198,10 +211,10 @@ class _Raddb:
         own = f'smsotp_gtc_port = {gtc_port}\nsmsotp_gtc_secret = "{secrets.token_hex(24)}"\n'
         self.put_once(files.GTC, own)
         place = self._folder / files.CERTIFICATES
+        self._make(place)
         for path in certificates.ensure(place, name):
             self._give(path)
             self.done.written.append(str(path.relative_to(self._folder)))
-        self._give(place)
         self._link(files.WIFI_LINKS)
 
     def put(self, name: str, text: str) -> None:
@@ -213,7 +226,7 @@ class _Raddb:
         if state == "current":
             self.done.unchanged.append(name)
         else:
-            (self._folder / name).parent.mkdir(exist_ok=True)
+            self._make((self._folder / name).parent)
             self._write(name, text)
             self.done.written.append(name)
         self._manifest[name] = files.digest(text.encode())
@@ -224,8 +237,7 @@ class _Raddb:
         if path.exists():
             self.done.unchanged.append(name)
             return
-        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        self._give(path.parent)
+        self._make(path.parent)
         self._write(name, text, 0o600)
         self.done.written.append(name)
 
@@ -236,7 +248,7 @@ class _Raddb:
             if path.is_symlink() or path.exists():
                 self.done.unchanged.append(name)
                 continue
-            path.parent.mkdir(exist_ok=True)
+            self._make(path.parent)
             folder, _, file = name.partition("/")
             path.symlink_to(f"../{folder.replace('enabled', 'available')}/{file}")
             self.done.written.append(name)
@@ -256,8 +268,18 @@ class _Raddb:
     def _write(self, name: str, text: str, mode: int = 0o640) -> None:
         """Write a file, readable for its owner and group if it is new: it may hold secrets."""
         path = self._folder / name
-        whole_file.write(path, text, 0o777 if path.exists() else mode)
+        new = not path.exists()
+        whole_file.write(path, text, mode if new else 0o777)
+        if new:
+            path.chmod(mode)
         self._give(path)
+
+    def _make(self, folder: Path) -> None:
+        """A folder within raddb, and those around it."""
+        if not folder.exists():
+            self._make(folder.parent)
+            _make(folder)
+            self._give(folder)
 
     def _give(self, path: Path) -> None:
         """Give a file the owner and group of raddb, so that FreeRADIUS's user can read it."""

@@ -12,7 +12,7 @@ from radius_smsotp.errors import SmsotpError
 from radius_smsotp.raddb import files
 from radius_smsotp.settings import whole_file
 
-FOLDERS = (files.CERTIFICATES, "mods-config/smsotp")
+FOLDERS = (files.CERTIFICATES, "mods-config/smsotp", str(Path(files.TUNNEL).parent))
 """Made by `raddb.install`, and removed as soon as nothing is in them."""
 
 CALL = re.compile(r"\bvirtual_server\s*=\s*\"?smsotp\b|^\s*-?(?:smsotp|smsotp_\w+)\s*$")

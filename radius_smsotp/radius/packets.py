@@ -82,7 +82,7 @@ _ROWS = {
     "SMSOTP-Packet": ("request", "policy", "policy hook", "the Request Authenticator"),
     "SMSOTP-EAP": ("control", "policy", "policy hook", "EAP-Message is ours to answer"),
     "SMSOTP-Unsigned": ("request", "policy", "policy", "that a proxy has not signed it"),
-    "SMSOTP-Tunnel": ("request", "policy", "policy", "the kind of tunnel around the login"),
+    "SMSOTP-Tunnel": ("request", "policy", "policy", "the kind of tunnel, or that it is unfit"),
     "SMSOTP-Tunnel-Client": ("request", "policy", "policy", "who asks at its outer end"),
     "SMSOTP-Tunnel-Client-Address": ("request", "policy", "policy", "that one's address"),
     "SMSOTP-Step": ("control", "policy hook", "policy hook", "what came"),

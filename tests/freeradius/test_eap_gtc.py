@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUCCESS, FAILURE = 3, 4
+TUNNEL = 226
 
 
 def inside(radiusd: Radiusd, more: Sequence[tuple[int, bytes]] = ()) -> EapClient:
     """A client in the place of the tunnel: at the loopback port, with its secret."""
     text = (radiusd.folder / "mods-config" / "smsotp" / "gtc").read_text()
     port, secret = re.findall(r'= "?(\w+)"?$', text, re.MULTILINE)
-    return EapClient(int(port), secret, more)
+    return EapClient(int(port), secret, [*more, (TUNNEL, b"PEAP")])
 
 
 def directly(raddb: Path) -> None:

@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
 from typing import TYPE_CHECKING
-
-import pytest
 
 from tests.freeradius.supplicant import PEAP_GTC, TTLS_PAP, Supplicant
 from tests.freeradius.test_wifi import CODE_PROMPT, code
-from tests.support.eap import GTC, IDENTITY, TtlsClient, avp, response
 from tests.support.freeradius import Site
 from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-# RFC 2865 section 5; RFC 2869 section 5.13.
-ALICE, PASSWORD, MESSAGE = avp(1, b"alice"), avp(2, PIN.encode()), 79
-UNANSWERED = {
-    "password and EAP": (ALICE, PASSWORD, avp(MESSAGE, response(1, IDENTITY, b"alice"))),
-    "CHAP and EAP": (ALICE, avp(3, bytes(17)), avp(MESSAGE, response(1, IDENTITY, b"alice"))),
-    "long EAP": (ALICE, avp(MESSAGE, response(1, GTC, b"1" * 4000))),
-    "EAP in long parts": (ALICE, *[avp(MESSAGE, response(1, GTC, b"1" * 900))] * 6),
-    "many attributes": (ALICE, PASSWORD, *[avp(18, b"x")] * 250),
-}
-"""What a device may send through TTLS, and a site would not answer."""
 
 
 def edited(path: Path, before: str, after: str) -> None:
@@ -70,20 +55,6 @@ def test_after_a_site_that_did_not_answer_the_next_login_gets_in(site: Site) -> 
             return device.accepted()
 
     eventually(let_in)
-
-
-@pytest.mark.parametrize("attributes", UNANSWERED.values(), ids=UNANSWERED)
-def test_what_would_be_dropped_behind_the_tunnel_is_refused_in_it(
-    site: Site, attributes: tuple[bytes, ...]
-) -> None:
-    """Else the device waits for half a minute, and then FreeRADIUS gives up the site for all."""
-    radiusd = site.start()
-    begin = time.monotonic()
-    device = TtlsClient(radiusd)
-    assert device.ask(*attributes).kind == "Access-Reject"
-    assert time.monotonic() - begin < 25
-    with Supplicant(radiusd) as other:
-        assert other.question() is not None
 
 
 def test_a_resumed_tls_session_needs_neither_pin_nor_code(site: Site) -> None:

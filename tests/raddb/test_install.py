@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -120,6 +123,66 @@ class TestCreate:
             install.create(tmp_path / name, SETTINGS, SERVER)
             texts.add((tmp_path / name / "clients.conf").read_text())
         assert len(texts) == 2
+
+
+class TestModes:
+    """FreeRADIUS refuses what others may write to, and its user must get in, in any umask."""
+
+    @pytest.fixture(params=[0, 0o002, 0o022, 0o077])
+    def umask(self, request: pytest.FixtureRequest) -> Iterator[None]:
+        before = os.umask(request.param)
+        yield
+        os.umask(before)
+
+    def modes(self, folder: Path) -> dict[str, int]:
+        """Of all below a folder."""
+        paths = [path for path in folder.rglob("*") if not path.is_symlink()]
+        return {str(one.relative_to(folder)): stat.S_IMODE(one.stat().st_mode) for one in paths}
+
+    @pytest.mark.usefixtures("umask")
+    @pytest.mark.parametrize("workers", [(), (12812, 12813)])
+    def test_of_a_whole_one(self, tmp_path: Path, workers: tuple[int, ...]) -> None:
+        folder = tmp_path / "new" / "raddb"
+        install.create(folder, SETTINGS, SERVER, worker_ports=workers, name="radius.example.org")
+        secret = {"certs/smsotp/ca.key", "certs/smsotp/server.key", "mods-config/smsotp/gtc"}
+        secret |= {"mods-config/smsotp/workers"} if workers else set()
+        public = {"certs/smsotp/ca.pem", "certs/smsotp/server.pem"}
+        found = self.modes(folder)
+        for name, mode in found.items():
+            if (folder / name).is_dir():
+                assert mode == (0o700 if name == "log/tlscache" else 0o750), name
+            else:
+                assert mode == (0o600 if name in secret else 0o644 if name in public else 0o640)
+        assert secret | public <= found.keys()
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o750
+
+    @pytest.mark.usefixtures("umask")
+    def test_of_what_is_added(self, stock: Path) -> None:
+        before = self.modes(stock)
+        install.install(stock, SETTINGS, SERVER, name="radius.example.org")
+        added = {name: mode for name, mode in self.modes(stock).items() if name not in before}
+        assert {mode for name, mode in added.items() if (stock / name).is_dir()} == {0o750}
+        assert set(added.values()) == {0o600, 0o640, 0o644, 0o750}
+        assert self.modes(stock).items() >= before.items()
+
+
+class TestUpgrade:
+    def test_what_a_device_may_say_comes_to_one_that_is_there(self, stock: Path) -> None:
+        """All of it at once, and an edited list stays."""
+        install.install(stock, SETTINGS, SERVER, name="radius.example.org")
+        names = (
+            files.TUNNEL,
+            "mods-available/attr_filter_smsotp",
+            "mods-enabled/attr_filter_smsotp",
+        )
+        for name in names:
+            (stock / name).unlink()
+        done = install.install(stock, SETTINGS, SERVER, name="radius.example.org")
+        assert set(names) <= set(done.written)
+        with (stock / files.TUNNEL).open("a") as file:
+            file.write("# mine\n")
+        assert install.install(stock, SETTINGS, SERVER).edited == [files.TUNNEL]
+        assert files.TUNNEL in raddb_removal.uninstall(stock).kept
 
 
 class TestOldPolicy:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.login.answers import Accepted, Challenged, Preparation, Rejected
 from radius_smsotp.login.request import Step
+from radius_smsotp.radius import process
 from radius_smsotp.radius.packets import ATTRIBUTES
 from tests.support import radiusd
 from tests.support.radiusd import Called, lists
@@ -185,8 +186,11 @@ class Watch:
     new: Any = None
     failure: Exception | None = None
 
-    def __init__(self, current: Any, replace: Callable[[Any], None]) -> None:
+    def __init__(
+        self, current: Any, replace: Callable[[Any], None], tidy: Callable[[], None]
+    ) -> None:
         current.watch = self
+        assert tidy is process.trim
         self.replace = replace
         self.done: list[str] = []
 

@@ -1,4 +1,7 @@
-"""Threads share few of glibc's arenas, unless the administrator has said how many there may be."""
+"""
+Threads share few of glibc's arenas, unless the administrator has said how many there may be; and
+what is free in them goes back.
+"""
 
 from __future__ import annotations
 
@@ -63,3 +66,38 @@ def test_eight_threads_have_two() -> None:
 )
 def test_the_administrator_has_the_last_word(variable: str, value: str) -> None:
     assert arenas(**{variable: value}) == 5
+
+
+HOLES = """
+import threading
+from pathlib import Path
+from radius_smsotp.radius import process
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+process.limit()
+kept = []
+
+def work():
+    # As TLS sessions: large ones, between which small ones stay.
+    sessions = []
+    for _ in range(600):
+        sessions.append(bytearray(100_000))
+        kept.append(bytes(2000))
+
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+before = resident()
+process.trim()
+print(before - resident())
+"""
+
+
+def test_what_is_free_goes_back() -> None:
+    """60 MB in the middle of an arena, which glibc would keep."""
+    done = subprocess.run(
+        [sys.executable, "-c", HOLES], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert int(done.stdout) > 50_000_000

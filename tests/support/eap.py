@@ -5,6 +5,7 @@ or inside a TTLS tunnel (RFC 5281).
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,9 +21,8 @@ EAP_MESSAGE = 79
 LONGEST = 253
 """Octets of an attribute: RFC 3579 section 3.1."""
 
-IDENTITY, NAK, GTC = 1, 3, 6
+IDENTITY, NAK, GTC, TTLS, PEAP, MSCHAPV2 = 1, 3, 6, 21, 25, 26
 RESPONSE = 2
-TTLS = 21
 LENGTH, MORE = 0x80, 0x40
 """RFC 5281 section 9.1: flags."""
 FRAGMENT = 1000
@@ -87,11 +87,24 @@ class EapClient:
         return self.send(response(asked.identifier, GTC, data), asked.state, user)
 
 
-def avp(number: int, value: bytes) -> bytes:
+def avp(number: int, value: bytes, vendor: int = 0) -> bytes:
     """One attribute (RFC 5281 section 10.1), mandatory."""
-    length = 8 + len(value)
-    head = number.to_bytes(4, "big") + b"\x40" + length.to_bytes(3, "big")
+    own = vendor.to_bytes(4, "big") if vendor else b""
+    length = 8 + len(own) + len(value)
+    flags = b"\xc0" if vendor else b"\x40"
+    head = number.to_bytes(4, "big") + flags + length.to_bytes(3, "big") + own
     return head + value + bytes(-length % 4)
+
+
+def hello() -> bytes:
+    """With which a device begins TLS, as the data of EAP-TTLS or PEAP."""
+    said = ssl.MemoryBIO()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), said).do_handshake()
+    data = said.read()
+    return bytes([LENGTH]) + len(data).to_bytes(4, "big") + data
 
 
 class TtlsClient:
@@ -102,6 +115,8 @@ class TtlsClient:
         more: Further attributes that the access point sends with each packet.
     """
 
+    method = TTLS
+
     def __init__(self, radiusd: Radiusd, more: Sequence[tuple[int, bytes]] = ()) -> None:
         self._client = EapClient(radiusd.port, more=more)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -110,7 +125,9 @@ class TtlsClient:
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out)
         reply = self._client.send(response(1, IDENTITY, b"anonymous"), user="anonymous")
-        self._reply = self._send(reply, NAK, bytes([TTLS]))
+        self._reply = reply
+        if reply.eap[4] != self.method:
+            self._reply = self._send(reply, NAK, bytes([self.method]))
         while True:
             try:
                 self._tls.do_handshake()
@@ -118,8 +135,15 @@ class TtlsClient:
                 self._exchange()
             else:
                 break
-        if self._out.pending:
+        if self._out.pending or self.method == PEAP:
             self._exchange()
+
+    def heard(self) -> bytes:
+        """What has come through the tunnel."""
+        found = b""
+        with contextlib.suppress(ssl.SSLWantReadError):
+            found = self._tls.read()
+        return found
 
     def ask(self, *avps: bytes) -> EapReply:
         """Send attributes through the tunnel.  Returns what the access point hears."""
@@ -135,18 +159,24 @@ class TtlsClient:
             flags, head = (MORE if at + FRAGMENT < len(data) else 0), b""
             if at == 0:
                 flags, head = flags | LENGTH, len(data).to_bytes(4, "big")
-            self._reply = self._send(self._reply, TTLS, bytes([flags]) + head + part)
+            self._reply = self._send(self._reply, self.method, bytes([flags]) + head + part)
         if not data:
-            self._reply = self._send(self._reply, TTLS, b"\0")
+            self._reply = self._send(self._reply, self.method, b"\0")
         while self._reply.kind == "Access-Challenge":
             packet = self._reply.eap
-            assert packet[4] == TTLS, packet
+            assert packet[4] == self.method, packet
             flags = packet[5]
             self._in.write(packet[10 if flags & LENGTH else 6 :])
             if not flags & MORE:
                 return
-            self._reply = self._send(self._reply, TTLS, b"\0")
+            self._reply = self._send(self._reply, self.method, b"\0")
 
     def _send(self, asked: EapReply, method: int, data: bytes) -> EapReply:
         packet = response(asked.identifier, method, data)
         return self._client.send(packet, asked.state, user="anonymous")
+
+
+class PeapClient(TtlsClient):
+    """The same with PEAP: what goes through the tunnel is EAP without code, identifier, length."""
+
+    method = PEAP

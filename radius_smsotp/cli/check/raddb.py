@@ -124,6 +124,10 @@ def _wifi(raddb: Path) -> Iterator[Finding]:
     """The certificate that devices are shown, and the secret of the tunnels, if Wi-Fi is on."""
     if not (raddb / files.WIFI_LINKS[0]).exists():
         return
+    for name in files.WIFI_LINKS:
+        if not (raddb / name).exists():
+            why = "The tunnels of Wi-Fi count on it; FreeRADIUS may not start."
+            yield error(str(raddb / name), "is not enabled", _again(raddb), why=why)
     secret = raddb / files.GTC
     if not secret.exists():
         why = "The tunnels of Wi-Fi do not get to us."

@@ -38,6 +38,8 @@ ALLOWED = {"smsotp_eap": {"peap", "ttls"}, "smsotp_mschapv2": {"mschapv2"}}
 HARMLESS = {"challenge", "client-lost"}
 """Sections of ``post-auth`` in which nobody is let in."""
 
+BEFORE_TUNNEL, IN_TUNNEL = "smsotp_conversation", "smsotp_inner"
+
 ACCEPTS = re.compile(r"\bAuth-Type\s*[:+]?=\s*\"?Accept\b")
 
 WHY = "Whoever has the password gets in without a code."
@@ -50,6 +52,7 @@ def findings(raddb: Path) -> Iterator[Finding]:
         authorize = whole.called(server.find("authorize"))
         if "smsotp_authorize" in authorize:
             yield from _server(whole, path, server, authorize)
+        yield from _tunnels(path, server, [*authorize])
     yield from _own_eap(whole)
     yield from _around_tunnels(whole)
     beside = whole.policies.get("smsotp_beside")
@@ -147,6 +150,19 @@ def _server(
         yield error(str(path), f"calls smsotp_authorize, but not {ADMIT}", remedy, why=WHY)
     for way in _ways(whole, server, authorize):
         yield error(str(path), f"{way} leads past the code", remedy, why=WHY)
+
+
+def _tunnels(path: Path, server: Section, called: list[str]) -> Iterator[Finding]:
+    """Of a virtual server around a tunnel of ours, or in it: what came later than the file."""
+    place = f"in the section authorize of 'server {server.name}'"
+    if "smsotp_eap" in called and BEFORE_TUNNEL not in called[: called.index("smsotp_eap")]:
+        why = "Who has no account can take memory that FreeRADIUS never gives back."
+        fault = f"calls smsotp_eap, but not {BEFORE_TUNNEL} before it"
+        yield error(str(path), fault, f"call it there, {place}", why=why)
+    if server.name == OUR_TUNNEL and IN_TUNNEL not in called:
+        why = "A device can say that it is another one, and keep all others out of the Wi-Fi."
+        fault = f"does not call {IN_TUNNEL}: what a device says goes on as it is"
+        yield error(str(path), fault, f"call it first of all {place}", why=why)
 
 
 def _ways(whole: Raddb, server: Section, authorize: dict[str, tuple[str, ...]]) -> Iterator[str]:

@@ -112,7 +112,8 @@ class TestCalls:
             ("clients.conf", "client vpn {\n\tvirtual_server = smsotp-gtc\n}\n"),
             (
                 "sites-enabled/wifi",
-                "server wifi {\nauthorize {\n smsotp_eap {\n ok = return\n }\n}\n}\n",
+                "server wifi {\nauthorize {\n smsotp_conversation\n smsotp_eap {\n"
+                " ok = return\n }\n}\n}\n",
             ),
             (
                 "sites-enabled/default",

@@ -212,3 +212,13 @@ def test_our_own_sites_lead_nowhere_else(raddb: Path) -> None:
         files.source("sites-available/smsotp").read_text().replace("\t\tsmsotp_admit\n", "")
     )
     assert told(raddb) == ["calls smsotp_authorize, but not smsotp_admit"]
+
+
+def test_sites_of_a_tunnel_that_were_edited_before_they_called_what_guards_it(raddb: Path) -> None:
+    for name, call in (("smsotp", "smsotp_conversation"), ("smsotp-inner-tunnel", "smsotp_inner")):
+        text = files.source(f"sites-available/{name}").read_text()
+        (raddb / "sites-enabled" / name).write_text(text.replace(f"{call}\n", "\n"))
+    assert told(raddb) == [
+        "calls smsotp_eap, but not smsotp_conversation before it",
+        "does not call smsotp_inner: what a device says goes on as it is",
+    ]
