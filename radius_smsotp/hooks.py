@@ -237,8 +237,9 @@ class Hooks:
             case Step.PIN | Step.PIN_OR_CODE | Step.PIN_AND_CODE | Step.OTHER:
                 sync = self.waits_for_disk
                 rejected = server.service.first_factor_failed(request, sync=sync)
-                self.noise.failed(request.account, request.client, self.clock())
-                self._tell_noise(request)
+                if request.step is not Step.OTHER:  # no first factor was checked
+                    self.noise.failed(request.account, request.client, self.clock())
+                    self._tell_noise(request)
             case Step.DOWN:
                 rejected = server.service.first_factor_down(request)
             case _:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.login.noise import CLIENT, LEAST, MOST
+from radius_smsotp.login.noise import CLIENT, LEAST, MOST, of_name
 from tests.freeradius import recipe
 from tests.measure.noise import LIMITS, live
+from tests.support.radius import USER_NAME
 from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
@@ -122,6 +123,14 @@ def test_there_are_threads_left_for_all_but_noise(
     assert [one.detail for one in site.events("alice") if one.kind == "login-refused"] == [
         {"reason": "noise", "more": 1}
     ]
+
+
+def test_what_costs_nothing_uses_up_nothing(radiusd: Radiusd) -> None:
+    """A request without a password is refused before any hash, and locks nobody out either."""
+    for _ in range(int(of_name(10).burst) + 1):
+        assert radiusd.client.send([(USER_NAME, b"alice")]).kind == "Access-Reject"
+    radiusd.challenge("alice")
+    assert "noise of client" not in radiusd.log()
 
 
 def log_in(site: Site, radiusd: Radiusd, name: str, station: str = "") -> None:

@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.freeradius import recipe
 from tests.freeradius.supplicant import PEAP_GTC, TTLS_GTC, TTLS_PAP, Supplicant
 from tests.freeradius.test_wifi import code, wrong
 from tests.support.freeradius import Radiusd, Site
-from tests.support.site import PIN
+from tests.support.site import PHONE, PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
+PEAP_MSCHAPV2 = 'eap=PEAP phase2="auth=MSCHAPV2"'
+TTLS_MSCHAPV2 = 'eap=TTLS phase2="autheap=MSCHAPV2"'
 ONCE = pytest.mark.parametrize(
     "method", [PEAP_GTC, TTLS_GTC, TTLS_PAP], ids=["peap", "ttls", "pap"]
 )
@@ -60,3 +64,24 @@ def test_where_the_style_is_reject_the_first_attempt_only_sends_the_code(
     assert site.kinds("alice")[0] == "challenge-opened"
     assert "password-repeated" not in site.kinds("alice")
     assert attempt(radiusd, method, PIN + code(site))
+
+
+NAMES = ("bob", "jörg", "łucja")
+
+
+def from_files(raddb: Path) -> None:
+    """Let FreeRADIUS know passwords in the clear."""
+    users = (f'"{one}" Cleartext-Password := "{PIN}", SMSOTP-Phone := "{PHONE}"' for one in NAMES)
+    (raddb / "users").write_text("\n".join(users) + "\n", encoding="utf-8")
+    (raddb / "mods-enabled" / "files").write_text("files {\n\tfilename = ${confdir}/users\n}\n")
+    path = raddb / "policy.d" / "smsotp_first_factor"
+    recipe.replace_policies(path, "smsotp_account {\n\tfiles\n}\n")
+
+
+@pytest.mark.parametrize("method", [PEAP_MSCHAPV2, TTLS_MSCHAPV2], ids=["peap", "ttls"])
+def test_mschapv2_takes_names_of_any_letters(share: Callable[..., Radiusd], method: str) -> None:
+    """FreeRADIUS has only their octets left by then, which must be those that it began with."""
+    radiusd = share(from_files)
+    for name in NAMES:
+        assert not attempt(radiusd, method, PIN, name)
+        assert attempt(radiusd, method, PIN + code(radiusd.site, name), name)
