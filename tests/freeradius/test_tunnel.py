@@ -235,6 +235,33 @@ def test_who_sheds_its_station_answers_no_challenge_of_another_one(
     assert TtlsClient(radiusd, ap(HERE)).ask(*SHED["16 Class"], ALICE, both).kind == "Access-Accept"
 
 
+@pytest.mark.parametrize("name", ["16 Class", "150 small", "two Message-Authenticators", "WiMAX"])
+def test_a_login_of_two_questions_goes_through_it_all(tunnels: Radiusd, name: str) -> None:
+    """In each round of EAP-GTC; the answers find their questions."""
+    more, device = SHED[name], TtlsClient(tunnels, ap())
+
+    def answer(packet: bytes) -> bytes:
+        assert device.ask(*more, avp(EAP_MESSAGE, packet)).kind == "Access-Challenge"
+        return device.heard()[8:]
+
+    asked = answer(response(1, IDENTITY, b"alice"))
+    asked = answer(response(asked[1], GTC, PIN.encode()))
+    opened = tunnels.site.events("alice")[0]
+    assert (opened.client, opened.station) == ("local", HERE.decode())
+    code = tunnels.site.code(opened.transaction_id.encode())
+    last = avp(EAP_MESSAGE, response(asked[1], GTC, code.encode()))
+    assert device.ask(*more, last).kind == "Access-Accept"
+
+
+def test_a_device_has_no_state_beside_the_one_that_the_tunnel_keeps(tunnels: Radiusd) -> None:
+    """RFC 5281 leaves it to the server; what a device says there is another's, or made up."""
+    device = TtlsClient(tunnels, ap())
+    assert device.ask(EAP).kind == "Access-Challenge"
+    answer = avp(EAP_MESSAGE, response(device.heard()[9], GTC, PIN.encode()))
+    assert device.ask(avp(STATE, b"0" * 34), answer).kind == "Access-Reject"
+    assert [one.detail for one in tunnels.site.events("alice")] == [{"reason": "unfit"}]
+
+
 def only_from_the_hall(raddb: Path) -> None:
     """Let in who comes with what the access point above says, and nothing of the device."""
     path = raddb / "policy.d" / "smsotp_first_factor"
