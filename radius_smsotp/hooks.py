@@ -27,7 +27,7 @@ import radiusd
 
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Rejected
-from radius_smsotp.login.noise import Noise, cost, of_name
+from radius_smsotp.login.noise import Noise, of_name, rounds
 from radius_smsotp.login.request import Step
 from radius_smsotp.radius import eap, packets, process, sessions
 from radius_smsotp.radius.waiting import Pending, Ration
@@ -96,7 +96,7 @@ class Hooks:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ration = ration or Ration()
-        self.noise = noise or Noise()
+        self.noise = noise or Noise(len(os.sched_getaffinity(0)))
         self.clock = clock
         self.waits_for_delivery = self.waits_for_disk = True
         self._load, self._watch = load, watch
@@ -176,7 +176,7 @@ class Hooks:
         entry = self.noise.ask(request.account, request.client, self.clock())
         if entry is not None:
             preparation = service.prepare(request)
-            spends = cost(preparation.pin_hash)
+            spends = rounds(preparation.pin_hash)
             if self.noise.begin(entry, request.packet, spends, self.clock()):
                 return _prepared(request, preparation)
         self._tell_noise(request)

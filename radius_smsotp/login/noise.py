@@ -6,7 +6,8 @@ there are.  So whoever sends made-up names fast enough would have all of both.  
 budget: of a name at a station, of a station, of a client.  A name that has none left is refused
 before anything is looked at.  A station or a client that has none left may have only so much under
 way at once, and what is beyond that is refused likewise: so there are threads left for everybody
-else, and for answers to challenges, which nothing here holds back.
+else, and for answers to challenges, which nothing here holds back.  Hashes that nobody could wait
+for are not begun either, whoever asks.
 
 Nothing goes by whether a name exists, or has ever logged in: what is refused at once would tell.
 All moments are monotonic seconds.  What is kept is of one process, and bounded in size.
@@ -60,16 +61,23 @@ LEAST = MOST // 16
 """What a first step counts for at least, as it has a thread.  So noise has 16 of them; FreeRADIUS
 has 32 unless ``max_servers`` says more."""
 
+MOST_OF_ALL = 5_000_000
+"""Rounds of PBKDF2 that all together may have under way, for each core: four seconds, after which
+clients have asked again, if not given up.  If all of them ran at once, none would end in time."""
+
 AGAIN = 60.0
 """Seconds in which a name that was held back goes first if it comes again.  People try again;
 made-up names do not come twice."""
 
-LOST = 120.0
-"""Seconds after which a first step is under way no more, whatever became of it; FreeRADIUS gives
-up after ``max_request_time``, 30 unless set."""
+LOST = 30.0
+"""Seconds after which a first step is under way no more, whatever became of it: FreeRADIUS's
+``max_request_time`` unless set."""
 
 TOLD = 60.0
 """Seconds in which a client is told of once."""
+
+MANY = 10
+"""So many first steps that are held back are worth a word, even if none has failed yet."""
 
 KEPT = 8192
 """Of names, of stations and of clients: those that were last seen."""
@@ -116,9 +124,37 @@ def fits(under_way: Mapping[Key, float], scope: Key, cost: float, most: float) -
     return own == 0 or own + cost <= share or sum(under_way.values()) + cost <= most
 
 
-def cost(pin_hash: str | None) -> float:
-    """What a first step counts for, in rounds of PBKDF2."""
-    return max(LEAST, pin.iterations(pin_hash) if pin_hash else 0)
+def rounds(pin_hash: str | None) -> int:
+    """What a first step costs, in rounds of PBKDF2; nothing here if another module checks it."""
+    return pin.iterations(pin_hash) if pin_hash else 0
+
+
+class Work:
+    """
+    First steps that are under way.
+
+    Args:
+        most: Rounds that may be at once.
+        least: What a first step counts for at least.
+    """
+
+    def __init__(self, most: float, least: float) -> None:
+        self.most, self.least = most, least
+        self.under_way: dict[Key, float] = {}
+
+    def fits(self, scope: Key, rounds: float, factor: float = 1) -> bool:
+        """See `fits`; with `factor` times as much room."""
+        return fits(self.under_way, scope, max(self.least, rounds), factor * self.most)
+
+    def begin(self, scope: Key, rounds: float) -> None:
+        """It begins."""
+        self.under_way[scope] = self.under_way.get(scope, 0) + max(self.least, rounds)
+
+    def end(self, scope: Key, rounds: float) -> None:
+        """It ends."""
+        self.under_way[scope] -= max(self.least, rounds)
+        if self.under_way[scope] <= 0:
+            del self.under_way[scope]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +163,16 @@ class Entry:
     A first step that may begin.
 
     Attributes:
-        scope: With whose work it counts; None if there is no noise where it comes from.
-        most: All of that may be under way at once.
+        name: Whose, and where.
+        work: Beside which.
+        scope: With whose it counts.
+        factor: How much more room it has than others.
     """
 
-    scope: Key | None = None
-    most: float = MOST
+    name: Key
+    work: Work
+    scope: Key
+    factor: float = 1
 
 
 @dataclass(slots=True)
@@ -141,13 +181,12 @@ class Report:
     What there is to say of a client.
 
     Attributes:
-        since: When it began, or was told of before.
-        failures, held: First steps that failed since, and that were held back.
+        failures, held: First steps that failed, and that were held back, since it was told of
+            before or began.
         station: Where it comes from, "" if from several or if none is named.
         told: When it was told of before.
     """
 
-    since: float
     failures: int = 0
     held: int = 0
     station: str = ""
@@ -187,18 +226,21 @@ class Noise:
     """
     What one process knows of failures, and of the first steps that noise has under way.
 
+    Args:
+        cores: Of this machine, that hashes are computed on.
+
     Attributes:
         names: Their budget, whose allowance hangs on the settings.
     """
 
-    def __init__(self, lockout_failures: int = 10) -> None:
+    def __init__(self, cores: int = 1, lockout_failures: int = 10) -> None:
         self.names = Budget(of_name(lockout_failures))
         self._lock = threading.Lock()
         self._stations, self._clients = Budget(STATION), Budget(CLIENT)
         self._trusted: dict[Key, float] = {}
         self._held: dict[Key, float] = {}
-        self._begun: dict[str, tuple[Key, float, float]] = {}
-        self._under_way: dict[Key, float] = {}
+        self._begun: dict[str, tuple[Work, Key, float, float]] = {}
+        self._all, self._noise = Work(MOST_OF_ALL * cores, 1), Work(MOST, LEAST)
         self._reports: dict[str, Report] = {}
 
     def ask(self, name: str, client: Client, now: float) -> Entry | None:
@@ -216,36 +258,36 @@ class Noise:
             self._forget_lost(now)
             if self.names.is_used_up(own, now):
                 return None
-            scope = self._scope(whole, place, now)
-            if scope is None or fits(self._under_way, scope, LEAST, MOST):
-                return Entry(scope)
-            since = self._held.pop(own, -math.inf)
-            if now - since < AGAIN and fits(self._under_way, scope, LEAST, 2 * MOST):
-                return Entry(scope, 2 * MOST)
-            _put(self._held, own, now)
-            self._hold(scope, now)
+            work, scope = self._scope(whole, place, now)
+            again = now - self._held.get(own, -math.inf) < AGAIN
+            entry = Entry(own, work, scope, 2 if again else 1)
+            if work.fits(scope, 1, entry.factor):
+                return entry
+            self._hold(entry, now)
             return None
 
-    def begin(self, entry: Entry, packet: str, cost: float, now: float) -> bool:
+    def begin(self, entry: Entry, packet: str, rounds: float, now: float) -> bool:
         """
         A first step begins.
 
         Args:
             packet: By which it is known until it ends.
+            rounds: What it costs.
 
         Returns:
-            False if there is no room for what it costs: then it is held back.
+            False if there is no room for that: then it is held back.
         """
-        scope = entry.scope
-        if scope is None or not packet:
+        work, scope = entry.work, entry.scope
+        if not packet or (work is self._all and not rounds):
             return True
         with self._lock:
-            if not fits(self._under_way, scope, cost, entry.most):
-                self._hold(scope, now)
+            if not work.fits(scope, rounds, entry.factor):
+                self._hold(entry, now)
                 return False
+            self._held.pop(entry.name, None)
             self._end(packet)
-            self._begun[packet] = (scope, cost, now)
-            self._under_way[scope] = self._under_way.get(scope, 0) + cost
+            self._begun[packet] = (work, scope, rounds, now)
+            work.begin(scope, rounds)
             return True
 
     def end(self, packet: str) -> None:
@@ -257,9 +299,10 @@ class Noise:
         """A first step was refused."""
         whole, place, own = _keys(name, client)
         with self._lock:
+            report = self._report(client.name)
             if self._clients.is_full(whole, now):
-                self._reports.pop(client.name, None)  # it has been quiet
-            self._report(client.name, now).failures += 1
+                report.failures = report.held = 0  # it has been quiet
+            report.failures += 1
             self._clients.add(whole, -1, now)
             self._stations.add(place, -1, now)
             self.names.add(own, -1, now)
@@ -280,43 +323,43 @@ class Noise:
             found = self._reports.get(client.name)
             if found is None or now - found.told < TOLD:
                 return None
-            if not found.held and not self._clients.is_used_up((client.name,), now):
+            if found.held < MANY and not self._clients.is_used_up((client.name,), now):
                 return None
-            self._reports[client.name] = Report(now, told=now)
+            self._reports[client.name] = Report(told=now)
             if self._stations.is_used_up((client.name, client.station), now):
                 found.station = client.station
             return found
 
-    def _scope(self, whole: Key, place: Key, now: float) -> Key | None:
-        """With whose work a first step counts, if there is noise where it comes from."""
+    def _scope(self, whole: Key, place: Key, now: float) -> tuple[Work, Key]:
+        """Beside which work a first step counts, and with whose."""
         if place[1] and self._stations.is_used_up(place, now):
-            return place
-        if place in self._trusted or not self._clients.is_used_up(whole, now):
-            return None
-        return whole
+            return self._noise, place
+        if place in self._trusted:
+            return self._all, place
+        return (self._noise if self._clients.is_used_up(whole, now) else self._all), whole
 
-    def _hold(self, scope: Key, now: float) -> None:
-        """One was held back: as long as they come, time gives nothing back."""
-        budget = self._clients if len(scope) == 1 else self._stations
-        budget.stand_still(scope, now)
-        self._report(scope[0], now).held += 1
+    def _hold(self, entry: Entry, now: float) -> None:
+        """One is held back: as long as noise comes, time gives nothing back."""
+        _put(self._held, entry.name, now)
+        if entry.work is self._noise:
+            budget = self._clients if len(entry.scope) == 1 else self._stations
+            budget.stand_still(entry.scope, now)
+        self._report(entry.scope[0]).held += 1
 
-    def _report(self, client: str, now: float) -> Report:
-        found = self._reports.get(client) or Report(now)
+    def _report(self, client: str) -> Report:
+        found = self._reports.get(client) or Report()
         _put(self._reports, client, found)
         return found
 
     def _end(self, packet: str) -> None:
-        scope, spent, _ = self._begun.pop(packet, ((), 0, 0))
-        if scope:
-            self._under_way[scope] -= spent
-            if self._under_way[scope] <= 0:
-                del self._under_way[scope]
+        if packet in self._begun:
+            work, scope, rounds, _ = self._begun.pop(packet)
+            work.end(scope, rounds)
 
     def _forget_lost(self, now: float) -> None:
         while self._begun:
             packet = next(iter(self._begun))
-            if now - self._begun[packet][2] < LOST:
+            if now - self._begun[packet][3] < LOST and len(self._begun) < KEPT:
                 break
             self._end(packet)
 

@@ -95,7 +95,8 @@ def conversation(device: Supplicant) -> Packets:
             packets[-1][1].append((int(found[1]), int(found[2]), ""))
         elif (found := re.match(r" +Value: ([0-9a-f]+)", line)) and packets[-1][1]:
             number, length, _ = packets[-1][1][-1]
-            if number == 79:
+            # A long EAP packet is in several of them.
+            if number == 79 and [one for one, *_ in packets[-1][1]].count(79) == 1:
                 shown = found[1][:2] + found[1][8:10]
                 packets[-1][1][-1] = (number, length, shown)
     return packets
