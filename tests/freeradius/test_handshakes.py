@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from Crypto.Hash import MD4
 
-from tests.freeradius.handshakes import HandshakeClient, Kind
+from tests.freeradius.handshakes import CHALLENGE, MICROSOFT, RESPONSE, HandshakeClient, Kind
 from tests.freeradius.supplicant import STATION, Supplicant
 from tests.freeradius.test_one_password import SENT
 from tests.freeradius.test_wifi import code, wrong
 from tests.support.freeradius import Radiusd, Site
+from tests.support.radius import USER_NAME, vendor
 from tests.support.site import PIN
 
 if TYPE_CHECKING:
@@ -137,6 +138,18 @@ def test_a_pin_of_ours_cannot_be_proved_and_the_trail_says_so(site: Site) -> Non
     assert client.ask("mschapv2", PIN).kind == "Access-Reject"
     assert site.messages() == []
     assert [event.detail for event in site.events("alice")] == [{"reason": "hashed-pin"}]
+
+
+def test_a_response_that_nothing_can_check_is_wrong_and_no_fault_of_ours(
+    site: Site, radiusd: Radiusd
+) -> None:
+    """LAN Manager's, which mschap does not know: anybody could raise an alarm with it."""
+    challenge = vendor(MICROSOFT, CHALLENGE, bytes(8))
+    response = vendor(MICROSOFT, RESPONSE, b"\x05\x00" + bytes(48))
+    for name in ("alice", "nobody"):
+        reply = radiusd.client.send([(USER_NAME, name.encode()), challenge, response])
+        assert (reply.kind, reply.message) == ("Access-Reject", "Login failed.")
+    assert site.kinds("alice") == ["pin-wrong"]
 
 
 @KINDS
