@@ -1,4 +1,7 @@
-"""What is wrong with the clients of the raddb in use: who may ask, and what of it is signed."""
+"""
+What is wrong with the clients of the raddb in use: who may ask, what of it is signed, and what is
+logged.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,12 @@ REQUIRE, LIMIT = "require_message_authenticator", "limit_proxy_state"
 YES, NO = {"yes", "true", "1"}, {"no", "false", "0"}
 """As FreeRADIUS reads them (src/main/mainconfig.c)."""
 
+PASSWORDS = {"auth_badpass", "auth_goodpass"}
+"""In the section ``log``: whether that has the passwords of who is rejected, or accepted."""
+
+SHORTEST = 12
+"""Characters of a secret, of which FreeRADIUS warns too (src/main/client.c)."""
+
 
 def findings(raddb: Path, *, auto: bool) -> Iterator[Finding]:
     """
@@ -31,6 +40,8 @@ def findings(raddb: Path, *, auto: bool) -> Iterator[Finding]:
     files = dict(configuration.whole(raddb))
     security = [one for file in files.values() if (one := file.find("security"))]
     for path, file in files.items():
+        for log in file.within("log"):
+            yield from _log(path, log)
         for client in file.within("client"):
             # Not the section of a module that says how it reads them, nor what only makes others.
             if len(client.words) == 2 and not client.value("dynamic_clients"):
@@ -38,15 +49,29 @@ def findings(raddb: Path, *, auto: bool) -> Iterator[Finding]:
                 yield from _client(where, client, [client, *security], auto=auto)
 
 
+def _log(path: Path, log: Section) -> Iterator[Finding]:
+    for number, line in log.lines:
+        key, _, value = map(str.strip, line.partition("="))
+        if key in PASSWORDS and value.strip("\"'").lower() in {*YES, "on"}:
+            fault = f"{key} writes PINs and codes into the log"
+            why = "Whoever may read the log, or a copy of it, has the first factor of everybody."
+            yield warning(f"{path}, line {number}", fault, f"write '{key} = no'", why=why)
+
+
 def _client(where: str, client: Section, said: list[Section], *, auto: bool) -> Iterator[Finding]:
     network = _network(client)
-    beyond = network is None or not network.is_loopback
-    if client.value("secret") in KNOWN and beyond and client.name != "localhost":
+    beyond = (network is None or not network.is_loopback) and client.name != "localhost"
+    secret = client.value("secret")
+    if secret in KNOWN and beyond:
         fault = f"the secret of client {client.name} is one that everybody knows"
         why = "Whoever is between this client and us may answer in our place, and let anybody in."
         yield warning(where, fault, "let it be a random one, here and at the client", why=why)
     if client.value("proto") in {"tls", "radsec"}:
         return
+    if beyond and 0 < len(secret) < SHORTEST and "$" not in secret and secret not in KNOWN:
+        fault = f"the secret of client {client.name} has only {len(secret)} characters"
+        why = "Whoever sees one packet of this client can try all of them, and then read passwords."
+        yield warning(where, fault, "let it be a random one, here and at the client", why=why)
     require = _said(REQUIRE, said) or ("auto" if auto else "no")
     if auto and require == "auto" and network is not None and network.num_addresses > 1:
         default = "" if _said(REQUIRE, said) else " by default"

@@ -56,7 +56,7 @@ class TestAuto:
         ],
     )
     def test_a_network_is_warned_of(self, raddb: Path, address: str) -> None:
-        [fault] = told(raddb, address, "secret = x")
+        [fault] = told(raddb, address, "secret = q8vX2rKp0aZt")
         assert fault.endswith(f"{AUTO} by default")
         assert told(raddb, address, "require_message_authenticator = AUTO")[0].endswith(AUTO)
         for value in ("yes", "no", "true", "0"):
@@ -80,8 +80,8 @@ class TestAuto:
         assert told(raddb, address, "require_message_authenticator = auto") == []
 
     def test_the_name_is_the_address_where_none_is_given(self, raddb: Path) -> None:
-        assert len(told(raddb, "secret = x", name="192.0.2.0/24")) == 1
-        assert told(raddb, "secret = x", name="192.0.2.1") == []
+        assert len(told(raddb, "secret = q8vX2rKp0aZt", name="192.0.2.0/24")) == 1
+        assert told(raddb, "secret = q8vX2rKp0aZt", name="192.0.2.1") == []
 
     def test_the_section_security_says_it_for_all(self, raddb: Path) -> None:
         conf = raddb / "radiusd.conf"
@@ -128,8 +128,33 @@ class TestSecret:
     @pytest.mark.parametrize("address", ["192.0.2.1", "192.0.2.1/31", "*", "::", "vpn.example.org"])
     def test_one_that_everybody_knows_is_for_this_machine(self, raddb: Path, address: str) -> None:
         signed = "require_message_authenticator = yes"
-        assert told(raddb, f"ipaddr = {address}", 'secret = "geheim"', signed) == []
+        assert told(raddb, f"ipaddr = {address}", 'secret = "q8vX2rKp0aZt"', signed) == []
         [fault] = told(raddb, f"ipaddr = {address}", "secret = testing123", signed)
         assert fault.endswith(KNOWN)
         for own in ("127.0.0.1", "::1", "127.0.0.0/8"):
             assert told(raddb, f"ipaddr = {own}", "secret = testing123", signed) == []
+
+    def test_a_short_one_is_for_this_machine_too(self, raddb: Path) -> None:
+        """Who has one packet tries them all; FreeRADIUS says so, in debug mode or at its start."""
+        [fault] = told(raddb, "ipaddr = 192.0.2.1", "secret = q8vX2rKp0aZ")
+        assert fault == "the secret of client vpn has only 11 characters"
+        assert told(raddb, "ipaddr = 127.0.0.1", "secret = q8vX2rKp0aZ") == []
+        assert told(raddb, "ipaddr = 192.0.2.1", "secret = $ENV{S}") == []
+        # TLS asks for a certificate instead (RFC 6614 section 2.3: the secret is "radsec").
+        assert told(raddb, "ipaddr = 192.0.2.1", "secret = radsec", "proto = tls") == []
+
+
+@pytest.mark.parametrize("key", ["auth_badpass", "auth_goodpass"])
+def test_a_log_of_passwords_is_warned_of(raddb: Path, key: str) -> None:
+    conf = raddb / "radiusd.conf"
+    before = conf.read_text()
+    for value in ("yes", "on", "TRUE"):
+        conf.write_text(f"log {{\n\tauth = yes\n\t{key} = {value}\n}}\n{before}")
+        [found] = clients.findings(raddb, auto=True)
+        assert found.path == f"{conf}, line 3"
+        assert (found.level, found.fault) == (
+            "warning",
+            f"{key} writes PINs and codes into the log",
+        )
+    conf.write_text(f"log {{\n\t{key} = no\n}}\n{before}")
+    assert list(clients.findings(raddb, auto=True)) == []
