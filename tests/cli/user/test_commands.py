@@ -368,6 +368,7 @@ class TestShow:
             "locked_stations": [],
             "devices": 1,
             "open_challenges": 1,
+            "sessions": [],
         }
         assert "PBKDF2" not in shown
 
