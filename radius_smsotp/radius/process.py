@@ -72,7 +72,8 @@ def trim() -> None:
     """
     Give the memory back that is free, of whatever in the process (malloc_trim(3)).
 
-    A TLS session of FreeRADIUS leaves holes of some 100 kB, which glibc would keep for ever.
+    A TLS session of FreeRADIUS leaves holes of some 100 kB, which glibc would keep for ever.  It
+    takes 1 ms of CPU, and 14 where 180 MB go back.
     """
     malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if malloc_trim is not None:

@@ -290,6 +290,29 @@ def test_what_an_access_point_says_is_not_what_a_device_says(share: Callable[...
     assert "challenge-opened" in radiusd.site.kinds("alice")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        [(number, b"\1\2\3") for number in range(241, 247)],
+        [(245, b"\1\x80" + b"x" * 200), (245, b"\1\0" + b"x" * 200)],
+        [(241, b"\1"), (26, b"\0\0"), vendor(WIMAX, 1, b""), (21, b"x"), (5, b"x")],
+    ],
+    ids=["extended", "long extended", "cut short"],
+)
+def test_nothing_that_an_access_point_says_keeps_its_users_out(
+    share: Callable[..., Radiusd], said: list[tuple[int, bytes]]
+) -> None:
+    """What FreeRADIUS cannot encode does not go on; who asks does."""
+    radiusd = share(impatient)
+    TtlsClient(radiusd, [*ap(), *said]).ask(ALICE, PASSWORD)
+    opened = radiusd.site.events("alice")[0]
+    assert (opened.kind, opened.client, opened.station) == (
+        "challenge-opened",
+        "local",
+        HERE.decode(),
+    )
+
+
 def test_what_does_not_fit_with_what_the_access_point_says_is_refused(tunnels: Radiusd) -> None:
     """A packet has 4096 octets; client and station are in it whatever falls off."""
     much = [*ap(), *[vendor(CISCO, 1, b"x" * 240)] * 10]
