@@ -95,6 +95,17 @@ class Alphabet(Enum):
         return 2 if ord(letter) > 0xFFFF else 1  # beyond the BMP: a surrogate pair
 
 
+def shown(value: object) -> str:
+    """
+    What somebody wrote into a file, as far as it is a name or a number.
+
+    Behind a missing blank or quote may stand a password, and whole lines of the file.
+    """
+    text = str(value)
+    name = re.match(r"\+?[\w.-]*", text)
+    return text if name is None or name[0] == text else f"{name[0]}…"
+
+
 def alphabet(text: str) -> Alphabet:
     """The alphabet that `text` needs: UCS2 as soon as one letter is not in GSM7."""
     return Alphabet.GSM7 if all(letter in _SEPTETS for letter in text) else Alphabet.UCS2

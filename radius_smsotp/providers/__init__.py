@@ -19,6 +19,7 @@ from typing import Annotated, Any, Generic, Protocol, TypeVar, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from radius_smsotp.errors import Problem, Unavailable
+from radius_smsotp.model.text import shown
 
 TYPES = ("folder", "http", "modem", "script", "sipgate", "smpp", "smtp")
 """Every value of ``providers.NAME.type``; each is also the name of its module, or package, here."""
@@ -77,7 +78,7 @@ class Section(BaseModel):
         for key, value in data.items():
             name = str(key).lower()
             if name in lowered:
-                raise ValueError(f"'{name}' is given twice, in different letter case")
+                raise ValueError(f"'{shown(name)}' is given twice, in different letter case")
             lowered[name] = value
         return {name: value for name, value in lowered.items() if value not in (None, "")}
 

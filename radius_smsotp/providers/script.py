@@ -33,7 +33,7 @@ from pydantic import (
 )
 
 from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
-from radius_smsotp.model.text import fill, placeholders
+from radius_smsotp.model.text import fill, placeholders, shown
 from radius_smsotp.providers import BaseProvider, Fault, Message, ProviderSettings, Receipt
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.template import OF_NUMBER, OF_TEXT, Regexp, checked, values
@@ -120,7 +120,7 @@ class Settings(ProviderSettings):
     def _names(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
         for name in value:
             if not name or "=" in name or "\0" in name:
-                raise ValueError(f"{name!r} cannot be the name of a variable")
+                raise ValueError(f"'{shown(name)}' cannot be the name of a variable")
         return value
 
     @model_validator(mode="after")

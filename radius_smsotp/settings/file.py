@@ -17,11 +17,11 @@ from pydantic import BaseModel, ValidationError
 
 from radius_smsotp import providers
 from radius_smsotp.errors import ConfigurationError, Problem
+from radius_smsotp.model.text import shown
 from radius_smsotp.providers import ProviderSettings
 from radius_smsotp.settings import languages, policy, strict_yaml
 from radius_smsotp.settings.policy import ClientPolicy
 from radius_smsotp.settings.schema import DeliverySettings, Settings
-from radius_smsotp.settings.strict_yaml import shown
 
 POLICIES_MOST = 1024
 """Clients and SSIDs whose policy is kept: a whole network may be one entry in `clients`."""
@@ -142,7 +142,7 @@ def _load_providers(raw: Any) -> tuple[dict[str, ProviderSettings], list[Problem
         fault, remedy = "there is none", "name one, as 'demo: {type: folder, path: outbox}'"
         return own, [Problem("providers", fault, remedy)]
     for key, entry in raw.items() if isinstance(raw, dict) else ():
-        path = f"providers.{shown(str(key))}"
+        path = f"providers.{shown(key)}"
         if not re.fullmatch(r"[\w.-]+", str(key)):
             fault = "is no name for a provider"
             problems.append(Problem(path, fault, "use letters, digits, '.', '_', '-'"))
@@ -152,7 +152,7 @@ def _load_providers(raw: Any) -> tuple[dict[str, ProviderSettings], list[Problem
             choice = f"one of {', '.join(providers.TYPES)}"
             fault, remedy = "is missing", f"write {choice}"
             if isinstance(kind, str):
-                fault, remedy = f"'{kind}' is not {choice}", ""
+                fault, remedy = f"'{shown(kind)}' is not {choice}", ""
             problems.append(Problem(f"{path}.type", fault, remedy))
         else:
             settings_class = providers.module(kind).Settings
@@ -173,7 +173,7 @@ def _order_problems(raw: Any, named: Any) -> list[Problem]:
     orders = {"delivery.order": delivery.order}
     orders |= {f"delivery.prefixes.{key}": order for key, order in delivery.prefixes.items()}
     return [
-        Problem(path, f"'{missing}' is not among the providers", "add it there")
+        Problem(path, f"'{shown(missing)}' is not among the providers", "add it there")
         for path, order in orders.items()
         for missing in order
         if missing not in (named or ())
@@ -191,7 +191,7 @@ def _language_problems(loaded: Loaded) -> list[Problem]:
     known = loaded.languages
     remedy = f"add it to 'languages', or take one of {', '.join(sorted(known))}"
     return [
-        Problem(path, f"there are no texts in '{tag}'", remedy)
+        Problem(path, f"there are no texts in '{shown(tag)}'", remedy)
         for path, tag in named.items()
         if tag not in known
     ]

@@ -31,7 +31,7 @@ from radius_smsotp.model import identity
 from radius_smsotp.model import pin as pins
 from radius_smsotp.model.lockout import LONGEST
 from radius_smsotp.model.records import Bind, Style
-from radius_smsotp.model.text import OF_CODE, check_template, placeholders
+from radius_smsotp.model.text import OF_CODE, check_template, placeholders, shown
 
 
 class Section(BaseModel):
@@ -310,7 +310,7 @@ def number_prefix(value: Any) -> str:
     prefix = str(value).replace(" ", "").removeprefix("+").removeprefix("00")
     # ITU-T E.164: no country code begins with 0.
     if not re.fullmatch("[1-9][0-9]*", prefix):
-        raise ValueError(f"'{prefix}' is no number prefix; write it as \"+49\"")
+        raise ValueError(f"'{shown(prefix)}' is no number prefix; write it as \"+49\"")
     return f"+{prefix}"
 
 
@@ -322,7 +322,7 @@ def destination(value: Any) -> str:
         return number_prefix(value)
     except ValueError:
         # YAML reads NO, which is Norway, as false.
-        fault = f"'{value}' is neither a number prefix nor a country"
+        fault = f"'{shown(value)}' is neither a number prefix nor a country"
         raise ValueError(f'{fault}; write it as "+49" or "DE", in quotes') from None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from radius_smsotp.errors import ConfigurationError, Problem
+from radius_smsotp.model.text import shown
 
 
 def read(path: Path) -> Any:
@@ -75,12 +76,6 @@ def _note(node: yaml.Node | None, prefix: str, found: dict[str, int]) -> None:
                 _note(value, f"{prefix}{key.value}.", found)
 
 
-def shown(key: str) -> str:
-    """A key as far as it is a name: what follows may be a password after a missing blank."""
-    name = re.match(r"[\w.-]*", key)
-    return key if name is None or name[0] == key else f"{name[0]}…"
-
-
 MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -108,7 +103,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
             continue  # "<<" brings keys along that may stand here as well
         key = loader.construct_object(key_node, deep=True)
         if key in seen:
-            fault = f"'{shown(str(key))}' stands here twice"
+            fault = f"'{shown(key)}' stands here twice"
             raise _RepeatedKeyError(None, None, fault, key_node.start_mark)
         seen.add(key)
     return loader.construct_mapping(node, deep=True)

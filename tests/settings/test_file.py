@@ -353,3 +353,30 @@ def test_the_place_of_a_setting_has_file_line_and_path(path: Path) -> None:
         "providers.gw.path": "smsotp.yaml, line 6: providers.gw.path",
     }
     assert loaded.place("pin.shortest") == "smsotp.yaml: pin.shortest"
+
+
+HTTP = "type: http\n    url: http://127.0.0.1\n    "
+SCRIPT = "type: script\n    script: /bin/true\n    "
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "limits:\n  countries: ['\nsmtp:\n  password: hunter2 ']\n",
+        "limits:\n  refused: ['\nsmtp:\n  password: hunter2 ']\n",
+        "delivery:\n  order: ['\nsmtp:\n  password: hunter2 ']\n",
+        "language: '\nsmtp:\n  password: hunter2 '\n",
+        "providers:\n  a:\n    type: '\n    password: hunter2 '\n",
+        f"providers:\n  a:\n    {HTTP}headers: {{'Key hunter2': 1}}\n",
+        f"providers:\n  a:\n    {HTTP}'Key hunter2': 1\n    'key hunter2': 1\n",
+        f"providers:\n  a:\n    {SCRIPT}environment: {{'KEY=hunter2': a}}\n",
+    ],
+    ids=str,
+)
+def test_a_fault_quotes_no_more_than_a_name(tmp_path: Path, text: str) -> None:
+    """A quote that is not closed takes the lines behind it along, passwords among them."""
+    path = tmp_path / "smsotp.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load(path)
+    assert "hunter2" not in str(caught.value)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
-from radius_smsotp.model.text import fill, placeholders
+from radius_smsotp.model.text import fill, placeholders, shown
 from radius_smsotp.providers import Message
 from radius_smsotp.providers.template import PLACEHOLDERS, checked, values
 
@@ -78,7 +78,7 @@ def checked_headers(value: Any) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, content in value.items():
         if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-            raise ValueError(f"{name!r} is no header name (RFC 9110 5.6.2)")
+            raise ValueError(f"'{shown(name)}' is no header name (RFC 9110 5.6.2)")
         if name.lower() in {"content-length", "transfer-encoding"}:
             raise ValueError(f"{name} is computed from the request; leave it out")
         if isinstance(content, bool) or not isinstance(content, str | int | float):

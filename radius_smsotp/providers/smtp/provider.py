@@ -36,7 +36,7 @@ from pydantic import (
 )
 
 from radius_smsotp.errors import DeliveryError, Refused
-from radius_smsotp.model.text import fill
+from radius_smsotp.model.text import fill, shown
 from radius_smsotp.providers import (
     TUNNEL,
     BaseProvider,
@@ -328,7 +328,7 @@ class Provider(BaseProvider[Settings]):
         entries = servers if isinstance(servers, Mapping) else {}
         if name not in entries:
             known = ", ".join(map(str, entries)) or "there are none"
-            self._fault = f"'{name}' is not an entry of smtp_servers ({known})"
+            self._fault = f"'{shown(name)}' is not an entry of smtp_servers ({known})"
             return None
         try:
             return SmtpServer.model_validate(entries[name])
