@@ -189,7 +189,8 @@ _parse = functools.lru_cache(64)(phonenumbers.parse)
 
 NumberKind = Literal["mobile", "landline", "premium", "special"]
 """mobile: may take messages, as far as is known; landline: does hardly ever; premium: calls to it
-cost more than others; special: free, shared-cost, personal, voicemail and company-wide numbers."""
+cost more than others, as those to satellites and to networks of no country do; special: free,
+shared-cost, personal, voicemail and company-wide numbers."""
 
 _KINDS: dict[int, NumberKind] = {
     phonenumbers.PhoneNumberType.FIXED_LINE: "landline",
@@ -210,10 +211,13 @@ def number_kind(phone: str) -> NumberKind:
         phone: E.164; what is none is of no kind that is known, and so "mobile".
     """
     try:
-        kind = phonenumbers.number_type(_parse(phone, None))
+        parsed = _parse(phone, None)
     except phonenumbers.NumberParseException:
         return "mobile"
-    return _KINDS.get(kind, "mobile")
+    kind = _KINDS.get(phonenumbers.number_type(parsed), "mobile")
+    # ITU-T E.164 has codes of no country: +870, +881 and +882 are satellites and the like.
+    international = phonenumbers.region_code_for_country_code(parsed.country_code or 0) == "001"
+    return "premium" if kind == "mobile" and international else kind
 
 
 def is_country(country: str) -> bool:
