@@ -10,6 +10,7 @@ from radius_smsotp.login.answers import Accepted, Challenged, Preparation, Rejec
 from radius_smsotp.login.request import Step
 from radius_smsotp.radius import process
 from radius_smsotp.radius.packets import ATTRIBUTES
+from radius_smsotp.settings.schema import TextSettings
 from tests.support import radiusd
 from tests.support.radiusd import Called, lists
 from tests.support.site import PIN, pap
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ID = "0123456789abcdef" * 2
+TEXTS = TextSettings()
+ACCEPTED = {"SMSOTP-Settled": "accepted"}
+REFUSED = ("REJECT", {"SMSOTP-Settled": "refused"})
+CHALLENGE = {"Response-Packet-Type": "Access-Challenge"}
 PACKETS = itertools.count()
 CONTROL = {name for name, one in ATTRIBUTES.items() if one.place == "control"}
 
@@ -25,6 +30,11 @@ CONTROL = {name for name, one in ATTRIBUTES.items() if one.place == "control"}
 def octets(raw: bytes | str) -> str:
     """As FreeRADIUS shows octets."""
     return f"0x{(raw.encode() if isinstance(raw, str) else raw).hex()}"
+
+
+def response(method: int, data: bytes = b"", identifier: int = 7) -> str:
+    """EAP-Message of a device: RFC 3748 section 4."""
+    return octets(bytes([2, identifier, 0, 5 + len(data), method]) + data)
 
 
 def call(hook: Callable[[Any], Any], given: Any) -> Called:
