@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from tests.cli.installation import Installation
 
+pytestmark = pytest.mark.slow
+"""Each makes certificates, by openssl."""
+
 NAME = "radius.example.org"
 
 

@@ -409,8 +409,15 @@ def await_network(line: Line, deadline: float) -> None:
     Raises:
         ModemError: it is not in time, or the network does not want it.
     """
+    reason = ""
     while True:
-        answers = [_registration(line, each, deadline) for each in ("AT+CREG?", "AT+CEREG?")]
+        try:
+            answers = [_registration(line, each, deadline) for each in ("AT+CREG?", "AT+CEREG?")]
+        except ModemError:
+            # The time is up within a question: what the modem has said before tells more.
+            if reason and time.monotonic() >= deadline:
+                raise _unregistered(reason) from None
+            raise
         states = [state for state in answers if state is not None]
         # No answer to either: whether it works will show.
         if not states or any(state not in _REGISTRATION for state in states):
@@ -418,9 +425,13 @@ def await_network(line: Line, deadline: float) -> None:
         denied = all(state == 3 for state in states)
         reason = ", ".join(dict.fromkeys(_REGISTRATION[state] for state in states))
         if denied or time.monotonic() + POLL >= deadline:
-            remedy = "check the antenna, and with the operator that the SIM is active"
-            raise ModemError(Unavailable, f"not registered in a network: {reason}", remedy)
+            raise _unregistered(reason)
         line.listen(POLL)
+
+
+def _unregistered(reason: str) -> ModemError:
+    remedy = "check the antenna, and with the operator that the SIM is active"
+    return ModemError(Unavailable, f"not registered in a network: {reason}", remedy)
 
 
 def _registration(line: Line, question: str, deadline: float) -> int | None:

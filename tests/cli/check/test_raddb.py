@@ -17,6 +17,9 @@ from tests.support.ports import free_port
 if TYPE_CHECKING:
     from tests.cli.installation import Installation
 
+pytestmark = pytest.mark.slow
+"""Each makes certificates, by openssl."""
+
 SERVER = freeradius.FreeRadius(Path("/usr/sbin/freeradius"), (3, 2, 1))
 
 

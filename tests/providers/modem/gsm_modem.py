@@ -93,7 +93,8 @@ class GsmModem:
         self.sim = "READY"
         self.pin = "4711"
         self.tries_left = 3
-        self.registration = [1]  # <stat>, one for each question; the last one stays
+        # <stat>, one for each question; the last one stays; None: no answer.
+        self.registration: list[int | None] = [1]
         self.signal = 17
         self.service_centre = "+491710760000"
         self.unknown: set[str] = set()  # commands that it answers with ERROR
@@ -246,6 +247,10 @@ class GsmModem:
         else:
             self._execute(command, line)
 
+    def _is_registered(self, prefix: str, state: int | None) -> None:
+        if state is not None:
+            self._answer(f"{prefix}: 0,{state}", "OK")
+
     def _execute(self, command: str, line: str) -> None:
         argument = line.partition("=")[2]
         match command:
@@ -258,10 +263,10 @@ class GsmModem:
                 now = self.registration[0]
                 if len(self.registration) > 1:
                     self.registration.pop(0)
-                self._answer(f"+CREG: 0,{now}", "OK")
+                self._is_registered("+CREG", now)
                 return
             case "AT+CEREG":
-                self._answer(f"+CEREG: 0,{self.registration[0]}", "OK")
+                self._is_registered("+CEREG", self.registration[0])
                 return
             case "AT+CSQ":
                 self._answer(f"+CSQ: {self.signal},99", "OK")

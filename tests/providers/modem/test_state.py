@@ -138,6 +138,13 @@ def test_a_modem_without_network_is_unavailable_and_named(
     assert words in problems[0]
 
 
+def test_what_was_known_before_the_time_is_up_is_told(modem: GsmModem, tmp_path: Path) -> None:
+    """However slow the modem is, and whichever question it leaves without an answer."""
+    modem.registration = [2, 2, None]
+    with pytest.raises(Unavailable, match="not registered in a network: searching"):
+        provider_for(modem, tmp_path, timeout=2).send(message(), soon())
+
+
 def test_no_signal_and_no_service_centre_are_both_named(modem: GsmModem, tmp_path: Path) -> None:
     modem.registration = [2]
     modem.signal = 99
