@@ -15,6 +15,7 @@ All moments are monotonic seconds.  What is kept is of one process, and bounded 
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 from collections.abc import Mapping
@@ -209,8 +210,11 @@ class Budget:
         return left(self.levels.get(key), self.allowance, now) >= self.allowance.burst
 
     def add(self, key: Key, number: float, now: float) -> None:
-        """See `added`."""
+        """See `added`.  Those that are full again are forgotten, at most two at a time."""
         _put(self.levels, key, added(self.levels.get(key), number, self.allowance, now))
+        for one in list(itertools.islice(self.levels, 2)):
+            if one != key and self.is_full(one, now):
+                del self.levels[one]
 
     def give_back(self, key: Key, now: float, *, whole: bool) -> None:
         """A login was right, or only its first factor."""
@@ -341,6 +345,9 @@ class Noise:
     def _hold(self, entry: Entry, now: float) -> None:
         """One is held back: as long as noise comes, time gives nothing back."""
         _put(self._held, entry.name, now)
+        for one in list(itertools.islice(self._held, 2)):
+            if now - self._held[one] >= AGAIN:
+                del self._held[one]
         if entry.work is self._noise:
             budget = self._clients if len(entry.scope) == 1 else self._stations
             budget.stand_still(entry.scope, now)

@@ -430,6 +430,13 @@ def test_what_is_kept_is_bounded(server: Server, client: Callable[[int], Client]
     assert sys.getsizeof(server.noise._held) < 2**20
 
 
+def test_names_that_failed_once_are_forgotten_when_that_is_made_up_for(server: Server) -> None:
+    """Made-up names do not come again: without an end they would fill what is kept of them."""
+    for number in range(KEPT):
+        server.noise.failed(f"user{number}", VPN, server.now + number)
+    assert len(server.noise.names.levels) == 10  # one failure is made up for in ten seconds
+
+
 def test_the_numbers_are_as_the_documents_say() -> None:
     assert (NAME.burst, STATION.burst, CLIENT.burst, ROOM) == (30, 60, 30, 16)
     assert noise.__doc__ is not None
