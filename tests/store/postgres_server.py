@@ -148,13 +148,11 @@ class PostgresServer:
 
     def freeze(self) -> None:
         """From now on it takes connections and says nothing, like a machine whose disk hangs."""
-        for number in self._processes():
-            os.kill(number, signal.SIGSTOP)
+        self._tell(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """It goes on."""
-        for number in self._processes():
-            os.kill(number, signal.SIGCONT)
+        self._tell(signal.SIGCONT)
 
     def close(self) -> None:
         """End it, and remove everything."""
@@ -175,6 +173,11 @@ class PostgresServer:
         command = [*become_nobody(), programs() / program, *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr
+
+    def _tell(self, kind: signal.Signals) -> None:
+        for number in self._processes():
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(number, kind)
 
     def _processes(self) -> list[int]:
         """The server and its children."""
