@@ -165,11 +165,13 @@ class Provider(BaseProvider[Settings]):
     def _obstacles(self, line: Line, deadline: float) -> Iterator[ModemError]:
         """What stands in the way of sending, as far as the modem can tell."""
         settings = self._settings
+        half = (time.monotonic() + deadline) / 2  # the other one is for the questions behind it
         try:
-            # Half of the time is kept for the questions behind it.
-            await_network(line, (time.monotonic() + deadline) / 2)
+            await_network(line, half)
         except ModemError as error:
             yield error
+            if time.monotonic() >= half:
+                return  # an answer that comes late is none to the next question
             if not has_signal(line, deadline):
                 yield ModemError(Unavailable, "no signal", "check the antenna and its place")
         if settings.smsc is None and not service_centre(line, deadline):

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 CONTROL_Z, ESCAPE = 0x1A, 0x1B
 
+LATE = 0.8
+"""Seconds."""
+
+
 PLAIN = "739154 is your login code. It is valid for 5 minutes."
 LONG = "739154 ist Ihr Code \u2013 5 Minuten gültig. " * 6
 
@@ -93,7 +97,8 @@ class GsmModem:
         self.sim = "READY"
         self.pin = "4711"
         self.tries_left = 3
-        # <stat>, one for each question; the last one stays; None: no answer.
+        # <stat>, one for each question; the last one stays; None: no answer,
+        # below 0: a late one.
         self.registration: list[int | None] = [1]
         self.signal = 17
         self.service_centre = "+491710760000"
@@ -248,8 +253,10 @@ class GsmModem:
             self._execute(command, line)
 
     def _is_registered(self, prefix: str, state: int | None) -> None:
+        if state is not None and state < 0:
+            self._stopped.wait(LATE)
         if state is not None:
-            self._answer(f"{prefix}: 0,{state}", "OK")
+            self._answer(f"{prefix}: 0,{abs(state)}", "OK")
 
     def _execute(self, command: str, line: str) -> None:
         argument = line.partition("=")[2]

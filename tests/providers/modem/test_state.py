@@ -145,6 +145,16 @@ def test_what_was_known_before_the_time_is_up_is_told(modem: GsmModem, tmp_path:
         provider_for(modem, tmp_path, timeout=2).send(message(), soon())
 
 
+def test_an_answer_that_comes_late_is_none_to_the_next_question(
+    modem: GsmModem, tmp_path: Path
+) -> None:
+    """Else signal and service centre would seem to be missing as well."""
+    modem.registration = [2, 2, -2]
+    problems = [str(problem) for problem in provider_for(modem, tmp_path, timeout=2).check()]
+    assert len(problems) == 1
+    assert "not registered in a network: searching" in problems[0]
+
+
 def test_no_signal_and_no_service_centre_are_both_named(modem: GsmModem, tmp_path: Path) -> None:
     modem.registration = [2]
     modem.signal = 99
