@@ -43,6 +43,7 @@ LONG = {
     "sh tests/container.sh",
     "sh tests/freeradius/trixie.sh --run tests.freeradius.malformed 100000",
     "sh tests/freeradius/trixie.sh --run tests.measure.bench disks",
+    "sh tests/freeradius/trixie.sh --run tests.measure.soak",
     "python -m tests.measure.guessing",
     "python -m tests.measure.noise",
 }
