@@ -18,7 +18,7 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -210,11 +210,9 @@ class Budget:
         return left(self.levels.get(key), self.allowance, now) >= self.allowance.burst
 
     def add(self, key: Key, number: float, now: float) -> None:
-        """See `added`.  Those that are full again are forgotten, at most two at a time."""
-        _put(self.levels, key, added(self.levels.get(key), number, self.allowance, now))
-        for one in list(itertools.islice(self.levels, 2)):
-            if one != key and self.is_full(one, now):
-                del self.levels[one]
+        """See `added`.  Those that are full again are forgotten."""
+        level = added(self.levels.get(key), number, self.allowance, now)
+        _put(self.levels, key, level, lambda one: self.is_full(one, now))
 
     def give_back(self, key: Key, now: float, *, whole: bool) -> None:
         """A login was right, or only its first factor."""
@@ -344,10 +342,7 @@ class Noise:
 
     def _hold(self, entry: Entry, now: float) -> None:
         """One is held back: as long as noise comes, time gives nothing back."""
-        _put(self._held, entry.name, now)
-        for one in list(itertools.islice(self._held, 2)):
-            if now - self._held[one] >= AGAIN:
-                del self._held[one]
+        _put(self._held, entry.name, now, lambda one: now - self._held[one] >= AGAIN)
         if entry.work is self._noise:
             budget = self._clients if len(entry.scope) == 1 else self._stations
             budget.stand_still(entry.scope, now)
@@ -381,9 +376,12 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-def _put(kept: dict[K, V], key: K, value: V) -> None:
-    """Keep something as the newest of `KEPT`."""
+def _put(
+    kept: dict[K, V], key: K, value: V, is_over: Callable[[K], bool] = lambda _: False
+) -> None:
+    """Keep something as the newest of `KEPT`; of the oldest two, forget those that are over."""
     kept.pop(key, None)
     kept[key] = value
-    if len(kept) > KEPT:
-        del kept[next(iter(kept))]
+    for one in list(itertools.islice(kept, 2)):
+        if one != key and (len(kept) > KEPT or is_over(one)):
+            del kept[one]
