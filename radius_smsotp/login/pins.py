@@ -43,8 +43,7 @@ class Pins:
 
     def has_key(self, pin_hash: str) -> bool:
         """Whether this server can open a hash."""
-        sealed_with = pin.sealed_with(pin_hash)
-        return not sealed_with or sealed_with in self._keyring.pin_keys
+        return self._keyring.has_pin_key(pin_hash)
 
     def opened(self, name: str, pin_hash: str | None) -> str | None:
         """What `pap` compares with; None if there is no hash, or its key is not here."""

@@ -187,6 +187,9 @@ def _e164(digits: str, country: str | None = None) -> str:
 _parse = functools.lru_cache(64)(phonenumbers.parse)
 """The same number is looked at from several sides, one after the other."""
 
+INTERNATIONAL = "001"
+"""Whose numbering plan a number is in that is no country's (UN M49, as phonenumbers has it)."""
+
 NumberKind = Literal["mobile", "landline", "premium", "special"]
 """mobile: may take messages, as far as is known; landline: does hardly ever; premium: calls to it
 cost more than others, as those to satellites and to networks of no country do; special: free,
@@ -216,8 +219,8 @@ def number_kind(phone: str) -> NumberKind:
         return "mobile"
     kind = _KINDS.get(phonenumbers.number_type(parsed), "mobile")
     # ITU-T E.164 has codes of no country: +870, +881 and +882 are satellites and the like.
-    international = phonenumbers.region_code_for_country_code(parsed.country_code or 0) == "001"
-    return "premium" if kind == "mobile" and international else kind
+    where = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+    return "premium" if kind == "mobile" and where == INTERNATIONAL else kind
 
 
 def is_country(country: str) -> bool:
@@ -298,14 +301,14 @@ def obstacle(phone: str, may: Destinations) -> Obstacle | None:
 
 def tell_obstacle(phone: str, found: Obstacle) -> str:
     """A sentence that names obstacle and remedy, without the number."""
-    known = {"": "a country that is not known", "001": "an international service"}
+    known = {"": "a country that is not known", INTERNATIONAL: "an international service"}
     where = region(phone)
     return _OBSTACLES[found].replace("{region}", known.get(where, where))
 
 
 def region(phone: str) -> str:
     """
-    Whose numbering plan a number is in, "DE"; "001" if no country's, "" if that is not known.
+    Whose numbering plan a number is in, "DE"; `INTERNATIONAL`, or "" if that is not known.
 
     Args:
         phone: E.164.

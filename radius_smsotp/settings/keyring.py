@@ -101,13 +101,17 @@ class Keyring:
         known = [*self.pin_keys]
         return pin.sealed_with(pin_hash) in known[: known.index(self.sealing) + 1]
 
+    def has_pin_key(self, pin_hash: str) -> bool:
+        """Whether a hash can be opened; one without seal can always."""
+        sealed_with = pin.sealed_with(pin_hash)
+        return not sealed_with or sealed_with in self.pin_keys
+
     def open_pin(self, name: str, pin_hash: str) -> str | None:
         """The hash as `pap` reads it, None if its key is not here; one without seal as it is."""
-        sealed_with = pin.sealed_with(pin_hash)
-        if not sealed_with:
-            return pin_hash
-        key = self.pin_keys.get(sealed_with)
-        return None if key is None else pin.unseal(pin_hash, name, key)
+        if not self.has_pin_key(pin_hash):
+            return None
+        key = self.pin_keys.get(pin.sealed_with(pin_hash))
+        return pin_hash if key is None else pin.unseal(pin_hash, name, key)
 
 
 def read(path: Path, now: datetime | None = None) -> Keyring:

@@ -293,9 +293,7 @@ def _accounts(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
     weak = [one for one in accounts if one.pin_hash and pin.iterations(one.pin_hash) < FEW_ROUNDS]
     keys = _keys(loaded)
     foreign = [
-        one.name
-        for one in accounts
-        if keys and one.pin_hash and pin.sealed_with(one.pin_hash) not in {"", *keys.pin_keys}
+        one.name for one in accounts if keys and one.pin_hash and not keys.has_pin_key(one.pin_hash)
     ]
     if foreign:
         verb = "has a PIN" if len(foreign) == 1 else "have PINs"
