@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
+import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
@@ -46,6 +49,18 @@ FIXTURES["children"] = "slow"
 
 UNQUICK = ("server", "slow", "container", "install")
 """Who carries one of these is not in ``sh tests/run.sh quick``."""
+
+
+def pytest_configure() -> None:
+    """Keep the folders of this run apart: every pytest that starts closes the one all share."""
+    room = tempfile.mkdtemp(prefix="smsotp-")
+    Path(room).chmod(0o711)
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = room
+
+
+def pytest_unconfigure() -> None:
+    """Leave none of them; who wants to look into them gives a ``--basetemp``."""
+    shutil.rmtree(os.environ["PYTEST_DEBUG_TEMPROOT"], ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)
