@@ -69,12 +69,15 @@ def guarded(hook: Hook) -> Hook:
     return call
 
 
+_started = functools.partial(Server, starting=True)
+
+
 class Hooks:
     """
     What FreeRADIUS calls, of all instances of its module.
 
     Args:
-        load: Makes the server of a settings file; raises `ConfigurationError`.
+        load: Makes the first server of a settings file; raises `ConfigurationError`.
         watch: Replaces a server when its settings have changed.
         ration: Of waiting in `authenticate`.
         noise: What is known of failures, whatever the settings.
@@ -89,7 +92,7 @@ class Hooks:
 
     def __init__(
         self,
-        load: Callable[[Path], Server] = Server,
+        load: Callable[[Path], Server] = _started,
         watch: Callable[[Server, Callable[[Server], None], Callable[[], None]], Watch] = Watch,
         ration: Ration | None = None,
         noise: Noise | None = None,
