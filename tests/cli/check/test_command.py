@@ -526,7 +526,7 @@ class TestFreeRadius:
         path = stand_in(tmp_path, "3.2.7")
         done = here.call(*words, env={"PATH": path})
         for name in ("smsotp_delivery", "smsotp_disk"):
-            assert f"{name} is not enabled; run 'smsotp raddb install' again" in done.stdout
+            assert f"{name} is not enabled; smsotp raddb install --raddb {raddb}" in done.stdout
         make_raddb(tmp_path, "smsotp_delivery", "smsotp_disk", "mine")
         done = here.call(*words, env={"PATH": path})
         assert done.returncode == 0
