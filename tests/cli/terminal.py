@@ -17,6 +17,8 @@ from tests.cli.installation import PROGRAM, environ
 from tests.support.site import PATIENCE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.cli.installation import Installation
 
 
@@ -29,7 +31,12 @@ class Terminal:
     """
 
     def __init__(
-        self, here: Installation, *arguments: str, columns: int = 80, **environment: str
+        self,
+        here: Installation,
+        *arguments: str,
+        columns: int = 80,
+        program: Sequence[str] = PROGRAM,
+        **environment: str,
     ) -> None:
         self.shown = ""
         self._expected = 0
@@ -38,7 +45,7 @@ class Terminal:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.process = subprocess.Popen(
-            [*PROGRAM, "--config", str(here.settings_path), *arguments],
+            [*program, "--config", str(here.settings_path), *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,

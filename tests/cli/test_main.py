@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
 import subprocess
 import sys
 import tempfile
@@ -133,17 +132,9 @@ class TestExitCodes:
         here.write(message="no code", code={"digits": 3})
         done = here.call("user", "list")
         assert done.returncode == 3
-        told = "".join(
-            re.sub(r"^smsotp: +(smsotp.yaml, )?", "", line) + "\n"
-            for line in done.stderr.splitlines()
-        )
-        assert re.fullmatch(
-            r"line (\d+), column 1: message: {code} is missing; this is: .*\n"
-            r"\1 \| message: no code\n"
-            r"line (\d+), column \d+: code.digits: is 3, and has to be a whole number .*\n"
-            r"\2 \| digits: 3\n",
-            told,
-        ), told
+        second, first = done.stderr.splitlines()
+        assert first.startswith("smsotp: smsotp.yaml: code.digits: input should be greater than")
+        assert second.startswith("smsotp: smsotp.yaml: message: {code} is missing")
 
     def test_missing_settings_are_3_and_name_init(self, tmp_path: Path) -> None:
         done = program("--config", str(tmp_path / "smsotp.yaml"), "user", "list")

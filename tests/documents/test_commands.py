@@ -10,6 +10,7 @@ has to say.  So a new command in a document is typed without anybody thinking of
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import shlex
 import subprocess
@@ -167,6 +168,7 @@ def runs_in_short(command: str) -> None:
         assert (TOP / path).is_file(), path
 
 
+@functools.cache
 def imports() -> set[str]:
     """What the tests import, of all there is."""
     found = set()

@@ -77,9 +77,11 @@ store.close()
 
 MIGRATE = """
 say("ready")
-heard()
-store.migrate()
-say("done")
+while url := heard():
+    new = open_store(url, patience=20)
+    new.migrate()
+    new.close()
+    say("done")
 """
 
 
@@ -251,13 +253,13 @@ class CrowdContract:
         self, make_url: Callable[[], str], children: list[Child]
     ) -> None:
         """radiusd, the courier and a command start together after an installation."""
+        new = [Child(MIGRATE, make_url()) for _ in range(4)]
+        children += new
+        assert [child.says() for child in new] == ["ready"] * 4
         for _ in range(STARTS):
             url = make_url()
-            new = [Child(MIGRATE, url) for _ in range(4)]
-            children += new
-            assert [child.says() for child in new] == ["ready"] * 4
             for child in new:
-                child.hears("go")
+                child.hears(url)
             assert [child.says() for child in new] == ["done"] * 4
 
     def test_a_sweep_takes_a_message_once(self, store: Store) -> None:

@@ -11,7 +11,7 @@ from tests.cli.installation import Installation
 if TYPE_CHECKING:
     from pathlib import Path
 
-ROWS = 20_000
+ROWS = 5000
 
 
 def test_logins_go_on_during_a_large_import(tmp_path: Path, postgres_url: str) -> None:

@@ -17,7 +17,8 @@ class Extent:
         hanging: Seconds for which the hanging gateway is watched.
         crowd: Users who wait for either.
         sizes: Accounts, and past challenges and events, in a store.
-        milliseconds: So far a database is away, each way.
+        sqlite, postgresql: So many radiusd share a store.
+        workers: So many are behind a front.
         inside: Logins that are looked at from inside.
         lasting: Logins after which the memory is looked at.
     """
@@ -28,7 +29,9 @@ class Extent:
     hanging: float
     crowd: int
     sizes: tuple[int, ...]
-    milliseconds: tuple[float, ...]
+    sqlite: tuple[int, ...]
+    postgresql: tuple[int, ...]
+    workers: tuple[int, ...]
     inside: int
     lasting: int
 
@@ -40,7 +43,9 @@ FULL = Extent(
     hanging=10.0,
     crowd=200,
     sizes=(1_000, 100_000, 1_000_000),
-    milliseconds=(0, 1, 5, 20),
+    sqlite=(1, 2, 4),
+    postgresql=(1, 2),
+    workers=(2, 4),
     inside=3000,
     lasting=100_000,
 )
@@ -51,7 +56,9 @@ QUICK = Extent(
     hanging=1.5,
     crowd=40,
     sizes=(100, 1_000),
-    milliseconds=(0, 1),
+    sqlite=(1, 2),
+    postgresql=(1,),
+    workers=(2,),
     inside=20,
     lasting=20,
 )

@@ -174,9 +174,10 @@ async def crowd(server: Server, size: int) -> AsyncIterator[list[User]]:
     loop = asyncio.get_running_loop()
     users: list[User] = []
     try:
-        for _ in range(size):
+        for number in range(size):
+            port = server.ports[number % len(server.ports)]
             _, user = await loop.create_datagram_endpoint(
-                lambda: User(server), remote_addr=("127.0.0.1", server.port)
+                lambda: User(server), remote_addr=("127.0.0.1", port)
             )
             users.append(user)
         yield users
