@@ -8,7 +8,6 @@ Each command is the function of its name in the module of its name, imported whe
 from __future__ import annotations
 
 import io
-import itertools
 import os
 import sys
 from importlib import import_module
@@ -98,8 +97,7 @@ class LazyGroup(click.Group):
             # What a closed pipe did not take must fail here, not when Python has ended.
             sys.stdout.flush()
         except ConfigurationError as error:
-            told = ((str(one), f"    {one.line}" if one.line else "") for one in error.problems)
-            _end(ctx, CONFIGURATION, *(filter(None, itertools.chain(*told))))
+            _end(ctx, CONFIGURATION, *(str(problem) for problem in error.problems))
         except SmsotpError as error:
             _end(ctx, REFUSED, str(error))
         except BrokenPipeError:

@@ -14,19 +14,13 @@ should be, and worth knowing."""
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """
-    Where something is, what is wrong there, what to do about it, and why it matters.
-
-    Attributes:
-        line: What stands there, if that helps.
-    """
+    """Where something is, what is wrong there, what to do about it, and why it matters."""
 
     level: Level
     path: str
     fault: str
     remedy: str
     why: str = ""
-    line: str = ""
 
 
 def error(path: str, fault: str, remedy: str = "", *, why: str = "") -> Finding:
@@ -46,6 +40,5 @@ def note(path: str, fault: str) -> Finding:
 
 def errors(raised: ConfigurationError, why: str) -> list[Finding]:
     """Everything that an exception tells of."""
-    return [
-        Finding("error", one.path, one.fault, one.remedy, why, one.line) for one in raised.problems
-    ]
+    problems = raised.problems
+    return [error(problem.path, problem.fault, problem.remedy, why=why) for problem in problems]

@@ -6,7 +6,7 @@ import contextlib
 import re
 import stat
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from radius_smsotp.cli.check.site import waits
 from radius_smsotp.errors import ConfigurationError, SmsotpError
 from radius_smsotp.raddb import certificates, files, freeradius
 from radius_smsotp.settings import file as settings_file
-from radius_smsotp.store import is_database
 
 PLACES = ("/etc/freeradius/3.0", "/etc/raddb", "/usr/local/etc/raddb")
 """Where it is: Debian; Red Hat, SUSE and Alpine; FreeBSD and from source."""
@@ -105,7 +104,7 @@ def _links(raddb: Path) -> Iterator[Finding]:
 
 def _calls(raddb: Path) -> Iterator[Finding]:
     """Whether any request gets to our policy."""
-    places = [raddb / "clients.conf", raddb / "radiusd.conf"]
+    places = [raddb / "clients.conf", raddb / "radiusd.conf", raddb / "worker.conf"]
     for folder in ("sites-enabled", "clients.d", "mods-enabled"):
         if (raddb / folder).is_dir():
             places += [one for one in sorted((raddb / folder).iterdir()) if one.name not in OURS]
@@ -182,11 +181,10 @@ REPLIES_LOST = {(3, 2, 9), (3, 2, 10)}
 """FreeRADIUS issue 5911: outside debug mode no value that Python returns reaches the reply."""
 
 WAITING = {
-    "mods-enabled/python3_smsotp_delivery": ("smsotp_delivery", "logins wait for each other's SMS"),
-    "mods-enabled/python3_smsotp_disk": ("smsotp_disk", "logins wait for each other's disk"),
-    "mods-enabled/python3_smsotp_pool": ("smsotp_2", "logins wait for each other's database"),
+    "smsotp_delivery": "logins wait for each other's SMS",
+    "smsotp_disk": "logins wait for each other's disk",
 }
-"""Links to instances: the name of one there, and what holds without."""
+"""Instances in which logins wait, and what holds without."""
 
 INSTANCE = re.compile(r"^[ \t]*python3(?:[ \t]+([\w.-]+))?[ \t]*\{", re.MULTILINE)
 """Where a file of raddb begins an instance of the module; without a name it has the module's."""
@@ -202,7 +200,7 @@ def findings(raddb: Path, config: Path) -> list[Finding]:
     return [
         *version_findings(server.version),
         *_module_findings(server),
-        *instance_findings(server, raddb, config),
+        *instance_findings(server, raddb / "mods-enabled"),
         *installed_findings(raddb, config, server),
     ]
 
@@ -220,9 +218,8 @@ def version_findings(version: tuple[int, int, int]) -> list[Finding]:
     return [note(path, "is one that this works on")]
 
 
-def instance_findings(server: freeradius.FreeRadius, raddb: Path, config: Path) -> list[Finding]:
-    """What is known against the python3 instances that a raddb enables, if it may be read."""
-    enabled = raddb / "mods-enabled"
+def instance_findings(server: freeradius.FreeRadius, enabled: Path) -> list[Finding]:
+    """What is known against the python3 instances in a folder of raddb, if it may be read."""
     instances: dict[str, str] = {}
     try:
         for path in sorted(enabled.iterdir()):
@@ -231,7 +228,13 @@ def instance_findings(server: freeradius.FreeRadius, raddb: Path, config: Path) 
     except OSError:
         return []
     if server.runs_several_instances:
-        return list(_beside(server, raddb, config, instances)) if "smsotp" in instances else []
+        why = "This version could let them wait side by side."
+        remedy = "run 'smsotp raddb install' again"
+        return [
+            warning(str(enabled), f"{fault}: {name} is not enabled", remedy, why=why)
+            for name, fault in WAITING.items()
+            if "smsotp" in instances and name not in instances
+        ]
     if len(instances) < 2:  # one is what works
         return []
     others = [file for name, file in instances.items() if name != "smsotp"]
@@ -240,30 +243,6 @@ def instance_findings(server: freeradius.FreeRadius, raddb: Path, config: Path) 
     remedy = f"remove {' and '.join(others)} there, or install {oldest} or later"
     why = "FreeRADIUS does not start again."
     return [error(str(enabled), f"{fault} at the start (issue 5111)", remedy, why=why)]
-
-
-def _beside(
-    server: freeradius.FreeRadius, raddb: Path, config: Path, instances: Collection[str]
-) -> Iterator[Finding]:
-    """Whether the instances beside the first one are those that the store is better off with."""
-    try:
-        database = is_database(settings_file.load(config).store_url)
-    except ConfigurationError:
-        return  # said with the settings
-    wanted = files.instance_links(server, database=database)
-    kind = "PostgreSQL" if database else "SQLite"
-    for link, (name, fault) in WAITING.items():
-        if link in wanted and name not in instances:
-            why = f"With this version, and {kind}, they need not."
-            path = str((raddb / link).parent)
-            yield warning(path, f"{fault}: {name} is not enabled", _again(raddb), why=why)
-        elif name in instances and link not in wanted:
-            why = "The store was another one when it was enabled; this one is slower with it."
-            yield warning(str(raddb / link), f"is of no use with {kind}", _again(raddb), why=why)
-    shared = raddb / files.POOL_LINKS[1]
-    if "smsotp_2" in instances and files.POOL_LINKS[1] in wanted and not shared.exists():
-        why = "Every login goes through one instance of the module all the same."
-        yield warning(str(shared), "is not enabled", _again(raddb), why=why)
 
 
 def _module_findings(server: freeradius.FreeRadius) -> list[Finding]:
@@ -291,6 +270,8 @@ DEFAULT_WINDOW = 30.0
 """Where a home server says nothing (FreeRADIUS, src/main/realms.c)."""
 
 ASKED_BY = {
+    "workers.conf": "While a gateway is slow, the front thinks that the worker that waits for it "
+    "is dead, and asks another one.",
     "sites-enabled/smsotp-gtc": "While a gateway is slow, the tunnels think that nobody is there "
     "to answer: nobody gets into the Wi-Fi.",
 }

@@ -78,8 +78,9 @@ class Raddb:
             for one in file.sections
         }
         files = [*configuration.enabled(folder, "sites-enabled")]
-        if (folder / "radiusd.conf").is_file():
-            files.append((folder / "radiusd.conf", configuration.read(folder / "radiusd.conf")))
+        for name in ("radiusd.conf", "worker.conf"):
+            if (folder / name).is_file():
+                files.append((folder / name, configuration.read(folder / name)))
         self.servers = [
             (path, one) for path, file in files for one in file.sections if one.kind == "server"
         ]

@@ -365,9 +365,7 @@ class TestInterrupted:
         added = 2000 - len(some)
         shown = here.done("user", "import", path, "--update")
         last = shown.splitlines()[-1]
-        assert last == (
-            f"added: {added}, changed: {2000 - done - added}, left as they are: {done}"
-        )
+        assert last == (f"added: {added}, changed: {2000 - done - added}, left as they are: {done}")
         assert len(names(here)) == 2000
 
     @pytest.mark.parametrize("others", ["add", "set", "delete"])
