@@ -20,12 +20,14 @@ class Problem:
     One fault in what the administrator wrote: where, what, and what to do.
 
     Attributes:
+        line: What stands there, its number before it, without secrets; "" if that says no more.
         passing: It may be over without anybody's doing: a database that is not up yet.
     """
 
     path: str
     fault: str
     remedy: str = ""
+    line: str = ""
     passing: bool = False
 
     def __str__(self) -> str:

@@ -1,16 +1,18 @@
 """
 What FreeRADIUS calls.  The only importer of `radiusd`; never raises; fails closed.
 
-FreeRADIUS lets one login at a time in here, so nothing slow may run: no SMS, no password
-hash, no connect.  `authenticate` may wait for a provider's verdict, rationed (see
-`radius.waiting`), and waits for the disk.  Where FreeRADIUS runs several instances of its module,
-logins wait in those that call `await_delivery` and `await_disk`, and hold up nobody in here.
+FreeRADIUS lets one login at a time into an instance of its module, so nothing slow may run: no
+SMS, no password hash, no connect.  `authenticate` may wait for a provider's verdict, rationed (see
+`radius.waiting`), and waits for the disk.  Where FreeRADIUS runs several instances, logins wait in
+those that call `await_delivery` and `await_disk`, and hold up nobody in here; and with a database,
+several instances call what is here side by side, in one interpreter.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 # FreeRADIUS appends its python_path, so Debian's own packages come first: pydantic 1, say.
@@ -69,12 +71,15 @@ def guarded(hook: Hook) -> Hook:
     return call
 
 
+_started = functools.partial(Server, starting=True)
+
+
 class Hooks:
     """
     What FreeRADIUS calls, of all instances of its module.
 
     Args:
-        load: Makes the server of a settings file; raises `ConfigurationError`.
+        load: Makes the first server of a settings file; raises `ConfigurationError`.
         watch: Replaces a server when its settings have changed.
         ration: Of waiting in `authenticate`.
         noise: What is known of failures, whatever the settings.
@@ -89,7 +94,7 @@ class Hooks:
 
     def __init__(
         self,
-        load: Callable[[Path], Server] = Server,
+        load: Callable[[Path], Server] = _started,
         watch: Callable[[Server, Callable[[Server], None], Callable[[], None]], Watch] = Watch,
         ration: Ration | None = None,
         noise: Noise | None = None,
@@ -102,6 +107,7 @@ class Hooks:
         self._load, self._watch = load, watch
         self._pending: Pending[packets.Result] = Pending(clock)
         self._watching: Watch | None = None
+        self._starting = threading.Lock()
 
     def instantiate(self, _: Lists | None) -> int:
         """Read settings, key and store.  -1 keeps FreeRADIUS from starting."""
@@ -140,17 +146,22 @@ class Hooks:
 
     def start(self) -> None:
         """Start the threads: at the first request, when FreeRADIUS has forked and loaded all."""
-        if self._watching is None:
+        if self._watching is not None:
+            return
+        with self._starting:
+            if self._watching is not None:
+                return
             self._replace(self.server)
-            self._watching = self._watch(self.server, self._replace, process.trim)
+            watching = self._watch(self.server, self._replace, process.trim)
             replaced = False
             try:
                 # The settings may have changed since FreeRADIUS has started.
-                replaced = self._watching.look()
+                replaced = watching.look()
             finally:
                 if not replaced:
                     self.server.start()
-                self._watching.start()
+                watching.start()
+                self._watching = watching
 
     def detach(self, _: Lists | None) -> int:
         """FreeRADIUS ends.  Messages not sent yet stay in the store, under their lease."""

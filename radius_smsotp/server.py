@@ -13,7 +13,7 @@ from radius_smsotp.delivery.courier import Courier
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
 from radius_smsotp.login.service import Service
 from radius_smsotp.model.records import Event
-from radius_smsotp.settings import file, keyring
+from radius_smsotp.settings import file, keyring, last_good
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
 from radius_smsotp.store import Store, open_store, settle
@@ -84,17 +84,18 @@ class Server:
     Args:
         path: The settings file.
         in_radiusd: False in the process `smsotp courier`.
+        starting: Take the last settings that worked where those in the file do not.
 
     Raises:
         ConfigurationError: With every problem of the settings, or else of key and store.
     """
 
-    def __init__(self, path: Path, *, in_radiusd: bool = True) -> None:
+    def __init__(self, path: Path, *, in_radiusd: bool = True, starting: bool = False) -> None:
         self.in_radiusd = in_radiusd
         # Before each file is read: what changes while it is shall be noticed later.
-        self.fingerprint = _fingerprint(path)
-        self.loaded = file.load(path)
-        self.fingerprint += _fingerprint(self.loaded.key_path)
+        before = _fingerprint(path)
+        self.loaded, is_new = _settings(path) if starting else (file.load(path), True)
+        self.fingerprint = before + _fingerprints(self.loaded)
         problems = []
         keys = None
         try:
@@ -118,6 +119,8 @@ class Server:
         if problems or keys is None:
             raise ConfigurationError(problems)
         self.keys = keys
+        if in_radiusd and is_new:
+            _keep(self.loaded)
         self.courier = Courier(self.loaded, keys, self.store)
         self._reported: deque[Event] = deque(maxlen=REPORTED)
         self.service = Service(self.loaded, keys, self.store, self.courier)
@@ -206,7 +209,7 @@ class Watch:
     def look(self) -> bool:
         """Read the settings again if they have changed.  Returns whether new ones took over."""
         loaded = self._current.loaded
-        now = _fingerprint(loaded.path) + _fingerprint(loaded.key_path)
+        now = _fingerprint(loaded.path) + _fingerprints(loaded)
         # What did not work may do so without a change here: a new key, a store, now in place.
         is_due = self._current.keys.is_outdated(datetime.now(UTC))
         is_replaced = self._current.store.is_replaced()
@@ -257,6 +260,35 @@ def _is_same(event: Event, other: Event) -> bool:
     """Whether two events are reports of the same session's beginning, or end."""
     both = [(one.kind, one.client, one.detail.get("session")) for one in (event, other)]
     return both[0] == both[1] and abs(event.time - other.time) <= REPEATED
+
+
+def _settings(path: Path) -> tuple[Loaded, bool]:
+    """The settings in a file, or else the last that worked; and whether it is those in the file."""
+    try:
+        return file.load(path), True
+    except ConfigurationError as error:
+        kept = last_good.load(path)
+        if kept is None:
+            raise
+        loaded, since = kept
+        log.error("the settings do not work; those of %s, which did, are used:", f"{since:%c}")
+        for problem in error.problems:
+            log.error("%s", problem)
+        return loaded, False
+
+
+def _keep(loaded: Loaded) -> None:
+    """Keep settings that work, for a start when they do not any more."""
+    try:
+        last_good.keep(loaded)
+    except OSError as error:
+        told = "%s cannot be written (%s): a start with broken settings will fail"
+        log.info(told, last_good.place(loaded.path), error.strerror)
+
+
+def _fingerprints(loaded: Loaded) -> Fingerprint:
+    """Of the files that settings name."""
+    return sum(map(_fingerprint, (loaded.key_path, *loaded.secret_files)), ())
 
 
 def _fingerprint(path: Path) -> Fingerprint:

@@ -62,8 +62,10 @@ fi
 need_packages freeradius freeradius-ldap freeradius-python3 freeradius-utils python3-venv \
     mmdebstrap eapoltest faketime iproute2 openssl postgresql radsecproxy slapd strace \
     chromium jq prometheus systemd tzdata
-# Clients of VPN concentrators and of PAM, for tests/peers.
-need_packages libpam-radius-auth ocserv openconnect openvpn openvpn-auth-radius pamtester
+# Gateways and clients, for tests/peers.
+need_packages charon-systemd hostapd libcharon-extauth-plugins libcharon-extra-plugins \
+    libpam-radius-auth ocserv openconnect openssh-server openvpn openvpn-auth-radius pamtester \
+    squid strongswan-swanctl sudo wpasupplicant
 # libnm, as Python reads it, without the NetworkManager that would take over this machine.
 need_packages gir1.2-nm-1.0 python3-gi
 # node-smpp, an SMSC of another make.

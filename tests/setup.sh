@@ -5,7 +5,7 @@ as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# need_packages NAME...: install the Debian packages that are missing.
+# need_packages NAME...: install the Debian packages that are missing.  No service of theirs starts.
 need_packages() {
     missing=
     for package in "$@"; do
@@ -15,8 +15,17 @@ need_packages() {
     [ -z "$missing" ] && return
     echo "Installing$missing …"
     as_root apt-get update -qq
-    # shellcheck disable=SC2086  # one word for each package
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null
+    (
+        # What invoke-rc.d asks before it starts a service.
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e "$policy" ]; then
+            trap 'as_root rm -f "$policy"' EXIT
+            printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+            as_root chmod 755 "$policy"
+        fi
+        # shellcheck disable=SC2086  # one word for each package
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null
+    )
 }
 
 # need_command COMMAND PACKAGE: the same for a command that may come from elsewhere.

@@ -356,6 +356,35 @@ class TestWatch:
         assert running.look()
         assert digits(running.servers[-1]) == 8
 
+    def test_a_start_with_bad_settings_takes_the_last_that_worked(
+        self, site: Site, running: Running, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A look at the same file changes nothing; a good one takes over."""
+        site.write(code={"digits": 1})
+        again = Running(site, starting=True)
+        assert digits(again.servers[0]) == digits(running.servers[0])
+        assert "the settings do not work; those of " in caplog.text
+        assert ": code.digits: is 1, and has to be" in caplog.text
+        assert not again.look()
+        site.write(code={"digits": 8})
+        assert again.look()
+        assert digits(again.servers[-1]) == 8
+        again.close()
+
+    def test_a_secret_that_changes_in_its_file_takes_over(
+        self, site: Site, running: Running
+    ) -> None:
+        """As whoever keeps it writes a new one."""
+        (site.folder / "word").write_text("one")
+        mail = {"server": "localhost", "username": "me", "password": {"file": "word"}}
+        site.write(smtp_servers={"mail": mail})
+        assert running.look()
+        assert not running.look()
+        (site.folder / "word").write_text("another")
+        assert running.look()
+        loaded = running.servers[-1].loaded
+        assert loaded.values.smtp_servers["mail"]["password"] == "another"
+
     def test_what_was_missing_is_noticed_when_it_is_there(
         self, site: Site, running: Running, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -18,7 +18,7 @@ trap 'exit 143' TERM
 # Run a command, and show what it has changed.
 tell() {
     report=$("$@") || return
-    printf '%s\n' "$report" | grep -E '^(made|written|edited) ' || :
+    printf '%s\n' "$report" | grep -E '^(made|written|removed|edited) ' || :
 }
 
 : "${SMSOTP_SECRET:?is not set; it is the secret that the RADIUS clients share with this server}"

@@ -8,6 +8,7 @@ Each command is the function of its name in the module of its name, imported whe
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import sys
 from importlib import import_module
@@ -97,7 +98,8 @@ class LazyGroup(click.Group):
             # What a closed pipe did not take must fail here, not when Python has ended.
             sys.stdout.flush()
         except ConfigurationError as error:
-            _end(ctx, CONFIGURATION, *(str(problem) for problem in error.problems))
+            told = ((str(one), f"    {one.line}" if one.line else "") for one in error.problems)
+            _end(ctx, CONFIGURATION, *(filter(None, itertools.chain(*told))))
         except SmsotpError as error:
             _end(ctx, REFUSED, str(error))
         except BrokenPipeError:

@@ -50,7 +50,7 @@ def _server(config: Path) -> Server:
     told = ""
     while True:
         try:
-            return Server(config, in_radiusd=False)
+            return Server(config, in_radiusd=False, starting=True)
         except ConfigurationError as error:
             if not error.passing:
                 raise

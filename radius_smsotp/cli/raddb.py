@@ -18,8 +18,8 @@ from radius_smsotp.errors import SmsotpError
 from radius_smsotp.raddb import certificates, files, freeradius, removal
 from radius_smsotp.raddb import clients as raddb_clients
 from radius_smsotp.raddb import install as raddb_install
-from radius_smsotp.raddb import workers as raddb_workers
 from radius_smsotp.settings import file
+from radius_smsotp.store import is_database
 
 LAST_PORT = 65535
 """RFC 768."""
@@ -123,20 +123,6 @@ def raddb() -> None:
     help="Where to listen, '*' for everywhere; may be given several times.  "
     "[default: the loopback address, or everywhere if a client is beyond it]",
 )
-@click.option(
-    "--workers",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0, 64),
-    metavar="N",
-    help="Processes behind the one that listens; 0 for one process that does it all.",
-)
-@udp_port(
-    "--worker-port",
-    raddb_install.WORKER_PORT,
-    "UDP port of the first worker on the loopback address; the others follow, then as many for "
-    "accounting.",
-)
 @gtc_port
 @server_name
 @click.pass_obj
@@ -146,8 +132,6 @@ def create(
     folder: Path,
     secret: str | None,
     secret_env: str | None,
-    workers: int,
-    worker_port: int,
     **options: Any,
 ) -> None:
     """
@@ -162,15 +146,11 @@ def create(
       smsotp raddb create ./raddb --client 10.1.0.0/16 --client 2001:db8:1::/48
       freeradius -f -d ./raddb
     """
-    worker_ports = range(worker_port, worker_port + workers)
-    acct_ports = range(worker_port + workers, worker_port + 2 * workers)
     acct_port = options.pop("acct_port") or options["port"] + 1
-    gtc = options["gtc_port"]
-    gtc_ports = range(gtc + 1, gtc + 1 + workers) if workers else [gtc]
-    _refuse_shared([options["port"], acct_port, *worker_ports, *acct_ports, *gtc_ports])
+    _refuse_shared([options["port"], acct_port, options["gtc_port"]])
     if secret_env is not None:
         secret = _variable(secret_env)
-    file.load(config)  # FreeRADIUS would not start without them
+    loaded = file.load(config)  # FreeRADIUS would not start without them
     new = not (folder / files.MANIFEST).exists()
     try:
         server = freeradius.installed()
@@ -180,8 +160,7 @@ def create(
             server,
             secret=secret,
             acct_port=acct_port,
-            worker_ports=worker_ports,
-            worker_acct_ports=acct_ports,
+            database=is_database(loaded.store_url),
             **options,
         )
     except ValueError as error:
@@ -195,8 +174,6 @@ def create(
     click.echo(f"{folder / 'clients.conf'}.  Wi-Fi devices trust")
     click.echo(f"{_trusted(folder)}.  Start it:")
     click.echo(f"  {server.program.name} -f -d {folder}")
-    for name in raddb_workers.names(workers):
-        click.echo(f"  {server.program.name} -f -d {folder} -n {name}")
 
 
 @raddb.command(short_help="Add ours to one that is there.")
@@ -214,9 +191,12 @@ def install(config: Path, folder: Path, wifi: bool, gtc_port: int, name: str | N
       smsotp raddb install
       freeradius -XC
     """
-    file.load(config)  # FreeRADIUS would not start any more
+    loaded = file.load(config)  # FreeRADIUS would not start any more
     server = freeradius.installed()
-    done = raddb_install.install(folder, config, server, wifi=wifi, gtc_port=gtc_port, name=name)
+    database = is_database(loaded.store_url)
+    done = raddb_install.install(
+        *(folder, config, server), wifi=wifi, gtc_port=gtc_port, name=name, database=database
+    )
     servers.introduce(config, folder)
     _tell(folder, done)
     click.echo("Now name 'virtual_server = smsotp' for the clients that shall need a code, in")
@@ -326,6 +306,8 @@ def _refuse_shared(ports: list[int]) -> None:
 def _tell(folder: Path, done: raddb_install.Installation) -> None:
     for name in done.written:
         click.echo(f"written    {folder / name}")
+    for name in done.removed:
+        click.echo(f"removed    {folder / name}")
     for name in done.unchanged:
         click.echo(f"up to date {folder / name}")
     for name in done.edited:

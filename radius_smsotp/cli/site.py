@@ -14,7 +14,7 @@ import click
 
 from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.server import introduce
-from radius_smsotp.settings import file, keyring
+from radius_smsotp.settings import file, keyring, last_good
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
 from radius_smsotp.store import Store, open_store
@@ -32,13 +32,19 @@ class Site:
 
     Args:
         config: The settings file.
+        lenient: Take the last settings that worked where those in the file do not.
+
+    Attributes:
+        is_outdated: Whether that was so.
 
     Raises:
         ConfigurationError: From each property: what it stands for cannot be used.
     """
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, *, lenient: bool = False) -> None:
         self._config = config
+        self._lenient = lenient
+        self.is_outdated = False
 
     def __enter__(self) -> Self:
         return self
@@ -50,7 +56,14 @@ class Site:
     @cached_property
     def loaded(self) -> Loaded:
         """The settings."""
-        return file.load(self._config)
+        try:
+            return file.load(self._config)
+        except ConfigurationError:
+            kept = last_good.load(self._config) if self._lenient else None
+            if kept is None:
+                raise
+            self.is_outdated = True
+            return kept[0]
 
     @cached_property
     def opened(self) -> Store:

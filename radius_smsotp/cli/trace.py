@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 import click
@@ -33,6 +34,9 @@ BAD = {
 
 FOLLOWED = 200
 """Events that are looked through each time; no account has more within half a second."""
+
+TOGETHER = timedelta(minutes=1)
+"""In which the same refusal is told once."""
 
 LOOK_SECONDS = 0.5
 """How often to look for more."""
@@ -79,8 +83,8 @@ def trace(site: Site, name: str, limit: int, follow: bool, as_json: bool) -> Non
         kept = f"events are kept for {site.loaded.values.audit.days} days"
         raise SmsotpError(f"nothing is known of '{output.clean(name)}'; {kept}")
     teller = Teller()
-    for event in trail:
-        _show(teller, event, first=event is trail[0])
+    for number, event in enumerate(folded(trail)):
+        _show(teller, event, first=number == 0)
     if sentence := advice(trail[-1]):
         told = f"=> {output.clean(sentence)}"
         click.echo(output.wrapped(told, "") if sys.stdout.isatty() else told)
@@ -95,12 +99,11 @@ def _follow(
     while True:
         # By numbers that were seen, not by the highest: on PostgreSQL one may come late.
         fresh = [(number, event) for number, event in found if number not in seen]
-        for number, event in fresh:
-            if as_json:
-                output.as_json(_record(event), indent=None)
-            else:
-                _show(teller, event, first=not seen)
-            seen.add(number)
+        for event in [one for _, one in fresh] if as_json else ():
+            output.as_json(_record(event), indent=None)
+        for number, event in enumerate(folded(one for _, one in fresh) if not as_json else ()):
+            _show(teller, event, first=not seen and number == 0)
+        seen.update(number for number, _ in fresh)
         sys.stdout.flush()
         time.sleep(LOOK_SECONDS)
         with site.store.read() as tx:
@@ -118,6 +121,37 @@ def _show(teller: Teller, event: Event, *, first: bool) -> None:
     colour = "green" if event.kind in GOOD else "red" if event.kind in BAD else None
     lines = output.wrapped(told, " " * (len(when) + 2))[len(when) + 2 :]
     click.echo(f"{when}  {output.styled(lines, colour) if colour else lines}")
+
+
+def folded(trail: Iterable[Event]) -> list[Event]:
+    """Events in their order, a refusal that came several times, maybe by several methods, once."""
+    told: list[Event] = []
+    for event in trail:
+        before = told[-1] if told else None
+        if before is None or not _is_same_refusal(before, event):
+            told.append(event)
+            continue
+        detail = before.detail | {"times": int(before.detail.get("times", 1)) + 1}
+        methods = [*str(before.detail.get("method", "")).split(", "), event.detail.get("method")]
+        if known := [str(one) for one in dict.fromkeys(methods) if one]:
+            detail["method"] = ", ".join(known)
+        told[-1] = replace(before, detail=detail)
+    return told
+
+
+def _is_same_refusal(before: Event, event: Event) -> bool:
+    apart = {"method", "times"}
+    reasons = [
+        {key: one.detail[key] for key in one.detail.keys() - apart} for one in (before, event)
+    ]
+    return (
+        replace(before, time=event.time, detail=event.detail) == event
+        and event.kind in {"pin-wrong", "login-refused"}
+        and reasons[0] == reasons[1]
+        and "reason" in event.detail
+        and "more" not in event.detail
+        and event.time - before.time < TOGETHER
+    )
 
 
 def _record(event: Event) -> dict[str, Any]:
@@ -161,6 +195,8 @@ REMEDIES = {
     "pin-wrong hashed-pin": "CHAP and MS-CHAP cannot check our PINs: let FreeRADIUS know "
     "the password from LDAP, SQL, a users file or Active Directory, or set the client to PAP, a "
     "Wi-Fi device's inner authentication (phase 2) to GTC",
+    "pin-wrong in-turn": "the client tries several methods with what was typed once: set it to "
+    "PAP, and an error is one request",
     "pin-wrong unprovable": "let FreeRADIUS know the password from LDAP, SQL, a users file or "
     "Active Directory, or set the client to PAP, a Wi-Fi device's inner authentication (phase 2) "
     "to GTC",
@@ -210,6 +246,7 @@ SENTENCES = {
     "pin-wrong hashed-pin": "refused: {reason}",
     "pin-wrong unprovable": "refused: {reason}",
     "pin-wrong no-pin": "refused: {reason}",
+    "pin-wrong in-turn": "the PIN or password was wrong; {reason}",
     "first-factor-down": "the PIN or password could not be checked: that module did not answer",
     "sms-accepted": "{provider} took the message",
     "sms-refused": "{provider} refused the message",
@@ -247,11 +284,19 @@ DETAILS = {
     "failures": "failures: {}",
     "held": "not looked at: {}",
     "ssid": "SSID {}",
+    "method": "by {}",
+    "times": "{} times",
     "by": "by {}",
     "address": "address {}",
     "cause": "{}",
 }
 """What else an event's detail holds, in the order and words of a line."""
+
+
+def _sentence(event: Event) -> str:
+    specific = SENTENCES.get(f"{event.kind} {event.detail.get('reason', '')}")
+    known = specific or SENTENCES.get(event.kind)
+    return known or events.KINDS.get(event.kind, event.kind)
 
 
 class Teller:
@@ -264,11 +309,8 @@ class Teller:
         """One event."""
         detail = event.detail
         reason = str(detail.get("reason", ""))
-        sentence = SENTENCES.get(f"{event.kind} {reason}") or SENTENCES.get(event.kind)
-        if sentence is None:
-            sentence = events.KINDS.get(event.kind, event.kind)
         values = {"reason": events.REASONS.get(reason, reason), "provider": detail.get("provider")}
-        told = text.fill(sentence, values)
+        told = text.fill(_sentence(event), values)
         if "more" in detail:
             told = f"{int(detail['more']):,} more in this minute: {told}"
         more = self._more(event)
@@ -286,7 +328,7 @@ class Teller:
         # Account and provider are in the sentence already, the reason mostly.
         if event.kind in {"sms-delivered", "sms-lost"} and detail.get("provider"):
             parts.append(f"provider {detail['provider']}")
-        if "reason" in detail and "{reason}" not in SENTENCES.get(event.kind, ""):
+        if "reason" in detail and "{reason}" not in _sentence(event):
             known = str(detail["reason"])
             parts.append(events.REASONS.get(known, known))
         parts += [

@@ -116,7 +116,9 @@ class Request:
         identity: `User-Name` as it was sent.
         rewritten: The password that FreeRADIUS has is not the text in `password`.
         transaction_id: From `State`, if it has the form of ours.
-        handshake: The password is proved, not sent: CHAP, MS-CHAP or MS-CHAPv2.
+        handshake: The password is proved, not sent.
+        method: How: CHAP, MS-CHAP or MS-CHAPv2; "" if it is sent.
+        tunnelled: A device has said it, in EAP or in a tunnel, past the client that asks.
         eap: The round of EAP-GTC that this request is, if it is one.
         step: What FreeRADIUS's control list says that came; None if nothing that we know.
         matched: The challenge whose code stood behind the PIN.
@@ -141,6 +143,8 @@ class Request:
     client: Client
     identity: str = ""
     handshake: bool = False
+    method: str = ""
+    tunnelled: bool = False
     eap: Round | None = None
     step: Step | None = None
     matched: str = ""

@@ -19,6 +19,7 @@ from radius_smsotp.login import answers, attributes, rules, stations
 from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Preparation, Rejected
 from radius_smsotp.login.challenges import Issuer
 from radius_smsotp.login.facts import FactReader
+from radius_smsotp.login.methods import Methods
 from radius_smsotp.login.noise import Report
 from radius_smsotp.login.pins import Pins
 from radius_smsotp.login.request import Request, Step
@@ -59,6 +60,7 @@ class Service:
         self._issuer = Issuer(loaded, keyring, courier)
         self._reader = FactReader(loaded, self._issuer)
         self._pins = Pins(loaded.values.pin.iterations, keyring, store)
+        self._methods = Methods()
         self._now = now
 
     def close(self) -> None:
@@ -198,7 +200,14 @@ class Service:
                 return Rejected(own.texts.failed)
             counter = stations.counter_of(known, request, now)
             reason = self._hopeless(request, known)
+            uncounted = request.uncompared and request.step is Step.PIN
+            if not uncounted and request.step is Step.PIN:
+                failures = counter.lockout.failures
+                if uncounted := self._methods.is_counted(request, failures, now):
+                    reason = "in-turn"
             detail = {"reason": reason} if reason else {}
+            if request.method:
+                detail["method"] = request.method
             guessed: list[Challenge] = []
             if request.step is not Step.PIN:
                 # It may have been the right PIN and a wrong code: that is a guess as well.
@@ -206,8 +215,8 @@ class Service:
             if not all(map(self._issuer.knows, guessed)):
                 detail = {"reason": "other-key"}
             self._note(tx, _event("pin-wrong", request, now, None, **detail), request)
-            if request.uncompared and request.step is Step.PIN:
-                # Nobody has guessed: a device that knows no other method locks nobody out.
+            if uncounted:
+                # Nobody has guessed, or the guess was counted.
                 tx.note_refusal(request.account, now)
                 return Rejected(own.texts.failed)
             counted = lockout.after_failure(counter.lockout, own.login, now)
@@ -219,8 +228,8 @@ class Service:
     def _hopeless(self, request: Request, known: Known) -> str:
         """Why no first factor would have been right; "" if one would."""
         hashed = known.account is not None and known.account.pin_hash is not None
-        if request.handshake and not request.provable:
-            return "hashed-pin" if hashed else "unprovable" if request.uncompared else ""
+        if request.uncompared:
+            return "hashed-pin" if hashed and not request.provable else "unprovable"
         decoy = self._pins.opened(request.account, self._pins.decoy(known.neighbour))
         return "no-pin" if request.mismatch and request.pin_hash == decoy and not hashed else ""
 
@@ -298,7 +307,7 @@ class Service:
         if facts.running and (not refused or refused in rules.LIMITS):
             newest = facts.running[0]
             place = (client.name, client.station)
-            near = client.station and place == (newest.client, newest.station)
+            near = client.station and place == (newest.client, newest.station) and request.provable
             if request.cleartext is not None or near:
                 candidate = (request.cleartext or "") + self._issuer.expected(newest)
                 matched = newest.transaction_id

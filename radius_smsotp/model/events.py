@@ -72,7 +72,9 @@ REASONS = {
     "clock": "the clock has gone back since the code was made, or those of servers differ",
     "other-key": "this server has another key than the one that made the code, or sealed the PIN",
     "hashed-pin": "CHAP and MS-CHAP need the PIN in the clear; this account has a hash",
-    "unprovable": "MS-CHAP needs the password in the clear, and FreeRADIUS does not have it",
+    "unprovable": "CHAP and MS-CHAP need the password in the clear, and FreeRADIUS does not have "
+    "it",
+    "in-turn": "it was counted when it came by another method just before",
     "no-pin": "the account has no PIN",
     "noise": "too many wrong PINs from there: it was not looked at",
     "bad-phone": "no value of SMSOTP-Phone is a phone number",

@@ -14,9 +14,16 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Annotated, Any, Generic, Protocol, TypeVar, get_args, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from radius_smsotp.errors import Problem, Unavailable
 from radius_smsotp.model.text import shown
@@ -61,15 +68,41 @@ class Receipt:
     message_id: str | None = None
 
 
-class Section(BaseModel):
+class Strict(BaseModel):
+    """
+    A part of the file: unknown keys are errors, values never change, and a number is one that
+    everybody reads as the same.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        # One validator, of the whole, and not one of each part: a command starts a fifth sooner.
+        defer_build=True,
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_written(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML reads 5.000 as five, and yes as true, which Python takes for one."""
+        if not isinstance(value, bool | float) or info.field_name is None:
+            return value
+        annotation = cls.model_fields[info.field_name].annotation
+        kinds = {annotation, *get_args(annotation)}
+        if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
+            raise ValueError("is yes or no to YAML, and has to be a number; write it in digits")
+        if isinstance(value, float) and int in kinds and float not in kinds:
+            fault = f"is {value:g} to YAML, and has to be a whole number"
+            raise ValueError(f"{fault}; write it without a point")
+        return value
+
+
+class Section(Strict):
     """
     A part of the file, as privacyIDEA may have written it as well: its parameters in any letter
     case (URL, HTTP_Method), and "" for what nobody filled in.
     """
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
-    )
 
     @model_validator(mode="before")
     @classmethod
@@ -82,7 +115,12 @@ class Section(BaseModel):
             if name in lowered:
                 raise ValueError(f"'{shown(name)}' is given twice, in different letter case")
             lowered[name] = value
-        return {name: value for name, value in lowered.items() if value not in (None, "")}
+        # {price: 0,25} names a setting 25 without a value.
+        return {
+            name: value
+            for name, value in lowered.items()
+            if value not in (None, "") or name.isdecimal()
+        }
 
 
 class ProviderSettings(Section):

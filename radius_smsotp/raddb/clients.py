@@ -104,12 +104,7 @@ def _fault(secret: str) -> str | None:
     return None
 
 
-def listen(
-    addresses: Iterable[str],
-    clients: Sequence[Network],
-    ports: Mapping[str, int],
-    virtual_server: str = "smsotp",
-) -> str:
+def listen(addresses: Iterable[str], clients: Sequence[Network], ports: Mapping[str, int]) -> str:
     """
     The ``listen`` sections.
 
@@ -127,15 +122,10 @@ def listen(
         if own:
             inside = all(network.is_loopback for network in own)
             given.append((loopback if inside else ANY[version], version))
-    return "\n".join(section(one, version, ports, virtual_server) for one, version in given)
-
-
-def section(address: str, version: int, ports: Mapping[str, int | str], virtual_server: str) -> str:
-    """The ``listen`` sections of one address; `version` of IP."""
-    key = "ipaddr" if version == 4 else "ipv6addr"
     return "\n".join(
-        f"listen {{\n\ttype = {kind}\n\t{key} = {address}\n\tport = {port}\n"
-        f"\tvirtual_server = {virtual_server}\n}}\n"
+        f"listen {{\n\ttype = {kind}\n\t{'ipaddr' if version == 4 else 'ipv6addr'} = {one}\n"
+        f"\tport = {port}\n\tvirtual_server = smsotp\n}}\n"
+        for one, version in given
         for kind, port in ports.items()
     )
 

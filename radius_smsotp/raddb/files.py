@@ -14,12 +14,16 @@ from pathlib import Path
 from typing import Literal
 
 from radius_smsotp.errors import SmsotpError
+from radius_smsotp.raddb.freeradius import FreeRadius
 
 POLICY = "policy.d/smsotp"
 FIRST_FACTOR = "policy.d/smsotp_first_factor"
 
 TUNNEL = "mods-config/attr_filter/smsotp_tunnel"
 """What a device may say inside PEAP and TTLS; see ``mods-available/attr_filter_smsotp``."""
+
+POOL_POLICY = "mods-config/smsotp/pool"
+"""Shares logins out among instances of our module, where it is linked to."""
 
 FILES = (
     "dictionary.smsotp",
@@ -29,6 +33,9 @@ FILES = (
     "mods-available/python3_smsotp",
     "mods-available/python3_smsotp_delivery",
     "mods-available/python3_smsotp_disk",
+    "mods-available/python3_smsotp_pool",
+    "mods-config/smsotp/instance",
+    POOL_POLICY,
     TUNNEL,
     POLICY,
     FIRST_FACTOR,
@@ -43,8 +50,11 @@ WIFI_LINKS = (
     "sites-enabled/smsotp-gtc",
     "sites-enabled/smsotp-inner-tunnel",
 )
-WAITING_LINKS = ("mods-enabled/python3_smsotp_delivery", "mods-enabled/python3_smsotp_disk")
-"""Of the instances in which logins wait, where FreeRADIUS runs several."""
+DELIVERY_LINKS = ("mods-enabled/python3_smsotp_delivery",)
+DISK_LINKS = ("mods-enabled/python3_smsotp_disk",)
+POOL_LINKS = ("mods-enabled/python3_smsotp_pool", "policy.d/smsotp_pool")
+INSTANCE_LINKS = (*DELIVERY_LINKS, *DISK_LINKS, *POOL_LINKS)
+"""Of the instances beside the first one, where FreeRADIUS runs several; see `instance_links`."""
 
 DICTIONARY = "dictionary"
 INCLUDE = "$INCLUDE dictionary.smsotp"
@@ -55,8 +65,33 @@ CERTIFICATES = "certs/smsotp"
 GTC = "mods-config/smsotp/gtc"
 """Port and secret between the tunnels of Wi-Fi and our site, see ``sites-available/smsotp-gtc``."""
 
+WORKERS = re.compile(r"worker\w*\.conf|worker-clients\.conf")
+WORKERS_SECRET = "mods-config/smsotp/workers"  # noqa: S105  # the name of a file
+"""Of several processes behind a front, which earlier versions made."""
+
 MANIFEST = ".smsotp.json"
 """In raddb: file to SHA-256 of what we wrote, by which an edited file is told from ours."""
+
+
+def instance_links(server: FreeRadius, *, database: bool) -> tuple[str, ...]:
+    """
+    Those of `INSTANCE_LINKS` that a server is better off with.
+
+    Args:
+        database: Whether the store is one that answers several at once, and is waited for.
+    """
+    if not server.runs_several_instances:
+        return ()
+    # A database is waited for in each of the pool: in one place, they would wait for each other.
+    return (*DELIVERY_LINKS, *(POOL_LINKS if database else DISK_LINKS))
+
+
+def target(link: str) -> str:
+    """Where a link within raddb leads to, as from the folder that it is in."""
+    place, _, name = link.partition("/")
+    if place == "policy.d":  # all that is there is enabled
+        return f"../{POOL_POLICY}"
+    return f"../{place.replace('enabled', 'available')}/{name}"
 
 
 def folder() -> Path:
@@ -169,6 +204,11 @@ def refuse_old(raddb: Path) -> None:
             )
     if problems:
         raise SmsotpError("\n".join(problems))
+
+
+def has_workers(raddb: Path) -> bool:
+    """Whether an earlier version has made a raddb of several processes."""
+    return "worker.conf" in manifest(raddb)
 
 
 def _read(path: Path) -> str:

@@ -28,7 +28,7 @@ class FreeRadius:
 
     @property
     def runs_several_instances(self) -> bool:
-        """Whether `smsotp_delivery` and `smsotp_disk` may be enabled."""
+        """Whether those of `files.INSTANCE_LINKS` may be enabled."""
         return self.version >= SECOND_INSTANCE_FROM
 
     @property

@@ -10,23 +10,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from radius_smsotp.errors import SmsotpError
-from radius_smsotp.raddb import certificates, files, workers
+from radius_smsotp.raddb import certificates, files
 from radius_smsotp.raddb import clients as raddb_clients
 from radius_smsotp.raddb.freeradius import FreeRadius
 from radius_smsotp.settings import whole_file
 
 GTC_PORT = 11812
 """On the loopback address: where the tunnels of Wi-Fi end (see ``sites-available/smsotp-gtc``)."""
-
-WORKER_PORT = 12812
-"""On the loopback address, of the first worker behind a front (see `raddb.workers`)."""
 
 MODULES = ("always", "attr_filter", "chap", "detail", "expr", "mschap", "pap")
 
@@ -45,6 +43,7 @@ class Installation:
     """What was done: paths within raddb."""
 
     written: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     edited: list[str] = field(default_factory=list)
 
@@ -61,8 +60,7 @@ def create(
     listen: Iterable[str] = (),
     gtc_port: int = GTC_PORT,
     name: str | None = None,
-    worker_ports: Sequence[int] = (),
-    worker_acct_ports: Sequence[int] | None = None,
+    database: bool = False,
 ) -> Installation:
     """
     Make a whole raddb in an empty or new folder, or bring one that it has made to this version.
@@ -79,9 +77,7 @@ def create(
         gtc_port: Another port, on the loopback address, where the tunnels of Wi-Fi end.
         name: Of the server, in its certificate; by default the one that its authority was made for,
             or this host's.
-        worker_ports, worker_acct_ports: Ports on the loopback address, one for each worker behind
-            the server, for logins and for accounting (by default behind the last of those); see
-            `raddb.workers`.  The n-th one's tunnels end at the n-th port after `gtc_port`.
+        database: What the store is: see `files.instance_links`.
 
     Raises:
         ValueError: A client or an address is none, or FreeRADIUS cannot read folder or secret.
@@ -97,20 +93,8 @@ def create(
         "RADDB": str(folder),
         "LIBDIR": str(server.libdir),
         "LISTEN": raddb_clients.listen(listen, networks, ports),
-        "NAME": "name = smsotp",
-        "CLIENTS": "clients.conf",
-        "REJECT_DELAY": "1",
     }
-    values |= files.values(settings)
-    if worker_ports:
-        values["LISTEN"] = raddb_clients.listen(listen, networks, ports, "smsotp-front")
-        behind = max(worker_ports) + 1
-        acct_ports = worker_acct_ports or range(behind, behind + len(worker_ports))
-        texts = workers.files(values, worker_ports, acct_ports, gtc_port)
-        gtc: int | str = workers.GTC_PORT_VARIABLE
-    else:
-        texts = {"radiusd.conf": files.text("radiusd.conf", values)}
-        gtc = gtc_port
+    texts = {"radiusd.conf": files.text("radiusd.conf", values)}
     texts |= {name: files.text(name, {}) for name in OWN_FILES}
     secret = secret or raddb_clients.secret_in(folder / "clients.conf") or secrets.token_urlsafe(24)
     texts["clients.conf"] = raddb_clients.text(networks, secret, auto=server.limits_proxy_state)
@@ -123,12 +107,11 @@ def create(
     # For the TLS sessions of Wi-Fi, if their cache is enabled (see mods-available/eap_smsotp).
     _make(folder / "log" / "tlscache", 0o700)
     with _Raddb(folder) as raddb:
+        raddb.drop_workers(gtc_port)
         for file, text in texts.items():
             raddb.put(file, text)
-        if worker_ports:
-            raddb.put_once(workers.SECRET, workers.secret())
-        raddb.add_ours(settings, server)
-        raddb.add_wifi(gtc, name)
+        raddb.add_ours(settings, server, database=database)
+        raddb.add_wifi(gtc_port, name)
     return raddb.done
 
 
@@ -140,6 +123,7 @@ def install(
     wifi: bool = True,
     gtc_port: int = GTC_PORT,
     name: str | None = None,
+    database: bool = False,
 ) -> Installation:
     """
     Add our files to a raddb, or bring those that nobody has edited to this version.
@@ -148,14 +132,19 @@ def install(
         wifi: Enable what Wi-Fi needs, and make its certificate and secret where there is none.
         gtc_port: See `create`; without effect once the secret is there.
         name: See `create`; without effect once the certificate is there.
+        database: See `create`.
 
     Raises:
         SmsotpError: There is no raddb at that path, or no certificate could be made, or see
-            `raddb.files.refuse_old`.
+            `raddb.files.refuse_old`; or it has several processes, which `create` makes one of.
         PermissionError: This user may not write there.
     """
-    with _Raddb(files.find(raddb)) as extended:
-        extended.add_ours(settings, server)
+    folder = files.find(raddb)
+    if files.has_workers(folder):
+        remedy = f"'smsotp raddb create {folder}' makes one process of them; nothing was changed"
+        raise SmsotpError(f"{folder} has workers behind a front, which are no more; {remedy}")
+    with _Raddb(folder) as extended:
+        extended.add_ours(settings, server, database=database)
         if wifi:
             extended.add_wifi(gtc_port, name)
     return extended.done
@@ -195,17 +184,45 @@ class _Raddb:
             text = json.dumps(self._manifest, indent=1, sort_keys=True)
             self._write(files.MANIFEST, f"{text}\n")
 
-    def add_ours(self, settings: Path, server: FreeRadius) -> None:
+    def drop_workers(self, gtc_port: int) -> None:
+        """
+        What an earlier version has made for several processes, if it has.
+
+        Raises:
+            SmsotpError: The front was edited: what is new in it would be lost.
+        """
+        if not files.has_workers(self._folder):
+            return
+        front = self._folder / "radiusd.conf"
+        if front.exists() and files.digest(front.read_bytes()) != self._manifest["radiusd.conf"]:
+            fault = f"{front} is the front of several workers, which are no more, and was edited"
+            raise SmsotpError(f"{fault}; move it away, and run this again; nothing was changed")
+        for name in [*filter(files.WORKERS.fullmatch, self._manifest), files.WORKERS_SECRET]:
+            path, written = self._folder / name, self._manifest.pop(name, None)
+            if not path.exists():
+                continue
+            if written is None or files.digest(path.read_bytes()) == written:
+                path.unlink()
+                self.done.removed.append(name)
+            else:
+                self.done.edited.append(name)
+        gtc = self._folder / files.GTC
+        own = f"smsotp_gtc_port = {gtc_port}"
+        text = re.sub("(?m)^smsotp_gtc_port = .*", own, gtc.read_text(encoding="utf-8"))
+        self._write(files.GTC, text)
+
+    def add_ours(self, settings: Path, server: FreeRadius, *, database: bool) -> None:
         """What every raddb needs."""
         values = files.values(settings)
         for name in files.FILES:
             self.put(name, files.text(name, values))
         self._link(files.LINKS)
-        if server.runs_several_instances:
-            self._link(files.WAITING_LINKS)
+        wanted = files.instance_links(server, database=database)
+        self._link(wanted)
+        self._unlink(set(files.INSTANCE_LINKS) - set(wanted))
         self._include()
 
-    def add_wifi(self, gtc_port: int | str, name: str | None) -> None:
+    def add_wifi(self, gtc_port: int, name: str | None) -> None:
         """What Wi-Fi needs; see `create`."""
         # Between the tunnels and our site.
         own = f'smsotp_gtc_port = {gtc_port}\nsmsotp_gtc_secret = "{secrets.token_hex(24)}"\n'
@@ -249,9 +266,15 @@ class _Raddb:
                 self.done.unchanged.append(name)
                 continue
             self._make(path.parent)
-            folder, _, file = name.partition("/")
-            path.symlink_to(f"../{folder.replace('enabled', 'available')}/{file}")
+            path.symlink_to(files.target(name))
             self.done.written.append(name)
+
+    def _unlink(self, names: Iterable[str]) -> None:
+        """Disable what was enabled for another store, or another version of FreeRADIUS."""
+        for name in sorted(names):
+            if (self._folder / name).is_symlink():
+                (self._folder / name).unlink()
+                self.done.removed.append(name)
 
     def _include(self) -> None:
         """Let the dictionary of raddb include ours."""

@@ -46,7 +46,7 @@ def uninstall(raddb: Path, *, purge: bool = False) -> Removal:
     if calls:
         raise SmsotpError("\n".join(f"{place}; remove that first" for place in calls))
     done = Removal()
-    for link in (*files.LINKS, *files.WAITING_LINKS, *files.WIFI_LINKS):
+    for link in (*files.LINKS, *files.INSTANCE_LINKS, *files.WIFI_LINKS):
         if (raddb / link).is_symlink():
             (raddb / link).unlink()
             done.removed.append(link)

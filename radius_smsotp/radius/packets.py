@@ -29,7 +29,11 @@ STATE = re.compile(r"[0-9a-f]{32}")
 STEPS = {step.value: step for step in Step}
 """By what ``SMSOTP-Step`` holds."""
 
-HANDSHAKES = frozenset(("CHAP-Password", "MS-CHAP-Response", "MS-CHAP2-Response"))
+HANDSHAKES = {
+    "CHAP-Password": "CHAP",
+    "MS-CHAP-Response": "MS-CHAP",
+    "MS-CHAP2-Response": "MS-CHAPv2",
+}
 """Attributes that prove a password (RFC 2865 section 5.3; RFC 2548 sections 2.1.3 and 2.3.2)."""
 
 REFUSALS = frozenset(("Access-Reject", "Do-Not-Respond"))
@@ -150,6 +154,10 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
     # unlang's own messages begin with no module's name.
     said = tuple(one for one in said if re.match(r"[\w.-]+: ", one))
     pin_hash = _octets(config.get("PBKDF2-Password")) or b""
+    proofs = [] if password is not None else [one for one in HANDSHAKES if one in request]
+    method = HANDSHAKES[proofs[0]] if proofs else ""
+    # smsotp_handshake refuses CHAP without a word where there is nothing in the clear.
+    silent = method == "CHAP" and "Cleartext-Password" not in config and not said
     address = request.get("SMSOTP-Client-Address", "")
     return Request(
         user=name,
@@ -167,7 +175,9 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
             request.get("Called-Station-SSID")
             or identity.ssid(_text(request, "Called-Station-Id", "Tmp-Octets-3")),
         ),
-        handshake=password is None and not HANDSHAKES.isdisjoint(request),
+        handshake=method != "",
+        method=method,
+        tunnelled="EAP-Message" in request or "SMSOTP-EAP" in config,
         eap=turn,
         step=STEPS.get(config.get("SMSOTP-Step", "")),
         matched=config.get("SMSOTP-Matched", ""),
@@ -180,7 +190,7 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         known_good=any(map(KNOWN_GOOD.fullmatch, config)),
         pin_hash=pin_hash.decode("latin-1"),
         mismatch=bool(said) and all(MISMATCH in one for one in said),
-        uncompared=any(UNCOMPARED in one for one in said),
+        uncompared=silent or any(UNCOMPARED in one for one in said),
         phones=_values((lists or {}).get("config"), "SMSOTP-Phone"),
         provider=config.get("SMSOTP-Provider") or None,
         style=config.get("SMSOTP-Style") or None,

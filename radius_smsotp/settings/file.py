@@ -4,22 +4,23 @@ The YAML file read: frozen settings, or every error at once with its path.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from radius_smsotp import providers
 from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.model.text import shown
 from radius_smsotp.providers import ProviderSettings
-from radius_smsotp.settings import languages, policy, strict_yaml
+from radius_smsotp.settings import faults, languages, policy, strict_yaml
+from radius_smsotp.settings.elsewhere import Elsewhere
+from radius_smsotp.settings.faults import Written
 from radius_smsotp.settings.policy import ClientPolicy
 from radius_smsotp.settings.schema import DeliverySettings, Settings
 
@@ -34,11 +35,15 @@ class Loaded:
 
     Attributes:
         providers: Name to settings of its own class, in the order of the file.
+        written: The text, with its passwords.
+        secret_files: What secrets were read from: see `settings.elsewhere`.
     """
 
     path: Path
+    written: Written = field(repr=False)
     values: Settings
     providers: Mapping[str, ProviderSettings]
+    secret_files: tuple[Path, ...] = ()
 
     @property
     def key_path(self) -> Path:
@@ -74,13 +79,8 @@ class Loaded:
 
     def place(self, setting: str) -> str:
         """Where a setting stands: file, line (of what it is in, if it is not written), path."""
-        lines = strict_yaml.lines(self.path)
-        lines = {path.lower(): line for path, line in lines.items()} | lines
-        parts = setting.split(".")
-        paths = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
-        written = (lines[one] for path in paths for one in (path, path.lower()) if one in lines)
-        line = next(written, None)
-        where = self.path.name if line is None else f"{self.path.name}, line {line}"
+        at = self.written.place(setting)
+        where = self.path.name if at is None else f"{self.path.name}, line {at.line}"
         return f"{where}: {setting}"
 
     def for_client(
@@ -107,34 +107,46 @@ def load(path: Path) -> Loaded:
     Raises:
         ConfigurationError: With every problem, its path, and what to do.
     """
-    return _validate(path, strict_yaml.read(path))
+    return understand(path, strict_yaml.read(path))
 
 
-def _validate(path: Path, raw: Any) -> Loaded:
+def understand(path: Path, text: str) -> Loaded:
+    """
+    Read a text as if it stood in the file `path`.
+
+    Raises:
+        ConfigurationError: As `load`.
+    """
     name = path.name
+    raw = strict_yaml.parse(text, name)
     if raw is None:
         raw = {}
     if not isinstance(raw, dict):
         fault = "holds no settings, but " + type(raw).__name__
         raise ConfigurationError([Problem(name, fault, "write 'name: value' lines")])
-    own, problems = _load_providers(raw.get("providers"))
+    written = Written(name, text)
+    elsewhere = Elsewhere(path.absolute().parent)
+    raw = elsewhere.filled(raw)
+    own, problems = _load_providers(written, raw.get("providers"))
     values = Settings()
     try:
         values = Settings.model_validate(raw)
     except ValidationError as error:
-        problems += _problems("", Settings, error)
+        problems += faults.problems(written, "", Settings, error)
     problems += _order_problems(raw.get("delivery", {}), raw.get("providers"))
-    problems += _smtp_problems(raw.get("smtp_servers"))
-    loaded = Loaded(path.absolute(), values, own)
+    problems += _smtp_problems(written, raw.get("smtp_servers"))
+    loaded = Loaded(path.absolute(), written, values, own, tuple(elsewhere.files))
     problems += _language_problems(loaded)
+    unread = {one.path: one for one in elsewhere.problems}
+    problems = [one for one in problems if one.path not in unread] + list(unread.values())
     if problems:
-        raise ConfigurationError(
-            [replace(one, path=f"{name}: {one.path}" if one.path else name) for one in problems]
-        )
+        raise ConfigurationError(written.located(problems))
     return loaded
 
 
-def _load_providers(raw: Any) -> tuple[dict[str, ProviderSettings], list[Problem]]:
+def _load_providers(
+    written: Written, raw: Any
+) -> tuple[dict[str, ProviderSettings], list[Problem]]:
     """Read the section ``providers``, each entry with the class of its type."""
     own: dict[str, ProviderSettings] = {}
     problems: list[Problem] = []
@@ -148,7 +160,13 @@ def _load_providers(raw: Any) -> tuple[dict[str, ProviderSettings], list[Problem
             problems.append(Problem(path, fault, "use letters, digits, '.', '_', '-'"))
             continue
         kind = providers.kind(entry) if isinstance(entry, dict) else None
-        if kind not in providers.TYPES:
+        if not isinstance(entry, dict):
+            fault = "is empty" if entry is None else "belongs to no provider"
+            remedy = (
+                "indent what belongs to a provider below its name, as 'demo: {type: folder, …}'"
+            )
+            problems.append(Problem(path, fault, remedy))
+        elif kind not in providers.TYPES:
             choice = f"one of {', '.join(providers.TYPES)}"
             fault, remedy = "is missing", f"write {choice}"
             if isinstance(kind, str):
@@ -160,7 +178,7 @@ def _load_providers(raw: Any) -> tuple[dict[str, ProviderSettings], list[Problem
             try:
                 own[str(key)] = settings_class.model_validate({"type": kind, **named})
             except ValidationError as error:
-                problems += _problems(f"{path}.", settings_class, error)
+                problems += faults.problems(written, f"{path}.", settings_class, error)
     return own, problems
 
 
@@ -197,7 +215,7 @@ def _language_problems(loaded: Loaded) -> list[Problem]:
     ]
 
 
-def _smtp_problems(raw: Any) -> list[Problem]:
+def _smtp_problems(written: Written, raw: Any) -> list[Problem]:
     """Faults of ``smtp_servers``; the class that knows them is imported only if there are any."""
     if not raw or not isinstance(raw, dict):
         return []
@@ -205,58 +223,5 @@ def _smtp_problems(raw: Any) -> list[Problem]:
     try:
         smtp.validate_servers(raw)
     except ValidationError as error:
-        return _problems("smtp_servers.", smtp.SmtpServer, error)
+        return list(faults.problems(written, "smtp_servers.", smtp.SmtpServer, error))
     return []
-
-
-def _problems(prefix: str, model: type[BaseModel], error: ValidationError) -> list[Problem]:
-    """pydantic's errors as ours."""
-    problems = []
-    for item in error.errors(include_input=False, include_url=False):
-        # pydantic points at a key of a mapping by one part more.
-        loc = [str(part) for part in item["loc"] if part != "[key]"]
-        fault, _, remedy = item["msg"].removeprefix("Value error, ").partition("; ")
-        if item["type"] == "extra_forbidden":
-            fault, remedy = "there is no such setting", _suggestion(model, loc)
-            loc[-1] = shown(loc[-1])
-        elif item["type"] == "missing":
-            fault, remedy = "is missing", "add it"
-        elif item["type"] == "string_type":
-            remedy = "put it in quotes"
-        if fault[1:2].islower():
-            fault = fault[:1].lower() + fault[1:]
-        path = (prefix + ".".join(loc)).rstrip(".")
-        problems.append(Problem(path, fault, remedy or _meaning(model, loc)))
-    return problems
-
-
-def _suggestion(model: type[BaseModel], loc: list[str]) -> str:
-    """What was meant by an unknown key, if it is near a known one."""
-    known = _fields(model, loc[:-1])[0]
-    near = difflib.get_close_matches(loc[-1], known, 1)
-    if near:
-        return f"did you mean '{near[0]}'?"
-    return f"known here: {', '.join(sorted(known))}" if known else "remove it"
-
-
-def _meaning(model: type[BaseModel], loc: list[str]) -> str:
-    """What a setting is for, which says what belongs there."""
-    description = _fields(model, loc)[1]
-    return f"this is: {description}" if description else "see the section Settings in README.rst"
-
-
-def _fields(model: type[BaseModel], loc: list[str]) -> tuple[list[str], str]:
-    """The settings below a place in the file, and what the last known one on the way is for."""
-    description = ""
-    chosen = False
-    for part in loc:
-        field = None if chosen else model.model_fields.get(part)
-        chosen = False
-        if field is None:
-            continue  # a name of the administrator's choice, as in `clients`
-        description = field.description or ""
-        for kind in (field.annotation, *get_args(field.annotation)):
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                model = kind
-                chosen = get_origin(field.annotation) is Mapping
-    return list(model.model_fields), description

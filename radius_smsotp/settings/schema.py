@@ -19,8 +19,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationInfo,
     field_validator,
@@ -32,18 +30,11 @@ from radius_smsotp.model import pin as pins
 from radius_smsotp.model.lockout import LONGEST
 from radius_smsotp.model.records import Bind, Style
 from radius_smsotp.model.text import OF_CODE, check_template, placeholders, shown
+from radius_smsotp.providers import Strict
 
 
-class Section(BaseModel):
-    """A part of the file: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        # One validator, of the whole, and not one of each part: a command starts a fifth sooner.
-        defer_build=True,
-    )
+class Section(Strict):
+    """A part of the file."""
 
 
 def template(*known: str, needs: Sequence[str] = ()) -> AfterValidator:

@@ -1,8 +1,10 @@
-"""YAML without repeated keys, and with errors that quote nothing of the file."""
+"""YAML without repeated keys and surprises, and with errors that quote nothing of the file."""
 
 from __future__ import annotations
 
+import contextlib
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +14,29 @@ from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.model.text import shown
 
 
-def read(path: Path) -> Any:
+@dataclass(frozen=True, slots=True)
+class Place:
     """
-    What a file holds: the plain types of YAML.
+    Where a key stands, from 1, and what is behind it.
+
+    Attributes:
+        value: As it is written, if it is one word or one line; it may be a password.
+    """
+
+    line: int
+    column: int
+    value: str | None = None
+
+
+def read(path: Path) -> str:
+    """
+    The text of a file, without the mark that editors of Windows put before it.
 
     Raises:
-        ConfigurationError: It cannot be read, or is not YAML.
+        ConfigurationError: It cannot be read.
     """
-    name = path.name
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  # a SafeLoader
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         remedy = f"make one with 'smsotp init {path.parent}', or name another with --config"
         raise ConfigurationError([Problem(str(path), "there is no such file", remedy)]) from None
@@ -32,27 +47,35 @@ def read(path: Path) -> Any:
         fault = f"cannot be read ({error.strerror})"
         raise ConfigurationError([Problem(str(path), fault, "let this user read it")]) from None
     except UnicodeDecodeError:
-        raise ConfigurationError([Problem(name, "is not UTF-8", "save it as UTF-8")]) from None
+        raise ConfigurationError([Problem(path.name, "is not UTF-8", "save it as UTF-8")]) from None
+
+
+def parse(text: str, name: str) -> Any:
+    """
+    What a text says: the plain types of YAML.
+
+    Raises:
+        ConfigurationError: It is not YAML; `name` is the file's.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
     except yaml.YAMLError as error:
-        raise ConfigurationError([_yaml_problem(name, error)]) from None
+        raise ConfigurationError([_yaml_problem(name, text, error)]) from None
     except RecursionError:
         deep = Problem(name, "is nested too deeply", "close the brackets that are open")
         raise ConfigurationError([deep]) from None
 
 
-def lines(path: Path) -> dict[str, int]:
+def places(text: str) -> dict[str, Place]:
     """
-    Where each key of a file stands, for what is said of one that can be read.
+    Where each key of a text that was read stands.
 
     Returns:
-        Keys from the outermost to it, with dots between them, to the line, from 1.
+        Keys from the outermost to it, with dots between them, to their places.
     """
-    found: dict[str, int] = {}
-    try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return found  # it has changed meanwhile
-    _note(root, "", found)
+    found: dict[str, Place] = {}
+    with contextlib.suppress(yaml.YAMLError):  # said already
+        _note(yaml.compose(text, Loader=_Loader), "", found)
     return found
 
 
@@ -60,7 +83,7 @@ DEEPEST = 8
 """Levels that are looked through: an alias may stand within what it names."""
 
 
-def _note(node: yaml.Node | None, prefix: str, found: dict[str, int]) -> None:
+def _note(node: yaml.Node | None, prefix: str, found: dict[str, Place]) -> None:
     if isinstance(node, yaml.SequenceNode):  # of what is merged
         for one in node.value:
             _note(one, prefix, found)
@@ -71,9 +94,20 @@ def _note(node: yaml.Node | None, prefix: str, found: dict[str, int]) -> None:
         if key.tag == MERGE:
             _note(value, prefix, found)
         else:
-            found.setdefault(f"{prefix}{key.value}", key.start_mark.line + 1)
+            at = key.start_mark
+            found.setdefault(
+                f"{prefix}{key.value}", Place(at.line + 1, at.column + 1, _line(value))
+            )
             if isinstance(value, yaml.MappingNode):
                 _note(value, f"{prefix}{key.value}.", found)
+
+
+def _line(node: yaml.Node) -> str | None:
+    """A value that ends in the line it begins in, as it is written."""
+    if isinstance(node, yaml.ScalarNode) and node.start_mark.line == node.end_mark.line:
+        text: str = node.start_mark.buffer or ""
+        return text[node.start_mark.pointer : node.end_mark.pointer]
+    return None
 
 
 MERGE = "tag:yaml.org,2002:merge"
@@ -115,20 +149,73 @@ def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+DECIMAL = re.compile(r"-?(0|[1-9][0-9_]*|0x[0-9a-fA-F]+)")
+"""What everybody reads as the same whole number."""
+
+
+def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int | str:
+    """YAML reads 0170 as 120, +49170 without its plus, and 1:30 as 90: these stay as written."""
+    return int(loader.construct_yaml_int(node)) if DECIMAL.fullmatch(node.value) else node.value
+
+
+def _number(loader: _Loader, node: yaml.ScalarNode) -> float | str:
+    """The same for 1:30.5."""
+    return node.value if ":" in node.value else float(loader.construct_yaml_float(node))
+
+
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+_Loader.add_constructor("tag:yaml.org,2002:float", _number)
 _Loader.add_constructor("tag:yaml.org,2002:str", _text)
 
 
-def _yaml_problem(name: str, error: yaml.YAMLError) -> Problem:
+def _yaml_problem(name: str, text: str, error: yaml.YAMLError) -> Problem:
     """Where the YAML breaks, without what stands there: it may be a password."""
-    where, fault = name, "is not YAML"
-    if isinstance(error, yaml.MarkedYAMLError):
-        if mark := error.problem_mark:
-            where = f"{name}, line {mark.line + 1}, column {mark.column + 1}"
-        fault = error.problem or fault
-    if not isinstance(error, _RepeatedKeyError):
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return Problem(name, "is not YAML", "save it as plain text")
+    mark, fault = error.problem_mark, error.problem or "is not YAML"
+    remedy = "mend the line; indent with spaces, quote special characters"
+    if isinstance(error, _RepeatedKeyError):
+        remedy = "keep one of them"
+    elif opened := _open_quote(text, mark.line):
+        mark, fault = opened, "a quote opens here, and does not close in this line"
+        remedy = "close it where the text ends"
+    elif tabbed := _tab(text, mark.line):
+        mark, fault, remedy = tabbed, "is indented with a tab", "indent with spaces"
+    else:
         fault = _before_quote(fault)
-    return Problem(where, fault, "mend the line; indent with spaces, quote special characters")
+    where = f"{name}, line {mark.line + 1}, column {mark.column + 1}"
+    setting = re.match(r"\s*([\w.-]+):(\s|$)", (text.splitlines()[mark.line :] or [""])[0])
+    return Problem(where, fault, remedy, f"{mark.line + 1} | {setting[1]}: …" if setting else "")
+
+
+def _open_quote(text: str, broken: int) -> yaml.Mark | None:
+    """Where the first quote opens that takes lines with settings along, or runs to the end."""
+    found: yaml.Mark | None = None
+    try:
+        for token in yaml.scan(text, Loader=yaml.SafeLoader):
+            first, last = token.start_mark, token.end_mark
+            quoted = isinstance(token, yaml.ScalarToken) and token.style in {"'", '"'}
+            if not quoted or first.line == last.line or first.line > broken:
+                continue
+            inside = text.splitlines()[first.line + 1 : last.line + 1]
+            if any(re.match(r"\s*[\w.-]+:(\s|$)", line) for line in inside):
+                found = first
+                break
+    except yaml.MarkedYAMLError as error:
+        if error.context == "while scanning a quoted scalar":
+            found = error.context_mark
+    return found
+
+
+def _tab(text: str, broken: int) -> yaml.Mark | None:
+    """A tab before the first word of the line that is broken, or of the one before."""
+    lines = text.splitlines()
+    for at in (broken, broken - 1):
+        blank = re.match(r"\s*", lines[at]) if 0 <= at < len(lines) else None
+        if blank and "\t" in blank[0]:
+            return yaml.Mark("", 0, at, blank[0].index("\t"), None, 0)
+    return None
 
 
 def _before_quote(fault: str) -> str:

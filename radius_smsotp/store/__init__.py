@@ -193,6 +193,11 @@ class Store(Protocol):
         """Close all connections; the next transaction opens new ones."""
 
 
+def is_database(url: str) -> bool:
+    """Whether a store is a database: logins wait for it, and it answers several at once."""
+    return re.match("postgres(ql)?://", url) is not None
+
+
 def open_store(url: str, patience: float = 1.0) -> Store:
     """
     The store that a URL names.  Nothing is opened yet.
@@ -209,7 +214,7 @@ def open_store(url: str, patience: float = 1.0) -> Store:
         from radius_smsotp.store.sqlite import SqliteStore  # noqa: PLC0415  # only what is used
 
         return SqliteStore(path, patience)
-    if re.match("postgres(ql)?://", url):
+    if is_database(url):
         try:
             from radius_smsotp.store.postgres.store import PostgresStore  # noqa: PLC0415  # as above
         except ModuleNotFoundError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import subprocess
 import sys
 import tempfile
@@ -132,9 +133,17 @@ class TestExitCodes:
         here.write(message="no code", code={"digits": 3})
         done = here.call("user", "list")
         assert done.returncode == 3
-        second, first = done.stderr.splitlines()
-        assert first.startswith("smsotp: smsotp.yaml: code.digits: input should be greater than")
-        assert second.startswith("smsotp: smsotp.yaml: message: {code} is missing")
+        told = "".join(
+            re.sub(r"^smsotp: +(smsotp.yaml, )?", "", line) + "\n"
+            for line in done.stderr.splitlines()
+        )
+        assert re.fullmatch(
+            r"line (\d+), column 1: message: {code} is missing; this is: .*\n"
+            r"\1 \| message: no code\n"
+            r"line (\d+), column \d+: code.digits: is 3, and has to be a whole number .*\n"
+            r"\2 \| digits: 3\n",
+            told,
+        ), told
 
     def test_missing_settings_are_3_and_name_init(self, tmp_path: Path) -> None:
         done = program("--config", str(tmp_path / "smsotp.yaml"), "user", "list")

@@ -36,12 +36,9 @@ def raddb(here: Installation) -> Path:
         (["--server-name", "radius.müller.example"], "is no DNS name"),
         (["--server-name", 'x",DNS:y'], "is no DNS name"),
         (["--port", "11812"], "port 11812 is given twice"),
-        (["--workers", "2", "--worker-port", "11812"], "port 11813 is given twice"),
         (["--port", "11811"], "port 11812 is given twice"),
         (["--port", "65535"], "port 65536 is needed"),
         (["--acct-port", "1812"], "port 1812 is given twice"),
-        (["--workers", "2", "--worker-port", "65535"], "port 65538 is needed"),
-        (["--workers", "2", "--gtc-port", "65534"], "port 65536 is needed"),
     ],
 )
 def test_what_freeradius_could_not_use_is_refused(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,6 +49,28 @@ def test_a_line_that_stands_for_several_says_so(here: Installation) -> None:
     told = "3,041 more in this minute: the code was not accepted: State names no challenge of ours"
     assert trace(here, "alice")[0] == f"{told} (client vpn, station 02-00)"
     assert trace(here, "") == ["2 more in this minute: refused:  (client vpn)"]
+
+
+def test_a_refusal_that_came_several_times_is_told_once(here: Installation) -> None:
+    """With its number and methods; not together with another one, nor with one of later."""
+    now = datetime.now(UTC)
+    wrong = Event("pin-wrong", now, "alice", "", "vpn")
+    with here.store.write() as tx:
+        for method in ("MS-CHAPv2", "CHAP", "MS-CHAP", "CHAP"):
+            tx.add_event(replace(wrong, detail={"reason": "hashed-pin", "method": method}))
+        for _ in range(2):
+            tx.add_event(wrong)
+        for seconds in (0, 61):
+            later = now + timedelta(seconds=seconds)
+            tx.add_event(replace(wrong, time=later, detail={"reason": "no-pin"}))
+    hashed, *rest, _ = trace(here, "alice")
+    told = "refused: CHAP and MS-CHAP need the PIN in the clear; this account has a hash"
+    assert hashed == f"{told} (by MS-CHAPv2, CHAP, MS-CHAP, 4 times, client vpn)"
+    assert [line.partition(" (")[0] for line in rest] == [
+        *["the PIN or password was wrong"] * 2,
+        *["refused: the account has no PIN"] * 2,
+    ]
+    assert len(json.loads(here.done("trace", "alice", "--json"))) == 8
 
 
 class TestALogin:

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.raddb import workers as raddb_workers
 from tests.freeradius import stock
 from tests.support.accounting import DELAY, INTERIM, ON, START, STATUS, STOP, account, number, told
 from tests.support.freeradius import Radiusd, Site
-from tests.support.ports import free_port
 from tests.support.radius import MESSAGE_AUTHENTICATOR, NAS_IDENTIFIER, PROXY_STATE
 from tests.support.site import eventually
 
@@ -155,24 +153,6 @@ def test_beside_debians_own_configuration(make_site: Callable[..., Site], named:
         assert account(port, told(status)) == {}
     assert reported(site, 2) == BOTH
     assert "Acct-Unique-Session-Id" in details(radiusd)
-
-
-def test_through_the_front_of_several_workers(make_site: Callable[..., Site]) -> None:
-    """The client is who has asked there; while a worker is gone another one is told."""
-    site = make_site()
-    folder, port = site.make_raddb(worker_ports=[free_port() for _ in range(2)])
-    names = raddb_workers.names(2)
-    workers = [Radiusd(site, folder, port, name) for name in names]
-    for one in (*workers, Radiusd(site, folder, port)):
-        site.daemons.append(one)
-        one.start()
-    for session in ("a", "b"):
-        assert account(port + 1, told(START, session)) == {}
-    assert reported(site, 2) == ["session-started"] * 2
-    assert {one.client for one in site.events("alice")} == {"local"}
-    assert (folder / "log" / "radacct" / "127.0.0.1").is_dir()
-    workers[0].stop()
-    eventually(lambda: account(port + 1, told(STOP, "a"), patience=2) == {}, 60)
 
 
 def test_a_disk_on_which_nothing_can_be_kept_is_not_answered_for(

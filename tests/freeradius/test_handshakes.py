@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from Crypto.Hash import MD4
 
+from radius_smsotp.cli.trace import folded
 from tests.freeradius.handshakes import CHALLENGE, MICROSOFT, RESPONSE, HandshakeClient, Kind
 from tests.freeradius.supplicant import STATION, Supplicant
 from tests.freeradius.test_one_password import SENT
@@ -133,11 +134,51 @@ def test_where_freeradius_has_the_nt_hash_only_the_code_alone_follows_from_the_s
     assert client.ask("mschapv2", code(site)).kind == "Access-Reject"
 
 
-def test_a_pin_of_ours_cannot_be_proved_and_the_trail_says_so(site: Site) -> None:
-    client = HandshakeClient(site.start().port)
-    assert client.ask("mschapv2", PIN).kind == "Access-Reject"
-    assert site.messages() == []
-    assert [event.detail for event in site.events("alice")] == [{"reason": "hashed-pin"}]
+def failures(site: Site) -> int:
+    """What is counted of alice's wrong PINs and codes."""
+    with site.store.read() as tx:
+        return tx.lockout("alice").failures
+
+
+def in_turn(radiusd: Radiusd, password: str) -> list[str]:
+    """What a client does that is set to find the method out: FortiGate's auth-type auto."""
+    client, kinds = HandshakeClient(radiusd.port), list[str]()
+    for kind in ("mschapv2", "chap", "mschap"):
+        kinds.append(client.ask(kind, password).kind)
+        if kinds[-1] != "Access-Reject":
+            return kinds
+    return [*kinds, radiusd.ask("alice", password, station="192.0.2.7").kind]
+
+
+def test_a_pin_of_ours_cannot_be_proved_so_nothing_is_counted_and_the_trail_says_so(
+    site: Site,
+) -> None:
+    """However often; not while a challenge is open either; what is sent is compared and counts."""
+    radiusd = site.start()
+    rejected = ["Access-Reject"] * 3
+    assert in_turn(radiusd, "9999") == [*rejected, "Access-Reject"]
+    assert failures(site) == 1
+    refused = [{"reason": "hashed-pin", "method": one} for one in ("MS-CHAPv2", "CHAP", "MS-CHAP")]
+    assert [event.detail for event in site.events("alice")] == [*refused, {}]
+    assert len(folded(site.events("alice"))) == 2
+    for _ in range(4):
+        assert in_turn(radiusd, PIN) == [*rejected, "Access-Challenge"]
+    assert failures(site) == 1
+    # Three guesses would be gone with the first try.
+    assert in_turn(radiusd, PIN + code(site)) == [*rejected, "Access-Accept"]
+    assert (len(site.messages()), failures(site)) == (1, 0)
+
+
+def test_one_wrong_password_by_several_methods_is_one_failure(site: Site, radiusd: Radiusd) -> None:
+    """A few times in a row; by one method it counts each time."""
+    for count in (1, 2, 3, 4):
+        assert in_turn(radiusd, "9999") == ["Access-Reject"] * 4
+        assert failures(site) == (count if count < 4 else 7)
+    told = [(event.kind, event.detail.get("reason")) for event in site.events("alice")[:4]]
+    assert told == [("pin-wrong", None), *[("pin-wrong", "in-turn")] * 3]
+    client = HandshakeClient(radiusd.port, "198.51.100.9")
+    assert [client.ask("chap", "9999").kind for _ in range(2)] == ["Access-Reject"] * 2
+    assert failures(site) == 9
 
 
 def test_a_response_that_nothing_can_check_is_wrong_and_no_fault_of_ours(

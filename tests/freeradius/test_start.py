@@ -73,11 +73,11 @@ def test_with_faulty_settings_it_names_them_all_and_does_not_start(site: Site) -
     )
     log = start_fails(site)
     for fault in (
-        "smsotp.yaml: code.digits: ",
-        "smsotp.yaml: code.lifetme: there is no such setting; did you mean 'lifetime'?",
-        "smsotp.yaml: providers.a.type: 'gsm' is not one of ",
-        "smsotp.yaml: providers.b.path: is missing",
-        "smsotp.yaml: limits.countries: 'x' is neither a number prefix nor a country",
+        ": code.digits: is 3, and has to be a whole number from 6 to 9; ",
+        ": code.lifetme: there is no such setting; did you mean 'lifetime'?",
+        ": providers.a.type: 'gsm' is not one of ",
+        ": providers.b.path: is missing",
+        ": limits.countries: 'x' is neither a number prefix nor a country",
     ):
         assert fault in log, log
 
@@ -108,8 +108,14 @@ def test_changed_settings_that_do_not_work_leave_the_old_ones(site: Site, radius
     assert radiusd.challenge().message == PROMPT
     site.write(challenge={"prompt": "{nonsense}"}, code={"digits": 99})
     eventually(lambda: "the ones before stay in use" in radiusd.log())
-    assert "smsotp.yaml: challenge.prompt: {nonsense} is no placeholder here" in radiusd.log()
-    assert "smsotp.yaml: code.digits: " in radiusd.log()
+    assert ": challenge.prompt: {nonsense} is no placeholder here" in radiusd.log()
+    assert ": code.digits: " in radiusd.log()
+    assert radiusd.challenge().message == PROMPT
+    # Nor does a restart lock anybody out.
+    radiusd.stop()
+    radiusd.start()
+    assert "the settings do not work; those of " in radiusd.log()
+    assert radiusd.log().count(": challenge.prompt: {nonsense} is no placeholder here") == 2
     assert radiusd.challenge().message == PROMPT
     site.write(challenge={"prompt": "Code: "})
     eventually(lambda: radiusd.ask("alice", PIN).message == "Code: ")

@@ -6,7 +6,7 @@ import os
 import select
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,25 +15,35 @@ SECONDS = 30.0
 """How long a test waits for a prompt, or for the end."""
 
 
+ENVIRONMENT = os.environ | {"LANG": "C.UTF-8"}
+
+
 class Dialogue:
     """A program without a terminal: what it shows is read as it comes."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self.shown = ""
         self._read = 0
+        self._open(words)
+
+    def _open(self, words: Sequence[str]) -> None:
+        """Start it, with pipes."""
         self.process = subprocess.Popen(
             words,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"LANG": "C.UTF-8"},
+            env=ENVIRONMENT,
         )
+        assert self.process.stdin
+        assert self.process.stdout
+        self._input: IO[bytes] = self.process.stdin
+        self._output: IO[bytes] = self.process.stdout
 
     def type(self, line: str) -> None:
         """Answer."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{line}\n".encode())
-        self.process.stdin.flush()
+        self._input.write(f"{line}\n".encode())
+        self._input.flush()
 
     def expect(self, text: str) -> None:
         """Wait until it shows a text, after all that was expected before."""
@@ -54,13 +64,11 @@ class Dialogue:
 
     def end(self) -> tuple[int, str]:
         """Type nothing more.  Returns exit status and all that was shown."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+        self._hang_up()
         until = time.monotonic() + SECONDS
         while self._more(until):
             pass
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        self._output.close()
         try:
             status = self.process.wait(max(0.1, until - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -68,11 +76,36 @@ class Dialogue:
             status = self.process.wait()
         return status, self.shown
 
+    def _hang_up(self) -> None:
+        """There is nothing more to read for it."""
+        self._input.close()
+
     def _more(self, until: float) -> bool:
         """Read what has come.  Returns whether there may be more."""
-        assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], max(0, until - time.monotonic()))
-        octets = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+        ready, _, _ = select.select([self._output], [], [], max(0, until - time.monotonic()))
+        try:
+            octets = os.read(self._output.fileno(), 65536) if ready else b""
+        except OSError:  # a terminal that nobody has open
+            octets = b""
         # Whole lines and prompts come at once; nothing here cuts a letter in two.
         self.shown += octets.decode("utf-8", "replace")
         return octets != b""
+
+
+class Terminal(Dialogue):
+    """A program at a terminal of its own, which shows what is typed unless it is told not to."""
+
+    def _open(self, words: Sequence[str]) -> None:
+        master, slave = os.openpty()
+        self.process = subprocess.Popen(
+            ["setsid", "--ctty", *words],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=ENVIRONMENT | {"TERM": "dumb"},
+        )
+        os.close(slave)
+        self._input = self._output = os.fdopen(master, "r+b", buffering=0)
+
+    def _hang_up(self) -> None:
+        """Who reads a terminal is told nothing."""

@@ -1,4 +1,4 @@
-"""A service that asks PAM: pam_radius_auth, and pamtester in the place of sshd or OpenVPN."""
+"""A service that asks PAM: pam_radius_auth, and pamtester in the place of a service."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
     from tests.support.freeradius import Radiusd
 
-SERVICE = "smsotp-test"
 # PAM reads services from /etc/pam.d only: in a mount namespace of its own, that is our folder.
 ENTER = 'mount --bind "$0" /etc/pam.d && exec "$@"'
 
 
 class Pam:
     """
-    One PAM service.
+    One PAM service, set up as a page says.
 
     Args:
-        options: Of ``pam_radius_auth.so``, besides ``conf``.
+        name: Of the service; of its file in ``pam.d`` of the section, too.
+        options: Of ``pam_radius_auth.so``, in the place of ``prompt=PIN``.
         timeout: Seconds after which pam_radius gives a server up.
     """
 
@@ -34,11 +34,13 @@ class Pam:
         servers: Sequence[Radiusd],
         options: str = "prompt=PIN",
         timeout: int = 10,
+        section: str = "SSH and sudo",
+        name: str = "sshd",
     ) -> None:
+        self.name = name
         self.services = folder / "pam.d"
         self.services.mkdir(parents=True)
-        said = recipe.files("SSH and sudo")
-        line = said["pam_radius_auth.conf"].splitlines()[0]
+        line = recipe.files("SSH and sudo")["pam_radius_auth.conf"].splitlines()[0]
         path = folder / "pam_radius_auth.conf"
         path.write_text(
             "".join(
@@ -54,15 +56,14 @@ class Pam:
             )
         )
         path.chmod(0o600)
-        auth = recipe.fill_in(
-            said["pam.d/sshd"], {"/etc/pam_radius_auth.conf": str(path), "prompt=PIN": options}
-        )
-        (self.services / SERVICE).write_text(f"{auth}account required pam_permit.so\n")
+        said = recipe.files(section)[f"pam.d/{name}"]
+        replacements = {"/etc/pam_radius_auth.conf": str(path), "prompt=PIN": options}
+        (self.services / name).write_text(recipe.fill_in(said, replacements))
 
     def authenticate(self, user: str = "alice") -> Dialogue:
         """Ask for ``authenticate``, as every service does first."""
         return Dialogue(
-            in_service_folder(self.services, "pamtester", SERVICE, user, "authenticate")
+            in_service_folder(self.services, "pamtester", self.name, user, "authenticate")
         )
 
 

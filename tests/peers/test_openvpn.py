@@ -1,31 +1,37 @@
 """
-OpenVPN, whose plugins know no challenge: the PIN first, then PIN and code in one password.
+OpenVPN, as its page says: two prompts by our script, or its plugins, which know no challenge.
 
 Server and client are real; the tunnel ends in a network namespace of the test.
 """
 
 from __future__ import annotations
 
+import socket
 import subprocess
+import threading
+from hashlib import md5
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
+from tests.documents import pages
 from tests.freeradius import recipe
-from tests.peers.dialogue import Dialogue
+from tests.freeradius.test_wifi import code, wrong
+from tests.peers.dialogue import Dialogue, Terminal
 from tests.peers.network import own_network
-from tests.peers.pam import SERVICE, Pam, in_service_folder
-from tests.support.freeradius import Radiusd, Site
+from tests.peers.pam import Pam, in_service_folder
 from tests.support.ports import free_port
 from tests.support.radius import SECRET
 from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-PAM_PLUGIN = "/usr/lib/openvpn/openvpn-plugin-auth-pam.so"
-RADIUS_PLUGIN = "/usr/lib/openvpn/radiusplugin.so"
+    from tests.support.freeradius import Radiusd, Site
+
+SCRIPT, PLUGINS = recipe.files("OpenVPN"), recipe.files("OpenVPN's plugins")
 
 SERVER = """\
 local 127.0.0.1
@@ -44,23 +50,17 @@ verb 3
 tmp-dir {folder}
 """
 
-RADIUS_PLUGIN_CONFIGURATION = """\
-NAS-Identifier=openvpn
-Service-Type=5
-Framed-Protocol=1
-NAS-Port-Type=5
-NAS-IP-Address=127.0.0.1
-OpenVPNConfig={folder}/server.conf
-overwriteccfiles=true
-server
-{{
-	authport={port}
-	acctport={accounting}
-	name=127.0.0.1
-	retry=1
-	wait=5
-	sharedsecret={secret}
-}}
+CLIENT = """\
+client
+dev tun
+proto tcp-client
+nobind
+remote 127.0.0.1 {port}
+connect-retry-max 3
+ifconfig-noexec
+route-noexec
+ca {folder}/cert.pem
+verb 3
 """
 
 
@@ -72,9 +72,15 @@ def network() -> Iterator[None]:
 
 
 class OpenVpn:
-    """A server with one plugin."""
+    """
+    A server.
 
-    def __init__(self, folder: Path, plugin: str, services: Path) -> None:
+    Args:
+        said: What the page has for its configuration.
+        prefix: A command that becomes the server, whose command line stands behind it.
+    """
+
+    def __init__(self, folder: Path, said: str, prefix: Sequence[str] = ()) -> None:
         self.folder = folder
         self.port = free_port()
         subprocess.run(
@@ -87,30 +93,22 @@ class OpenVpn:
             capture_output=True,
         )
         path = folder / "server.conf"
-        own = SERVER.format(folder=folder, port=self.port)
-        said = recipe.files("OpenVPN")["server.conf"]
-        path.write_text(own + recipe.fill_in(said, {f"{PAM_PLUGIN} openvpn": plugin}))
-        self.server = Dialogue(in_service_folder(services, "openvpn", "--config", str(path)))
+        path.write_text(SERVER.format(folder=folder, port=self.port) + said)
+        self.server = Dialogue([*prefix, "openvpn", "--config", str(path)])
         self.server.expect("Initialization Sequence Completed")
 
-    def client(self, password: str, *options: str) -> Dialogue:
-        """Start alice's client."""
+    def client(self, said: str) -> list[str]:
+        """The command of alice's client, so configured."""
+        path = self.folder / "client.conf"
+        path.write_text(CLIENT.format(folder=self.folder, port=self.port) + said)
+        return ["openvpn", "--config", str(path)]
+
+    def connect(self, password: str) -> str:
+        """Log alice in who is asked once.  Returns what she sees, up to the moment she knows."""
         credentials = self.folder / "credentials"
         credentials.write_text(f"alice\n{password}\n")
         credentials.chmod(0o600)
-        return Dialogue(
-            [
-                *("openvpn", "--client", "--dev", "tun", "--proto", "tcp-client", "--nobind"),
-                *("--remote", "127.0.0.1", str(self.port), "--ifconfig-noexec"),
-                *("--route-noexec", "--ca", str(self.folder / "cert.pem")),
-                *("--auth-user-pass", str(credentials), "--connect-retry-max", "1"),
-                *("--verb", "3", *options),
-            ]
-        )
-
-    def connect(self, password: str) -> str:
-        """Log alice in.  Returns what her client shows, up to the moment it knows."""
-        client = self.client(password)
+        client = Dialogue(self.client(f"auth-user-pass {credentials}\n"))
         try:
             eventually(lambda: client.reads_one_of("AUTH_FAILED", "Initialization Sequence"))
         finally:
@@ -122,63 +120,169 @@ class OpenVpn:
         self.server.stop()
 
 
-def log_in(site: Site, vpn: OpenVpn) -> None:
-    """The PIN is refused and sends the code; PIN and code are let in, once."""
-    assert "AUTH_FAILED" in vpn.connect(PIN)
-    [message] = eventually(site.messages)
-    code = site.code(message["transaction_id"].encode())
-    assert "Initialization Sequence Completed" in vpn.connect(PIN + code)
-    assert "AUTH_FAILED" in vpn.connect(PIN + code)
-    kinds = site.kinds("alice")
-    assert kinds[:3] == ["challenge-opened", "sms-accepted", "code-accepted"]
-    assert "code-accepted" not in kinds[3:]
-
-
-def test_with_its_pam_plugin_and_pam_radius(make_site: Callable[..., Site], tmp_path: Path) -> None:
-    site = make_site(challenge={"style": "reject"})
-    pam = Pam(tmp_path / "pam", [site.start()])
-    vpn = OpenVpn(tmp_path, f"{PAM_PLUGIN} {SERVICE}", pam.services)
+def test_our_script_asks_for_the_code(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    """
+    At a terminal: a wrong PIN, a wrong code, a resend; then a token answers the renegotiations, and
+    the session is accounted for.
+    """
+    site = make_site()
+    radiusd = site.start()
+    for line in pages.typed("freeradius/README.rst", "OpenVPN"):
+        typed = line.replace("/etc/openvpn/", f"{tmp_path}/")
+        subprocess.run(typed, shell=True, check=True, cwd=pages.TOP)
+    servers = tmp_path / "radius.conf"
+    places = {"192.0.2.10:1812": f"127.0.0.1:{free_port()}"}  # nobody answers there
+    places |= {"192.0.2.11:1812": f"127.0.0.1:{radiusd.port}", "not-my-secret": SECRET}
+    servers.write_text(recipe.fill_in(SCRIPT["radius.conf"], places))
+    servers.chmod(0o600)
+    vpn = OpenVpn(
+        tmp_path, recipe.fill_in(SCRIPT["server.conf"], {"/etc/openvpn/": f"{tmp_path}/"})
+    )
+    client = Terminal(vpn.client(SCRIPT["client.conf"] + "reneg-sec 2\n"))
     try:
-        log_in(site, vpn)
-    finally:
-        vpn.stop()
-
-
-def test_a_renegotiation_needs_no_code(make_site: Callable[..., Site], tmp_path: Path) -> None:
-    """OpenVPN asks for name and password again every hour: `auth-gen-token` answers that."""
-    site = make_site(challenge={"style": "reject"})
-    pam = Pam(tmp_path / "pam", [site.start()])
-    vpn = OpenVpn(tmp_path, f"{PAM_PLUGIN} {SERVICE}", pam.services)
-    try:
-        vpn.connect(PIN)
-        [message] = eventually(site.messages)
-        code = site.code(message["transaction_id"].encode())
-        client = vpn.client(PIN + code, "--reneg-sec", "2")
         try:
-            client.expect("Initialization Sequence Completed")
+            with_two_prompts(site, client)
             client.expect("TLS: soft reset")
             vpn.server.expect(
                 "TLS: Username/auth-token authentication succeeded for username 'alice'"
             )
         finally:
             client.stop()
-        assert "AUTH_FAILED" not in client.shown
+        eventually(lambda: "session-ended" in site.kinds("alice"))
     finally:
         vpn.stop()
-    assert site.kinds("alice") == ["challenge-opened", "sms-accepted", "code-accepted"]
+    assert "AUTH_FAILED" not in client.shown.rpartition("Initialization Sequence")[2]
+    assert "authentication deferred for username 'alice'" in vpn.server.shown
+    kinds = ["pin-wrong", "challenge-opened", "sms-accepted", "code-wrong", "sms-resent"]
+    kinds += ["sms-accepted", "code-accepted", "session-started", "session-ended"]
+    assert site.kinds("alice") == kinds
+    ended = site.events("alice")[-1]
+    assert ended.station == "127.0.0.1"
+    assert ended.detail["address"] == "192.0.2.2"
+    assert int(str(ended.detail["received"])) > 0
 
 
-def test_with_the_plugin_of_openvpn_auth_radius(
-    make_site: Callable[..., Site], tmp_path: Path
-) -> None:
-    site = make_site(challenge={"style": "reject"})
-    radiusd: Radiusd = site.start()
-    values = {"port": radiusd.port, "accounting": radiusd.port + 1, "secret": SECRET}
-    (tmp_path / "radiusplugin.cnf").write_text(
-        RADIUS_PLUGIN_CONFIGURATION.format(folder=tmp_path, **values)
+def with_two_prompts(site: Site, client: Dialogue) -> None:
+    """A wrong PIN, the right one, a wrong code, a resend, the code."""
+    prompt = "Enter the 6-digit code sent to ***67:"
+    for pin, seen in (("9999", "AUTH_FAILED,Login failed."), (PIN, f"CHALLENGE: {prompt}")):
+        client.expect("Enter Auth Username:")
+        client.type("alice")
+        client.expect("Enter Auth Password:")
+        client.type(pin)
+        client.expect(seen)
+    client.type(wrong(code(site)))
+    client.expect(f"CHALLENGE: Wrong code, 2 left. {prompt}")
+    client.type("r")
+    client.expect(f"CHALLENGE: Sent again. {prompt}")
+    client.type(code(site))
+    client.expect("Initialization Sequence Completed")
+
+
+def ask(folder: Path, user: str, password: str) -> tuple[str, str]:
+    """What our script tells OpenVPN: ``1`` or ``0``, and why."""
+    answers = [folder / "control", folder / "reason"]
+    for path in answers:
+        path.write_text("")
+    (folder / "typed").write_text(f"{user}\n{password}\n", "utf-8")
+    done = subprocess.run(
+        [
+            pages.TOP / "freeradius" / "openvpn" / "smsotp.py",
+            folder / "radius.conf",
+            folder / "typed",
+        ],
+        env={
+            "script_type": "user-pass-verify",
+            "untrusted_ip": "192.0.2.77",
+            "auth_control_file": str(answers[0]),
+            "auth_failed_reason_file": str(answers[1]),
+        },
+        check=False,
     )
-    pam = Pam(tmp_path / "pam", [])
-    vpn = OpenVpn(tmp_path, f"{RADIUS_PLUGIN} {tmp_path}/radiusplugin.cnf", pam.services)
+    assert done.returncode == 2  # deferred
+    return eventually(answers[0].read_text), answers[1].read_text("utf-8")
+
+
+def test_what_is_typed_arrives_as_it_is(site: Site, radiusd: Radiusd, tmp_path: Path) -> None:
+    """Of any length and in any letters; what is no answer to a challenge is a password."""
+    (tmp_path / "radius.conf").write_text(
+        f"# one\n[::1]:1 no 1\n127.0.0.1:{radiusd.port} {SECRET}\n"
+    )
+    for number, pin in enumerate(("a" * 16, "b" * 17, "Straße " * 16, "CRV1::zz::1:2")):
+        site.add(f"user{number}", text=pin)
+        accepted, reason = ask(tmp_path, f"user{number}", pin)
+        assert (accepted, reason[:9]) == ("0", "CRV1:R,E:"), pin
+        answer = f"CRV1::{reason.split(':')[2]}::{code(site, f'user{number}')}"
+        assert ask(tmp_path, f"user{number}", answer) == ("1", "")
+    for password, told in (("", "Login failed."), ("CRV1::3030::482913", None)):
+        accepted, reason = ask(tmp_path, "alice", password)
+        assert accepted == "0"
+        assert told in {None, reason}
+    assert ask(tmp_path, "alice", "x" * 129) == ("0", "The password is too long.")
+
+
+def test_an_answer_that_is_not_signed_is_none(tmp_path: Path) -> None:
+    """BlastRADIUS forges Response Authenticators, not Message-Authenticators."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+        (tmp_path / "radius.conf").write_text(f"127.0.0.1:{port} {SECRET} 1\n")
+
+        def forge() -> None:
+            request, place = server.recvfrom(4096)
+            head = bytes((2, request[1], 0, 20))
+            server.sendto(head + md5(head + request[4:20] + SECRET.encode()).digest(), place)
+
+        thread = threading.Thread(target=forge)
+        thread.start()
+        accepted, reason = ask(tmp_path, "alice", PIN)
+        thread.join()
+    assert accepted == "0"
+    assert reason == "Login is not possible at the moment. Please try again later."
+
+
+def log_in(site: Site, vpn: OpenVpn) -> None:
+    """The PIN is refused and sends the code; PIN and code are let in, once."""
+    assert "AUTH_FAILED" in vpn.connect(PIN)
+    password = PIN + code(site)
+    assert "Initialization Sequence Completed" in vpn.connect(password)
+    assert "AUTH_FAILED" in vpn.connect(password)
+    kinds = [one for one in site.kinds("alice") if not one.startswith("session-")]
+    assert kinds[:3] == ["challenge-opened", "sms-accepted", "code-accepted"]
+    assert "code-accepted" not in kinds[3:]
+
+
+def reject(make_site: Callable[..., Site]) -> Site:
+    """With the settings of the page, but for the client's short name."""
+    return make_site(**yaml.safe_load(PLUGINS["smsotp.yaml"].replace("openvpn:", "local:")))
+
+
+def test_its_pam_plugin_and_pam_radius(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    """Of whom this machine knows nothing, too."""
+    site = reject(make_site)
+    pam = Pam(tmp_path / "pam", [site.start()], section="OpenVPN's plugins", name="openvpn")
+    vpn = OpenVpn(tmp_path, PLUGINS["pam.conf"], in_service_folder(pam.services))
+    try:
+        log_in(site, vpn)
+    finally:
+        vpn.stop()
+
+
+def test_the_plugin_of_openvpn_auth_radius(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    site = reject(make_site)
+    radiusd = site.start()
+    said = {
+        "192.0.2.10": "127.0.0.1",
+        "192.0.2.1\n": "127.0.0.1\n",
+        "/etc/openvpn/": f"{tmp_path}/",
+        "acctport=1813": f"acctport={radiusd.port + 1}",
+        "authport=1812": f"authport={radiusd.port}",
+        "not-my-secret": SECRET,
+    }
+    (tmp_path / "radiusplugin.cnf").write_text(recipe.fill_in(PLUGINS["radiusplugin.cnf"], said))
+    vpn = OpenVpn(
+        tmp_path, recipe.fill_in(PLUGINS["radius.conf"], {"/etc/openvpn/": f"{tmp_path}/"})
+    )
     try:
         log_in(site, vpn)
         eventually(lambda: "session-ended" in site.kinds("alice"))

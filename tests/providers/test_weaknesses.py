@@ -126,7 +126,7 @@ def test_a_preset_is_not_weak(name: str, tmp_path: Path) -> None:
     """Whoever pastes one is not warned of it; of SMPP, it says itself what to ask for."""
     path = tmp_path / "some.yaml"
     path.write_text(presets.text(name))
-    for entry in strict_yaml.read(path).values():
+    for entry in strict_yaml.parse(strict_yaml.read(path), path.name).values():
         found = weaknesses({"type": providers.kind(entry)} | entry, tmp_path)
         assert bool(found) == (name == "smpp")
 

@@ -140,12 +140,10 @@ class TestModes:
         return {str(one.relative_to(folder)): stat.S_IMODE(one.stat().st_mode) for one in paths}
 
     @pytest.mark.usefixtures("umask")
-    @pytest.mark.parametrize("workers", [(), (12812, 12813)])
-    def test_of_a_whole_one(self, tmp_path: Path, workers: tuple[int, ...]) -> None:
+    def test_of_a_whole_one(self, tmp_path: Path) -> None:
         folder = tmp_path / "new" / "raddb"
-        install.create(folder, SETTINGS, SERVER, worker_ports=workers, name="radius.example.org")
+        install.create(folder, SETTINGS, SERVER, name="radius.example.org")
         secret = {"certs/smsotp/ca.key", "certs/smsotp/server.key", "mods-config/smsotp/gtc"}
-        secret |= {"mods-config/smsotp/workers"} if workers else set()
         public = {"certs/smsotp/ca.pem", "certs/smsotp/server.pem"}
         found = self.modes(folder)
         for name, mode in found.items():
@@ -183,6 +181,92 @@ class TestUpgrade:
             file.write("# mine\n")
         assert install.install(stock, SETTINGS, SERVER).edited == [files.TUNNEL]
         assert files.TUNNEL in raddb_removal.uninstall(stock).kept
+
+
+class TestInstances:
+    """Beside the first one: what fits the store, and this version of FreeRADIUS."""
+
+    def enabled(self, folder: Path) -> set[str]:
+        """Those that FreeRADIUS would read."""
+        return {name for name in files.INSTANCE_LINKS if (folder / name).exists()}
+
+    @pytest.mark.parametrize("whole", [True, False])
+    def test_they_follow_a_store_that_moves(self, stock: Path, made: Path, whole: bool) -> None:
+        """There and back; and a FreeRADIUS that is older than before."""
+        older = FreeRadius(SERVER.program, (3, 2, 6))
+        for server, database, links in (
+            (SERVER, True, {*files.DELIVERY_LINKS, *files.POOL_LINKS}),
+            (SERVER, False, {*files.DELIVERY_LINKS, *files.DISK_LINKS}),
+            (SERVER, True, {*files.DELIVERY_LINKS, *files.POOL_LINKS}),
+            (older, True, set()),
+        ):
+            folder = made if whole else stock
+            before = self.enabled(folder)
+            work = install.create if whole else install.install
+            done = work(folder, SETTINGS, server, name="radius.example.org", database=database)
+            assert self.enabled(folder) == links
+            assert set(done.removed) == before - links
+        # Ours is not what somebody else has put there.
+        (folder / files.POOL_LINKS[1]).write_text("mine\n")
+        install.install(folder, SETTINGS, SERVER)
+        assert (folder / files.POOL_LINKS[1]).read_text() == "mine\n"
+
+
+class TestWorkers:
+    """What earlier versions made for several processes becomes one."""
+
+    NAMES = ("worker.conf", "worker1.conf", "worker2.conf", "workers.conf", "worker-clients.conf")
+
+    @pytest.fixture
+    def several(self, made: Path) -> Path:
+        """As `create --workers 2` left it."""
+        manifest = files.manifest(made)
+        for name in ("radiusd.conf", *self.NAMES):
+            text = f"# {name} of several\n"
+            (made / name).write_text(text)
+            manifest[name] = files.digest(text.encode())
+        text = json.dumps(manifest, indent=1, sort_keys=True)
+        (made / files.MANIFEST).write_text(f"{text}\n")
+        (made / files.WORKERS_SECRET).write_text('smsotp_worker_secret = "x"\n')
+        gtc = made / files.GTC
+        gtc.write_text(gtc.read_text().replace("= 11812", "= ${smsotp_worker_gtc_port}"))
+        (made / "workerbee.conf").write_text("mine\n")
+        return made
+
+    def test_create_makes_one_process_of_them(self, several: Path) -> None:
+        """The secret of the tunnels stays; what somebody has edited, or added, stays without
+        effect."""
+        with (several / "worker2.conf").open("a") as file:
+            file.write("# mine\n")
+        secret = (several / files.GTC).read_text().splitlines()[1]
+        done = install.create(several, SETTINGS, SERVER, gtc_port=2813)
+        gone = {*self.NAMES, files.WORKERS_SECRET} - {"worker2.conf"}
+        assert set(done.removed) == gone
+        assert done.edited == ["worker2.conf"]
+        assert not any((several / name).exists() for name in gone)
+        assert (several / "workerbee.conf").exists()
+        assert (several / files.GTC).read_text() == f"smsotp_gtc_port = 2813\n{secret}\n"
+        assert stat.S_IMODE((several / files.GTC).stat().st_mode) == 0o600
+        assert "virtual_server = smsotp\n" in (several / "radiusd.conf").read_text()
+        assert install.create(several, SETTINGS, SERVER).removed == []
+
+    def test_nothing_else_touches_them(self, several: Path) -> None:
+        """And it says what does."""
+        before = snapshot(several)
+        with pytest.raises(SmsotpError, match=f"'smsotp raddb create {several}' makes one process"):
+            install.install(several, SETTINGS, SERVER)
+        assert snapshot(several) == before
+
+    def test_an_edited_front_stops_it(self, several: Path) -> None:
+        """Whoever has edited it wants that in the new file."""
+        with (several / "radiusd.conf").open("a") as file:
+            file.write("# mine\n")
+        before = snapshot(several)
+        with pytest.raises(SmsotpError, match=r"move it away, and run this again; nothing was"):
+            install.create(several, SETTINGS, SERVER)
+        assert snapshot(several) == before
+        (several / "radiusd.conf").rename(several / "radiusd.conf.mine")
+        assert "workers.conf" in install.create(several, SETTINGS, SERVER).removed
 
 
 class TestOldPolicy:
@@ -282,10 +366,11 @@ class TestClients:
 
 
 class TestUninstall:
-    def test_it_leaves_the_raddb_as_it_was(self, stock: Path) -> None:
+    @pytest.mark.parametrize("database", [False, True])
+    def test_it_leaves_the_raddb_as_it_was(self, stock: Path, database: bool) -> None:
         """To the last octet, with --purge: certificates go as well."""
         before = snapshot(stock)
-        install.install(stock, SETTINGS, SERVER, name="radius.example.org")
+        install.install(stock, SETTINGS, SERVER, name="radius.example.org", database=database)
         assert snapshot(stock) != before
         removal = raddb_removal.uninstall(stock, purge=True)
         assert snapshot(stock) == before

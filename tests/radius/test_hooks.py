@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,29 @@ class TestStart:
         assert server.done == []
         for _ in range(2):
             Packet(hooks).call("authorize")
+        assert server.done == ["started"]
+        assert server.watch.done == ["looked", "started"]
+
+    def test_several_instances_that_come_at_once_start_one(
+        self, hooks: Any, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Who comes second waits until it has started, and starts nothing."""
+        looking, others = threading.Event(), threading.Event()
+        look = Watch.look
+
+        def slowly(watch: Watch) -> bool:
+            looking.set()
+            assert others.wait(60)
+            return look(watch)
+
+        monkeypatch.setattr(Watch, "look", slowly)
+        with ThreadPoolExecutor(4) as pool:
+            coming = [pool.submit(Packet(hooks).call, "authorize")]
+            assert looking.wait(60)
+            coming += [pool.submit(Packet(hooks).call, "authorize") for _ in range(3)]
+            assert wait(coming, 0.05).done == set()
+            others.set()
+            assert {one.result().code for one in coming} == {"UPDATED"}
         assert server.done == ["started"]
         assert server.watch.done == ["looked", "started"]
 

@@ -119,23 +119,23 @@ class TestErrors:
               10.0.0.0/33: {}
               style: {ssids: {a: {waiit: 1}}}
         """
-        found = {line.removeprefix("smsotp.yaml: clients.") for line in lines(path, text)}
+        found = {line.partition(": clients.")[2] for line in lines(path, text)}
         assert found == {
             'wifi.country: \'ZZ\' is no country; write its ISO 3166 code, as "DE" or "GB"',
             "wifi.texts.faild: there is no such setting; did you mean 'failed'?",
             "wifi.texts.wrong_code: {code} is no placeholder here; known: {guesses}",
-            "wifi.ssids.Guests.style: input should be 'challenge' or 'reject'; this is: challenge: "
+            "wifi.ssids.Guests.style: has to be 'challenge' or 'reject'; this is: challenge: "
             "Access-Challenge; reject: Access-Reject, for clients that know no challenge and send "
             "PIN and code in one password afterwards",
             "wifi.ssids.Guests.stile: there is no such setting; did you mean 'style'?",
             "wifi.ssids.Guests.ssids: there is no such setting; known here: bind, country, "
             "language, message, prompt, remember, resend, style, texts, wait",
-            "wifi.ssids.Guests.bind: input should be 'account', 'client' or 'station'; this is: "
+            "wifi.ssids.Guests.bind: has to be 'account', 'client' or 'station'; this is: "
             "who may answer a challenge: account: its account, through any client; client: only "
             "through the client that it was opened for; station: only from the same "
             "`Calling-Station-Id` behind that client",
             "wifi.ssids: is no SSID: those have 1 to 32 octets; write it as access points show it",
-            "wifi.ssids.1234: input should be a valid string; put it in quotes",
+            "wifi.ssids.1234: has to be a valid string; put it in quotes",
             "wifi.ssids.this is longer than any SSID can be: is no SSID: those have 1 to 32 "
             "octets; write it as access points show it",
             "10.0.0.0/33: is no network; write one as 192.0.2.0/24 or 2001:db8::/32",

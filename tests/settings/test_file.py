@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -109,20 +110,20 @@ class TestErrors:
             clients:
               fortigate: {wait: 99}
         """
-        found = {problem.path: problem for problem in problems(path, text)}
-        assert set(found) == {
-            "smsotp.yaml: code.digits",
-            "smsotp.yaml: code.lifetyme",
-            "smsotp.yaml: challenge.style",
-            "smsotp.yaml: delivery.order",
-            "smsotp.yaml: providers.other.type",
-            "smsotp.yaml: providers.third.type",
-            "smsotp.yaml: providers.fourth.pth",
-            "smsotp.yaml: providers.fourth.path",
-            "smsotp.yaml: providers.no…",
-            "smsotp.yaml: clients.fortigate.wait",
-        }
-        for problem in found.values():
+        found = problems(path, text)
+        assert [problem.path for problem in found] == [
+            "smsotp.yaml, line 2, column 20: code.digits",
+            "smsotp.yaml, line 2, column 31: code.lifetyme",
+            "smsotp.yaml, line 3, column 25: challenge.style",
+            "smsotp.yaml, line 4, column 24: delivery.order",
+            "smsotp.yaml, line 5, column 13: providers.no…",
+            "smsotp.yaml, line 7, column 23: providers.other.type",
+            "smsotp.yaml, line 8, column 15: providers.third.type",
+            "smsotp.yaml, line 9, column 15: providers.fourth.path",
+            "smsotp.yaml, line 9, column 38: providers.fourth.pth",
+            "smsotp.yaml, line 12, column 27: clients.fortigate.wait",
+        ]
+        for problem in found:
             assert problem.remedy or "is not one of" in problem.fault, problem
 
     def test_a_misspelt_setting_is_recognised(self, path: Path) -> None:
@@ -140,6 +141,90 @@ class TestErrors:
         assert remedies["code.lifetyme"] == "did you mean 'lifetime'?"
         assert remedies["providers.demo.pth"] == "did you mean 'path'?"
         assert remedies["clients.fortigate.stile"] == "did you mean 'style'?"
+
+    @pytest.mark.parametrize(
+        ("section", "told", "line"),
+        [
+            (
+                "limits: {per_day: 5.000}",
+                "limits.per_day: is 5 to YAML, and has to be a whole number; write it without a "
+                "point",
+                "1 | per_day: 5.000",
+            ),
+            (
+                "limits:\n  cooldown: yes",
+                "limits.cooldown: is yes or no to YAML, and has to be a number; write it in digits",
+                "2 | cooldown: yes",
+            ),
+            (
+                "code: {digits: 12}",
+                "code.digits: is 12, and has to be a whole number from 6 to 9; this is: length of "
+                "the code (RFC 4226: at least 6)",
+                "1 | digits: 12",
+            ),
+            (
+                "delivery:\n  wait_share: 0,25",
+                "delivery.wait_share: is 0,25, and has to be a number from 0 to 1; write 0.25",
+                "2 | wait_share: 0,25",
+            ),
+            (
+                "delivery: {wait_share: 0,25}",
+                "delivery.25: there is no such setting; if it stands behind a comma, write that "
+                "number with a point",
+                "",
+            ),
+            (
+                "lockout: {failures: 0}",
+                "lockout.failures: is 0, and has to be a whole number of at least 1; this is: "
+                "wrong PINs and codes in a row that lock an account",
+                "1 | failures: 0",
+            ),
+            (
+                "challenge: {style: sms}",
+                "challenge.style: has to be 'challenge' or 'reject'; this is: challenge: "
+                "Access-Challenge; reject: Access-Reject, for clients that know no challenge and "
+                "send PIN and code in one password afterwards",
+                "1 | style: sms",
+            ),
+            (
+                "per_number_hour: 3",
+                "per_number_hour: there is no such setting; indent it, so that it belongs to "
+                "'limits'",
+                "",
+            ),
+            (
+                "gateway:\n  type: http\n  url: https://gw.example.org",
+                "gateway: there is no such setting; indent it, so that it belongs to 'providers'",
+                "",
+            ),
+        ],
+    )
+    def test_a_fault_shows_its_line_what_belongs_there_and_what_to_write(
+        self, path: Path, section: str, told: str, line: str
+    ) -> None:
+        [problem] = problems(path, f"{section}\nproviders: {json.dumps(FOLDER)}")
+        where, _, rest = str(problem).partition(": ")
+        assert (rest, problem.line) == (told, line)
+        assert re.fullmatch(r"smsotp\.yaml, line [12], column [0-9]+", where)
+
+    def test_a_provider_that_is_not_indented_is_told_to_be(self, path: Path) -> None:
+        """As what was pasted two blanks too far left."""
+        text = "providers:\n  demo:\n  type: folder\n  path: outbox\n"
+        remedy = "indent what belongs to a provider below its name, as 'demo: {type: folder, …}'"
+        assert lines(path, text) == [
+            f"smsotp.yaml, line 2, column 3: providers.demo: is empty; {remedy}",
+            f"smsotp.yaml, line 3, column 3: providers.type: belongs to no provider; {remedy}",
+            f"smsotp.yaml, line 4, column 3: providers.path: belongs to no provider; {remedy}",
+        ]
+
+    def test_what_may_be_a_password_is_not_shown_with_its_line(self, path: Path) -> None:
+        """Within providers only numbers are, where numbers belong."""
+        text = "providers:\n  gw:\n    type: smpp\n    url: x\n    password: 12\n    timeout: 0\n"
+        text += "    price: s3cret\n"
+        found = problems(path, text)
+        assert "6 | timeout: 0" in {problem.line for problem in found}
+        assert "7 | price: …" in {problem.line for problem in found}
+        assert "s3cret" not in repr(found)
 
     def test_an_unknown_setting_is_told_what_is_known(self, path: Path) -> None:
         """If nothing is like it."""
@@ -159,7 +244,7 @@ class TestErrors:
             ("providers: {d: {type: [http]}}", "providers.d.type"),
             ("- a\n- b", "holds no settings"),
             ("text", "holds no settings"),
-            ("1: 2\nproviders: {d: {type: folder, path: x}}", "smsotp.yaml: 1"),
+            ("1: 2\nproviders: {d: {type: folder, path: x}}", "smsotp.yaml, line 1, column 1: 1"),
             ("a: [", "line 1"),
             ("a: b: c", "line 1, column 5"),
             ("\tcode: 1", "line 1"),

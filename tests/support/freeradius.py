@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.errors import StoreError
 from radius_smsotp.raddb import freeradius, install
+from radius_smsotp.store import is_database
 from tests.support import site
 from tests.support.ports import free_port
 from tests.support.radius import SECRET, NoReplyError, RadiusClient, Reply
@@ -33,7 +34,7 @@ class Site(site.Site):
         self.daemons: list[Radiusd] = []
         assert self.store  # made before anybody else could
 
-    def make_raddb(self, name: str = "raddb", worker_ports: Sequence[int] = ()) -> tuple[Path, int]:
+    def make_raddb(self, name: str = "raddb") -> tuple[Path, int]:
         """A raddb of its own, and its port."""
         port = free_port(1)
         folder = self.folder / name
@@ -44,11 +45,9 @@ class Site(site.Site):
             self.server,
             port=port,
             secret=SECRET,
-            # Those of workers end at the ports behind it.
-            gtc_port=free_port(len(worker_ports)),
+            gtc_port=free_port(),
             name="radius.example.org",
-            worker_ports=worker_ports,
-            worker_acct_ports=[free_port() for _ in worker_ports],
+            database=is_database(self._store_url),
         )
         # A rejection shall not take a second, as it does where passwords are guessed.
         conf = folder / "radiusd.conf"
@@ -105,20 +104,15 @@ class Site(site.Site):
 
 
 class Radiusd:
-    """
-    One FreeRADIUS process, multi-threaded as in production.
+    """One FreeRADIUS process, multi-threaded as in production."""
 
-    Args:
-        name: Of its configuration file, for a worker.
-    """
-
-    def __init__(self, site: Site, folder: Path, port: int, name: str = "radiusd") -> None:
+    def __init__(self, site: Site, folder: Path, port: int) -> None:
         self.site = site
         self.folder = folder
         self.port = port
-        self.log_path = folder / "log" / f"{name}.stdout"
+        self.log_path = folder / "log" / "radiusd.stdout"
         self.client = RadiusClient(port)
-        self.options = ["-f", "-l", "stdout", "-n", name]
+        self.options = ["-f", "-l", "stdout"]
         self.prefix: Sequence[str] = ()
         self.process: subprocess.Popen[bytes] | None = None
         self._log_begin = 0

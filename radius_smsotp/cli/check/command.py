@@ -80,11 +80,13 @@ def _show(one: Finding) -> None:
     remedy = output.clean(one.remedy)
     if not sys.stdout.isatty():
         click.echo(f"{level}  {told}{f'; {remedy}' if remedy else ''}")
-        if one.why:
-            click.echo(f"{INDENT}{one.why}")
+        for more in filter(None, (one.line, one.why)):
+            click.echo(f"{INDENT}{output.clean(more)}")
         return
     lines = output.wrapped(told, INDENT)
     click.echo(output.styled(level, COLOURS[one.level]) + lines[len(level) :])
+    if one.line:
+        click.echo(output.clean(f"{INDENT}{one.line}"))
     if one.why:
         click.echo(output.wrapped(one.why, INDENT))
     if remedy:

@@ -14,13 +14,19 @@ should be, and worth knowing."""
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Where something is, what is wrong there, what to do about it, and why it matters."""
+    """
+    Where something is, what is wrong there, what to do about it, and why it matters.
+
+    Attributes:
+        line: What stands there, if that helps.
+    """
 
     level: Level
     path: str
     fault: str
     remedy: str
     why: str = ""
+    line: str = ""
 
 
 def error(path: str, fault: str, remedy: str = "", *, why: str = "") -> Finding:
@@ -40,5 +46,6 @@ def note(path: str, fault: str) -> Finding:
 
 def errors(raised: ConfigurationError, why: str) -> list[Finding]:
     """Everything that an exception tells of."""
-    problems = raised.problems
-    return [error(problem.path, problem.fault, problem.remedy, why=why) for problem in problems]
+    return [
+        Finding("error", one.path, one.fault, one.remedy, why, one.line) for one in raised.problems
+    ]

@@ -6,7 +6,7 @@ import contextlib
 import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from radius_smsotp.cli.check.site import waits
 from radius_smsotp.errors import ConfigurationError, SmsotpError
 from radius_smsotp.raddb import certificates, files, freeradius
 from radius_smsotp.settings import file as settings_file
+from radius_smsotp.store import is_database
 
 PLACES = ("/etc/freeradius/3.0", "/etc/raddb", "/usr/local/etc/raddb")
 """Where it is: Debian; Red Hat, SUSE and Alpine; FreeBSD and from source."""
@@ -104,7 +105,7 @@ def _links(raddb: Path) -> Iterator[Finding]:
 
 def _calls(raddb: Path) -> Iterator[Finding]:
     """Whether any request gets to our policy."""
-    places = [raddb / "clients.conf", raddb / "radiusd.conf", raddb / "worker.conf"]
+    places = [raddb / "clients.conf", raddb / "radiusd.conf"]
     for folder in ("sites-enabled", "clients.d", "mods-enabled"):
         if (raddb / folder).is_dir():
             places += [one for one in sorted((raddb / folder).iterdir()) if one.name not in OURS]
@@ -181,10 +182,11 @@ REPLIES_LOST = {(3, 2, 9), (3, 2, 10)}
 """FreeRADIUS issue 5911: outside debug mode no value that Python returns reaches the reply."""
 
 WAITING = {
-    "smsotp_delivery": "logins wait for each other's SMS",
-    "smsotp_disk": "logins wait for each other's disk",
+    "mods-enabled/python3_smsotp_delivery": ("smsotp_delivery", "logins wait for each other's SMS"),
+    "mods-enabled/python3_smsotp_disk": ("smsotp_disk", "logins wait for each other's disk"),
+    "mods-enabled/python3_smsotp_pool": ("smsotp_2", "logins wait for each other's database"),
 }
-"""Instances in which logins wait, and what holds without."""
+"""Links to instances: the name of one there, and what holds without."""
 
 INSTANCE = re.compile(r"^[ \t]*python3(?:[ \t]+([\w.-]+))?[ \t]*\{", re.MULTILINE)
 """Where a file of raddb begins an instance of the module; without a name it has the module's."""
@@ -200,7 +202,7 @@ def findings(raddb: Path, config: Path) -> list[Finding]:
     return [
         *version_findings(server.version),
         *_module_findings(server),
-        *instance_findings(server, raddb / "mods-enabled"),
+        *instance_findings(server, raddb, config),
         *installed_findings(raddb, config, server),
     ]
 
@@ -218,8 +220,9 @@ def version_findings(version: tuple[int, int, int]) -> list[Finding]:
     return [note(path, "is one that this works on")]
 
 
-def instance_findings(server: freeradius.FreeRadius, enabled: Path) -> list[Finding]:
-    """What is known against the python3 instances in a folder of raddb, if it may be read."""
+def instance_findings(server: freeradius.FreeRadius, raddb: Path, config: Path) -> list[Finding]:
+    """What is known against the python3 instances that a raddb enables, if it may be read."""
+    enabled = raddb / "mods-enabled"
     instances: dict[str, str] = {}
     try:
         for path in sorted(enabled.iterdir()):
@@ -228,13 +231,7 @@ def instance_findings(server: freeradius.FreeRadius, enabled: Path) -> list[Find
     except OSError:
         return []
     if server.runs_several_instances:
-        why = "This version could let them wait side by side."
-        remedy = "run 'smsotp raddb install' again"
-        return [
-            warning(str(enabled), f"{fault}: {name} is not enabled", remedy, why=why)
-            for name, fault in WAITING.items()
-            if "smsotp" in instances and name not in instances
-        ]
+        return list(_beside(server, raddb, config, instances)) if "smsotp" in instances else []
     if len(instances) < 2:  # one is what works
         return []
     others = [file for name, file in instances.items() if name != "smsotp"]
@@ -243,6 +240,30 @@ def instance_findings(server: freeradius.FreeRadius, enabled: Path) -> list[Find
     remedy = f"remove {' and '.join(others)} there, or install {oldest} or later"
     why = "FreeRADIUS does not start again."
     return [error(str(enabled), f"{fault} at the start (issue 5111)", remedy, why=why)]
+
+
+def _beside(
+    server: freeradius.FreeRadius, raddb: Path, config: Path, instances: Collection[str]
+) -> Iterator[Finding]:
+    """Whether the instances beside the first one are those that the store is better off with."""
+    try:
+        database = is_database(settings_file.load(config).store_url)
+    except ConfigurationError:
+        return  # said with the settings
+    wanted = files.instance_links(server, database=database)
+    kind = "PostgreSQL" if database else "SQLite"
+    for link, (name, fault) in WAITING.items():
+        if link in wanted and name not in instances:
+            why = f"With this version, and {kind}, they need not."
+            path = str((raddb / link).parent)
+            yield warning(path, f"{fault}: {name} is not enabled", _again(raddb), why=why)
+        elif name in instances and link not in wanted:
+            why = "The store was another one when it was enabled; this one is slower with it."
+            yield warning(str(raddb / link), f"is of no use with {kind}", _again(raddb), why=why)
+    shared = raddb / files.POOL_LINKS[1]
+    if "smsotp_2" in instances and files.POOL_LINKS[1] in wanted and not shared.exists():
+        why = "Every login goes through one instance of the module all the same."
+        yield warning(str(shared), "is not enabled", _again(raddb), why=why)
 
 
 def _module_findings(server: freeradius.FreeRadius) -> list[Finding]:
@@ -270,8 +291,6 @@ DEFAULT_WINDOW = 30.0
 """Where a home server says nothing (FreeRADIUS, src/main/realms.c)."""
 
 ASKED_BY = {
-    "workers.conf": "While a gateway is slow, the front thinks that the worker that waits for it "
-    "is dead, and asks another one.",
     "sites-enabled/smsotp-gtc": "While a gateway is slow, the tunnels think that nobody is there "
     "to answer: nobody gets into the Wi-Fi.",
 }

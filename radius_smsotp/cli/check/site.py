@@ -18,7 +18,7 @@ from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.model import identity, pin, text
 from radius_smsotp.model.records import Account, Event
 from radius_smsotp.server import strange_key
-from radius_smsotp.settings import file, keyring, policy
+from radius_smsotp.settings import file, keyring, last_good, policy
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
 from radius_smsotp.store import Store, open_store
@@ -50,7 +50,10 @@ def findings(config: Path) -> list[Finding]:
     try:
         loaded = file.load(config)
     except ConfigurationError as raised:
-        return errors(raised, "FreeRADIUS goes on with the settings from before, if it has any.")
+        why = "FreeRADIUS goes on with the settings from before, but does not start any more."
+        if kept := last_good.load(config):
+            why = f"FreeRADIUS goes on, and starts, with those of {kept[1]:%c}, which worked."
+        return errors(raised, why)
     found = [*_settings(loaded), *client_findings(loaded), *_key(loaded)]
     try:
         store = open_store(loaded.store_url, PATIENCE)
@@ -75,10 +78,12 @@ def findings(config: Path) -> list[Finding]:
 
 def _settings(loaded: Loaded) -> Iterator[Finding]:
     name = loaded.path.name
-    if loaded.path.stat().st_mode & stat.S_IROTH:
-        fault = "can be read by everybody, and may hold passwords"
-        why = "Whoever is on this machine can send messages at your expense."
-        yield warning(name, fault, f"chmod o= {loaded.path}", why=why)
+    for path in (loaded.path, *loaded.secret_files):
+        if path.stat().st_mode & stat.S_IROTH:
+            fault = "can be read by everybody, and may hold passwords"
+            why = "Whoever is on this machine can send messages at your expense."
+            where = name if path == loaded.path else str(path)
+            yield warning(where, fault, f"chmod o= {path}", why=why)
     for number, line in enumerate(loaded.path.read_text(encoding="utf-8").splitlines(), 1):
         blank = re.search(r"YOUR-[A-Z-]*[A-Z]", line)
         if blank and not line.lstrip().startswith("#"):

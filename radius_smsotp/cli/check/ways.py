@@ -78,9 +78,8 @@ class Raddb:
             for one in file.sections
         }
         files = [*configuration.enabled(folder, "sites-enabled")]
-        for name in ("radiusd.conf", "worker.conf"):
-            if (folder / name).is_file():
-                files.append((folder / name, configuration.read(folder / name)))
+        if (folder / "radiusd.conf").is_file():
+            files.append((folder / "radiusd.conf", configuration.read(folder / "radiusd.conf")))
         self.servers = [
             (path, one) for path, file in files for one in file.sections if one.kind == "server"
         ]

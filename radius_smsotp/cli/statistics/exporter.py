@@ -80,7 +80,7 @@ def _count(config: Path) -> None:
         ConfigurationError: There will be none, however long one waits.
     """
     try:
-        with Site(config) as site:
+        with Site(config, lenient=True) as site:
             figures.bring_forward(site.store, datetime.now(UTC))
     except ConfigurationError as error:
         if not error.passing:

@@ -52,7 +52,7 @@ class Collector(Collecting):
         """All metrics, or only that there is something wrong."""
         found: list[Metric] = []
         try:
-            with Site(self._config) as site:
+            with Site(self._config, lenient=True) as site:
                 found = [*_past(site), *_present(site)]
         except SmsotpError as error:
             log.warning("the store or the settings cannot be read: %s", error)
@@ -147,6 +147,8 @@ def _present(site: Site) -> Iterator[Metric]:
         running = len(tx.open_challenges(now))
         waiting = tx.unsent(now, MOST_WAITING)
         breakers = tx.breakers()
+    valid = "Whether the settings work as they are in the file; else the last that did are used."
+    yield _gauge("settings_valid", valid, [], {(): not site.is_outdated})
     yield _gauge(
         "message_price",
         "What one message costs, as in the settings.",

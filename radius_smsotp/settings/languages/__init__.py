@@ -20,4 +20,4 @@ def texts(name: str) -> LanguageSettings | None:
     """All texts in a language; None if it does not come along."""
     if name not in FILES:
         return None
-    return LanguageSettings.model_validate(strict_yaml.read(FILES[name]))
+    return LanguageSettings.model_validate(strict_yaml.parse(strict_yaml.read(FILES[name]), name))

@@ -22,8 +22,8 @@ from radius_smsotp.store.postgres.connection import CUT, GONE, Connection, Overd
 
 log = logging.getLogger(__name__)
 
-CONNECTIONS = 8
-"""Of one process at most.  One login at a time is in here, and couriers write briefly."""
+CONNECTIONS = 16
+"""Of one process at most: eight logins at a time are in here, and couriers write briefly."""
 
 IDLE_SECONDS = 300.0
 """After which a connection beyond the first is let go of."""

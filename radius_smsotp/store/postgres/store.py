@@ -304,7 +304,7 @@ class PostgresStore(Durability):
         db.execute(b"COMMIT")
 
     def _fault(self, fault: str, remedy: str, *, passing: bool = False) -> ConfigurationError:
-        return ConfigurationError([Problem(f"store ({self.name})", fault, remedy, passing)])
+        return ConfigurationError([Problem(f"store ({self.name})", fault, remedy, passing=passing)])
 
 
 def _dialect(statement: str) -> str:

@@ -91,6 +91,7 @@ class TestWhole:
             "fault": "1000 rounds are few",
             "remedy": "take 10000 or more",
             "why": "Who steals the store, and the key file as well, finds PINs by trying them all.",
+            "line": "",
         }
 
     def test_pins_that_may_be_too_short(self, here: Installation) -> None:
@@ -187,7 +188,10 @@ class TestErrors:
         here.write(code={"digits": 3}, colour="red")
         code, found = check(here)
         assert code == 3
-        assert [one["path"] for one in found] == ["smsotp.yaml: code.digits", "smsotp.yaml: colour"]
+        assert [(one["path"].partition(": ")[2], one["line"]) for one in found] == [
+            ("code.digits", f"{TestWhole.line(here, 'digits')} | digits: 3"),
+            ("colour", ""),
+        ]
 
     def test_settings_that_are_not_there(self, here: Installation) -> None:
         here.settings_path.unlink()
@@ -522,7 +526,7 @@ class TestFreeRadius:
         path = stand_in(tmp_path, "3.2.7")
         done = here.call(*words, env={"PATH": path})
         for name in ("smsotp_delivery", "smsotp_disk"):
-            assert f"{name} is not enabled; run 'smsotp raddb install' again" in done.stdout
+            assert f"{name} is not enabled; smsotp raddb install --raddb {raddb}" in done.stdout
         make_raddb(tmp_path, "smsotp_delivery", "smsotp_disk", "mine")
         done = here.call(*words, env={"PATH": path})
         assert done.returncode == 0

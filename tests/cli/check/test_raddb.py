@@ -12,7 +12,6 @@ import pytest
 from radius_smsotp.cli.check import raddb as check_raddb
 from radius_smsotp.raddb import certificates, files, freeradius, install
 from tests.cli.check.test_command import OURSELVES
-from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from tests.cli.installation import Installation
@@ -235,45 +234,46 @@ def make_certificate(path: Path, days: int, *, own: bool = False) -> None:
     subprocess.run(sign, check=True, capture_output=True)
 
 
+class TestInstances:
+    def test_those_that_fit_another_store(self, here: Installation, tmp_path: Path) -> None:
+        """After it was moved; the command that it names mends it."""
+        server = freeradius.FreeRadius(SERVER.program, (3, 2, 7))
+        raddb, settings = tmp_path / "raddb", here.settings_path
+        again = f"smsotp raddb install --raddb {raddb}"
+
+        def told() -> list[tuple[str, str, str]]:
+            found = check_raddb.instance_findings(server, raddb, settings)
+            return [(one.path.removeprefix(f"{raddb}/"), one.fault, one.remedy) for one in found]
+
+        install.create(raddb, settings, server, name="radius.example.org")
+        assert told() == []
+        here.write(store="postgresql://smsotp@db.example.org/smsotp")
+        disk, (pool, policy) = files.DISK_LINKS[0], files.POOL_LINKS
+        lacking = "logins wait for each other's database: smsotp_2 is not enabled"
+        assert told() == [
+            (disk, "is of no use with PostgreSQL", again),
+            ("mods-enabled", lacking, again),
+        ]
+        install.install(raddb, settings, server, database=True)
+        assert told() == []
+        (raddb / policy).unlink()
+        assert told() == [(policy, "is not enabled", again)]
+        here.write(store="sqlite:///smsotp.db")
+        lacking = "logins wait for each other's disk: smsotp_disk is not enabled"
+        assert told() == [
+            ("mods-enabled", lacking, again),
+            (pool, "is of no use with SQLite", again),
+        ]
+
+
 class TestWaits:
     """FreeRADIUS hands requests to itself, and gives up what does not answer in time."""
-
-    @pytest.fixture
-    def workers(self, here: Installation, tmp_path: Path) -> Path:
-        """A raddb of two workers behind a front."""
-        made = tmp_path / "several"
-        install.create(
-            *(made, here.settings_path, SERVER),
-            secret="geheim",
-            name="radius.example.org",
-            worker_ports=(free_port(), free_port()),
-        )
-        return made
 
     def told(self, folder: Path, here: Installation) -> dict[str, str]:
         """Path to fault, of what is an error."""
         result = here.run("check", "--json", *OURSELVES, "--raddb", str(folder))
         said = json.loads(result.output)
         return {one["path"]: one["fault"] for one in said if one["level"] == "error"}
-
-    def test_a_wait_that_the_front_does_not_sit_out(
-        self, here: Installation, workers: Path
-    ) -> None:
-        assert self.told(workers, here) == {}
-        here.write(
-            delivery={"wait": 6}, clients={"vpn": {"wait": 8, "ssids": {"Office": {"wait": 5.9}}}}
-        )
-        where = f"({workers / 'workers.conf'})"
-        assert self.told(workers, here) == {
-            "smsotp.yaml: delivery.wait": f"6 s, and FreeRADIUS waits for 6 s {where}",
-            "smsotp.yaml: clients.vpn.wait": f"8 s, and FreeRADIUS waits for 6 s {where}",
-        }
-
-    def test_what_it_says_mends_it(self, here: Installation, workers: Path) -> None:
-        here.write(delivery={"wait": 6})
-        conf = workers / "workers.conf"
-        conf.write_text(conf.read_text().replace("response_window = 6", "response_window = 6.5"))
-        assert self.told(workers, here) == {}
 
     def test_a_wait_that_the_tunnels_do_not_sit_out(self, here: Installation, folder: Path) -> None:
         here.write(delivery={"wait": 9})

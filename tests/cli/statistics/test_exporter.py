@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from radius_smsotp.settings import file, last_good
 from tests.cli.installation import ROOT
 from tests.cli.statistics.events import a_month
 from tests.cli.statistics.test_dashboard import queries
@@ -166,6 +167,19 @@ class TestWhatIsMadeOfIt:
 def counters(values: dict[str, float]) -> dict[str, float]:
     """Those that may only grow."""
     return {series: value for series, value in values.items() if "_total" in series}
+
+
+def test_settings_that_broke_are_a_figure_beside_those_of_the_last_that_worked(
+    here: Installation,
+) -> None:
+    """As radiusd goes on with them."""
+    last_good.keep(file.load(here.settings_path))
+    exporter = Exporter(here)
+    assert exporter.values()["smsotp_settings_valid"] == 1
+    here.write(colour="red")
+    values = exporter.values()
+    assert (values["smsotp_up"], values["smsotp_settings_valid"]) == (1, 0)
+    assert exporter.end() == 0
 
 
 def test_a_database_that_is_not_up_yet_is_a_figure(here: Installation) -> None:

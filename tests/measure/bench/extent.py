@@ -17,8 +17,7 @@ class Extent:
         hanging: Seconds for which the hanging gateway is watched.
         crowd: Users who wait for either.
         sizes: Accounts, and past challenges and events, in a store.
-        sqlite, postgresql: So many radiusd share a store.
-        workers: So many are behind a front.
+        milliseconds: So far a database is away, each way.
         inside: Logins that are looked at from inside.
         lasting: Logins after which the memory is looked at.
     """
@@ -29,9 +28,7 @@ class Extent:
     hanging: float
     crowd: int
     sizes: tuple[int, ...]
-    sqlite: tuple[int, ...]
-    postgresql: tuple[int, ...]
-    workers: tuple[int, ...]
+    milliseconds: tuple[float, ...]
     inside: int
     lasting: int
 
@@ -43,9 +40,7 @@ FULL = Extent(
     hanging=10.0,
     crowd=200,
     sizes=(1_000, 100_000, 1_000_000),
-    sqlite=(1, 2, 4),
-    postgresql=(1, 2),
-    workers=(2, 4),
+    milliseconds=(0, 1, 5, 20),
     inside=3000,
     lasting=100_000,
 )
@@ -56,9 +51,7 @@ QUICK = Extent(
     hanging=1.5,
     crowd=40,
     sizes=(100, 1_000),
-    sqlite=(1, 2),
-    postgresql=(1,),
-    workers=(2,),
+    milliseconds=(0, 1),
     inside=20,
     lasting=20,
 )

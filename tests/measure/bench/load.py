@@ -174,10 +174,9 @@ async def crowd(server: Server, size: int) -> AsyncIterator[list[User]]:
     loop = asyncio.get_running_loop()
     users: list[User] = []
     try:
-        for number in range(size):
-            port = server.ports[number % len(server.ports)]
+        for _ in range(size):
             _, user = await loop.create_datagram_endpoint(
-                lambda: User(server), remote_addr=("127.0.0.1", port)
+                lambda: User(server), remote_addr=("127.0.0.1", server.port)
             )
             users.append(user)
         yield users

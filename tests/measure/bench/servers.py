@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from radius_smsotp.model import code, pin
 from radius_smsotp.model.records import Account, Counter
-from radius_smsotp.raddb import workers as raddb_workers
 from radius_smsotp.settings import keyring
 from tests.support.freeradius import READY_SECONDS, Radiusd, Site
-from tests.support.ports import free_port
 from tests.support.site import PIN
 
 if TYPE_CHECKING:
@@ -74,18 +72,16 @@ server smsotp {
 
 class Server:
     """
-    A radiusd, or several on one store, from the start to the end of a `with` block.
+    A radiusd, from the start to the end of a `with` block.
 
     Args:
         folder: A new folder for everything.
         edit: Changes its raddb before the start; unchanged, it is ours.
-        processes: How many radiusd, each with a port of its own.
-        workers: How many behind each of them.
         rounds: Of PIN hashes: so few that the hash is none of what is measured.
         settings: Sections of smsotp.yaml.
 
     Attributes:
-        ports: Of each radiusd.
+        port: Where it is asked.
         ready_after: Seconds that its start took.
     """
 
@@ -93,52 +89,39 @@ class Server:
         self,
         folder: Path,
         edit: Callable[[Path], None] | None = None,
-        processes: int = 1,
-        workers: int = 0,
         rounds: int = 1,
         **settings: Any,
     ) -> None:
         folder.mkdir()
         self._rounds = rounds
         self.site = Site(folder, limits=LIMITS, pin={"iterations": rounds}, **settings)
-        self.ports: list[int] = []
         self.ready_after = 0.0
         self.keys = keyring.read(folder / "key")
-        self._radiusds = []
-        for number in range(processes):
-            worker_ports = [free_port() for _ in range(workers)]
-            raddb, port = self.site.make_raddb(f"raddb{number}", worker_ports)
-            for conf in (raddb / "radiusd.conf", *raddb.glob("worker.conf")):
-                text = re.sub("(?m)^\tport = .*", rf"\g<0>\n\t{RECEIVE_BUFFER}", conf.read_text())
-                conf.write_text(text)
-            if edit:
-                edit(raddb)
-            self.ports.append(port)
-            for name in raddb_workers.names(workers):
-                self._radiusds.append(Radiusd(self.site, raddb, port, name))
-            self._radiusds.append(Radiusd(self.site, raddb, port))
+        raddb, self.port = self.site.make_raddb()
+        conf = raddb / "radiusd.conf"
+        text = re.sub("(?m)^\tport = .*", rf"\g<0>\n\t{RECEIVE_BUFFER}", conf.read_text())
+        conf.write_text(text)
+        if edit:
+            edit(raddb)
+        self._radiusd = Radiusd(self.site, raddb, self.port)
 
     def __enter__(self) -> Self:
         began = time.perf_counter()
         with ExitStack() as stack:
             # Until it is ready, whatever happens ends it.
             stack.push(self)
-            for radiusd in self._radiusds:
-                radiusd.run()
-            for radiusd in self._radiusds:
-                while "Ready to process requests" not in radiusd.log():
-                    assert radiusd.process is not None
-                    assert radiusd.process.poll() is None, radiusd.log()
-                    assert time.perf_counter() - began < READY_SECONDS, radiusd.log()
-                    time.sleep(0.002)
+            process = self._radiusd.run()
+            while "Ready to process requests" not in self._radiusd.log():
+                assert process.poll() is None, self._radiusd.log()
+                assert time.perf_counter() - began < READY_SECONDS, self._radiusd.log()
+                time.sleep(0.002)
             stack.pop_all()
         self.ready_after = time.perf_counter() - began
         return self
 
     def __exit__(self, *_: object) -> None:
         # One that hangs with its gateway does not end when it is asked to.
-        for radiusd in self._radiusds:
-            radiusd.stop(signal.SIGKILL)
+        self._radiusd.stop(signal.SIGKILL)
         self.site.close()
 
     def add(self, names: Sequence[str]) -> None:
@@ -175,8 +158,8 @@ class Server:
     def cpu(self) -> float:
         """Seconds of CPU that it has spent, all threads together, in steps of 10 ms."""
         # proc(5): utime and stime are fields 14 and 15; the name in field 2 may hold blanks.
-        fields = [text.rpartition(")")[2].split() for text in self._proc("stat")]
-        return sum(int(one[11]) + int(one[12]) for one in fields) / TICKS
+        fields = self._proc("stat").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
 
     def memory(self) -> float:
         """Octets of it that are in memory now."""
@@ -187,13 +170,14 @@ class Server:
         return self._status("Threads")
 
     def _status(self, field: str) -> float:
-        found = (re.search(rf"(?m)^{field}:\s+(\d+)", text) for text in self._proc("status"))
-        return float(sum(int(one[1]) for one in found if one))
+        found = re.search(rf"(?m)^{field}:\s+(\d+)", self._proc("status"))
+        return float(found[1]) if found else 0.0
 
-    def _proc(self, file: str) -> list[str]:
-        """What the kernel says of each process."""
-        running = [one.process.pid for one in self._radiusds if one.process]
-        return [Path(f"/proc/{pid}/{file}").read_text(encoding="ascii") for pid in running]
+    def _proc(self, file: str) -> str:
+        """What the kernel says of the process."""
+        process = self._radiusd.process
+        assert process is not None
+        return Path(f"/proc/{process.pid}/{file}").read_text(encoding="ascii")
 
     def settle(self) -> None:
         """Wait until it has nothing left to do: until the messages, too, are sent."""

@@ -1,64 +1,72 @@
-"""Several radiusd on one store: what one interpreter's lock holds up, another one does."""
+"""
+A PostgreSQL, here and further away.
+
+From FreeRADIUS 3.2.7 on those who wait for it wait side by side, in several instances of the
+module; compared is one instance, as on older versions.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
+import tempfile
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tests.measure.bench import load
+from radius_smsotp.raddb import files, freeradius
+from tests.measure.bench import logins
 from tests.measure.bench.distance import distant
-from tests.measure.bench.logins import BUSY, CHEAP, NO_WAIT
+from tests.measure.bench.logins import BUSY, CHEAP
 from tests.measure.bench.servers import Server
-from tests.measure.bench.table import Row, compared
+from tests.measure.bench.table import Row, compared, medians
 from tests.store.postgres_server import PostgresServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.measure.bench.extent import Extent
-
-FRONT = "SQLite, behind a front"
-FAR = "PostgreSQL, 1 ms away"
-ONE_WAY = 0.0005
-"""Seconds: half of what `FAR` says."""
+    from tests.measure.bench.load import Load
 
 
 def measure(folder: Path, extent: Extent) -> Iterator[Row]:
-    """Logins a second, against one radiusd with SQLite."""
+    """Logins a second."""
+    server = freeradius.find()
+    assert server is not None
+    kinds: list[Callable[[Path], None] | None] = [None]
+    if server.runs_several_instances:
+        kinds.append(with_one_instance)
     postgres = PostgresServer()
-    rates: dict[tuple[str, int], list[list[float]]] = {}
+    done: dict[float, list[list[Load]]] = {one: [[] for _ in kinds] for one in extent.milliseconds}
     try:
         postgres.start()
-        kinds = [("SQLite", number) for number in extent.sqlite]
-        kinds += [(FRONT, number) for number in extent.workers]
-        kinds += [("PostgreSQL", number) for number in extent.postgresql]
-        kinds += [(FAR, 1)]
         with ExitStack() as stack:
-            far = stack.enter_context(distant(postgres.port, ONE_WAY))
-            ports = {"PostgreSQL": postgres.port, FAR: far}
+            outbox = stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm"))
             servers = {}
-            for kind, processes in kinds:
-                settings: dict[str, Any] = dict(NO_WAIT)
-                if kind in ports:
-                    url = postgres.make_url()
-                    settings["store"] = url.replace(f":{postgres.port}/", f":{ports[kind]}/")
-                several = "workers" if kind == FRONT else "processes"
-                place = folder / str(len(servers))
-                server = Server(place, **{several: processes}, **settings)
-                server.add(CHEAP)
-                stack.enter_context(server)
-                servers[kind, processes] = server, itertools.cycle(CHEAP)
-                rates[kind, processes] = []
+            for away in extent.milliseconds:
+                port = stack.enter_context(distant(postgres.port, away / 1000))
+                for kind, edit in enumerate(kinds):
+                    url = postgres.make_url().replace(f":{postgres.port}/", f":{port}/")
+                    one = Server(folder / f"{away:g}-{kind}", edit, store=url)
+                    one.add(CHEAP)
+                    one.site.outbox.symlink_to(outbox)
+                    servers[away, kind] = stack.enter_context(one)
+            names = itertools.cycle(CHEAP)
+            for one in servers.values():
+                logins.run(one, names, BUSY, logins.WARM_UP)
             for _ in range(extent.rounds):
-                for which, (server, names) in servers.items():
-                    done = asyncio.run(load.log_in(server, names, BUSY, extent.seconds))
-                    rates[which].append([done.rate])
+                for (away, kind), one in servers.items():
+                    done[away][kind].append(logins.run(one, names, BUSY, extent.seconds))
     finally:
         postgres.close()
-    for (kind, processes), values in list(rates.items())[1:]:
-        several = "workers" if kind == FRONT else "radiusd"
-        what = f"logins a second, {BUSY} users, {kind}, {processes} {several}"
-        yield compared(what, values, rates[kinds[0]], "SQLite, 1 radiusd")
+    for away, (ours, *others) in done.items():
+        what = f"logins a second, {BUSY} users, PostgreSQL, {away:g} ms away each way"
+        if others:
+            yield compared(what, logins.rates(ours), logins.rates(others[0]), "one instance")
+        else:
+            yield Row(what, medians(logins.rates(ours)))
+
+
+def with_one_instance(raddb: Path) -> None:
+    """Edit a raddb: what waits for the database waits in one place."""
+    for name in files.POOL_LINKS:
+        (raddb / name).unlink()

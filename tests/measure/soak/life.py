@@ -136,6 +136,8 @@ class Life:
         if number % PRUNE_EACH == 0:
             self._prune(datetime.now(UTC) - KEPT * chapter)
         if number % RESTART_EACH == 0:
+            if self._restarting is not None:
+                self._restarting.join()
             self._restarting = threading.Thread(target=self._restart)
             self._restarting.start()
         return state
