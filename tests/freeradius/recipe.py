@@ -37,19 +37,29 @@ def code(title: str, language: str) -> str:
     return textwrap.dedent(found[1]).strip() + "\n"
 
 
-def calls() -> dict[str, str]:
-    """What stands in the sections of an existing virtual server: `…` is what was there before."""
-    text = TEXT.partition("\nIn an existing virtual server")[2]
+def calls(title: str = "") -> dict[str, str]:
+    """
+    What stands in the sections of an existing virtual server: `…` is what was there before.
+
+    Args:
+        title: Of the recipe that says so; by default it is the page's first such block.
+
+    Returns:
+        Section of the server to what is added; of those in ``post-auth`` by its type, ``REJECT``.
+    """
+    text = section(title) if title else TEXT.partition("\nIn an existing virtual server")[2]
     found = re.search(rf"^\.\. code-block:: text{BLOCK}", text, re.MULTILINE)
     assert found, "freeradius/README.rst shows no calls"
     blocks = re.findall(
         r"^(\S+) \{\n(.*?)^\}\n", textwrap.dedent(found[1]), re.MULTILINE | re.DOTALL
     )
     said = {name: re.sub(r"^.*….*\n", "", text, flags=re.MULTILINE) for name, text in blocks}
-    said["post-auth"], _, rejected = said["post-auth"].partition(
-        "        Post-Auth-Type REJECT {\n"
-    )
-    return said | {"REJECT": rejected.rpartition("        }\n")[0]}
+    said["post-auth"], *more = re.split(r"(?m)^ {8}Post-Auth-Type (\w+) \{\n", said["post-auth"])
+    said |= {
+        name: text.rpartition("        }\n")[0]
+        for name, text in zip(more[::2], more[1::2], strict=True)
+    }
+    return said
 
 
 def install(raddb: Path, title: str, replacements: Mapping[str, str]) -> None:

@@ -69,16 +69,20 @@ def replace(path: Path, pattern: str, text: str, count: int = 0) -> None:
     path.write_text(found)
 
 
-def call(folder: Path, before: str = "pap", site: str = "default") -> None:
+def call(folder: Path, before: str = "pap", site: str = "default", title: str = "") -> None:
     """
     Call the policies in a site, as freeradius/README.rst says.
 
     Args:
         before: The line of ``authorize`` above which `smsotp_authorize` goes.
+        title: Of the recipe that says so; see `recipe.calls`.
     """
-    said = recipe.calls()
     path = folder / "sites-available" / site
-    replace(path, rf"^\t{before}$", said["authorize"] + f"\t{before}", 1)
-    replace(path, r"^authenticate \{$", "authenticate {\n" + said["authenticate"], 1)
-    replace(path, r"^post-auth \{$", "post-auth {\n" + said["post-auth"], 1)
-    replace(path, r"Post-Auth-Type REJECT \{$", "Post-Auth-Type REJECT {\n" + said["REJECT"], 1)
+    for name, lines in recipe.calls(title).items():
+        if name == "authorize":
+            replace(path, rf"^\t{before}$", lines + f"\t{before}", 1)
+        elif name[0].isupper():
+            line = f"Post-Auth-Type {name} {{"
+            replace(path, rf"{line}$", f"{line}\n{lines}", 1)
+        else:
+            replace(path, rf"^{name} \{{$", f"{name} {{\n{lines}", 1)
