@@ -23,6 +23,7 @@ setup(
     package_data={
         "radius_smsotp": ["py.typed"],
         "radius_smsotp.cli": ["*.html"],
+        "radius_smsotp.cli.user": ["*.html"],
         "radius_smsotp.cli.statistics": ["*.css", "*.html"],
         "radius_smsotp.freeradius": ["*", "*/*", "*/*/*", "*/*/*/*"],
         "radius_smsotp.settings.languages": ["*.yaml"],

@@ -335,7 +335,7 @@ def _prepared(asked: Request, preparation: Preparation) -> packets.Result:
         ("SMSOTP-Step", preparation.step.value),
         ("Auth-Type", None if mschapv2 else "smsotp"),
         ("PBKDF2-Password", preparation.pin_hash),
-        ("SMSOTP-Matched", preparation.matched or None),
+        ("SMSOTP-Matched", packets.matched(preparation.matched, preparation.number)),
         ("SMSOTP-Candidate", preparation.candidate),
         ("SMSOTP-Reason", preparation.reason or None),
     ]

@@ -43,7 +43,11 @@ def list_challenges(site: Site, as_json: bool) -> None:
     with site.store.read() as tx:
         found = tx.open_challenges(now)
     records = [
-        output.fields(one, *FIELDS) | {"delivery": message.state, "provider": message.provider}
+        output.fields(one, *FIELDS)
+        | {
+            "delivery": "emergency" if one.emergency or message is None else message.state,
+            "provider": None if message is None else message.provider,
+        }
         for one, message in found
     ]
     columns = {

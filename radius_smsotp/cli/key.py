@@ -13,7 +13,7 @@ from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site, acting_as, pass_site
 from radius_smsotp.cli.user import bulk
 from radius_smsotp.errors import SmsotpError
-from radius_smsotp.model.records import Challenge
+from radius_smsotp.model.records import Challenge, EmergencyCodes
 from radius_smsotp.server import introduce
 from radius_smsotp.settings import keyring
 from radius_smsotp.settings.keyring import Keyring
@@ -53,11 +53,15 @@ def list_keys(site: Site, as_json: bool) -> None:
     """
     keys = keyring.read(site.loaded.key_path)
     needed, sealed = Counter(one.key_id for one in _open(site)), bulk.sealed(site.store)
+    codes: Counter[str] = Counter()
+    for held in _emergencies(site):
+        codes[held.key_id] += len(held.left(datetime.now(UTC)))
     records = [
         {
             "id": one,
             "state": _state(keys, one)[0],
             "open_challenges": needed[one],
+            "emergency_codes": codes[one],
             "pins": sealed[one],
         }
         for one in keys.pin_keys
@@ -66,6 +70,7 @@ def list_keys(site: Site, as_json: bool) -> None:
         "Key": "id",
         "State": lambda one: " ".join(_state(keys, one["id"])),
         "Open challenges": "open_challenges",
+        "Emergency codes": "emergency_codes",
         "PINs": "pins",
     }
     output.listing(records, columns, for_programs=as_json, whole=[0])
@@ -118,7 +123,9 @@ def rotate(site: Site, minutes: int | None) -> None:
             time.sleep(max(0.0, (begins - datetime.now(UTC)).total_seconds()))
             number = bulk.seal(site.store, keyring.read(path))
             click.echo(f"PINs sealed with it: {number}")
-    unused = output.local(begins + timedelta(seconds=lifetime))
+    # What is derived with the old one: codes of SMS, and emergency codes.
+    ends = [begins + timedelta(seconds=lifetime), *(one.expires_at for one in _emergencies(site))]
+    unused = output.local(max(ends))
     old = " ".join(dict.fromkeys((keys.current, keys.sealing)))
     which = "the old one" if keys.current == keys.sealing else "the old ones"
     click.echo(f"From {unused} on {which} may go: smsotp key retire {old}")
@@ -126,7 +133,11 @@ def rotate(site: Site, minutes: int | None) -> None:
 
 @key.command()
 @click.argument("key_ids", metavar="ID...", nargs=-1, required=True)
-@click.option("--cancel", is_flag=True, help="End the open challenges that hang on it.")
+@click.option(
+    "--cancel",
+    is_flag=True,
+    help="End the open challenges and emergency codes that hang on it.",
+)
 @pass_site
 def retire(site: Site, key_ids: tuple[str, ...], cancel: bool) -> None:
     """
@@ -167,14 +178,21 @@ def retire(site: Site, key_ids: tuple[str, ...], cancel: bool) -> None:
             challenges = output.many(len(needing), "open challenge")
             verb = "needs" if len(needing) == 1 else "need"
             raise SmsotpError(f"{challenges} still {verb} it; wait, or end them with --cancel")
+        holding = [one for one in _emergencies(site) if one.key_id in key_ids]
+        if holding and not cancel:
+            whose = output.many(len(holding), "account")
+            told = f"emergency codes of {whose} hang on it, as those of {holding[0].account}"
+            raise SmsotpError(f"{told}; wait, or end them with --cancel")
         for key_id in key_ids:
             keyring.remove(path, key_id)
-        accounts = {one.account for one in needing}
+        accounts = {one.account for one in needing} | {one.account for one in holding}
         with site.store.write(*accounts, durable=True) as tx:
             for key_id in key_ids:
                 tx.forget_key(key_id)
             for one in needing:
                 tx.save_answer(replace(one, state="cancelled"))
+            for held in holding:
+                tx.put_emergency(replace(held, uses=(0,) * len(held.uses)))
     for key_id in key_ids:
         click.echo(f"{key_id}: retired")
 
@@ -182,6 +200,13 @@ def retire(site: Site, key_ids: tuple[str, ...], cancel: bool) -> None:
 def _open(site: Site) -> list[Challenge]:
     with site.store.read() as tx:
         return [one for one, _ in tx.open_challenges(datetime.now(UTC))]
+
+
+def _emergencies(site: Site) -> list[EmergencyCodes]:
+    """The emergency codes of each account that has one left."""
+    now = datetime.now(UTC)
+    with site.store.read() as tx:
+        return [one for one in tx.emergencies(now) if one.left(now)]
 
 
 def _state(keys: Keyring, key_id: str) -> tuple[str, ...]:

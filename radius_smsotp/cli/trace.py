@@ -169,6 +169,8 @@ OTHER_KEY = "copy the key file from the other server: 'smsotp key list' and 'sms
 REMEDIES = {
     "login-refused unknown-account": "add it: smsotp user add {account} --phone NUMBER "
     "(or have LDAP or SQL set SMSOTP-Phone)",
+    "login-refused no-number": "add it there (SMSOTP-Phone), or for a time here: smsotp user set "
+    "{account} --phone NUMBER --until friday; or: smsotp user code {account}",
     "login-refused disabled": "smsotp user enable {account}",
     "login-refused refused": "look for Auth-Type := Reject, Expiration, Login-Time and the like "
     "where FreeRADIUS has the account from",
@@ -208,6 +210,8 @@ REMEDIES = {
     "first-factor-down": "look into FreeRADIUS's log: its LDAP, SQL or other module does not work",
     "noise": "find out who is behind that client, and stop it there",
     "account-locked": "wait for lockout.minutes, or: smsotp user unlock {account}",
+    "challenge-opened emergency": "the user has to type an emergency code; SMS are sent again "
+    "after: smsotp user codes {account} --revoke-all",
     "challenge-opened": "the message was not sent yet; if it stays so, see 'smsotp check'",
     "sms-accepted": "waiting for the code; if no SMS came, ask the provider about its message id",
     "sms-refused": TEST,
@@ -240,6 +244,7 @@ def advice(event: Event) -> str | None:
 
 SENTENCES = {
     "challenge-opened": "the PIN or password was right, a code was made",
+    "challenge-opened emergency": "the PIN or password was right, an emergency code is asked for",
     "challenge-repeated": "the first step came once more: the same code counts, no second SMS",
     "login-refused": "refused: {reason}",
     "pin-wrong": "the PIN or password was wrong",
@@ -258,6 +263,7 @@ SENTENCES = {
     "sms-resent": "the user asked for one more SMS",
     "sms-resend-denied": "the user asked for one more SMS: {reason}",
     "code-accepted": "the code was right: logged in",
+    "code-accepted emergency": "an emergency code was right: logged in",
     "code-wrong": "the code was wrong",
     "code-rejected": "the code was not accepted: {reason}",
     "password-repeated": "the device sent the stored password in place of the code; not counted",
@@ -274,11 +280,19 @@ BEGINNINGS |= {"device-forgotten", "device-remembered"}
 BEGINNINGS |= {events.SESSION_STARTED, events.SESSION_ENDED}
 """Kinds whose line says who asked; the lines after it belong to the same login."""
 
+TOLD = {"challenge-opened emergency", "code-accepted emergency"}
+"""Of whose reason the sentence says all."""
+
 DETAILS = {
     "message_id": "message id {}",
     "text": "{}",
     "number": "{}",
     "fields": "{}",
+    "codes": "codes: {}",
+    "uses": "logins each: {}",
+    "emergency": "number {}",
+    "numbers": "numbers {}",
+    "override": "to the helpdesk's number {}",
     "hours": "for {} hours",
     "devices": "devices: {}",
     "failures": "failures: {}",
@@ -328,7 +342,8 @@ class Teller:
         # Account and provider are in the sentence already, the reason mostly.
         if event.kind in {"sms-delivered", "sms-lost"} and detail.get("provider"):
             parts.append(f"provider {detail['provider']}")
-        if "reason" in detail and "{reason}" not in _sentence(event):
+        told = f"{event.kind} {detail.get('reason')}" in TOLD
+        if "reason" in detail and not told and "{reason}" not in _sentence(event):
             known = str(detail["reason"])
             parts.append(events.REASONS.get(known, known))
         parts += [

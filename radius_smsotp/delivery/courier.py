@@ -314,7 +314,7 @@ class Courier:
             detail = {"provider": provider, "text": receipt.words}
             tx.add_event(challenge_event(kind, challenge, now, **detail))
             found, newest = tx.challenge(message.transaction_id), tx.message(message.transaction_id)
-            if receipt.delivered or found is None or not found.is_open(now):
+            if receipt.delivered or found is None or not found.is_open(now) or found.emergency:
                 return None
             taken_by = message.provider if message.state == "accepted" else None
             if newest != message or taken_by != provider or not message.route:

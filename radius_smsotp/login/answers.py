@@ -20,6 +20,7 @@ class Preparation:
         password: What is to be compared, if it is not the whole password.
         pin_hash: With what, or None if another module knows.
         matched: The challenge whose code stood behind the PIN.
+        number: Of the emergency code that stood there, or that `candidate` holds.
         reason: Why the login is refused whatever the PIN.
         candidate: What a handshake is to be checked with before the first factor is: it proves
             PIN and code of the challenge `matched`.
@@ -31,6 +32,7 @@ class Preparation:
     matched: str = ""
     reason: str = ""
     candidate: str | None = field(default=None, repr=False)
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

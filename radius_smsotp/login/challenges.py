@@ -11,7 +11,7 @@ from radius_smsotp.login import attributes
 from radius_smsotp.login.request import Request
 from radius_smsotp.login.rules import Facts
 from radius_smsotp.model import code, identity
-from radius_smsotp.model.records import Challenge, Message
+from radius_smsotp.model.records import Challenge, EmergencyCodes, Message
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
 from radius_smsotp.settings.policy import ClientPolicy
@@ -25,35 +25,44 @@ class Issuer:
         self._keyring = keyring
         self._courier = courier
 
-    def issue(
-        self, request: Request, facts: Facts, own: ClientPolicy, now: datetime
-    ) -> tuple[Challenge, Message]:
-        """A new challenge, and its message under the courier's lease."""
-        # RFC 4086 section 8: 128 bits that nobody can guess.
-        transaction_id = secrets.token_hex(16)
-        number = facts.phone or ""
+    def issue(self, request: Request, facts: Facts, own: ClientPolicy, now: datetime) -> Challenge:
+        """A new challenge, for an emergency code if there is one, or one has come already."""
+        asks = facts.emergency is not None or request.judged
+        return Challenge(
+            # RFC 4086 section 8: 128 bits that nobody can guess.
+            transaction_id=secrets.token_hex(16),
+            account=request.account,
+            client=request.client.name,
+            station=request.client.station,
+            key_id=self._keyring.current,
+            digits=code.EMERGENCY_DIGITS if asks else own.login.digits,
+            phone_hint="" if asks else identity.mask_number(facts.phone or ""),
+            created_at=now,
+            expires_at=now + own.login.lifetime,
+            guesses_left=own.login.guesses,
+            state="open",
+            language=own.language,
+            emergency=asks,
+        )
+
+    def address(
+        self,
+        challenge: Challenge,
+        request: Request,
+        facts: Facts,
+        own: ClientPolicy,
+        now: datetime,
+    ) -> Message:
+        """The first message of a challenge, under the courier's lease."""
+        transaction_id, number = challenge.transaction_id, facts.phone or ""
         wanted = attributes.provider(request, self._loaded.providers)
         if wanted is None and facts.account is not None:
             wanted = facts.account.provider
         route = self._loaded.route(number)
         if wanted is not None and wanted in self._loaded.providers:
             route = tuple(dict.fromkeys((wanted, *route)))
-        challenge = Challenge(
-            transaction_id=transaction_id,
-            account=request.account,
-            client=request.client.name,
-            station=request.client.station,
-            key_id=self._keyring.current,
-            digits=own.login.digits,
-            phone_hint=identity.mask_number(number),
-            created_at=now,
-            expires_at=now + own.login.lifetime,
-            guesses_left=own.login.guesses,
-            state="open",
-            language=own.language,
-        )
         owner, until = self._courier.lease(now, route)
-        message = Message(
+        return Message(
             transaction_id=transaction_id,
             number=1,
             state="queued",
@@ -63,7 +72,6 @@ class Issuer:
             lease_owner=owner,
             lease_until=until,
         )
-        return challenge, message
 
     def reissue(self, challenge: Challenge, message: Message, now: datetime) -> Message:
         """One more message with the same code, through the provider after the last one."""
@@ -89,11 +97,42 @@ class Issuer:
         return self._keyring.get(challenge.key_id) is not None
 
     def expected(self, challenge: Challenge | None) -> str:
-        """The code of a challenge; of none, or if its key is gone, what no answer equals."""
+        """
+        The code of a challenge; of none, or if its key is gone, what no answer equals.
+
+        Nor does any equal that of one that asks for an emergency code: it was not sent.
+        """
+        if challenge is not None and challenge.emergency:
+            return secrets.token_hex(16)
         key = self._keyring.get(challenge.key_id) if challenge else None
         if challenge is None or key is None:
             return secrets.token_hex(16)
         return code.derive(key, challenge.transaction_id, challenge.digits)
+
+    def emergency(self, codes: EmergencyCodes | None, number: int | None, now: datetime) -> str:
+        """One of the emergency codes of an account; what no answer equals if that is used up."""
+        key = self._keyring.get(codes.key_id) if codes else None
+        if codes is None or key is None or number not in codes.left(now):
+            return secrets.token_hex(16)
+        return code.emergency(key, codes.account, codes.batch, number)
+
+    def emergency_number(
+        self, codes: EmergencyCodes | None, answer: str, now: datetime
+    ) -> int | None:
+        """Which of the emergency codes of an account an answer is; None if it is none."""
+        typed = "".join(answer.split())
+        numbers = codes.left(now) if codes else ()
+        # All are compared: which one it is must not show in the delay.
+        found = [one for one in numbers if code.matches(typed, self.emergency(codes, one, now))]
+        return found[0] if found else None
+
+    def can_judge(self, challenge: Challenge | None, codes: EmergencyCodes | None) -> bool:
+        """Whether this server has the key that the right answer is derived with."""
+        if challenge is None:
+            return True
+        if challenge.emergency:
+            return codes is None or self._keyring.get(codes.key_id) is not None
+        return self.knows(challenge)
 
     def echo(self, challenge: Challenge, answer: str) -> str:
         """`model.code.echo` of an answer in the conversation that a challenge belongs to."""

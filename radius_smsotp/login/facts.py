@@ -37,14 +37,19 @@ class FactReader:
         account, own = known.account, self.policy(request)
         faults: tuple[str, ...]
         number, faults = account.phone if account else None, ()
-        if request.phones:
+        if account is not None and account.overridden(now):
+            number = account.override
+        elif request.phones:
             number, faults = self.number(request)
+        codes = known.emergency
         tag = "" if number is None else self._issuer.number_tag(number)
         counter = stations.counter_of(known, request, now)
         return rules.Facts(
             account=account,
             phone=number,
             elsewhere=bool(request.phones),
+            checkable=request.known_good,
+            emergency=codes if codes is not None and codes.left(now) else None,
             faults=faults,
             number_tag=tag,
             barred=None if number is None else identity.obstacle(number, self._may),

@@ -122,6 +122,7 @@ class Request:
         eap: The round of EAP-GTC that this request is, if it is one.
         step: What FreeRADIUS's control list says that came; None if nothing that we know.
         matched: The challenge whose code stood behind the PIN.
+        number: Of the emergency code that stood there, or that a handshake was to prove.
         reason: Why the login is refused whatever the PIN.
         settled: A hook, not the first factor, has decided this request.
         proved: Whether a handshake has proved the code of its challenge.
@@ -148,6 +149,7 @@ class Request:
     eap: Round | None = None
     step: Step | None = None
     matched: str = ""
+    number: int | None = None
     reason: str = ""
     settled: bool = False
     proved: bool = False

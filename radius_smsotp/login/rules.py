@@ -4,6 +4,7 @@ All rules of a login.  Pure: facts in, a decision out; the caller stores what fo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,6 +17,7 @@ from radius_smsotp.model.records import (
     Challenge,
     Client,
     Counter,
+    EmergencyCodes,
     Lockout,
     LoginPolicy,
     Tally,
@@ -26,6 +28,7 @@ LIMITS: tuple[Limit, ...] = get_args(Limit)
 
 RefusalReason = Literal[
     "unknown-account",
+    "no-number",
     "disabled",
     "locked",
     "no-phone",
@@ -59,7 +62,8 @@ class Facts:
 
     Attributes:
         account: The account of ours, or None.
-        phone: Where the code would go: FreeRADIUS's `SMSOTP-Phone`, else the account's; E.164.
+        phone: Where the code would go: the account's override, else FreeRADIUS's `SMSOTP-Phone`,
+            else the account's; E.164.
         elsewhere: FreeRADIUS has said where the code would go (`SMSOTP-Phone` is set), so that
             no account of ours is needed.
         barred: What stands against messages to `phone`.
@@ -69,6 +73,8 @@ class Facts:
         number_tag: Of `phone` (see `model.code.number_tag`), "" if there is none.
         faults: See `attributes.number`.
         counter: With whose failures and messages this login is counted.
+        checkable: FreeRADIUS knows something to compare a password with, or a directory to ask.
+        emergency: The account's emergency codes, if one of them may be used now: then none is sent.
     """
 
     account: Account | None
@@ -83,6 +89,8 @@ class Facts:
     remembered: bool = False
     number_tag: str = ""
     faults: Sequence[str] = ()
+    checkable: bool = False
+    emergency: EmergencyCodes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +102,8 @@ class Answer:
         account: Folded name of who answers.
         client: From where.
         text: What was typed.
-        expected: The derived code of the challenge, ``challenge.digits`` decimal digits.
+        expected: The derived code of the challenge, ``challenge.digits`` decimal digits; or the
+            emergency code that was typed, if there is such a one.
         echoed: Whether it is what the first factor was: a device that keeps a password sends it
             to every question.  It is no guess.
         tag: Of the answer and the packet it came in, see `model.code.answer_tag`.
@@ -117,7 +126,7 @@ class _OfChallenge:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Open a challenge and send its code."""
+    """Open a challenge and send its code; or ask for an emergency code."""
 
 
 class Repeat(_OfChallenge):
@@ -154,10 +163,10 @@ class Resend(_OfChallenge):
 
 @dataclass(frozen=True, slots=True)
 class ResendDenied:
-    """A limit stands against one more message; the challenge stays as it is."""
+    """A limit, or an emergency code, stands against a message; the challenge stays as it is."""
 
     challenge: Challenge
-    limit: Limit
+    limit: Limit | Literal["emergency"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +202,11 @@ def admit(facts: Facts, policy: LoginPolicy, now: datetime) -> Admission:
     for challenge in facts.running:
         # One that lies ahead, within what clocks may differ by, is young as well.
         young = now - challenge.created_at < policy.cooldown
-        if young and challenge.client == facts.client and challenge.is_open(now):
+        alike = challenge.emergency == (facts.emergency is not None)
+        if young and alike and challenge.client == facts.client and challenge.is_open(now):
             return Repeat(challenge)
-    limit = reached(facts.tally, policy)
+    # No message is sent for an emergency code, so no limit stands against it.
+    limit = None if facts.emergency else reached(facts.tally, policy)
     return Refuse(limit) if limit else Open()
 
 
@@ -242,7 +253,7 @@ def judge(
         return Unasked(challenge)
     answered = replace(challenge, answered=answer.tag)
     if asks_again(answer.text, policy):
-        limit = reached(tally, policy)
+        limit = "emergency" if challenge.emergency else reached(tally, policy)
         return ResendDenied(challenge, limit) if limit else Resend(answered)
     # People read "123 456" and type it so.
     if code.matches("".join(answer.text.split()), answer.expected):
@@ -294,20 +305,21 @@ def split_password(password: str, digits: int) -> tuple[str, str] | None:
     Returns:
         Head and tail of `digits` decimal digits, or None if the password is no such pair.
     """
-    head, tail = password[:-digits], password[-digits:]
-    if head and len(tail) == digits and tail.isascii() and tail.isdigit():
-        return head, tail
-    return None
+    # People read "12345 67890" and type it so.
+    found = re.fullmatch(rf"(.+?)([0-9](?: ?[0-9]){{{digits - 1}}})", password, re.DOTALL)
+    return (found[1], found[2].replace(" ", "")) if found else None
 
 
 def obstacle(facts: Facts, now: datetime) -> RefusalReason | None:
     """What stands against any login of this account now, sent message or not."""
-    if facts.account is None and not facts.elsewhere:
-        return "unknown-account"
+    if facts.account is None and not facts.elsewhere and facts.emergency is None:
+        return "no-number" if facts.checkable else "unknown-account"
     if facts.account is not None and not facts.account.enabled:
         return "disabled"
     if lockout.is_locked(facts.lockout, now):
         return "locked"
+    if facts.emergency is not None:
+        return None
     if facts.phone is None:
         return "bad-phone" if facts.elsewhere else "no-phone"
     return facts.barred

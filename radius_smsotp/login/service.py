@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from radius_smsotp.delivery.courier import Courier
 from radius_smsotp.login import answers, attributes, rules, stations
 from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Preparation, Rejected
+from radius_smsotp.login.candidates import Candidates
 from radius_smsotp.login.challenges import Issuer
 from radius_smsotp.login.facts import FactReader
 from radius_smsotp.login.methods import Methods
@@ -24,9 +25,17 @@ from radius_smsotp.login.noise import Report
 from radius_smsotp.login.pins import Pins
 from radius_smsotp.login.request import Request, Step
 from radius_smsotp.login.request import login_event as _event
-from radius_smsotp.model import code, lockout
+from radius_smsotp.model import identity, lockout
 from radius_smsotp.model.events import REASONS
-from radius_smsotp.model.records import Challenge, Client, Counter, Event, Known, Message, Tally
+from radius_smsotp.model.records import (
+    Challenge,
+    Client,
+    Counter,
+    Event,
+    Known,
+    Message,
+    Tally,
+)
 from radius_smsotp.model.text import fill
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
@@ -36,6 +45,9 @@ from radius_smsotp.store import Store
 from radius_smsotp.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
+
+EMERGENCY = {"reason": "emergency"}
+"""What an event says of a login with an emergency code."""
 
 
 class Service:
@@ -58,6 +70,7 @@ class Service:
         self._store = store
         self._courier = courier
         self._issuer = Issuer(loaded, keyring, courier)
+        self._candidates = Candidates(self._issuer)
         self._reader = FactReader(loaded, self._issuer)
         self._pins = Pins(loaded.values.pin.iterations, keyring, store)
         self._methods = Methods()
@@ -77,7 +90,9 @@ class Service:
         if request.transaction_id is not None and request.password is not None:
             return Preparation(Step.CODE, None, None)
         if request.transaction_id is not None:
-            return Preparation(Step.CODE, None, None, candidate=self._provable_code(request))
+            asker = replace(request.asker, transaction_id=request.transaction_id)
+            with self._store.look(asker, now := self._now()) as (_, known):
+                return self._candidates.answer(known, now)
         now = self._now()
         with self._store.look(request.asker, now) as (tx, known):
             facts = self._reader.facts(tx, known, request, now)
@@ -85,7 +100,7 @@ class Service:
         # FreeRADIUS's own no comes first.
         refused = request.reason or (decision.reason if isinstance(decision, rules.Refuse) else "")
         if request.handshake:
-            return self._prepare_handshake(request, facts, refused)
+            return self._candidates.handshake(request, facts, refused, now)
         password = request.password if request.rewritten else None
         sealed = facts.account.pin_hash if facts.account else None
         if sealed and not self._pins.has_key(sealed) and (not refused or refused in rules.LIMITS):
@@ -98,10 +113,11 @@ class Service:
         # PIN it is refused in `begin`, with another one it ends in `first_factor_failed`.
         tail = None
         if not refused or refused in rules.LIMITS:
-            tail = self._tail(facts, request)
-        if tail is not None and tail[1]:
+            tail = self._candidates.tail(request, facts, now)
+        if tail is not None and tail.right:
             pin_hash = self._pins.opened(request.account, sealed)
-            return Preparation(Step.PIN_AND_CODE, tail[0], pin_hash, matched=tail[1])
+            step, matched, number = Step.PIN_AND_CODE, tail.transaction_id, tail.number
+            return Preparation(step, tail.head, pin_hash, matched=matched, number=number)
         if refused and tail is None:
             # Whatever stands against the login, it looks like a wrong PIN and takes as long.
             ours = sealed is not None or not facts.elsewhere
@@ -117,14 +133,22 @@ class Service:
 
     def begin(self, request: Request, *, sync: bool = True) -> Outcome:
         """The first factor was right: open a challenge, or spend the code that came with it."""
-        if request.judged:
+        if request.judged and (request.matched or request.number is None):
             return self._judge(request, request.matched, compared=True, sync=sync)
         now = self._now()
         own = self._reader.policy(request)
-        with self._store.login(request.asker, now) as (tx, known):
+        durable = sync and request.judged
+        with self._store.login(request.asker, now, durable=durable) as (tx, known):
             facts = self._reader.facts(tx, known, request, now)
             self._pins.renew(facts.account, None if request.handshake else request.password)
             decision = rules.admit(facts, own.login, now)
+            if request.judged and not isinstance(decision, rules.Refuse):
+                # An emergency code came with the first factor, and nobody had asked for it.
+                own = self._reader.policy(request, self._reader.language(request, facts.account))
+                challenge = self._issuer.issue(request, facts, own, now)
+                tx.add_challenge(challenge)
+                tx.add_event(_event("challenge-opened", request, now, challenge, **EMERGENCY))
+                return self._judged(tx, request, known, challenge, own, now, compared=True)[0]
             if isinstance(decision, rules.Refuse):
                 told = _told(facts.faults)
                 reason = decision.reason
@@ -141,11 +165,17 @@ class Service:
                 message = tx.message(challenge.transaction_id)
                 return self._challenged(request, challenge, own, message=message)
             own = self._reader.policy(request, self._reader.language(request, facts.account))
-            challenge, message = self._issuer.issue(request, facts, own, now)
+            challenge = self._issuer.issue(request, facts, own, now)
             tx.add_challenge(challenge)
+            if challenge.emergency:
+                tx.add_event(_event("challenge-opened", request, now, challenge, **EMERGENCY))
+                return self._challenged(request, challenge, own)
+            message = self._issuer.address(challenge, request, facts, own, now)
             tx.add_message(message)
             tx.count_message(facts.counter, facts.number_tag, now)
             told = _told(facts.faults)
+            if facts.account is not None and facts.account.overridden(now):
+                told["override"] = identity.mask_number(facts.phone or "")
             tx.add_event(_event("challenge-opened", request, now, challenge, **told))
         self._courier.hand_over(challenge, message)
         return self._challenged(request, challenge, own, message=message)
@@ -157,33 +187,52 @@ class Service:
     def _judge(
         self, request: Request, transaction_id: str, *, compared: bool, sync: bool
     ) -> Outcome:
-        """Judge what came for a challenge, and store what follows; see `_given`."""
+        """Judge what came for a challenge, and store what follows; see `Candidates.given`."""
         now = self._now()
         asker = replace(request.asker, transaction_id=transaction_id)
-        again: tuple[Challenge, Message] | None = None
         with self._store.login(asker, now, durable=sync) as (tx, known):
             challenge = next(iter(known.challenges), None)
             own = self._policy_of(request, challenge)
-            answer = self._given(request, challenge, compared=compared)
-            counter = stations.counter_of(known, request, now)
-            message, tag, tally = None, "", Tally()
-            if challenge is not None and rules.asks_again(answer.text, own.login):
-                message = tx.message(challenge.transaction_id)
-                tag = self._issuer.message_tag(challenge, message)
-                tally = tx.tally(counter, tag, now)
-            decision = rules.judge(challenge, answer, counter.lockout, tally, own.login, now)
-            if isinstance(decision, rules.Resend) and message is not None:
-                again = decision.challenge, self._issuer.reissue(decision.challenge, message, now)
-                tx.save_answer(decision.challenge)
-                if message.state == "queued":
-                    tx.save_message(replace(message, state="replaced"))
-                tx.add_message(again[1])
-                tx.count_message(counter, tag, now)
-                tx.add_event(_event("sms-resent", request, now, decision.challenge))
-            outcome = self._settle(tx, request, counter, decision, own, now)
+            outcome, again = self._judged(
+                tx, request, known, challenge, own, now, compared=compared
+            )
         if again is not None:
             self._courier.hand_over(*again)
         return outcome
+
+    def _judged(
+        self,
+        tx: Transaction,
+        request: Request,
+        known: Known,
+        challenge: Challenge | None,
+        own: ClientPolicy,
+        now: datetime,
+        *,
+        compared: bool,
+    ) -> tuple[Outcome, tuple[Challenge, Message] | None]:
+        """The same, within a transaction.  Returns also the message that is to be sent now."""
+        again: tuple[Challenge, Message] | None = None
+        codes = known.emergency
+        answer, number = self._candidates.given(request, challenge, codes, now, compared=compared)
+        counter = stations.counter_of(known, request, now)
+        message, tag, tally = None, "", Tally()
+        if challenge is not None and rules.asks_again(answer.text, own.login):
+            message = tx.message(challenge.transaction_id)
+            tag = self._issuer.message_tag(challenge, message)
+            tally = tx.tally(counter, tag, now)
+        decision = rules.judge(challenge, answer, counter.lockout, tally, own.login, now)
+        if isinstance(decision, rules.Resend) and message is not None:
+            again = decision.challenge, self._issuer.reissue(decision.challenge, message, now)
+            tx.save_answer(decision.challenge)
+            if message.state == "queued":
+                tx.save_message(replace(message, state="replaced"))
+            tx.add_message(again[1])
+            tx.count_message(counter, tag, now)
+            tx.add_event(_event("sms-resent", request, now, decision.challenge))
+        if isinstance(decision, rules.Accept) and number is not None and codes is not None:
+            tx.put_emergency(codes.less(number))
+        return self._settle(tx, request, counter, decision, own, now, number), again
 
     def first_factor_failed(self, request: Request, *, sync: bool = True) -> Rejected:
         """The PIN was wrong, or the login was refused whatever the PIN."""
@@ -268,52 +317,6 @@ class Service:
         """The store did not answer."""
         return Rejected(self._texts(request).unavailable)
 
-    def _tail(self, facts: rules.Facts, request: Request) -> tuple[str, str] | None:
-        """
-        Try the end of a password as code of an open challenge.
-
-        Returns:
-            The head, and the challenge that the tail is the code of, or ""; None if the
-            password does not end in a code, or no challenge is open.
-        """
-        found: tuple[str, str] | None = None
-        for challenge in facts.running:
-            parts = rules.split_password(request.password or "", challenge.digits)
-            if parts is None:
-                continue
-            if code.matches(parts[1], self._issuer.expected(challenge)):
-                return parts[0], challenge.transaction_id
-            found = (parts[0], "")
-        return found
-
-    def _provable_code(self, request: Request) -> str | None:
-        """What a handshake is to prove in the second step: the code, if it can be accepted."""
-        now = self._now()
-        asker = replace(request.asker, transaction_id=request.transaction_id or "")
-        with self._store.look(asker, now) as (_, known):
-            challenge = next(iter(known.challenges), None)
-        if challenge is None or not challenge.is_open(now):
-            return None
-        return self._issuer.expected(challenge)
-
-    def _prepare_handshake(self, request: Request, facts: rules.Facts, refused: str) -> Preparation:
-        """
-        The same for CHAP and MS-CHAP, which prove a password and do not show it.
-
-        PIN and code in one password can be proved if FreeRADIUS knows the PIN in the clear.  If
-        it does not, the code alone may follow the PIN, from the same station only.
-        """
-        client = request.client
-        if facts.running and (not refused or refused in rules.LIMITS):
-            newest = facts.running[0]
-            place = (client.name, client.station)
-            near = client.station and place == (newest.client, newest.station) and request.provable
-            if request.cleartext is not None or near:
-                candidate = (request.cleartext or "") + self._issuer.expected(newest)
-                matched = newest.transaction_id
-                return Preparation(Step.PIN_OR_CODE, None, None, matched, candidate=candidate)
-        return Preparation(Step.PIN, None, None, reason=refused)
-
     def _texts(self, request: Request | None) -> TextSettings:
         """What the users of a client read; those of all, if it is not known who asks."""
         return self._reader.policy(request).texts if request else self._for_all
@@ -321,36 +324,6 @@ class Service:
     def _policy_of(self, request: Request, challenge: Challenge | None) -> ClientPolicy:
         """What holds for an answer, in the language in which its login began."""
         return self._reader.policy(request, challenge.language if challenge else "")
-
-    def _given(
-        self, request: Request, challenge: Challenge | None, *, compared: bool
-    ) -> rules.Answer:
-        """
-        The answer that a request holds, and what it is to be compared with.
-
-        Args:
-            compared: It was the code behind a PIN, and found right before the PIN was checked.
-        """
-        expected = self._issuer.expected(challenge)
-        if compared:
-            return rules.Answer(request.account, request.client, expected, expected)
-        proved = request.handshake and request.proved
-        return rules.Answer(
-            request.account,
-            request.client,
-            expected if proved else request.password or "",
-            expected,
-            echoed=self._is_echo(request, challenge),
-            tag=self._issuer.answer_tag(request),
-            judgeable=challenge is None or self._issuer.knows(challenge),
-        )
-
-    def _is_echo(self, request: Request, challenge: Challenge | None) -> bool:
-        """Whether a device has answered in EAP what it had answered to the first question."""
-        if challenge is None or request.eap is None or not request.eap.echo:
-            return False
-        echo = self._issuer.echo(challenge, request.password or "")
-        return code.matches(echo, request.eap.echo)
 
     # Effects
 
@@ -362,15 +335,20 @@ class Service:
         decision: rules.Judgement,
         own: ClientPolicy,
         now: datetime,
+        number: int | None,
     ) -> Outcome:
-        """Store what follows from a judgement, and put it into words."""
+        """Store what follows from a judgement, and put it into words; `number`: see `given`."""
         challenge = decision.challenge
         match decision:
             case rules.Accept():
                 tx.save_answer(decision.challenge)
                 stations.welcome(tx, request, counter, now)
-                tx.add_event(_event("code-accepted", request, now, challenge))
-                if own.remember.hours:
+                detail: dict[str, str | int | float] = {}
+                if number is not None:
+                    detail = {**EMERGENCY, "emergency": number}
+                tx.add_event(_event("code-accepted", request, now, challenge, **detail))
+                # The lost device may be one that would be remembered.
+                if own.remember.hours and not decision.challenge.emergency:
                     message = tx.message(decision.challenge.transaction_id)
                     tag = self._issuer.message_tag(decision.challenge, message)
                     stations.remember(tx, request, own, tag, now)
@@ -444,6 +422,9 @@ class Service:
             "resend": own.login.resend_word,
         }
         template = own.prompt if style == "challenge" else own.texts.code_sent
+        if challenge.emergency:
+            texts = own.texts
+            template = texts.emergency if style == "challenge" else texts.emergency_again
         waited_for = message if message is not None and message.state == "queued" else None
         return Challenged(
             challenge.transaction_id,

@@ -36,6 +36,25 @@ def derive(key: bytes, transaction_id: str, digits: int) -> str:
     return _Hotp(hmac.digest(key, transaction_id.encode(), "sha256"), digits).at(0)
 
 
+EMERGENCY_DIGITS = 10
+"""Of an emergency code, which is valid for days and beside others: 10,000 times as hard to guess as
+one of six digits, and not too long to be read out on the phone."""
+
+
+def emergency(key: bytes, account: str, batch: str, number: int) -> str:
+    """
+    One of the emergency codes of an account: `EMERGENCY_DIGITS` decimal digits.
+
+    Args:
+        account: Folded name: a row that is copied to another account makes other codes.
+        batch: Of `records.EmergencyCodes`.
+        number: Which of them, from 1.
+    """
+    text = f"emergency {batch} {number} {account}".encode("utf-8", "surrogatepass")
+    digits = int.from_bytes(hmac.digest(key, text, "sha256")) % 10**EMERGENCY_DIGITS
+    return f"{digits:0{EMERGENCY_DIGITS}}"
+
+
 def key_fingerprint(key: bytes) -> str:
     """A name for a key, by which a store knows it again: 16 hex digits, not reversible."""
     return hmac.digest(key, b"key-fingerprint", "sha256").hex()[:16]

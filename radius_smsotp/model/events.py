@@ -32,9 +32,12 @@ KINDS = {
     SESSION_STARTED: "a client that accounts reported the beginning of a session",
     SESSION_ENDED: "a client that accounts reported the end of a session",
     "account-locked": "too many wrong PINs or codes; the account is locked for a time",
+    "codes-made": "emergency codes were made for an account",
+    "codes-revoked": "emergency codes were revoked",
     "account-added": "an account was added",
     "account-changed": "an account was changed",
     "account-deleted": "an account was deleted",
+    "account-erased": "all that was kept of an account was erased, its name too",
     "account-unlocked": "an administrator ended a lock-out",
     "store-restored": "the store was put back, or comes from elsewhere: what was open ended",
     "provider-skipped": "a provider failed repeatedly and is skipped for a time",
@@ -44,6 +47,8 @@ KINDS = {
 
 REASONS = {
     "unknown-account": "there is no such account",
+    "no-number": "LDAP, SQL or a users file knows the account and has no number for it",
+    "emergency": "an emergency code is valid: no SMS goes out",
     "disabled": "the account is disabled",
     "refused": "another module of FreeRADIUS refuses the account",
     "other-method": "neither a password nor EAP of ours, but another method, without a code",

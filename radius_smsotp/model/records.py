@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -42,6 +42,7 @@ class Account:
             earlier version (see `model.pin`); None if another module checks the first factor.
         provider: Sends this account's messages first, or None for ``delivery.order``.
         language: Folded tag (see `model.identity`) of what this person reads, or None.
+        override: A number that goes before any other, FreeRADIUS's too, until `override_until`.
     """
 
     name: str
@@ -50,6 +51,12 @@ class Account:
     provider: str | None = None
     enabled: bool = True
     language: str | None = None
+    override: str | None = field(default=None, repr=False)
+    override_until: datetime | None = None
+
+    def overridden(self, now: datetime) -> bool:
+        """Whether `override` counts now."""
+        return self.override_until is not None and now < self.override_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,7 @@ class Challenge:
         phone_hint: The masked number, "***67".
         answered: Tag of the answer that was judged last (see `model.code.answer_tag`), or "".
         language: Of all texts of this login, "" for the client's.
+        emergency: Whether an emergency code is asked for: no code was sent, and none would do.
     """
 
     transaction_id: str
@@ -98,6 +106,7 @@ class Challenge:
     state: ChallengeState
     answered: str = ""
     language: str = ""
+    emergency: bool = False
 
     def is_open(self, now: datetime) -> bool:
         """Whether it may still be answered."""
@@ -107,6 +116,41 @@ class Challenge:
     def minutes(self) -> int:
         """How long it is valid, as people are told: whole minutes, at least one."""
         return whole_minutes(self.expires_at - self.created_at)
+
+
+@dataclass(frozen=True, slots=True)
+class EmergencyCodes:
+    """
+    Codes that the helpdesk has made for an account, which stand in for those of messages.
+
+    None is kept: what they are derived from is (see `model.code.emergency`).  Each has a number,
+    which counts from 1.
+
+    Attributes:
+        account: Folded name, of an account of ours or not.
+        batch: 128 random bits as 32 lower-case hex digits.
+        key_id: Which key they are derived with.
+        uses: Of each code in turn, how often it may still be used.
+    """
+
+    account: str
+    batch: str
+    key_id: str
+    made_at: datetime
+    expires_at: datetime
+    uses: tuple[int, ...]
+
+    def left(self, now: datetime) -> tuple[int, ...]:
+        """The numbers of those that may be used now."""
+        if now >= self.expires_at:
+            return ()
+        return tuple(number for number, uses in enumerate(self.uses, 1) if uses > 0)
+
+    def less(self, number: int, uses: int | None = 1) -> EmergencyCodes:
+        """The same, one of them with so many uses less; with None it has none any more."""
+        at = number - 1
+        left = 0 if uses is None else max(0, self.uses[at] - uses)
+        return replace(self, uses=(*self.uses[:at], left, *self.uses[number:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +299,7 @@ class Known:
         device: The same, as it is remembered in this wireless network.
         challenges: The challenge that is answered, in whatever state; or else, if none was named,
             the open ones of the account, newest first.
+        emergency: The account's emergency codes, used up or not.
     """
 
     account: Account | None
@@ -263,6 +308,7 @@ class Known:
     station: Station | None
     device: Device | None
     challenges: tuple[Challenge, ...]
+    emergency: EmergencyCodes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ _ROWS = {
     "SMSOTP-Tunnel-Client": ("request", "policy", "policy", "who asks at its outer end"),
     "SMSOTP-Tunnel-Client-Address": ("request", "policy", "policy", "that one's address"),
     "SMSOTP-Step": ("control", "policy hook", "policy hook", "what came"),
-    "SMSOTP-Matched": ("control", "hook", "hook", "the challenge whose code came with the PIN"),
+    "SMSOTP-Matched": ("control", "hook", "hook", "what code came with the PIN"),
     "SMSOTP-Reason": ("control", "policy hook", "policy hook", "why the login is refused"),
     "SMSOTP-Settled": ("control", "hook", "policy hook", "how a hook has decided the login"),
     "SMSOTP-Ticket": ("control", "hook", "policy hook", "what another instance waits for"),
@@ -158,6 +158,7 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
     method = HANDSHAKES[proofs[0]] if proofs else ""
     # smsotp_handshake refuses CHAP without a word where there is nothing in the clear.
     silent = method == "CHAP" and "Cleartext-Password" not in config and not said
+    matched, _, number = config.get("SMSOTP-Matched", "").partition(" ")
     address = request.get("SMSOTP-Client-Address", "")
     return Request(
         user=name,
@@ -180,7 +181,8 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         tunnelled="EAP-Message" in request or "SMSOTP-EAP" in config,
         eap=turn,
         step=STEPS.get(config.get("SMSOTP-Step", "")),
-        matched=config.get("SMSOTP-Matched", ""),
+        matched=matched if STATE.fullmatch(matched) else "",
+        number=int(number) if number.isdecimal() else None,
         reason=config.get("SMSOTP-Reason")
         or ("refused" if config.get("Response-Packet-Type") in REFUSALS else ""),
         settled="SMSOTP-Settled" in config,
@@ -221,6 +223,13 @@ def result(
 def ticket(lists: Mapping[str, Any] | None) -> str:
     """What the first instance gave the second one to find its login by; "" if nothing."""
     return first_values((lists or {}).get("config")).get("SMSOTP-Ticket", "")
+
+
+def matched(transaction_id: str, number: int | None) -> str | None:
+    """``SMSOTP-Matched`` of a challenge, an emergency code, or both; None if there is neither."""
+    if number is None:
+        return transaction_id or None
+    return f"{transaction_id or 'emergency'} {number}"
 
 
 def reply_message(text: str) -> tuple[str, str]:

@@ -149,6 +149,14 @@ class TextSettings(Section):
         "A code was sent to {phone_hint}. Log in again with your PIN followed by the code.",
         description="answer to the first step with `style: reject`",
     )
+    emergency: Annotated[str, template("digits", "minutes")] = Field(
+        "Enter one of your emergency codes ({digits} digits): ",
+        description="the prompt while an emergency code is valid (`smsotp user code`)",
+    )
+    emergency_again: Annotated[str, template("digits", "minutes")] = Field(
+        "Log in again with your PIN followed by one of your emergency codes.",
+        description="the same as answer to the first step with `style: reject`",
+    )
     unavailable: Text = Field(
         "Login is not possible at the moment. Please try again later.",
         description="the store does not answer",

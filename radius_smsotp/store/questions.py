@@ -12,7 +12,16 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from radius_smsotp.model.records import Asker, Known, Lockout
-from radius_smsotp.store.rows import ACCOUNT, CHALLENGE, DEVICE, LOCKOUT, STATION, Row, selected
+from radius_smsotp.store.rows import (
+    ACCOUNT,
+    CHALLENGE,
+    DEVICE,
+    EMERGENCY,
+    LOCKOUT,
+    STATION,
+    Row,
+    selected,
+)
 
 
 class Question(NamedTuple):
@@ -24,12 +33,13 @@ class Question(NamedTuple):
 
 # Constants only: no value ever gets into a statement but by its mark.
 KNOWN = (
-    f"SELECT {selected(ACCOUNT, LOCKOUT, STATION, DEVICE, CHALLENGE)}, "
+    f"SELECT {selected(ACCOUNT, LOCKOUT, STATION, DEVICE, EMERGENCY, CHALLENGE)}, "
     "(SELECT pin_hash FROM account AS other WHERE other.name >= asker.account "
     "ORDER BY other.name LIMIT 1) AS neighbour_pin_hash FROM "
     "(SELECT CAST(? AS TEXT) AS account, CAST(? AS TEXT) AS client, CAST(? AS TEXT) AS ssid, "
     "CAST(? AS TEXT) AS station) AS asker "
     "LEFT JOIN account ON account.name = asker.account "
+    "LEFT JOIN emergency ON emergency.account = asker.account "
     "LEFT JOIN lockout ON lockout.account = asker.account "
     "LEFT JOIN station ON station.account = asker.account AND station.client = asker.client "
     "AND station.station = asker.station "
@@ -63,4 +73,5 @@ def answered(found: Sequence[Row]) -> Known:
         station=STATION.find(first),
         device=DEVICE.find(first),
         challenges=tuple(one for row in found if (one := CHALLENGE.find(row)) is not None),
+        emergency=EMERGENCY.find(first),
     )

@@ -48,10 +48,15 @@ def moment(value: float | None) -> datetime | None:
     return None if value is None else datetime.fromtimestamp(value, UTC)
 
 
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split()))
+
+
 CODECS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "bool": (int, bool),
     "datetime": (seconds, moment),
     "datetime | None": (seconds, moment),
+    "tuple[int, ...]": (lambda numbers: " ".join(map(str, numbers)), _numbers),
     # Names of providers hold no blank, see `settings.schema.Settings.providers`.
     "tuple[str, ...]": (" ".join, lambda text: tuple(text.split())),
     "dict[str, str | int | float]": (json.JSONEncoder(ensure_ascii=False).encode, json.loads),
@@ -132,6 +137,7 @@ ATTEMPT = Table(
     after=("time",),
     message_id="provider_id",
 )
+EMERGENCY = Table("emergency", records.EmergencyCodes, "account")
 DEVICE = Table("device", records.Device, "account, client, ssid, station")
 EVENT = Table("event", records.Event, "id")
 

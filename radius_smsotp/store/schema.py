@@ -337,12 +337,30 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
     ),
+    (
+        # The codes that the helpdesk makes for an account: see `model.code.emergency`.
+        """
+        CREATE TABLE emergency (
+            account TEXT PRIMARY KEY,
+            batch TEXT NOT NULL,
+            key_id TEXT NOT NULL,
+            made_at DOUBLE PRECISION NOT NULL,
+            expires_at DOUBLE PRECISION NOT NULL,
+            uses TEXT NOT NULL
+        ) WITHOUT ROWID
+        """,
+        "ALTER TABLE challenge ADD COLUMN emergency INTEGER NOT NULL DEFAULT 0",
+        # A number that goes before any other for a time.
+        "ALTER TABLE account ADD COLUMN override TEXT",
+        "ALTER TABLE account ADD COLUMN override_until DOUBLE PRECISION",
+    ),
 )
 
 TABLES = {
     "account": ("name",),
     "lockout": ("account",),
     "station": ("account", "client", "station"),
+    "emergency": ("account",),
     "decoy": ("number",),
     "challenge": ("transaction_id",),
     "message": ("transaction_id", "number"),

@@ -30,7 +30,7 @@ from radius_smsotp.store.reserve import Reserve
 from radius_smsotp.store.rows import EVENT
 from radius_smsotp.store.schema import VERSIONS
 from radius_smsotp.store.trail import Trail
-from radius_smsotp.store.transaction import END_CHALLENGES, Transaction
+from radius_smsotp.store.transaction import END_OPEN, Transaction
 from radius_smsotp.store.transfer import Contents
 
 INCREMENTAL = 2
@@ -369,7 +369,8 @@ class SqliteStore(Durability):
             self._name = 1 + secrets.randbelow(2**31 - 1)
             db.execute(f"PRAGMA application_id = {self._name}")
         elif noted is None or noted[0] != self._name or noted[1] > _newest_event(db):
-            db.execute(END_CHALLENGES)
+            for statement in END_OPEN:
+                db.execute(statement)
             # From here on it is ahead of all that was: every copy of before shows to be one.
             number = max(_newest_event(db), noted[1] if noted and noted[0] == self._name else 0) + 1
             restored = Event("store-restored", datetime.now(UTC), "")

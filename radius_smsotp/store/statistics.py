@@ -202,6 +202,10 @@ def start(number: int) -> datetime:
     return datetime.fromtimestamp(number * SLOT_SECONDS, UTC)
 
 
+COUNTED_BY = ("reason", "provider", "seconds", "more")
+"""What of an event's detail matters to how it is counted."""
+
+
 def cell(number: int, kind: str, detail: Mapping[str, str | int | float]) -> tuple[Cell, float]:
     """Where an event is counted, and its seconds."""
     seconds, bucket = 0.0, UNTIMED

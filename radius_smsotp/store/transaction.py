@@ -30,6 +30,7 @@ from radius_smsotp.model.records import (
     Tally,
 )
 from radius_smsotp.store import questions, rows
+from radius_smsotp.store.people import END_EMERGENCY, PersonStatements
 from radius_smsotp.store.rows import (
     ACCOUNT,
     ATTEMPT,
@@ -69,7 +70,8 @@ DAY_SLOTS = 86400 // SLOT + HOUR_SLOTS - 1
 PRUNE_SLICE = 200
 """Rows that one `prune` removes at most: few enough that no login waits for it."""
 
-END_CHALLENGES = "UPDATE challenge SET state = 'cancelled' WHERE state = 'open'"
+END_OPEN = ("UPDATE challenge SET state = 'cancelled' WHERE state = 'open'", END_EMERGENCY)
+"""Ends the challenges that are open, and emergency codes: they may be spent in another store."""
 
 LOCKED = "locked_until > ? AND last_failure_at <= ?"
 """As `model.lockout.is_locked` says."""
@@ -80,7 +82,7 @@ NEWEST = (
 )
 
 
-class Transaction(ServerStatements):
+class Transaction(PersonStatements, ServerStatements):
     """
     The store within one transaction.  Names are folded (see `model.identity.fold_name`).
 
@@ -166,7 +168,8 @@ class Transaction(ServerStatements):
 
     def delete_account(self, name: str) -> bool:
         """
-        Remove an account with its lock-out, stations and devices; cancel its open challenges.
+        Remove an account with its lock-out, stations, devices and emergency codes; cancel its open
+        challenges.
 
         Returns:
             Whether it was there.
@@ -174,6 +177,7 @@ class Transaction(ServerStatements):
         self.clear_lockout(name)
         self._db.execute("DELETE FROM station WHERE account = ?", (name,))
         self.forget_devices(name)
+        self._db.execute("DELETE FROM emergency WHERE account = ?", (name,))
         self.cancel_challenges(name)
         return self._count("DELETE FROM account WHERE name = ?", name) > 0
 
@@ -228,21 +232,21 @@ class Transaction(ServerStatements):
 
     def open_challenges(
         self, now: datetime, account: str | None = None
-    ) -> list[tuple[Challenge, Message]]:
+    ) -> list[tuple[Challenge, Message | None]]:
         """
         The challenges that may still be answered, newest first; of one account or of all.
 
         Returns:
-            Each with its newest message.
+            Each with its newest message, if it has one.
         """
         whose, value = ("", ()) if account is None else ("AND account = ?", (account,))
         sql = (
-            f"SELECT {selected(CHALLENGE, MESSAGE)} FROM challenge JOIN message "
+            f"SELECT {selected(CHALLENGE, MESSAGE)} FROM challenge LEFT JOIN message "
             f"ON message.transaction_id = challenge.transaction_id AND number = {NEWEST} "
             f"WHERE challenge.state = 'open' AND expires_at > ? {whose} ORDER BY created_at DESC"
         )
         found = self._db.execute(sql, (now.timestamp(), *value))
-        return [(CHALLENGE.read(row), MESSAGE.read(row)) for row in found]
+        return [(CHALLENGE.read(row), MESSAGE.find(row)) for row in found]
 
     def add_challenge(self, challenge: Challenge) -> None:
         """Add a challenge."""
@@ -261,8 +265,9 @@ class Transaction(ServerStatements):
         self._db.execute(sql, (account,))
 
     def end_challenges(self) -> int:
-        """End all open challenges.  Returns how many there were."""
-        return self._count(END_CHALLENGES)
+        """End all open challenges, and emergency codes.  Returns how many challenges there were."""
+        number, _ = (self._count(statement) for statement in END_OPEN)
+        return number
 
     # Messages
 
@@ -529,6 +534,7 @@ class Transaction(ServerStatements):
             ("event", "id", "time", events_before.timestamp()),
             ("event", "id", "id", events_to + 1),
             ("device", "account, client, ssid, station", "expires_at", now.timestamp()),
+            ("emergency", "account", "expires_at", now.timestamp()),
             ("lockout", "account", "last_failure_at", failed_before),
             ("decoy", "number", "last_failure_at", failed_before),
             ("station", "account, client, station", "seen_at", failed_before),

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from radius_smsotp.errors import StoreError
 from radius_smsotp.store.rows import Connection
 from radius_smsotp.store.schema import TABLES
-from radius_smsotp.store.transaction import END_CHALLENGES
+from radius_smsotp.store.transaction import END_OPEN
 
 
 class NotEmptyError(StoreError):
@@ -113,8 +113,9 @@ class Contents:
         self._db.executemany(f"INSERT INTO {table} ({named}) VALUES ({marks})", rows)
 
     def end_challenges(self) -> None:
-        """End all open challenges."""
-        self._db.execute(END_CHALLENGES)
+        """End all open challenges, and emergency codes."""
+        for statement in END_OPEN:
+            self._db.execute(statement)
 
     def clear(self) -> None:
         """Remove all rows."""

@@ -107,7 +107,7 @@ def test_ldap_knows_password_and_number(
     for name, password, reason in (
         ("erin", "wrong", None),
         ("erin", "", None),
-        ("gina", "s3cret", "unknown-account"),
+        ("gina", "s3cret", "no-number"),
         ("hal", "s3cret", "bad-phone"),
         ("nobody", "s3cret", "unknown-account"),
         ("*", "s3cret", "unknown-account"),

@@ -107,6 +107,7 @@ def judge(one: Challenge | None, answer: str = CODE, **fields: Any) -> rules.Jud
 
 OBSTACLES = {
     "unknown-account": {"account": None},
+    "no-number": {"account": None, "checkable": True},
     "disabled": {"account": Account("alice", "+491701234567", enabled=False)},
     "locked": {"lockout": LOCKED},
     "no-phone": {"phone": None},

@@ -6,6 +6,7 @@ from tests.store.contract import StoreContract
 from tests.store.contract_crowd import CrowdContract
 from tests.store.contract_figures import FiguresContract
 from tests.store.contract_logins import LoginsContract
+from tests.store.contract_people import PeopleContract
 from tests.store.contract_records import RecordsContract
 from tests.store.contract_trail import CeilingContract, TrailContract
 
@@ -13,6 +14,7 @@ from tests.store.contract_trail import CeilingContract, TrailContract
 class WholeContract(
     StoreContract,
     RecordsContract,
+    PeopleContract,
     LoginsContract,
     CrowdContract,
     FiguresContract,

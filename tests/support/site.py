@@ -153,7 +153,8 @@ class Node:
         """The first step, whole."""
         asked = request(user, password, **more)
         ready = self.service.prepare(asked)
-        asked = replace(asked, step=ready.step, matched=ready.matched, reason=ready.reason)
+        found: Any = {"matched": ready.matched, "number": ready.number, "reason": ready.reason}
+        asked = replace(asked, step=ready.step, **found)
         compared = password if ready.password is None else ready.password
         if ready.pin_hash is None or pap(ready.pin_hash, compared):
             return self.service.begin(asked)

@@ -185,12 +185,33 @@ PASSWORD_ROUNDS = 210_000
 too shall not be found even by who has store and key."""
 
 
+elsewhere_option = click.option(
+    "--elsewhere",
+    is_flag=True,
+    help="LDAP, SQL or a users file knows this name, though nothing is known of it here yet.",
+)
+"""Of every command that takes a name of a directory."""
+
+
 def known(tx: Transaction, name: str) -> Account:
     """The account of that name.  Raises SmsotpError if there is none."""
     found = tx.account(name)
     if found is None:
         raise SmsotpError(f"there is no account '{name}'; 'smsotp user list' names all")
     return found
+
+
+def refuse_unknown(tx: Transaction, name: str, *, elsewhere: bool) -> None:
+    """
+    Raise SmsotpError for a name that is no account of ours, and was never seen as one.
+
+    Args:
+        elsewhere: Whoever types it says that a directory knows it.
+    """
+    if elsewhere or tx.is_known(name):
+        return
+    remedy = "'smsotp user list' names all; if LDAP, SQL or a users file knows it, add --elsewhere"
+    raise SmsotpError(f"there is no account '{name}', and nobody of that name was here; {remedy}")
 
 
 def save(tx: Transaction, before: Account | None, after: Account, *, devices: bool = True) -> None:

@@ -14,6 +14,7 @@ import click
 from radius_smsotp.cli import completion, output
 from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.cli.user import account, sessions
+from radius_smsotp.cli.user.codes import list_codes, make_codes
 from radius_smsotp.cli.user.import_file import export_accounts, import_accounts
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model import lockout
@@ -469,5 +470,6 @@ def devices(site: Site, name: str, forget: str | None, forget_all: bool, as_json
     output.listing(records, columns, for_programs=as_json, empty=none)
 
 
-for command in (show, list_accounts, devices, import_accounts, export_accounts):
+OTHERS = (show, list_accounts, make_codes, list_codes, devices, import_accounts, export_accounts)
+for command in OTHERS:
     user.add_command(command)

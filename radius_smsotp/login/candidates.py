@@ -1,0 +1,168 @@
+"""
+What a password or a handshake is compared with: the codes of challenges, and emergency codes.
+
+A password is taken apart, and shows which code it ends in.  A handshake proves one that has to be
+named before.  Nothing is stored here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple
+
+from radius_smsotp.login import rules
+from radius_smsotp.login.answers import Preparation
+from radius_smsotp.login.challenges import Issuer
+from radius_smsotp.login.request import Request, Step
+from radius_smsotp.model import code
+from radius_smsotp.model.records import Challenge, EmergencyCodes, Known
+
+
+class Tail(NamedTuple):
+    """
+    A password that ends in a code.
+
+    Attributes:
+        head: What stands before it.
+        right: Whether it is the code of `transaction_id`, or emergency code `number`.
+    """
+
+    head: str
+    right: bool
+    transaction_id: str = ""
+    number: int | None = None
+
+
+class Candidates:
+    """Finds them, and takes them up again when the first factor was right."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+
+    def tail(self, request: Request, facts: rules.Facts, now: datetime) -> Tail | None:
+        """
+        Try the end of a password as code of an open challenge, or as emergency code.
+
+        Returns:
+            None if the password does not end in a code, or no challenge is open.
+        """
+        found: Tail | None = None
+        password, codes = request.password or "", facts.emergency
+        parts = rules.split_password(password, code.EMERGENCY_DIGITS)
+        if codes is not None and parts is not None:
+            number = self._issuer.emergency_number(codes, parts[1], now)
+            if number is not None:
+                return Tail(parts[0], right=True, transaction_id=_asking(facts), number=number)
+        for challenge in facts.running:
+            parts = rules.split_password(password, challenge.digits)
+            if parts is None:
+                continue
+            if code.matches(parts[1], self._issuer.expected(challenge)):
+                return Tail(parts[0], right=True, transaction_id=challenge.transaction_id)
+            found = Tail(parts[0], right=False)
+        return found
+
+    def answer(self, known: Known, now: datetime) -> Preparation:
+        """What a handshake is to prove in the second step: the code, if it can be accepted."""
+        challenge = next(iter(known.challenges), None)
+        if challenge is None or not challenge.is_open(now):
+            return Preparation(Step.CODE, None, None)
+        if not challenge.emergency:
+            expected = self._issuer.expected(challenge)
+            return Preparation(Step.CODE, None, None, candidate=expected)
+        number, candidate = self._first_code(known.emergency, now)
+        matched = challenge.transaction_id
+        return Preparation(Step.CODE, None, None, matched, candidate=candidate, number=number)
+
+    def handshake(
+        self, request: Request, facts: rules.Facts, refused: str, now: datetime
+    ) -> Preparation:
+        """
+        The same in the first step: CHAP and MS-CHAP prove a password and do not show it.
+
+        PIN and code in one password can be proved if FreeRADIUS knows the PIN in the clear.  If
+        it does not, the code alone may follow the PIN, from the same station only.
+        """
+        client, codes = request.client, facts.emergency
+        running = [one for one in facts.running if one.emergency == (codes is not None)]
+        if refused and refused not in rules.LIMITS:
+            running = []
+        elif running or (codes is not None and request.cleartext is not None):
+            place, newest = (client.name, client.station), next(iter(running), None)
+            near = client.station and newest and place == (newest.client, newest.station)
+            near = near and request.provable
+            if request.cleartext is not None or near:
+                number, expected = None, self._issuer.expected(newest)
+                if codes is not None:
+                    number, expected = self._first_code(codes, now)
+                return Preparation(
+                    Step.PIN_OR_CODE,
+                    None,
+                    None,
+                    matched=newest.transaction_id if newest else "",
+                    candidate=(request.cleartext or "") + expected,
+                    number=number,
+                )
+        return Preparation(Step.PIN, None, None, reason=refused)
+
+    def given(
+        self,
+        request: Request,
+        challenge: Challenge | None,
+        codes: EmergencyCodes | None,
+        now: datetime,
+        *,
+        compared: bool,
+    ) -> tuple[rules.Answer, int | None]:
+        """
+        The answer that a request holds, and what it is to be compared with.
+
+        Args:
+            codes: Of the account.
+            compared: It was the code behind a PIN, and found right before the PIN was checked.
+
+        Returns:
+            Also the number of the emergency code that it is, if it is one.
+        """
+        expected, typed, number = self._issuer.expected(challenge), request.password or "", None
+        whole = compared or (request.handshake and request.proved)
+        if challenge is not None and challenge.emergency:
+            number = request.number
+            if not whole:
+                number = self._issuer.emergency_number(codes, typed, now)
+            elif codes is None or number not in codes.left(now):
+                whole = False  # it was used up, or came to an end, since it was compared
+            expected = self._issuer.emergency(codes, number, now)
+        answer = rules.Answer(
+            request.account,
+            request.client,
+            expected if whole else typed,
+            expected,
+            judgeable=self._issuer.can_judge(challenge, codes),
+        )
+        if compared:
+            return answer, number
+        echoed, tag = self._is_echo(request, challenge), self._issuer.answer_tag(request)
+        return replace(answer, echoed=echoed, tag=tag), number
+
+    def _first_code(self, codes: EmergencyCodes | None, now: datetime) -> tuple[int | None, str]:
+        """
+        The emergency code that a handshake can prove, and its number.
+
+        What is compared must be named before: so of several codes the next one counts.
+        """
+        number = next(iter(codes.left(now)), None) if codes else None
+        return number, self._issuer.emergency(codes, number, now)
+
+    def _is_echo(self, request: Request, challenge: Challenge | None) -> bool:
+        """Whether a device has answered in EAP what it had answered to the first question."""
+        if challenge is None or request.eap is None or not request.eap.echo:
+            return False
+        echo = self._issuer.echo(challenge, request.password or "")
+        return code.matches(echo, request.eap.echo)
+
+
+def _asking(facts: rules.Facts) -> str:
+    """The newest open challenge that asks for an emergency code, "" if there is none."""
+    return next((one.transaction_id for one in facts.running if one.emergency), "")
