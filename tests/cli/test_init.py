@@ -197,7 +197,7 @@ class TestWhatIsMade:
         here.write(message="no code")
         result = CliRunner().invoke(smsotp, ["init", str(here.folder)])
         assert result.exit_code == 3
-        assert "smsotp.yaml: message: {code} is missing" in result.output
+        assert "column 1: message: {code} is missing" in result.output
 
     def test_a_key_that_others_can_read_is_told_of(self, here: Installation) -> None:
         (here.folder / "key").chmod(0o644)

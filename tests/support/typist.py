@@ -94,6 +94,9 @@ CALLED = "sed -i '/virtual_server = smsotp$/d' /etc/freeradius/3.0/clients.conf"
 EXTERNAL = "sed -i 's/^delivery: {/&courier: external, /' /etc/radius-smsotp/smsotp.yaml"
 
 BEFORE = {
+    "smsotp user import staff.csv --column name=Login --column phone=Mobile": (
+        "printf 'Login,Mobile,Room\\nzoe,+491701112299,12\\n' >/srv/work/staff.csv"
+    ),
     "smsotp user": "smsotp user delete alice --yes",
     "smsotp courier": EXTERNAL,
     "smsotp store": SHARED,

@@ -142,14 +142,18 @@ def read_language(text: str, loaded: Loaded) -> str:
     return tag
 
 
-SWITCHES = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+YES = """yes true 1 on y x ja wahr j oui vrai si sí verdadero vero sim verdadeiro waar tak prawda
+ano pravda да истина"""
+NO = """no false 0 off n nein falsch non faux falso não nee onwaar nie fałsz ne nepravda нет ложь"""
+"""As people and spreadsheets write them in the languages that come along."""
 
 
 def read_switch(text: str) -> bool:
     """Whether an account is enabled.  Raises ValueError with a sentence."""
-    if text.lower() not in SWITCHES:
-        raise ValueError(f"'enabled' is not one of {', '.join(SWITCHES)}")
-    return SWITCHES[text.lower()]
+    folded = unicodedata.normalize("NFC", text).lower()
+    if folded not in {*YES.split(), *NO.split()}:
+        raise ValueError("'enabled' is neither yes nor no")
+    return folded in YES.split()
 
 
 FIELDS: Mapping[str, Callable[[str, Loaded], Any]] = {

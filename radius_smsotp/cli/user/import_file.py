@@ -6,17 +6,14 @@ Every line is judged and every PIN hashed before anything is written.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
-import csv
-import difflib
-import io
 import os
-import re
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +21,9 @@ import click
 
 from radius_smsotp.cli import output
 from radius_smsotp.cli.site import Site, pass_site
-from radius_smsotp.cli.user import account, bulk
+from radius_smsotp.cli.user import account, bulk, sheet
 from radius_smsotp.cli.user.bulk import Change
+from radius_smsotp.cli.user.sheet import Fault, Line, Sheet
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model.records import Account
 from radius_smsotp.settings import whole_file
@@ -38,12 +36,37 @@ MODE = 0o600
 """Of what is written: it holds numbers, and perhaps PINs."""
 
 
-DOUBTED = 20
-"""Lines that are named at most of those that are doubtful for one reason."""
+NAMED = 20
+"""Lines that are named at most of those that have one reason."""
+
+
+def _titles(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """Title to field."""
+    found: dict[str, str] = {}
+    for one in given:
+        name, equals, title = one.partition("=")
+        if name not in account.FIELDS or not equals or not title.strip():
+            known = ", ".join(account.FIELDS)
+            raise click.BadParameter(
+                f"write FIELD=TITLE, as phone=Mobile; a field is one of {known}"
+            )
+        if title in found or name in found.values():
+            raise click.BadParameter(f"'{one}' says it a second time")
+        found[title] = name
+    return found
+
+
+def _encoding(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
+    try:
+        return None if name is None else codecs.lookup(name).name
+    except LookupError:
+        raise click.BadParameter(f"there is no encoding '{name}'") from None
 
 
 @click.command("import", short_help="Add the accounts of a CSV file.")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument(
+    "file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 @click.option("--update", is_flag=True, help="Change accounts that are there already.")
 @click.option(
@@ -51,25 +74,52 @@ DOUBTED = 20
     is_flag=True,
     help="Import the good lines; the others go to FILE.rejected.csv, each with its reason.",
 )
+@click.option(
+    "--column",
+    "titles",
+    metavar="FIELD=TITLE",
+    multiple=True,
+    callback=_titles,
+    help="The title of a column that is not called like its field.",
+)
+@click.option(
+    "--encoding",
+    metavar="NAME",
+    callback=_encoding,
+    help="Of the file.  [default: UTF-8, UTF-16 where it shows, else Windows-1252]",
+)
 @pass_site
-def import_accounts(site: Site, file: Path, dry_run: bool, update: bool, keep_going: bool) -> None:
+def import_accounts(
+    site: Site,
+    file: Path,
+    dry_run: bool,
+    update: bool,
+    keep_going: bool,
+    titles: Mapping[str, str],
+    encoding: str | None,
+) -> None:
     """
     Add the accounts of a CSV file; none if a line is faulty.
 
     The first line names the columns, in any order: name, phone, and if wanted pin, provider,
-    enabled (yes or no) and language.  UTF-8, separated by comma or semicolon.  An empty field
-    leaves what is there.  Logins go on meanwhile.  An import that was interrupted is done by the
-    same command with --update.
+    enabled (yes or no) and language; others are not read.  A spreadsheet's file is taken as it is,
+    separated by comma, semicolon or tab.  An empty field leaves what is there.  Logins go on
+    meanwhile.  An import that was interrupted is done by the same command with --update.  - reads
+    standard input.
 
     \b
     Examples:
       smsotp user import staff.csv --dry-run
       smsotp user import staff.csv --update --keep-going
+      smsotp user import staff.csv --column name=Login --column phone=Mobile
     """
-    sheet = read(file)
+    with click.open_file(str(file), "rb") as opened:
+        found = sheet.read(str(file), opened.read(), titles, encoding)
+    for told in found.notes:
+        click.echo(output.clean(told), err=True)
     with site.store.read() as tx:
         there = {one.name: one for one, _ in tx.accounts()}
-    plans, faults = _plan(sheet, site.loaded, there, update=update)
+    plans, faults = _plan(found, site.loaded, there, update=update)
     _tell(faults)
     if faults and not keep_going:
         raise SmsotpError(f"{output.many(len(faults), 'faulty line')}; nothing was imported")
@@ -98,9 +148,10 @@ def import_accounts(site: Site, file: Path, dry_run: bool, update: bool, keep_go
         f"left as they are: {len(plans) - len(changes)}{f', weak PINs: {weak}' if weak else ''}"
     )
     if faults:
-        leftover = file.with_suffix(".rejected.csv")
+        leftover = Path("stdin") if str(file) == "-" else file
+        leftover = leftover.with_suffix(".rejected.csv")
         if not dry_run:
-            whole_file.write(leftover, rejected(sheet, faults), MODE)
+            whole_file.write(leftover, sheet.rejected(found, faults), MODE)
         where = "would be in" if dry_run else "mend and import"
         raise SmsotpError(f"{output.many(len(faults), 'faulty line')}; {where} {leftover}")
 
@@ -120,7 +171,7 @@ def export_accounts(site: Site, file: Path) -> None:
       smsotp user export - | cut -d, -f1
     """
     with site.store.read() as tx:
-        text = exported(one for one, _ in tx.accounts())
+        text = sheet.exported(one for one, _ in tx.accounts())
     if str(file) == "-":
         sys.stdout.buffer.write(text.encode())
     else:
@@ -128,8 +179,18 @@ def export_accounts(site: Site, file: Path) -> None:
 
 
 def _tell(faults: Iterable[Fault]) -> None:
+    """Each reason once, with its lines."""
+    lines: dict[str, list[int]] = {}
     for fault in faults:
-        click.echo(f"line {fault.line.number}: {output.clean(fault.reason)}", err=True)
+        lines.setdefault(fault.reason, []).append(fault.line.number)
+    for reason, found in lines.items():
+        click.echo(f"{_named(found)}: {output.clean(reason)}", err=True)
+
+
+def _named(found: Sequence[int]) -> str:
+    """Numbers of lines, as far as there are not too many."""
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return f"{'line' if len(found) == 1 else 'lines'} {', '.join(map(str, found[:NAMED]))}{more}"
 
 
 def _doubt(changes: Mapping[Line, Change], loaded: Loaded) -> int:
@@ -140,25 +201,22 @@ def _doubt(changes: Mapping[Line, Change], loaded: Loaded) -> int:
         for doubt in account.doubts(change.after, loaded, phone=phone, pin=change.pin):
             lines.setdefault(doubt, []).append(line.number)
     for doubt, found in sorted(lines.items()):
-        named = ", ".join(map(str, found[:DOUBTED]))
-        more = f" and {len(found) - DOUBTED} more" if len(found) > DOUBTED else ""
-        where = "line" if len(found) == 1 else "lines"
-        click.echo(f"{where} {named}{more}: {doubt}", err=True)
+        click.echo(f"{_named(found)}: {doubt}", err=True)
     return sum(len(found) for doubt, found in lines.items() if doubt.startswith(account.WEAK_PIN))
 
 
 def _plan(
-    sheet: Sheet, loaded: Loaded, there: Mapping[str, Account], *, update: bool
+    found: Sheet, loaded: Loaded, there: Mapping[str, Account], *, update: bool
 ) -> tuple[dict[Line, Change], list[Fault]]:
     """What each line shall change, and every line that cannot be taken, in the file's order."""
     plans: dict[Line, Change] = {}
     faults: list[Fault] = []
     seen: dict[str, int] = {}
     with output.progress("Reading") as advance:
-        for line in sheet.lines:
-            advance(line.number, sheet.lines[-1].number)
+        for line in found.lines:
+            advance(line.number, found.lines[-1].number)
             try:
-                fields = _fields(line, sheet.columns, loaded)
+                fields = _fields(line, found.columns, loaded)
                 _refuse_repeated(fields["name"], line.number, seen)
                 plans[line] = _change(fields, there, update=update)
             except ValueError as error:
@@ -216,152 +274,18 @@ def _step_back() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
-REASON = "reason"
-"""The column that a file of rejected lines has besides, and that is not read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line as it stands in the file."""
-
-    number: int
-    cells: tuple[str, ...] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A line that cannot be taken.  `reason` holds neither PIN nor number."""
-
-    line: Line
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A whole file: its lines, and what stands in each column of them."""
-
-    header: tuple[str, ...]
-    columns: tuple[str, ...]
-    delimiter: str
-    lines: tuple[Line, ...]
-
-
-def read(path: Path) -> Sheet:
-    """
-    Read a file.
-
-    Raises:
-        SmsotpError: It is no such file at all: not UTF-8, or without a header.
-        OSError: It cannot be read.
-    """
-    octets = path.read_bytes()
-    try:
-        text = octets.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = octets.count(b"\n", 0, error.start) + 1
-        raise SmsotpError(f"{path}, line {number}: is not UTF-8; save the file as UTF-8") from None
-    delimiter = ";" if ";" in text.partition("\n")[0] else ","
-    lines = _lines(path, text, delimiter)
-    header = next(lines, Line(1, ()))
-    return Sheet(header.cells, _columns(path, header), delimiter, tuple(lines))
-
-
-def rejected(sheet: Sheet, faults: Iterable[Fault]) -> str:
-    """Lines as they were, each with its reason: a file that can be mended and read again."""
-    kept = [at for at, title in enumerate(sheet.header) if _plain(title) != REASON]
-    rows = [[*(sheet.header[at] for at in kept), REASON]]
-    for fault in faults:
-        cells, width = fault.line.cells, len(sheet.header)
-        padded = cells + ("",) * (width - len(cells))
-        rows.append([*(padded[at] for at in kept), fault.reason, *cells[width:]])
-    return _text(rows, sheet.delimiter)
-
-
-def exported(accounts: Iterable[Account]) -> str:
-    """Accounts without their PINs."""
-    rows = (
-        (one.name, one.phone, one.provider, "yes" if one.enabled else "no", one.language)
-        for one in accounts
-    )
-    guarded = [[_guarded(cell) for cell in row] for row in rows]
-    return _text([[name for name in account.FIELDS if name != "pin"], *guarded], ",")
-
-
-FORMULA = re.compile(r"'*(?!\+\d+$)[=+\-@\t\r\n]")
-"""
-How a field begins that a spreadsheet takes for a formula, or one that was guarded against that
-(OWASP, "CSV Injection"); a phone number is none.
-"""
-
-
-def _guarded(value: str | None) -> str | None:
-    """A field that is text to a spreadsheet, and to `import` what it was."""
-    return f"'{value}" if value and FORMULA.match(value) else value
-
-
-def _unguarded(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
-
-
-def _lines(path: Path, text: str, delimiter: str) -> Iterator[Line]:
-    """The lines that hold anything, the header first."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    start = 1
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield Line(start, tuple(cells))
-            # A quoted field may hold line breaks: the number is that of the first line.
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise SmsotpError(f"{path}, line {start}: {error}") from None
-
-
-def _columns(path: Path, header: Line) -> tuple[str, ...]:
-    """What each column is, with every unknown one named."""
-    if len(header.cells) == 1 and "\t" in header.cells[0]:
-        fault = "the columns are separated by tabs; separate them by commas or semicolons"
-        raise SmsotpError(f"{path}, line {header.number}: {fault}")
-    columns = tuple(_plain(title) for title in header.cells)
-    faults = []
-    for position, title in enumerate(columns, 1):
-        # The title is not repeated: in a file without header it is somebody's number.
-        if title not in (*account.FIELDS, REASON):
-            near = difflib.get_close_matches(title, account.FIELDS, 1)
-            meant = (
-                f"did you mean '{near[0]}'?" if near else f"known are {', '.join(account.FIELDS)}"
-            )
-            faults.append(f"the title of column {position} is unknown; {meant}")
-        elif title in columns[: position - 1]:
-            faults.append(f"column {position} has the title of one before it")
-    if "name" not in columns:
-        faults.append("the column 'name' is missing; the first line names the columns")
-    if faults:
-        raise SmsotpError("\n".join(f"{path}, line {header.number}: {fault}" for fault in faults))
-    return columns
-
-
 def _fields(line: Line, columns: Sequence[str], loaded: Loaded) -> dict[str, Any]:
     """What a line says of an account, its name at least.  Raises ValueError with a sentence."""
-    if len(line.cells) != len(columns):
-        raise ValueError(f"has {len(line.cells)} fields, the header has {len(columns)}")
-    cells = dict(zip(columns, line.cells, strict=True))
-    # A PIN is taken as it is: a blank may be part of it.
-    told = {
-        name: cell if name == "pin" else _unguarded(cell.strip()) for name, cell in cells.items()
-    }
-    return {
-        name: read(told[name], loaded)
-        for name, read in account.FIELDS.items()
-        if name == "name" or told.get(name)
-    }
-
-
-def _text(rows: Iterable[Sequence[str | None]], delimiter: str) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
-    return text.getvalue()
-
-
-def _plain(title: str) -> str:
-    return title.strip().lower()
+    told = sheet.cells(line, columns)
+    found = {}
+    for name, read in account.FIELDS.items():
+        if name != "name" and not told.get(name):
+            continue
+        try:
+            found[name] = read(told[name], loaded)
+        except ValueError as error:
+            if name == "pin" and told[name].isdecimal():
+                more = "if a spreadsheet took its leading zeros, give the column the format Text"
+                raise ValueError(f"{error}; {more}") from None
+            raise
+    return found

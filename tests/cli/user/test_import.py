@@ -113,14 +113,20 @@ class TestForm:
         ("text", "fault"),
         [
             ("", "line 1: the column 'name' is missing"),
-            (f"alice,{PHONE},1234\n", "line 1: the title of column 1 is unknown; known are name"),
+            (
+                f"alice,{PHONE},1234\n",
+                "line 1: the column 'name' is missing; the first line names the columns: name, "
+                "phone, pin, provider, enabled, language; or give --column name=TITLE",
+            ),
             ("name,fone\n", "line 1: the title of column 2 is unknown; did you mean 'phone'?"),
             ("name,phone,Name\n", "line 1: column 3 has the title of one before it"),
-            (b"name,phone\nalice,1\nzo\xeb,2\n", "line 3: is not UTF-8; save the file as UTF-8"),
+            (
+                b"name,phone\nalice,1\nzo\x8d,2\n",
+                "line 3: is not UTF-8; save it as UTF-8, or give its --encoding",
+            ),
             ('name,phone\n"alice,1\n', "line 2: unexpected end of data"),
-            ("name\tphone\n", "line 1: the columns are separated by tabs; separate them by commas"),
         ],
-        ids=["empty", "no header", "misspelt", "twice", "Latin-1", "open quote", "tabs"],
+        ids=["empty", "no header", "misspelt", "twice", "no encoding", "open quote"],
     )
     def test_what_is_no_such_file_is_refused_as_a_whole(
         self, here: Installation, text: str | bytes, fault: str
@@ -128,6 +134,85 @@ class TestForm:
         shown = "\n".join(refused(here, write(here, text)))
         assert fault in shown
         assert PHONE not in shown
+
+    @pytest.mark.parametrize(
+        ("octets", "told"),
+        [
+            (f"name;phone;enabled\r\nzoë;{PHONE};WAHR\r\n".encode("utf-16"), []),
+            (f"name\tphone\tenabled\nzoë\t{PHONE}\tja\n".encode("utf-16-le"), []),
+            (f"sep=;\r\nname;phone;enabled;;\r\nzoë;{PHONE};oui;;;\r\n;;;;;\r\n".encode(), []),
+            (f"enabled\tname\tphone\nTRUE\tzoë\t{PHONE}\n".encode(), []),
+            (
+                f"name;phone;enabled\r\nzoë;{PHONE};sí\r\n".encode("cp1252"),
+                [
+                    "line 2: is not UTF-8, and read as Windows-1252; if that spoils names, give "
+                    "its --encoding"
+                ],
+            ),
+            (
+                f"Abteilung;name;phone;enabled;Ort\r\nIT;zoë;{PHONE};tak;\r\n".encode(),
+                [
+                    "line 1: column 1 ('abteilung') is not read",
+                    "line 1: column 5 ('ort') is not read",
+                ],
+            ),
+        ],
+        ids=["UTF-16", "UTF-16 without a mark", "sep and empty", "tabs", "Windows", "more columns"],
+    )
+    def test_what_a_spreadsheet_writes_is_read_and_what_it_left_out_is_told(
+        self, here: Installation, octets: bytes, told: list[str]
+    ) -> None:
+        shown = here.done("user", "import", write(here, octets)).splitlines()
+        assert shown == [*told, "added: 1, changed: 0, left as they are: 0"]
+        assert [(one.name, one.phone, one.enabled) for one in accounts(here)] == [
+            ("zoë", PHONE, True)
+        ]
+
+    def test_titles_in_the_language_of_the_site(self, here: Installation) -> None:
+        """They are named on the command line, in any letter case; the others are not read."""
+        text = f"Benutzer;Handy;PIN;Name\nalice;{PHONE};2580;Alice Liddell\n"
+        columns = ("--column", "name=benutzer", "--column", "phone=Handy")
+        shown = here.done("user", "import", write(here, text), *columns).splitlines()
+        assert shown[0] == "line 1: column 4 ('name') is not read"
+        assert [(one.name, one.phone) for one in accounts(here)] == [("alice", PHONE)]
+        assert pap(here.pin_hash(), "2580")
+        absent = refused(here, write(here, text), *columns, "--column", "language=Sprache")
+        assert absent[0].endswith("line 1: there is no column 'Sprache' for language")
+
+    @pytest.mark.parametrize(
+        "given",
+        [("phone",), ("fone=Handy",), ("phone=",), ("phone=A", "phone=B"), ("pin=A", "phone=A")],
+    )
+    def test_a_column_that_makes_no_sense_is_wrong_usage(
+        self, here: Installation, given: tuple[str, ...]
+    ) -> None:
+        options = [word for one in given for word in ("--column", one)]
+        result = here.run("user", "import", write(here, "name,phone\n"), *options)
+        assert (result.exit_code, "--column" in result.output) == (2, True)
+
+    def test_another_encoding_is_named(self, here: Installation) -> None:
+        path = write(here, f"name,phone\nёжик,{PHONE}\n".encode("koi8-r"))
+        here.done("user", "import", path, "--encoding", "KOI8-R")
+        assert names(here) == ["ёжик"]
+        assert here.run("user", "import", path, "--encoding", "klingon").exit_code == 2
+        assert "is not ASCII" in refused(here, path, "--encoding", "ascii")[0]
+
+    def test_a_dash_is_standard_input(self, here: Installation) -> None:
+        done = here.call("user", "import", "-", input=f"name,phone\nalice,{PHONE}\n")
+        assert (done.returncode, names(here)) == (0, ["alice"])
+
+    def test_numbers_that_a_spreadsheet_rounded_are_faults_told_once(
+        self, here: Installation
+    ) -> None:
+        """The rest of their digits is gone."""
+        rows = ("a,4.91701E+11,2580", f'b,{PHONE},"2,58E+03"', "c,4.9E+11,2580", f"d,{PHONE},2580")
+        shown = refused(here, write(here, "name,phone,pin\n" + "\n".join(rows)))
+        more = "give its column the format Text, and write it again"
+        assert shown == [
+            f"lines 2, 4: a spreadsheet has rounded the phone (…E+…); {more}",
+            f"line 3: a spreadsheet has rounded the pin (…E+…); {more}",
+            "smsotp: 3 faulty lines; nothing was imported",
+        ]
 
     def test_a_file_that_is_not_there_is_wrong_usage(self, here: Installation) -> None:
         assert here.run("user", "import", "/no/such/file.csv").exit_code == 2
@@ -207,7 +292,10 @@ class TestFaultyLines:
             "line 7: the PIN is taken from the phone number, which is guessed first",
             "line 5: the PIN is taken from the user name, which is guessed first",
         ]
-        short = "line 2: the PIN is shorter than 4 characters (pin.shortest)"
+        short = (
+            "line 2: the PIN is shorter than 4 characters (pin.shortest); if a spreadsheet took "
+            "its leading zeros, give the column the format Text"
+        )
         shown = refused(here, path, "--keep-going", "--dry-run")
         assert shown[:4] == [short, *weak]
         assert shown[4] == "would be added: 6, changed: 0, left as they are: 0, weak PINs: 4"
