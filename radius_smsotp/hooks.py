@@ -32,6 +32,7 @@ from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Rejected
 from radius_smsotp.login.noise import Noise, of_name, rounds
 from radius_smsotp.login.request import Step
 from radius_smsotp.radius import eap, packets, process, sessions
+from radius_smsotp.radius.tunnels import Tunnels
 from radius_smsotp.radius.waiting import Pending, Ration
 from radius_smsotp.server import Server, Watch
 from radius_smsotp.settings import DEFAULT_PATH
@@ -102,6 +103,7 @@ class Hooks:
     ) -> None:
         self.ration = ration or Ration()
         self.noise = noise or Noise(len(os.sched_getaffinity(0)))
+        self.tunnels = Tunnels()
         self.clock = clock
         self.waits_for_delivery = self.waits_for_disk = True
         self._load, self._watch = load, watch
@@ -152,7 +154,7 @@ class Hooks:
             if self._watching is not None:
                 return
             self._replace(self.server)
-            watching = self._watch(self.server, self._replace, process.trim)
+            watching = self._watch(self.server, self._replace, self._tidy)
             replaced = False
             try:
                 # The settings may have changed since FreeRADIUS has started.
@@ -178,6 +180,7 @@ class Hooks:
         if request is None:
             return packets.result(radiusd.RLM_MODULE_NOOP)
         service = self.server.service
+        self.tunnels.stands(request.client)
         if request.malformed:
             return _render(request, service.malformed(request))
         if request.password is None and not request.handshake and request.eap is None:
@@ -243,6 +246,7 @@ class Hooks:
         server, updated = self.server, radiusd.RLM_MODULE_UPDATED
         if request is None or request.settled:
             return packets.result(radiusd.RLM_MODULE_NOOP)
+        self.tunnels.stands(request.client)
         self.noise.end(request.packet)
         match request.step:
             case Step.PIN | Step.PIN_OR_CODE | Step.PIN_AND_CODE | Step.OTHER:
@@ -259,11 +263,18 @@ class Hooks:
         return self._once_durable(server, updated, result)
 
     def accounting(self, lists: Lists) -> packets.Result:
-        """A session has begun or ended.  It is written later, so nobody waits for it in here."""
+        """
+        What is only told: a session has begun or ended, or EAP came to no login.
+
+        It is written later, so nobody waits for it in here.
+        """
         try:
             self.start()
-            if event := sessions.reported(lists, datetime.now(UTC)):
+            now = datetime.now(UTC)
+            if event := sessions.reported(lists, now):
                 self.server.report(event)
+            elif event := self.tunnels.heard(lists, now, self.clock()):
+                self.server.note(event)
         except Exception as error:  # noqa: BLE001  # as above; whoever accounts gets an answer
             log.error("accounting failed: %s", process.where(error))
         return packets.result(radiusd.RLM_MODULE_NOOP)
@@ -276,6 +287,12 @@ class Hooks:
                 self.server.service.note_noise(request.client, report)
             except StoreError as error:
                 log.warning("noise could not be recorded: %s", error)
+
+    def _tidy(self) -> None:
+        """Once in a while: tell of who has fallen silent, and give memory back."""
+        for event in self.tunnels.silent(self.clock()):
+            self.server.note(event)
+        process.trim()
 
     def _replace(self, server: Server) -> None:
         self.server = server

@@ -12,6 +12,7 @@ from pathlib import Path
 from radius_smsotp.delivery.courier import Courier
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
 from radius_smsotp.login.service import Service
+from radius_smsotp.model import events
 from radius_smsotp.model.records import Event
 from radius_smsotp.settings import file, keyring, last_good
 from radius_smsotp.settings.file import Loaded
@@ -30,7 +31,7 @@ FAREWELL_SECONDS = 60.0
 """How long the courier of replaced settings may finish what it has begun."""
 
 REPORTED = 10_000
-"""Sessions that are kept until the store answers; of more, the oldest are lost."""
+"""Reports that are kept until the store answers; of more, the oldest are lost."""
 
 RECENT, REPEATED = 200, timedelta(hours=1)
 """Events of an account among which a report is looked for that came twice, and how far apart both
@@ -139,13 +140,26 @@ class Server:
         """Take what a client tells of a session; nobody waits for it to be written."""
         self._reported.append(event)
 
+    def note(self, event: Event) -> None:
+        """Take what became of EAP.  Anybody can cause that without end: see `store.trail`."""
+        if not self.store.trail.admits(event):
+            self.store.trail.count([event])
+            return
+        self._reported.append(event)
+        who = f"the device of {event.account!r}" if event.account else "an unknown device"
+        meaning = events.EAP_REASONS.get(str(event.detail.get("reason")))
+        told = [meaning or events.KINDS[event.kind], str(event.detail.get("text", ""))]
+        where = f"client {event.client}, station {event.station or 'unknown'}"
+        log.warning("%s (%s): %s", who, where, "; ".join(filter(None, told)))
+
     def _record(self) -> None:
         """Write what was reported, each report once: clients repeat what got no answer."""
         while self._reported:
             event = self._reported.popleft()
             try:
                 with self.store.write(event.account) as tx:
-                    if not any(_is_same(event, one) for one in tx.events(event.account, RECENT)):
+                    before = tx.events(event.account, RECENT) if "session" in event.detail else ()
+                    if not any(_is_same(event, one) for one in before):
                         tx.add_event(event)
             except StoreError:
                 self._reported.appendleft(event)

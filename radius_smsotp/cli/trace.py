@@ -15,16 +15,18 @@ from radius_smsotp.cli import completion, output
 from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model import events, text
-from radius_smsotp.model.identity import fold_name
+from radius_smsotp.model.identity import fold_name, station_address
 from radius_smsotp.model.records import Event
 
-STARTS = {"challenge-opened", "device-accepted", "login-refused", "pin-wrong", "eap-refused"}
+STARTS = {"challenge-opened", "device-accepted", "login-refused", "pin-wrong"}
+STARTS |= {"eap-refused", "eap-abandoned"}
 """Kinds with which a login begins: on a terminal there is a gap before them."""
 
 GOOD = {"code-accepted", "device-accepted", "sms-accepted", "sms-delivered"}
 BAD = {
     "account-locked",
     "code-rejected",
+    "eap-abandoned",
     "eap-refused",
     "first-factor-down",
     "login-refused",
@@ -43,7 +45,7 @@ LOOK_SECONDS = 0.5
 
 
 @click.command()
-@click.argument("name", metavar="NAME|TRANSACTION_ID", shell_complete=completion.accounts)
+@click.argument("name", metavar="NAME|TRANSACTION_ID|STATION", shell_complete=completion.accounts)
 @click.option(
     "--limit",
     default=50,
@@ -59,22 +61,24 @@ LOOK_SECONDS = 0.5
 @pass_site
 def trace(site: Site, name: str, limit: int, follow: bool, as_json: bool) -> None:
     """
-    Tell what happened to an account or to one login.
+    Tell what happened to an account, to one login, or at one device or address.
 
-    The latest comes last; after it, where something has failed, what to do.  Codes, PINs
-    and whole phone numbers are in no line: they are not kept.
+    A device that says no name outside of its tunnel is found by its MAC address.  The latest
+    comes last; after it, where something has failed, what to do.  Codes, PINs and whole phone
+    numbers are in no line: they are not kept.
 
     \b
     Examples:
       smsotp trace alice
       smsotp trace alice --follow
+      smsotp trace 02:00:00:00:00:01
       smsotp trace 0b9f3e0c5d7a4f16a2c84d9e6b1f7a30 --json
     """
     with site.store.read() as tx:
         newest = tx.newest_event()
         found = tx.numbered_events(fold_name(name), limit)
     if follow:
-        _follow(site, fold_name(name), newest, found, as_json=as_json)
+        _follow(site, name, newest, found, as_json=as_json)
     trail = [event for _, event in found]
     if as_json:
         output.as_json([_record(event) for event in trail])
@@ -82,7 +86,7 @@ def trace(site: Site, name: str, limit: int, follow: bool, as_json: bool) -> Non
     if not trail:
         kept = f"events are kept for {site.loaded.values.audit.days} days"
         raise SmsotpError(f"nothing is known of '{output.clean(name)}'; {kept}")
-    teller = Teller()
+    teller = Teller(names=bool(station_address(name)))
     for number, event in enumerate(folded(trail)):
         _show(teller, event, first=number == 0)
     if sentence := advice(trail[-1]):
@@ -94,7 +98,7 @@ def _follow(
     site: Site, name: str, newest: int, found: list[tuple[int, Event]], *, as_json: bool
 ) -> NoReturn:
     """What has happened, and then what happens: events behind the one that was the newest."""
-    teller = Teller()
+    teller = Teller(names=bool(station_address(name)))
     seen: set[int] = set()
     while True:
         # By numbers that were seen, not by the highest: on PostgreSQL one may come late.
@@ -108,7 +112,7 @@ def _follow(
         time.sleep(LOOK_SECONDS)
         with site.store.read() as tx:
             seen_until, newest = newest, tx.newest_event()
-            found = tx.numbered_events(name, FOLLOWED, seen_until)
+            found = tx.numbered_events(fold_name(name), FOLLOWED, seen_until)
 
 
 def _show(teller: Teller, event: Event, *, first: bool) -> None:
@@ -166,6 +170,8 @@ BOUND = START_AGAIN + "; if clients share their logins, set challenge.bind: acco
 
 OTHER_KEY = "copy the key file from the other server: 'smsotp key list' and 'smsotp check' on both"
 
+PHASE_2 = "set the device's inner authentication (phase 2) to GTC, or to PAP with TTLS"
+
 REMEDIES = {
     "login-refused unknown-account": "add it: smsotp user add {account} --phone NUMBER "
     "(or have LDAP or SQL set SMSOTP-Phone)",
@@ -206,7 +212,31 @@ REMEDIES = {
     "elsewhere, name what checks it in smsotp_first_factor (policy.d)",
     "pin-wrong other-key": OTHER_KEY,
     "password-repeated": "the device has stored the password: the user gives it both in one",
-    "eap-refused": "set the device's inner authentication (phase 2) to GTC, or to PAP with TTLS",
+    "eap-refused": PHASE_2,
+    "eap-refused method": "set the device to PEAP or EAP-TTLS: 'smsotp wifi profile' writes what "
+    "it needs",
+    "eap-refused bare": "a VPN gateway (IKEv2): virtual_server = smsotp-gtc in its client section, "
+    "in clients.conf; a Wi-Fi device: set it to PEAP or EAP-TTLS",
+    "eap-refused outer": "write virtual_server = smsotp into the client section, in clients.conf",
+    "eap-refused authority": "give the device the authority: 'smsotp raddb certificate' shows it, "
+    "'smsotp wifi profile' writes it down for the device",
+    "eap-refused certificate": "compare the name and the authority that the device expects with "
+    "'smsotp raddb certificate'",
+    "eap-refused dates": "see 'smsotp raddb certificate', and renew it with --renew; if it is "
+    "valid, the device's clock is wrong",
+    "eap-refused tls": "update the device; versions and ciphers are set in "
+    "mods-available/eap_smsotp",
+    "eap-refused ended": "compare with 'smsotp raddb certificate' what the device expects",
+    "eap-refused broken": "if other devices there get in, it is broken, or somebody tries things; "
+    "if none does, something on the way changes or cuts packets",
+    "eap-refused conversation": "the device begins again by itself; if it goes on, let whatever "
+    "shares requests out send a whole conversation to one server, and see that users answer within "
+    "timer_expire (mods-available/eap_smsotp)",
+    "eap-refused full": "if these are users, raise max_sessions in mods-available/eap_smsotp",
+    "eap-refused identity": "let the access point send the name that the device says, and a device "
+    "without a name say 'anonymous'",
+    "eap-abandoned": "the device may not trust the certificate, or have asked its user: give it a "
+    "profile ('smsotp wifi profile'); if it has gone out of reach, there is nothing to do",
     "first-factor-down": "look into FreeRADIUS's log: its LDAP, SQL or other module does not work",
     "noise": "find out who is behind that client, and stop it there",
     "account-locked": "wait for lockout.minutes, or: smsotp user unlock {account}",
@@ -236,7 +266,8 @@ def advice(event: Event) -> str | None:
     """One sentence, None where all is well."""
     reason = event.detail.get("reason", "")
     remedy = REMEDIES.get(f"{event.kind} {reason}") or REMEDIES.get(event.kind)
-    if remedy is None or not event.account:  # of several names there is nothing to do for one
+    several = not event.account and "more" in event.detail
+    if remedy is None or several:  # of several names there is nothing to do for one
         return None
     values = {"account": event.account, "provider": event.detail.get("provider", "NAME")}
     return text.fill(remedy, values)
@@ -267,13 +298,17 @@ SENTENCES = {
     "code-wrong": "the code was wrong",
     "code-rejected": "the code was not accepted: {reason}",
     "password-repeated": "the device sent the stored password in place of the code; not counted",
-    "eap-refused": "the device cannot be asked for a code (EAP-GTC)",
+    "eap-refused": "{reason}",
+    "eap-abandoned": "the device was shown the server's certificate, and fell silent",
     "device-accepted": "a remembered device, the PIN was right: logged in without a code",
     events.SESSION_STARTED: "the session has begun",
     events.SESSION_ENDED: "the session has ended",
     "device-remembered": "this device needs no code from now on",
 }
 """Kind of event, with its reason where that matters, to the sentence; else as in `audit.KINDS`."""
+
+UNNAMED = {"eap-refused", "eap-abandoned"}
+"""Kinds of what has no name, where the device says none outside of its tunnel."""
 
 BEGINNINGS = STARTS | {"challenge-repeated", "first-factor-down"}
 BEGINNINGS |= {"device-forgotten", "device-remembered"}
@@ -314,17 +349,29 @@ def _sentence(event: Event) -> str:
 
 
 class Teller:
-    """Tells events in their order: what came before gives a sentence its context."""
+    """
+    Tells events in their order: what came before gives a sentence its context.
 
-    def __init__(self) -> None:
+    Args:
+        names: Whether they are of several accounts.
+    """
+
+    def __init__(self, *, names: bool = False) -> None:
+        self._names = names
         self._opened: dict[str, datetime] = {}
 
     def tell(self, event: Event) -> str:
         """One event."""
         detail = event.detail
         reason = str(detail.get("reason", ""))
-        values = {"reason": events.REASONS.get(reason, reason), "provider": detail.get("provider")}
+        if event.kind == "eap-refused":
+            meaning = events.EAP_REASONS.get(reason, events.KINDS[event.kind])
+        else:
+            meaning = events.REASONS.get(reason, reason)
+        values = {"reason": meaning, "provider": detail.get("provider")}
         told = text.fill(_sentence(event), values)
+        if _is_unknown(event):
+            told = f"unknown device at {event.client}: {told}"
         if "more" in detail:
             told = f"{int(detail['more']):,} more in this minute: {told}"
         more = self._more(event)
@@ -358,7 +405,15 @@ class Teller:
             # Less than nothing: the clock was set in between, or is another server's.
             parts += [f"{took:.0f} s after the PIN"] if took >= 0 else []
         if event.kind in BEGINNINGS or "more" in detail:
-            who = ("client", event.client), ("station", event.station)
+            client = "" if _is_unknown(event) else event.client
+            who = [("client", client), ("station", event.station)]
+            if self._names:
+                who.insert(0, ("account", event.account))
             asked = (*who, ("transaction", event.transaction_id))
             parts += [f"{word} {value}" for word, value in asked if value]
         return parts
+
+
+def _is_unknown(event: Event) -> bool:
+    """Whether it is of one device, and nobody knows whose."""
+    return event.kind in UNNAMED and not event.account and "more" not in event.detail

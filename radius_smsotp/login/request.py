@@ -87,7 +87,8 @@ class Round:
         answer: What was typed, octets.
         transaction_id: Of the challenge that is answered, "" before there is one.
         echo: See `model.code.echo`, of the first answer of this conversation; "" before.
-        fault: Why it is unfit for EAP-GTC, as a sentence without a subject.
+        reason: Why it is unfit for EAP-GTC: see `model.events.EAP_REASONS`.
+        fault: The same as a sentence without a subject.
         last: Whether this conversation has no room for another question.
     """
 
@@ -96,6 +97,7 @@ class Round:
     answer: bytes = field(default=b"", repr=False)
     transaction_id: str = ""
     echo: str = ""
+    reason: str = ""
     fault: str = ""
     last: bool = False
 

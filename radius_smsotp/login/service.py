@@ -307,9 +307,10 @@ class Service:
     def malformed(self, request: Request | None = None) -> Rejected:
         """The request is nothing that could ever log in."""
         if request is not None and request.eap is not None and request.eap.fault:
-            fault = request.eap.fault
+            reason, fault = request.eap.reason, request.eap.fault
+            told = _event("eap-refused", request, self._now(), reason=reason, text=fault)
             with self._store.write(request.account) as tx:
-                if tx.note(_event("eap-refused", request, self._now(), text=fault)):
+                if tx.note(told):
                     log.warning("the device of %r %s", request.user, fault)
         return Rejected(self._texts(request).failed)
 

@@ -25,7 +25,8 @@ KINDS = {
     "answer-repeated": "the same packet came again; it got the same reply, and nothing changed",
     "code-rejected": "an answer that could not be accepted; the reason says why",
     "password-repeated": "the device sent the password again in place of a code; not counted",
-    "eap-refused": "the device cannot do EAP-GTC, or what it sent is no answer",
+    "eap-refused": "EAP did not come to a login; the reason says why",
+    "eap-abandoned": "a device was shown the server's certificate, and fell silent",
     "device-remembered": "the device was remembered after a whole login",
     "device-accepted": "a remembered device logged in without a code",
     "device-forgotten": "remembered devices were forgotten: each needs a code again",
@@ -85,3 +86,21 @@ REASONS = {
     "bad-phone": "no value of SMSOTP-Phone is a phone number",
 }
 """Reason in an event's detail to what it means."""
+
+EAP_REASONS = {
+    "method": "the device asks for an EAP method that is not served here",
+    "bare": "the device asks for GTC or MSCHAPv2 without a tunnel, where only PEAP and EAP-TTLS "
+    "are served",
+    "outer": "the device asks for PEAP or EAP-TTLS where only what goes inside them is served",
+    "inner": "the device cannot be asked for a code (EAP-GTC)",
+    "authority": "the device does not know the authority of the server's certificate",
+    "certificate": "the device does not take the server's certificate: its name, or its authority",
+    "dates": "the device says that the server's certificate has expired, or is not valid yet",
+    "tls": "the device and the server have no version of TLS, or no cipher, in common",
+    "ended": "the device ended the handshake of TLS",
+    "broken": "what the device sent is no EAP, or no TLS, that could be answered",
+    "conversation": "the device goes on with a conversation that is not under way here",
+    "full": "as many conversations are under way as max_sessions allows",
+    "identity": "the access point says another name (User-Name) than the device, or there is none",
+}
+"""Reason in the detail of ``eap-refused`` to what it means."""

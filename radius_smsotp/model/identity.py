@@ -42,6 +42,12 @@ def share(name: str) -> int:
     return int.from_bytes(digest) % SHARES
 
 
+def is_anonymous(name: str) -> bool:
+    """Whether a folded name is what a device says for nobody's (RFC 7542 section 2.4; RFC 5281
+    section 7.3); behind it may stand a realm."""
+    return name.partition("@")[0] in {"", "anonymous"}
+
+
 NUMBERS = 4096
 """Remembered results: the number of a directory is read in each request of a login."""
 
@@ -356,10 +362,15 @@ def normalise_station(station: str) -> str:
         around it.
     """
     station = station.strip()
+    return station_address(station) or station
+
+
+def station_address(station: str) -> str:
+    """The MAC or IP address that a station is, in that form; "" if it is neither."""
     if _MAC.fullmatch(station):
         digits = re.sub("[^0-9A-F]", "", station.upper())
         return "-".join(digits[at : at + 2] for at in range(0, 12, 2))
-    return _address(station) or station
+    return _address(station)
 
 
 @functools.lru_cache(STATIONS)

@@ -28,14 +28,26 @@ PROMPT_OCTETS = 1020 - HEADER - 1
 METHODS = {
     4: "MD5",
     5: "OTP",
+    6: "GTC",
     13: "TLS",
+    17: "LEAP",
+    18: "SIM",
     21: "TTLS",
+    23: "AKA",
     25: "PEAP",
     26: "MSCHAPv2",
     43: "FAST",
+    50: "AKA'",
     52: "PWD",
+    55: "TEAP",
 }
-"""Types that devices ask for in place of GTC (IANA, EAP Method Types)."""
+"""Types that devices ask for (IANA, EAP Method Types)."""
+
+TUNNELS = frozenset((21, 25))
+"""Those whose TLS is FreeRADIUS's to end, before what is inside gets here."""
+
+NAMED = 8
+"""Types of a NAK that are told; hardly any device knows more."""
 
 NOBODY = "0" * 32
 """In place of a transaction_id while the first factor is asked for."""
@@ -55,32 +67,46 @@ def read(packet: bytes, state: str, *, two: bool = False) -> Round:
         two: The device may be asked two questions at most.
     """
     if len(packet) <= HEADER:
-        return Round(None, fault="sent an EAP packet without type")
+        return Round(None, reason="broken", fault="sent an EAP packet without type")
     code, identifier = packet[0], packet[1]
     length = int.from_bytes(packet[2:HEADER], "big")
     if code != RESPONSE or not HEADER < length <= len(packet):
-        return Round(None, identifier, fault="sent an EAP packet that is no whole response")
+        fault = "sent an EAP packet that is no whole response"
+        return Round(None, identifier, reason="broken", fault=fault)
     # RFC 3748 section 4.1: what is behind the length is padding.
     method, data = packet[HEADER], packet[HEADER + 1 : length]
     if method == IDENTITY:
         return Round(Step.IDENTITY, identifier)
     if method == NAK:
-        wanted = ", ".join(METHODS.get(one, str(one)) for one in data if one) or "nothing else"
         step = Step.MSCHAPV2 if MSCHAPV2 in data else None
-        return Round(step, identifier, fault=f"refuses EAP-GTC and asks for {wanted}")
+        reason = "outer" if TUNNELS.intersection(data) else "inner"
+        fault = f"refuses EAP-GTC and asks for {wanted(data)}"
+        return Round(step, identifier, reason=reason, fault=fault)
     if method != GTC:
-        named = METHODS.get(method, str(method))
-        return Round(None, identifier, fault=f"sent EAP type {named} in place of GTC")
+        fault = f"sent EAP type {named(method)} in place of GTC"
+        return Round(None, identifier, reason="inner", fault=fault)
     asked = STATE.fullmatch(state)
     if asked is None:
-        return Round(None, identifier, fault="answers a question that was not asked")
+        fault = "answers a question that was not asked"
+        return Round(None, identifier, reason="broken", fault=fault)
     transaction_id, expected, echo = asked[1], int(asked[2], 16), asked[3] or ""
     if identifier != expected:
         # RFC 3579 section 2.2 would have it ignored, but a tunnel waits for a reply.
-        return Round(None, identifier, fault="answers another question than the one asked")
+        fault = "answers another question than the one asked"
+        return Round(None, identifier, reason="broken", fault=fault)
     if transaction_id == NOBODY:
         return Round(Step.PIN, identifier, data)
     return Round(Step.CODE, identifier, data, transaction_id, echo, last=two)
+
+
+def wanted(data: bytes) -> str:
+    """What a NAK asks for (RFC 3748 section 5.3.1); 0 is no type."""
+    return ", ".join(map(named, dict.fromkeys(filter(None, data[:NAMED])))) or "nothing else"
+
+
+def named(method: int) -> str:
+    """A type by its name, if it has one here."""
+    return METHODS.get(method, str(method))
 
 
 def ask(

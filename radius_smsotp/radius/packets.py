@@ -141,19 +141,17 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
     password = _decoded(request, "Tmp-Octets-1")
     if password is None and sent is not None:
         password = pin.normalise(sent)
-    state = (_octets(request.get("State")) or b"").decode("latin-1")
+    state = (octets(request.get("State")) or b"").decode("latin-1")
     transaction_id = state if STATE.fullmatch(state) else None
     turn = None
     if "SMSOTP-EAP" in config and "EAP-Message" in request:
-        packet, two = _octets(request["EAP-Message"]) or b"", config["SMSOTP-EAP"] == "gtc-two"
+        packet, two = octets(request["EAP-Message"]) or b"", config["SMSOTP-EAP"] == "gtc-two"
         turn = eap.read(packet, state, two=two)
         password = pin.decode(turn.answer) if turn.step in {Step.PIN, Step.CODE} else None
         transaction_id = turn.transaction_id or None
     unfit = turn is not None and turn.step is None
-    said = _values((lists or {}).get("request"), "Module-Failure-Message")
-    # unlang's own messages begin with no module's name.
-    said = tuple(one for one in said if re.match(r"[\w.-]+: ", one))
-    pin_hash = _octets(config.get("PBKDF2-Password")) or b""
+    said = failures(lists)
+    pin_hash = octets(config.get("PBKDF2-Password")) or b""
     proofs = [] if password is not None else [one for one in HANDSHAKES if one in request]
     method = HANDSHAKES[proofs[0]] if proofs else ""
     # smsotp_handshake refuses CHAP without a word where there is nothing in the clear.
@@ -237,6 +235,12 @@ def reply_message(text: str) -> tuple[str, str]:
     return ("Reply-Message", fit(text, REPLY_MESSAGE_OCTETS))
 
 
+def failures(lists: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Why modules have failed, in their words; unlang's own begin with no module's name."""
+    said = _values((lists or {}).get("request"), "Module-Failure-Message")
+    return tuple(one for one in said if re.match(r"[\w.-]+: ", one))
+
+
 def eap_message(packet: bytes) -> tuple[str, str]:
     """An `EAP-Message`; FreeRADIUS cuts it to attributes (RFC 3579 section 3.1)."""
     return ("EAP-Message", f"0x{packet.hex()}")
@@ -259,7 +263,7 @@ def _text(request: Mapping[str, str], attribute: str, octets: str) -> str:
 
 def _decoded(request: Mapping[str, str], attribute: str) -> str | None:
     """The text in an attribute of octets, if it is there."""
-    raw = _octets(request.get(attribute))
+    raw = octets(request.get(attribute))
     return None if raw is None else pin.decode(raw)
 
 
@@ -268,7 +272,7 @@ def _values(pairs: Any, name: str) -> tuple[str, ...]:
     return tuple(pair[1] for pair in pairs or () if pair[0] == name and pair[1].strip())
 
 
-def _octets(value: str | None) -> bytes | None:
+def octets(value: str | None) -> bytes | None:
     """``0x…`` to octets; what is no such text stays out."""
     if value is None or not value.startswith("0x"):
         return None

@@ -446,7 +446,8 @@ class Transaction(PersonStatements, ServerStatements):
 
     def events(self, name_or_id: str, most: int) -> list[Event]:
         """
-        The last events of an account or of a challenge, in the order in which they happened.
+        The last events of an account, of a challenge, or of a station that is a MAC or IP address,
+        in the order in which they happened.
 
         That is not always the order of their times: a clock may go back.
         """
@@ -464,6 +465,8 @@ class Transaction(PersonStatements, ServerStatements):
         places = [("account = ?", [name_or_id])]
         if rows.TRANSACTION_ID.fullmatch(name_or_id):
             places += self._places(name_or_id)
+        elif station := identity.station_address(name_or_id):
+            places.append(("station = ?", [station]))
         # Constants only: no value ever gets into a statement but by its mark.
         found = " UNION ".join(f"SELECT id FROM event WHERE id > ? AND {one}" for one, _ in places)
         values = [value for _, own in places for value in (since - LATE, *own)]

@@ -268,4 +268,9 @@ class TestAdvice:
         for key in REMEDIES:
             kind, _, reason = key.partition(" ")
             assert kind in events.KINDS
-            assert not reason or reason in events.REASONS
+            assert not reason or reason in (
+                events.EAP_REASONS if kind == "eap-refused" else events.REASONS
+            )
+        assert {f"eap-refused {reason}" for reason in events.EAP_REASONS} - REMEDIES.keys() == {
+            "eap-refused inner"  # as those of no reason, which older versions have written
+        }

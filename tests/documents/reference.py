@@ -135,6 +135,9 @@ def blocks() -> dict[str, str]:
             ("reason", "meaning"), [(f"``{k}``", v) for k, v in events.REASONS.items()]
         ),
     }
+    made["eap reasons"] = table(
+        ("reason", "meaning"), [(f"``{k}``", v) for k, v in events.EAP_REASONS.items()]
+    )
     return made | {f"provider {kind}": provider_table(kind) for kind in providers.TYPES}
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Self
 from tests.support.radius import SECRET
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.support.freeradius import Radiusd
 
 PEAP_GTC = 'eap=PEAP phase2="auth=GTC"'
@@ -34,6 +36,7 @@ class Supplicant:
         ssid: Behind the access point's address in Called-Station-Id.
         secret: That the access point shares with the server.
         profile: All of its configuration, in the place of method, user and password.
+        prefix: A command that becomes the device, whose command line stands behind it.
     """
 
     def __init__(
@@ -47,12 +50,14 @@ class Supplicant:
         ssid: str = "Office",
         secret: str = SECRET,
         profile: str = "",
+        prefix: Sequence[str] = (),
     ) -> None:
         self._radiusd = radiusd
         self._folder = tempfile.TemporaryDirectory(prefix="supplicant-")
         self._station = station
         self._secret = secret
         self._user = user
+        self._prefix = prefix
         self._options = [*options, f"-N30:s:02-00-00-00-00-FF:{ssid}"]
         self.prompts: list[str] = []
         place = Path(self._folder.name)
@@ -79,6 +84,7 @@ class Supplicant:
     def __enter__(self) -> Self:
         place = Path(self._folder.name)
         command = [
+            *self._prefix,
             "stdbuf",
             "-oL",
             "eapol_test",

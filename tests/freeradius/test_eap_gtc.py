@@ -137,7 +137,9 @@ def test_malformed_eap_is_a_failure_that_counts_for_nobody(
         if len(packet) > 1:
             assert reply.eap == bytes([FAILURE, packet[1], 0, 4]), name
         if packet:
-            assert site.events("alice")[-1].detail == {"text": fault}, name
+            assert site.events("alice")[-1].detail["text"] == fault, name
+    reasons = [event.detail["reason"] for event in site.events("alice")]
+    assert reasons == ["broken"] * 8 + ["inner"] * 3 + ["outer", "inner", "broken"]
     with site.store.read() as tx:
         assert tx.lockout("alice").failures == 0
     assert "Traceback" not in radiusd.log()

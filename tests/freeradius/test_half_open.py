@@ -22,7 +22,7 @@ from tests.support.eap import (
     response,
 )
 from tests.support.radius import USER_NAME, USER_PASSWORD
-from tests.support.site import PIN
+from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +70,9 @@ def test_who_is_one_too_many_is_refused_until_another_one_has_ended(
     assert radiusd.ask("alice", PIN).kind == "Access-Challenge"
     # RFC 3748 section 5.3.1: no other method will do either.
     assert device.say(open_ones[0], NAK, b"\0").kind == "Access-Reject"
+    # A device without a name: the client says which place it is.
+    told = eventually(lambda: radiusd.site.events(""))
+    assert [event.detail["reason"] for event in told] == ["full", "method"]
     with_pin = (avp(USER_NAME, b"alice"), avp(USER_PASSWORD, PIN.encode()))
     for _ in range(2):
         TtlsClient(radiusd).ask(*with_pin)
@@ -142,5 +145,7 @@ def test_mschapv2_of_another_name_is_not_kept_for_ever(share: Callable[..., Radi
     answer = b"\2" + offered.eap[6:7] + b"\0\x3b\x31" + bytes(49) + b"alice"
     proof = response(offered.identifier, MSCHAPV2, answer)
     assert client.send(proof, offered.state, user="eve").kind == "Access-Reject"
+    told = eventually(lambda: radiusd.site.events("eve"))
+    assert told[0].detail == {"reason": "inner", "text": "sent EAP type MSCHAPv2 in place of GTC"}
     assert begin().kind == "Access-Reject"
     assert "Too many open sessions" in radiusd.log()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.login.answers import Accepted, Challenged, Preparation, Rejected
 from radius_smsotp.login.request import Step
-from radius_smsotp.radius import process
 from radius_smsotp.radius.packets import ATTRIBUTES
 from radius_smsotp.settings.schema import TextSettings
 from tests.support import radiusd
@@ -200,8 +199,7 @@ class Watch:
         self, current: Any, replace: Callable[[Any], None], tidy: Callable[[], None]
     ) -> None:
         current.watch = self
-        assert tidy is process.trim
-        self.replace = replace
+        self.replace, self.tidy = replace, tidy
         self.done: list[str] = []
 
     def look(self) -> bool:

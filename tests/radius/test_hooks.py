@@ -15,6 +15,7 @@ from radius_smsotp.login.answers import Challenged, Preparation, Rejected
 from radius_smsotp.login.request import STEPS, Step
 from radius_smsotp.model import code
 from radius_smsotp.radius import eap, process
+from radius_smsotp.radius.tunnels import SILENT
 from radius_smsotp.settings import DEFAULT_PATH
 from tests.radius.stand_ins import (
     ACCEPTED,
@@ -29,6 +30,7 @@ from tests.radius.stand_ins import (
     octets,
     response,
 )
+from tests.support.eap import PEAP, hello
 from tests.support.radiusd import Called, lists
 from tests.support.site import PIN, add, eventually, pap
 
@@ -546,6 +548,29 @@ class TestAccounting:
         assert packet.call("accounting") == Called("NOOP", {}, {}, {})
         assert [(one.kind, one.account, one.client) for one in taken] == [
             ("session-started", "alice", "vpn")
+        ]
+
+    def test_a_device_that_falls_silent_is_told_of_when_there_is_time(
+        self, hooks: Any, server: Any
+    ) -> None:
+        """Unless it gets as far as a login, or as being refused."""
+        noted: list[Event] = []
+        server.note = noted.append
+        begun = response(PEAP, hello()[:100])
+        for end in ("", "authorize", "post_auth", "accounting"):
+            one = Packet(hooks, None, EAP_Message=begun, Calling_Station_Id=f"02-{end}")
+            assert one.call("accounting") == Called("NOOP", {}, {}, {})
+            if end:
+                packet = response(PEAP, b"\0")
+                Packet(hooks, PIN, Calling_Station_Id=f"02-{end}", EAP_Message=packet).call(end)
+        hooks.clock.now += SILENT - 1
+        server.watch.tidy()
+        assert noted == []
+        hooks.clock.now += 1
+        for _ in range(2):
+            server.watch.tidy()
+        assert [(one.kind, one.account, one.station) for one in noted] == [
+            ("eap-abandoned", "alice", "02-")
         ]
 
     def test_whatever_fails_it_is_no_failure(self, hooks: Any, logged: list[str]) -> None:

@@ -87,7 +87,7 @@ with open_store("sqlite:////etc/radius-smsotp/smsotp.db").write() as tx:
     for number in (1, 7):
         tx.remember_device(Device("alice", client="wifi", ssid="Office Wi-Fi",
             station=f"02-00-00-00-00-0{{number}}", number_tag="tag", expires_at=now + timedelta(1)))
-    tx.add_event(Event("code-accepted", now, account="alice", transaction_id=login))
+    tx.add_event(Event("code-accepted", now, "alice", login, "wifi", "02-00-00-00-00-01"))
 END"""
 
 CALLED = "sed -i '/virtual_server = smsotp$/d' /etc/freeradius/3.0/clients.conf"
@@ -104,6 +104,7 @@ BEFORE = {
     "smsotp user devices alice": PAST,
     "smsotp user devices alice --forget 02:00:00:00:00:01": PAST,
     "smsotp trace 0b9f3e0c5d7a4f16a2c84d9e6b1f7a30 --json": PAST,
+    "smsotp trace 02:00:00:00:00:01": PAST,
     "smsotp trace dave": "systemctl restart freeradius\n"
     "! echo 1234 | smsotp login dave --secret testing123",
     "smsotp raddb uninstall": CALLED,

@@ -141,7 +141,7 @@ REFUSALS = {
 REASONS = events.REASONS | {
     "wrong-pin": "wrong PIN",
     "first-factor-down": "the first factor could not be checked",
-    "eap": "the device cannot do EAP-GTC",
+    "eap": "EAP came to no login: a method, a certificate, TLS",
     "wrong-code": "wrong code",
 }
 """Reason of a refusal to what it means."""
