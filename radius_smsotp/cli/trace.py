@@ -184,6 +184,8 @@ REMEDIES = {
     "beside is said in smsotp_beside, in policy.d/smsotp_first_factor",
     "login-refused unsigned": "let the proxy sign its requests; until it can, write "
     "limit_proxy_state = no into its client section in clients.conf, for RadSec proto = tls",
+    "login-refused sshd": "make the account known on that host (getent passwd {account}), and "
+    "allowed in its sshd_config: AllowUsers, PermitRootLogin",
     "login-refused unfit": "no device sends a password beside EAP, or a name twice: this one is "
     "broken, or somebody tries things",
     "login-refused locked": "wait for lockout.minutes, or: smsotp user unlock {account}",

@@ -7,6 +7,7 @@ named before.  Nothing is stored here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from radius_smsotp.login import rules
 from radius_smsotp.login.answers import Preparation
 from radius_smsotp.login.challenges import Issuer
 from radius_smsotp.login.request import Request, Step
-from radius_smsotp.model import code
+from radius_smsotp.model import code, forms
 from radius_smsotp.model.records import Challenge, EmergencyCodes, Known
 
 
@@ -40,22 +41,27 @@ class Candidates:
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
 
-    def tail(self, request: Request, facts: rules.Facts, now: datetime) -> Tail | None:
+    def tail(
+        self, request: Request, facts: rules.Facts, now: datetime, read_as: Sequence[str]
+    ) -> Tail | None:
         """
-        Try the end of a password as code of an open challenge, or as emergency code.
+        Try what stands beside the PIN as code of an open challenge, or as emergency code.
+
+        Args:
+            read_as: Forms of a password, see `model.forms`.
 
         Returns:
-            None if the password does not end in a code, or no challenge is open.
+            None if the password has no form of both, or no challenge is open.
         """
         found: Tail | None = None
         password, codes = request.password or "", facts.emergency
-        parts = rules.split_password(password, code.EMERGENCY_DIGITS)
+        parts = forms.split(password, code.EMERGENCY_DIGITS, read_as)
         if codes is not None and parts is not None:
             number = self._issuer.emergency_number(codes, parts[1], now)
             if number is not None:
                 return Tail(parts[0], right=True, transaction_id=_asking(facts), number=number)
         for challenge in facts.running:
-            parts = rules.split_password(password, challenge.digits)
+            parts = forms.split(password, challenge.digits, read_as)
             if parts is None:
                 continue
             if code.matches(parts[1], self._issuer.expected(challenge)):
@@ -76,32 +82,41 @@ class Candidates:
         return Preparation(Step.CODE, None, None, matched, candidate=candidate, number=number)
 
     def handshake(
-        self, request: Request, facts: rules.Facts, refused: str, now: datetime
+        self,
+        request: Request,
+        facts: rules.Facts,
+        refused: str,
+        now: datetime,
+        read_as: Sequence[str],
     ) -> Preparation:
         """
         The same in the first step: CHAP and MS-CHAP prove a password and do not show it.
 
-        PIN and code in one password can be proved if FreeRADIUS knows the PIN in the clear.  If
-        it does not, the code alone may follow the PIN, from the same station only.
+        PIN and code in one password can be proved if FreeRADIUS knows the PIN in the clear, in the
+        first form.  If it does not, the code alone may follow the PIN, from the same station only.
         """
         client, codes = request.client, facts.emergency
         running = [one for one in facts.running if one.emergency == (codes is not None)]
         if refused and refused not in rules.LIMITS:
             running = []
-        elif running or (codes is not None and request.cleartext is not None):
+        elif running or (codes is not None and request.cleartext is not None and read_as):
             place, newest = (client.name, client.station), next(iter(running), None)
             near = client.station and newest and place == (newest.client, newest.station)
             near = near and request.provable
-            if request.cleartext is not None or near:
+            known = request.cleartext if read_as else None
+            if known is not None or near:
                 number, expected = None, self._issuer.expected(newest)
                 if codes is not None:
                     number, expected = self._first_code(codes, now)
+                candidate = expected
+                if known is not None:
+                    candidate = forms.join(known, expected, read_as[0])
                 return Preparation(
                     Step.PIN_OR_CODE,
                     None,
                     None,
                     matched=newest.transaction_id if newest else "",
-                    candidate=(request.cleartext or "") + expected,
+                    candidate=candidate,
                     number=number,
                 )
         return Preparation(Step.PIN, None, None, reason=refused)

@@ -10,7 +10,7 @@ from radius_smsotp.delivery.courier import Courier
 from radius_smsotp.login import attributes
 from radius_smsotp.login.request import Request
 from radius_smsotp.login.rules import Facts
-from radius_smsotp.model import code, identity
+from radius_smsotp.model import code, forms, identity
 from radius_smsotp.model.records import Challenge, EmergencyCodes, Message
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
@@ -120,7 +120,7 @@ class Issuer:
         self, codes: EmergencyCodes | None, answer: str, now: datetime
     ) -> int | None:
         """Which of the emergency codes of an account an answer is; None if it is none."""
-        typed = "".join(answer.split())
+        typed = forms.typed_code(answer)
         numbers = codes.left(now) if codes else ()
         # All are compared: which one it is must not show in the delay.
         found = [one for one in numbers if code.matches(typed, self.emergency(codes, one, now))]

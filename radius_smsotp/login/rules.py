@@ -4,13 +4,12 @@ All rules of a login.  Pure: facts in, a decision out; the caller stores what fo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, get_args
 
-from radius_smsotp.model import code, lockout, records
+from radius_smsotp.model import code, forms, lockout, records
 from radius_smsotp.model.identity import Obstacle
 from radius_smsotp.model.records import (
     Account,
@@ -255,8 +254,7 @@ def judge(
     if asks_again(answer.text, policy):
         limit = "emergency" if challenge.emergency else reached(tally, policy)
         return ResendDenied(challenge, limit) if limit else Resend(answered)
-    # People read "123 456" and type it so.
-    if code.matches("".join(answer.text.split()), answer.expected):
+    if code.matches(forms.typed_code(answer.text), answer.expected):
         return Accept(replace(answered, state="spent"))
     return _wrong(answered, locked, policy, now)
 
@@ -296,18 +294,6 @@ def burn(challenge: Challenge) -> Challenge:
     if left > 0:
         return replace(challenge, guesses_left=left)
     return replace(challenge, guesses_left=0, state="exhausted")
-
-
-def split_password(password: str, digits: int) -> tuple[str, str] | None:
-    """
-    Take PIN and code in one password apart.
-
-    Returns:
-        Head and tail of `digits` decimal digits, or None if the password is no such pair.
-    """
-    # People read "12345 67890" and type it so.
-    found = re.fullmatch(rf"(.+?)([0-9](?: ?[0-9]){{{digits - 1}}})", password, re.DOTALL)
-    return (found[1], found[2].replace(" ", "")) if found else None
 
 
 def obstacle(facts: Facts, now: datetime) -> RefusalReason | None:

@@ -25,7 +25,7 @@ from radius_smsotp.login.noise import Report
 from radius_smsotp.login.pins import Pins
 from radius_smsotp.login.request import Request, Step
 from radius_smsotp.login.request import login_event as _event
-from radius_smsotp.model import identity, lockout
+from radius_smsotp.model import forms, identity, lockout, pin
 from radius_smsotp.model.events import REASONS
 from radius_smsotp.model.records import (
     Challenge,
@@ -94,13 +94,18 @@ class Service:
             with self._store.look(asker, now := self._now()) as (_, known):
                 return self._candidates.answer(known, now)
         now = self._now()
+        own = self._reader.policy(request)
+        typed = forms.first_factor(request.password or "", own.forms)
+        if typed != (request.password or ""):
+            request = replace(request, password=typed, rewritten=True)
         with self._store.look(request.asker, now) as (tx, known):
             facts = self._reader.facts(tx, known, request, now)
-        decision = rules.admit(facts, self._reader.policy(request).login, now)
+        decision = rules.admit(facts, own.login, now)
         # FreeRADIUS's own no comes first.
-        refused = request.reason or (decision.reason if isinstance(decision, rules.Refuse) else "")
+        refused = request.reason or ("sshd" if pin.is_fake(typed) else "")
+        refused = refused or (decision.reason if isinstance(decision, rules.Refuse) else "")
         if request.handshake:
-            return self._candidates.handshake(request, facts, refused, now)
+            return self._candidates.handshake(request, facts, refused, now, own.forms)
         password = request.password if request.rewritten else None
         sealed = facts.account.pin_hash if facts.account else None
         if sealed and not self._pins.has_key(sealed) and (not refused or refused in rules.LIMITS):
@@ -113,7 +118,7 @@ class Service:
         # PIN it is refused in `begin`, with another one it ends in `first_factor_failed`.
         tail = None
         if not refused or refused in rules.LIMITS:
-            tail = self._candidates.tail(request, facts, now)
+            tail = self._candidates.tail(request, facts, now, own.forms)
         if tail is not None and tail.right:
             pin_hash = self._pins.opened(request.account, sealed)
             step, matched, number = Step.PIN_AND_CODE, tail.transaction_id, tail.number

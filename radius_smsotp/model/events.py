@@ -80,6 +80,7 @@ REASONS = {
     "hashed-pin": "CHAP and MS-CHAP need the PIN in the clear; this account has a hash",
     "unprovable": "CHAP and MS-CHAP need the password in the clear, and FreeRADIUS does not have "
     "it",
+    "sshd": 'sshd does not know this user, and sends "INCORRECT" in place of the password',
     "in-turn": "it was counted when it came by another method just before",
     "no-pin": "the account has no PIN",
     "noise": "too many wrong PINs from there: it was not looked at",

@@ -28,6 +28,9 @@ SCHEME = "$PBKDF2$"
 LONGEST = 128
 """Octets; RFC 2865 section 5.2 carries no more in User-Password."""
 
+FAKE = "\b\n\r\x7fINCORRECT"
+"""See `is_fake`."""
+
 SHORTEST = 4
 """Characters (ISO 9564-1: a PIN has 4 to 12 digits)."""
 
@@ -47,6 +50,26 @@ def decode(octets: bytes) -> str:
         return normalise(octets.decode("utf-8"))
     except UnicodeDecodeError:
         return normalise(octets.decode("latin-1"))
+
+
+def typed(password: str) -> str:
+    """
+    A password without what clients put behind it: the end of a C string, or of a line.
+
+    What sshd sends in place of one stays whole: it may end so.
+    """
+    return password if is_fake(password) else password.rstrip("\0\r\n")
+
+
+def is_fake(password: str) -> bool:
+    """Whether it is what sshd sends in place of a password, as long as that, for who is unknown to
+    it (OpenSSH, auth-pam.c, ``fake_password``)."""
+    return password != "" and (FAKE * (len(password) // len(FAKE) + 1)).startswith(password)
+
+
+def is_garbled(password: str) -> bool:
+    """Whether nobody types such: what a password becomes that was hidden with another secret."""
+    return any(unicodedata.category(char) == "Cc" for char in password)
 
 
 def digest(pin: str, salt: bytes, iterations: int) -> str:

@@ -149,6 +149,7 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         turn = eap.read(packet, state, two=two)
         password = pin.decode(turn.answer) if turn.step in {Step.PIN, Step.CODE} else None
         transaction_id = turn.transaction_id or None
+    password = None if password is None else pin.typed(password)
     unfit = turn is not None and turn.step is None
     said = failures(lists)
     pin_hash = octets(config.get("PBKDF2-Password")) or b""

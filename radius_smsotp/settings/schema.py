@@ -27,6 +27,8 @@ from pydantic import (
 
 from radius_smsotp.model import identity
 from radius_smsotp.model import pin as pins
+from radius_smsotp.model.forms import USUAL
+from radius_smsotp.model.forms import check as check_form
 from radius_smsotp.model.lockout import LONGEST
 from radius_smsotp.model.records import Bind, Style
 from radius_smsotp.model.text import OF_CODE, check_template, placeholders, shown
@@ -74,6 +76,8 @@ def _tag(name: str) -> str:
 
 Language = Annotated[str, AfterValidator(_tag)]
 
+PasswordForm = Annotated[str, AfterValidator(check_form)]
+
 
 class PerClient(Section):
     """Settings of which a client may have its own."""
@@ -98,6 +102,13 @@ class ChallengeSettings(PromptSettings):
     )
     resend: str = Field(
         "r", max_length=20, description="the answer that asks for one more SMS; empty: none does"
+    )
+    forms: tuple[PasswordForm, ...] = Field(
+        (USUAL,),
+        description="how PIN and code may stand in one password: `{pin}{code}`, `{code}{pin}`, "
+        "either with something in between, as `{pin},{code}`; SCRV1: OpenVPN's static challenge; a "
+        "password is read in one of them, and that with more in between goes first; a handshake is "
+        "compared with the first; empty: not at all",
     )
     bind: Bind = Field(
         "account",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 NAMES = [
     "bind",
     "country",
+    "forms",
     "language",
     "message",
     "prompt",

@@ -22,6 +22,7 @@ SSID: dict[str, Any] = {
     "prompt": "ssid",
     "resend": "again",
     "bind": "station",
+    "forms": ["{code}{pin}"],
     "wait": 3,
     "message": "ssid {code}",
     "remember": 12,
@@ -54,6 +55,7 @@ def test_whatever_may_be_set_is_taken_from_the_ssid(path: Path) -> None:
     own = one.for_client("wifi", "", "Guests")
     assert (own.style, own.prompt, own.wait, own.message) == ("reject", "ssid", 3, "ssid {code}")
     assert (own.login.resend_word, own.login.bind) == ("again", "station")
+    assert own.forms == ("{code}{pin}",)
     assert (own.remember.time, own.country) == (timedelta(hours=12), "AT")
     french = languages.texts("fr")
     assert french

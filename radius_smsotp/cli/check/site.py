@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from radius_smsotp.cli import output
 from radius_smsotp.cli.check import host
@@ -379,18 +380,32 @@ CLIENT_PATIENCE = 3.0
 Cisco IOS and FortiOS, take 5."""
 
 
+BOTH_ORDERS = {"{pin}{code}", "{code}{pin}"}
+
+
 def waits(loaded: Loaded) -> dict[str, float]:
     """How long the first step may wait for a verdict, seconds, by the path of the setting."""
-    found = {"delivery.wait": loaded.values.delivery.wait}
+    return _written(loaded, "delivery", "wait")
+
+
+def _written(loaded: Loaded, section: str, name: str) -> dict[str, Any]:
+    """A setting of which a client may have its own, for all and wherever else it is written."""
+    found = {f"{section}.{name}": getattr(getattr(loaded.values, section), name)}
     return found | {
-        f"{path}.wait": own.wait
+        f"{path}.{name}": getattr(own, name)
         for path, own in policy.scopes(loaded.values)
-        if "wait" in own.model_fields_set
+        if name in own.model_fields_set
     }
 
 
 def client_findings(loaded: Loaded) -> Iterator[Finding]:
-    """Waits that many clients do not sit out."""
+    """Waits that many clients do not sit out, and passwords that could be read in two ways."""
+    for path, read_as in _written(loaded, "challenge", "forms").items():
+        if {*read_as} >= BOTH_ORDERS:
+            fault = f"PINs of digits are read as {min(BOTH_ORDERS, key=read_as.index)} only"
+            remedy = 'put something between one of them, as "{code},{pin}"'
+            why = "The other order is refused, and costs a guess: one password is one guess."
+            yield warning(loaded.place(path), fault, remedy, why=why)
     for path, seconds in waits(loaded).items():
         if seconds > CLIENT_PATIENCE:
             fault = f"many clients ask again or give up after {CLIENT_PATIENCE:.0f} s"

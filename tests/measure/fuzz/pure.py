@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from radius_smsotp.errors import ConfigurationError, DeliveryError, Unknown
-from radius_smsotp.login import rules as login
 from radius_smsotp.login.request import Step
-from radius_smsotp.model import code, identity, pin, text
+from radius_smsotp.model import code, forms, identity, pin, text
 from radius_smsotp.model import text as message
 from radius_smsotp.model import text as placeholder
 from radius_smsotp.providers import Message, Receipt, sipgate
@@ -321,7 +320,7 @@ def texts(octets: bytes) -> None:
     assert pin.normalise(password) == password
     typed = dough.text()
     assert identity.fold_name(identity.fold_name(typed)) == identity.fold_name(typed)
-    login.split_password(password, 6)
+    forms.split(password, 6, ("{pin}{code}", "{code}, {pin}", "SCRV1"))
     code.matches(typed, "482913")
     try:
         number = identity.normalise_number(typed, "DE")

@@ -1,0 +1,140 @@
+"""Codes and passwords as clients send them, each in every way in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from radius_smsotp.model import forms
+from tests.freeradius.handshakes import HandshakeClient
+from tests.freeradius.supplicant import PEAP_GTC, TTLS_PAP, Supplicant
+from tests.freeradius.test_handshakes import failures, in_the_clear
+from tests.freeradius.test_wifi import code, wrong
+from tests.support.radius import ACCESS_POINT
+from tests.support.site import PIN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.freeradius import Radiusd, Site
+
+WRITTEN: list[Callable[[str], str]] = [
+    lambda one: f"{one[:3]}-{one[3:]}",
+    lambda one: f"{one[:3]} {one[3:]}",
+    lambda one: "".join(chr(ord(digit) + 0xFEE0) for digit in one),
+    lambda one: f"{one}\0",
+    lambda one: f"{one}\n",
+    lambda one: f"{one}\r\n\0",
+]
+"""What people and clients make of a code."""
+
+ALL = ["{pin},{code}", "{pin}:{code}", "{pin} {code}", "SCRV1", "{pin}{code}"]
+
+
+NO_LIMITS = {"per_account_hour": 0, "per_number_hour": 0}
+CLIENTS = {"local": {"ssids": {"all": {"forms": ALL}, "front": {"forms": ["{code}{pin}"]}}}}
+"""One server has all of them: a wireless network may have its own, as a client may."""
+
+FRONT = f"{ACCESS_POINT}:front"
+
+
+def opened(radiusd: Radiusd) -> str:
+    """The code of a challenge that was opened by a first step alone."""
+    state = radiusd.challenge().state
+    return radiusd.site.code(state)
+
+
+@pytest.fixture
+def radiusd(share: Callable[..., Radiusd]) -> Radiusd:
+    return share(clients=CLIENTS, limits=NO_LIMITS)
+
+
+def test_a_code_is_taken_as_it_is_written_and_a_pin_with_the_end_of_a_line(
+    site: Site, radiusd: Radiusd
+) -> None:
+    """With State, and behind the PIN."""
+    for write in WRITTEN:
+        state = radiusd.challenge(password=f"{PIN}\n").state
+        assert radiusd.ask("alice", write(site.code(state)), state).kind == "Access-Accept"
+        both = PIN + write(opened(radiusd))
+        assert radiusd.ask("alice", both).kind == "Access-Accept"
+        assert failures(site) == 0
+
+
+def test_a_device_may_write_it_so_too(site: Site, radiusd: Radiusd) -> None:
+    """In a tunnel: as the answer to the second question, and as one password."""
+    with Supplicant(radiusd, PEAP_GTC) as device:
+        assert device.question() == "PIN: "
+        device.answer(PIN)
+        one = code(site)
+        assert device.answer(WRITTEN[0](one)) is None
+        assert device.accepted()
+    assert opened(radiusd) != one
+    with Supplicant(radiusd, TTLS_PAP, password=PIN + WRITTEN[2](code(site))) as device:
+        assert device.question() is None
+        assert device.accepted()
+
+
+def elsewhere(raddb: Path) -> None:
+    """A directory that compares the password, and knows nothing of ours."""
+    path = raddb / "policy.d" / "smsotp_first_factor"
+    unlang = f'if (&User-Password == "{PIN}") {{\n\t\tok\n\t}}\n\telse {{\n\t\treject\n\t}}'
+    path.write_text(path.read_text().replace("{\n\tpap\n}", "{\n\t" + unlang + "\n}"))
+
+
+@pytest.mark.parametrize("edit", [None, elsewhere], ids=["hash", "elsewhere"])
+def test_pin_and_code_stand_in_one_password_as_the_client_has_it(
+    share: Callable[..., Radiusd], edit: Callable[[Path], None] | None
+) -> None:
+    """Each form, with the right code and then with a wrong one, which costs one guess."""
+    radiusd = share(edit, clients=CLIENTS, limits=NO_LIMITS)
+
+    def ask(pin: str, code: str, form: str) -> str:
+        return radiusd.ask("alice", forms.join(pin, code, form), called=f"{ACCESS_POINT}:all").kind
+
+    for form in ALL:
+        one = opened(radiusd)
+        assert ask("4321", one, form) == "Access-Reject"
+        assert ask(PIN, wrong(one), form) == "Access-Reject"
+        assert failures(radiusd.site) == 2
+        assert ask(PIN, one, form) == "Access-Accept"
+        assert failures(radiusd.site) == 0
+    # OpenVPN's field for the code may be empty.
+    assert ask(PIN, "", "SCRV1") == "Access-Challenge"
+    assert ask("4321", "", "SCRV1") == "Access-Reject"
+
+
+def test_a_form_is_of_its_client(radiusd: Radiusd) -> None:
+    """What nobody has set is none."""
+    one = opened(radiusd)
+    for form in ("{pin},{code}", "{code}{pin}", "SCRV1"):
+        assert radiusd.ask("alice", forms.join(PIN, one, form)).kind == "Access-Reject"
+    assert radiusd.ask("alice", PIN + one, called=FRONT).kind == "Access-Reject"
+    assert radiusd.ask("alice", one + PIN, called=FRONT).kind == "Access-Accept"
+
+
+def test_a_handshake_proves_the_first_form(share: Callable[..., Radiusd]) -> None:
+    """Nobody could compare it with all of them."""
+    radiusd = share(in_the_clear, challenge={"forms": ["{code}:{pin}", "{pin}{code}"]})
+    client = HandshakeClient(radiusd.port)
+    assert client.ask("mschapv2", PIN).kind == "Access-Challenge"
+    one = code(radiusd.site)
+    assert client.ask("mschapv2", PIN + one).kind == "Access-Reject"
+    assert client.ask("mschapv2", f"{one}:{PIN}").kind == "Access-Accept"
+
+
+def test_what_sshd_sends_for_who_is_unknown_to_it_is_no_password(
+    site: Site, radiusd: Radiusd
+) -> None:
+    """As long as what was typed; refused as any other, not counted, and told for what it is."""
+    whole = b"\b\n\r\x7fINCORRECT"
+    for size in (1, 2, 3, 4, 6, 13, 15, 40):
+        reply = radiusd.ask("alice", (whole * 4)[:size])
+        assert (reply.kind, reply.message) == ("Access-Reject", "Login failed.")
+    assert failures(site) == 0
+    told = [(event.kind, event.detail) for event in site.events("alice")]
+    assert told == [("login-refused", {"reason": "sshd"})] * 8
+    assert radiusd.ask("alice", whole + b"x").kind == "Access-Reject"
+    assert failures(site) == 1
