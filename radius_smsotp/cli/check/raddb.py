@@ -234,12 +234,14 @@ def instance_findings(server: freeradius.FreeRadius, raddb: Path, config: Path) 
         return list(_beside(server, raddb, config, instances)) if "smsotp" in instances else []
     if len(instances) < 2:  # one is what works
         return []
-    others = [file for name, file in instances.items() if name != "smsotp"]
-    fault = f"two python3 instances, {' and '.join(sorted(instances))}, abort this version"
+    others = dict.fromkeys(file for name, file in instances.items() if name != "smsotp")
+    fault = f"{len(instances)} python3 instances, {' and '.join(sorted(instances))}, abort this"
     oldest = ".".join(map(str, freeradius.SECOND_INSTANCE_FROM))
     remedy = f"remove {' and '.join(others)} there, or install {oldest} or later"
+    if {f"mods-enabled/{file}" for file in others} <= set(files.INSTANCE_LINKS):
+        remedy = _again(raddb)  # which disables them
     why = "FreeRADIUS does not start again."
-    return [error(str(enabled), f"{fault} at the start (issue 5111)", remedy, why=why)]
+    return [error(str(enabled), f"{fault} version at the start (issue 5111)", remedy, why=why)]
 
 
 def _beside(

@@ -513,7 +513,7 @@ class TestFreeRadius:
         done = here.call("check", *OURSELVES, "--raddb", str(raddb))
         assert done.returncode == 3
         assert (
-            f"error    {raddb}/mods-enabled: two python3 instances, mine and smsotp, abort this "
+            f"error    {raddb}/mods-enabled: 2 python3 instances, mine and smsotp, abort this "
             "version at the start (issue 5111); remove file-mine there, or install 3.2.7 or later"
         ) in done.stdout.splitlines()
         (raddb / "mods-enabled" / "file-mine").unlink()

@@ -265,6 +265,19 @@ class TestInstances:
             (pool, "is of no use with SQLite", again),
         ]
 
+    def test_those_that_an_older_freeradius_does_not_run(
+        self, here: Installation, tmp_path: Path
+    ) -> None:
+        """After a downgrade, say; the command that it names takes them away."""
+        raddb, settings = tmp_path / "raddb", here.settings_path
+        server = freeradius.FreeRadius(SERVER.program, (3, 2, 7))
+        install.create(raddb, settings, server, name="radius.example.org", database=True)
+        [found] = check_raddb.instance_findings(SERVER, raddb, settings)
+        assert found.fault.startswith("9 python3 instances, smsotp and smsotp_2 and ")
+        assert found.remedy == f"smsotp raddb install --raddb {raddb}"
+        install.install(raddb, settings, SERVER, database=True)
+        assert check_raddb.instance_findings(SERVER, raddb, settings) == []
+
 
 class TestWaits:
     """FreeRADIUS hands requests to itself, and gives up what does not answer in time."""
