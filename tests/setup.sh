@@ -28,6 +28,15 @@ need_packages() {
     )
 }
 
+# need_unpacked PACKAGE: the same for one that would take over this machine; into .cache/PACKAGE.
+need_unpacked() {
+    [ ! -e ".cache/$1" ] || return 0
+    echo "Unpacking $1 …"
+    mkdir -p ".cache/$1.part"
+    (cd ".cache/$1.part" && apt-get download -qq "$1" && dpkg-deb -x ./*.deb . && rm ./*.deb)
+    mv ".cache/$1.part" ".cache/$1"
+}
+
 # need_command COMMAND PACKAGE: the same for a command that may come from elsewhere.
 need_command() {
     command -v "$1" >/dev/null || need_packages "$2"

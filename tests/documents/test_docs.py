@@ -20,6 +20,7 @@ from radius_smsotp.settings import file
 from radius_smsotp.settings.schema import Settings
 from tests.documents import pages as documents
 from tests.documents import reference
+from tests.freeradius import recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -198,14 +199,23 @@ def test_the_version_is_the_one_that_is_packaged() -> None:
 
 def test_a_client_is_marked_as_tried_or_not_and_the_test_is_there() -> None:
     """Whoever reads a recipe knows whether somebody has seen it work."""
-    recipes = re.findall(r"^[^\n]+\n~{3,}\n(.*?)(?=^[^\n]+\n[-~]{3,}\n|\Z)", CLIENTS, re.M | re.S)
-    assert len(recipes) > 20
-    for recipe in recipes:
+    found = re.findall(r"^[^\n]+\n~{3,}\n(.*?)(?=^[^\n]+\n[-~]{3,}\n|\Z)", CLIENTS, re.M | re.S)
+    assert len(found) > 20
+    for one in found:
         assert re.search(
-            r"^:(Tried: ``tests/\S+\.py``.* \d+\.\d|Not tried here: )", recipe, re.MULTILINE
-        ), recipe
+            r"^:(Tried: ``tests/\S+\.py``.* \d+\.\d|Not tried here: )", one, re.MULTILINE
+        ), one
     for path in re.findall(r"``(tests/[\w./]+)``", README + CLIENTS + PROVIDERS):
         assert (TOP / path).is_file(), path
+
+
+def test_what_users_of_clients_read_is_looked_for_where_the_client_runs() -> None:
+    """The table of clients says it word for word."""
+    tests = "\n".join(path.read_text("utf-8") for path in (TOP / "tests").rglob("test_*.py"))
+    found = [client for client, texts in recipe.read().items() if texts]
+    assert len(found) > 5
+    for client in found:
+        assert f'assert_read("{client}", ' in tests, client
 
 
 def test_no_two_attributes_of_the_dictionary_share_a_number() -> None:

@@ -37,6 +37,21 @@ def code(title: str, language: str) -> str:
     return textwrap.dedent(found[1]).strip() + "\n"
 
 
+def read() -> dict[str, list[str]]:
+    """The table of clients: client to the texts that its user reads, word for word."""
+    table = TEXT.partition("its user reads, word for word")[2].partition("\n\n")[0]
+    rows = re.findall(r"^   \* - `+([^`]+)`+.*\n.*\n     -(.*)$", table, re.MULTILINE)
+    return {client: re.findall("``(.*?)``", texts) for client, texts in rows}
+
+
+def assert_read(client: str, shown: str) -> None:
+    """What the table of clients says that a user reads is in what was shown."""
+    texts, shown = read()[client], shown.replace("\r\n", "\n")
+    assert texts
+    for one in texts:
+        assert one in shown, f"{one!r} is not in {shown!r}"
+
+
 def calls(title: str = "") -> dict[str, str]:
     """
     What stands in the sections of an existing virtual server: `…` is what was there before.

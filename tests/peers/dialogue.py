@@ -59,8 +59,9 @@ class Dialogue:
 
     def stop(self) -> None:
         """Do not wait for its end."""
-        self.process.terminate()
-        self.end()
+        if not self._output.closed:
+            self.process.terminate()
+            self.end()
 
     def end(self) -> tuple[int, str]:
         """Type nothing more.  Returns exit status and all that was shown."""

@@ -92,6 +92,7 @@ def test_a_device_is_asked_twice_and_accounted_for(
                 user.expect("CTRL-EVENT-EAP-SUCCESS")
             finally:
                 user.stop()
+            recipe.assert_read("wpa_supplicant", user.shown)
             eventually(lambda: "session-started" in site.kinds("alice"))
         finally:
             device.stop()

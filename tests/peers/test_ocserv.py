@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.freeradius import recipe
 from tests.peers.concentrator import Concentrator
 from tests.peers.network import own_network
 from tests.support.freeradius import Radiusd, Site
@@ -72,6 +73,7 @@ def test_a_wrong_code_is_asked_for_again_until_the_guesses_are_used_up(
     status, shown = login.end()
     assert status == 0, shown
     assert f"Wrong code, 2 left. {PROMPT}" in shown
+    recipe.assert_read("OpenConnect", shown)
     login = concentrator.connect()
     login.type(PIN)
     for _ in range(3):

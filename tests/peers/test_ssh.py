@@ -116,6 +116,7 @@ def test_sshd_and_sudo_ask_for_pin_and_code(site: Site, radiusd: Radiusd, tmp_pa
         eventually(lambda: "session-ended" in site.kinds("alice"))
     finally:
         server.stop()
+    recipe.assert_read("SSH and sudo", user.shown)
     kinds = Counter(site.kinds("alice"))
     login = ("pin-wrong", "challenge-opened", "sms-accepted", "code-wrong", "code-accepted")
     assert kinds == {**dict.fromkeys(login, 2), "session-started": 1, "session-ended": 1}

@@ -161,9 +161,6 @@ def client(tmp_path: Path, gateway: Charon) -> Iterator[Charon]:
             one.stop()
 
 
-FAILED = "received EAP_FAILURE, EAP authentication failed"
-
-
 def test_gateway_and_client_work_by_their_page(
     gateway: Charon, client: Charon, make_site: Callable[..., Site]
 ) -> None:
@@ -184,21 +181,19 @@ def test_gateway_and_client_work_by_their_page(
     radiusd = site.start(edit=edit)
     shutil.copy(radiusd.folder / "certs" / "smsotp" / "ca.pem", client.folder / "x509ca")
     client.start()
-    for at, connection, failure in (
-        (port, "gtc", FAILED),
-        (port, "xauth", "XAuth authentication of 'alice' (myself) failed"),
-        (radiusd.port, "ttls", FAILED),
-    ):
+    seen = ""
+    for at, connection in ((port, "gtc"), (port, "xauth"), (radiusd.port, "ttls")):
         gateway.stop()
         place = f"address = 127.0.0.1\nauth_port = {at}\nacct_port = {at + 1}"
         said = {"address = 192.0.2.10": place, "not-my-secret": SECRET}
         gateway.start(recipe.fill_in(PAGE["strongswan.conf"], said))
         client.type("1234", PIN)
-        assert failure in client.initiate(connection)
+        seen += client.initiate(connection)
         client.type(PIN, PIN + (sent := code(site)))
         assert "initiate completed successfully" in client.initiate(connection)
         client.control("--terminate", "--ike", connection)
         client.type(PIN + sent, "1234")
+    recipe.assert_read("strongSwan", seen)
     eventually(lambda: site.kinds("alice").count("session-ended") == 3)
     kinds = Counter(site.kinds("alice"))
     assert kinds.pop("password-repeated", 0) <= 2  # the PIN, in answer to the question for the code
