@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from radius_smsotp.cli.user.account import PASSWORD_ROUNDS
+from radius_smsotp.settings.schema import PinSettings
+
 
 @dataclass(frozen=True)
 class Extent:
@@ -13,6 +16,8 @@ class Extent:
     Attributes:
         rounds: All is measured so often, in turn; a figure is the median.
         seconds: One run of logins.
+        hashes: Rounds of PIN hashes: by default, and as recommended for passwords.
+        hashed: Rounds on each core, to see how many hashes a second it can do.
         gateway: Seconds that the slow gateway takes.
         hanging: Seconds for which the hanging gateway is watched.
         crowd: Users who wait for either.
@@ -24,6 +29,8 @@ class Extent:
 
     rounds: int
     seconds: float
+    hashes: tuple[int, int]
+    hashed: int
     gateway: float
     hanging: float
     crowd: int
@@ -36,6 +43,8 @@ class Extent:
 FULL = Extent(
     rounds=3,
     seconds=4.0,
+    hashes=(PinSettings().iterations, PASSWORD_ROUNDS),
+    hashed=1_000_000,
     gateway=1.0,
     hanging=10.0,
     crowd=200,
@@ -46,7 +55,9 @@ FULL = Extent(
 )
 QUICK = Extent(
     rounds=1,
-    seconds=0.2,
+    seconds=0.1,
+    hashes=(10, 210),
+    hashed=1_000,
     gateway=0.2,
     hanging=1.5,
     crowd=40,

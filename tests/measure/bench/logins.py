@@ -13,8 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from radius_smsotp.cli.user.account import PASSWORD_ROUNDS
-from radius_smsotp.settings.schema import PinSettings
 from tests.measure.bench import load
 from tests.measure.bench.servers import Server, with_hook
 from tests.measure.bench.table import Row, compared, medians
@@ -38,14 +36,8 @@ ARRIVING = 100.0
 CHEAP = [f"cheap{number}" for number in range(1000)]
 """Accounts whose PIN hash has 1 round, unless a server says otherwise."""
 
-ROUNDS = (PinSettings().iterations, PASSWORD_ROUNDS)
-"""Of PIN hashes: by default, and as recommended for passwords."""
-
 WARM_UP = 0.3
 """Seconds."""
-
-HASHED_ROUNDS = 1_000_000
-"""For each core, to see how many hashes a second it can do."""
 
 NO_WAIT: dict[str, Any] = {"delivery": {"wait": 0}}
 """No login waits for the verdict of the provider."""
@@ -84,7 +76,7 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
     ):
         costly_servers = {
             rounds: stack.enter_context(Server(folder / f"rounds-{rounds}", rounds=rounds))
-            for rounds in ROUNDS
+            for rounds in extent.hashes
         }
         for one in (server, *costly_servers.values()):
             one.site.outbox.symlink_to(outbox)
@@ -108,7 +100,7 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
             hasty.append(run(hasty_server, names, BUSY, extent.seconds))
             books.append(run(books_server, names, BUSY, extent.seconds))
             for rounds, one in costly_servers.items():
-                hashes[rounds].append([_hashes_a_second(rounds)])
+                hashes[rounds].append([_hashes_a_second(rounds, extent.hashed)])
                 costly[rounds].append(run(one, names, BUSY, extent.seconds))
         known = itertools.chain([warm], calm["ours"], *ours.values(), *costly.values())
         counted = sum(one.logins for one in known)
@@ -119,7 +111,7 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
     yield from _rates_and_costs(ours[BUSY], books, BOOKS, LEAST)
     what = f"logins a second, {BUSY} users, delivery.wait: 0"
     yield compared(what, rates(hasty), rates(empty[BUSY]), EMPTY)
-    yield from _with_hashes(costly, hashes)
+    yield from _with_hashes(costly, hashes, extent.hashes)
     for step in ("first", "second"):
         times = _step_times(calm["ours"], step), _step_times(calm["empty"], step)
         what = f"{step} step, {ARRIVING:g} logins a second come at random, p50 / p99, ms"
@@ -153,13 +145,15 @@ def _rates_and_costs(ours: list[Load], other: list[Load], than: str, note: str) 
     yield compared(f"CPU of radiusd a login, {BUSY} users{note}, µs", *costs, than, 1e6)
 
 
-def _with_hashes(costly: Loads, hashes: dict[int, list[list[float]]]) -> Iterator[Row]:
+def _with_hashes(
+    costly: Loads, hashes: dict[int, list[list[float]]], both: tuple[int, int]
+) -> Iterator[Row]:
     for rounds, loads in costly.items():
         what = f"logins a second, {BUSY} users, PIN hash of {rounds} rounds"
         yield compared(what, rates(loads), hashes[rounds], "the hash alone")
-    default, slow = ([[one.cpu / one.logins] for one in costly[rounds]] for rounds in ROUNDS)
-    what = f"CPU of radiusd a login, {BUSY} users, PIN hash of {ROUNDS[0]} rounds, ms"
-    yield compared(what, default, slow, f"{ROUNDS[1]} rounds", 1e3)
+    default, slow = ([[one.cpu / one.logins] for one in costly[rounds]] for rounds in both)
+    what = f"CPU of radiusd a login, {BUSY} users, PIN hash of {both[0]} rounds, ms"
+    yield compared(what, default, slow, f"{both[1]} rounds", 1e3)
 
 
 def _times(ours: Loads, empty: Loads) -> Iterator[Row]:
@@ -185,10 +179,10 @@ def percentiles(seconds: list[float]) -> list[float]:
     return [ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100]]
 
 
-def _hashes_a_second(rounds: int) -> float:
+def _hashes_a_second(rounds: int, hashed: int) -> float:
     """How many PINs all cores together can check when there is nothing else to do."""
     cores = len(os.sched_getaffinity(0))
-    number = HASHED_ROUNDS // rounds * cores
+    number = hashed // rounds * cores
     with ThreadPoolExecutor(cores) as pool:
         began = time.perf_counter()
         # Python's own lock is released meanwhile.
