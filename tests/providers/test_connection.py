@@ -138,7 +138,7 @@ def test_an_address_that_is_mute_holds_up_the_next_for_a_moment_only(
     began = time.monotonic()
     with connection.connect("three.example", 0, soon(20)) as one:
         assert one.getpeername()[1] == dripping.port
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 10
     del addresses[2]
     with pytest.raises(TimeoutError):
         connection.connect("two.example", 0, soon(0.5))

@@ -46,7 +46,7 @@ class TestTimeLimit(HttpTests):
         start = time.monotonic()
         error = failure(provider, seconds)
         assert type(error) is Unknown
-        assert 0.4 <= time.monotonic() - start < 5
+        assert 0.4 <= time.monotonic() - start < 9  # the other one is longer
 
     @pytest.mark.parametrize(
         "behaviour",
