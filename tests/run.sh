@@ -78,17 +78,16 @@ if [ $# -gt 0 ]; then
     exec $pytest "$@"
 fi
 
-# Debian 13 has a chroot of its own, which is made first.
-sh tests/freeradius/trixie.sh --version
-
-# More lanes than cores: there are always two that do not wait.
-lane lint ".venv/bin/ruff check ." ".venv/bin/ruff format --check ." .venv/bin/mypy \
-    "$pytest tests/measure tests/package"
-# Programs of other makes, which mostly wait.
-lane peers "$pytest tests/peers"
+# More lanes than cores: there are always two that do not wait.  Those with FreeRADIUS, and with programs of other
+# makes, wait most and take longest: the others get what they leave.
+after="nice -n 5"
 lane freeradius "$pytest tests/freeradius"
-lane debian13 "sh tests/freeradius/trixie.sh" "$pytest tests/providers"
-lane rest "$pytest tests/cli" "$pytest tests --ignore=tests/measure --ignore=tests/package \
+lane debian13 "sh tests/freeradius/trixie.sh"
+lane peers "$pytest tests/peers" "$pytest tests/providers"
+lane lint "$after .venv/bin/ruff check ." "$after .venv/bin/ruff format --check ." "$after .venv/bin/mypy" \
+    "$after $pytest tests/measure tests/package"
+lane cli "$after $pytest tests/cli"
+lane rest "$after $pytest tests --ignore=tests/measure --ignore=tests/package \
     --ignore=tests/peers --ignore=tests/freeradius --ignore=tests/cli --ignore=tests/providers"
 all_lanes
 exit "$status"

@@ -39,6 +39,8 @@ PEOPLE = {
     "hal": ("s3cret", ["+1 202 5"]),
 }
 GERMAN = {"country": "DE", "limits": {"countries": ["+49"]}}
+LOCKED = GERMAN | {"lockout": {"failures": 3, "minutes": 15}, "code": {"guesses": 5}}
+LOCKED_SOON = GERMAN | {"lockout": {"failures": 1, "minutes": 15}}
 GROUPS = {"erin": ["staff", "vpn-users"], "frank": ["staff"]}
 BOB = {"bob": "secret"}
 
@@ -63,15 +65,26 @@ def command(site: Site, *words: str) -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def openldap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Directory]:
+    """One for all."""
+    one = Directory(tmp_path_factory.mktemp("directory") / "ldap", PEOPLE, GROUPS)
+    yield one
+    one.stop()
+
+
 @pytest.fixture
-def directory(tmp_path: Path) -> Iterator[Directory]:
+def directory(openldap: Directory) -> Directory:
     """An OpenLDAP that runs."""
-    one = Directory(tmp_path / "ldap", PEOPLE, GROUPS)
-    try:
-        one.start()
-        yield one
-    finally:
-        one.stop()
+    if openldap.process is None:
+        openldap.start()
+    return openldap
+
+
+@pytest.fixture(scope="module")
+def asks_ldap(openldap: Directory) -> Callable[[Path], None]:
+    """Makes a FreeRADIUS ask it: the same function, so that `share` knows it again."""
+    return lambda raddb: edit_ldap(raddb, openldap)
 
 
 def start_with_ldap(site: Site, directory: Directory) -> Radiusd:
@@ -92,10 +105,10 @@ def edit_ldap(raddb: Path, directory: Directory) -> None:
 
 
 def test_ldap_knows_password_and_number(
-    make_site: Callable[..., Site], directory: Directory
+    share: Callable[..., Radiusd], asks_ldap: Callable[[Path], None], directory: Directory
 ) -> None:
-    site = make_site(**GERMAN)
-    radiusd = start_with_ldap(site, directory)
+    radiusd = share(asks_ldap, **LOCKED)
+    site = radiusd.site
     log_in(site, radiusd, "erin", "s3cret", "***99")
     assert site.kinds("erin") == ["challenge-opened", "sms-accepted", "code-accepted"]
     # The first of several values that is a number and allowed; names are of any alphabet.
@@ -151,11 +164,10 @@ def test_a_group_of_ldap_is_said_with_the_accept(
 
 
 def test_an_account_of_ldap_is_locked_limited_traced_and_unlocked(
-    make_site: Callable[..., Site], directory: Directory
+    share: Callable[..., Radiusd], asks_ldap: Callable[[Path], None], directory: Directory
 ) -> None:
-    lockout = {"failures": 3, "minutes": 15}
-    site = make_site(**GERMAN | {"lockout": lockout, "code": {"guesses": 5}})
-    radiusd = start_with_ldap(site, directory)
+    radiusd = share(asks_ldap, **LOCKED)
+    site = radiusd.site
     challenge = radiusd.challenge("erin", "s3cret")
     again = radiusd.ask("erin", "r", challenge.state)
     assert again.message.startswith("Sent again. ")
@@ -174,32 +186,37 @@ def test_an_account_of_ldap_is_locked_limited_traced_and_unlocked(
 
 
 def test_a_directory_is_not_asked_about_who_may_not_log_in(
-    make_site: Callable[..., Site], directory: Directory
+    share: Callable[..., Radiusd], asks_ldap: Callable[[Path], None], directory: Directory
 ) -> None:
     """Else it would lock them too, on their desktops, and somebody could go on guessing there."""
-    site = make_site(**GERMAN | {"lockout": {"failures": 3, "minutes": 15}})
-    radiusd = start_with_ldap(site, directory)
+    radiusd = share(asks_ldap, **LOCKED)
+    site = radiusd.site
+    before = {name: directory.binds(name) for name in ("erin", "gina")}
+
+    def binds(name: str) -> int:
+        return directory.binds(name) - before[name]
+
     for _ in range(3):
         radiusd.ask("erin", "wrong")
-    assert directory.binds("erin") == 3
+    assert binds("erin") == 3
     for password in ("wrong", "s3cret"):
         reply = radiusd.ask("erin", password)
         assert (reply.kind, reply.message) == FAILED
         assert site.events("erin")[-1].detail == {"reason": "locked"}
         assert radiusd.ask("gina", password).kind == "Access-Reject"
     assert site.kinds("erin")[-2:] == ["login-refused"] * 2
-    assert (directory.binds("erin"), directory.binds("gina")) == (3, 0)
+    assert (binds("erin"), binds("gina")) == (3, 0)
     command(site, "user", "unlock", "erin")
     log_in(site, radiusd, "erin", "s3cret", "***99")
-    assert directory.binds("erin") > 3
+    assert binds("erin") > 3
 
 
 def test_blanks_around_a_name_make_no_other_account(
-    make_site: Callable[..., Site], directory: Directory
+    share: Callable[..., Radiusd], asks_ldap: Callable[[Path], None], directory: Directory
 ) -> None:
     """The directory overlooks them; so whoever guesses would have a count for each writing."""
-    site = make_site(**GERMAN | {"lockout": {"failures": 3, "minutes": 15}})
-    radiusd = start_with_ldap(site, directory)
+    radiusd = share(asks_ldap, **LOCKED)
+    site = radiusd.site
     challenge = radiusd.challenge("erin ", "s3cret")
     code = site.code(challenge.state)
     assert radiusd.ask("erin", code, challenge.state).kind == "Access-Accept"
@@ -225,7 +242,7 @@ def test_limits_hold_for_an_account_of_ldap(
 def test_a_directory_that_is_down_is_not_the_users_fault(
     make_site: Callable[..., Site], directory: Directory
 ) -> None:
-    site = make_site(**GERMAN | {"lockout": {"failures": 1, "minutes": 15}})
+    site = make_site(**LOCKED_SOON)
     radiusd = start_with_ldap(site, directory)
     challenge = radiusd.challenge("erin", "s3cret")
     code = site.code(challenge.state)
@@ -244,7 +261,7 @@ def test_a_directory_that_is_down_is_not_the_users_fault(
 def test_an_account_of_ldap_logs_in_over_wi_fi_and_a_directory_that_is_down_is_not_its_fault(
     make_site: Callable[..., Site], directory: Directory
 ) -> None:
-    site = make_site(**GERMAN | {"lockout": {"failures": 1, "minutes": 15}})
+    site = make_site(**LOCKED_SOON)
     radiusd = start_with_ldap(site, directory)
     with Supplicant(radiusd, PEAP_GTC, user="erin") as device:
         assert device.question() == "PIN: "

@@ -17,13 +17,24 @@ if TYPE_CHECKING:
 RACES = 10
 
 
-@pytest.fixture
-def pair(
-    postgres_server: PostgresServer, make_site: Callable[..., Site]
-) -> tuple[Radiusd, Radiusd]:
+@pytest.fixture(scope="module")
+def running(
+    postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Radiusd, Radiusd]]:
     """Two servers."""
-    site = make_site(store=postgres_server.make_url(), limits={"per_number_hour": 1000})
-    return site.start("first"), site.start("second")
+    store, limits = postgres_server.make_url(), {"per_number_hour": 1000}
+    site = Site(tmp_path_factory.mktemp("site"), store=store, limits=limits)
+    try:
+        yield site.start("first"), site.start("second")
+    finally:
+        site.close()
+
+
+@pytest.fixture
+def pair(running: tuple[Radiusd, Radiusd], sites: list[Site]) -> tuple[Radiusd, Radiusd]:
+    """The same for all; each test has accounts of its own."""
+    sites.append(running[0].site)
+    return running
 
 
 @pytest.fixture
@@ -40,6 +51,7 @@ def database() -> Iterator[PostgresServer]:
 def test_a_challenge_of_one_server_is_answered_on_the_other(pair: tuple[Radiusd, Radiusd]) -> None:
     """Whichever of them the client asks next; and once."""
     first, second = pair
+    first.site.add("alice")
     challenged = first.challenge()
     code = first.site.code(challenged.state)
     wrong = second.ask("alice", "000000" if code != "000000" else "111111", challenged.state)
@@ -53,12 +65,15 @@ def test_a_challenge_of_one_server_is_answered_on_the_other(pair: tuple[Radiusd,
 
 def test_both_ask_the_same_user_for_the_same_code(pair: tuple[Radiusd, Radiusd]) -> None:
     """A client that asks again asks the next server: no second SMS."""
+    site = pair[0].site
+    site.add("bob")
+    before = len(site.messages())
     with ThreadPoolExecutor(2) as pool:
-        replies = list(pool.map(lambda one: one.ask("alice", PIN), pair))
+        replies = list(pool.map(lambda one: one.ask("bob", PIN), pair))
     assert {reply.kind for reply in replies} == {"Access-Challenge"}
     assert replies[0].state == replies[1].state
-    eventually(lambda: "sms-accepted" in pair[0].site.kinds("alice"))
-    assert len(pair[0].site.messages()) == 1
+    eventually(lambda: "sms-accepted" in site.kinds("bob"))
+    assert len(site.messages()) == before + 1
 
 
 def test_a_code_that_comes_to_both_at_once_counts_once(pair: tuple[Radiusd, Radiusd]) -> None:
