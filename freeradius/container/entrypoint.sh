@@ -61,5 +61,5 @@ done
 IFS=$old_ifs
 # shellcheck disable=SC2086  # two words for each client
 tell smsotp raddb create raddb --listen '*' --secret-env SMSOTP_SECRET $clients \
-    --server-name "${SMSOTP_SERVER_NAME:-$(hostname)}"
+    ${SMSOTP_SERVER_NAME:+--server-name "$SMSOTP_SERVER_NAME"}
 exec "$@"

@@ -72,6 +72,7 @@ def _build(folder: Path, server: freeradius.FreeRadius, port: int) -> None:
         acct_port=_free_port(),
         secret=SECRET,
         gtc_port=_free_port(),
+        name="radius.example.org",
     )
 
 

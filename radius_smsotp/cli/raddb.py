@@ -58,7 +58,8 @@ server_name = click.option(
     "name",
     metavar="NAME",
     callback=_dns_name,
-    help="DNS name in the certificate for Wi-Fi, where none is there yet.  [default: this host's]",
+    help="DNS name in the certificate for Wi-Fi; one that is there keeps its own.  "
+    "[default: this host's]",
 )
 
 
@@ -168,12 +169,14 @@ def create(
     servers.introduce(config, folder)
     if not new:
         _tell(folder, done)
+        _tell_name(folder, done, options["name"])
         return
     asked = f"{', '.join(options['clients'])} on port {options['port']} (accounting: {acct_port})"
     click.echo(f"{folder}: a configuration for {asked}; the secret stands in")
     click.echo(f"{folder / 'clients.conf'}.  Wi-Fi devices trust")
     click.echo(f"{_trusted(folder)}.  Start it:")
     click.echo(f"  {server.program.name} -f -d {folder}")
+    _tell_name(folder, done, options["name"])
 
 
 @raddb.command(short_help="Add ours to one that is there.")
@@ -203,6 +206,7 @@ def install(config: Path, folder: Path, wifi: bool, gtc_port: int, name: str | N
     click.echo(f"{folder / 'clients.conf'}, and restart FreeRADIUS.")
     if wifi:
         click.echo(f"Wi-Fi devices trust {_trusted(folder)}.")
+        _tell_name(folder, done, name)
 
 
 @raddb.command(short_help="Take ours out of it again.")
@@ -323,3 +327,18 @@ def _trusted(folder: Path) -> str:
         return f"the authority of {place / 'server.pem'}"
     names = certificates.read(place / "server.pem").names
     return " and the name ".join([str(place / "ca.pem"), *names[:1]])
+
+
+def _tell_name(folder: Path, done: raddb_install.Installation, asked: str | None) -> None:
+    """What there is to say of the name that devices compare, before they have learnt it."""
+    path = folder / files.CERTIFICATES / "server.pem"
+    names = certificates.read(path).names
+    again = f"remove {path} and server.key beside it, and run this again"
+    if asked is not None and asked not in names:
+        known = f" {names[0]}" if names else ""
+        click.echo(f"Mind: {path} is there, and keeps the name{known}, which devices know.  For")
+        click.echo(f"{asked} {again}; then every device has to be told the new name.")
+    made = str(path.relative_to(folder)) in done.written
+    if asked is None and made and "." not in names[0]:
+        click.echo(f"Mind: this host has no domain, so the certificate is for {names[0]}.  For")
+        click.echo(f"another name {again} with --server-name NAME, before devices know it.")

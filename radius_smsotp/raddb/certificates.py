@@ -103,14 +103,15 @@ def ensure(folder: Path, name: str | None) -> list[Path]:
 
     Args:
         name: DNS name that devices compare with what they were told; None for the one that the
-            authority was made for, or for this host's.
+            authority was made for, or for this host's.  Without effect on a certificate that is
+            there.
 
     Returns:
         The files that were made; the keys have mode 0600.
 
     Raises:
         SmsotpError: `openssl` is not there or fails, or the authority's key is gone, or its name
-            was cut.
+            was cut, or this host has none.
     """
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     server = [folder / "server.pem", folder / "server.key"]
@@ -120,7 +121,7 @@ def ensure(folder: Path, name: str | None) -> list[Path]:
         return []
     made = []
     if not authority[0].exists():
-        name = name or socket.getfqdn()
+        name = name or _host_name()
         _request(AUTHORITY, f"{AUTHORITY_OF}{name}", authority, AUTHORITY_DAYS)
         made += authority
     elif not authority[1].exists():
@@ -128,10 +129,18 @@ def ensure(folder: Path, name: str | None) -> list[Path]:
             f"{authority[1]} is gone: put a certificate of yours at {server[0]} and its key at "
             f"{server[1]}, or remove {authority[0]} as well for a new authority"
         )
-    name = name or _name_of_authority(authority[0]) or socket.getfqdn()
+    name = name or _name_of_authority(authority[0]) or _host_name()
     signed = ("-CA", str(authority[0]), "-CAkey", str(authority[1]))
     _request(SERVER.replace("NAME", name), name, server, SERVER_DAYS, *signed)
     return made + server
+
+
+def _host_name() -> str:
+    """This host's, with its domain if it has one; not the one that every host has for itself."""
+    for name in (socket.getfqdn(), socket.gethostname()):
+        if name.partition(".")[0] not in {"", "localhost"}:
+            return name
+    raise SmsotpError("this host is called localhost, as any is: say a name with --server-name")
 
 
 def _name_of_authority(path: Path) -> str | None:

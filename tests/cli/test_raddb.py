@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -149,3 +150,22 @@ class TestCertificate:
         done = here.run("raddb", "certificate", "--raddb", str(made))
         assert done.exit_code == 1
         assert f"'smsotp raddb install --raddb {made}'" in done.output
+
+
+def test_a_name_that_comes_too_late_is_told(
+    here: Installation, raddb: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Devices know the one before; and one that has no domain is told before they know it."""
+    monkeypatch.setattr(socket, "getfqdn", lambda: "localhost")
+    monkeypatch.setattr(socket, "gethostname", lambda: "web")
+    create = ("raddb", "create", str(raddb))
+    assert "this host has no domain, so the certificate is for web" in here.done(*create)
+    for asked, told in ((), False), (("--server-name", "web"), False), (NAME, True):
+        said = here.done(*create, *asked)
+        assert ("keeps the name web, which devices know" in said) == told, said
+        assert "no domain" not in said
+    for name in ("server.pem", "server.key"):
+        (raddb / "certs" / "smsotp" / name).unlink()
+    assert "Mind" not in here.done(*create, *NAME)
+    found = certificates.read(raddb / "certs" / "smsotp" / "server.pem")
+    assert found.names == ("radius.example.org",)

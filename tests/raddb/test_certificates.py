@@ -101,9 +101,32 @@ def test_a_name_that_the_authority_could_not_hold_is_asked_for(tmp_path: Path) -
     assert certificates.read(tmp_path / "server.pem").names == (name,)
 
 
-def test_without_any_name_it_is_the_host_s(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("whole", "short", "name"),
+    [
+        ("web.example.org", "web", "web.example.org"),
+        ("localhost", "web", "web"),
+        ("localhost.localdomain", "web.example.org", "web.example.org"),
+    ],
+)
+def test_without_any_name_it_is_the_host_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: str, short: str, name: str
+) -> None:
+    """Where that has no domain, it may call itself localhost, as any other does."""
+    monkeypatch.setattr(socket, "getfqdn", lambda: whole)
+    monkeypatch.setattr(socket, "gethostname", lambda: short)
     certificates.ensure(tmp_path, None)
-    assert certificates.read(tmp_path / "server.pem").names == (socket.getfqdn(),)
+    assert certificates.read(tmp_path / "server.pem").names == (name,)
+
+
+def test_a_host_that_has_no_name_is_asked_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("getfqdn", "gethostname"):
+        monkeypatch.setattr(socket, name, lambda: "localhost")
+    with pytest.raises(SmsotpError, match="say a name with --server-name"):
+        certificates.ensure(tmp_path, None)
+    assert list(tmp_path.iterdir()) == []
 
 
 class TestRenewal:
