@@ -32,6 +32,7 @@ need_packages() {
 need_unpacked() {
     [ ! -e ".cache/$1" ] || return 0
     echo "Unpacking $1 …"
+    rm -rf ".cache/$1.part"
     mkdir -p ".cache/$1.part"
     (cd ".cache/$1.part" && apt-get download -qq "$1" && dpkg-deb -x ./*.deb . && rm ./*.deb)
     mv ".cache/$1.part" ".cache/$1"

@@ -7,6 +7,7 @@ are.
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -28,8 +29,9 @@ PAGE = recipe.files("SSH and sudo")
 PROMPT = "Enter the 6-digit code sent to ***67: "
 FILES = ("passwd", "shadow", "sudoers")
 ENTER = f"""
-mount -t tmpfs tmpfs /run
+mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -m 755 /run/sshd
+cp "$0/host.pub" /run/alice.pub
 mount --bind "$0/pam.d" /etc/pam.d
 for one in {" ".join(FILES)}; do mount --bind "$0/$one" "/etc/$one"; done
 exec "$@"
@@ -41,6 +43,7 @@ Port {port}
 PidFile none
 HostKey {folder}/host
 LogLevel ERROR
+AuthorizedKeysFile /run/alice.pub
 """
 
 
@@ -73,6 +76,13 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def client(port: int, *words: str) -> Terminal:
+    """An ssh that has no settings of its own, and knows no hosts."""
+    options = ("-F", "none", "-p", str(port), "-o", "StrictHostKeyChecking=no")
+    options += ("-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
+    return Terminal(["ssh", *options, *words])
+
+
 def test_sshd_and_sudo_ask_for_pin_and_code(site: Site, radiusd: Radiusd, tmp_path: Path) -> None:
     """One after the other; a wrong code is asked for again; the session is accounted for."""
     pam = Pam(tmp_path, [radiusd])
@@ -81,10 +91,10 @@ def test_sshd_and_sudo_ask_for_pin_and_code(site: Site, radiusd: Radiusd, tmp_pa
     subprocess.run(
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "host"], check=True
     )
-    port = free_port()
-    (tmp_path / "sshd_config").write_text(
-        FRAME.format(folder=tmp_path, port=port) + PAGE["sshd_config"]
-    )
+    port = free_port(1)
+    [both] = re.findall(r"``(AuthenticationMethods .*)``", recipe.section("SSH and sudo"))
+    more = f"Port {port + 1}\n{PAGE['sshd_config']}Match LocalPort {port + 1}\n{both}\n"
+    (tmp_path / "sshd_config").write_text(FRAME.format(folder=tmp_path, port=port) + more)
     server = Dialogue(
         [
             *("unshare", "--mount", "sh", "-euc", ENTER, str(tmp_path)),
@@ -93,13 +103,7 @@ def test_sshd_and_sudo_ask_for_pin_and_code(site: Site, radiusd: Radiusd, tmp_pa
     )
     try:
         eventually(lambda: listens(port))
-        user = Terminal(
-            [
-                *("ssh", "-t", "-F", "none", "-p", str(port), "-o", "StrictHostKeyChecking=no"),
-                *("-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"),
-                *("alice@127.0.0.1", "sudo", "echo", "I am in"),
-            ]
-        )
+        user = client(port, "-t", "alice@127.0.0.1", "sudo", "echo", "I am in")
         try:
             for who, again in (("(alice@127.0.0.1) ", ""), ("", "Sorry, try again.\r\n")):
                 user.expect(f"{who}PIN: ")
@@ -113,6 +117,12 @@ def test_sshd_and_sudo_ask_for_pin_and_code(site: Site, radiusd: Radiusd, tmp_pa
             user.expect("I am in")
         finally:
             user.stop()
+        other = client(port + 1, "alice@127.0.0.1", "true")
+        other.expect("Permission denied (publickey)")
+        other.stop()
+        other = client(port + 1, "-i", str(tmp_path / "host"), "alice@127.0.0.1", "true")
+        other.expect("PIN: ")
+        other.stop()
         eventually(lambda: "session-ended" in site.kinds("alice"))
     finally:
         server.stop()
