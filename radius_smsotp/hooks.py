@@ -30,7 +30,7 @@ import radiusd
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.login.answers import Accepted, Challenged, Outcome, Rejected
 from radius_smsotp.login.noise import Noise, of_name, rounds
-from radius_smsotp.login.request import Step
+from radius_smsotp.login.request import STEPS, Step
 from radius_smsotp.radius import eap, packets, process, sessions
 from radius_smsotp.radius.tunnels import Tunnels
 from radius_smsotp.radius.waiting import Pending, Ration
@@ -210,7 +210,7 @@ class Hooks:
                 outcome: Outcome = server.service.ask(request)
             case Step.CODE if given:
                 outcome = server.service.answer(request, sync=sync)
-            case Step.PIN | Step.PIN_OR_CODE | Step.PIN_AND_CODE if given:
+            case Step.PIN | Step.PIN_OR_CODE | Step.PIN_AND_CODE | Step.PIN_AND_OLD_CODE if given:
                 outcome = server.service.begin(request, sync=sync)
             case _:
                 # The policy did not run `authorize`: nobody has said what the first factor is.
@@ -248,14 +248,14 @@ class Hooks:
             return packets.result(radiusd.RLM_MODULE_NOOP)
         self.tunnels.stands(request.client)
         self.noise.end(request.packet)
-        match request.step:
-            case Step.PIN | Step.PIN_OR_CODE | Step.PIN_AND_CODE | Step.OTHER:
+        match request.step and STEPS[request.step].wrong:
+            case "first_factor_failed":
                 sync = self.waits_for_disk
                 rejected = server.service.first_factor_failed(request, sync=sync)
                 if request.step is not Step.OTHER:  # no first factor was checked
                     self.noise.failed(request.account, request.client, self.clock())
                     self._tell_noise(request)
-            case Step.DOWN:
+            case "first_factor_down":
                 rejected = server.service.first_factor_down(request)
             case _:
                 return packets.result(radiusd.RLM_MODULE_NOOP)

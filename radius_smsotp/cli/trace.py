@@ -199,6 +199,11 @@ REMEDIES = {
     "login-refused other-key": OTHER_KEY,
     "login-refused noise": "a device may have kept an old PIN: change it there; if somebody "
     "guesses, 'smsotp check' names the client: stop it there",
+    "login-refused old-code": "let the device keep the PIN alone, or ask each time; or have it "
+    "remembered ('remember' of its client or SSID); OpenVPN: auth-gen-token with "
+    "auth-gen-token-secret",
+    "login-refused stored-password": "take the password off the device, or log in from it once, "
+    "with PIN and code, and have it remembered ('remember' of its client or SSID)",
     "login-refused": TRY_LATER,
     "pin-wrong": "if the PIN is forgotten: smsotp user set {account} --pin-stdin; if it is wrong "
     "for everybody, compare the client's shared secret with clients.conf",
@@ -340,6 +345,7 @@ DETAILS = {
     "by": "by {}",
     "address": "address {}",
     "cause": "{}",
+    "asked": "it was typed for transaction {}",
 }
 """What else an event's detail holds, in the order and words of a line."""
 

@@ -27,12 +27,14 @@ class Tail(NamedTuple):
     Attributes:
         head: What stands before it.
         right: Whether it is the code of `transaction_id`, or emergency code `number`.
+        spent: Whether it was spent before.
     """
 
     head: str
     right: bool
     transaction_id: str = ""
     number: int | None = None
+    spent: bool = False
 
 
 class Candidates:
@@ -45,7 +47,7 @@ class Candidates:
         self, request: Request, facts: rules.Facts, now: datetime, read_as: Sequence[str]
     ) -> Tail | None:
         """
-        Try what stands beside the PIN as code of an open challenge, or as emergency code.
+        Try what stands beside the PIN as code of a challenge, open or spent, or as emergency code.
 
         Args:
             read_as: Forms of a password, see `model.forms`.
@@ -67,11 +69,15 @@ class Candidates:
             if code.matches(parts[1], self._issuer.expected(challenge)):
                 return Tail(parts[0], right=True, transaction_id=challenge.transaction_id)
             found = Tail(parts[0], right=False)
+        for one in facts.spent:
+            parts = forms.split(password, one.digits, read_as)
+            if parts is not None and code.matches(parts[1], self._issuer.expected(one)):
+                return Tail(parts[0], right=True, transaction_id=one.transaction_id, spent=True)
         return found
 
-    def answer(self, known: Known, now: datetime) -> Preparation:
+    def answer(self, known: Known, transaction_id: str, now: datetime) -> Preparation:
         """What a handshake is to prove in the second step: the code, if it can be accepted."""
-        challenge = next(iter(known.challenges), None)
+        challenge = known.named(transaction_id)
         if challenge is None or not challenge.is_open(now):
             return Preparation(Step.CODE, None, None)
         if not challenge.emergency:
@@ -94,11 +100,18 @@ class Candidates:
 
         PIN and code in one password can be proved if FreeRADIUS knows the PIN in the clear, in the
         first form.  If it does not, the code alone may follow the PIN, from the same station only.
+        One can be tried beside the first factor: what a device may have kept, or a code that is
+        not spent.
         """
         client, codes = request.client, facts.emergency
         running = [one for one in facts.running if one.emergency == (codes is not None)]
-        if refused and refused not in rules.LIMITS:
+        kept = facts.remembered or not (running or codes)
+        if refused and refused not in rules.WITHHELD:
             running = []
+        elif kept and facts.spent and request.cleartext is not None and read_as:
+            old, step = facts.spent[0], Step.PIN_AND_OLD_CODE
+            candidate = forms.join(request.cleartext, self._issuer.expected(old), read_as[0])
+            return Preparation(step, None, None, old.transaction_id, candidate=candidate)
         elif running or (codes is not None and request.cleartext is not None and read_as):
             place, newest = (client.name, client.station), next(iter(running), None)
             near = client.station and newest and place == (newest.client, newest.station)
@@ -126,6 +139,7 @@ class Candidates:
         request: Request,
         challenge: Challenge | None,
         codes: EmergencyCodes | None,
+        others: Sequence[Challenge],
         now: datetime,
         *,
         compared: bool,
@@ -135,6 +149,7 @@ class Candidates:
 
         Args:
             codes: Of the account.
+            others: What else may be answered from here.
             compared: It was the code behind a PIN, and found right before the PIN was checked.
 
         Returns:
@@ -159,7 +174,14 @@ class Candidates:
         if compared:
             return answer, number
         echoed, tag = self._is_echo(request, challenge), self._issuer.answer_tag(request)
-        return replace(answer, echoed=echoed, tag=tag), number
+        # What is proved was named before, and is compared with nothing else.
+        beside = [] if request.handshake else [one for one in others if one != challenge]
+        codes_beside = [
+            (one, self._issuer.expected(one))
+            for one in beside
+            if self._issuer.knows(one) and not one.emergency
+        ]
+        return replace(answer, echoed=echoed, tag=tag, others=codes_beside), number
 
     def _first_code(self, codes: EmergencyCodes | None, now: datetime) -> tuple[int | None, str]:
         """

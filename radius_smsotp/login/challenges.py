@@ -11,7 +11,7 @@ from radius_smsotp.login import attributes
 from radius_smsotp.login.request import Request
 from radius_smsotp.login.rules import Facts
 from radius_smsotp.model import code, forms, identity
-from radius_smsotp.model.records import Challenge, EmergencyCodes, Message
+from radius_smsotp.model.records import Challenge, EmergencyCodes, Message, Spent
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
 from radius_smsotp.settings.policy import ClientPolicy
@@ -28,7 +28,7 @@ class Issuer:
     def issue(self, request: Request, facts: Facts, own: ClientPolicy, now: datetime) -> Challenge:
         """A new challenge, for an emergency code if there is one, or one has come already."""
         asks = facts.emergency is not None or request.judged
-        return Challenge(
+        made = Challenge(
             # RFC 4086 section 8: 128 bits that nobody can guess.
             transaction_id=secrets.token_hex(16),
             account=request.account,
@@ -44,6 +44,12 @@ class Issuer:
             language=own.language,
             emergency=asks,
         )
+        # One that was spent lately is known for what it is, and so no guess at another one.
+        before: list[Challenge | Spent] = [*facts.running, *facts.spent]
+        known = {self.expected(one) for one in before}
+        while known and self.expected(made) in known:
+            made = replace(made, transaction_id=secrets.token_hex(16))
+        return made
 
     def address(
         self,
@@ -96,13 +102,13 @@ class Issuer:
         """Whether this server has the key of a challenge."""
         return self._keyring.get(challenge.key_id) is not None
 
-    def expected(self, challenge: Challenge | None) -> str:
+    def expected(self, challenge: Challenge | Spent | None) -> str:
         """
         The code of a challenge; of none, or if its key is gone, what no answer equals.
 
         Nor does any equal that of one that asks for an emergency code: it was not sent.
         """
-        if challenge is not None and challenge.emergency:
+        if isinstance(challenge, Challenge) and challenge.emergency:
             return secrets.token_hex(16)
         key = self._keyring.get(challenge.key_id) if challenge else None
         if challenge is None or key is None:

@@ -18,6 +18,7 @@ class Step(Enum):
     PIN = "pin"
     PIN_OR_CODE = "pin-or-code"
     PIN_AND_CODE = "pin-and-code"
+    PIN_AND_OLD_CODE = "pin-and-old-code"
     CODE = "code"
     MSCHAPV2 = "mschapv2"
     DOWN = "down"
@@ -59,6 +60,12 @@ STEPS = {
     ),
     Step.PIN_AND_CODE: Course(
         "a first factor and the right code of a challenge", "hook", "begin", "first_factor_failed"
+    ),
+    Step.PIN_AND_OLD_CODE: Course(
+        "a first factor and a code that was spent before: a device has kept both",
+        "hook",
+        "begin",
+        "first_factor_failed",
     ),
     Step.CODE: Course("the answer to a challenge", "smsotp_login hook", "answer"),
     Step.MSCHAPV2: Course("the wish for EAP-MSCHAPv2, which begins anew", "hook"),
@@ -188,7 +195,14 @@ class Request:
     @property
     def judged(self) -> bool:
         """Whether a code has come, and is spent or counted as a guess by what this leads to."""
+        if self.step is Step.PIN_AND_OLD_CODE:
+            return False
         return self.step in {Step.CODE, Step.PIN_AND_CODE} or self.proved
+
+    @property
+    def old_code(self) -> bool:
+        """Whether a code stood behind the first factor, or was proved with it, that is spent."""
+        return self.step is Step.PIN_AND_OLD_CODE and (self.proved or not self.handshake)
 
 
 def login_event(

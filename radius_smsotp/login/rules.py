@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, get_args
 
 from radius_smsotp.model import code, forms, lockout, records
 from radius_smsotp.model.identity import Obstacle
 from radius_smsotp.model.records import (
+    ECHOED,
+    UNANSWERED,
     Account,
     Challenge,
     Client,
@@ -19,11 +21,14 @@ from radius_smsotp.model.records import (
     EmergencyCodes,
     Lockout,
     LoginPolicy,
+    Spent,
     Tally,
 )
 
 Limit = Literal["per_account_hour", "per_number_hour", "per_client_hour", "per_day"]
-LIMITS: tuple[Limit, ...] = get_args(Limit)
+Withheld = Literal["stored-password", Limit]
+WITHHELD: tuple[Withheld, ...] = get_args(Withheld)
+"""Reasons for which no message goes out.  A code that is there counts all the same."""
 
 RefusalReason = Literal[
     "unknown-account",
@@ -32,11 +37,19 @@ RefusalReason = Literal[
     "locked",
     "no-phone",
     "bad-phone",
+    "old-code",
     Obstacle,
-    Limit,
+    Withheld,
 ]
 OF_NUMBERS = {"bad-phone", *get_args(Obstacle)}
 """Reasons that values of `SMSOTP-Phone` have given."""
+
+TIME_TO_TYPE = timedelta(seconds=60)
+"""wpa_supplicant ends a conversation so long after a question (`EAP_CLIENT_TIMEOUT_DEFAULT`): a
+code that is valid for so long can be typed in another one."""
+
+STORED = 2
+"""Challenges that a device leaves unanswered before it is known."""
 
 RejectionReason = Literal[
     "unknown-challenge",
@@ -67,7 +80,11 @@ class Facts:
             no account of ours is needed.
         barred: What stands against messages to `phone`.
         running: The open challenges of this account that are `answerable`, newest first.
-        client: Name of the RADIUS client that asks.
+        asker: The RADIUS client and the station that ask.
+        patient: Whether whoever asks may have to ask again for want of time to type a code: EAP.
+        stored: See `is_stored`.
+        spent: Codes that were accepted before, of this station and lately of the account.
+        old_code: Whether one of them stood behind the first factor.
         remembered: Whether the device that asks needs no code for now.
         number_tag: Of `phone` (see `model.code.number_tag`), "" if there is none.
         faults: See `attributes.number`.
@@ -83,8 +100,12 @@ class Facts:
     lockout: Lockout
     tally: Tally
     running: Sequence[Challenge]
-    client: str
+    asker: Client
     counter: Counter
+    patient: bool = False
+    stored: bool = False
+    spent: Sequence[Spent] = ()
+    old_code: bool = False
     remembered: bool = False
     number_tag: str = ""
     faults: Sequence[str] = ()
@@ -107,6 +128,8 @@ class Answer:
             to every question.  It is no guess.
         tag: Of the answer and the packet it came in, see `model.code.answer_tag`.
         judgeable: Whether this server has the key that the code was made with.
+        others: The challenges of this account that may be answered from here as well, each with
+            its code: an answer is a guess at all of them.
     """
 
     account: str
@@ -116,6 +139,7 @@ class Answer:
     echoed: bool = False
     tag: str = ""
     judgeable: bool = True
+    others: Sequence[tuple[Challenge, str]] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +168,27 @@ class Refuse:
     reason: RefusalReason
 
 
-class Accept(_OfChallenge):
-    """The code is right: spend the challenge."""
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """
+    The code is right: spend the challenge.
+
+    Attributes:
+        challenge: Whose code it was.
+        asked: The one that it was given for, if that is another: its login is over as well.
+    """
+
+    challenge: Challenge
+    asked: Challenge | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """The code is wrong; ask once more.  `challenge` has one guess less."""
+    """The code is wrong; ask once more.  `challenge` and `others` have one guess less."""
 
     challenge: Challenge
     lockout: Lockout
+    others: Sequence[Challenge] = ()
 
 
 class Resend(_OfChallenge):
@@ -170,11 +205,12 @@ class ResendDenied:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """The answer is not accepted.  `challenge` and `lockout` are to be stored if not None."""
+    """The answer is not accepted.  What is not None is to be stored, and `others`."""
 
     reason: RejectionReason
     challenge: Challenge | None = None
     lockout: Lockout | None = None
+    others: Sequence[Challenge] = ()
 
 
 class Unasked(_OfChallenge):
@@ -198,15 +234,61 @@ def admit(facts: Facts, policy: LoginPolicy, now: datetime) -> Admission:
         return Refuse(reason)
     if facts.remembered:
         return Trust()
+    if facts.old_code:
+        return Refuse("old-code")
     for challenge in facts.running:
         # One that lies ahead, within what clocks may differ by, is young as well.
         young = now - challenge.created_at < policy.cooldown
-        alike = challenge.emergency == (facts.emergency is not None)
-        if young and alike and challenge.client == facts.client and challenge.is_open(now):
+        alike = challenge.emergency == (facts.emergency is not None) and challenge.is_open(now)
+        here = _place(challenge) == (facts.asker.name, facts.asker.station)
+        again = facts.stored or (facts.patient and challenge.expires_at - now >= TIME_TO_TYPE)
+        if alike and ((young and challenge.client == facts.asker.name) or (again and here)):
             return Repeat(challenge)
-    # No message is sent for an emergency code, so no limit stands against it.
-    limit = None if facts.emergency else reached(facts.tally, policy)
+    # No message is sent for an emergency code, so nothing stands against it.
+    if facts.emergency:
+        return Open()
+    if facts.stored:
+        return Refuse("stored-password")
+    limit = reached(facts.tally, policy)
     return Refuse(limit) if limit else Open()
+
+
+def is_stored(
+    challenges: Sequence[Challenge],
+    asker: Client,
+    policy: LoginPolicy,
+    now: datetime,
+    *,
+    since: datetime | None,
+    asked_once: bool,
+) -> bool:
+    """
+    Whether a station sends a first factor that it has stored, with nobody there to type a code.
+
+    A device that is asked for the code sends its password again, which no person does.  One that
+    is asked only once sends nothing but its password: it lets challenges end that no code, right
+    or wrong, was ever tried at.  People do so too, behind a VPN, but are asked for the code there.
+
+    Args:
+        challenges: Of the account, those that ended unanswered within `UNANSWERED` among them.
+        since: The last whole login or failure there: what lies before was up to somebody else.
+        asked_once: Whether code and first factor are asked for in one password.
+    """
+    marks = {ECHOED, ""} if asked_once else {ECHOED}
+    left = [
+        one
+        for one in challenges
+        if _place(one) == (asker.name, asker.station)
+        and one.state == "open"
+        and not one.emergency
+        and one.answered in marks
+        and one.guesses_left >= policy.guesses
+        and now - one.created_at < UNANSWERED
+        and not records.is_ahead(one.created_at, now)
+        and (since is None or one.created_at >= since)
+    ]
+    # All stations that do not say who they are would be one.
+    return asker.station != "" and len(left) >= STORED
 
 
 def judge(
@@ -249,14 +331,12 @@ def judge(
     if not answer.judgeable:
         return Reject("other-key")  # no guess: nobody knows whether it was right
     if answer.echoed:
-        return Unasked(challenge)
+        return Unasked(replace(challenge, answered=ECHOED))
     answered = replace(challenge, answered=answer.tag)
     if asks_again(answer.text, policy):
         limit = "emergency" if challenge.emergency else reached(tally, policy)
         return ResendDenied(challenge, limit) if limit else Resend(answered)
-    if code.matches(forms.typed_code(answer.text), answer.expected):
-        return Accept(replace(answered, state="spent"))
-    return _wrong(answered, locked, policy, now)
+    return _accept(answered, answer) or _wrong(answered, answer.others, locked, policy, now)
 
 
 def bound_elsewhere(
@@ -273,13 +353,19 @@ def bound_elsewhere(
 def answerable(
     challenges: Sequence[Challenge], client: Client, policy: LoginPolicy, now: datetime
 ) -> list[Challenge]:
-    """Those of open challenges that may be answered from here, and now."""
+    """Those of challenges that may be answered from here, and now."""
     return [
         one
         for one in challenges
-        if bound_elsewhere(one, client, policy) is None
+        if one.is_open(now)
+        and bound_elsewhere(one, client, policy) is None
         and not records.is_ahead(one.created_at, now)
     ]
+
+
+def _place(challenge: Challenge) -> tuple[str, str]:
+    """Which station, behind which client, has asked for it."""
+    return challenge.client, challenge.station
 
 
 def asks_again(answer: str, policy: LoginPolicy) -> bool:
@@ -311,16 +397,30 @@ def obstacle(facts: Facts, now: datetime) -> RefusalReason | None:
     return facts.barred
 
 
+def _accept(challenge: Challenge, answer: Answer) -> Accept | None:
+    typed, spent = forms.typed_code(answer.text), replace(challenge, state="spent")
+    if code.matches(typed, answer.expected):
+        return Accept(spent)
+    for other, expected in answer.others:
+        if code.matches(typed, expected):
+            return Accept(replace(other, answered=answer.tag, state="spent"), spent)
+    return None
+
+
 def _wrong(
-    challenge: Challenge, locked: Lockout, policy: LoginPolicy, now: datetime
+    challenge: Challenge,
+    beside: Sequence[tuple[Challenge, str]],
+    locked: Lockout,
+    policy: LoginPolicy,
+    now: datetime,
 ) -> Again | Reject:
-    burnt = burn(challenge)
+    burnt, others = burn(challenge), tuple(burn(other) for other, _ in beside)
     counted = lockout.after_failure(locked, policy, now)
     if burnt.state != "open":
-        return Reject("exhausted", burnt, counted)
+        return Reject("exhausted", burnt, counted, others)
     if lockout.is_locked(counted, now):
-        return Reject("locked", burnt, counted)
-    return Again(burnt, counted)
+        return Reject("locked", burnt, counted, others)
+    return Again(burnt, counted, others)
 
 
 def reached(tally: Tally, policy: LoginPolicy) -> Limit | None:

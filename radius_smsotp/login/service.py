@@ -92,7 +92,7 @@ class Service:
         if request.transaction_id is not None:
             asker = replace(request.asker, transaction_id=request.transaction_id)
             with self._store.look(asker, now := self._now()) as (_, known):
-                return self._candidates.answer(known, now)
+                return self._candidates.answer(known, request.transaction_id, now)
         now = self._now()
         own = self._reader.policy(request)
         typed = forms.first_factor(request.password or "", own.forms)
@@ -108,20 +108,20 @@ class Service:
             return self._candidates.handshake(request, facts, refused, now, own.forms)
         password = request.password if request.rewritten else None
         sealed = facts.account.pin_hash if facts.account else None
-        if sealed and not self._pins.has_key(sealed) and (not refused or refused in rules.LIMITS):
-            refused = "other-key"
+        open_to_codes = not refused or refused in rules.WITHHELD
+        if sealed and not self._pins.has_key(sealed) and open_to_codes:
+            refused, open_to_codes = "other-key", False
             log.error("%r: %s", request.user, REASONS[refused])
         if sealed is None and not request.known_good:
             # pap would say that it cannot work, and at once: anybody would learn of the account.
             sealed = self._pins.decoy(known.neighbour)
         # A guess at an open challenge is counted even if no more SMS may be sent: with the real
         # PIN it is refused in `begin`, with another one it ends in `first_factor_failed`.
-        tail = None
-        if not refused or refused in rules.LIMITS:
-            tail = self._candidates.tail(request, facts, now, own.forms)
+        tail = self._candidates.tail(request, facts, now, own.forms) if open_to_codes else None
         if tail is not None and tail.right:
             pin_hash = self._pins.opened(request.account, sealed)
-            step, matched, number = Step.PIN_AND_CODE, tail.transaction_id, tail.number
+            step = Step.PIN_AND_OLD_CODE if tail.spent else Step.PIN_AND_CODE
+            matched, number = tail.transaction_id, tail.number
             return Preparation(step, tail.head, pin_hash, matched=matched, number=number)
         if refused and tail is None:
             # Whatever stands against the login, it looks like a wrong PIN and takes as long.
@@ -158,7 +158,8 @@ class Service:
                 told = _told(facts.faults)
                 reason = decision.reason
                 tx.note(_event("login-refused", request, now, None, reason=reason, **told))
-                return Rejected(own.texts.failed)
+                texts = own.texts
+                return Rejected(texts.start_again if reason == "old-code" else texts.failed)
             if isinstance(decision, rules.Trust):
                 stations.welcome(tx, request, facts.counter, now)
                 tx.add_event(_event("device-accepted", request, now))
@@ -196,7 +197,7 @@ class Service:
         now = self._now()
         asker = replace(request.asker, transaction_id=transaction_id)
         with self._store.login(asker, now, durable=sync) as (tx, known):
-            challenge = next(iter(known.challenges), None)
+            challenge = known.named(transaction_id)
             own = self._policy_of(request, challenge)
             outcome, again = self._judged(
                 tx, request, known, challenge, own, now, compared=compared
@@ -219,7 +220,10 @@ class Service:
         """The same, within a transaction.  Returns also the message that is to be sent now."""
         again: tuple[Challenge, Message] | None = None
         codes = known.emergency
-        answer, number = self._candidates.given(request, challenge, codes, now, compared=compared)
+        others = rules.answerable(known.challenges, request.client, own.login, now)
+        answer, number = self._candidates.given(
+            request, challenge, codes, others, now, compared=compared
+        )
         counter = stations.counter_of(known, request, now)
         message, tag, tally = None, "", Tally()
         if challenge is not None and rules.asks_again(answer.text, own.login):
@@ -254,8 +258,10 @@ class Service:
                 return Rejected(own.texts.failed)
             counter = stations.counter_of(known, request, now)
             reason = self._hopeless(request, known)
-            uncounted = request.uncompared and request.step is Step.PIN
-            if not uncounted and request.step is Step.PIN:
+            # No code that is open was tried.
+            alone = request.step in {Step.PIN, Step.PIN_AND_OLD_CODE}
+            uncounted = request.uncompared and alone
+            if not uncounted and alone:
                 failures = counter.lockout.failures
                 if uncounted := self._methods.is_counted(request, failures, now):
                     reason = "in-turn"
@@ -263,7 +269,7 @@ class Service:
             if request.method:
                 detail["method"] = request.method
             guessed: list[Challenge] = []
-            if request.step is not Step.PIN:
+            if not alone:
                 # It may have been the right PIN and a wrong code: that is a guess as well.
                 guessed = rules.answerable(known.challenges, request.client, own.login, now)
             if not all(map(self._issuer.knows, guessed)):
@@ -347,20 +353,11 @@ class Service:
         challenge = decision.challenge
         match decision:
             case rules.Accept():
-                tx.save_answer(decision.challenge)
-                stations.welcome(tx, request, counter, now)
-                detail: dict[str, str | int | float] = {}
-                if number is not None:
-                    detail = {**EMERGENCY, "emergency": number}
-                tx.add_event(_event("code-accepted", request, now, challenge, **detail))
-                # The lost device may be one that would be remembered.
-                if own.remember.hours and not decision.challenge.emergency:
-                    message = tx.message(decision.challenge.transaction_id)
-                    tag = self._issuer.message_tag(decision.challenge, message)
-                    stations.remember(tx, request, own, tag, now)
+                self._let_in(tx, request, counter, decision, own, now, number)
                 return Accepted()
             case rules.Again():
-                tx.save_answer(decision.challenge)
+                for one in (decision.challenge, *decision.others):
+                    tx.save_answer(one)
                 tx.add_event(_event("code-wrong", request, now, challenge))
                 stations.count_failure(tx, request, counter, decision.lockout, now)
                 before = answers.wrong_code(decision.challenge, own)
@@ -376,11 +373,13 @@ class Service:
                 denied = own.texts.resend_denied
                 return self._challenged(request, decision.challenge, own, denied)
             case rules.Unasked():
+                tx.save_answer(decision.challenge)
                 tx.note(_event("password-repeated", request, now, challenge))
                 return self._challenged(replace(request, style="reject"), decision.challenge, own)
             case rules.Reject():
-                if decision.challenge is not None:
-                    tx.save_answer(decision.challenge)
+                for changed in (decision.challenge, *decision.others):
+                    if changed is not None:
+                        tx.save_answer(changed)
                 event = _event("code-rejected", request, now, challenge, reason=decision.reason)
                 self._note(tx, event, request)
                 if decision.lockout is not None:
@@ -388,6 +387,34 @@ class Service:
                 undelivered = decision.reason == "undelivered"
                 texts = own.texts
                 return Rejected(texts.undelivered if undelivered else texts.start_again)
+
+    def _let_in(
+        self,
+        tx: Transaction,
+        request: Request,
+        counter: Counter,
+        decision: rules.Accept,
+        own: ClientPolicy,
+        now: datetime,
+        number: int | None,
+    ) -> None:
+        """Store what follows from the right code."""
+        challenge, asked = decision.challenge, decision.asked
+        detail: dict[str, str | int | float] = {}
+        if number is not None:
+            detail = {**EMERGENCY, "emergency": number}
+        tx.save_answer(challenge)
+        if asked is not None:
+            tx.save_answer(asked)
+            detail["asked"] = asked.transaction_id
+        codes = () if challenge.emergency else (challenge.spending,)
+        stations.welcome(tx, request, counter, now, *codes)
+        tx.add_event(_event("code-accepted", request, now, challenge, **detail))
+        # The lost device may be one that would be remembered.
+        if own.remember.hours and not challenge.emergency:
+            message = tx.message(challenge.transaction_id)
+            tag = self._issuer.message_tag(challenge, message)
+            stations.remember(tx, request, own, tag, now)
 
     def _note(self, tx: Transaction, event: Event, request: Request) -> None:
         """Note a refusal; in the log stands too, as often as in the trail, what is up to us."""

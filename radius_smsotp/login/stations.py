@@ -8,18 +8,26 @@ and its user is let in all the same.
 A remembered device is a station that needs only the first factor for a while after a whole login.
 The station is what the client says in Calling-Station-Id, and anybody can claim another's: this
 spares a code where the first factor still stands.
+
+Devices keep what let them in.  So a station is known by its last codes as well: behind the first
+factor one of them is no guess, and from a remembered device no more than the first factor.
 """
 
 from __future__ import annotations
 
-from dataclasses import astuple
 from datetime import datetime
 
 from radius_smsotp.login.request import Request, login_event
 from radius_smsotp.model.lockout import STATION_KNOWN, is_locked
-from radius_smsotp.model.records import SKEW, Counter, Device, Known, Lockout, Station
+from radius_smsotp.model.records import SKEW, Counter, Device, Known, Lockout, Spent, Station
 from radius_smsotp.settings.policy import ClientPolicy
 from radius_smsotp.store.transaction import Transaction
+
+CODES = 4
+"""Of a station that are kept: several devices may be behind one address."""
+
+MOST = 12
+"""Codes that are known again: whoever asks waits while they are derived, 8 µs each."""
 
 
 def counter_of(known: Known, request: Request, now: datetime) -> Counter:
@@ -27,17 +35,26 @@ def counter_of(known: Known, request: Request, now: datetime) -> Counter:
     client = request.client
     found = known.station
     if found is not None and now - found.seen_at < STATION_KNOWN:
-        return Counter(request.account, client.name, found.station, found.lockout)
+        own = (found.station, found.lockout, found.seen_at, found.spent)
+        return Counter(request.account, client.name, *own)
     return Counter(request.account, client.name, lockout=known.lockout)
 
 
-def welcome(tx: Transaction, request: Request, counter: Counter, now: datetime) -> None:
-    """A login was whole: forget the failures before it, and know the station from now on."""
+def welcome(
+    tx: Transaction, request: Request, counter: Counter, now: datetime, *spent: Spent
+) -> None:
+    """
+    A login was whole: forget the failures before it, and know the station from now on.
+
+    Args:
+        spent: The code that let it in, if one did.
+    """
     if not counter.station and counter.lockout != Lockout():
         tx.clear_lockout(counter.account)
     station = request.client.station
     if station:
-        tx.put_station(Station(counter.account, counter.client, station, now))
+        codes = (*spent, *counter.spent)[:CODES]
+        tx.put_station(Station(counter.account, counter.client, station, now, spent=codes))
 
 
 def count_failure(
@@ -46,7 +63,8 @@ def count_failure(
     """Store failures with one more in them; if that locks the account, forget its devices."""
     if counter.station:
         place = (counter.account, counter.client, counter.station, now)
-        tx.put_station(Station(*place, *astuple(counted)))
+        failed = (counted.failures, counted.last_failure_at, counted.locked_until)
+        tx.put_station(Station(*place, *failed, counter.spent))
     else:
         tx.put_lockout(counter.account, counted)
     if not is_locked(counted, now) or is_locked(counter.lockout, now):
@@ -57,6 +75,14 @@ def count_failure(
     if number:
         event = login_event("device-forgotten", request, now, reason="locked", devices=number)
         tx.add_event(event)
+
+
+def spent_codes(known: Known, counter: Counter) -> tuple[Spent, ...]:
+    """The codes that let in this station, and lately the account anywhere."""
+    lately = (
+        one.spending for one in known.challenges if one.state == "spent" and not one.emergency
+    )
+    return tuple(dict.fromkeys((*counter.spent, *lately)))[:MOST]
 
 
 def is_remembered(known: Known, own: ClientPolicy, number_tag: str, now: datetime) -> bool:

@@ -6,7 +6,7 @@ SESSION_STARTED, SESSION_ENDED = "session-started", "session-ended"
 
 KINDS = {
     "challenge-opened": "a code was asked for and the challenge was opened",
-    "challenge-repeated": "the first step came again within the cooldown; no second SMS",
+    "challenge-repeated": "the first step came again while its code is waited for; no second SMS",
     "login-refused": "the first step was refused; the reason says why",
     "pin-wrong": "the first factor was wrong",
     "noise": "a client sends wrong PINs or made-up names in numbers",
@@ -83,6 +83,9 @@ REASONS = {
     "sshd": 'sshd does not know this user, and sends "INCORRECT" in place of the password',
     "in-turn": "it was counted when it came by another method just before",
     "no-pin": "the account has no PIN",
+    "old-code": "an old code was sent again: a device keeps PIN and code as its password",
+    "stored-password": "a device sends its stored password, and nobody types the codes: no more "
+    "SMS to it for an hour",
     "noise": "too many wrong PINs from there: it was not looked at",
     "bad-phone": "no value of SMSOTP-Phone is a phone number",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from radius_smsotp.model.text import whole_minutes
 
@@ -19,6 +19,9 @@ was queued."""
 
 Verdict = Literal["accepted", "refused", "unavailable", "unknown"]
 """What one attempt at one provider came to."""
+
+ECHOED = "echo"
+"""In place of the tag of an answer, in a challenge: a device has sent its stored password."""
 
 Style = Literal["challenge", "reject"]
 """How the first step is answered: Access-Challenge, or Access-Reject for clients that know
@@ -88,7 +91,8 @@ class Challenge:
         key_id: Which key its code is derived with.
         digits: Length of the code.
         phone_hint: The masked number, "***67".
-        answered: Tag of the answer that was judged last (see `model.code.answer_tag`), or "".
+        answered: Tag of the answer that was judged last (see `model.code.answer_tag`); `ECHOED` if
+            that was the first factor once more; or "".
         language: Of all texts of this login, "" for the client's.
         emergency: Whether an emergency code is asked for: no code was sent, and none would do.
     """
@@ -111,6 +115,11 @@ class Challenge:
     def is_open(self, now: datetime) -> bool:
         """Whether it may still be answered."""
         return self.state == "open" and now < self.expires_at
+
+    @property
+    def spending(self) -> Spent:
+        """What its code is derived from."""
+        return Spent(self.transaction_id, self.key_id, self.digits)
 
     @property
     def minutes(self) -> int:
@@ -224,6 +233,14 @@ class Lockout:
     locked_until: datetime | None = None
 
 
+class Spent(NamedTuple):
+    """A code that was accepted, by what it is derived from (see `model.code.derive`)."""
+
+    transaction_id: str
+    key_id: str
+    digits: int
+
+
 @dataclass(frozen=True, slots=True)
 class Station:
     """
@@ -234,6 +251,7 @@ class Station:
         station: As `model.identity.normalise_station` leaves it.
         seen_at: Its last whole login or failure.
         failures, last_failure_at, locked_until: Of its own, see `Lockout`.
+        spent: The codes that it was let in with last, newest first.
     """
 
     account: str
@@ -243,6 +261,7 @@ class Station:
     failures: int = 0
     last_failure_at: datetime | None = None
     locked_until: datetime | None = None
+    spent: tuple[Spent, ...] = ()
 
     @property
     def lockout(self) -> Lockout:
@@ -260,12 +279,15 @@ class Counter:
         client: Name of the RADIUS client that asks.
         station: The station behind it, if that is known and so counted on its own; else "".
         lockout: The failures so far, of the station or of the account.
+        seen_at, spent: Of the station.
     """
 
     account: str
     client: str
     station: str = ""
     lockout: Lockout = field(default_factory=Lockout)
+    seen_at: datetime | None = None
+    spent: tuple[Spent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,8 +319,9 @@ class Known:
         lockout: Failures of the account, ours or from elsewhere, but for those of its stations.
         station: The station that asks, if the account has logged in from it.
         device: The same, as it is remembered in this wireless network.
-        challenges: The challenge that is answered, in whatever state; or else, if none was named,
-            the open ones of the account, newest first.
+        challenges: The open ones of the account, newest first, and the challenge that is answered
+            in whatever state; if none is, also those that nobody has answered within the last
+            hour, and the last that were spent in one password or in EAP within a day.
         emergency: The account's emergency codes, used up or not.
     """
 
@@ -309,6 +332,11 @@ class Known:
     device: Device | None
     challenges: tuple[Challenge, ...]
     emergency: EmergencyCodes | None = None
+
+    def named(self, transaction_id: str) -> Challenge | None:
+        """The challenge that an answer names, if there is one."""
+        found = (one for one in self.challenges if one.transaction_id == transaction_id)
+        return next(found, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +396,12 @@ class Event:
     station: str = ""
     detail: dict[str, str | int | float] = field(default_factory=dict)
 
+
+UNANSWERED = timedelta(hours=1)
+"""For so long a challenge that nobody has answered tells something of the station that asked."""
+
+LATELY = timedelta(days=1)
+"""For so long a code that was spent is known again, whatever station sends it."""
 
 SKEW = timedelta(minutes=5)
 """So far may the clocks of servers differ that share a store, as in Kerberos (RFC 4120 section 8.2,

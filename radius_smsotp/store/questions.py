@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from radius_smsotp.model.records import Asker, Known, Lockout
+from radius_smsotp.model.records import LATELY, UNANSWERED, Asker, Known, Lockout
 from radius_smsotp.store.rows import (
     ACCOUNT,
     CHALLENGE,
@@ -22,6 +22,9 @@ from radius_smsotp.store.rows import (
     Row,
     selected,
 )
+
+NEWEST = 40
+"""Challenges of an account that a first step looks at: more than it has messages in six hours."""
 
 
 class Question(NamedTuple):
@@ -45,13 +48,16 @@ KNOWN = (
     "AND station.station = asker.station "
     "LEFT JOIN device ON device.account = asker.account AND device.client = asker.client "
     "AND device.ssid = asker.ssid AND device.station = asker.station "
-    "LEFT JOIN challenge ON "
+    "LEFT JOIN challenge ON ({which}) ORDER BY challenge.created_at DESC"
 )
-ANSWERED = f"{KNOWN} challenge.transaction_id = ?"
-OPEN = (
-    f"{KNOWN} challenge.account = asker.account AND challenge.state = 'open' "
-    "AND challenge.expires_at > ? ORDER BY challenge.created_at DESC"
+# Each side of an OR finds its rows in an index of its own.
+OPEN = "challenge.account = ? AND challenge.state = 'open' AND challenge.expires_at > ?"
+SPENT = (
+    "challenge.account = ? AND challenge.state = 'spent' AND challenge.answered = '' "
+    "AND challenge.created_at > ?"
 )
+ANSWERED = KNOWN.replace("{which}", f"challenge.transaction_id = ? OR {OPEN}")
+FIRST = KNOWN.replace("{which}", f"{OPEN} OR {SPENT}") + f" LIMIT {NEWEST}"
 
 
 def known(asker: Asker, now: datetime) -> Question:
@@ -59,8 +65,9 @@ def known(asker: Asker, now: datetime) -> Question:
     client = asker.client
     place = (asker.account, client.name, client.ssid, client.station)
     if asker.transaction_id is None:
-        return Question(OPEN, (*place, now.timestamp()))
-    return Question(ANSWERED, (*place, asker.transaction_id))
+        since = (asker.account, (now - UNANSWERED).timestamp())
+        return Question(FIRST, (*place, *since, asker.account, (now - LATELY).timestamp()))
+    return Question(ANSWERED, (*place, asker.transaction_id, asker.account, now.timestamp()))
 
 
 def answered(found: Sequence[Row]) -> Known:

@@ -52,6 +52,17 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split()))
 
 
+def written(codes: tuple[records.Spent, ...]) -> str:
+    """Codes that were spent, as a column has them."""
+    return " ".join(f"{one.transaction_id}:{one.digits}:{one.key_id}" for one in codes)
+
+
+def spent(text: str) -> tuple[records.Spent, ...]:
+    """Undo `written`."""
+    found = (one.split(":", 2) for one in text.split())
+    return tuple(records.Spent(one, key_id, int(digits)) for one, digits, key_id in found)
+
+
 CODECS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "bool": (int, bool),
     "datetime": (seconds, moment),
@@ -59,6 +70,7 @@ CODECS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "tuple[int, ...]": (lambda numbers: " ".join(map(str, numbers)), _numbers),
     # Names of providers hold no blank, see `settings.schema.Settings.providers`.
     "tuple[str, ...]": (" ".join, lambda text: tuple(text.split())),
+    "tuple[Spent, ...]": (written, spent),
     "dict[str, str | int | float]": (json.JSONEncoder(ensure_ascii=False).encode, json.loads),
 }
 """Type of a field to what writes it, and what reads it.  Others are as they are."""

@@ -354,6 +354,13 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE account ADD COLUMN override TEXT",
         "ALTER TABLE account ADD COLUMN override_until DOUBLE PRECISION",
     ),
+    (
+        # The codes that a station was let in with: devices keep them behind the PIN.
+        "ALTER TABLE station ADD COLUMN spent TEXT NOT NULL DEFAULT ''",
+        # So may others, whose station is new.  Answers with a State, which are most, have a tag.
+        "CREATE INDEX challenge_kept ON challenge (account, created_at) "
+        "WHERE state = 'spent' AND answered = ''",
+    ),
 )
 
 TABLES = {

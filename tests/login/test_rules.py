@@ -29,6 +29,7 @@ from radius_smsotp.login.rules import (
 from radius_smsotp.model.forms import typed_code
 from radius_smsotp.model.identity import Obstacle
 from radius_smsotp.model.records import (
+    ECHOED,
     SKEW,
     Account,
     Challenge,
@@ -40,7 +41,7 @@ from radius_smsotp.model.records import (
 )
 
 if TYPE_CHECKING:
-    from radius_smsotp.model.records import Bind
+    from radius_smsotp.model.records import Bind, ChallengeState
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 CODE = "012345"
@@ -90,7 +91,7 @@ def facts(**fields: Any) -> Facts:
         "lockout": Lockout(),
         "tally": Tally(),
         "running": (),
-        "client": "vpn",
+        "asker": Client("vpn"),
         "counter": Counter("alice", "vpn"),
         "remembered": False,
     }
@@ -99,7 +100,7 @@ def facts(**fields: Any) -> Facts:
 
 def judge(one: Challenge | None, answer: str = CODE, **fields: Any) -> rules.Judgement:
     """Judge alice's answer."""
-    own = {"account", "client", "echoed", "tag", "judgeable"}
+    own = {"account", "client", "echoed", "tag", "judgeable", "others"}
     told = {name: fields.pop(name) for name in set(fields) & own}
     given = {"account": "alice", "client": Client("vpn"), "expected": CODE} | told
     usual: dict[str, Any] = {"locked": Lockout(), "tally": Tally(), "policy": POLICY, "now": NOW}
@@ -145,7 +146,8 @@ class TestAdmit:
 
     def test_every_reason_to_refuse_is_tested_here(self) -> None:
         """A new reason needs a test."""
-        assert set(get_args(rules.RefusalReason)) == {*OBSTACLES, *LIMITS}
+        shown = {"old-code", "stored-password"}
+        assert set(get_args(rules.RefusalReason)) == {*OBSTACLES, *LIMITS, *shown}
 
     @pytest.mark.parametrize("reason", OBSTACLES)
     def test_an_obstacle_stands_against_whatever_is_open(self, reason: str) -> None:
@@ -189,11 +191,100 @@ class TestAdmit:
         new = challenge(transaction_id="2" * 32)
         assert rules.admit(facts(running=(new, old)), POLICY, NOW) == Repeat(new)
 
+    @pytest.mark.parametrize(
+        ("left", "asker", "again"),
+        [
+            (60, Client("vpn", "", "02"), True),
+            (59.9, Client("vpn", "", "02"), False),
+            (60, Client("vpn", "", "03"), False),
+            (60, Client("wifi", "", "02"), False),
+        ],
+    )
+    def test_in_eap_a_device_gets_the_same_challenge_while_its_code_can_be_typed(
+        self, left: float, asker: Client, again: bool
+    ) -> None:
+        """It gives up 60 s after a question; whoever can wait has the cooldown."""
+        ends = NOW + timedelta(seconds=left)
+        old = challenge(station="02", created_at=NOW - timedelta(seconds=240), expires_at=ends)
+        known = facts(running=(old,), asker=asker, patient=True)
+        assert rules.admit(known, POLICY, NOW) == (Repeat(old) if again else Open())
+        assert rules.admit(replace(known, patient=False), POLICY, NOW) == Open()
+
+    def test_a_stored_password_gets_no_message(self) -> None:
+        """What is open there goes on; whatever else is, is not this device's."""
+        old = challenge(station="02", created_at=NOW - timedelta(seconds=100))
+        for running, expected in (
+            ((), Refuse("stored-password")),
+            ((old,), Repeat(old)),
+            ((replace(old, station="03"), replace(old, client="wifi")), Refuse("stored-password")),
+        ):
+            known = facts(running=running, asker=Client("vpn", "", "02"), stored=True)
+            assert rules.admit(known, POLICY, NOW) == expected
+
+    def test_an_old_code_is_the_first_factor_of_a_remembered_device_and_nothing_else(self) -> None:
+        """Even if a challenge is open that would be repeated, and whatever the limits."""
+        for running, tally in (((), Tally()), ((challenge(),), Tally()), ((), FULL)):
+            known = facts(old_code=True, running=running, tally=tally)
+            assert rules.admit(known, POLICY, NOW) == Refuse("old-code")
+            assert rules.admit(replace(known, remembered=True), POLICY, NOW) == Trust()
+        locked = facts(old_code=True, remembered=True, lockout=LOCKED)
+        assert rules.admit(locked, POLICY, NOW) == Refuse("locked")
+
     def test_a_remembered_device_needs_no_message(self) -> None:
         """So no limit stands against it, and no challenge is repeated."""
         assert rules.admit(facts(remembered=True), POLICY, NOW) == Trust()
         known = facts(remembered=True, tally=FULL, running=(challenge(),))
         assert rules.admit(known, POLICY, NOW) == Trust()
+
+
+class TestStored:
+    """Who asks for codes and never types one."""
+
+    def left(self, *more: dict[str, Any], **asked: Any) -> bool:
+        """Whether a station is taken for a device after challenges that differ so."""
+        here = {"station": "02", "created_at": NOW - timedelta(minutes=30), "expires_at": NOW}
+        known = [challenge(**(here | one)) for one in more]
+        usual: dict[str, Any] = {"since": None, "asked_once": True}
+        asker = asked.pop("asker", Client("vpn", "192.0.2.1", "02", "Office"))
+        return rules.is_stored(known, asker, POLICY, NOW, **(usual | asked))
+
+    def test_it_is_known_after_the_second_time(self) -> None:
+        """Where the code is asked for, by the password in its place; else by silence."""
+        silent, echoed = {"answered": ""}, {"answered": ECHOED}
+        assert [self.left(*[silent] * number) for number in range(4)] == [False, False, True, True]
+        assert self.left(silent, echoed)
+        assert self.left(echoed, echoed, asked_once=False)
+        assert not self.left(silent, silent, asked_once=False)
+        assert not self.left(silent, echoed, asked_once=False)
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"state": "spent"},
+            {"guesses_left": 2},
+            {"answered": "tag of a packet"},
+            {"state": "exhausted", "guesses_left": 0},
+            {"state": "undelivered"},
+            {"state": "cancelled"},
+            {"client": "wifi"},
+            {"station": "03"},
+            {"created_at": NOW - timedelta(hours=1)},
+            {"created_at": NOW + timedelta(hours=1)},
+        ],
+    )
+    def test_what_somebody_answered_does_not_count(self, other: dict[str, Any]) -> None:
+        """Nor what was asked for elsewhere, never sent, or is too long ago."""
+        assert not self.left({}, other)
+        assert self.left({}, {}, other)
+
+    def test_what_lies_before_the_last_login_there_does_not_count(self) -> None:
+        """A wrong PIN was somebody, too."""
+        assert not self.left({}, {}, since=NOW - timedelta(minutes=29))
+        assert self.left({}, {}, since=NOW - timedelta(minutes=30))
+
+    def test_stations_without_a_name_are_many(self) -> None:
+        """One of them is no reason to keep messages from the others."""
+        assert not self.left({"station": ""}, {"station": ""}, asker=Client("vpn"))
 
 
 class TestJudge:
@@ -227,6 +318,28 @@ class TestJudge:
         decision = judge(challenge(), "999999", locked=ALMOST_LOCKED)
         locked = Lockout(10, NOW, NOW + POLICY.lockout_time)
         assert decision == Reject("locked", replace(challenge(), guesses_left=2), locked)
+
+    OTHER = challenge(transaction_id="1" * 32, client="wifi", guesses_left=1)
+
+    def test_the_code_of_another_open_challenge_is_right_as_well(self) -> None:
+        """Both logins are over: the one that was asked for may come again as a packet."""
+        one = challenge()
+        decision = judge(one, "543210", others=[(self.OTHER, "543210")], tag="tag")
+        ended = {"state": "spent", "answered": "tag"}
+        assert decision == Accept(replace(self.OTHER, **ended), replace(one, **ended))
+
+    def test_a_wrong_one_is_a_guess_at_all_that_are_open(self) -> None:
+        """And one failure."""
+        one = challenge()
+        decision = judge(one, "999999", others=[(self.OTHER, "543210")])
+        burnt = replace(self.OTHER, guesses_left=0, state="exhausted")
+        assert decision == Again(replace(one, guesses_left=2), Lockout(1, NOW), (burnt,))
+
+    @pytest.mark.parametrize("state", ["spent", "exhausted", "cancelled", "undelivered"])
+    def test_where_nothing_is_open_no_other_code_counts(self, state: ChallengeState) -> None:
+        """Its first factor was right once, and may be another one now."""
+        decision = judge(challenge(state=state), "543210", others=[(self.OTHER, "543210")])
+        assert decision == Reject(state)  # type: ignore[arg-type]
 
     REJECTIONS: ClassVar[dict[str, tuple[Challenge | None, dict[str, Any]]]] = {
         "unknown-challenge": (None, {}),

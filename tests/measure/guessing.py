@@ -69,15 +69,15 @@ class Day:
     What came of one.
 
     Attributes:
-        guesses: Codes that were compared with one of a challenge; a password is compared with
-            those of all that are open.
+        guesses: Codes that were compared with one of a challenge; each is compared with those of
+            all that are open.
     """
 
     challenges: int = 0
     guesses: int = 0
     hits: int = 0
     told: list[str] = field(default_factory=list)
-    open: list[tuple[Challenged, Client, list[str]]] = field(default_factory=list)
+    open: list[tuple[Challenged, Client]] = field(default_factory=list)
 
 
 class Attacker:
@@ -123,12 +123,12 @@ class Attacker:
         """Open a challenge, by the next client.  Returns False if none is to be had."""
         client = self._clients[day.challenges % CLIENTS]
         outcome = self._node.first("alice", PIN, client=client)
-        known = {one.transaction_id for one, _, _ in day.open}
+        known = {one.transaction_id for one, _ in day.open}
         if not isinstance(outcome, Challenged) or outcome.transaction_id in known:
             return False
-        day.open.append((outcome, client, self._told(self._node.code(outcome))))
-        # One password is a guess at all that are open.
-        day.told = self._told(*(self._node.code(one) for one, _, _ in day.open))
+        day.open.append((outcome, client))
+        # One answer is a guess at all that are open.
+        day.told = self._told(*(self._node.code(one) for one, _ in day.open))
         day.challenges += 1
         return True
 
@@ -141,20 +141,19 @@ class Attacker:
 
     def _by_state(self, day: Day) -> Outcome | None:
         """Guess once.  None if there is nothing to guess at for now."""
-        challenged, client, codes = day.open[0]
-        outcome = self._node.second(challenged, codes.pop(), client=client)
-        return self._judged(day, outcome, 1)
+        challenged, client = day.open[0]
+        return self._judged(day, self._node.second(challenged, day.told.pop(), client=client))
 
     def _by_password(self, day: Day) -> Outcome | None:
-        outcome = self._node.first("alice", PIN + day.told.pop(), client=day.open[0][1])
-        return self._judged(day, outcome, len(day.open))
+        client = day.open[0][1]
+        return self._judged(day, self._node.first("alice", PIN + day.told.pop(), client=client))
 
-    def _judged(self, day: Day, outcome: Outcome, guesses: int) -> Outcome | None:
+    def _judged(self, day: Day, outcome: Outcome) -> Outcome | None:
         with self._node.store.read() as tx:
             [last] = tx.events("alice", 1)
         if last.detail.get("reason") == "locked":
             return None
-        day.guesses += guesses
+        day.guesses += len(day.open)
         day.open = [one for one in day.open if self._is_open(one[0])]
         return outcome
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.errors import StoreError
-from radius_smsotp.model.records import Asker, Known, Lockout
+from radius_smsotp.model.records import Asker, Known, Lockout, Spent
+from radius_smsotp.store.questions import NEWEST
 from tests.store.contract import (
     ALICE,
     HERE,
@@ -45,15 +46,20 @@ class LoginsContract:
                 assert known == NOTHING
 
     def test_all_that_is_known_comes_at_once(self, store: Store) -> None:
-        """Of this account at this station, and the open challenges of the account."""
-        seen = station(lockout=Lockout(1, NOW))
+        """Of this account at this station, and the challenges of the account that matter."""
+        codes = (Spent("0" * 31 + "5", "k:1", 6), Spent("f" * 32, "k2", 8))
+        seen = station(lockout=Lockout(1, NOW), spent=codes)
         several = [
             challenge(1, created_at=NOW - 2 * SECOND),
             challenge(2, client="other"),
             challenge(3, created_at=NOW - SECOND),
-            challenge(4, expires_at=NOW),
-            challenge(5, state="spent"),
+            challenge(4, created_at=NOW - HOUR, expires_at=NOW - HOUR + SECOND),
+            challenge(5, created_at=NOW - 23 * HOUR, state="spent", answered="", expires_at=NOW),
             challenge(6, account="bob"),
+            challenge(7, expires_at=NOW - HOUR),
+            challenge(8, state="spent", answered="tag"),
+            challenge(9, created_at=NOW - 24 * HOUR, state="spent", answered=""),
+            challenge(10, state="exhausted"),
         ]
         with store.write() as tx:
             tx.put_account(ALICE, NOW)
@@ -69,7 +75,7 @@ class LoginsContract:
             lockout=Lockout(2, NOW),
             station=seen,
             device=device(),
-            challenges=(several[1], several[2], several[0]),
+            challenges=(several[1], several[2], several[0], several[3], several[4]),
         )
         with store.look(ASKER, NOW) as (_, known):
             assert known == expected
@@ -103,20 +109,34 @@ class LoginsContract:
             assert (known.station, known.device) == (station(), device())
 
     def test_an_answer_finds_its_challenge_in_whatever_state(self, store: Store) -> None:
-        """And no other one, whoever it belongs to."""
+        """Whoever it belongs to, and those beside it that are open."""
         several = [challenge(1), challenge(2, state="spent"), challenge(3, account="bob")]
+        beside = challenge(4, expires_at=NOW + 2 * HOUR)
         with store.write() as tx:
             tx.put_account(ALICE, NOW)
-            add(tx, *several)
+            add(tx, *several, beside)
         for one in several:
             asker = replace(ASKER, transaction_id=one.transaction_id)
             with store.login(asker, NOW + HOUR) as (_, known):
-                assert known.challenges == (one,)
+                assert set(known.challenges) == {one, beside}
                 assert known.account == ALICE
         for unknown in ("f" * 32, ""):
             asker = replace(ASKER, transaction_id=unknown)
-            with store.login(asker, NOW) as (_, known):
-                assert known.challenges == ()
+            with store.login(asker, NOW + HOUR) as (_, known):
+                assert known.challenges == (beside,)
+        with store.login(replace(asker, account="carol"), NOW) as (_, known):
+            assert known.challenges == ()
+
+    def test_of_many_spent_codes_only_the_last_are_looked_at(self, store: Store) -> None:
+        """However often somebody logs in: it costs every login of that account."""
+        several = [
+            challenge(one, created_at=NOW - one * SECOND, state="spent", answered="")
+            for one in range(NEWEST + 5)
+        ]
+        with store.write() as tx:
+            add(tx, *several)
+        with store.look(ASKER, NOW) as (_, known):
+            assert known.challenges == tuple(several[:NEWEST])
 
     @pytest.mark.parametrize("durable", [False, True])
     def test_a_step_is_a_transaction(self, store: Store, durable: bool) -> None:

@@ -31,6 +31,7 @@ FINGERPRINTS = (
     "e3b0c44298fc1c14",
     "53097a2eeba2c223",
     "3a67dcbf133d31ed",
+    "3d0efcf8fd0e450d",
 )
 """Of each version that was ever released.  A store may be of any of them: they never change."""
 
