@@ -261,8 +261,7 @@ class Courier:
         """
         now = self._now()
         with self._store.write(challenge.account) as tx:
-            if attempt is not None:
-                tx.add_attempt(message, attempt, now)
+            if attempt is not None and tx.add_attempt(message, attempt, now):
                 tx.add_event(attempt_event(challenge, attempt, now))
             return self._save(tx, message, now)
 

@@ -57,6 +57,11 @@ class Account:
     override: str | None = field(default=None, repr=False)
     override_until: datetime | None = None
 
+    @property
+    def is_bare(self) -> bool:
+        """Without number and PIN: what there is of a name that only a directory knows."""
+        return self.phone is None and self.pin_hash is None
+
     def overridden(self, now: datetime) -> bool:
         """Whether `override` counts now."""
         return self.override_until is not None and now < self.override_until

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from radius_smsotp.model import code
-from radius_smsotp.model.records import EmergencyCodes
-from radius_smsotp.store.rows import EMERGENCY, Connection
+from radius_smsotp.model.records import EmergencyCodes, Lockout
+from radius_smsotp.store.rows import EMERGENCY, LOCKOUT, Connection
 from radius_smsotp.store.statistics import COUNTED_BY
 
 END_EMERGENCY = "DELETE FROM emergency"
@@ -74,12 +74,26 @@ class PersonStatements:
 
     # What is kept under a name
 
-    def elsewhere(self) -> list[str]:
-        """The names under which something lasting is kept, and no account of ours."""
-        names = " UNION ".join(f"SELECT account FROM {table}" for table in NAMED)
-        sql = f"SELECT account FROM ({names}) AS found WHERE account NOT IN "
-        found = self._db.execute(f"{sql} (SELECT name FROM account) ORDER BY account")
-        return [str(row["account"]) for row in found]
+    def names_from(self, start: str, most: int) -> list[str]:
+        """The first names that begin with `start`, of accounts of ours and of those elsewhere."""
+        own = "SELECT name FROM account"
+        names = " UNION ".join([own, *(f"SELECT account FROM {table}" for table in NAMED)])
+        sql = f"SELECT name FROM ({names}) AS found WHERE name >= ? AND name < ? "
+        # No character comes behind the last one of Unicode.
+        values = (start, start + "\U0010ffff", most)
+        found = self._db.execute(f"{sql} ORDER BY name LIMIT ?", values)
+        return [str(row["name"]) for row in found]
+
+    def elsewhere(self) -> list[tuple[str, Lockout]]:
+        """Names under which something lasting is kept, and no account of ours; their failures."""
+        names = " UNION ".join(f"SELECT account AS name FROM {table}" for table in NAMED)
+        sql = (
+            f"SELECT name, {LOCKOUT.selected} FROM ({names}) AS found "
+            "LEFT JOIN lockout ON lockout.account = name "
+            "WHERE name NOT IN (SELECT name FROM account) ORDER BY name"
+        )
+        found = self._db.execute(sql)
+        return [(str(row["name"]), LOCKOUT.find(row) or Lockout()) for row in found]
 
     def is_known(self, name: str) -> bool:
         """Whether this is an account of ours, or a name that something before ours has known."""

@@ -149,13 +149,6 @@ class Transaction(PersonStatements, ServerStatements):
         enabled, disabled = by_state.get(True, 0), by_state.get(False, 0)
         return {"enabled": enabled, "disabled": disabled, "locked": locked}
 
-    def names_from(self, start: str, most: int) -> list[str]:
-        """The first names that begin with `start`."""
-        sql = "SELECT name FROM account WHERE name >= ? AND name < ? ORDER BY name LIMIT ?"
-        # No character comes behind the last one of Unicode.
-        found = self._db.execute(sql, (start, start + "\U0010ffff", most))
-        return [str(row["name"]) for row in found]
-
     def put_account(self, account: Account, now: datetime) -> None:
         """Add or replace an account."""
         values = (*ACCOUNT.values(account), now.timestamp(), now.timestamp())
@@ -314,18 +307,24 @@ class Transaction(PersonStatements, ServerStatements):
         found = self._db.execute(sql, (*[now.timestamp()] * 3, most))
         return [(CHALLENGE.read(row), MESSAGE.read(row)) for row in found]
 
-    def add_attempt(self, message: Message, attempt: Attempt, now: datetime) -> None:
-        """Add what one provider made of a message.  Its id is normalised."""
+    def add_attempt(self, message: Message, attempt: Attempt, now: datetime) -> bool:
+        """
+        Add what one provider made of a message.  Its id is normalised.
+
+        Returns:
+            False, and nothing is stored, if the message was erased meanwhile.
+        """
         marks = ", ".join("?" * (len(ATTEMPT.columns) - 3))
         sql = (
             f"INSERT INTO attempt ({', '.join(ATTEMPT.columns)}) "
-            f"SELECT ?, ?, count(*) + 1, {marks} FROM attempt "
-            "WHERE transaction_id = ? AND message = ?"
+            "SELECT ?, ?, (SELECT count(*) + 1 FROM attempt WHERE transaction_id = ? "
+            f"AND message = ?), {marks} FROM message WHERE transaction_id = ? AND number = ?"
         )
         provider_id = attempt.message_id and identity.normalise_message_id(attempt.message_id)
         normalised = replace(attempt, message_id=provider_id or None)
         key = message.key
-        self._db.execute(sql, (*key, *ATTEMPT.values(normalised), now.timestamp(), *key))
+        values = (*key, *key, *ATTEMPT.values(normalised), now.timestamp(), *key)
+        return self._count(sql, *values) > 0
 
     def attempts(self, transaction_id: str) -> list[tuple[int, Attempt]]:
         """What providers made of the messages of a challenge, each with the message's number."""

@@ -56,6 +56,21 @@ class TestTheWay:
         verdict = getattr(error, "verdict", "unknown")
         assert node.kinds() == ["challenge-opened", f"sms-{verdict}", "sms-accepted"]
 
+    def test_an_attempt_for_who_was_erased_leaves_no_line(
+        self, node: Node, gateways: Gateways
+    ) -> None:
+        """It may end after that; nothing brings the name back, and nobody else is asked."""
+        gate = gateways.hang("first", NO)
+        challenged = node.begun()
+        with node.store.write("alice") as tx:
+            tx.erase("alice", [], node.clock())
+        gate.set()
+        node.settle(challenged.transaction_id)
+        assert gateways.names() == ["first"]
+        with node.store.read() as tx:
+            assert list(tx.kept("alice", [])) == []
+            assert tx.attempts(challenged.transaction_id) == []
+
     def test_silence_may_be_the_end_of_it(self, site: Site, gateways: Gateways) -> None:
         """`delivery.unknown: stop`: it may have arrived, and a second SMS costs."""
         node = site.node(delivery={"unknown": "stop"})

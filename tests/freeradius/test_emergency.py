@@ -24,9 +24,10 @@ FILES = "files {\n\tfilename = ${confdir}/users\n}\n"
 
 
 def known(raddb: Path) -> None:
-    """A users file knows alice's PIN, and gina, who has no number there."""
-    users = (f'{name} Cleartext-Password := "{PIN}"\n' for name in ("alice", "gina"))
-    (raddb / "users").write_text("\n".join(users))
+    """A users file knows alice's PIN, erin with a number, and gina, who has none there."""
+    users = [f'{name} Cleartext-Password := "{PIN}"' for name in ("alice", "gina")]
+    users.append(f'erin Cleartext-Password := "{PIN}", SMSOTP-Phone := "+491701234599"')
+    (raddb / "users").write_text("\n".join([*users, ""]))
     (raddb / "mods-enabled" / "files").write_text(FILES)
     path = raddb / "policy.d" / "smsotp_first_factor"
     recipe.replace_policies(path, "smsotp_account {\n\tfiles\n}\n")
@@ -110,3 +111,37 @@ def test_a_name_that_has_no_number_anywhere(site: Site, radiusd: Radiusd) -> Non
     assert asked.message == PROMPT
     assert radiusd.ask("gina", code, asked.state).kind == "Access-Accept"
     assert radiusd.ask("gina", PIN).kind == "Access-Reject"
+
+
+def test_the_helpdesk_does_for_a_name_from_elsewhere_what_it_does_for_an_account(
+    site: Site, radiusd: Radiusd
+) -> None:
+    """It is locked, seen, unlocked, disabled, has another number for a time, and is erased."""
+    for _ in range(10):
+        assert radiusd.ask("erin", "wrong").kind == "Access-Reject"
+    assert radiusd.ask("erin", PIN).kind == "Access-Reject"
+    [locked] = json.loads(command(site, "user", "list", "--state", "locked", "--json"))
+    assert (locked["name"], locked["elsewhere"], locked["failures"]) == ("erin", True, 10)
+    assert "State               locked until" in command(site, "user", "show", "erin")
+    command(site, "user", "unlock", "erin")
+    command(site, "user", "disable", "erin")
+    assert radiusd.ask("erin", PIN).kind == "Access-Reject"
+    assert site.events("erin")[-1].detail == {"reason": "disabled"}
+    command(site, "user", "enable", "erin")
+    told = command(site, "user", "set", "erin", "--phone", "+491707777777", "--until", "friday")
+    assert "***77 goes before any other number until" in told
+    asked = radiusd.challenge("erin")
+    assert "sent to ***77" in asked.message
+    assert radiusd.ask("erin", site.code(asked.state), asked.state).kind == "Access-Accept"
+    assert "to the helpdesk's number ***77" in command(site, "trace", "erin")
+    command(site, "user", "set", "erin", "--until", "now")
+    asked = radiusd.challenge("erin")
+    assert "sent to ***99" in asked.message
+    found = json.loads(command(site, "user", "export-data", "erin"))
+    assert {one["phone"] for one in found["messages"]} == {"+491707777777", "+491701234599"}
+    figures = json.loads(command(site, "stats", "--json"))
+    assert command(site, "user", "erase", "erin", "--yes").startswith("erin: erased (")
+    kept = b"".join(path.read_bytes() for path in site.folder.glob("smsotp.db*"))
+    assert (b"erin" in kept, b"alice" in kept) == (False, True)
+    assert json.loads(command(site, "stats", "--json")) == figures
+    assert radiusd.ask("erin", site.code(asked.state), asked.state).kind == "Access-Reject"

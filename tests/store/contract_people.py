@@ -116,7 +116,9 @@ class PeopleContract:
             made_up = {"reason": "unknown-account"}
             tx.add_event(event("login-refused", account="nobody", detail=made_up))
         with store.read() as tx:
-            assert tx.elsewhere() == ["bob", "carol"]
+            assert tx.elsewhere() == [("bob", Lockout(1, NOW)), ("carol", Lockout())]
+            assert tx.names_from("", 9) == ["alice", "bob", "carol"]
+            assert tx.names_from("b", 9) == ["bob"]
             names = ("alice", "bob", "carol", "dave", "erin", "nobody", "frank")
             assert [tx.is_known(one) for one in names] == [True] * 5 + [False] * 2
 

@@ -310,7 +310,7 @@ def _accounts(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
     plain = [one for one in accounts if one.pin_hash and not pin.sealed_with(one.pin_hash)]
     counts = (
         (
-            sum(one.phone is None for one in accounts),
+            sum(one.phone is None and not one.is_bare for one in accounts),
             "no phone number: no code can be sent",
             "see 'smsotp user list'; 'smsotp user set NAME --phone …'",
             "They cannot log in, unless SMSOTP-Phone comes from elsewhere.",

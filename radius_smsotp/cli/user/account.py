@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from radius_smsotp.cli import completion
+from radius_smsotp.cli import completion, output
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model import identity
 from radius_smsotp.model import pin as pins
@@ -197,25 +197,54 @@ elsewhere_option = click.option(
 """Of every command that takes a name of a directory."""
 
 
-def known(tx: Transaction, name: str) -> Account:
-    """The account of that name.  Raises SmsotpError if there is none."""
+NO_ACCOUNT = "there is no account '{}'; 'smsotp user list' names all"
+
+
+def own(tx: Transaction, name: str) -> Account:
+    """The account of ours of that name.  Raises SmsotpError if there is none."""
     found = tx.account(name)
     if found is None:
-        raise SmsotpError(f"there is no account '{name}'; 'smsotp user list' names all")
+        raise SmsotpError(NO_ACCOUNT.replace("{}", name))
     return found
 
 
-def refuse_unknown(tx: Transaction, name: str, *, elsewhere: bool) -> None:
+def known(tx: Transaction, name: str, *, elsewhere: bool | None = None) -> Account:
+    """
+    The account of that name; a bare one for a name that LDAP, SQL or a users file knows.
+
+    Args:
+        elsewhere: As in `refuse_unknown`.
+
+    Raises:
+        SmsotpError: As there.
+    """
+    found = tx.account(name)
+    if found is None:
+        refuse_unknown(tx, name, elsewhere=elsewhere)
+    return found or Account(name, None)
+
+
+def refuse_unknown(tx: Transaction, name: str, *, elsewhere: bool | None = None) -> None:
     """
     Raise SmsotpError for a name that is no account of ours, and was never seen as one.
 
     Args:
-        elsewhere: Whoever types it says that a directory knows it.
+        elsewhere: Whoever types it says that a directory knows it; None if that would not help.
     """
     if elsewhere or tx.is_known(name):
         return
-    remedy = "'smsotp user list' names all; if LDAP, SQL or a users file knows it, add --elsewhere"
-    raise SmsotpError(f"there is no account '{name}', and nobody of that name was here; {remedy}")
+    told = NO_ACCOUNT.replace("{}", name)
+    if elsewhere is not None:
+        told += "; if LDAP, SQL or a users file knows it, though it was never here, add --elsewhere"
+    raise SmsotpError(told)
+
+
+def override_told(one: Account) -> str:
+    """For how long the number of the helpdesk counts."""
+    if one.override is None or one.override_until is None or not one.overridden(datetime.now(UTC)):
+        return "the number for a time counts no more"
+    hint, until = identity.mask_number(one.override), output.local(one.override_until)
+    return f"{hint} goes before any other number until {until}"
 
 
 def save(tx: Transaction, before: Account | None, after: Account, *, devices: bool = True) -> None:
@@ -235,6 +264,7 @@ def save(tx: Transaction, before: Account | None, after: Account, *, devices: bo
         return
     changed = {
         "phone": before.phone != after.phone,
+        "override": _override(before) != _override(after),
         "pin": before.pin_hash != after.pin_hash,
         "provider": before.provider != after.provider,
         "language": before.language != after.language,
@@ -243,10 +273,15 @@ def save(tx: Transaction, before: Account | None, after: Account, *, devices: bo
     fields = ", ".join(name for name, differs in changed.items() if differs)
     tx.add_event(event("account-changed", after.name, fields))
     tx.cancel_challenges(after.name)
-    if devices and (changed["phone"] or changed["pin"] or not after.enabled):
+    numbers = changed["phone"] or changed["override"]
+    if devices and (numbers or changed["pin"] or not after.enabled):
         number = tx.forget_devices(after.name)
         if number:
             tx.add_event(devices_forgotten(after.name, number))
+
+
+def _override(one: Account) -> tuple[str | None, datetime | None]:
+    return one.override, one.override_until
 
 
 def remove(tx: Transaction, name: str) -> bool:

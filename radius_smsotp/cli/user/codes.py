@@ -225,7 +225,7 @@ def list_codes(site: Site, name: str, revoke: int | None, revoke_all: bool, as_j
     with site.store.read() as tx:
         found = tx.emergency(name)
         if found is None:
-            account.refuse_unknown(tx, name, elsewhere=False)
+            account.refuse_unknown(tx, name)
     valid = found is not None and found.left(now)
     records = (
         [

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
-from fnmatch import fnmatchcase
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
-from radius_smsotp.cli import completion, output
+from radius_smsotp.cli import completion, output, when
 from radius_smsotp.cli.site import Site, pass_site
-from radius_smsotp.cli.user import account, sessions
+from radius_smsotp.cli.user import account
 from radius_smsotp.cli.user.codes import list_codes, make_codes
 from radius_smsotp.cli.user.import_file import export_accounts, import_accounts
+from radius_smsotp.cli.user.listing import list_accounts, show
+from radius_smsotp.cli.user.person import erase, export_data
 from radius_smsotp.errors import SmsotpError
-from radius_smsotp.model import lockout
 from radius_smsotp.model import pin as pins
-from radius_smsotp.model.identity import fold_name, normalise_station
-from radius_smsotp.model.records import Account, Lockout, Station
+from radius_smsotp.model.identity import normalise_station
+from radius_smsotp.model.records import Account
+from radius_smsotp.store.transaction import Transaction
 
 
 @click.group()
@@ -79,6 +80,10 @@ def _fields(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+LONGEST_OVERRIDE = timedelta(days=92)
+"""A quarter of a year: a number for longer is the account's."""
+
+
 @user.command()
 @_fields
 def add(
@@ -101,18 +106,17 @@ def add(
     """
     with account.faults_of("NAME"):
         account.refuse_lookalike(name)
-    new = Account(
-        name,
-        account.option(site.loaded, "phone", account.ask_phone(phone)),
-        provider=account.option(site.loaded, "provider", provider),
-        language=account.option(site.loaded, "language", language),
-    )
+    fields = {
+        "phone": account.option(site.loaded, "phone", account.ask_phone(phone)),
+        "provider": account.option(site.loaded, "provider", provider),
+        "language": account.option(site.loaded, "language", language),
+    }
     with site.store.read() as tx:
-        _refuse_if_known(tx.account(name))
+        _not_known(tx, name)
     chosen = _pin(site, **pin, ask=True)
-    new = replace(new, pin_hash=_hashed(site, name, chosen))
+    pin_hash = _hashed(site, name, chosen)
     with site.store.write(name, durable=True) as tx:
-        _refuse_if_known(tx.account(name))
+        new = replace(_not_known(tx, name), pin_hash=pin_hash, **fields)
         account.save(tx, None, new)
     click.echo(f"{name}: added")
     _doubt(site, new, phone=True, pin=chosen)
@@ -122,16 +126,25 @@ def add(
 
 @user.command("set")
 @_fields
+@click.option(
+    "--until",
+    callback=when.end_of(LONGEST_OVERRIDE),
+    metavar="WHEN",
+    help="The number counts for a time only, before any other: 12h, friday, 2026-12-04.",
+)
 @click.option("--no-provider", is_flag=True, help="Providers as in delivery.order.")
 @click.option("--no-language", is_flag=True, help="The language of the client.")
+@account.elsewhere_option
 def set_(
     site: Site,
     name: str,
     phone: str | None,
     provider: str | None,
     language: str | None,
+    until: datetime | None,
     no_provider: bool,
     no_language: bool,
+    elsewhere: bool,
     **pin: Any,
 ) -> None:
     """
@@ -140,9 +153,13 @@ def set_(
     Codes that are under way become worthless.  With another phone number or PIN, remembered
     devices are forgotten.
 
+    With --until the number goes before the account's own, and before the one that LDAP, SQL or a
+    users file gives, and ends by itself; '--until now' ends it at once.
+
     \b
     Examples:
       smsotp user set alice --phone +491707654321
+      smsotp user set alice --phone +491707654321 --until friday
       smsotp user set alice --pin-stdin
       smsotp user set alice --provider backup
     """
@@ -157,16 +174,28 @@ def set_(
         if text is not None or removed.get(field)
     }
     has_pin = any(value not in {None, False} for value in pin.values())
-    if not fields and not has_pin:
+    if not fields and not has_pin and until is None:
         raise click.UsageError("there is nothing to change; name at least one option")
     with site.store.read() as tx:
-        account.known(tx, name)
+        before = account.known(tx, name, elsewhere=elsewhere)
+    if until is not None:
+        # Else the end that is there is moved.
+        fields = {"override": before.override} | fields | {"override_until": until}
+        if phone is not None:
+            fields["override"] = fields.pop("phone")
+        if fields["override"] is None:
+            raise click.UsageError("--until says how long a number counts; name it with --phone")
+    elif before.is_bare and (has_pin or phone is not None):
+        remedy = f"say --until when the number counts, or give it an account with 'user add {name}'"
+        raise SmsotpError(f"'{name}' is known elsewhere, and has no account here; {remedy}")
     chosen = _pin(site, **pin, ask=False)
     if has_pin:
         fields["pin_hash"] = _hashed(site, name, chosen)
-    changed = _change(site, name, **fields)
+    changed = _change(site, name, elsewhere, **fields)
     click.echo(f"{name}: changed")
-    _doubt(site, changed, phone="phone" in fields, pin=chosen)
+    if until is not None:
+        click.echo(f"{name}: {account.override_told(changed)}")
+    _doubt(site, changed, phone=phone is not None, pin=chosen)
 
 
 @user.command()
@@ -185,22 +214,23 @@ def delete(site: Site, name: str, yes: bool) -> None:
       smsotp user delete alice --yes
     """
     with site.store.read() as tx:
-        account.known(tx, name)
+        account.own(tx, name)
     if not yes:
         if not sys.stdin.isatty():
             raise click.UsageError("there is no terminal to ask on; say --yes")
         if not click.confirm(f"Delete {output.clean(name)}?"):
             raise SmsotpError("nothing was deleted")
     with site.store.write(name, durable=True) as tx:
-        account.known(tx, name)
+        account.own(tx, name)
         account.remove(tx, name)
     click.echo(f"{name}: deleted")
 
 
 @user.command()
 @account.name_argument
+@account.elsewhere_option
 @pass_site
-def enable(site: Site, name: str) -> None:
+def enable(site: Site, name: str, elsewhere: bool) -> None:
     """
     Let a disabled account log in again.
 
@@ -208,24 +238,26 @@ def enable(site: Site, name: str) -> None:
     Example:
       smsotp user enable alice
     """
-    _change(site, name, enabled=True)
+    _change(site, name, elsewhere, enabled=True)
     click.echo(f"{name}: enabled")
 
 
 @user.command()
 @account.name_argument
+@account.elsewhere_option
 @pass_site
-def disable(site: Site, name: str) -> None:
+def disable(site: Site, name: str, elsewhere: bool) -> None:
     """
     Let an account log in no more.
 
-    A session that is open already stays open: FreeRADIUS is only asked at the login.
+    So it is with a name that only LDAP, SQL or a users file knows: it is refused here.  A session
+    that is open already stays open: FreeRADIUS is only asked at the login.
 
     \b
     Example:
       smsotp user disable alice
     """
-    _change(site, name, enabled=False)
+    _change(site, name, elsewhere, enabled=False)
     click.echo(f"{name}: disabled")
 
 
@@ -250,9 +282,9 @@ def unlock(site: Site, name: str) -> None:
     click.echo(f"{name}: unlocked")
 
 
-def _change(site: Site, name: str, **fields: Any) -> Account:
+def _change(site: Site, name: str, elsewhere: bool, **fields: Any) -> Account:
     with site.store.write(name, durable=True) as tx:
-        before = account.known(tx, name)
+        before = account.known(tx, name, elsewhere=elsewhere)
         after = replace(before, **fields)
         if after != before:
             account.save(tx, before, after)
@@ -265,10 +297,13 @@ def _doubt(site: Site, one: Account, *, phone: bool, pin: str | None) -> None:
         click.echo(f"{one.name}: {doubt}")
 
 
-def _refuse_if_known(found: Account | None) -> None:
-    if found is not None:
-        remedy = f"change it with 'smsotp user set {found.name}'"
-        raise SmsotpError(f"there is an account '{found.name}' already; {remedy}")
+def _not_known(tx: Transaction, name: str) -> Account:
+    """What there is of a name without account, which may be known elsewhere, and disabled here."""
+    found = tx.account(name) or Account(name, None)
+    if not found.is_bare:
+        remedy = f"change it with 'smsotp user set {name}'"
+        raise SmsotpError(f"there is an account '{name}' already; {remedy}")
+    return found
 
 
 def _pin(site: Site, given: str | None, from_stdin: bool, none: bool, *, ask: bool) -> str | None:
@@ -295,139 +330,6 @@ def _pin(site: Site, given: str | None, from_stdin: bool, none: bool, *, ask: bo
 def _hashed(site: Site, name: str, pin: str | None) -> str | None:
     rounds = site.loaded.values.pin.iterations
     return None if pin is None else account.hashed(name, pin, rounds, site.keys)
-
-
-@click.command("list", short_help="List accounts: all, or by name or state.")
-@click.argument("pattern", required=False, default="*")
-@click.option(
-    "--state",
-    type=click.Choice(["enabled", "disabled", "locked"]),
-    help="Only those that can log in, are disabled, or are locked out at the moment.",
-)
-@output.json_option
-@pass_site
-def list_accounts(site: Site, pattern: str, state: str | None, as_json: bool) -> None:
-    """
-    List the accounts; with PATTERN, those whose name is like it.
-
-    In PATTERN, * stands for any letters and ? for one; it needs quotes, or the shell looks for
-    files of such names.
-
-    \b
-    Examples:
-      smsotp user list
-      smsotp user list "ext-*"
-      smsotp user list --state locked
-      smsotp user list --json | jq -r '.[] | select(.pin | not) | .name'
-    """
-    now = datetime.now(UTC)
-    like = fold_name(pattern)
-    with site.store.read() as tx:
-        stations: dict[str, list[Station]] = {}
-        for one in tx.locked_stations(now):
-            stations.setdefault(one.account, []).append(one)
-        records = [
-            _record(one, counted, stations.get(one.name, []), now)
-            for one, counted in tx.accounts()
-            if fnmatchcase(one.name, like)
-        ]
-    columns = {
-        "Name": "name",
-        "Phone": lambda one: one["phone"] or "none",
-        "PIN": lambda one: "yes" if one["pin"] else "no",
-        "Provider": "provider",
-        "Language": "language",
-        "State": _state_in_words,
-    }
-    found = [one for one in records if state in {None, _state(one)}]
-    none = "There is no account yet; add one with 'smsotp user add'."
-    if like != "*" or state:
-        none = "There is no such account."
-    output.listing(found, columns, for_programs=as_json, empty=none)
-
-
-@click.command()
-@account.name_argument
-@output.json_option
-@pass_site
-def show(site: Site, name: str, as_json: bool) -> None:
-    """
-    Show one account.
-
-    \b
-    Examples:
-      smsotp user show alice
-      smsotp user show alice --json
-    """
-    now = datetime.now(UTC)
-    with site.store.read() as tx:
-        one = account.known(tx, name)
-        counted = tx.lockout(name)
-        stations = tx.locked_stations(now, name)
-        devices = tx.devices(name, now)
-        running = tx.open_challenges(now, name)
-        known = sessions.paired(tx.events(name, sessions.RECENT))
-    record = _record(one, counted, stations, now)
-    if as_json:
-        more: dict[str, Any] = {"devices": len(devices), "open_challenges": len(running)}
-        more["sessions"] = [asdict(session) for session in known]
-        output.as_json(record | more)
-        return
-    kept = "no"
-    if one.pin_hash:
-        seal = f"sealed with {by}" if (by := pins.sealed_with(one.pin_hash)) else "not sealed"
-        kept = f"yes, {pins.iterations(one.pin_hash)} rounds, {seal}"
-    for title, value in (
-        ("Name", name),
-        ("Phone", one.phone or "none"),
-        ("PIN", kept),
-        ("Provider", one.provider or "as in delivery.order"),
-        ("Language", one.language or "as the client's"),
-        ("State", _state_in_words(record)),
-        *(
-            ("Locked station", f"{at['station']} at {at['client']} until {output.local(until)}")
-            for at in record["locked_stations"]
-            if (until := at["until"]) is not None
-        ),
-        ("Failures in a row", counted.failures),
-        ("Remembered devices", len(devices)),
-        ("Open challenges", len(running)),
-        *(("Session", sessions.told(session)) for session in known[-sessions.SHOWN :]),
-    ):
-        click.echo(f"{title:<18}  {output.clean(value)}")
-
-
-def _record(
-    one: Account, counted: Lockout, stations: Sequence[Station], now: datetime
-) -> dict[str, Any]:
-    locked = lockout.is_locked(counted, now)
-    return {
-        "name": one.name,
-        "phone": one.phone,
-        "pin": one.pin_hash is not None,
-        **output.fields(one, "provider", "language", "enabled"),
-        "failures": counted.failures,
-        "locked_until": counted.locked_until if locked else None,
-        "locked_stations": [
-            output.fields(one, "station", "client") | {"until": one.lockout.locked_until}
-            for one in stations
-        ],
-    }
-
-
-def _state(record: Mapping[str, Any]) -> str:
-    """Whether the account can log in: ``enabled``, ``disabled`` or ``locked``, one of them."""
-    if not record["enabled"]:
-        return "disabled"
-    return "locked" if record["locked_until"] else "enabled"
-
-
-def _state_in_words(record: Mapping[str, Any]) -> str:
-    state, stations = _state(record), len(record["locked_stations"])
-    if state == "locked":
-        return f"locked until {output.local(record['locked_until'])}"
-    # A station from which the account has logged in has a lock-out of its own.
-    return f"{state}; stations locked: {stations}" if state == "enabled" and stations else state
 
 
 @click.command(short_help="List remembered devices, or forget them.")
@@ -470,6 +372,9 @@ def devices(site: Site, name: str, forget: str | None, forget_all: bool, as_json
     output.listing(records, columns, for_programs=as_json, empty=none)
 
 
-OTHERS = (show, list_accounts, make_codes, list_codes, devices, import_accounts, export_accounts)
+OTHERS = (
+    *(show, list_accounts, make_codes, list_codes, devices, import_accounts, export_accounts),
+    *(export_data, erase),
+)
 for command in OTHERS:
     user.add_command(command)

@@ -171,7 +171,8 @@ def export_accounts(site: Site, file: Path) -> None:
       smsotp user export - | cut -d, -f1
     """
     with site.store.read() as tx:
-        text = sheet.exported(one for one, _ in tx.accounts())
+        # Names of a directory are no accounts, whatever was set for them.
+        text = sheet.exported(one for one, _ in tx.accounts() if not one.is_bare)
     if str(file) == "-":
         sys.stdout.buffer.write(text.encode())
     else:

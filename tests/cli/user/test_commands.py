@@ -358,6 +358,11 @@ class TestShow:
         shown = alice.done("user", "show", "alice", "--json")
         assert json.loads(shown) == {
             "name": "alice",
+            "elsewhere": False,
+            "override": None,
+            "override_until": None,
+            "emergency_codes": 0,
+            "emergency_until": None,
             "phone": PHONE,
             "pin": True,
             "provider": None,
@@ -411,7 +416,8 @@ class TestList:
             assert (station["station"], station["client"]) == ("192.0.2.7", "vpn")
             assert datetime.fromisoformat(station["until"]) > datetime.now(UTC)
         alice.done("user", "unlock", "alice")
-        assert "locked" not in alice.done("user", "list")
+        # bob, whom only a directory knows, is another one
+        assert "locked" not in alice.done("user", "list", "alice")
 
     def test_an_empty_list_says_so_and_is_empty_json(self, here: Installation) -> None:
         assert "There is no account yet" in here.done("user", "list")

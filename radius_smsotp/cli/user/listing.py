@@ -1,0 +1,182 @@
+"""``smsotp user list`` and ``show``: who there is, ours or from elsewhere, and who may log in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+import click
+
+from radius_smsotp.cli import output
+from radius_smsotp.cli.site import Site, pass_site
+from radius_smsotp.cli.user import account, sessions
+from radius_smsotp.model import lockout
+from radius_smsotp.model import pin as pins
+from radius_smsotp.model.identity import fold_name
+from radius_smsotp.model.records import Account, EmergencyCodes, Lockout, Station
+
+
+@click.command("list", short_help="List accounts: all, or by name or state.")
+@click.argument("pattern", required=False, default="*")
+@click.option(
+    "--state",
+    type=click.Choice(["enabled", "disabled", "locked"]),
+    help="Only those that can log in, are disabled, or are locked out at the moment.",
+)
+@output.json_option
+@pass_site
+def list_accounts(site: Site, pattern: str, state: str | None, as_json: bool) -> None:
+    """
+    List the accounts; with PATTERN, those whose name is like it.
+
+    Names that LDAP, SQL or a users file knows are among them as far as there is something here to
+    tell: failures, stations, devices, emergency codes, or what was set for them.
+
+    In PATTERN, * stands for any letters and ? for one; it needs quotes, or the shell looks for
+    files of such names.
+
+    \b
+    Examples:
+      smsotp user list
+      smsotp user list "ext-*"
+      smsotp user list --state locked
+      smsotp user list --json | jq -r '.[] | select(.pin | not) | .name'
+    """
+    now = datetime.now(UTC)
+    like = fold_name(pattern)
+    with site.store.read() as tx:
+        stations: dict[str, list[Station]] = {}
+        for at in tx.locked_stations(now):
+            stations.setdefault(at.account, []).append(at)
+        codes = {held.account: held for held in tx.emergencies(now)}
+        people = [*tx.accounts(), *((Account(name, None), at) for name, at in tx.elsewhere())]
+        records = [
+            _record(one, counted, stations.get(one.name, []), codes.get(one.name), now)
+            for one, counted in sorted(people, key=lambda person: person[0].name)
+            if fnmatchcase(one.name, like)
+        ]
+    columns = {
+        "Name": "name",
+        "Phone": _phone_in_words,
+        "PIN": lambda one: "yes" if one["pin"] else "no",
+        "Provider": "provider",
+        "Language": "language",
+        "State": _state_in_words,
+    }
+    found = [one for one in records if state in {None, _state(one)}]
+    none = "There is no account yet; add one with 'smsotp user add'."
+    if like != "*" or state:
+        none = "There is no such account."
+    output.listing(found, columns, for_programs=as_json, empty=none)
+
+
+@click.command()
+@account.name_argument
+@output.json_option
+@pass_site
+def show(site: Site, name: str, as_json: bool) -> None:
+    """
+    Show one account.
+
+    \b
+    Examples:
+      smsotp user show alice
+      smsotp user show alice --json
+    """
+    now = datetime.now(UTC)
+    with site.store.read() as tx:
+        one = account.known(tx, name)
+        counted, codes = tx.lockout(name), tx.emergency(name)
+        stations = tx.locked_stations(now, name)
+        devices = tx.devices(name, now)
+        running = tx.open_challenges(now, name)
+        known = sessions.paired(tx.events(name, sessions.RECENT))
+    record = _record(one, counted, stations, codes, now)
+    if as_json:
+        more: dict[str, Any] = {"devices": len(devices), "open_challenges": len(running)}
+        more["sessions"] = [asdict(session) for session in known]
+        output.as_json(record | more)
+        return
+    kept = "checked elsewhere" if record["elsewhere"] else "no"
+    if one.pin_hash:
+        seal = f"sealed with {by}" if (by := pins.sealed_with(one.pin_hash)) else "not sealed"
+        kept = f"yes, {pins.iterations(one.pin_hash)} rounds, {seal}"
+    for title, value in (
+        ("Name", name),
+        ("Phone", _phone_in_words(record, whole=True)),
+        ("PIN", kept),
+        ("Provider", one.provider or "as in delivery.order"),
+        ("Language", one.language or "as the client's"),
+        ("State", _state_in_words(record)),
+        *(
+            ("Locked station", f"{at['station']} at {at['client']} until {output.local(until)}")
+            for at in record["locked_stations"]
+            if (until := at["until"]) is not None
+        ),
+        ("Failures in a row", counted.failures),
+        ("Emergency codes", _codes_in_words(record)),
+        ("Remembered devices", len(devices)),
+        ("Open challenges", len(running)),
+        *(("Session", sessions.told(session)) for session in known[-sessions.SHOWN :]),
+    ):
+        click.echo(f"{title:<18}  {output.clean(value)}")
+
+
+def _record(
+    one: Account,
+    counted: Lockout,
+    stations: Sequence[Station],
+    codes: EmergencyCodes | None,
+    now: datetime,
+) -> dict[str, Any]:
+    locked, counts = lockout.is_locked(counted, now), one.overridden(now)
+    left = codes.left(now) if codes else ()
+    return {
+        "name": one.name,
+        "elsewhere": one.is_bare,
+        "phone": one.phone,
+        "override": one.override if counts else None,
+        "override_until": one.override_until if counts else None,
+        "pin": one.pin_hash is not None,
+        **output.fields(one, "provider", "language", "enabled"),
+        "failures": counted.failures,
+        "locked_until": counted.locked_until if locked else None,
+        "locked_stations": [
+            output.fields(one, "station", "client") | {"until": one.lockout.locked_until}
+            for one in stations
+        ],
+        "emergency_codes": len(left),
+        "emergency_until": codes.expires_at if codes and left else None,
+    }
+
+
+def _phone_in_words(record: Mapping[str, Any], *, whole: bool = False) -> str:
+    usual = record["phone"] or ("elsewhere" if record["elsewhere"] else "none")
+    if not record["override"]:
+        return str(usual)
+    told = f"{record['override']} until {output.local(record['override_until'])}"
+    return f"{told}, then {usual}" if whole else told
+
+
+def _codes_in_words(record: Mapping[str, Any]) -> str:
+    until = record["emergency_until"]
+    return f"{record['emergency_codes']}, until {output.local(until)}" if until else "0"
+
+
+def _state(record: Mapping[str, Any]) -> str:
+    """Whether the account can log in: ``enabled``, ``disabled`` or ``locked``, one of them."""
+    if not record["enabled"]:
+        return "disabled"
+    return "locked" if record["locked_until"] else "enabled"
+
+
+def _state_in_words(record: Mapping[str, Any]) -> str:
+    state, stations = _state(record), len(record["locked_stations"])
+    if state == "locked":
+        return f"locked until {output.local(record['locked_until'])}"
+    # A station from which the account has logged in has a lock-out of its own.
+    state += f"; stations locked: {stations}" if state == "enabled" and stations else ""
+    return f"{state}; emergency code" if record["emergency_codes"] else state

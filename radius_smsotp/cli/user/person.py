@@ -1,0 +1,171 @@
+"""``smsotp user export-data`` and ``erase``: what is kept of one person, and its end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from radius_smsotp.cli import output
+from radius_smsotp.cli.site import Site, pass_site
+from radius_smsotp.cli.statistics import figures
+from radius_smsotp.cli.user import account
+from radius_smsotp.errors import SmsotpError
+from radius_smsotp.model import code
+from radius_smsotp.model import pin as pins
+from radius_smsotp.settings.keyring import Keyring
+from radius_smsotp.store import insist, statistics
+
+Rows = list[tuple[str, dict[str, Any]]]
+
+TABLES = {
+    "account": "account",
+    "lockout": "failures",
+    "station": "stations",
+    "device": "devices",
+    "emergency": "emergency_codes",
+    "challenge": "challenges",
+    "message": "messages",
+    "attempt": "attempts",
+    "event": "events",
+    "tally": "tallies",
+}
+"""Table of the store to what its rows are, in the order in which they are told."""
+
+HIDDEN = {"pin_hash", "batch", "key_id", "answered", "lease_owner", "lease_until"}
+"""Columns that say nothing of the person: keys, hashes, and who sends."""
+
+
+@click.command("export-data", short_help="Print all that is kept of one person, as JSON.")
+@account.name_argument
+@pass_site
+def export_data(site: Site, name: str) -> None:
+    """
+    Print all that is kept of one person, as JSON: account, failures, stations, devices, challenges,
+    messages, events.
+
+    Numbers are whole, those of messages too.  PINs and codes are in nothing that is kept; of a PIN
+    it says how its hash was made.  What FreeRADIUS itself keeps (its log, radacct, detail) is not
+    in it.
+
+    \b
+    Example:
+      smsotp user export-data alice >alice.json
+    """
+    rows = _rows(site, name)
+    key_ids = _key_ids(rows)
+    found: dict[str, Any] = {"name": name, "time": datetime.now(UTC)}
+    for table, title in TABLES.items():
+        found[title] = [_told(table, row) for at, row in rows if at == table]
+    for told in found["messages"]:
+        told["phone"] = _number(told, key_ids, site.keys)
+        del told["sealed_phone"]
+    output.as_json(found)
+
+
+@click.command(short_help="Erase all that is kept of one person.")
+@account.name_argument
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_site
+def erase(site: Site, name: str, yes: bool) -> None:
+    """
+    Erase all that is kept of one person: the account, what is open, and what has happened.
+
+    It is as if there had never been anybody of that name: nothing brings it back but a backup.  The
+    figures of 'smsotp stats' stay, without the name; so does an event that somebody was erased.  A
+    directory that knows the name lets it in as before: 'smsotp user disable' keeps it out.
+
+    \b
+    Example:
+      smsotp user erase alice --yes
+    """
+    _rows(site, name)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("there is no terminal to ask on; say --yes")
+        if not click.confirm(f"Erase all that is kept of {output.clean(name)}, for good?"):
+            raise SmsotpError("nothing was erased")
+    # Events that go were counted before.
+    now, keys = datetime.now(UTC), site.keys
+    figures.bring_forward(site.store, now)
+    counted = statistics.start(statistics.slot(now - figures.SETTLED))
+
+    def remove() -> dict[str, int]:
+        with site.store.write(name, durable=True) as tx:
+            tags = _number_tags([*tx.kept(name, [])], keys)
+            gone = tx.erase(name, tags, counted)
+            tx.add_event(account.event("account-erased", ""))
+            return gone
+
+    # What is deleted is in the log of the store still, until that is emptied.
+    with site.store.room():
+        gone = insist(remove)
+    told = ", ".join(f"{TABLES[one]}: {gone[one]}" for one in TABLES if gone.get(one))
+    click.echo(f"{name}: erased ({told})")
+
+
+def _rows(site: Site, name: str) -> Rows:
+    """All rows about a name.  Raises SmsotpError if there is none."""
+    keys = site.keys
+    with site.store.read() as tx:
+        tags = _number_tags([*tx.kept(name, [])], keys)
+        found = list(tx.kept(name, tags))
+    if not found:
+        raise SmsotpError(f"nothing is kept of '{output.clean(name)}'")
+    return found
+
+
+def _key_ids(rows: Rows) -> dict[str, str]:
+    """Challenge to the key that it hangs on."""
+    found = (row for table, row in rows if table == "challenge")
+    return {row["transaction_id"]: row["key_id"] for row in found}
+
+
+def _number_tags(rows: Rows, keys: Keyring) -> set[str]:
+    """The names under which messages to this person's numbers are counted."""
+    key_ids = _key_ids(rows)
+    numbers = {_number(row, key_ids, keys) for table, row in rows if table == "message"}
+    for table, row in rows:
+        if table == "account":
+            numbers |= {row["phone"], row["override"]}
+    return {code.number_tag(keys.oldest_secret, number) for number in numbers if number}
+
+
+def _number(row: Mapping[str, Any], key_ids: Mapping[str, str], keys: Keyring) -> str | None:
+    """Where a message went; None if its key is gone."""
+    transaction_id = row["transaction_id"]
+    key = keys.get(key_ids.get(transaction_id, ""))
+    try:
+        return code.unseal(key, transaction_id, row["sealed_phone"]) if key else None
+    except ValueError:
+        return None
+
+
+def _told(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row, in the words of whoever reads it."""
+    told = {column: value for column, value in row.items() if column not in HIDDEN}
+    for column, value in told.items():
+        if column in SWITCHES:
+            told[column] = bool(value)
+        elif column in TIMES and value is not None:
+            told[column] = datetime.fromtimestamp(value, UTC)
+    if table == "event":
+        told["detail"] = json.loads(row["detail"])
+    if table == "account":
+        pin_hash = row["pin_hash"]
+        rounds = None if pin_hash is None else pins.iterations(pin_hash)
+        told["pin"] = None if rounds is None else f"a sealed hash of {rounds} rounds"
+    return told
+
+
+SWITCHES = {"enabled", "emergency"}
+
+TIMES = {
+    *("created_at", "changed_at", "override_until", "last_failure_at", "locked_until", "seen_at"),
+    *("expires_at", "made_at", "not_before", "time"),
+}
+"""Columns that hold seconds since 1970."""
