@@ -56,12 +56,14 @@ class Candidates:
             None if the password has no form of both, or no challenge is open.
         """
         found: Tail | None = None
-        password, codes = request.password or "", facts.emergency
+        password, held = request.password or "", facts.held
         parts = forms.split(password, code.EMERGENCY_DIGITS, read_as)
-        if codes is not None and parts is not None:
-            number = self._issuer.emergency_number(codes, parts[1], now)
-            if number is not None:
+        if held is not None and parts is not None:
+            number = self._issuer.emergency_number(held, parts[1], held.numbers)
+            if number in held.left(now):
                 return Tail(parts[0], right=True, transaction_id=_asking(facts), number=number)
+            if number is not None:
+                return Tail(parts[0], right=True, number=number, spent=True)
         for challenge in facts.running:
             parts = forms.split(password, challenge.digits, read_as)
             if parts is None:
@@ -160,10 +162,12 @@ class Candidates:
         if challenge is not None and challenge.emergency:
             number = request.number
             if not whole:
-                number = self._issuer.emergency_number(codes, typed, now)
+                number = self._issuer.emergency_number(
+                    codes, typed, codes.left(now) if codes else ()
+                )
             elif codes is None or number not in codes.left(now):
                 whole = False  # it was used up, or came to an end, since it was compared
-            expected = self._issuer.emergency(codes, number, now)
+            expected = self._issuer.emergency(codes, number)
         answer = rules.Answer(
             request.account,
             request.client,
@@ -190,7 +194,7 @@ class Candidates:
         What is compared must be named before: so of several codes the next one counts.
         """
         number = next(iter(codes.left(now)), None) if codes else None
-        return number, self._issuer.emergency(codes, number, now)
+        return number, self._issuer.emergency(codes, number)
 
     def _is_echo(self, request: Request, challenge: Challenge | None) -> bool:
         """Whether a device has answered in EAP what it had answered to the first question."""

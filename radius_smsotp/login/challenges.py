@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -115,21 +116,20 @@ class Issuer:
             return secrets.token_hex(16)
         return code.derive(key, challenge.transaction_id, challenge.digits)
 
-    def emergency(self, codes: EmergencyCodes | None, number: int | None, now: datetime) -> str:
-        """One of the emergency codes of an account; what no answer equals if that is used up."""
+    def emergency(self, codes: EmergencyCodes | None, number: int | None) -> str:
+        """One of the emergency codes of an account, used up or not; if there is none, as above."""
         key = self._keyring.get(codes.key_id) if codes else None
-        if codes is None or key is None or number not in codes.left(now):
+        if codes is None or key is None or number is None:
             return secrets.token_hex(16)
         return code.emergency(key, codes.account, codes.batch, number)
 
     def emergency_number(
-        self, codes: EmergencyCodes | None, answer: str, now: datetime
+        self, codes: EmergencyCodes | None, answer: str, numbers: Iterable[int]
     ) -> int | None:
-        """Which of the emergency codes of an account an answer is; None if it is none."""
+        """Which of these emergency codes of an account an answer is; None if it is none."""
         typed = forms.typed_code(answer)
-        numbers = codes.left(now) if codes else ()
         # All are compared: which one it is must not show in the delay.
-        found = [one for one in numbers if code.matches(typed, self.emergency(codes, one, now))]
+        found = [one for one in numbers if code.matches(typed, self.emergency(codes, one))]
         return found[0] if found else None
 
     def can_judge(self, challenge: Challenge | None, codes: EmergencyCodes | None) -> bool:

@@ -49,6 +49,7 @@ class FactReader:
             phone=number,
             elsewhere=bool(request.phones),
             checkable=request.known_good,
+            held=codes,
             emergency=codes if codes is not None and codes.left(now) else None,
             faults=faults,
             number_tag=tag,

@@ -90,7 +90,8 @@ class Facts:
         faults: See `attributes.number`.
         counter: With whose failures and messages this login is counted.
         checkable: FreeRADIUS knows something to compare a password with, or a directory to ask.
-        emergency: The account's emergency codes, if one of them may be used now: then none is sent.
+        held: The account's emergency codes, used up or not.
+        emergency: The same, if one of them may be used now: then no message is sent.
     """
 
     account: Account | None
@@ -110,6 +111,7 @@ class Facts:
     number_tag: str = ""
     faults: Sequence[str] = ()
     checkable: bool = False
+    held: EmergencyCodes | None = None
     emergency: EmergencyCodes | None = None
 
 

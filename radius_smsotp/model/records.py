@@ -154,6 +154,11 @@ class EmergencyCodes:
     expires_at: datetime
     uses: tuple[int, ...]
 
+    @property
+    def numbers(self) -> range:
+        """The numbers of all of them."""
+        return range(1, len(self.uses) + 1)
+
     def left(self, now: datetime) -> tuple[int, ...]:
         """The numbers of those that may be used now."""
         if now >= self.expires_at:

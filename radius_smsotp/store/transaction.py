@@ -536,7 +536,7 @@ class Transaction(PersonStatements, ServerStatements):
             ("event", "id", "time", events_before.timestamp()),
             ("event", "id", "id", events_to + 1),
             ("device", "account, client, ssid, station", "expires_at", now.timestamp()),
-            ("emergency", "account", "expires_at", now.timestamp()),
+            ("emergency", "account", "expires_at", failed_before),
             ("lockout", "account", "last_failure_at", failed_before),
             ("decoy", "number", "last_failure_at", failed_before),
             ("station", "account, client, station", "seen_at", failed_before),

@@ -212,7 +212,7 @@ class TestOnePassword:
         assert node.kinds() == ["challenge-opened", "code-accepted"]
         assert left(node) == ()
         assert gateways.sent == []
-        assert node.first(password=PIN + emergency) == Rejected(TEXTS.failed)
+        assert node.first(password=PIN + emergency) == Rejected(TEXTS.start_again)
 
     def test_it_answers_the_challenge_that_is_open(self, node: Node) -> None:
         """In two halves too; with a wrong PIN it spends nothing and costs a guess."""
@@ -225,6 +225,17 @@ class TestOnePassword:
         typed = f"{PIN}{emergency[:5]} {emergency[5:]}"
         assert node.first(password=typed) == Accepted()
         assert node.stored(challenged.transaction_id).state == "spent"
+
+    def test_a_device_that_keeps_one_locks_nobody_out(self, node: Node) -> None:
+        """It sends both again and again, whatever is open: no guess is counted."""
+        [emergency] = make(node)
+        assert node.first(password=PIN + emergency) == Accepted()
+        challenged = node.challenge()
+        for _ in range(12):
+            assert node.first(password=PIN + emergency) == Rejected(TEXTS.start_again)
+        assert node.events()[-1].detail["reason"] == "old-code"
+        assert node.stored(challenged.transaction_id).guesses_left == 3
+        assert node.second(challenged, node.code(challenged)) == Accepted()
 
     def test_a_wrong_one_costs_a_guess(self, node: Node) -> None:
         """With a challenge open, of that; without, it is a wrong PIN."""

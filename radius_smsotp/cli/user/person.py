@@ -36,7 +36,7 @@ TABLES = {
 }
 """Table of the store to what its rows are, in the order in which they are told."""
 
-HIDDEN = {"pin_hash", "batch", "key_id", "answered", "lease_owner", "lease_until"}
+HIDDEN = {"pin_hash", "batch", "key_id", "answered", "spent", "lease_owner", "lease_until"}
 """Columns that say nothing of the person: keys, hashes, and who sends."""
 
 
