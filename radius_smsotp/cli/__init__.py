@@ -30,7 +30,7 @@ COMMANDS = {
     "language": "Languages: in which there are texts for users.",
     "provider": "Providers: what sends the SMS.",
     "challenge": "Logins that wait for their code.",
-    "trace": "Tell what happened to an account or to one login.",
+    "trace": "Tell what happened to an account, to one login, or at one device or address.",
     "stats": "Figures: logins, refusals, messages and what they cost.",
     "report": "Write the figures as one page for a browser, with charts.",
     "exporter": "Serve the figures to Prometheus.",
