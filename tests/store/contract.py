@@ -410,14 +410,17 @@ class StoreContract:
             assert tx.unsent(NOW, 2) == found[:2]
 
     def test_attempts_come_in_their_order(self, store: Store) -> None:
-        """Those at every message of a challenge, and none of another's."""
+        """Those at every message of a challenge, and none of another's, nor of what is gone."""
         busy = Attempt("first", "unavailable", "busy", None, 0.25)
         taken = Attempt("second", "accepted", "", "4711", 1.5)
         with store.write() as tx:
+            add(tx, challenge(1), challenge(2))
+            tx.add_message(message(number=2))
             for one in (busy, taken):
-                tx.add_attempt(message(), one, NOW)
-            tx.add_attempt(message(number=2), busy, NOW)
-            tx.add_attempt(message(2), taken, NOW)
+                assert tx.add_attempt(message(), one, NOW)
+            assert tx.add_attempt(message(number=2), busy, NOW)
+            assert tx.add_attempt(message(2), taken, NOW)
+            assert not tx.add_attempt(message(3), taken, NOW)
             assert tx.attempts(message().transaction_id) == [(1, busy), (1, taken), (2, busy)]
 
     def test_an_attempt_is_found_by_the_id_that_its_provider_gave_it(self, store: Store) -> None:
@@ -438,6 +441,7 @@ class StoreContract:
     def test_a_receipt_is_noted_once(self, store: Store) -> None:
         """A network repeats itself."""
         with store.write() as tx:
+            add(tx, challenge())
             tx.add_attempt(message(), Attempt("a", "accepted", message_id="1"), NOW)
             assert tx.note_receipt(message(), "a", "2", "sms-delivered") is False
             assert tx.note_receipt(message(), "a", "1", "sms-delivered") is True
@@ -447,6 +451,7 @@ class StoreContract:
         """A modem gives each id again after 256 messages; the older one keeps what it has."""
         with store.write() as tx:
             for number in (1, 2):
+                add(tx, challenge(number))
                 tx.add_attempt(message(number), Attempt("a", "accepted", message_id="7"), NOW)
             assert tx.note_receipt(message(2), "a", "7", "sms-delivered") is True
             assert tx.note_receipt(message(2), "a", "7", "sms-delivered") is False
