@@ -227,9 +227,10 @@ class Hooks:
         if self.waits_for_delivery:
             return _render(request, self._waited(server, outcome))
         deadline = self.clock() + outcome.wait
+        wait = server.courier.waiting(outcome.transaction_id)
 
         def finish() -> packets.Result:
-            return _render(request, _answered(server, outcome, deadline))
+            return _render(request, _answered(outcome, lambda: wait(deadline)))
 
         return self._left("delivery", deadline, radiusd.RLM_MODULE_HANDLED, finish)
 
@@ -328,16 +329,17 @@ class Hooks:
         most = server.courier.patience(outcome.route, outcome.wait)
         share = server.loaded.values.delivery.wait_share
         allowance = self.ration.allowance(start, most, share)
-        answered = _answered(server, outcome, start + allowance)
+        wait = server.courier.waiting(outcome.transaction_id)
+        answered = _answered(outcome, lambda: wait(start + allowance))
         if allowance > 0:
             self.ration.waited(start, self.clock())
         return answered
 
 
-def _answered(server: Server, outcome: Challenged, until: float) -> Outcome:
+def _answered(outcome: Challenged, wait: Callable[[], str]) -> Outcome:
     """The answer to the first step, once the verdict is there or the time is up."""
     try:
-        state = server.courier.wait(outcome.transaction_id, until)
+        state = wait()
     except StoreError as error:
         # The challenge is open and its message on its way: only the verdict stays unknown.
         log.warning("the verdict on a message cannot be read: %s", error)

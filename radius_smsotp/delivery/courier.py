@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from radius_smsotp.delivery import compose
 from radius_smsotp.delivery.chain import Chain, passed
@@ -102,6 +103,15 @@ class Courier:
         if self.internal:
             self._take(Sending(challenge, message))
 
+    def waiting(self, transaction_id: str) -> Callable[[float], MessageState]:
+        """
+        `wait` for one challenge, for who comes later: what this process is sending now it will
+        know then, without asking the store.
+        """
+        with self._lock:
+            sending = self._sendings.get(transaction_id)
+        return partial(self._wait, transaction_id, sending)
+
     def wait(self, transaction_id: str, until: float) -> MessageState:
         """
         Wait for the verdict on the newest message of a challenge.
@@ -112,8 +122,9 @@ class Courier:
         Returns:
             The state of the message then.
         """
-        with self._lock:
-            sending = self._sendings.get(transaction_id)
+        return self.waiting(transaction_id)(until)
+
+    def _wait(self, transaction_id: str, sending: Sending | None, until: float) -> MessageState:
         if sending is not None:
             sending.done.wait(max(0.0, until - time.monotonic()))
             return sending.state

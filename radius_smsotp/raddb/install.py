@@ -141,8 +141,11 @@ def install(
     """
     folder = files.find(raddb)
     if files.has_workers(folder):
-        remedy = f"'smsotp raddb create {folder}' makes one process of them; nothing was changed"
-        raise SmsotpError(f"{folder} has workers behind a front, which are no more; {remedy}")
+        remedy = (
+            f"'smsotp raddb create {folder}', with its other options, makes one process of them"
+        )
+        fault = f"{folder} has workers behind a front, which are no more"
+        raise SmsotpError(f"{fault}; {remedy}; nothing was changed")
     with _Raddb(folder) as extended:
         extended.add_ours(settings, server, database=database)
         if wifi:

@@ -175,6 +175,18 @@ class TestWaiting:
         until = time.monotonic() + 20
         assert node.courier.wait(challenged.transaction_id, until) == "accepted"
 
+    def test_who_comes_late_need_not_ask_the_store(
+        self, node: Node, gateways: Gateways, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Those who wait do so one after the other: a way there and back each would add up."""
+        gate = gateways.hang("first")
+        challenged = node.begun()
+        wait = node.courier.waiting(challenged.transaction_id)
+        gate.set()
+        assert node.courier.wait(challenged.transaction_id, time.monotonic() + 20) == "accepted"
+        monkeypatch.setattr(node.store, "read", None)
+        assert wait(0) == "accepted"
+
     def test_the_time_ends_the_wait(self, node: Node, gateways: Gateways) -> None:
         """The message is still on its way then."""
         gateways.hang("first")

@@ -253,7 +253,7 @@ class TestWorkers:
     def test_nothing_else_touches_them(self, several: Path) -> None:
         """And it says what does."""
         before = snapshot(several)
-        with pytest.raises(SmsotpError, match=f"'smsotp raddb create {several}' makes one process"):
+        with pytest.raises(SmsotpError, match=f"'smsotp raddb create {several}', with its"):
             install.install(several, SETTINGS, SERVER)
         assert snapshot(several) == before
 

@@ -148,14 +148,19 @@ class Courier:
     def __init__(self) -> None:
         self.state = "accepted"
         self.until: list[float] = []
+        self.asked = 0
         self.failure: Exception | None = None
         self.waits: Callable[[], object] = lambda: None
 
     def patience(self, route: tuple[str, ...], seconds: float) -> float:
         return seconds if route else 0.0
 
-    def wait(self, transaction_id: str, until: float) -> str:
+    def waiting(self, transaction_id: str) -> Callable[[float], str]:
         assert transaction_id == ID
+        self.asked += 1
+        return self.wait
+
+    def wait(self, until: float) -> str:
         self.until.append(until)
         self.waits()
         if self.failure is not None:
