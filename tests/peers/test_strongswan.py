@@ -80,7 +80,7 @@ class Charon:
 
     def start(self, said: str = "") -> None:
         """Start it with the ``strongswan.conf`` of the page, and load its connections."""
-        (self.folder / "strongswan.conf").write_text(FRAME.format(folder=self.folder) + said)
+        self._write(said)
         with (self.folder / "output").open("wb") as output:
             self._process = subprocess.Popen(
                 self._place("charon-systemd"),
@@ -89,6 +89,11 @@ class Charon:
                 stderr=output,
             )
         eventually(lambda: "successfully loaded" in self.control("--load-all", may_fail=True))
+
+    def reload(self, said: str) -> None:
+        """Another ``strongswan.conf``."""
+        self._write(said)
+        self.control("--reload-settings")
 
     def initiate(self, connection: str) -> str:
         """What a user sees."""
@@ -116,6 +121,9 @@ class Charon:
             recipe.fill_in(path.read_text(), {f"secret = {old}\n": f"secret = {new}\n"})
         )
         self.control("--load-creds", "--clear")
+
+    def _write(self, said: str) -> None:
+        (self.folder / "strongswan.conf").write_text(FRAME.format(folder=self.folder) + said)
 
     def stop(self) -> None:
         """End it."""
@@ -165,7 +173,9 @@ def test_gateway_and_client_work_by_their_page(
     gateway: Charon, client: Charon, make_site: Callable[..., Site]
 ) -> None:
     """IKEv2 with EAP-GTC and EAP-TTLS, IKEv1 with XAuth; each session is accounted for."""
-    site = make_site(**yaml.safe_load(PAGE["smsotp.yaml"]))
+    settings = yaml.safe_load(PAGE["smsotp.yaml"])
+    settings["clients"]["local"] = settings["clients"]["vpn"]
+    site = make_site(**settings)
     port = free_port(1)
 
     def edit(raddb: Path) -> None:
@@ -180,13 +190,18 @@ def test_gateway_and_client_work_by_their_page(
 
     radiusd = site.start(edit=edit)
     shutil.copy(radiusd.folder / "certs" / "smsotp" / "ca.pem", client.folder / "x509ca")
-    client.start()
-    seen = ""
-    for at, connection in ((port, "gtc"), (port, "xauth"), (radiusd.port, "ttls")):
-        gateway.stop()
+
+    def servers(at: int) -> str:
         place = f"address = 127.0.0.1\nauth_port = {at}\nacct_port = {at + 1}"
         said = {"address = 192.0.2.10": place, "not-my-secret": SECRET}
-        gateway.start(recipe.fill_in(PAGE["strongswan.conf"], said))
+        return recipe.fill_in(PAGE["strongswan.conf"], said)
+
+    client.start()
+    gateway.start(servers(port))
+    seen = ""
+    ways = [(port, "gtc"), (port, "xauth"), (radiusd.port, "xauth"), (radiusd.port, "ttls")]
+    for at, connection in ways:
+        gateway.reload(servers(at))
         client.type("1234", PIN)
         seen += client.initiate(connection)
         client.type(PIN, PIN + (sent := code(site)))
@@ -194,9 +209,10 @@ def test_gateway_and_client_work_by_their_page(
         client.control("--terminate", "--ike", connection)
         client.type(PIN + sent, "1234")
     recipe.assert_read("strongSwan", seen)
-    eventually(lambda: site.kinds("alice").count("session-ended") == 3)
+    eventually(lambda: site.kinds("alice").count("session-ended") == len(ways))
     kinds = Counter(site.kinds("alice"))
     assert kinds.pop("password-repeated", 0) <= 2  # the PIN, in answer to the question for the code
     assert kinds == dict.fromkeys(
-        ("challenge-opened", "sms-accepted", "code-accepted", "session-started", "session-ended"), 3
+        ("challenge-opened", "sms-accepted", "code-accepted", "session-started", "session-ended"),
+        len(ways),
     )
