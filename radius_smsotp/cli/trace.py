@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 import click
@@ -15,8 +15,9 @@ from radius_smsotp.cli import completion, output
 from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model import events, text
-from radius_smsotp.model.identity import fold_name, station_address
+from radius_smsotp.model.identity import bare_name, fold_name, station_address
 from radius_smsotp.model.records import Event
+from radius_smsotp.store.transaction import Transaction
 
 STARTS = {"challenge-opened", "device-accepted", "login-refused", "pin-wrong"}
 STARTS |= {"eap-refused", "eap-abandoned"}
@@ -36,6 +37,12 @@ BAD = {
 
 FOLLOWED = 200
 """Events that are looked through each time; no account has more within half a second."""
+
+LATELY = timedelta(hours=1)
+"""In which a refusal under another name is worth a word."""
+
+MOST_NAMES = 3
+"""Of those."""
 
 TOGETHER = timedelta(minutes=1)
 """In which the same refusal is told once."""
@@ -76,7 +83,8 @@ def trace(site: Site, name: str, limit: int, follow: bool, as_json: bool) -> Non
     """
     with site.store.read() as tx:
         newest = tx.newest_event()
-        found = tx.numbered_events(fold_name(name), limit)
+        found = _told_of_realms(tx, tx.numbered_events(fold_name(name), limit))
+        others = _with_realm(tx, fold_name(name))
     if follow:
         _follow(site, name, newest, found, as_json=as_json)
     trail = [event for _, event in found]
@@ -85,13 +93,15 @@ def trace(site: Site, name: str, limit: int, follow: bool, as_json: bool) -> Non
         return
     if not trail:
         kept = f"events are kept for {site.loaded.values.audit.days} days"
-        raise SmsotpError(f"nothing is known of '{output.clean(name)}'; {kept}")
+        told = "; ".join([f"nothing is known of '{output.clean(name)}'", kept, *others])
+        raise SmsotpError(told)
     teller = Teller(names=bool(station_address(name)))
     for number, event in enumerate(folded(trail)):
         _show(teller, event, first=number == 0)
-    if sentence := advice(trail[-1]):
-        told = f"=> {output.clean(sentence)}"
-        click.echo(output.wrapped(told, "") if sys.stdout.isatty() else told)
+    for sentence in (advice(trail[-1]), *others):
+        if sentence:
+            told = f"=> {output.clean(sentence)}"
+            click.echo(output.wrapped(told, "") if sys.stdout.isatty() else told)
 
 
 def _follow(
@@ -112,7 +122,28 @@ def _follow(
         time.sleep(LOOK_SECONDS)
         with site.store.read() as tx:
             seen_until, newest = newest, tx.newest_event()
-            found = tx.numbered_events(fold_name(name), FOLLOWED, seen_until)
+            numbered = tx.numbered_events(fold_name(name), FOLLOWED, seen_until)
+            found = _told_of_realms(tx, numbered)
+
+
+def _with_realm(tx: Transaction, name: str) -> list[str]:
+    """Under which other names somebody was refused lately who may be meant, as sentences."""
+    refused = tx.figures.recent("login-refused", datetime.now(UTC) - LATELY) if name else []
+    names = sorted({one.account for one in refused if bare_name(one.account) == name})
+    return [f"somebody was refused as '{one}': smsotp trace '{one}'" for one in names[:MOST_NAMES]]
+
+
+def _told_of_realms(tx: Transaction, found: list[tuple[int, Event]]) -> list[tuple[int, Event]]:
+    """Events, those of unknown names told from those of names that only have a realm too many."""
+    unknown = {one.account for _, one in found if one.detail.get("reason") == "unknown-account"}
+    bare = {name: short for name in unknown if (short := bare_name(name))}
+    known = tx.accounts_named([*bare.values()]) if bare else {}
+    return [
+        (number, replace(event, detail=event.detail | {"reason": "realm"}))
+        if event.detail.get("reason") == "unknown-account" and bare.get(event.account) in known
+        else (number, event)
+        for number, event in found
+    ]
 
 
 def _show(teller: Teller, event: Event, *, first: bool) -> None:
@@ -170,6 +201,11 @@ BOUND = START_AGAIN + "; if clients share their logins, set challenge.bind: acco
 
 OTHER_KEY = "copy the key file from the other server: 'smsotp key list' and 'smsotp check' on both"
 
+COMPARE = (
+    "compare the shared secret of {client} with the one in clients.conf; let it sign "
+    "(Message-Authenticator), and the log says at once that they differ"
+)
+
 PHASE_2 = "set the device's inner authentication (phase 2) to GTC, or to PAP with TTLS"
 
 REMEDIES = {
@@ -184,6 +220,13 @@ REMEDIES = {
     "beside is said in smsotp_beside, in policy.d/smsotp_first_factor",
     "login-refused unsigned": "let the proxy sign its requests; until it can, write "
     "limit_proxy_state = no into its client section in clients.conf, for RadSec proto = tls",
+    "login-refused realm": "strip it: name the realm in proxy.conf, and call 'suffix' (NAME@REALM) "
+    "or 'ntdomain' (REALM\\NAME) before smsotp_authorize",
+    "login-refused no-password": "a client that looks whether the server is there may do so; else "
+    "set it to PAP: a MAC address or a certificate alone is no login here",
+    "login-refused nul": "nobody types one: look what the client puts into name and password; if "
+    "its shared secret is another one, passwords become such",
+    "login-refused garbled": COMPARE,
     "login-refused sshd": "make the account known on that host (getent passwd {account}), and "
     "allowed in its sshd_config: AllowUsers, PermitRootLogin",
     "login-refused unfit": "no device sends a password beside EAP, or a name twice: this one is "
@@ -210,6 +253,11 @@ REMEDIES = {
     "pin-wrong hashed-pin": "CHAP and MS-CHAP cannot check our PINs: let FreeRADIUS know "
     "the password from LDAP, SQL, a users file or Active Directory, or set the client to PAP, a "
     "Wi-Fi device's inner authentication (phase 2) to GTC",
+    "pin-wrong no-state": "a client has to send State back with the code (RFC 2865 section 5.24): "
+    "if {client} cannot, give it 'style: reject'; if the user has begun anew, the PIN comes first",
+    "pin-wrong code-alone": "tell the user to type the PIN as well: 'smsotp client show {client}' "
+    "says in which forms, and texts.code_sent what users read",
+    "pin-wrong garbled": COMPARE,
     "pin-wrong in-turn": "the client tries several methods with what was typed once: set it to "
     "PAP, and an error is one request",
     "pin-wrong unprovable": "let FreeRADIUS know the password from LDAP, SQL, a users file or "
@@ -277,7 +325,7 @@ def advice(event: Event) -> str | None:
     if remedy is None or several:  # of several names there is nothing to do for one
         return None
     values = {"account": event.account, "provider": event.detail.get("provider", "NAME")}
-    return text.fill(remedy, values)
+    return text.fill(remedy, values | {"client": event.client})
 
 
 SENTENCES = {
@@ -289,6 +337,9 @@ SENTENCES = {
     "pin-wrong hashed-pin": "refused: {reason}",
     "pin-wrong unprovable": "refused: {reason}",
     "pin-wrong no-pin": "refused: {reason}",
+    "pin-wrong no-state": "refused: {reason}",
+    "pin-wrong code-alone": "refused: {reason}",
+    "pin-wrong garbled": "refused: {reason}",
     "pin-wrong in-turn": "the PIN or password was wrong; {reason}",
     "first-factor-down": "the PIN or password could not be checked: that module did not answer",
     "sms-accepted": "{provider} took the message",

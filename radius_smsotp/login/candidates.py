@@ -77,6 +77,15 @@ class Candidates:
                 return Tail(parts[0], right=True, transaction_id=one.transaction_id, spent=True)
         return found
 
+    def is_alone(
+        self, password: str, challenges: Sequence[Challenge], known: Known, now: datetime
+    ) -> bool:
+        """Whether a password is the code of one of these, or an emergency code, without a PIN."""
+        typed, codes = forms.typed_code(password), known.emergency
+        found = [code.matches(typed, self._issuer.expected(one)) for one in challenges]
+        numbers = codes.left(now) if codes else ()
+        return any(found) or self._issuer.emergency_number(codes, typed, numbers) is not None
+
     def answer(self, known: Known, transaction_id: str, now: datetime) -> Preparation:
         """What a handshake is to prove in the second step: the code, if it can be accepted."""
         challenge = known.named(transaction_id)

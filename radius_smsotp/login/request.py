@@ -122,6 +122,7 @@ class Request:
         name: `User-Name` as text, if FreeRADIUS has only its octets left.
         malformed: Nothing that could log in.  Name or password hold a NUL (FreeRADIUS would
             compare what stands before), or `eap` is unfit.
+        nul: Whether that is so for the NUL.
         identity: `User-Name` as it was sent.
         rewritten: The password that FreeRADIUS has is not the text in `password`.
         transaction_id: From `State`, if it has the form of ours.
@@ -151,6 +152,7 @@ class Request:
     rewritten: bool
     transaction_id: str | None
     client: Client
+    nul: bool = False
     identity: str = ""
     handshake: bool = False
     method: str = ""

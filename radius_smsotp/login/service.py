@@ -257,7 +257,9 @@ class Service:
                 tx.note_refusal(request.account, now)
                 return Rejected(own.texts.failed)
             counter = stations.counter_of(known, request, now)
+            answerable = rules.answerable(known.challenges, request.client, own.login, now)
             reason = self._hopeless(request, known)
+            reason = reason or self._mistaken(request, known, answerable, own, now)
             # No code that is open was tried.
             alone = request.step in {Step.PIN, Step.PIN_AND_OLD_CODE}
             uncounted = request.uncompared and alone
@@ -271,7 +273,7 @@ class Service:
             guessed: list[Challenge] = []
             if not alone:
                 # It may have been the right PIN and a wrong code: that is a guess as well.
-                guessed = rules.answerable(known.challenges, request.client, own.login, now)
+                guessed = answerable
             if not all(map(self._issuer.knows, guessed)):
                 detail = {"reason": "other-key"}
             self._note(tx, _event("pin-wrong", request, now, None, **detail), request)
@@ -292,6 +294,23 @@ class Service:
             return "hashed-pin" if hashed and not request.provable else "unprovable"
         decoy = self._pins.opened(request.account, self._pins.decoy(known.neighbour))
         return "no-pin" if request.mismatch and request.pin_hash == decoy and not hashed else ""
+
+    def _mistaken(
+        self,
+        request: Request,
+        known: Known,
+        answerable: Sequence[Challenge],
+        own: ClientPolicy,
+        now: datetime,
+    ) -> str:
+        """What a password was that was no first factor; "" if it may have been meant as one."""
+        if request.password is None:
+            return ""
+        if pin.is_garbled(request.password):
+            return "garbled"
+        if not self._candidates.is_alone(request.password, answerable, known, now):
+            return ""
+        return "code-alone" if attributes.style(request, own.style) == "reject" else "no-state"
 
     def first_factor_down(self, request: Request) -> Rejected:
         """The module that checks the first factor did not answer: nobody's fault, not counted."""
@@ -317,7 +336,14 @@ class Service:
 
     def malformed(self, request: Request | None = None) -> Rejected:
         """The request is nothing that could ever log in."""
-        if request is not None and request.eap is not None and request.eap.fault:
+        if request is not None and request.nul:
+            # No name has one, and PostgreSQL takes none.
+            asked = replace(request, user="") if "\0" in request.user else request
+            garbled = pin.is_garbled((request.password or "").replace("\0", ""))
+            reason = "garbled" if garbled else "nul"
+            with self._store.write(asked.account) as tx:
+                tx.note(_event("login-refused", asked, self._now(), reason=reason))
+        elif request is not None and request.eap is not None and request.eap.fault:
             reason, fault = request.eap.reason, request.eap.fault
             told = _event("eap-refused", request, self._now(), reason=reason, text=fault)
             with self._store.write(request.account) as tx:

@@ -80,6 +80,12 @@ REASONS = {
     "hashed-pin": "CHAP and MS-CHAP need the PIN in the clear; this account has a hash",
     "unprovable": "CHAP and MS-CHAP need the password in the clear, and FreeRADIUS does not have "
     "it",
+    "no-password": "the request holds no password, and nothing that proves one",
+    "nul": "there is a NUL in the name or the password",
+    "realm": "there is no such account, but one without the realm, which nobody strips",
+    "no-state": "the right code came alone, as a new login: without State",
+    "code-alone": "the right code came alone; here it belongs into one password with the PIN",
+    "garbled": "what came as password is no text: the client may have another shared secret",
     "sshd": 'sshd does not know this user, and sends "INCORRECT" in place of the password',
     "in-turn": "it was counted when it came by another method just before",
     "no-pin": "the account has no PIN",

@@ -36,6 +36,14 @@ def fold_name(name: str) -> str:
     return name if name.isascii() else unicodedata.normalize("NFKC", name)
 
 
+def bare_name(name: str) -> str:
+    """A name without its realm, as "alice@example.org", "EXAMPLE\\alice" or "example.org/alice" has
+    one; "" if it has none."""
+    user = re.sub(r"^[^\\/]*[\\/]", "", name)
+    user = user.rpartition("@")[0] or user
+    return "" if user == name else user
+
+
 def share(name: str) -> int:
     """Which of `SHARES` equal shares of all names a folded name is in, always the same."""
     digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).digest()

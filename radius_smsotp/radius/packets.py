@@ -101,7 +101,7 @@ _ROWS = {
     "SMSOTP-Hidden": ("control", "policy", "policy", "User-Name, kept while nobody is checked"),
     "SMSOTP-Hidden-Stripped": ("control", "policy", "policy", "Stripped-User-Name, kept too"),
     "Tmp-Octets-0": ("request", "policy", "policy hook", "User-Name that is not plain ASCII"),
-    "Tmp-Octets-1": ("request", "policy", "hook", "User-Password that is not"),
+    "Tmp-Octets-1": ("request", "policy", "policy hook", "User-Password that is not"),
     "Tmp-Octets-2": ("request", "policy", "policy hook", "Stripped-User-Name that is not"),
     "Tmp-Octets-3": ("request", "policy", "hook", "Called-Station-Id that is not"),
     "Tmp-Octets-4": ("request", "policy", "hook", "Calling-Station-Id that is not"),
@@ -151,6 +151,7 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         transaction_id = turn.transaction_id or None
     password = None if password is None else pin.typed(password)
     unfit = turn is not None and turn.step is None
+    nul = "\0" in f"{name}{given}{password}"
     said = failures(lists)
     pin_hash = octets(config.get("PBKDF2-Password")) or b""
     proofs = [] if password is not None else [one for one in HANDSHAKES if one in request]
@@ -163,7 +164,8 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         user=name,
         password=password,
         name=given,
-        malformed="\0" in f"{name}{given}{password}" or unfit,
+        malformed=nul or unfit,
+        nul=nul,
         identity=given or request.get("User-Name", name),
         rewritten=password != sent,
         transaction_id=transaction_id,

@@ -213,6 +213,23 @@ class TestAdvice:
             "=> add it: smsotp user add bob --phone NUMBER (or have LDAP or SQL set SMSOTP-Phone)",
         ]
 
+    @pytest.mark.parametrize("name", ["alice@example.org", "EXAMPLE\\alice", "example.org/alice"])
+    def test_a_name_with_a_realm_that_nobody_strips(self, alice: Installation, name: str) -> None:
+        """Told under that name, and under the one that it might have been."""
+        alice.node().first(name, PIN)
+        line, remedy = trace(alice, name)
+        assert line.startswith("refused: there is no such account, but one without the realm, ")
+        assert remedy.startswith("=> strip it: name the realm in proxy.conf")
+        folded = name.lower()
+        told = f"somebody was refused as '{folded}': smsotp trace '{folded}'"
+        assert self.last(alice) == f"=> {told}"
+        alice.node().first(name.replace("alice", "bob"), PIN)
+        assert trace(alice, name.replace("alice", "bob"))[0].startswith(
+            "refused: there is no such account (client"
+        )
+        result = alice.run("trace", "bob")
+        assert "nothing is known of 'bob'; events are kept for 90 days; somebody" in result.output
+
     def test_a_disabled_account(self, alice: Installation) -> None:
         alice.done("user", "disable", "alice")
         alice.node().first("alice", PIN)

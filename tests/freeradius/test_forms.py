@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from radius_smsotp.cli.trace import advice
 from radius_smsotp.model import forms
 from tests.freeradius.handshakes import HandshakeClient
 from tests.freeradius.supplicant import PEAP_GTC, TTLS_PAP, Supplicant
 from tests.freeradius.test_handshakes import failures, in_the_clear
 from tests.freeradius.test_wifi import code, wrong
-from tests.support.radius import ACCESS_POINT
+from tests.support.radius import (
+    ACCESS_POINT,
+    PATIENCE,
+    REJECT,
+    USER_NAME,
+    USER_PASSWORD,
+    access_request,
+    exchange,
+)
 from tests.support.site import PIN
 
 if TYPE_CHECKING:
@@ -34,7 +43,8 @@ ALL = ["{pin},{code}", "{pin}:{code}", "{pin} {code}", "SCRV1", "{pin}{code}"]
 
 
 NO_LIMITS = {"per_account_hour": 0, "per_number_hour": 0}
-CLIENTS = {"local": {"ssids": {"all": {"forms": ALL}, "front": {"forms": ["{code}{pin}"]}}}}
+SSIDS = {"all": {"forms": ALL}, "front": {"forms": ["{code}{pin}"]}, "once": {"style": "reject"}}
+CLIENTS = {"local": {"ssids": SSIDS}}
 """One server has all of them: a wireless network may have its own, as a client may."""
 
 FRONT = f"{ACCESS_POINT}:front"
@@ -123,6 +133,37 @@ def test_a_handshake_proves_the_first_form(share: Callable[..., Radiusd]) -> Non
     one = code(radiusd.site)
     assert client.ask("mschapv2", PIN + one).kind == "Access-Reject"
     assert client.ask("mschapv2", f"{one}:{PIN}").kind == "Access-Accept"
+
+
+def test_what_was_no_first_factor_is_told_for_what_it_was(site: Site, radiusd: Radiusd) -> None:
+    """The user reads the same each time; the trail has the reason, and trace what to do."""
+    one = opened(radiusd)
+    replies = [
+        radiusd.ask("alice", WRITTEN[0](one)),
+        radiusd.ask("alice", one, called=f"{ACCESS_POINT}:once"),
+        radiusd.ask("alice", "ge\0heim"),
+        radiusd.ask("alice\0", PIN),
+        radiusd.client.send([(USER_NAME, b"alice")]),
+    ]
+    assert {(one.kind, one.message) for one in replies} == {("Access-Reject", "Login failed.")}
+    # Not signed, so that it is not noticed at once; what comes of it is the same on every run.
+    asked = [(USER_NAME, b"alice"), (USER_PASSWORD, PIN.encode())]
+    for octet in b"abc":
+        packet = access_request(b"another", asked, signed=False, authenticator=bytes([octet]) * 16)
+        reply = exchange(radiusd.port, packet, PATIENCE)
+        assert reply is not None
+        assert reply[0] == REJECT
+    told = [(event.kind, event.detail.get("reason")) for event in site.events("alice")[2:]]
+    assert told == [
+        ("pin-wrong", "no-state"),
+        ("pin-wrong", "code-alone"),
+        ("login-refused", "nul"),
+        ("login-refused", "no-password"),
+        *[("pin-wrong", "garbled")] * 3,
+    ]
+    assert all(advice(event) for event in site.events("alice")[2:])
+    assert [event.detail for event in site.events("")] == [{"reason": "nul"}]
+    assert radiusd.ask("alice", PIN + one).kind == "Access-Accept"
 
 
 def test_what_sshd_sends_for_who_is_unknown_to_it_is_no_password(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_smsotp.model.identity import SHARES, fold_name, share
+from radius_smsotp.model.identity import SHARES, bare_name, fold_name, share
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,21 @@ def test_names_fall_into_shares_alike() -> None:
 def test_folding_a_folded_name_changes_nothing(name: str) -> None:
     """The same for names of any characters together."""
     assert fold_name(fold_name(name)) == fold_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "bare"),
+    [
+        ("alice@example.org", "alice"),
+        ("a@b@example.org", "a@b"),
+        ("example\\alice", "alice"),
+        ("example.org/alice", "alice"),
+        ("alice", ""),
+        ("@example.org", ""),
+        ("example\\", ""),
+        ("", ""),
+    ],
+)
+def test_a_realm_is_told_from_the_name(name: str, bare: str) -> None:
+    """As suffix, ntdomain and IPASS of FreeRADIUS take it off."""
+    assert bare_name(name) == bare
