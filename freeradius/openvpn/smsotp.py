@@ -144,8 +144,8 @@ def encode(pairs: list[tuple[int, bytes]]) -> bytes:
     return b"".join(bytes((kind, len(value) + 2)) + value for kind, value in pairs)
 
 
-def number(value: int) -> bytes:
-    """One of four octets."""
+def integer(value: int) -> bytes:
+    """RFC 2865 section 5: four octets."""
     return struct.pack("!I", value & 0xFFFFFFFF)
 
 
@@ -161,7 +161,7 @@ def who(user: str, trust: str) -> list[tuple[int, bytes]]:
         (USER_NAME, user.encode()[:253]),
         (CALLING_STATION, address.encode()),
         (NAS_IDENTIFIER, socket.gethostname().encode()[:253]),
-        (NAS_PORT_TYPE, number(VIRTUAL)),
+        (NAS_PORT_TYPE, integer(VIRTUAL)),
     ]
 
 
@@ -204,14 +204,14 @@ def account(servers: list[Server], status: int) -> None:
     user = said.get("username") or said.get("common_name", "")
     pairs = who(user, "trusted")
     session = f"{said.get('time_unix', '0')}-{said.get('trusted_port', '0')}"
-    pairs += [(STATUS, number(status)), (SESSION, session.encode())]
+    pairs += [(STATUS, integer(status)), (SESSION, session.encode())]
     if address := said.get("ifconfig_pool_remote_ip"):
         pairs.append((FRAMED_ADDRESS, socket.inet_aton(address)))
     if status == STOP:
-        pairs.append((SECONDS, number(int(said.get("time_duration", "0")))))
+        pairs.append((SECONDS, integer(int(said.get("time_duration", "0")))))
         for name, low, high in (("received", IN, IN_HIGH), ("sent", OUT, OUT_HIGH)):
             octets = int(said.get(f"bytes_{name}", "0"))
-            pairs += [(low, number(octets)), (high, number(octets >> 32))]
+            pairs += [(low, integer(octets)), (high, integer(octets >> 32))]
     for server in servers:
         try:
             server.account(pairs)
@@ -221,10 +221,32 @@ def account(servers: list[Server], status: int) -> None:
             return
 
 
+def servers_of(path: Path) -> list[Server]:
+    """Those of a file; what is wrong with it, and no secret, is the text of ValueError."""
+    found = []
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    for number, line in enumerate(map(str.strip, lines), 1):
+        if line and not line.startswith("#"):
+            try:
+                found.append(Server(line))
+            except ValueError:
+                wanted = "HOST[:PORT] SECRET [SECONDS]"
+                raise ValueError(f"{path}:{number}: a line is {wanted}") from None
+    if not found:
+        raise ValueError(f"{path}: names no server")
+    return found
+
+
 def main() -> int:
     """Returns the exit status that OpenVPN reads."""
-    lines = [line.strip() for line in Path(sys.argv[1]).read_text("utf-8").splitlines()]
-    servers = [Server(line) for line in lines if line and not line.startswith("#")]
+    try:
+        servers = servers_of(Path(sys.argv[1]))
+    except ValueError as error:
+        print(f"smsotp: {error}", file=sys.stderr)
+        return 1
     status = {"client-connect": START, "client-disconnect": STOP}.get(os.environ["script_type"])
     if status is not None:
         if os.fork() == 0:

@@ -242,6 +242,36 @@ def test_an_answer_that_is_not_signed_is_none(tmp_path: Path) -> None:
     assert reason == "Login is not possible at the moment. Please try again later."
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("# none\n", "radius.conf: names no server\n"),
+        ("192.0.2.10\n", "radius.conf:1: a line is HOST[:PORT] SECRET [SECONDS]\n"),
+        (
+            "\n192.0.2.10:x s3cret-of-ours\n",
+            "radius.conf:2: a line is HOST[:PORT] SECRET [SECONDS]\n",
+        ),
+        (None, "radius.conf: [Errno 2] No such file or directory"),
+    ],
+)
+def test_a_file_of_servers_that_is_none_is_told(
+    text: str | None, told: str, tmp_path: Path
+) -> None:
+    """In OpenVPN's log, by file and line, and without the secret; nobody gets in."""
+    path = tmp_path / "radius.conf"
+    if text:
+        path.write_text(text)
+    done = subprocess.run(
+        [pages.TOP / "freeradius/openvpn/smsotp.py", path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"smsotp: {tmp_path}/{told}")
+    assert "s3cret" not in done.stderr
+
+
 def log_in(site: Site, vpn: OpenVpn) -> None:
     """The PIN is refused and sends the code; PIN and code are let in, once."""
     recipe.assert_read("OpenVPN's plugins", vpn.connect(PIN))
