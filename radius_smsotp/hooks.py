@@ -216,7 +216,8 @@ class Hooks:
                 # The policy did not run `authorize`: nobody has said what the first factor is.
                 return _render(request, server.service.malformed(request))
         whole = isinstance(outcome, Accepted)
-        if whole or (request.is_first and isinstance(outcome, Challenged)):
+        right = isinstance(outcome, Challenged) or request.old_code
+        if whole or (request.is_first and right):
             self.noise.succeeded(request.account, request.client, self.clock(), whole=whole)
         elif request.is_first:
             self.noise.failed(request.account, request.client, self.clock())

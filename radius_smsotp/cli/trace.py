@@ -246,7 +246,8 @@ REMEDIES = {
     "remembered ('remember' of its client or SSID); OpenVPN: auth-gen-token with "
     "auth-gen-token-secret",
     "login-refused stored-password": "take the password off the device, or log in from it once, "
-    "with PIN and code, and have it remembered ('remember' of its client or SSID)",
+    "with PIN and code, and have it remembered ('remember' of its client or SSID); if somebody is "
+    "there: smsotp user unlock {account}",
     "login-refused": TRY_LATER,
     "pin-wrong": "if the PIN is forgotten: smsotp user set {account} --pin-stdin; if it is wrong "
     "for everybody, compare the client's shared secret with clients.conf",

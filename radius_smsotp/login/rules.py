@@ -273,7 +273,7 @@ def is_stored(
 
     Args:
         challenges: Of the account, those that ended unanswered within `UNANSWERED` among them.
-        since: The last whole login or failure there: what lies before was up to somebody else.
+        since: The last login or failure there: what lies before was up to somebody else.
         asked_once: Whether code and first factor are asked for in one password.
     """
     marks = {ECHOED, ""} if asked_once else {ECHOED}

@@ -37,7 +37,8 @@ def counter_of(known: Known, request: Request, now: datetime) -> Counter:
     if found is not None and now - found.seen_at < STATION_KNOWN:
         own = (found.station, found.lockout, found.seen_at, found.spent)
         return Counter(request.account, client.name, *own)
-    return Counter(request.account, client.name, lockout=known.lockout)
+    failed_at = known.lockout.last_failure_at
+    return Counter(request.account, client.name, lockout=known.lockout, seen_at=failed_at)
 
 
 def welcome(

@@ -289,7 +289,9 @@ class Counter:
         client: Name of the RADIUS client that asks.
         station: The station behind it, if that is known and so counted on its own; else "".
         lockout: The failures so far, of the station or of the account.
-        seen_at, spent: Of the station.
+        seen_at: When somebody was there: the last login or failure of the station, or failure of
+            those that are not known.
+        spent: Of the station.
     """
 
     account: str

@@ -16,6 +16,7 @@ from radius_smsotp.model import identity
 from radius_smsotp.model.lockout import STATION_KNOWN
 from radius_smsotp.model.records import (
     SKEW,
+    UNANSWERED,
     Account,
     Asker,
     Attempt,
@@ -256,6 +257,12 @@ class Transaction(PersonStatements, ServerStatements):
         """End all open challenges of an account."""
         sql = "UPDATE challenge SET state = 'cancelled' WHERE account = ? AND state = 'open'"
         self._db.execute(sql, (account,))
+
+    def forget_unanswered(self, account: str, now: datetime) -> bool:
+        """Forget what was asked for lately and came to its end.  Returns whether there was any."""
+        sql = f"{END_OPEN[0]} AND account = ? AND expires_at <= ? AND created_at > ?"
+        since = (now - UNANSWERED).timestamp()
+        return self._count(sql, account, now.timestamp(), since) > 0
 
     def end_challenges(self) -> int:
         """End all open challenges, and emergency codes.  Returns how many challenges there were."""

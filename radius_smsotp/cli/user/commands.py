@@ -268,13 +268,16 @@ def unlock(site: Site, name: str) -> None:
     """
     End a lock-out, and forget the wrong PINs and codes so far.
 
+    A device that gets no messages for its stored password gets them again.
+
     \b
     Example:
       smsotp user unlock alice
     """
     with site.store.write(name, durable=True) as tx:
         # A lock-out may belong to a name that only LDAP knows.
-        if not tx.clear_lockout(name) | tx.unlock_stations(name):
+        ended = tx.clear_lockout(name) | tx.unlock_stations(name)
+        if not ended | tx.forget_unanswered(name, datetime.now(UTC)):
             account.known(tx, name)
             click.echo(f"{name}: was not locked")
             return

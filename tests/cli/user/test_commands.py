@@ -476,6 +476,13 @@ class TestUnlock:
         assert alice.done("user", "unlock", "alice") == "alice: was not locked\n"
         assert fields(alice) == [("account-added", None)]
 
+    def test_a_device_that_gets_no_messages_gets_them_again(self, alice: Installation) -> None:
+        alice.node().challenge("alice", PIN)
+        assert alice.done("user", "unlock", "alice") == "alice: was not locked\n"
+        with alice.store.write() as tx:
+            tx._db.execute("UPDATE challenge SET created_at = created_at - 600, expires_at = 1")
+        assert alice.done("user", "unlock", "alice") == "alice: unlocked\n"
+
     def test_a_name_that_only_ldap_knows_can_be_unlocked(self, here: Installation) -> None:
         lock(here, minutes=10, name="from-ldap")
         assert here.done("user", "unlock", "from-ldap") == "from-ldap: unlocked\n"
