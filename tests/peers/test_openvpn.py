@@ -273,7 +273,7 @@ def test_a_file_of_servers_that_is_none_is_told(
 
 
 def log_in(site: Site, vpn: OpenVpn) -> None:
-    """The PIN is refused and sends the code; PIN and code are let in, once."""
+    """The PIN is refused and sends the code; PIN and code are let in, once, and then no failure."""
     recipe.assert_read("OpenVPN's plugins", vpn.connect(PIN))
     password = PIN + code(site)
     assert "Initialization Sequence Completed" in vpn.connect(password)
@@ -281,6 +281,10 @@ def log_in(site: Site, vpn: OpenVpn) -> None:
     kinds = [one for one in site.kinds("alice") if not one.startswith("session-")]
     assert kinds[:3] == ["challenge-opened", "sms-accepted", "code-accepted"]
     assert "code-accepted" not in kinds[3:]
+    refused = [one.detail for one in site.events("alice") if one.kind == "login-refused"]
+    assert refused == [{"reason": "old-code"}]
+    with site.store.read() as tx:
+        assert tx.lockout("alice").failures == 0
 
 
 def reject(make_site: Callable[..., Site]) -> Site:
