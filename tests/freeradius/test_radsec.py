@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.freeradius.wall_clock import WallClock
 from tests.support.freeradius import Site
 from tests.support.ports import free_port
 from tests.support.radius import (
@@ -72,7 +73,7 @@ def certificates(folder: Path) -> None:
 class Tunnel:
     """A radsecproxy with one certificate, in front of one server."""
 
-    def __init__(self, folder: Path, name: str, server_port: int) -> None:
+    def __init__(self, folder: Path, name: str, server_port: int, clock: WallClock) -> None:
         self.port = free_port()
         config = folder / f"radsecproxy-{name}.conf"
         text = changed(
@@ -88,12 +89,12 @@ class Tunnel:
         )
         config.write_text(text, encoding="utf-8")
         self._log = (folder / f"radsecproxy-{name}.log").open("wb")
-        command = ["radsecproxy", "-f", "-c", config, "-i", folder / f"{name}.pid"]
+        command = [*clock.prefix(), "radsecproxy", "-f", "-c", config, "-i", folder / f"{name}.pid"]
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
 
-    def client(self, timeout: float) -> RadiusClient:
+    def client(self, timeout: float, attempts: int = 1) -> RadiusClient:
         """A RADIUS client that asks through it."""
-        return RadiusClient(self.port, patience=timeout)
+        return RadiusClient(self.port, patience=timeout, attempts=attempts)
 
     def close(self) -> None:
         """End it."""
@@ -103,7 +104,13 @@ class Tunnel:
 
 
 @pytest.fixture
-def over_tls(site: Site) -> Iterator[tuple[Tunnel, Tunnel]]:
+def clock(tmp_path: Path) -> WallClock:
+    """Of all of them."""
+    return WallClock(tmp_path / "clock")
+
+
+@pytest.fixture
+def over_tls(site: Site, clock: WallClock) -> Iterator[tuple[Tunnel, Tunnel]]:
     """Tunnels to a FreeRADIUS with the recipe: of the VPN, and of somebody unknown."""
     certificates(site.folder / "certs")
     port = free_port()
@@ -111,7 +118,7 @@ def over_tls(site: Site) -> Iterator[tuple[Tunnel, Tunnel]]:
     def edit(raddb: Path) -> None:
         path = raddb / "sites-available" / "smsotp"
         recipe = changed(
-            block("listen {"),
+            block("listen {\n            type = auth\n            proto = tcp"),
             **{
                 "ipaddr = *": "ipaddr = 127.0.0.1",
                 "port = 2083": f"port = {port}",
@@ -121,14 +128,15 @@ def over_tls(site: Site) -> Iterator[tuple[Tunnel, Tunnel]]:
         )
         path.write_text(path.read_text() + recipe, encoding="utf-8")
 
-    site.start(edit=edit)
-    tunnels = [Tunnel(site.folder, name, port) for name in ("vpn", "stranger")]
+    site.start(edit=edit, prefix=clock.prefix())
+    tunnels = [Tunnel(site.folder, name, port, clock) for name in ("vpn", "stranger")]
     yield tunnels[0], tunnels[1]
     for tunnel in tunnels:
         tunnel.close()
 
 
-def test_a_login_over_tls(site: Site, over_tls: tuple[Tunnel, Tunnel]) -> None:
+def test_a_login_over_tls(site: Site, over_tls: tuple[Tunnel, Tunnel], clock: WallClock) -> None:
+    """Also where FreeRADIUS is started anew between the steps, after a while without logins."""
     known, stranger = over_tls
     until = time.monotonic() + START_SECONDS
 
@@ -142,7 +150,16 @@ def test_a_login_over_tls(site: Site, over_tls: tuple[Tunnel, Tunnel]) -> None:
     challenge = eventually(first)
     assert challenge.kind == "Access-Challenge"
     code = site.code(challenge.state)
-    assert known.client(20).ask("alice", code, challenge.state).kind == "Access-Accept"
+    # FreeRADIUS would close what has been idle for 30 s, unless told not to; and radsecproxy
+    # connects once in 30 s only (util.c, connect_wait).
+    clock.jump(60)
+    [radiusd] = site.daemons
+    for _ in range(2):  # it looks at its timers between two requests
+        radiusd.ask("nobody", "wrong")
+        time.sleep(1)
+    radiusd.stop()
+    radiusd.start()
+    assert known.client(2, attempts=8).ask("alice", code, challenge.state).kind == "Access-Accept"
     assert site.events("alice")[-1].client == "vpn"
     # Nobody can change what TLS carries.
     unsigned = access_request(
