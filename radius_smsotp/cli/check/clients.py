@@ -59,8 +59,8 @@ def _log(path: Path, log: Section) -> Iterator[Finding]:
 
 
 def _client(where: str, client: Section, said: list[Section], *, auto: bool) -> Iterator[Finding]:
-    network = _network(client)
-    beyond = (network is None or not network.is_loopback) and client.name != "localhost"
+    place = network(client)
+    beyond = (place is None or not place.is_loopback) and client.name != "localhost"
     secret = client.value("secret")
     if secret in KNOWN and beyond:
         fault = f"the secret of client {client.name} is one that everybody knows"
@@ -73,7 +73,7 @@ def _client(where: str, client: Section, said: list[Section], *, auto: bool) -> 
         why = "Whoever sees one packet of this client can try all of them, and then read passwords."
         yield warning(where, fault, "let it be a random one, here and at the client", why=why)
     require = _said(REQUIRE, said) or ("auto" if auto else "no")
-    if auto and require == "auto" and network is not None and network.num_addresses > 1:
+    if auto and require == "auto" and place is not None and place.num_addresses > 1:
         default = "" if _said(REQUIRE, said) else " by default"
         fault = f"client {client.name} is a network, and {REQUIRE} is 'auto'{default}"
         remedy = f"write '{REQUIRE} = yes' there if all of them sign, else '{REQUIRE} = no' and "
@@ -93,7 +93,7 @@ def _said(key: str, said: list[Section]) -> str:
     return next((value.lower() for one in said if (value := one.value(key))), "")
 
 
-def _network(client: Section) -> Network | None:
+def network(client: Section) -> Network | None:
     """Where a client may ask from; None if that is the name of a host."""
     keys = ("ipaddr", "ipv4addr", "ipv6addr")
     address = next((value for one in keys if (value := client.value(one))), client.name)

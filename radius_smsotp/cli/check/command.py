@@ -61,6 +61,7 @@ def check(config: Path, user: pwd.struct_passwd | None, folder: Path | None, as_
     found += raddb.findings(folder, config)
     found += servers.findings(config, folder)
     found += host.clock_findings()
+    found += host.exporter_findings()
     if as_json:
         output.as_json([asdict(one) for one in found])
     else:

@@ -39,9 +39,9 @@ def warning(path: str, fault: str, remedy: str = "", *, why: str = "") -> Findin
     return Finding("warning", path, fault, remedy, why)
 
 
-def note(path: str, fault: str) -> Finding:
-    """What is as it should be."""
-    return Finding("note", path, fault, "")
+def note(path: str, fault: str, remedy: str = "") -> Finding:
+    """What is as it should be; with what to do if it is not meant so."""
+    return Finding("note", path, fault, remedy)
 
 
 def errors(raised: ConfigurationError, why: str) -> list[Finding]:

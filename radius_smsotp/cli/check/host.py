@@ -5,10 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from radius_smsotp.cli.check.finding import Finding, error, warning
+from radius_smsotp.cli.check.finding import Finding, error, note, warning
 
 NETWORKED = {
     "9p", "afs", "beegfs", "ceph", "cifs", "coda", "fuse.ceph-fuse", "fuse.glusterfs",
@@ -95,3 +95,22 @@ def is_clock_kept() -> bool | None:
     except (OSError, AttributeError):
         return None
     return None if state < 0 else state != TIME_ERROR
+
+
+UNITS = ("/lib/systemd/system", "/etc/systemd/system")
+EXPORTER = "smsotp-exporter.service"
+
+
+def exporter_findings(folders: Iterable[str | Path] = UNITS) -> Iterator[Finding]:
+    """Whether others than this machine may read the figures."""
+    for folder in map(Path, folders):
+        for path in (folder / EXPORTER, *sorted((folder / f"{EXPORTER}.d").glob("*.conf"))):
+            try:
+                text = path.read_text(encoding="utf-8", errors="replace")
+            except OSError:
+                continue
+            for address in re.findall(r"(?m)^ExecStart=.*?--listen[= ]([^\s]+):\d+", text):
+                host = address.strip("[]\"'")
+                if host not in {"localhost", "::1"} and not host.startswith("127."):
+                    fault = f"serves the figures to whoever reaches {address}, without a password"
+                    yield note(str(path), fault, "let a firewall admit Prometheus alone")

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from radius_smsotp.cli.check import accounting, clients, ways
+from radius_smsotp.cli.check import accounting, clients, directories, ways
 from radius_smsotp.cli.check.finding import Finding, error, note, warning
 from radius_smsotp.cli.check.site import waits
 from radius_smsotp.errors import ConfigurationError, SmsotpError
@@ -22,7 +22,7 @@ PLACES = ("/etc/freeradius/3.0", "/etc/raddb", "/usr/local/etc/raddb")
 """Where it is: Debian; Red Hat, SUSE and Alpine; FreeBSD and from source."""
 
 CALLED = re.compile(
-    r"^[^#\n]*\bvirtual_server\s*=\s*\"?smsotp(-gtc)?\"?\s*$"
+    r"^[^#\n]*\bvirtual_server\s*=\s*[\"']?smsotp(-gtc)?[\"']?\s*(#.*)?$"
     r"|^\s*-?smsotp_(authorize|eap)\b",
     re.MULTILINE,
 )
@@ -58,6 +58,7 @@ def installed_findings(raddb: Path, config: Path, server: freeradius.FreeRadius)
             *_calls(raddb),
             *ways.findings(raddb),
             *accounting.findings(raddb),
+            *directories.findings(raddb),
             *clients.findings(raddb, auto=server.limits_proxy_state),
             *_wifi(raddb),
             *raddb_findings(raddb, config),

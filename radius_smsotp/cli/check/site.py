@@ -55,7 +55,7 @@ def findings(config: Path) -> list[Finding]:
         if kept := last_good.load(config):
             why = f"FreeRADIUS goes on, and starts, with those of {kept[1]:%c}, which worked."
         return errors(raised, why)
-    found = [*_settings(loaded), *client_findings(loaded), *_key(loaded)]
+    found = [*_settings(loaded), *_limits(loaded), *client_findings(loaded), *_key(loaded)]
     try:
         store = open_store(loaded.store_url, PATIENCE)
     except ConfigurationError as raised:
@@ -121,6 +121,30 @@ def _settings(loaded: Loaded) -> Iterator[Finding]:
         remedy = "remove it, or name the others in delivery.order"
         why = "When its turn comes, the user waits in vain, and who reads the folder has the code."
         yield warning(loaded.place(f"providers.{one}"), fault, remedy, why=why)
+
+
+def _limits(loaded: Loaded) -> Iterator[Finding]:
+    """Whether messages without end may be sent."""
+    limits = loaded.values.limits
+    bounds = {
+        "cooldown": (limits.cooldown, "each repetition of a first step sends another message", 60),
+        "per_account_hour": (
+            # Where one of the two holds, there is an end.
+            limits.per_account_hour or limits.per_number_hour,
+            "nor has per_number_hour a limit: one account may be sent messages without end",
+            6,
+        ),
+        "per_day": (limits.per_day, "all together may be sent messages without end", 5000),
+    }
+    why = (
+        "A device that tries its stored PIN again and again, or a thief of one, spends your money."
+    )
+    for name, (limit, fault, usual) in bounds.items():
+        if not limit:
+            remedy = f"write {usual}, or what fits"
+            yield warning(
+                loaded.place(f"limits.{name}"), f"0 is no limit: {fault}", remedy, why=why
+            )
 
 
 def _keys(loaded: Loaded) -> Keyring | None:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from radius_smsotp.cli.check.finding import Finding, error, warning
+from radius_smsotp.cli.check.clients import network
+from radius_smsotp.cli.check.finding import Finding, error, note, warning
 from radius_smsotp.raddb import configuration
 from radius_smsotp.raddb.configuration import Section
 
@@ -55,10 +56,22 @@ def findings(raddb: Path) -> Iterator[Finding]:
         yield from _tunnels(path, server, [*authorize])
     yield from _own_eap(whole)
     yield from _around_tunnels(whole)
+    yield from _elsewhere(whole)
+    yield from _anybody(whole, raddb / "policy.d/smsotp_first_factor")
     beside = whole.policies.get("smsotp_beside")
     if beside is not None and beside.items:
         fault = "smsotp_beside lets in what it names"
         yield warning(str(raddb / "policy.d/smsotp_first_factor"), fault, why=WHY)
+
+
+CALLED = {"smsotp_authorize", "smsotp_eap"}
+"""Policy and module that a login of ours begins with."""
+
+CODES = {"ok", "updated", "noop", "handled"}
+"""Return codes that an item of unlang may be, and with which a password is not refused."""
+
+NAMED = 5
+"""Clients that are named at most."""
 
 
 class Raddb:
@@ -250,3 +263,51 @@ def _around_tunnels(whole: Raddb) -> Iterator[Finding]:
             fault = f"{EAP_METHODS[method]} (module {name}) leads past the code"
             remedy = f"remove that method, or call our policies in 'server {outer[0].name}'"
             yield error(str(path), fault, remedy, why=WHY)
+
+
+def _elsewhere(whole: Raddb) -> Iterator[Finding]:
+    """Who needs no code, as a server that never asks us listens for it."""
+    files = dict(configuration.whole(whole.folder))
+    ours = {
+        server.name
+        for _, server in whole.servers
+        if CALLED.intersection(whole.called(server.find("authorize")))
+    }
+    unsent = [
+        client.name
+        for file in files.values()
+        for client in file.sections
+        if client.kind == "client" and not client.value("virtual_server") and _is_beyond(client)
+    ]
+    for path, server in whole.servers:
+        for listen in server.sections if unsent and ours - {server.name} else ():
+            address = listen.value("ipaddr") or listen.value("ipv6addr")
+            own = listen.value("clients") or listen.value("virtual_server")
+            is_auth = listen.kind == "listen" and "auth" in listen.value("type").split("+")
+            if server.name in ours or own or not is_auth or _is_loopback(address):
+                continue
+            names = ", ".join(unsent[:NAMED]) + (", …" if unsent[NAMED:] else "")
+            fault = f"whoever logs in from {names} needs no code: server {server.name} answers"
+            remedy = "write 'virtual_server = smsotp' into their sections, if they shall"
+            yield note(f"{path}, line {listen.number}", fault, remedy)
+
+
+def _is_beyond(client: Section) -> bool:
+    """Whether a client may be another machine than this one."""
+    place = network(client)
+    return place is None or not place.is_loopback
+
+
+def _is_loopback(address: str) -> bool:
+    return address in {"localhost", "::1"} or address.startswith("127.")
+
+
+def _anybody(whole: Raddb, path: Path) -> Iterator[Finding]:
+    """A first factor that lets in whatever is typed, without a condition."""
+    policy = whole.policies.get("smsotp_first_factor")
+    lines = policy.items if policy else []
+    if lines and all(isinstance(one, str) and one in CODES for one in lines):
+        why = "The code alone lets in, and whoever knows a name sends its owner messages."
+        remedy = "name what checks the password there, as pap or ldap"
+        fault = "smsotp_first_factor lets every password pass"
+        yield warning(str(path), fault, remedy, why=why)

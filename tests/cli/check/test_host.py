@@ -87,3 +87,29 @@ def test_the_clock_is_asked_of_the_kernel() -> None:
     assert kept in {True, False}
     faults = [one.fault for one in host.clock_findings()]
     assert faults == ([] if kept else ["is not kept by NTP"])
+
+
+@pytest.mark.parametrize(
+    ("address", "noted"),
+    [
+        ("127.0.0.1:9812", False),
+        ("[::1]:9812", False),
+        ("localhost:9812", False),
+        ("192.0.2.7:9812", True),
+        ("0.0.0.0:9812", True),
+        ("[::]:9812", True),
+    ],
+)
+def test_figures_that_others_may_read_are_noted(tmp_path: Path, address: str, noted: bool) -> None:
+    """As the unit says, or what an administrator has put beside it."""
+    assert list(host.exporter_findings([tmp_path])) == []
+    unit = tmp_path / host.EXPORTER
+    drop_in = tmp_path / f"{host.EXPORTER}.d" / "listen.conf"
+    drop_in.parent.mkdir()
+    for path in (unit, drop_in):
+        path.write_text(
+            f"[Service]\nExecStart=\nExecStart=/bin/smsotp exporter --listen {address}\n"
+        )
+        found = list(host.exporter_findings([tmp_path]))
+        assert [(one.level, one.path) for one in found] == [("note", str(path))] * noted
+        path.unlink()

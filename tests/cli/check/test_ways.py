@@ -222,3 +222,65 @@ def test_sites_of_a_tunnel_that_were_edited_before_they_called_what_guards_it(ra
         "calls smsotp_eap, but not smsotp_conversation before it",
         "does not call smsotp_inner: what a device says goes on as it is",
     ]
+
+
+SMSOTP = "server smsotp {\nauthorize {\nsmsotp_authorize\n}\n}\n"
+STOCK = "server stock {\nlisten {\n\ttype = %s\n\tipaddr = %s\n}\nauthorize {\npap\n}\n}\n"
+BRANCH = "client branch {\n\tipaddr = 192.0.2.0/24\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("site", "clients", "named"),
+    [
+        (SMSOTP + STOCK % ("auth", "*"), BRANCH, ["branch"]),
+        (SMSOTP + STOCK % ("auth+acct", "192.0.2.9"), BRANCH * 6, ["branch, branch"]),
+        (SMSOTP + STOCK % ("auth", "*"), "client localhost {\n\tipaddr = 127.0.0.1\n}\n", []),
+        (
+            SMSOTP + STOCK % ("auth", "*"),
+            BRANCH.replace("\n}", "\n\tvirtual_server = smsotp\n}"),
+            [],
+        ),
+        (SMSOTP + STOCK % ("auth", "127.0.0.1"), BRANCH, []),
+        (SMSOTP + STOCK % ("acct", "*"), BRANCH, []),
+        (SMSOTP + STOCK % ("auth", "*\n\tclients = guests"), BRANCH, []),
+        (SMSOTP + STOCK.replace("pap", "smsotp_eap") % ("auth", "*"), BRANCH, []),
+        (STOCK % ("auth", "*"), BRANCH, []),  # nothing is ours: that is said elsewhere
+        (SMSOTP, BRANCH, []),
+    ],
+)
+def test_whose_logins_never_get_to_us_is_noted(
+    raddb: Path, site: str, clients: str, named: list[str]
+) -> None:
+    """It may be meant so: a pilot group, machines."""
+    (raddb / "sites-enabled" / "default").unlink()
+    (raddb / "sites-enabled" / "more").write_text(site)
+    (raddb / "clients.conf").write_text(clients)
+    (raddb / "radiusd.conf").write_text("$INCLUDE clients.conf\n$INCLUDE sites-enabled/\n")
+    found = [one for one in ways.findings(raddb) if one.level == "note"]
+    assert [one.fault.partition(" needs")[0] for one in found] == [
+        f"whoever logs in from {names}" + (", branch, branch, branch, …" if "," in names else "")
+        for names in named
+    ]
+    assert all("virtual_server = smsotp" in one.remedy for one in found)
+
+
+@pytest.mark.parametrize(
+    ("policy", "passes"),
+    [
+        ("ok", True),
+        ("update control {\n&Tmp-String-0 := x\n}\nok", False),
+        ("noop\nok", True),
+        ("pap", False),
+        ("reject", False),
+        ("if (&LDAP-Group == staff) {\nok\n}\nelse {\nreject\n}", False),
+        ("ldap\nok", False),
+        ("# ok\npap", False),
+        ("", False),
+    ],
+)
+def test_a_first_factor_that_is_none_is_named(raddb: Path, policy: str, passes: bool) -> None:
+    path = raddb / files.FIRST_FACTOR
+    path.write_text(f"smsotp_first_factor {{\n{policy}\n}}\n")
+    told = "smsotp_first_factor lets every password pass"
+    found = [one for one in ways.findings(raddb) if one.fault == told]
+    assert [(one.level, one.path) for one in found] == [("warning", str(path))] * passes
