@@ -36,7 +36,7 @@ from radius_smsotp.model.records import (
     Message,
     Tally,
 )
-from radius_smsotp.model.text import fill
+from radius_smsotp.model.text import GTC_OCTETS, REPLY_MESSAGE_OCTETS, fill_within
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
 from radius_smsotp.settings.policy import ClientPolicy
@@ -484,10 +484,11 @@ class Service:
         if challenge.emergency:
             texts = own.texts
             template = texts.emergency if style == "challenge" else texts.emergency_again
+        room = GTC_OCTETS if request.eap and style == "challenge" else REPLY_MESSAGE_OCTETS
         waited_for = message if message is not None and message.state == "queued" else None
         return Challenged(
             challenge.transaction_id,
-            before + fill(template, values),
+            fill_within(template, values, room, before),
             style,
             own.wait if waited_for else 0.0,
             waited_for.route if waited_for else (),

@@ -15,6 +15,15 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from enum import Enum
 
+REPLY_MESSAGE_OCTETS = 253
+"""RFC 2865 section 5: a value holds 253 octets at most."""
+
+GTC_OCTETS = 1020 - 5
+"""RFC 3748 section 3.1: every lower layer carries packets of 1020 octets; five are its header."""
+
+CUT = "... "
+"""Where words are missing."""
+
 ESCAPE = 0x1B
 """The septet before a letter of the extension table (TS 23.038 6.2.1)."""
 
@@ -185,7 +194,7 @@ def fit(text: str, octets: int) -> str:
     """
     Cut `text` to at most `octets` octets of UTF-8, between two characters.
 
-    A Reply-Message holds 253 octets (RFC 2865 5.18).
+    A Reply-Message holds `REPLY_MESSAGE_OCTETS`.
     """
     # A lone surrogate is no character, and UTF-8 cannot hold it: it becomes "?".
     encoded = text.encode("utf-8", "replace")
@@ -217,6 +226,38 @@ def fill(template: str, values: Mapping[str, object]) -> str:
         return found[0][0] if found[0] in {"{{", "}}"} else found[0]
 
     return _TOKEN.sub(one, template)
+
+
+def fill_within(template: str, values: Mapping[str, object], octets: int, before: str = "") -> str:
+    """
+    Fill in a template, for a place that holds no more than so many octets of UTF-8.
+
+    What is too long loses words of its own, the longest piece first, and nothing of what is filled
+    in: the number, and how long the code is.
+
+    Args:
+        before: Stands before it.
+    """
+    filled = before + fill(template, values)
+    if _octets(filled) <= octets:
+        return filled
+    pieces, end = [before], 0
+    for found in _TOKEN.finditer(template):
+        pieces += [template[end : found.start()], fill(found[0], values)]
+        end = found.end()
+    pieces.append(template[end:])
+    # The words, between what is filled in.
+    words = {0, *range(1, len(pieces), 2)}
+    while words and (excess := _octets("".join(pieces)) - octets) > 0:
+        longest = max(words, key=lambda place: _octets(pieces[place]))
+        left = _octets(pieces[longest]) - excess - len(CUT)
+        pieces[longest] = fit(pieces[longest], left).rstrip() + CUT if left > 0 else ""
+        words.remove(longest)
+    return fit("".join(pieces), octets)
+
+
+def _octets(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
 
 
 def placeholders(template: str) -> set[str]:

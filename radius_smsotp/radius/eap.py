@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from radius_smsotp.login.request import Round, Step
-from radius_smsotp.model.text import fit
+from radius_smsotp.model.text import GTC_OCTETS, fit
 
 # RFC 3748 sections 4.1 and 4.2: codes.
 REQUEST, RESPONSE, SUCCESS = 1, 2, 3
@@ -21,9 +21,6 @@ IDENTITY, NAK, GTC, MSCHAPV2 = 1, 3, 6, 26
 
 HEADER = 4
 """Octets of code, identifier and length, which the length counts too (RFC 3748 section 4)."""
-
-PROMPT_OCTETS = 1020 - HEADER - 1
-"""RFC 3748 section 3.1: every lower layer carries packets of 1020 octets."""
 
 METHODS = {
     4: "MD5",
@@ -120,7 +117,7 @@ def ask(
     """
     # RFC 3748 section 4.1: the identifier changes with each new request.
     identifier = (answered.identifier + 1) % 256
-    shown = fit(prompt, PROMPT_OCTETS).encode()
+    shown = fit(prompt, GTC_OCTETS).encode()
     state = f"{transaction_id or NOBODY}{identifier:02x}{echo}"
     return state, _packet(REQUEST, identifier, bytes([GTC]) + shown)
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from radius_smsotp.login.request import Request, Step
 from radius_smsotp.model import identity, pin
 from radius_smsotp.model.records import Client
-from radius_smsotp.model.text import fit
+from radius_smsotp.model.text import REPLY_MESSAGE_OCTETS, fit
 from radius_smsotp.radius import eap
 
 Pair = tuple[str, str, str]
@@ -114,9 +114,6 @@ _ROWS = {
 }
 ATTRIBUTES = {name: Attribute(*row) for name, row in _ROWS.items()}
 """Every attribute of ours, and what else the hooks set or read in the control list."""
-
-REPLY_MESSAGE_OCTETS = 253
-"""RFC 2865 section 5: a value holds 253 octets at most."""
 
 
 def parse(lists: Mapping[str, Any] | None) -> Request | None:

@@ -179,3 +179,21 @@ def test_what_sshd_sends_for_who_is_unknown_to_it_is_no_password(
     assert told == [("login-refused", {"reason": "sshd"})] * 8
     assert radiusd.ask("alice", whole + b"x").kind == "Access-Reject"
     assert failures(site) == 1
+
+
+def test_a_long_prompt_loses_words_and_neither_the_number_nor_how_long_the_code_is(
+    share: Callable[..., Radiusd],
+) -> None:
+    """In what a Reply-Message holds; in EAP-GTC there is room for all of it."""
+    prompt = "Read the terms of use before you log in. " * 12 + "{digits} digits to {phone_hint}: "
+    radiusd = share(challenge={"prompt": prompt})
+    challenged = radiusd.challenge()
+    assert len(challenged.message.encode()) <= 253
+    assert challenged.message.endswith("... 6 digits to ***67: ")
+    again = radiusd.ask("alice", "0", challenged.state)
+    assert again.message.startswith("Wrong code, 2 left. Read the terms")
+    assert again.message.endswith("... 6 digits to ***67: ")
+    with Supplicant(radiusd, PEAP_GTC) as device:
+        assert device.question() == "PIN: "
+        whole = device.answer(PIN)
+        assert whole == prompt.replace("{digits}", "6").replace("{phone_hint}", "***67")

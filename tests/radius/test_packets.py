@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from radius_smsotp.login.request import Request, Step
+from radius_smsotp.model.text import REPLY_MESSAGE_OCTETS
 from radius_smsotp.radius import packets
-from radius_smsotp.radius.packets import REPLY_MESSAGE_OCTETS
 
 ID = "0123456789abcdef0123456789abcdef"
 

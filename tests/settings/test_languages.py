@@ -7,7 +7,7 @@ from string import Formatter
 import pytest
 
 from radius_smsotp.model import identity, text
-from radius_smsotp.radius.packets import REPLY_MESSAGE_OCTETS
+from radius_smsotp.model.text import REPLY_MESSAGE_OCTETS
 from radius_smsotp.settings import languages
 from radius_smsotp.settings.schema import Settings, TextSettings
 

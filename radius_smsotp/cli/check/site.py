@@ -63,6 +63,7 @@ def findings(config: Path) -> list[Finding]:
     accounts: list[Account] = []
     found += _store(loaded, store, accounts)
     found += _messages(loaded, accounts)
+    found += _replies(loaded, accounts)
     found += _accounts(loaded, accounts)
     chain = Chain(loaded, store, lambda: datetime.now(UTC))
     why = "Messages do not leave this way: the next provider sends them, if there is one."
@@ -264,23 +265,57 @@ def _trail(
         yield warning(path, fault, remedy, why=why)
 
 
-def _templates(loaded: Loaded, accounts: list[Account]) -> dict[str, str]:
-    """The messages that logins may send, by where they stand."""
+def _effective(loaded: Loaded, accounts: list[Account]) -> Iterator[policy.Found]:
+    """What may hold for a login, in all languages that are spoken."""
     values = loaded.values
     wanted = {identity.choose_language(one.language or "", loaded.languages) for one in accounts}
     places = [
         ("", ""),
         *((key, ssid) for key, own in values.clients.items() for ssid in ("", *own.ssids)),
     ]
-    found = {}
     for tag in ("", *values.languages, *sorted(wanted)):
         for client, ssid in places:
-            one = policy.effective(values, client, "", ssid, tag)["message",]
-            where = one.source
-            if not where.endswith("message"):
-                where = "message" if where == policy.DEFAULT else f"message, {where}"
-            found[where] = one.value
+            yield policy.effective(values, client, "", ssid, tag)
+
+
+def _templates(loaded: Loaded, accounts: list[Account]) -> dict[str, str]:
+    """The messages that logins may send, by where they stand."""
+    found = {}
+    for effective in _effective(loaded, accounts):
+        one = effective["message",]
+        where = one.source
+        if not where.endswith("message"):
+            where = "message" if where == policy.DEFAULT else f"message, {where}"
+        found[where] = one.value
     return found
+
+
+def _replies(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
+    """What users read that does not fit into a reply."""
+    code, most, told = loaded.values.code, text.REPLY_MESSAGE_OCTETS, set[str]()
+    minutes = text.whole_minutes(timedelta(seconds=code.lifetime))
+    values = {"phone_hint": "***67", "digits": code.digits, "minutes": minutes, "guesses": 1}
+    for effective in _effective(loaded, accounts):
+        values["resend"] = effective["resend",].value
+        octets = {
+            name: len(text.fill(one.value, values).encode())
+            for name, one in effective.items()
+            if name == ("prompt",) or name[0] == "texts"
+        }
+        first = max((("texts", one) for one in BEFORE_PROMPT), key=octets.__getitem__)
+        together = octets[first] + octets["prompt",]
+        found = [(name, size, "") for name, size in octets.items() if size > most]
+        if together > most and octets["prompt",] <= most:
+            longer = max((first, ("prompt",)), key=octets.__getitem__)
+            found.append((longer, together, f", texts.{first[1]} and the prompt together"))
+        for name, size, beside in found:
+            path = effective[name].source
+            if path not in told:
+                told.add(path)
+                fault = f"{size} octets{beside}: a reply holds {most}"
+                why = "Users read it cut short; the number, and how long the code is, stay in it."
+                remedy = f"make it shorter by {size - most}"
+                yield warning(loaded.place(path), fault, remedy, why=why)
 
 
 def _messages(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
@@ -403,6 +438,9 @@ CLIENT_PATIENCE = 3.0
 """Seconds after which clients ask again or give up: radclient and pam_radius_auth; others, such as
 Cisco IOS and FortiOS, take 5."""
 
+
+BEFORE_PROMPT = ("wrong_code", "resent", "resend_denied")
+"""Texts that stand before the prompt."""
 
 BOTH_ORDERS = {"{pin}{code}", "{code}{pin}"}
 

@@ -52,3 +52,37 @@ def test_messages_without_end_are_named(
     warned = [one for one in site.findings(here.settings_path) if one.fault.startswith("0 is no")]
     assert [one.path.rpartition(".")[2] for one in warned] == named
     assert all((one.level, bool(one.remedy), bool(one.why)) == ("warning", 1, 1) for one in warned)
+
+
+def too_long(here: Installation, **sections: object) -> list[tuple[str, str]]:
+    """Path and fault of what does not fit into a reply."""
+    here.write(**{"challenge": {}, "clients": {}, "languages": {}, "texts": {}} | sections)
+    findings = site.findings(here.settings_path)
+    return [
+        (one.path.rpartition(": ")[2], one.fault)
+        for one in findings
+        if "a reply holds 253" in one.fault
+    ]
+
+
+def test_what_users_read_and_a_reply_does_not_hold(here: Installation) -> None:
+    """RFC 2865 section 5: 253 octets, of which an umlaut takes two; each where it stands."""
+    long = "x" * 490 + " {phone_hint} {digits}"
+    fault = "498 octets: a reply holds 253"
+    assert too_long(here) == []
+    assert too_long(here, challenge={"prompt": long}) == [("challenge.prompt", fault)]
+    clients = {"vpn": {"prompt": long, "ssids": {"Guests": {"texts": {"failed": "ü" * 127}}}}}
+    assert too_long(here, clients=clients, languages={"de": {"prompt": long}}) == [
+        ("clients.vpn.prompt", fault),
+        ("clients.vpn.ssids.Guests.texts.failed", "254 octets: a reply holds 253"),
+        ("languages.de.prompt", fault),
+    ]
+    assert too_long(here, challenge={"prompt": "x" * 253}) == [
+        (
+            "challenge.prompt",
+            "282 octets, texts.resend_denied and the prompt together: a reply holds 253",
+        )
+    ]
+    assert too_long(here, texts={"resent": "x" * 230}) == [
+        ("texts.resent", "268 octets, texts.resent and the prompt together: a reply holds 253")
+    ]

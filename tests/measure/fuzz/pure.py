@@ -40,7 +40,7 @@ def attributes(octets: bytes) -> None:
     assert parsed.user
     assert parsed.transaction_id is None or len(parsed.transaction_id) == 32
     fitting = packets.reply_message(dough.text(2000))
-    assert len(fitting[1].encode("utf-8", "replace")) <= packets.REPLY_MESSAGE_OCTETS
+    assert len(fitting[1].encode("utf-8", "replace")) <= text.REPLY_MESSAGE_OCTETS
     made = packets.result(dough.number(10), [fitting], [("SMSOTP-Matched", parsed.matched)])
     assert type(made) is tuple
     for values in made[1].values():
