@@ -31,6 +31,7 @@ COMMANDS = {
     "provider": "Providers: what sends the SMS.",
     "challenge": "Logins that wait for their code.",
     "trace": "Tell what happened to an account, to one login, or at one device or address.",
+    "events": "Tell what happened to everybody, or write it on.",
     "stats": "Figures: logins, refusals, messages and what they cost.",
     "report": "Write the figures as one page for a browser, with charts.",
     "exporter": "Serve the figures to Prometheus.",
@@ -51,6 +52,7 @@ COMMANDS = {
 ROOMS = {
     "check": "check.command",
     "user": "user.commands",
+    "events": "events.command",
     "stats": "statistics.stats",
     "report": "statistics.report",
     "exporter": "statistics.exporter",

@@ -82,7 +82,7 @@ def trace(site: Site, name: str, limit: int, follow: bool, as_json: bool) -> Non
       smsotp trace 0b9f3e0c5d7a4f16a2c84d9e6b1f7a30 --json
     """
     with site.store.read() as tx:
-        newest = tx.newest_event()
+        newest = tx.history.newest()
         found = _told_of_realms(tx, tx.numbered_events(fold_name(name), limit))
         others = _with_realm(tx, fold_name(name))
     if follow:
@@ -121,7 +121,7 @@ def _follow(
         sys.stdout.flush()
         time.sleep(LOOK_SECONDS)
         with site.store.read() as tx:
-            seen_until, newest = newest, tx.newest_event()
+            seen_until, newest = newest, tx.history.newest()
             numbered = tx.numbered_events(fold_name(name), FOLLOWED, seen_until)
             found = _told_of_realms(tx, numbered)
 

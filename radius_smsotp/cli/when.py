@@ -65,6 +65,29 @@ def until(text: str, now: datetime) -> datetime:
         raise ValueError(f"'{text}' is no time; {TIMES}") from None
 
 
+def since(text: str, now: datetime) -> datetime:
+    """
+    The beginning that is meant: so long ago, of a day its first second.
+
+    Args:
+        now: Aware; days and hours are those of this machine's zone.
+
+    Raises:
+        ValueError: With a sentence.
+    """
+    folded = " ".join(text.lower().split())
+    if SPAN.fullmatch(folded):
+        return now - span(folded)
+    today = now.astimezone().date()
+    if folded in {"today", "yesterday"}:
+        return datetime.combine(today - timedelta(days=folded == "yesterday"), time()).astimezone()
+    try:
+        return datetime.fromisoformat(folded.upper()).astimezone()
+    except ValueError:
+        told = "write it as 1h, 3d, today, yesterday, 2026-11-30, or '2026-11-30 18:00'"
+        raise ValueError(f"'{text}' is no time; {told}") from None
+
+
 def _end_of(day: date) -> datetime:
     return datetime.combine(day, time(23, 59, 59)).astimezone()
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -431,6 +432,18 @@ class SmsSettings(Section):
     )
 
 
+def _syslog(address: str) -> str:
+    """Where a syslog server listens."""
+    parts = urlsplit(address) if "://" in address else None
+    try:
+        known = parts and parts.scheme in {"udp", "tcp"} and parts.hostname and (parts.port, True)
+    except ValueError:
+        known = None
+    if not address.startswith("/") and not known:
+        raise ValueError("is no syslog; write /dev/log, udp://HOST:514 or tcp://HOST:601")
+    return address
+
+
 class AuditSettings(Section):
     """The audit trail."""
 
@@ -443,6 +456,19 @@ class AuditSettings(Section):
         le=1_000_000_000,
         description="if there are more, `smsotp prune` removes the oldest of them, however young; "
         "a million takes about 250 MB",
+    )
+    sink: Literal["none", "journal", "syslog", "file"] = Field(
+        "none",
+        description="where `smsotp events --sink` writes events besides the store",
+    )
+    file: Path = Field(
+        Path("events.json"),
+        description="for `sink: file`: a line of JSON for each; a path that is not absolute counts "
+        "from the settings file",
+    )
+    syslog: Annotated[str, AfterValidator(_syslog)] = Field(
+        "/dev/log",
+        description="for `sink: syslog`: a socket, udp://HOST[:514] or tcp://HOST[:601]",
     )
 
 

@@ -31,6 +31,7 @@ from radius_smsotp.model.records import (
     Tally,
 )
 from radius_smsotp.store import questions, rows
+from radius_smsotp.store.history import LATE, History
 from radius_smsotp.store.people import END_EMERGENCY, PersonStatements
 from radius_smsotp.store.rows import (
     ACCOUNT,
@@ -53,9 +54,6 @@ from radius_smsotp.store.statistics import FigureStatements
 BEFORE, AFTER = 60.0, 3600.0
 """Seconds around the life of a challenge in which others may have answered it: the clocks of
 several servers differ, and an answer that comes late is told of as well."""
-
-LATE = 1000
-"""On PostgreSQL a number may be seen after so many higher ones: its transaction took longer."""
 
 SLOT = 300
 """Seconds in a slot of the tallies.  An hourly limit looks back for its time and up to one slot
@@ -112,6 +110,11 @@ class Transaction(PersonStatements, ServerStatements):
     def figures(self) -> FigureStatements:
         """How many events there were."""
         return FigureStatements(self._db)
+
+    @property
+    def history(self) -> History:
+        """The events of everybody."""
+        return History(self._db)
 
     # A login
 
@@ -482,10 +485,6 @@ class Transaction(PersonStatements, ServerStatements):
         )
         got = self._db.execute(sql, (*values, most))
         return [(int(row["id"]), EVENT.read(row)) for row in got]
-
-    def newest_event(self) -> int:
-        """The highest number of an event; 0 if there is none."""
-        return self._number("SELECT coalesce(max(id), 0) FROM event")
 
     def _places(self, transaction_id: str) -> list[tuple[str, list[Any]]]:
         """Conditions under which the events of a challenge are found, and their values."""

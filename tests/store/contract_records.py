@@ -313,10 +313,10 @@ class RecordsContract:
     def test_what_came_since_is_found_alone(self, store: Store) -> None:
         """By number; the few before it too, which another transaction may have written late."""
         with store.write() as tx:
-            assert tx.newest_event() == 0
+            assert tx.history.newest() == 0
             tx.add_event(event(time=NOW))
             [(first, _)] = tx.numbered_events("alice", 10)
-            assert tx.newest_event() == first
+            assert tx.history.newest() == first
             assert [number for number, _ in tx.numbered_events("alice", 10, first)] == [first]
             assert tx.numbered_events("alice", 10, first + LATE) == []
 

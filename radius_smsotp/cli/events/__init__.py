@@ -1,0 +1,1 @@
+"""``smsotp events``: what happened to everybody, and on to where others keep such things."""
