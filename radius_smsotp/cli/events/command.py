@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 GROUPS = {
     "failed": {
         *("pin-wrong", "code-wrong", "code-rejected", "login-refused", "eap-refused", "noise"),
-        *("first-factor-down", "sms-undelivered", "account-locked"),
+        *("first-factor-down", "sms-undelivered", "account-locked", "eap-abandoned"),
     },
     "undelivered": {
         *("sms-refused", "sms-unavailable", "sms-unknown", "sms-lost", "sms-undelivered"),
