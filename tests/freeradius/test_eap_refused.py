@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from radius_smsotp.cli.trace import Teller, advice
 from tests.freeradius.supplicant import PEAP_GTC, STATION, TTLS_PAP, Supplicant
-from tests.support.eap import IDENTITY, PEAP, EapClient, TtlsClient, avp, hello, response
+from tests.support.eap import IDENTITY, NAK, PEAP, EapClient, TtlsClient, avp, hello, response
 from tests.support.radius import USER_NAME, USER_PASSWORD
 from tests.support.site import PIN, eventually
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from radius_smsotp.model.records import Event
     from tests.support.freeradius import Radiusd, Site
 
-CALLED, CALLING = 30, 31
+CALLED, CALLING, NAS_IDENTIFIER = 30, 31, 32
 SILENT = 3.0
 
 OTHER = 'ca_cert="{other}"'
@@ -156,3 +156,33 @@ def test_who_falls_silent_after_the_certificate_is_told_of_once(
     assert "an unknown device (client local, station 02-00-00-00-00-09)" in radiusd.log()
     kinds = {event.kind for end in (6, 7, 8) for event in site.events(f"02-00-00-00-00-0{end}")}
     assert kinds == {"challenge-opened", "sms-accepted", "login-refused"}
+
+
+def test_what_is_not_utf8_keeps_nobody_out_and_fills_no_log(
+    share: Callable[..., Radiusd],
+) -> None:
+    """rlm_python3 would write four lines of every value: a name costs its sender nothing."""
+    radiusd = share(impatient)
+    site = radiusd.site
+    for number, (user, more) in enumerate(
+        (
+            (b"lat\xfcn", [(CALLED, b"02-00-00-00-00-FF:Office")]),
+            (b"plain", [(NAS_IDENTIFIER, b"B\xfcro"), (CALLED, b"02-00-00-00-00-FF:B\xfcro")]),
+            ("zoë".encode(), [(CALLED, "02-00-00-00-00-FF:Büro".encode())]),
+        )
+    ):
+        station = (CALLING, f"02-00-00-00-01-0{number}".encode())
+        client = EapClient(radiusd.port, more=[station, *more])
+        offered = client.send(response(1, IDENTITY, user), user=user)
+        assert (
+            client.send(response(offered.identifier, PEAP, hello()), offered.state, user).kind
+            == "Access-Challenge"
+        )
+        offered = client.send(response(1, IDENTITY, user), user=user)
+        packet = response(offered.identifier, NAK, bytes([13]))
+        assert client.send(packet, offered.state, user).kind == "Access-Reject"
+    for number, ssid in enumerate(("Office", "", "Büro")):
+        [event] = found(site, f"02-00-00-00-01-0{number}")
+        assert (event.kind, event.detail.get("ssid", "")) == ("eap-refused", ssid)
+    assert found(site, "zoë")
+    assert "populate" not in radiusd.log()

@@ -68,10 +68,11 @@ class EapClient:
     ) -> None:
         self._client = RadiusClient(port, secret, more=more)
 
-    def send(self, eap: bytes, state: bytes | None = None, user: str = "alice") -> EapReply:
+    def send(self, eap: bytes, state: bytes | None = None, user: str | bytes = "alice") -> EapReply:
         """Send one packet, whose signature and that of the reply are checked."""
         parts = [eap[at : at + LONGEST] for at in range(0, len(eap), LONGEST)] or [b""]
-        pairs = [(USER_NAME, user.encode()), *((EAP_MESSAGE, part) for part in parts)]
+        name = user if isinstance(user, bytes) else user.encode()
+        pairs = [(USER_NAME, name), *((EAP_MESSAGE, part) for part in parts)]
         if state is not None:
             pairs.append((STATE, state))
         reply = self._client.send(pairs)

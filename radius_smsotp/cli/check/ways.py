@@ -290,6 +290,7 @@ def _elsewhere(whole: Raddb) -> Iterator[Finding]:
             fault = f"whoever logs in from {names} needs no code: server {server.name} answers"
             remedy = "write 'virtual_server = smsotp' into their sections, if they shall"
             yield note(f"{path}, line {listen.number}", fault, remedy)
+            break
 
 
 def _is_beyond(client: Section) -> bool:
