@@ -272,8 +272,9 @@ class Courier:
         """
         now = self._now()
         with self._store.write(challenge.account) as tx:
-            if attempt is not None and tx.add_attempt(message, attempt, now):
-                tx.add_event(attempt_event(challenge, attempt, now))
+            if attempt is not None:
+                tx.add_attempt(message, attempt, now)
+                tx.add_event(attempt_event(challenge, attempt, now), message)
             return self._save(tx, message, now)
 
     def _reported(self, provider: str, message_id: str, delivered: bool, words: str) -> None:
@@ -338,10 +339,11 @@ class Courier:
         Returns:
             False if one more was asked for, or the challenge answered, meanwhile.
         """
-        if not tx.save_message(message):
-            return False
+        tx.save_message(message)
         if message.state == "accepted":
-            return True  # there is nothing left to send, whoever waits
+            return True  # there is nothing left to send, whoever waits; so nothing is asked
+        if tx.message(message.transaction_id) != message:
+            return False  # another one has replaced it
         challenge = tx.challenge(message.transaction_id)
         if challenge is None or not challenge.is_open(now):
             return False

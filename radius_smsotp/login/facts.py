@@ -6,6 +6,7 @@ Nothing is decided or stored here.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from radius_smsotp.login import attributes, rules, stations
@@ -17,6 +18,22 @@ from radius_smsotp.model.records import Account, Known
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.policy import ClientPolicy
 from radius_smsotp.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """
+    The number that a request names.
+
+    Attributes:
+        number, faults: See `attributes.number`.
+        tag: Of the number (see `model.code.number_tag`), "" if there is none; None if the request
+            names none, so that the account's counts.
+    """
+
+    number: str | None = field(default=None, repr=False)
+    faults: tuple[str, ...] = ()
+    tag: str | None = field(default=None, repr=False)
 
 
 class FactReader:
@@ -32,18 +49,40 @@ class FactReader:
         self._issuer = issuer
         self._may = loaded.values.limits.destinations
 
-    def facts(self, tx: Transaction, known: Known, request: Request, now: datetime) -> rules.Facts:
-        """What the rules of a first step need, out of what the store knows of who asks."""
+    def named(self, request: Request) -> Named:
+        """The number that FreeRADIUS has said, if it has."""
+        if not request.phones:
+            return Named()
+        number, faults = self.number(request)
+        return Named(number, faults, self._tag(number))
+
+    def facts(
+        self,
+        tx: Transaction | None,
+        known: Known,
+        request: Request,
+        named: Named,
+        now: datetime,
+    ) -> rules.Facts:
+        """
+        What the rules of a first step need, out of what the store knows of who asks.
+
+        Args:
+            tx: In which to ask for messages to the number, where the store did not know its tag.
+                Without one there are none: that it takes longer would tell of the account.
+        """
         account, own = known.account, self.policy(request)
-        faults: tuple[str, ...]
-        number, faults = account.phone if account else None, ()
         if account is not None and account.overridden(now):
-            number = account.override
-        elif request.phones:
-            number, faults = self.number(request)
+            named = Named(account.override)
+        elif account is not None and not request.phones:
+            named = Named(account.phone)
+        number, faults = named.number, named.faults
+        tag = self._tag(number) if named.tag is None else named.tag
         codes = known.emergency
-        tag = "" if number is None else self._issuer.number_tag(number)
         counter = stations.counter_of(known, request, now)
+        tally = known.tally
+        if known.number_tag != tag:
+            tally = tx.tally(counter, tag, now) if tx else replace(tally, number_hour=0)
         return rules.Facts(
             account=account,
             phone=number,
@@ -70,9 +109,11 @@ class FactReader:
             spent=stations.spent_codes(known, counter),
             old_code=request.old_code,
             remembered=stations.is_remembered(known, own, tag, now),
-            # Last: other accounts of this client may have to wait until it is counted.
-            tally=tx.tally(counter, tag, now),
+            tally=tally,
         )
+
+    def _tag(self, number: str | None) -> str:
+        return "" if number is None else self._issuer.number_tag(number)
 
     def number(self, request: Request) -> tuple[str | None, tuple[str, ...]]:
         """See `attributes.number`."""

@@ -91,15 +91,16 @@ class Service:
             return Preparation(Step.CODE, None, None)
         if request.transaction_id is not None:
             asker = replace(request.asker, transaction_id=request.transaction_id)
-            with self._store.look(asker, now := self._now()) as (_, known):
-                return self._candidates.answer(known, request.transaction_id, now)
+            known = self._store.look(asker, now := self._now())
+            return self._candidates.answer(known, request.transaction_id, now)
         now = self._now()
         own = self._reader.policy(request)
         typed = forms.first_factor(request.password or "", own.forms)
         if typed != (request.password or ""):
             request = replace(request, password=typed, rewritten=True)
-        with self._store.look(request.asker, now) as (tx, known):
-            facts = self._reader.facts(tx, known, request, now)
+        named = self._reader.named(request)
+        known = self._store.look(replace(request.asker, number_tag=named.tag), now)
+        facts = self._reader.facts(None, known, request, named, now)
         decision = rules.admit(facts, own.login, now)
         # FreeRADIUS's own no comes first.
         refused = request.reason or ("sshd" if pin.is_fake(typed) else "")
@@ -143,8 +144,10 @@ class Service:
         now = self._now()
         own = self._reader.policy(request)
         durable = sync and request.judged
-        with self._store.login(request.asker, now, durable=durable) as (tx, known):
-            facts = self._reader.facts(tx, known, request, now)
+        named = self._reader.named(request)
+        asker = replace(request.asker, number_tag=named.tag)
+        with self._store.login(asker, now, durable=durable) as (tx, known):
+            facts = self._reader.facts(tx, known, request, named, now)
             self._pins.renew(facts.account, None if request.handshake else request.password)
             decision = rules.admit(facts, own.login, now)
             if request.judged and not isinstance(decision, rules.Refuse):
@@ -179,6 +182,8 @@ class Service:
             message = self._issuer.address(challenge, request, facts, own, now)
             tx.add_message(message)
             tx.count_message(facts.counter, facts.number_tag, now)
+            if known.number_tag != facts.number_tag:
+                tx.put_number_tag(request.account, facts.number_tag)
             told = _told(facts.faults)
             if facts.account is not None and facts.account.overridden(now):
                 told["override"] = identity.mask_number(facts.phone or "")

@@ -312,11 +312,24 @@ class Asker:
         client: The RADIUS client that asks.
         transaction_id: The challenge that is answered, in whatever form it was named; None if
             none is.
+        number_tag: Of the number that a message would go to (see `model.code.number_tag`); None
+            if that is the account's.
     """
 
     account: str
     client: Client
     transaction_id: str | None = None
+    number_tag: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Messages asked for lately, of one account, one number, one client, and in total."""
+
+    account_hour: int = 0
+    number_hour: int = 0
+    client_hour: int = 0
+    day: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +348,9 @@ class Known:
             in whatever state; if none is, also those that nobody has answered within the last
             hour, and the last that were spent in one password or in EAP within a day.
         emergency: The account's emergency codes, used up or not.
+        tally: If no challenge was named, of whoever asks, and of the number that has `number_tag`.
+        number_tag: Of the number that the asker has named, or that the account has, as far as that
+            was noted: "" if it was not, or there is no number.
     """
 
     account: Account | None
@@ -344,21 +360,13 @@ class Known:
     device: Device | None
     challenges: tuple[Challenge, ...]
     emergency: EmergencyCodes | None = None
+    tally: Tally = Tally()
+    number_tag: str = field(default="", repr=False)
 
     def named(self, transaction_id: str) -> Challenge | None:
         """The challenge that an answer names, if there is one."""
         found = (one for one in self.challenges if one.transaction_id == transaction_id)
         return next(found, None)
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Messages asked for lately, of one account, one number, one client, and in total."""
-
-    account_hour: int = 0
-    number_hour: int = 0
-    client_hour: int = 0
-    day: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,13 +65,12 @@ class Store(Protocol):
         what others write.
         """
 
-    def look(
-        self, asker: Asker, now: datetime
-    ) -> AbstractContextManager[tuple[Transaction, Known]]:
+    def look(self, asker: Asker, now: datetime) -> Known:
         """
         What is known of who asks, before anything is decided: the first question of a login.
 
-        What else is read may be of another moment: whatever follows is decided in a `login`.
+        It may be of another moment by the time that it is told: whatever follows is decided in a
+        `login`.
 
         Raises:
             StoreError: The store did not answer in time.
@@ -103,8 +102,8 @@ class Store(Protocol):
         A transaction; rolled back if the block raises.
 
         Args:
-            accounts: Nobody else writes about these accounts, or their challenges, beside it.
-                None named: nobody else writes at all.
+            accounts: Nobody else writes about these accounts, or their challenges, from its
+                first question to its end.  None named: nobody else writes at all.
             durable: It must survive a power cut: True where a code is spent or a guess is
                 counted, False where losing the last moments costs one more SMS at most.
 

@@ -32,7 +32,7 @@ OF_CHALLENGE = ("message", "attempt")
 
 TALLIES = (
     "scope = ? OR substr(scope, 1, ?) = ? "
-    # The tag of a number has 16 digits, see `transaction._scopes`.
+    # The tag of a number has 16 digits, see `tallies.scopes`.
     "OR (substr(scope, 1, 7) = 'number ' AND substr(scope, 24, ?) = ?)"
 )
 

@@ -11,7 +11,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from radius_smsotp.model.records import LATELY, UNANSWERED, Asker, Known, Lockout
+from radius_smsotp.model.lockout import STATION_KNOWN
+from radius_smsotp.model.records import (
+    LATELY,
+    UNANSWERED,
+    Asker,
+    Counter,
+    Known,
+    Lockout,
+    Tally,
+)
+from radius_smsotp.store import tallies
 from radius_smsotp.store.rows import (
     ACCOUNT,
     CHALLENGE,
@@ -35,44 +45,88 @@ class Question(NamedTuple):
 
 
 # Constants only: no value ever gets into a statement but by its mark.
-KNOWN = (
-    f"SELECT {selected(ACCOUNT, LOCKOUT, STATION, DEVICE, EMERGENCY, CHALLENGE)}, "
-    "(SELECT pin_hash FROM account AS other WHERE other.name >= asker.account "
-    "ORDER BY other.name LIMIT 1) AS neighbour_pin_hash FROM "
-    "(SELECT CAST(? AS TEXT) AS account, CAST(? AS TEXT) AS client, CAST(? AS TEXT) AS ssid, "
-    "CAST(? AS TEXT) AS station) AS asker "
-    "LEFT JOIN account ON account.name = asker.account "
-    "LEFT JOIN emergency ON emergency.account = asker.account "
-    "LEFT JOIN lockout ON lockout.account = asker.account "
-    "LEFT JOIN station ON station.account = asker.account AND station.client = asker.client "
-    "AND station.station = asker.station "
-    "LEFT JOIN device ON device.account = asker.account AND device.client = asker.client "
-    "AND device.ssid = asker.ssid AND device.station = asker.station "
-    "LEFT JOIN challenge ON ({which}) ORDER BY challenge.created_at DESC"
+def _question(which: str, columns: str = "", asker: str = "") -> str:
+    """What is known of an asker, and challenges; with more columns, and more of the asker."""
+    return (
+        f"SELECT known.*, {CHALLENGE.selected} FROM ("
+        f"SELECT {selected(ACCOUNT, LOCKOUT, STATION, DEVICE, EMERGENCY)}, "
+        "(SELECT pin_hash FROM account AS other WHERE other.name >= asker.account "
+        f"ORDER BY other.name LIMIT 1) AS neighbour_pin_hash{columns} FROM "
+        "(SELECT CAST(? AS TEXT) AS account, CAST(? AS TEXT) AS client, CAST(? AS TEXT) AS ssid, "
+        f"CAST(? AS TEXT) AS station{asker}) AS asker "
+        "LEFT JOIN account ON account.name = asker.account "
+        "LEFT JOIN emergency ON emergency.account = asker.account "
+        "LEFT JOIN lockout ON lockout.account = asker.account "
+        "LEFT JOIN station ON station.account = asker.account AND station.client = asker.client "
+        "AND station.station = asker.station "
+        "LEFT JOIN device ON device.account = asker.account AND device.client = asker.client "
+        "AND device.ssid = asker.ssid AND device.station = asker.station "
+        # It is one row anyway; but so it is made once, and not again for each challenge.
+        "LIMIT 1) AS known "
+        f"LEFT JOIN challenge ON ({which}) ORDER BY challenge.created_at DESC"
+    )
+
+
+_TAG = "coalesce(asker.number_tag, account.number_tag, '')"
+_KNOWN = "CASE WHEN station.seen_at > asker.known_since THEN"
+"""As `login.stations.counter_of` says, and below as `tallies.scopes` does."""
+
+_TALLY = tallies.selected(
+    (
+        f"'account ' || {_KNOWN} asker.own ELSE asker.account END",
+        f"'number ' || {_TAG} || {_KNOWN} ' ' || asker.own ELSE '' END",
+        "'client ' || asker.client",
+        "'all'",
+    ),
+    "asker.hour_since AND asker.hour_until",
+    "asker.day_since AND asker.day_until",
 )
+TALLY = "SELECT " + tallies.selected("????", "? AND ?", "? AND ?")
+
 # Each side of an OR finds its rows in an index of its own.
 OPEN = "challenge.account = ? AND challenge.state = 'open' AND challenge.expires_at > ?"
 SPENT = (
     "challenge.account = ? AND challenge.state = 'spent' AND challenge.answered = '' "
     "AND challenge.created_at > ?"
 )
-ANSWERED = KNOWN.replace("{which}", f"challenge.transaction_id = ? OR {OPEN}")
-FIRST = KNOWN.replace("{which}", f"{OPEN} OR {SPENT}") + f" LIMIT {NEWEST}"
+ANSWERED = _question(f"challenge.transaction_id = ? OR {OPEN}")
+FIRST = _question(
+    f"{OPEN} OR {SPENT}",
+    f", {_TAG} AS number_tag, {_TALLY}",
+    ", CAST(? AS TEXT) AS number_tag, CAST(? AS TEXT) AS own, "
+    "CAST(? AS DOUBLE PRECISION) AS known_since, "
+    "CAST(? AS BIGINT) AS hour_since, CAST(? AS BIGINT) AS hour_until, "
+    "CAST(? AS BIGINT) AS day_since, CAST(? AS BIGINT) AS day_until",
+)
+FIRST += f" LIMIT {NEWEST}"
 
 
 def known(asker: Asker, now: datetime) -> Question:
     """See `Transaction.known`."""
-    client = asker.client
-    place = (asker.account, client.name, client.ssid, client.station)
-    if asker.transaction_id is None:
-        since = (asker.account, (now - UNANSWERED).timestamp())
-        return Question(FIRST, (*place, *since, asker.account, (now - LATELY).timestamp()))
-    return Question(ANSWERED, (*place, asker.transaction_id, asker.account, now.timestamp()))
+    client, account = asker.client, asker.account
+    place = (account, client.name, client.ssid, client.station)
+    if asker.transaction_id is not None:
+        return Question(ANSWERED, (*place, asker.transaction_id, account, now.timestamp()))
+    own = tallies.own(Counter(account, client.name, client.station))
+    since = (now - STATION_KNOWN).timestamp()
+    counted = (asker.number_tag, own, since, *tallies.hours(now), *tallies.days(now))
+    unanswered = (account, (now - UNANSWERED).timestamp())
+    lately = (account, (now - LATELY).timestamp())
+    return Question(FIRST, (*place, *counted, *unanswered, *lately))
 
 
-def answered(found: Sequence[Row]) -> Known:
+def tally(counter: Counter, number_tag: str, now: datetime) -> Question:
+    """See `Transaction.tally`."""
+    hours = tallies.hours(now)
+    spans = (hours, hours, hours, tallies.days(now))
+    named = zip(tallies.scopes(counter, number_tag), spans, strict=True)
+    return Question(TALLY, tuple(value for name, span in named for value in (name, *span)))
+
+
+def answered(asker: Asker, found: Sequence[Row]) -> Known:
     """The rows of `known`: one at least, and one for each challenge."""
     first = found[0]
+    counted = asker.transaction_id is None
     return Known(
         account=ACCOUNT.find(first),
         neighbour=first["neighbour_pin_hash"],
@@ -81,4 +135,6 @@ def answered(found: Sequence[Row]) -> Known:
         device=DEVICE.find(first),
         challenges=tuple(one for row in found if (one := CHALLENGE.find(row)) is not None),
         emergency=EMERGENCY.find(first),
+        number_tag=first["number_tag"] if counted else "",
+        tally=tallies.read(first) if counted else Tally(),
     )

@@ -57,7 +57,7 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX challenge_open ON challenge (account) WHERE state = 'open'",
         "CREATE INDEX challenge_queued ON challenge (lease_until) WHERE delivery_state = 'queued'",
         "CREATE INDEX challenge_age ON challenge (expires_at)",
-        # How many messages left in a slot of `transaction.SLOT` seconds, by scope.
+        # How many messages left in a slot of `tallies.SLOT` seconds, by scope.
         """
         CREATE TABLE tally (
             scope TEXT NOT NULL,
@@ -361,6 +361,9 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX challenge_kept ON challenge (account, created_at) "
         "WHERE state = 'spent' AND answered = ''",
     ),
+    # Of its number, see `model.code.number_tag`: so that what is counted under it can be asked for
+    # along with the account.
+    ("ALTER TABLE account ADD COLUMN number_tag TEXT",),
 )
 
 TABLES = {

@@ -119,11 +119,10 @@ class SqliteStore(Durability):
             return False  # nothing is there, and nothing shall be made
         return self._identity not in {None, (status.st_dev, status.st_ino)}
 
-    @contextlib.contextmanager
-    def look(self, asker: Asker, now: datetime) -> Iterator[tuple[Transaction, Known]]:
-        """See `Store.look`."""
-        with self.read() as tx:
-            yield tx, tx.known(asker, now)
+    def look(self, asker: Asker, now: datetime) -> Known:
+        """See `Store.look`.  One statement sees one state, without a transaction."""
+        with self._using("reader") as db:
+            return Transaction(db).known(asker, now)
 
     @contextlib.contextmanager
     def login(
@@ -259,13 +258,8 @@ class SqliteStore(Durability):
 
     @contextlib.contextmanager
     def _transaction(self, kind: str, *, marked: bool = False) -> Iterator[sqlite3.Connection]:
-        writes = kind == "writer"
-        lock = self._writing if writes else self._reading
-        if not lock.acquire(timeout=self._patience):
-            raise StoreError("the store is busy in this process")
-        try:
-            db = self._connection(kind)
-            db.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+        with self._using(kind) as db:
+            db.execute("BEGIN IMMEDIATE" if kind == "writer" else "BEGIN")
             try:
                 yield db
             except BaseException:
@@ -276,6 +270,15 @@ class SqliteStore(Durability):
             db.execute("COMMIT")
             if marked and self._name:
                 self._mark.write(self._name, reached)
+
+    @contextlib.contextmanager
+    def _using(self, kind: str) -> Iterator[sqlite3.Connection]:
+        """The connection that reads, or the one that writes, for nobody else meanwhile."""
+        lock = self._writing if kind == "writer" else self._reading
+        if not lock.acquire(timeout=self._patience):
+            raise StoreError("the store is busy in this process")
+        try:
+            yield self._connection(kind)
         except sqlite3.Error as error:
             self._drop(kind)
             raise StoreError(_sentence(error)) from error

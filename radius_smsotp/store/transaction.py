@@ -30,7 +30,7 @@ from radius_smsotp.model.records import (
     Station,
     Tally,
 )
-from radius_smsotp.store import questions, rows
+from radius_smsotp.store import questions, rows, tallies
 from radius_smsotp.store.history import LATE, History
 from radius_smsotp.store.people import END_EMERGENCY, PersonStatements
 from radius_smsotp.store.rows import (
@@ -55,17 +55,6 @@ BEFORE, AFTER = 60.0, 3600.0
 """Seconds around the life of a challenge in which others may have answered it: the clocks of
 several servers differ, and an answer that comes late is told of as well."""
 
-SLOT = 300
-"""Seconds in a slot of the tallies.  An hourly limit looks back for its time and up to one slot
-more, so that never more than it says leave in any hour."""
-
-HOUR_SLOTS = 3600 // SLOT
-"""The daily limit counts by the hour, and looks back for up to an hour more: 25 rows to add up
-at each login instead of 289."""
-
-DAY_SLOTS = 86400 // SLOT + HOUR_SLOTS - 1
-"""How many slots before the present one an hour begins that still reaches into the last day."""
-
 PRUNE_SLICE = 200
 """Rows that one `prune` removes at most: few enough that no login waits for it."""
 
@@ -87,8 +76,8 @@ class Transaction(PersonStatements, ServerStatements):
 
     Args:
         connection: Takes ``?`` for a value.
-        lock: Called with the names under which messages are counted, before the counts are read
-            in order to count one more; None where nobody else writes meanwhile.
+        lock: Called with the tag of a number, before the messages to it are counted in order to
+            send one more; None where nobody else writes meanwhile.
         admits: Says whether an event that is noted becomes a line of its own.
 
     Attributes:
@@ -98,7 +87,7 @@ class Transaction(PersonStatements, ServerStatements):
     def __init__(
         self,
         connection: Connection,
-        lock: Callable[[Sequence[str]], None] | None = None,
+        lock: Callable[[str], None] | None = None,
         admits: Callable[[Event], bool] = lambda _: True,
     ) -> None:
         super().__init__(connection)
@@ -121,7 +110,7 @@ class Transaction(PersonStatements, ServerStatements):
     def known(self, asker: Asker, now: datetime) -> Known:
         """What a step of a login needs to know first, in one question."""
         asked = questions.known(asker, now)
-        return questions.answered(self._db.execute(*asked).fetchall())
+        return questions.answered(asker, self._db.execute(*asked).fetchall())
 
     # Accounts
 
@@ -156,7 +145,9 @@ class Transaction(PersonStatements, ServerStatements):
     def put_account(self, account: Account, now: datetime) -> None:
         """Add or replace an account."""
         values = (*ACCOUNT.values(account), now.timestamp(), now.timestamp())
-        self._db.execute(ACCOUNT.replace, values)
+        # The tag of the number is noted with the next message to it: see `put_number_tag`.
+        sql = "number_tag = CASE WHEN account.phone = excluded.phone THEN account.number_tag END"
+        self._db.execute(f"{ACCOUNT.replace}, {sql}", values)
 
     def exchange_pin_hash(self, name: str, before: str, after: str) -> None:
         """Put another hash of the same PIN in the place of one, if that is still there."""
@@ -283,21 +274,19 @@ class Transaction(PersonStatements, ServerStatements):
         """Add a message."""
         self._db.execute(MESSAGE.insert, MESSAGE.values(message))
 
-    def save_message(self, message: Message) -> bool:
+    def save_message(self, message: Message) -> None:
         """
         Store what delivery changed: state, route, provider, and lease.
 
-        Returns:
-            False, and nothing is stored, if another message has replaced this one.
+        Nothing, if another message has replaced this one.
         """
         state, route, _, _, *rest = MESSAGE.values(message)[2:]
-        changed = self._count(
+        self._db.execute(
             "UPDATE message SET state = ?, route = ?, provider = ?, not_before = ?, "
             "lease_owner = ?, lease_until = ? "
             "WHERE transaction_id = ? AND number = ? AND state <> 'replaced'",
-            *(state, route, *rest, message.transaction_id, message.number),
+            (state, route, *rest, message.transaction_id, message.number),
         )
-        return changed > 0
 
     def unsent(self, now: datetime, most: int) -> list[tuple[Challenge, Message]]:
         """
@@ -317,12 +306,11 @@ class Transaction(PersonStatements, ServerStatements):
         found = self._db.execute(sql, (*[now.timestamp()] * 3, most))
         return [(CHALLENGE.read(row), MESSAGE.read(row)) for row in found]
 
-    def add_attempt(self, message: Message, attempt: Attempt, now: datetime) -> bool:
+    def add_attempt(self, message: Message, attempt: Attempt, now: datetime) -> None:
         """
         Add what one provider made of a message.  Its id is normalised.
 
-        Returns:
-            False, and nothing is stored, if the message was erased meanwhile.
+        Nothing, if the message was erased meanwhile.
         """
         marks = ", ".join("?" * (len(ATTEMPT.columns) - 3))
         sql = (
@@ -334,7 +322,7 @@ class Transaction(PersonStatements, ServerStatements):
         normalised = replace(attempt, message_id=provider_id or None)
         key = message.key
         values = (*key, *key, *ATTEMPT.values(normalised), now.timestamp(), *key)
-        return self._count(sql, *values) > 0
+        self._db.execute(sql, values)
 
     def attempts(self, transaction_id: str) -> list[tuple[int, Attempt]]:
         """What providers made of the messages of a challenge, each with the message's number."""
@@ -374,36 +362,26 @@ class Transaction(PersonStatements, ServerStatements):
     # Tallies
 
     def tally(self, counter: Counter, number_tag: str, now: datetime) -> Tally:
-        """
-        Messages that were asked for in the last hour and day.
-
-        What lies as far ahead counts as well: a clock may have gone back since.  What lies further
-        ahead does not, or who was at a limit would be there until the clock has caught up.
-        """
-        slot = int(now.timestamp()) // SLOT
-        hour = slot - HOUR_SLOTS
-        names = _scopes(counter, number_tag)
+        """Messages that were asked for in the last hour and day."""
         if self._lock is not None:
-            self._lock(names)
-        hours = (hour, slot + HOUR_SLOTS)
-        days = (slot - DAY_SLOTS, slot + DAY_SLOTS)
-        values = (names[0], *hours, names[1], *hours, names[2], *hours, names[3], *days)
-        one = "(SELECT sum(sent) FROM tally WHERE scope = ? AND slot BETWEEN ? AND ?)"
-        sql = f"SELECT {one} AS account, {one} AS number, {one} AS client, {one} AS day"
-        row = self._db.execute(sql, values).fetchone()
-        sums = (row[column] for column in ("account", "number", "client", "day"))
-        return Tally(*(int(sent or 0) for sent in sums))
+            self._lock(number_tag)
+        asked = questions.tally(counter, number_tag, now)
+        return tallies.read(self._db.execute(*asked).fetchone())
 
     def count_message(self, counter: Counter, number_tag: str, now: datetime) -> None:
         """Count one message."""
-        slot = int(now.timestamp()) // SLOT
-        slots = (slot, slot, slot, slot - slot % HOUR_SLOTS)
         one = "(?, ?, 1)"
+        counted = zip(tallies.scopes(counter, number_tag), tallies.slots(now), strict=True)
         self._db.execute(
             f"INSERT INTO tally (scope, slot, sent) VALUES {one}, {one}, {one}, {one} "
             "ON CONFLICT (scope, slot) DO UPDATE SET sent = tally.sent + 1",
-            [*chain(*zip(_scopes(counter, number_tag), slots, strict=True))],
+            [*chain(*counted)],
         )
+
+    def put_number_tag(self, account: str, number_tag: str) -> None:
+        """Note under which tag messages to the number of an account are counted."""
+        sql = "UPDATE account SET number_tag = ? WHERE name = ?"
+        self._db.execute(sql, (number_tag, account))
 
     # Remembered devices
 
@@ -434,9 +412,20 @@ class Transaction(PersonStatements, ServerStatements):
 
     # Audit trail
 
-    def add_event(self, event: Event) -> None:
-        """Add a line to the audit trail."""
-        self._db.execute(EVENT.insert, EVENT.values(event))
+    def add_event(self, event: Event, of: Message | None = None) -> None:
+        """
+        Add a line to the audit trail.
+
+        Args:
+            of: Nothing, if this message was erased meanwhile.
+        """
+        if of is None:
+            self._db.execute(EVENT.insert, EVENT.values(event))
+            return
+        columns, marks = ", ".join(EVENT.columns), ", ".join("?" * len(EVENT.columns))
+        sql = f"INSERT INTO event ({columns}) SELECT {marks} FROM message "
+        where = "WHERE transaction_id = ? AND number = ?"
+        self._db.execute(sql + where, (*EVENT.values(event), *of.key))
 
     def note(self, event: Event) -> bool:
         """The same for what has no end (see `store.trail`).  Returns whether it got a line."""
@@ -547,7 +536,12 @@ class Transaction(PersonStatements, ServerStatements):
             ("decoy", "number", "last_failure_at", failed_before),
             ("station", "account, client, station", "seen_at", failed_before),
             ("authority", "place", "seen_at", events_before.timestamp()),
-            ("tally", "scope, slot", "slot", int(now.timestamp()) // SLOT - DAY_SLOTS),
+            (
+                "tally",
+                "scope, slot",
+                "slot",
+                int(now.timestamp()) // tallies.SLOT - tallies.DAY_SLOTS,
+            ),
         )
         removed = self._prune_challenges(challenges_before, most)
         for table, key, column, limit in doomed:
@@ -585,12 +579,3 @@ class Transaction(PersonStatements, ServerStatements):
 def _locked(now: datetime) -> tuple[float, float]:
     """The values of `LOCKED`."""
     return now.timestamp(), (now + SKEW).timestamp()
-
-
-def _scopes(counter: Counter, number_tag: str) -> tuple[str, str, str, str]:
-    """The names under which one message is counted, in the order of `Tally`."""
-    # An account's name is one line.
-    own = (counter.account, counter.client, counter.station) if counter.station else ()
-    number = f"{number_tag} {chr(10).join(own)}" if own else number_tag
-    name = "\n".join(own) or counter.account
-    return (f"account {name}", f"number {number}", f"client {counter.client}", "all")

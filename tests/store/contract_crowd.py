@@ -53,6 +53,7 @@ while transaction_id := heard():
 HOLD = """
 with store.write() as tx:
     tx.add_event(event("held"))
+    tx.lockout("alice")
     say("held")
     heard()
 say("done")
@@ -193,8 +194,8 @@ class CrowdContract:
         children.append(Child(HOLD, url))
         assert children[0].says() == "held"
         hasty = open_store(url, patience=self.HASTE)
-        with pytest.raises(StoreError, match="another process is writing"), hasty.write():
-            pass
+        with pytest.raises(StoreError, match="another process is writing"), hasty.write() as tx:
+            tx.lockout("alice")
         with hasty.read() as tx:
             assert tx.events("alice", 1) == []
         children[0].hears("go on")
@@ -208,10 +209,11 @@ class CrowdContract:
         hasty = open_store(url, patience=self.HASTE)
 
         def write() -> None:
-            with hasty.write():
-                pass
+            with hasty.write() as tx:
+                tx.lockout("alice")
 
-        with hasty.write(), ThreadPoolExecutor(1) as pool:
+        with hasty.write() as tx, ThreadPoolExecutor(1) as pool:
+            tx.lockout("alice")
             error = pool.submit(write).exception(20)
         assert isinstance(error, StoreError)
         hasty.close()
@@ -272,7 +274,7 @@ class CrowdContract:
                 found = tx.unsent(NOW, 10)
                 for _, one in found:
                     held = replace(one, lease_owner="me", lease_until=NOW + SECOND)
-                    assert tx.save_message(held)
+                    tx.save_message(held)
                 return len(found)
 
         with ThreadPoolExecutor(4) as pool:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from radius_smsotp.errors import StoreError
-from radius_smsotp.model.records import Asker, Known, Lockout, Spent
+from radius_smsotp.login import stations
+from radius_smsotp.model.lockout import STATION_KNOWN
+from radius_smsotp.model.records import Asker, Counter, Known, Lockout, Spent, Tally
 from radius_smsotp.store.questions import NEWEST
 from tests.store.contract import (
     ALICE,
@@ -23,6 +26,7 @@ from tests.store.contract import (
     device,
     station,
 )
+from tests.support.site import request
 
 if TYPE_CHECKING:
     from radius_smsotp.store import Store
@@ -40,8 +44,8 @@ class LoginsContract:
             tx.put_account(ALICE, NOW)
             add(tx, challenge())
         for asker in (Asker("bob", HERE), Asker("bob", replace(HERE, station=""))):
-            with store.look(asker, NOW) as (_, known):
-                assert known == NOTHING
+            known = store.look(asker, NOW)
+            assert known == NOTHING
             with store.login(asker, NOW) as (_, known):
                 assert known == NOTHING
 
@@ -77,8 +81,8 @@ class LoginsContract:
             device=device(),
             challenges=(several[1], several[2], several[0], several[3], several[4]),
         )
-        with store.look(ASKER, NOW) as (_, known):
-            assert known == expected
+        known = store.look(ASKER, NOW)
+        assert known == expected
         with store.login(ASKER, NOW) as (tx, known):
             assert known == tx.known(ASKER, NOW) == expected
 
@@ -89,8 +93,8 @@ class LoginsContract:
                 tx.put_account(replace(ALICE, name=name, pin_hash=pin_hash), NOW)
         found = {}
         for name in "abcdefg":
-            with store.look(Asker(name, HERE), NOW) as (_, known):
-                found[name] = known.neighbour
+            known = store.look(Asker(name, HERE), NOW)
+            found[name] = known.neighbour
         of_b, of_f = dict.fromkeys("ab", "hash b"), dict.fromkeys("ef", "hash f")
         assert found == of_b | of_f | dict.fromkeys("cdg")
 
@@ -102,11 +106,11 @@ class LoginsContract:
         with store.write() as tx:
             tx.put_station(station())
             tx.remember_device(device())
-        with store.look(Asker("alice", replace(HERE, **place)), NOW) as (_, known):
-            assert known.device is None
-            assert known.station == (station() if "ssid" in place else None)
-        with store.look(Asker("alice", replace(HERE, address="192.0.2.9")), NOW) as (_, known):
-            assert (known.station, known.device) == (station(), device())
+        known = store.look(Asker("alice", replace(HERE, **place)), NOW)
+        assert known.device is None
+        assert known.station == (station() if "ssid" in place else None)
+        known = store.look(Asker("alice", replace(HERE, address="192.0.2.9")), NOW)
+        assert (known.station, known.device) == (station(), device())
 
     def test_an_answer_finds_its_challenge_in_whatever_state(self, store: Store) -> None:
         """Whoever it belongs to, and those beside it that are open."""
@@ -135,8 +139,7 @@ class LoginsContract:
         ]
         with store.write() as tx:
             add(tx, *several)
-        with store.look(ASKER, NOW) as (_, known):
-            assert known.challenges == tuple(several[:NEWEST])
+        assert store.look(ASKER, NOW).challenges == tuple(several[:NEWEST])
 
     @pytest.mark.parametrize("durable", [False, True])
     def test_a_step_is_a_transaction(self, store: Store, durable: bool) -> None:
@@ -153,32 +156,80 @@ class LoginsContract:
 
         with pytest.raises(KeyError):
             fail()
-        with store.look(ASKER, NOW) as (_, known):
-            assert (known.account, known.lockout) == (ALICE, Lockout())
-
-    def test_a_look_may_ask_more(self, store: Store) -> None:
-        """What it has asked is as it is then."""
-        with store.write() as tx:
-            tx.put_account(ALICE, NOW)
-        with store.look(ASKER, NOW) as (tx, _):
-            assert tx.account("alice") == ALICE
+        known = store.look(ASKER, NOW)
+        assert (known.account, known.lockout) == (ALICE, Lockout())
 
     def test_what_a_look_fails_with_is_a_store_error(self, store: Store) -> None:
         """And the next one works."""
+        for before, after in (("lockout", "gone"), ("gone", "lockout")):
+            with store.write() as tx:
+                tx._db.execute(f"ALTER TABLE {before} RENAME TO {after}")
+            if after == "gone":
+                with pytest.raises(StoreError):
+                    store.look(ASKER, NOW)
+        assert store.look(ASKER, NOW) == NOTHING
 
-        def fail() -> None:
-            with store.look(ASKER, NOW) as (tx, _):
-                tx._db.execute("SELECT nothing FROM nowhere")
+    def test_messages_are_counted_along(self, store: Store) -> None:
+        """Of the account or its station, its number as far as that was noted, its client, all."""
+        alone, own = Counter("alice", HERE.name), Counter("alice", HERE.name, HERE.station)
+        with store.write() as tx:
+            tx.put_account(ALICE, NOW)
+            tx.put_number_tag("alice", "tag")
+            for counter, tag in (
+                (alone, "tag"),
+                (alone, "other"),
+                (own, "tag"),
+                (Counter("bob", "vpn"), "tag"),
+                (Counter("bob", HERE.name), "other"),
+            ):
+                tx.count_message(counter, tag, NOW)
+            tx.count_message(alone, "tag", NOW - HOUR * 23)
+            assert tx.tally(alone, "tag", NOW) == Tally(2, 2, 4, 6)
+        strange = replace(ASKER, client=replace(HERE, station="03"))
+        elsewhere = replace(strange, number_tag="other")
+        for asker, now, seen_at, tag, counter in (
+            (strange, NOW, NOW, "tag", alone),
+            (elsewhere, NOW, NOW, "other", alone),
+            (replace(strange, number_tag=""), NOW, NOW, "", alone),
+            (ASKER, NOW, NOW, "tag", own),
+            (ASKER, NOW, NOW - STATION_KNOWN, "tag", alone),
+            (ASKER, NOW, NOW - STATION_KNOWN + timedelta(microseconds=1), "tag", own),
+            (replace(ASKER, account="bob"), NOW, NOW, "", Counter("bob", HERE.name)),
+            (ASKER, NOW + HOUR * 2, NOW, "tag", own),
+        ):
+            with store.write() as tx:
+                tx.put_station(replace(station(), seen_at=seen_at))
+                expected = tx.tally(counter, tag, now)
+            known = store.look(asker, now)
+            assert (known.number_tag, known.tally) == (tag, expected)
+            assert (
+                stations.counter_of(known, request(asker.account, client=asker.client), now).station
+                == counter.station
+            )
+            with store.login(asker, now) as (_, known):
+                assert (known.number_tag, known.tally) == (tag, expected)
 
-        with pytest.raises(StoreError):
-            fail()
-        with store.look(ASKER, NOW) as (_, known):
-            assert known == NOTHING
+    def test_the_tag_of_a_number_goes_with_the_number(self, store: Store) -> None:
+        """Until the next message it is not known; what else changes does not matter."""
+        with store.write() as tx:
+            tx.put_number_tag("alice", "tag")  # nobody of that name is made
+            tx.put_account(ALICE, NOW)
+        assert store.look(ASKER, NOW).number_tag == ""
+        for changed, expected in (
+            ({"enabled": False}, "tag"),
+            ({"phone": "+491701234568"}, ""),
+            ({"phone": None}, ""),
+        ):
+            with store.write() as tx:
+                tx.put_number_tag("alice", "tag")
+                tx.put_account(replace(ALICE, **changed), NOW)
+            assert store.look(ASKER, NOW).number_tag == expected
 
     def test_what_is_known_is_seen_behind_the_lock(self, store: Store) -> None:
         """What another transaction about the same account has changed is there already."""
         with ThreadPoolExecutor(1) as pool:
             with store.write("alice") as tx:
+                assert tx.lockout("alice") == Lockout()
                 waiting = pool.submit(self._count_up, store)
                 time.sleep(0.2)  # it waits behind this one, if anything does
                 tx.put_lockout("alice", Lockout(1, NOW))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from radius_smsotp.model.lockout import STATION_KNOWN
 from radius_smsotp.model.records import Account, Asker, Attempt, Counter, Lockout, Tally
-from radius_smsotp.store.transaction import HOUR_SLOTS, LATE, PRUNE_SLICE, SLOT
+from radius_smsotp.store.tallies import HOUR_SLOTS, SLOT
+from radius_smsotp.store.transaction import LATE, PRUNE_SLICE
 from tests.store.contract import (
     ALICE,
     HERE,

@@ -6,6 +6,7 @@ import contextlib
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,11 @@ import pytest
 
 from radius_smsotp import errors
 from radius_smsotp.errors import StoreConflictError, StoreError
-from radius_smsotp.model.records import Counter, Lockout
+from radius_smsotp.model.records import Asker, Counter, Lockout, Tally
 from radius_smsotp.store import insist, open_store
 from radius_smsotp.store.postgres import pool as postgres_pool
 from radius_smsotp.store.postgres import store as postgres
-from tests.store.contract import ALICE, NOW, add, challenge, event
+from tests.store.contract import ALICE, HERE, NOW, add, challenge, event
 from tests.store.contract_crowd import BEGIN
 from tests.store.contract_whole import WholeContract
 from tests.support.site import eventually
@@ -53,6 +54,7 @@ class TestLocks:
         """Whatever alice's transaction does, and for however long."""
         with postgres_store.write("alice", durable=True) as tx:
             tx.put_lockout("alice", Lockout(1, NOW))
+            assert tx.lockout("alice").failures == 1  # it holds what it needs
             with postgres_store.write("bob", durable=True) as beside:
                 beside.put_lockout("bob", Lockout(1, NOW))
         with postgres_store.read() as tx:
@@ -63,20 +65,22 @@ class TestLocks:
         others = [f"user{number}" for number in range(postgres.MOST_LOCKS)]
         with postgres_store.write("alice") as tx:
             tx.put_lockout("alice", Lockout(1, NOW))
+            assert tx.lockout("alice").failures == 1  # it holds what it needs
             with postgres_store.write(*others) as beside:
                 beside.put_account(ALICE, NOW)
 
     def test_the_same_account_does(self, postgres_store: Store, postgres_url: str) -> None:
         """On whichever server it is asked about."""
         other = open_store(postgres_url, patience=0.5)
-        with postgres_store.write("alice"):
+        with postgres_store.write("alice") as tx:
+            tx.lockout("alice")
             with (
                 pytest.raises(StoreError, match="another process is writing"),
-                other.write("alice"),
+                other.write("alice") as beside,
             ):
-                pass
-            with other.write("bob", "carol"):
-                pass
+                beside.lockout("alice")
+            with other.write("bob", "carol") as beside:
+                beside.lockout("alice")
         other.close()
 
     def test_a_transaction_about_everything_waits_for_all(
@@ -85,12 +89,11 @@ class TestLocks:
         """A clean-up, or what is about very many; and everybody waits for it."""
         other = open_store(postgres_url, patience=0.5)
         many = [f"user{number}" for number in range(postgres.MOST_LOCKS + 1)]
-        with postgres_store.write(*many), pytest.raises(StoreError), other.write("alice"):
-            pass
-        with postgres_store.write("alice"), pytest.raises(StoreError), other.write():
-            pass
-        with postgres_store.write(), pytest.raises(StoreError), other.write("alice"):
-            pass
+        for here, there in ((many, ["alice"]), (["alice"], []), ([], ["alice"])):
+            with postgres_store.write(*here) as tx:
+                tx.lockout("alice")
+                with pytest.raises(StoreError), other.write(*there) as beside:
+                    beside.lockout("alice")
         other.close()
 
     def test_accounts_named_in_any_order_do_not_block_each_other_for_good(
@@ -110,35 +113,64 @@ class TestLocks:
         with postgres_store.read() as tx:
             assert sum(tx.lockout(name).failures for name in names) == 6 * 10 * 8
 
-    @pytest.mark.parametrize("shared", ["number", "client", "day"])
-    def test_a_limit_that_accounts_share_is_kept_to_the_message(
-        self, postgres_store: Store, shared: str
+    @pytest.mark.parametrize("noted", [True, False])
+    def test_the_limit_of_a_number_that_accounts_share_is_kept_to_the_message(
+        self, postgres_store: Store, noted: bool
     ) -> None:
-        """Who counts has read the count before, and nobody counts in between."""
-        sent: list[int] = []
+        """Nobody counts between a question and the count, whether its tag was noted or not."""
+        names = [f"user{who}" for who in range(6)]
+        with postgres_store.write() as tx:
+            for name in names:
+                tx.put_account(replace(ALICE, name=name), NOW)
+                tx.put_number_tag(name, "one" if noted else "")
+        sent: list[str] = []
 
-        def ask(who: int) -> None:
-            for turn in range(10):
-                with postgres_store.write(f"user{who}") as tx:
-                    number, client = f"{who}-{turn}", f"{who}-{turn}"
-                    if shared == "number":
-                        number = "one"
-                    elif shared == "client":
-                        client = "one"
-                    counter = Counter(f"user{who}", client)
-                    tally = tx.tally(counter, number, NOW)
-                    counts = {
-                        "number": tally.number_hour,
-                        "client": tally.client_hour,
-                        "day": tally.day,
-                    }
-                    if counts[shared] < 17:
-                        tx.count_message(counter, number, NOW)
-                        sent.append(who)
+        def ask(name: str) -> None:
+            for _ in range(10):
+                with postgres_store.login(Asker(name, HERE), NOW) as (tx, known):
+                    assert known.number_tag == ("one" if noted else "")
+                    tally = known.tally if noted else tx.tally(Counter(name, "vpn"), "one", NOW)
+                    if tally.number_hour < 17:
+                        tx.count_message(Counter(name, "vpn"), "one", NOW)
+                        sent.append(name)
 
         with ThreadPoolExecutor(6) as pool:
-            list(pool.map(ask, range(6)))
+            list(pool.map(ask, names))
         assert len(sent) == 17
+
+    def test_no_limit_of_all_is_waited_for(self, postgres_store: Store, postgres_url: str) -> None:
+        """Of a client, and of a day: else one login at a time would be let in, of all servers."""
+        other = open_store(postgres_url, patience=0.5)
+        with postgres_store.login(Asker("alice", HERE), NOW) as (tx, _):
+            tx.tally(Counter("alice", "wifi"), "one", NOW)
+            tx.count_message(Counter("alice", "wifi"), "one", NOW)
+            with other.login(Asker("bob", HERE), NOW) as (beside, _):
+                assert beside.tally(Counter("bob", "wifi"), "two", NOW) == Tally()
+                beside.count_message(Counter("bob", "wifi"), "two", NOW)
+        assert other.look(Asker("", HERE), NOW).tally == Tally(client_hour=2, day=2)
+        other.close()
+
+    @pytest.mark.parametrize("at_once", [1, postgres_pool.CONNECTIONS])
+    def test_limits_of_all_are_exceeded_by_what_is_under_way_at_most(
+        self, postgres_store: Store, at_once: int
+    ) -> None:
+        """One message of each connection but the first, if all have asked before one counts."""
+        sent: list[str] = []
+        together = threading.Barrier(at_once)
+
+        def ask(who: int) -> None:
+            for turn in range(20):
+                name = f"user{who}-{turn}"
+                with postgres_store.login(Asker(name, HERE), NOW) as (tx, known):
+                    together.wait(20)
+                    if known.tally.day < 17 and known.tally.client_hour < 17:
+                        tx.count_message(Counter(name, HERE.name), name, NOW)
+                        sent.append(name)
+                together.wait(20)
+
+        with ThreadPoolExecutor(at_once) as pool:
+            list(pool.map(ask, range(at_once)))
+        assert 17 <= len(sent) <= 17 - 1 + at_once
 
     def test_what_another_program_gets_into_the_way_of_is_tried_again(
         self, postgres_store: Store, beside: psycopg.Connection[Any]
@@ -151,6 +183,7 @@ class TestLocks:
 
         def spend() -> None:
             with postgres_store.write("alice", durable=True) as tx:
+                tx.lockout("alice")  # it holds the locks
                 tries.append(1)
                 if len(tries) == 1:
                     locked.set()
@@ -213,13 +246,26 @@ class TestConnections:
     def test_a_connection_that_was_cut_is_noticed(
         self, postgres_store: Store, beside: psycopg.Connection[Any]
     ) -> None:
-        """While nobody used it; the login after it does not suffer."""
-        with postgres_store.read():
-            pass
+        """While nobody used it; the login after it does not suffer, whatever it asks first."""
         cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-        assert beside.execute(f"{cut} AND datname = current_database()").fetchall()
-        with postgres_store.write("alice") as tx:
-            tx.put_account(ALICE, NOW)
+        for turn in range(5):
+            postgres_store.look(Asker("alice", HERE), NOW)
+            assert beside.execute(f"{cut} AND datname = current_database()").fetchall()
+            # It has heard of it already, or is told while it asks; but who commits in that moment
+            # does not know whether that was done.
+            time.sleep(0.1 if turn > 3 else turn % 2 * 0.1)
+            if turn < 2:
+                postgres_store.look(Asker("alice", HERE), NOW)
+            elif turn < 4:
+                with postgres_store.login(Asker("alice", HERE), NOW) as (tx, known):
+                    assert known.account is None
+                    tx.put_lockout("alice", Lockout(turn, NOW))
+            else:
+                with postgres_store.write("alice") as tx:
+                    tx.put_lockout("alice", Lockout(turn, NOW))
+            assert postgres_store.look(Asker("alice", HERE), NOW).lockout.failures == turn * (
+                turn > 1
+            )
 
     def test_a_transaction_whose_process_stands_still_lets_go(
         self, postgres_store: Store, postgres_url: str

@@ -107,7 +107,7 @@ class TestOutage:
         """A firewall has forgotten them, say: new ones work, and the old ones never again."""
         with ExitStack() as stack:
             for _ in range(5):
-                stack.enter_context(store.read())
+                stack.enter_context(store.read()).lockout("alice")
         numbers = server.run_sql(
             "SELECT pid FROM pg_stat_activity WHERE application_name = 'radius-smsotp'"
         )

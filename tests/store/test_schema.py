@@ -32,6 +32,7 @@ FINGERPRINTS = (
     "53097a2eeba2c223",
     "3a67dcbf133d31ed",
     "3d0efcf8fd0e450d",
+    "aabf4cb6a0729a59",
 )
 """Of each version that was ever released.  A store may be of any of them: they never change."""
 

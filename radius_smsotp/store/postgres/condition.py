@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from radius_smsotp.errors import Problem
-from radius_smsotp.store.postgres.connection import Connection
+from radius_smsotp.store.postgres.connection import Connection, Session
 from radius_smsotp.store.schema import TABLES
 
 CLOCK_SECONDS = 2.0
@@ -23,7 +23,7 @@ MISSING_RIGHTS = b"""
     )
 """
 
-FACTS = b"""
+FACTS = """
     SELECT version(), (SELECT version FROM smsotp_schema),
         extract(epoch FROM clock_timestamp())::double precision,
         current_setting('fsync', true), current_setting('full_page_writes', true),
@@ -36,7 +36,7 @@ def missing_rights(db: Connection) -> list[str]:
     return [name for (name,) in db.execute(MISSING_RIGHTS, [list(TABLES)])]
 
 
-def inspect(db: Connection, path: str) -> tuple[str, list[Problem]]:
+def inspect(session: Session, path: str) -> tuple[str, list[Problem]]:
     """
     See `Store.inspect`.
 
@@ -44,10 +44,9 @@ def inspect(db: Connection, path: str) -> tuple[str, list[Problem]]:
         path: Where the store is, for people.
     """
     before = time.time()
-    row = db.execute(FACTS).fetchone()
+    version, schema, there, *settings = session.execute(FACTS).fetchone()
     after = time.time()
-    assert row is not None, "a SELECT without FROM has one row"  # noqa: S101  # for mypy
-    version, schema, there, *settings = row
+    db = session.flush()
     ahead = there - (before + after) / 2
     uncertain = (after - before) / 2
     text = f"{version.partition(' (')[0].partition(' on ')[0]}, schema {schema}"

@@ -56,10 +56,13 @@ SENTENCES = {
 CONFLICTS = {"40001", "40P01"}
 """Serialization failure, and deadlock."""
 
-CUT = {"57P01", "57P02", "57P05", "25P03"}
+CUT = {"57P01", "57P02", "57P05"}
 """What the server says before it closes a connection."""
 
 GONE = "the database does not answer"
+
+LEFT_OPEN = {psycopg.pq.TransactionStatus.INTRANS, psycopg.pq.TransactionStatus.INERROR}
+"""A transaction that was begun and not ended, whether a statement in it has failed or not."""
 
 CHANGES = ("INSERT ", "UPDATE ", "DELETE ")
 """How statements begin that have nothing to tell but how many rows they have changed."""
@@ -71,6 +74,10 @@ POLLED = {Wait.R: select.POLLIN, Wait.W: select.POLLOUT, Wait.RW: select.POLLIN 
 
 class OverdueError(psycopg.OperationalError):
     """The server has taken too long; the connection was closed."""
+
+
+class CutError(Exception):
+    """The server had closed a connection while nobody used it; nothing is changed."""
 
 
 class Row(tuple[Any, ...]):
@@ -157,15 +164,22 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
                 gen.close()
             self.patience -= time.monotonic() - start
 
+    def is_cut(self) -> bool:
+        """Whether the server has closed it, while nobody used it."""
+        poll = select.poll()
+        poll.register(self.pgconn.socket, select.POLLIN)
+        # Whoever asks nothing is told nothing, but that.
+        return bool(poll.poll(0))
+
     def _note(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         if diagnostic.severity_nonlocalized == "WARNING":
             self.warnings.append(diagnostic.sqlstate or "")
 
 
 class Deferred:
-    """A statement that changes rows, sent with the next one whose answer is wanted."""
+    """A statement, sent with the next one whose answer is wanted."""
 
-    def __init__(self, session: Session, sql: str, parameters: Any) -> None:
+    def __init__(self, session: Session, sql: str, parameters: Any = ()) -> None:
         self.sql = sql
         self.parameters = parameters
         self.cursor: Cursor | None = None
@@ -174,18 +188,23 @@ class Deferred:
     @property
     def rowcount(self) -> int:
         """How many rows it has changed; the server is asked now."""
-        self._session.flush()
+        return self.answer().rowcount
+
+    def answer(self) -> Cursor:
+        """What the server has answered; it is asked now."""
+        if self.cursor is None:
+            self._session.flush()
         assert self.cursor is not None  # noqa: S101  # `flush` has raised, or sent it
-        return self.cursor.rowcount
+        return self.cursor
 
 
 class Session:
     """
-    A connection within a transaction, as `rows.Connection` has it: values are marked with ``?``.
+    One transaction, as `rows.Connection` has it: values are marked with ``?``.
 
     Between a RADIUS server and its database each answer takes a way there and back, under
-    FreeRADIUS's lock.  So all that a transaction is going to ask goes along with its start, and
-    what only changes rows goes along with the next question, or with the commit; what it fails
+    FreeRADIUS's lock.  So nothing is sent before an answer is wanted: the start of a transaction,
+    and what only changes rows, go along with the next question, or with the commit; what they fail
     with is raised there.
 
     The whole transaction is one pipeline.  psycopg ends a pipeline with a message after which
@@ -193,47 +212,34 @@ class Session:
     end is one more way there and back: what is asked without a transaction has no pipeline.
 
     Args:
+        take: Calls what it is given with a connection, and with another one after `CutError`.
+        start: The statements that a transaction starts with, out of the seconds that are left
+            then; none: there is no transaction.
         patience: Seconds for each statement, instead of those that the transaction has in all.
+
+    Attributes:
+        connection: None before anything was sent.
     """
 
-    def __init__(self, db: Connection, patience: float | None = None) -> None:
-        self.connection = db
-        self.in_transaction = False
+    def __init__(
+        self,
+        take: Callable[[Callable[[Connection], None]], None],
+        start: Callable[[float], Sequence[Question]],
+        patience: float | None = None,
+    ) -> None:
+        self.connection: Connection | None = None
+        self._take = take
+        self._start = start
         self._patience = patience
         self._waiting: list[Deferred] = []
-        self._answers: dict[tuple[str, tuple[Any, ...]], Cursor] = {}
         self._pipeline = contextlib.ExitStack()
-
-    def begin(self, statements: Sequence[Question], foreseen: Sequence[Question]) -> None:
-        """
-        Begin a transaction, and ask what it is going to ask.
-
-        Args:
-            statements: With which it begins; none: there is no transaction.
-        """
-        self.in_transaction = bool(statements)
-        if self.in_transaction:
-            self._way = self._pipeline.enter_context(self.connection.pipeline())
-        try:
-            for statement in statements:
-                self._send(*statement)
-            for question in foreseen:
-                self._answers[question] = self._send(*question)
-            self._sync()
-        except BaseException:
-            self.leave()
-            raise
+        self._way: psycopg.Pipeline | None = None
+        self._ends = False
 
     def execute(self, sql: str, parameters: Any = ()) -> Any:
         """Run one statement.  Returns a cursor, or what has its `rowcount`."""
-        if sql.startswith(CHANGES):
-            self._answers.clear()
-            return self.defer(sql, parameters)
-        answer = self._answers.pop((sql, tuple(parameters)), None)
-        if answer is None:
-            answer = self._last(sql, parameters)
-            self._sync()
-        return answer
+        one = self.defer(sql, parameters)
+        return one if sql.startswith(CHANGES) else one.answer()
 
     def defer(self, sql: str, parameters: Any = ()) -> Deferred:
         """Run one statement before the next one whose answer is wanted."""
@@ -243,48 +249,93 @@ class Session:
 
     def executemany(self, sql: str, parameters: Any) -> Any:
         """Run one statement for each of several rows.  Returns a cursor."""
-        self.flush()
-        cursor = self.connection.cursor()
+        cursor = self.flush().cursor()
         cursor.executemany(_marked(sql), parameters)
         return cursor
 
-    def flush(self) -> None:
+    def flush(self) -> Connection:
         """Run what was deferred."""
-        if self._waiting:
-            self._send_waiting()
-            self._sync()
+        if self.connection is None:
+            self._take(self._begin)
+        elif self._waiting:
+            self._send(self.connection, self._waiting)
+        assert self.connection is not None  # noqa: S101  # for mypy
+        self._waiting = []
+        return self.connection
 
-    def commit(self) -> bool:
-        """End the transaction.  Returns False if a statement in it had failed."""
-        done = self._last("COMMIT")
-        self._pipeline.close()
-        return done.statusmessage == "COMMIT"
+    def commit(self) -> None:
+        """
+        End the transaction, if there is one with anything in it.
+
+        Raises:
+            StoreError: A statement in it had failed, or what was committed may be lost.
+        """
+        nothing = self._way is None if self.connection else not self._waiting
+        if nothing:
+            return
+        self._ends = True
+        done = self.defer("COMMIT").answer()
+        # "canceling wait for synchronous replication": a fail-over may lose it.
+        warned = self.connection is not None and self.connection.warnings
+        if warned or done.statusmessage != "COMMIT":
+            raise StoreError("the database does not confirm that it will keep a change")
 
     def leave(self) -> None:
-        """Leave a transaction that has failed as it is."""
+        """Undo the transaction, if there is one; or leave it as it is, if that does not work."""
+        if self.connection is not None:
+            self._leave(self.connection)
+
+    def _begin(self, db: Connection) -> None:
+        """
+        Send the start of the transaction and what was deferred.
+
+        Raises:
+            CutError: The connection was cut before; nothing is changed.
+        """
+        start = [Deferred(self, *statement) for statement in self._start(db.patience)]
+        if start:
+            self._way = self._pipeline.enter_context(db.pipeline())
+        try:
+            self._send(db, [*start, *self._waiting])
+        except BaseException as error:
+            self._leave(db)
+            # Nobody knows whether a commit that was not answered was done.
+            if not self._ends and _is_cut(error):
+                raise CutError from error
+            raise
+        self.connection = db
+
+    def _send(self, db: Connection, statements: Sequence[Deferred]) -> None:
+        """Send statements, and wait for the answers."""
+        if self._patience is not None:
+            db.patience = self._patience
+        if self._ends:
+            db.warnings.clear()
+        try:
+            for one in statements:
+                one.cursor = db.execute(_marked(one.sql), one.parameters)
+            if self._ends:
+                self._pipeline.close()
+            elif self._way is not None:
+                self._way.sync()
+        except psycopg.errors.ReadOnlySqlTransaction:
+            db.close()  # it was the primary once; the next connection finds the one of today
+            raise
+
+    def _leave(self, db: Connection) -> None:
         # What went wrong is known by now.
         with contextlib.suppress(psycopg.Error):
             self._pipeline.close()
+        if db.pgconn.transaction_status in LEFT_OPEN:
+            with contextlib.suppress(psycopg.Error):
+                db.execute(b"ROLLBACK")
 
-    def _sync(self) -> None:
-        """See that what was sent is answered, without waiting for it."""
-        if self.in_transaction:
-            self._way.sync()
 
-    def _last(self, sql: str, parameters: Any = ()) -> Cursor:
-        """Send a statement behind those that were deferred."""
-        self._send_waiting()
-        return self._send(sql, parameters)
-
-    def _send_waiting(self) -> None:
-        if self._patience is not None:
-            self.connection.patience = self._patience
-        waiting, self._waiting = self._waiting, []
-        for one in waiting:
-            one.cursor = self._send(one.sql, one.parameters)
-
-    def _send(self, sql: str, parameters: Any) -> Cursor:
-        return self.connection.execute(_marked(sql), parameters)
+def _is_cut(error: BaseException) -> bool:
+    """Whether the server has closed a connection, or knows nothing of it any more."""
+    if not isinstance(error, psycopg.OperationalError) or isinstance(error, OverdueError):
+        return False
+    return error.sqlstate is None or error.sqlstate in CUT
 
 
 @functools.lru_cache(1000)

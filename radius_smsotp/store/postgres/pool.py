@@ -18,7 +18,7 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from radius_smsotp.errors import StoreError
-from radius_smsotp.store.postgres.connection import CUT, GONE, Connection, OverdueError, Session
+from radius_smsotp.store.postgres.connection import GONE, Connection, CutError
 
 log = logging.getLogger(__name__)
 
@@ -59,17 +59,17 @@ class Pool:
         self._closing = threading.Event()
         self._pool = self._made()
 
-    def take(self, begin: Callable[[Connection], Session], until: float) -> Session:
+    def take(self, use: Callable[[Connection], None], until: float) -> None:
         """
-        A connection on which a transaction was begun, to be given back.
+        Use a connection, which is to be given back afterwards if that works.
 
         Args:
-            begin: Begins it, within the patience that the connection has then.
+            use: Called within the patience that the connection has then; once more with another
+                one after `CutError`.
             until: `time.monotonic()` seconds.
 
         Raises:
             StoreError: There is none in time, or the database is known to be gone.
-            psycopg.Error: The statements did not work.
         """
         if self._down:
             raise StoreError(f"{GONE}; it is tried again all the time")
@@ -81,16 +81,15 @@ class Pool:
                 raise StoreError(GONE) from None
             db.patience = until - time.monotonic()
             try:
-                return begin(db)
-            except psycopg.Error as error:
-                # It was cut while nobody used it, by a restart of the database, say.
-                stale = db.closed or error.sqlstate in CUT
-                self.give_back(db)
-                if not stale or isinstance(error, OverdueError):
-                    raise
+                if not db.is_cut():
+                    return use(db)
+                db.close()
+            except CutError:
+                db.close()
             except BaseException:
                 self.give_back(db)
                 raise
+            self.give_back(db)
 
     def give_back(self, db: Connection) -> None:
         """Let others use it; one that is not idle is closed."""

@@ -4,6 +4,10 @@ The store in a PostgreSQL database, shared by several servers.
 A transaction that writes locks the accounts it is about first, until it ends.  So two answers for
 one account come one after the other, on whichever server, while other accounts go on beside them;
 and every statement after the lock sees what those before it have committed (READ COMMITTED).
+Who may send a message locks its number as well: the limits of account and number are kept to the
+message.  Nobody waits for the messages of a client, or of a day: between question and commit lies
+a way to the database and back, and one login at a time would be let in, of however many servers.
+So those limits may be exceeded by what is under way, of each process by `CONNECTIONS` messages.
 The locks are PostgreSQL's advisory ones, taken in one order: no two transactions wait for each
 other.
 """
@@ -11,11 +15,10 @@ other.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -23,7 +26,6 @@ import psycopg
 
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
 from radius_smsotp.model.records import Asker, Known
-from radius_smsotp.store import questions
 from radius_smsotp.store.durability import Durability
 from radius_smsotp.store.postgres import condition
 from radius_smsotp.store.postgres.connection import (
@@ -73,6 +75,11 @@ LOCK_NAMES = (
     "SELECT pg_advisory_xact_lock_shared(?), pg_advisory_xact_lock(key) "
     "FROM unnest(?::bigint[]) AS key"
 )
+LOCK_NUMBER = (
+    "SELECT pg_advisory_xact_lock(hashtextextended(number_tag, 0)) FROM (SELECT nullif(coalesce("
+    "CAST(? AS TEXT), (SELECT number_tag FROM account WHERE name = ?)), '') AS number_tag) AS one"
+)
+"""Of a tag, or else of an account that is locked already; no lock if there is no number."""
 
 OWN_TABLE = """
     CREATE TABLE IF NOT EXISTS smsotp_schema (id INTEGER PRIMARY KEY, version INTEGER NOT NULL);
@@ -126,20 +133,19 @@ class PostgresStore(Durability):
         """False: who is connected to a database keeps it from being dropped or renamed."""
         return False
 
-    @contextlib.contextmanager
-    def look(self, asker: Asker, now: datetime) -> Iterator[tuple[Transaction, Known]]:
+    def look(self, asker: Asker, now: datetime) -> Known:
         """See `Store.look`.  No transaction: it would cost one more way there and back."""
-        with self._transaction(lambda _: [], foreseen=[questions.known(asker, now)]) as session:
-            tx = Transaction(session)
-            yield tx, tx.known(asker, now)
+        with self._transaction(lambda _: []) as session:
+            return Transaction(session).known(asker, now)
 
     @contextlib.contextmanager
     def login(
         self, asker: Asker, now: datetime, *, durable: bool = False
     ) -> Iterator[tuple[Transaction, Known]]:
         """See `Store.login`."""
-        foreseen = [questions.known(asker, now)]
-        with self.write(asker.account, durable=durable, foreseen=foreseen) as tx:
+        with self._writing([asker.account], durable=durable) as (tx, session):
+            if asker.transaction_id is None:
+                session.defer(LOCK_NUMBER, (asker.number_tag, asker.account))
             yield tx, tx.known(asker, now)
 
     @contextlib.contextmanager
@@ -149,21 +155,29 @@ class PostgresStore(Durability):
             yield Transaction(session)
 
     @contextlib.contextmanager
-    def write(
-        self, *accounts: str, durable: bool = False, foreseen: Sequence[Question] = ()
-    ) -> Iterator[Transaction]:
-        """See `Store.write`; `foreseen`: what it is going to ask first."""
+    def write(self, *accounts: str, durable: bool = False) -> Iterator[Transaction]:
+        """See `Store.write`."""
+        with self._writing(accounts, durable=durable) as (tx, _):
+            yield tx
+
+    @contextlib.contextmanager
+    def _writing(
+        self, accounts: Collection[str], *, durable: bool
+    ) -> Iterator[tuple[Transaction, Session]]:
         lock = _lock_of(sorted(map(_key, set(accounts)))) if accounts else LOCK
 
-        def begin(seconds: float) -> list[Question]:
+        def start(seconds: float) -> list[Question]:
             # Some of the time may have gone into waiting for a connection.
             limit = f"SET LOCAL lock_timeout TO {_milliseconds(seconds)}"
             hurry = [Question(limit)] if seconds < self._patience * PROMPT else []
             return [WRITE, *([SYNC] if durable else []), *hurry, lock]
 
-        with self._transaction(begin, foreseen=foreseen) as session:
-            tx = Transaction(session, functools.partial(_lock_tallies, session), self.trail.admits)
-            yield tx
+        def lock_number(tag: str) -> None:
+            session.defer(LOCK_NUMBER, (tag, ""))
+
+        with self._transaction(start) as session:
+            tx = Transaction(session, lock_number, self.trail.admits)
+            yield tx, session
         self.committed()
         self.trail.count(tx.summed)
 
@@ -176,15 +190,14 @@ class PostgresStore(Durability):
     @contextlib.contextmanager
     def refill(self) -> Iterator[Contents]:
         """See `Store.refill`."""
-        begin = [WRITE, SYNC, NO_HURRY, LOCK]
-        with self._transaction(lambda _: begin, LONG_SECONDS) as session:
+        start = [WRITE, SYNC, NO_HURRY, LOCK]
+        with self._transaction(lambda _: start, LONG_SECONDS) as session:
             yield Contents(session)
 
     def inspect(self) -> tuple[str, list[Problem]]:
         """See `Store.inspect`."""
         with self._transaction(lambda _: [READ]) as session:
-            path = f"store ({self.name})"
-            return condition.inspect(session.connection, path)
+            return condition.inspect(session, f"store ({self.name})")
 
     def room(self) -> contextlib.AbstractContextManager[None]:
         """See `Store.room`.  The disk is the database's."""
@@ -214,29 +227,25 @@ class PostgresStore(Durability):
 
     @contextlib.contextmanager
     def _transaction(
-        self,
-        begin: Callable[[float], list[Question]],
-        patience: float | None = None,
-        foreseen: Sequence[Question] = (),
+        self, start: Callable[[float], Sequence[Question]], patience: float | None = None
     ) -> Iterator[Session]:
+        """What the arguments are, see `Session`."""
         pool = self._opened()
 
-        def begun(db: Connection) -> Session:
-            session = Session(db, patience)
-            session.begin(begin(db.patience), foreseen)
-            return session
+        def take(use: Callable[[Connection], None]) -> None:
+            pool.take(use, time.monotonic() + self._patience)
 
+        session = Session(take, start, patience)
         try:
-            session = pool.take(begun, time.monotonic() + self._patience)
             try:
                 yield session
-                if session.in_transaction:
-                    _commit(session)
-            except BaseException as error:
-                _undo(session, error)
+                session.commit()
+            except BaseException:
+                session.leave()
                 raise
             finally:
-                pool.give_back(session.connection)
+                if session.connection is not None:
+                    pool.give_back(session.connection)
         except OverdueError:
             pool.trip()
             raise StoreError(f"{GONE} within {self._patience:g} s") from None
@@ -355,29 +364,3 @@ def _lock_of(keys: list[int]) -> Question:
 def _milliseconds(patience: float) -> int:
     """For how long the server lets somebody wait for a lock who has so many seconds."""
     return max(1, int(patience * GRACE * 1000))
-
-
-def _lock_tallies(session: Session, names: Sequence[str]) -> None:
-    """Nobody else counts under these names until the transaction ends; the last is the day's."""
-    # No account's name has a line break.  What everybody counts under is locked for the shortest.
-    *own, everybody = (_key(f"tally\n{name}") for name in names)
-    session.defer(*_lock_of([*sorted(own), everybody]))
-
-
-def _commit(session: Session) -> None:
-    warnings = session.connection.warnings
-    warnings.clear()
-    done = session.commit()
-    # "canceling wait for synchronous replication": a fail-over may lose what was committed.
-    if warnings or not done:
-        raise StoreError("the database does not confirm that it will keep a change")
-
-
-def _undo(session: Session, error: BaseException) -> None:
-    session.leave()
-    db = session.connection
-    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
-        db.close()  # it was the primary once; the next connection finds the one of today
-    if session.in_transaction and not db.closed:
-        with contextlib.suppress(psycopg.Error):
-            db.execute(b"ROLLBACK")

@@ -85,7 +85,7 @@ def main(folder: Path, logins: int) -> None:
     """Let users log in one after the other, and print what a login has cost on average."""
     folder.mkdir()
     site = Site(folder, limits=LIMITS, delivery={"wait": 0}, pin={"iterations": 1})
-    names = [f"user{number}" for number in range(100)]
+    names = [f"user{number}" for number in range(WARM_UP)]
     for name in names:
         site.add(name, rounds=1)
     key = keyring.read(folder / "key").secret
