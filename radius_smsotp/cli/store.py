@@ -85,7 +85,8 @@ def copy(source: str, target: str, overwrite: bool) -> None:
 @pass_site
 def restored(site: Site) -> None:
     """
-    End the challenges that are open in a store that was put back: their codes may be spent.
+    End the challenges that are open in a store that was put back: their codes may be spent.  So do
+    emergency codes.
 
     A SQLite file that is put back alone is known by itself.  Not known is a database of PostgreSQL,
     or a folder, disk or machine that is put back as a whole: call this before FreeRADIUS starts.

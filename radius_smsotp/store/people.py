@@ -76,13 +76,19 @@ class PersonStatements:
 
     def names_from(self, start: str, most: int) -> list[str]:
         """The first names that begin with `start`, of accounts of ours and of those elsewhere."""
-        own = "SELECT name FROM account"
-        names = " UNION ".join([own, *(f"SELECT account FROM {table}" for table in NAMED)])
-        sql = f"SELECT name FROM ({names}) AS found WHERE name >= ? AND name < ? "
-        # No character comes behind the last one of Unicode.
-        values = (start, start + "\U0010ffff", most)
-        found = self._db.execute(f"{sql} ORDER BY name LIMIT ?", values)
-        return [str(row["name"]) for row in found]
+        # Each by its own key: there may be a million of them.
+        found = [
+            str(row[0])
+            for table in ("account", *NAMED)
+            for column in ["name" if table == "account" else "account"]
+            for row in self._db.execute(
+                f"SELECT DISTINCT {column} FROM {table} WHERE {column} >= ? AND {column} < ? "
+                f"ORDER BY {column} LIMIT ?",
+                # No character comes behind the last one of Unicode.
+                (start, start + "\U0010ffff", most),
+            )
+        ]
+        return sorted(set(found))[:most]
 
     def elsewhere(self) -> list[tuple[str, Lockout]]:
         """Names under which something lasting is kept, and no account of ours; their failures."""

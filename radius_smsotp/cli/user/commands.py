@@ -193,7 +193,7 @@ def set_(
         fields["pin_hash"] = _hashed(site, name, chosen)
     changed = _change(site, name, elsewhere, **fields)
     click.echo(f"{name}: changed")
-    if until is not None:
+    if until is not None or (phone is not None and changed.overridden(datetime.now(UTC))):
         click.echo(f"{name}: {account.override_told(changed)}")
     _doubt(site, changed, phone=phone is not None, pin=chosen)
 

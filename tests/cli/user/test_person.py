@@ -117,6 +117,9 @@ def test_a_number_for_a_time_moves_and_ends(here: Installation) -> None:
     assert account.override_until is not None
     assert account.override_until < datetime.now(UTC) + timedelta(hours=3)
     assert f"{SPARE} until" in here.done("user", "list", "alice")
+    # Another number of the account's own does not count yet.
+    told = here.done("user", "set", "alice", "--phone", "+491709999999")
+    assert "alice: ***77 goes before any other number until" in told
     told = here.done("user", "set", "alice", "--until", "now")
     assert "the number for a time counts no more" in told
     assert SPARE not in here.done("user", "list", "alice")
