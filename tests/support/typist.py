@@ -104,6 +104,8 @@ BEFORE = {
     "Stores": POSTGRES,
     "smsotp user devices alice": PAST,
     "smsotp user devices alice --forget 02:00:00:00:00:01": PAST,
+    "freeradius -f -d ./raddb": "cd /srv/work\nsmsotp raddb create ./raddb",
+    "smsotp user codes alice --revoke 3": "smsotp user code alice --count 3",
     "smsotp trace 0b9f3e0c5d7a4f16a2c84d9e6b1f7a30 --json": PAST,
     "smsotp trace 02:00:00:00:00:01": PAST,
     "smsotp trace dave": "systemctl restart freeradius\n"
