@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.support.site import Gateways, Site
 
 
-OF_NAME = LINES[2]
+OF_CLIENT, OF_NAME = LINES[1:]
 
 
 class Running:
@@ -146,6 +146,22 @@ class TestTrail:
         running.close()
         assert len(sums(site)) >= 2
         assert sum(sums(site)) <= 2 * (100 - OF_NAME)
+
+    def test_what_nobody_waits_for_has_the_same_ceiling(
+        self, site: Site, running: Running, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """In the log too: a device without an account may refuse our methods all day."""
+        now = datetime(2026, 3, 2, tzinfo=UTC)
+        for number in range(1000):
+            detail = {"reason": "method", "text": "it asks for TLS"}
+            event = Event("eap-refused", now, f"made-up-{number}", "", "wifi", "", {**detail})
+            running.servers[0].note(event)
+        running.close()
+        lines = [one for one in caplog.messages if "asks for TLS" in one]
+        assert len(lines) == OF_CLIENT
+        assert lines[0].startswith("the device of 'made-up-0' (client wifi, station unknown): the")
+        assert sums(site) == [1000 - OF_CLIENT]
+        assert site.kinds("made-up-0") == ["eap-refused"]
 
     def test_it_is_written_when_its_minute_is_over(self, site: Site, running: Running) -> None:
         """In the thread that looks after the settings: no login waits for it."""

@@ -277,7 +277,7 @@ REMEDIES = {
     "eap-refused authority": "give the device the authority: 'smsotp raddb certificate' shows it, "
     "'smsotp wifi profile' writes it down for the device",
     "eap-refused certificate": "compare the name and the authority that the device expects with "
-    "'smsotp raddb certificate'",
+    "'smsotp raddb certificate', and look at its clock",
     "eap-refused dates": "see 'smsotp raddb certificate', and renew it with --renew; if it is "
     "valid, the device's clock is wrong",
     "eap-refused tls": "update the device; versions and ciphers are set in "

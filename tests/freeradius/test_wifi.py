@@ -159,7 +159,7 @@ def test_a_device_that_refuses_gtc_is_rejected_and_the_trail_says_why(
         assert device.question() is None
         assert not device.accepted()
     assert [(event.kind, event.detail) for event in site.events("alice")] == [
-        ("pin-wrong", {"reason": "hashed-pin"})
+        ("pin-wrong", {"reason": "hashed-pin", "method": "MS-CHAPv2"})
     ]
     with site.store.read() as tx:
         assert tx.lockout("alice").failures == 0
