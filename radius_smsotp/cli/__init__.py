@@ -31,7 +31,7 @@ COMMANDS = {
     "provider": "Providers: what sends the SMS.",
     "challenge": "Logins that wait for their code.",
     "trace": "Tell what happened to an account, to one login, or at one device or address.",
-    "events": "Tell what happened to everybody, or write it on.",
+    "events": "Tell what happened to everybody.",
     "stats": "Figures: logins, refusals, messages and what they cost.",
     "report": "Write the figures as one page for a browser, with charts.",
     "exporter": "Serve the figures to Prometheus.",

@@ -402,9 +402,12 @@ def _strike_out(tried: Path) -> None:
         raise ModemError(Unavailable, fault, MAY_NOT_WRITE) from None
 
 
-def await_network(line: Line, deadline: float) -> None:
+def await_network(line: Line, until: float, deadline: float) -> None:
     """
     Wait until the modem is registered in a network.
+
+    Args:
+        until: How long to wait for the network; an answer of the modem may take until `deadline`.
 
     Raises:
         ModemError: it is not in time, or the network does not want it.
@@ -424,7 +427,7 @@ def await_network(line: Line, deadline: float) -> None:
             return
         denied = all(state == 3 for state in states)
         reason = ", ".join(dict.fromkeys(_REGISTRATION[state] for state in states))
-        if denied or time.monotonic() + POLL >= deadline:
+        if denied or time.monotonic() + POLL >= until:
             raise _unregistered(reason)
         line.listen(POLL)
 

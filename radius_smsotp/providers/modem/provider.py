@@ -167,10 +167,10 @@ class Provider(BaseProvider[Settings]):
         settings = self._settings
         half = (time.monotonic() + deadline) / 2  # the other one is for the questions behind it
         try:
-            await_network(line, half)
+            await_network(line, half, deadline)
         except ModemError as error:
             yield error
-            if time.monotonic() >= half:
+            if time.monotonic() >= deadline:
                 return  # an answer that comes late is none to the next question
             if not has_signal(line, deadline):
                 yield ModemError(Unavailable, "no signal", "check the antenna and its place")
@@ -193,7 +193,7 @@ class Provider(BaseProvider[Settings]):
             with self._device(deadline) as device:
                 line = device.line
                 self._wake(line, deadline)
-                await_network(line, deadline)
+                await_network(line, deadline, deadline)
                 receipt = self._settings.delivery_receipt and _route_receipts(line, deadline)
                 references = self._submit(line, message, receipt, deadline)
                 message_id = ",".join(str(reference) for reference in references)
