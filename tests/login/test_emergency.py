@@ -67,6 +67,17 @@ class TestWithState:
         assert node.second(challenged, emergency) != Accepted()
         assert node.second(challenged, node.code(challenged)) == Accepted()
 
+    def test_it_is_asked_for_in_the_users_language(self, node: Node, site: Site) -> None:
+        """As the account has it; a wrong one too."""
+        site.add("hans", language="de")
+        make(node, "hans")
+        challenged = node.challenge("hans")
+        assert challenged.text == "Bitte geben Sie einen Ihrer Notfallcodes ein (10 Ziffern): "
+        again = node.second(challenged, "1", "hans")
+        assert isinstance(again, Challenged)
+        assert again.text.startswith("Falscher Code.")
+        assert again.text.endswith(challenged.text)
+
     def test_one_has_as_many_uses_as_it_was_made_with(self, node: Node) -> None:
         """Of several any one counts, and each on its own."""
         codes = make(node, count=3, uses=2)

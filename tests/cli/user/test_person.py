@@ -46,17 +46,20 @@ def here(
 
 def test_all_that_is_kept_is_told_and_then_nothing_is(here: Installation) -> None:
     """The other one's stays, and so do the figures; the name may be used anew."""
-    here.done("user", "code", "alice")
+    [code, _] = json.loads(here.done("user", "code", "alice", "--count", "2", "--json"))["codes"]
+    assert here.nodes[0].first("alice", PIN + code) == Accepted()
     remember(here)
     found = json.loads(here.done("user", "export-data", "alice"))
     [own] = found["account"]
     assert (own["name"], own["phone"], own["enabled"]) == ("alice", PHONE, True)
     assert own["pin"] == "a sealed hash of 10000 rounds"
-    for title in ("stations", "devices", "emergency_codes", "challenges", "attempts"):
+    for title in ("stations", "devices", "emergency_codes", "attempts"):
         assert len(found[title]) == 1, title
+    assert [one["emergency"] for one in found["challenges"]] == [False, True]
     assert [one["phone"] for one in found["messages"]] == [PHONE]
     kinds = ["account-added", "challenge-opened", "sms-accepted", "code-accepted"]
-    assert [one["kind"] for one in found["events"]] == [*kinds, "codes-made"]
+    more = ["codes-made", "challenge-opened", "code-accepted"]
+    assert [one["kind"] for one in found["events"]] == [*kinds, *more]
     assert datetime.fromisoformat(found["events"][0]["time"]).tzinfo is not None
     secret = ("pin_hash", "batch", "key_id", "sealed_phone")
     assert not [word for word in secret if word in json.dumps(found)]
