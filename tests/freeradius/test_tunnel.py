@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from typing import TYPE_CHECKING
@@ -120,6 +121,9 @@ PEAP_REFUSED = {
 """The same through PEAP: one EAP packet after another."""
 
 
+STATIONS = itertools.count(0x10000)
+
+
 def impatient(raddb: Path) -> None:
     """A site that is silent is given up after seconds."""
     path = raddb / "sites-available" / "smsotp-gtc"
@@ -153,11 +157,16 @@ def ap(station: bytes = HERE) -> list[tuple[int, bytes]]:
     ]
 
 
+def fresh() -> str:
+    """A device that is not known to have the PIN stored."""
+    return "02-00-00-{:02X}-{:02X}-{:02X}".format(*next(STATIONS).to_bytes(3))
+
+
 def assert_alive(radiusd: Radiusd) -> None:
     """The site behind the tunnel was not given up, and answers."""
     assert not re.search("Marking home server .* (zombie|dead)", radiusd.log())
     opened = radiusd.site.kinds("alice").count("challenge-opened")
-    with Supplicant(radiusd, TTLS_PAP, password=PIN) as device:
+    with Supplicant(radiusd, TTLS_PAP, password=PIN, station=fresh().replace("-", ":")) as device:
         assert device.question() is None
     assert radiusd.site.kinds("alice").count("challenge-opened") == opened + 1
 
@@ -165,10 +174,12 @@ def assert_alive(radiusd: Radiusd) -> None:
 @pytest.mark.parametrize("said", SHED.values(), ids=SHED)
 def test_what_a_login_does_not_need_changes_nothing(tunnels: Radiusd, said: list[bytes]) -> None:
     """Client and station of the login are the access point's, whatever stands around it."""
-    for words in ([*said, ALICE, PASSWORD], [ALICE, PASSWORD, *said]):
-        assert TtlsClient(tunnels, ap()).ask(*words).kind == "Access-Reject"
+    stations = [fresh(), fresh()]
+    orders = [*said, ALICE, PASSWORD], [ALICE, PASSWORD, *said]
+    for station, words in zip(stations, orders, strict=True):
+        assert TtlsClient(tunnels, ap(station.encode())).ask(*words).kind == "Access-Reject"
     opened = [one for one in tunnels.site.events("alice") if one.kind == "challenge-opened"]
-    assert [(one.client, one.station) for one in opened] == [("local", HERE.decode())] * 2
+    assert [(one.client, one.station) for one in opened] == [("local", one) for one in stations]
     assert_alive(tunnels)
 
 
