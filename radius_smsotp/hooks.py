@@ -357,6 +357,7 @@ def _prepared(asked: Request, preparation: Preparation) -> packets.Result:
         ("PBKDF2-Password", preparation.pin_hash),
         ("SMSOTP-Matched", packets.matched(preparation.matched, preparation.number)),
         ("SMSOTP-Candidate", preparation.candidate),
+        ("SMSOTP-Proved", packets.BY_CLIENT if preparation.unasked else None),
         ("SMSOTP-Reason", preparation.reason or None),
     ]
     request = [("User-Name", asked.name), ("User-Password", preparation.password)]

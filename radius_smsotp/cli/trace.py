@@ -331,6 +331,7 @@ def advice(event: Event) -> str | None:
 
 SENTENCES = {
     "challenge-opened": "the PIN or password was right, a code was made",
+    "challenge-opened client": "the client has checked the first factor, a code was made",
     "challenge-opened emergency": "the PIN or password was right, an emergency code is asked for",
     "challenge-repeated": "the first step came once more: the same code counts, no second SMS",
     "login-refused": "refused: {reason}",

@@ -24,6 +24,7 @@ class Preparation:
         reason: Why the login is refused whatever the PIN.
         candidate: What a handshake is to be checked with before the first factor is: it proves
             PIN and code of the challenge `matched`.
+        unasked: The client has checked the first factor, nobody else does.
     """
 
     step: Step
@@ -32,6 +33,7 @@ class Preparation:
     matched: str = ""
     reason: str = ""
     candidate: str | None = field(default=None, repr=False)
+    unasked: bool = False
     number: int | None = None
 
 

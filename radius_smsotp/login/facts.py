@@ -108,7 +108,8 @@ class FactReader:
             ),
             spent=stations.spent_codes(known, counter),
             old_code=request.old_code,
-            remembered=stations.is_remembered(known, own, tag, now),
+            # What is said to have been checked elsewhere is not enough by itself.
+            remembered=not request.unasked and stations.is_remembered(known, own, tag, now),
             tally=tally,
         )
 

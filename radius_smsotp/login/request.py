@@ -136,6 +136,7 @@ class Request:
         reason: Why the login is refused whatever the PIN.
         settled: A hook, not the first factor, has decided this request.
         proved: Whether a handshake has proved the code of its challenge.
+        unasked: Whether the client has checked the first factor, and nobody else does.
         cleartext: The first factor, if FreeRADIUS knows it in the clear.
         provable: Whether FreeRADIUS knows what a handshake could prove.
         known_good: Whether it knows what a password could be compared with, or a directory to ask.
@@ -164,6 +165,7 @@ class Request:
     reason: str = ""
     settled: bool = False
     proved: bool = False
+    unasked: bool = False
     cleartext: str | None = field(default=None, repr=False)
     provable: bool = False
     known_good: bool = False

@@ -345,7 +345,8 @@ def bound_elsewhere(
     challenge: Challenge, client: Client, policy: LoginPolicy
 ) -> RejectionReason | None:
     """Why a challenge may not be answered from here (see `model.Bind`), None if it may."""
-    if policy.bind != "account" and challenge.client != client.name:
+    bound = policy.bind != "account" or challenge.client in policy.unasked
+    if bound and challenge.client != client.name:
         return "foreign-client"
     if policy.bind == "station" and challenge.station != client.station:
         return "foreign-station"

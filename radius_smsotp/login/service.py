@@ -46,6 +46,9 @@ from radius_smsotp.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
+BY_CLIENT = {"reason": "client"}
+"""What an event says of a login whose first factor the client has checked."""
+
 EMERGENCY = {"reason": "emergency"}
 """What an event says of a login with an emergency code."""
 
@@ -118,12 +121,19 @@ class Service:
             sealed = self._pins.decoy(known.neighbour)
         # A guess at an open challenge is counted even if no more SMS may be sent: with the real
         # PIN it is refused in `begin`, with another one it ends in `first_factor_failed`.
-        tail = self._candidates.tail(request, facts, now, own.forms) if open_to_codes else None
+        triggers = () if request.tunnelled else own.first_factor_by_client
+        if typed.strip().casefold() in triggers and not refused:
+            return Preparation(Step.PIN, None, None, unasked=True)
+        read_as = (*own.forms, forms.ALONE) if triggers else own.forms
+        tail = self._candidates.tail(request, facts, now, read_as) if open_to_codes else None
         if tail is not None and tail.right:
             pin_hash = self._pins.opened(request.account, sealed)
             step = Step.PIN_AND_OLD_CODE if tail.spent else Step.PIN_AND_CODE
-            matched, number = tail.transaction_id, tail.number
-            return Preparation(step, tail.head, pin_hash, matched=matched, number=number)
+            found = Preparation(step, tail.head or None, pin_hash, tail.transaction_id)
+            return replace(found, number=tail.number, unasked=not tail.head)
+        if tail is not None and not tail.head:
+            newest = facts.running[0].transaction_id
+            return Preparation(Step.CODE, None, None, matched=newest, unasked=True)
         if refused and tail is None:
             # Whatever stands against the login, it looks like a wrong PIN and takes as long.
             ours = sealed is not None or not facts.elsewhere
@@ -184,7 +194,7 @@ class Service:
             tx.count_message(facts.counter, facts.number_tag, now)
             if known.number_tag != facts.number_tag:
                 tx.put_number_tag(request.account, facts.number_tag)
-            told = _told(facts.faults)
+            told = _told(facts.faults) | (BY_CLIENT if request.unasked else {})
             if facts.account is not None and facts.account.overridden(now):
                 told["override"] = identity.mask_number(facts.phone or "")
             tx.add_event(_event("challenge-opened", request, now, challenge, **told))
@@ -193,7 +203,8 @@ class Service:
 
     def answer(self, request: Request, *, sync: bool = True) -> Outcome:
         """Judge the answer to a challenge."""
-        return self._judge(request, request.transaction_id or "", compared=False, sync=sync)
+        asked = request.transaction_id or request.matched
+        return self._judge(request, asked, compared=False, sync=sync)
 
     def _judge(
         self, request: Request, transaction_id: str, *, compared: bool, sync: bool

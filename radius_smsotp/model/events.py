@@ -86,6 +86,7 @@ REASONS = {
     "no-state": "the right code came alone, as a new login: without State",
     "code-alone": "the right code came alone; here it belongs into one password with the PIN",
     "garbled": "what came as password is no text: the client may have another shared secret",
+    "client": "the client has checked the first factor: first_factor_by_client",
     "sshd": 'sshd does not know this user, and sends "INCORRECT" in place of the password',
     "in-turn": "it was counted when it came by another method just before",
     "no-pin": "the account has no PIN",

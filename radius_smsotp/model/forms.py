@@ -17,6 +17,9 @@ from radius_smsotp.model import pin as pins
 USUAL = "{pin}{code}"
 """The PIN, and the code behind it."""
 
+ALONE = "{code}"
+"""The code, where nobody asks for a PIN; no form that `check` lets pass."""
+
 SCRV1 = "SCRV1"
 """OpenVPN's static challenge (management-notes.txt, "Static challenge/response protocol"):
 ``SCRV1:PIN:CODE``, both in base64."""
@@ -64,7 +67,8 @@ def split(password: str, digits: int, forms: Sequence[str]) -> tuple[str, str] |
         forms: That `check` finds no fault with.  Those with more between PIN and code go first.
 
     Returns:
-        The PIN, not empty, and the code, `digits` of 0 to 9; None if it has none of them.
+        The PIN, empty only if ALONE is among them, and the code, `digits` of 0 to 9; None if it has
+        none of them.
     """
     for form in _ordered(tuple(forms)):
         if form == SCRV1:
@@ -74,7 +78,7 @@ def split(password: str, digits: int, forms: Sequence[str]) -> tuple[str, str] |
                 fits = parts[0] and len(code) == digits and code.isascii() and code.isdigit()
                 return (parts[0], code) if fits else None
         elif found := _pattern(form, digits).fullmatch(password):
-            return found["pin"], typed_code(found["code"])
+            return found.groupdict().get("pin", ""), typed_code(found["code"])
     return None
 
 

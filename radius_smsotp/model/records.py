@@ -385,6 +385,8 @@ class LoginPolicy:
     lockout_failures: int
     lockout_time: timedelta
     bind: Bind = "account"
+    unasked: frozenset[str] = frozenset()
+    """Clients whose challenges nobody has given us a first factor for."""
 
 
 @dataclass(frozen=True, slots=True)

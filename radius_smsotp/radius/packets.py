@@ -57,6 +57,10 @@ UNCOMPARED = "No NT-Password"
 """What mschap says of a handshake that it can compare with nothing (`rlm_mschap.c`)."""
 
 
+BY_CLIENT = "client"
+"""Of ``SMSOTP-Proved``: the client has checked the first factor."""
+
+
 class Attribute(NamedTuple):
     """
     What goes to and fro beside the packet itself.
@@ -95,7 +99,7 @@ _ROWS = {
     "SMSOTP-Settled": ("control", "hook", "policy hook", "how a hook has decided the login"),
     "SMSOTP-Ticket": ("control", "hook", "policy hook", "what another instance waits for"),
     "SMSOTP-Candidate": ("control", "hook", "policy", "what a handshake is to prove first"),
-    "SMSOTP-Proved": ("control", "policy", "policy hook", "that it is proved"),
+    "SMSOTP-Proved": ("control", "policy hook", "policy hook", "that it is proved, or by whom"),
     "SMSOTP-Known": ("control", "policy", "policy", "Cleartext-Password, kept meanwhile"),
     "SMSOTP-Known-NT": ("control", "policy", "policy", "NT-Password, kept meanwhile"),
     "SMSOTP-Hidden": ("control", "policy", "policy", "User-Name, kept while nobody is checked"),
@@ -184,7 +188,8 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         reason=config.get("SMSOTP-Reason")
         or ("refused" if config.get("Response-Packet-Type") in REFUSALS else ""),
         settled="SMSOTP-Settled" in config,
-        proved="SMSOTP-Proved" in config,
+        proved=config.get("SMSOTP-Proved", BY_CLIENT) != BY_CLIENT,
+        unasked=config.get("SMSOTP-Proved") == BY_CLIENT,
         cleartext=config.get("Cleartext-Password"),
         provable=not PROVABLE.isdisjoint(config),
         known_good=any(map(KNOWN_GOOD.fullmatch, config)),

@@ -22,7 +22,7 @@ from radius_smsotp.settings import faults, languages, policy, strict_yaml
 from radius_smsotp.settings.elsewhere import Elsewhere
 from radius_smsotp.settings.faults import Written
 from radius_smsotp.settings.policy import ClientPolicy
-from radius_smsotp.settings.schema import DeliverySettings, Settings
+from radius_smsotp.settings.schema import DeliverySettings, Settings, network
 
 POLICIES_MOST = 1024
 """Clients and SSIDs whose policy is kept: a whole network may be one entry in `clients`."""
@@ -137,6 +137,7 @@ def understand(path: Path, text: str) -> Loaded:
     problems += _smtp_problems(written, raw.get("smtp_servers"))
     loaded = Loaded(path.absolute(), written, values, own, tuple(elsewhere.files))
     problems += _language_problems(loaded)
+    problems += _trigger_problems(loaded)
     unread = {one.path: one for one in elsewhere.problems}
     problems = [one for one in problems if one.path not in unread] + list(unread.values())
     if problems:
@@ -212,6 +213,16 @@ def _language_problems(loaded: Loaded) -> list[Problem]:
         Problem(path, f"there are no texts in '{shown(tag)}'", remedy)
         for path, tag in named.items()
         if tag not in known
+    ]
+
+
+def _trigger_problems(loaded: Loaded) -> list[Problem]:
+    """Networks that are said to check the first factor themselves."""
+    fault, remedy = "is for one client", "name that by its short name in clients.conf"
+    return [
+        Problem(f"clients.{key}.{policy.TRIGGERS}", fault, remedy)
+        for key, own in loaded.values.clients.items()
+        if own.first_factor_by_client and network(key) is not None
     ]
 
 

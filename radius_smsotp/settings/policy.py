@@ -30,6 +30,8 @@ from radius_smsotp.settings.schema import (
     network,
 )
 
+TRIGGERS = "first_factor_by_client"
+
 DEFAULT = "default"
 """Where a value comes from that stands nowhere in the file."""
 
@@ -50,6 +52,7 @@ class ClientPolicy(SsidSettings):
     """What holds for one client and SSID, nothing left out."""
 
     login: LoginPolicy
+    first_factor_by_client: tuple[str, ...] = ()
 
 
 def policy(
@@ -62,6 +65,7 @@ def policy(
             found.setdefault(field, {})[inner[0]] = one.value
         else:
             found[field] = one.value
+    triggers = found.pop(TRIGGERS)
     own = SsidSettings.model_validate(found)
     login = LoginPolicy(
         digits=values.code.digits,
@@ -76,8 +80,10 @@ def policy(
         lockout_failures=values.lockout.failures,
         lockout_time=timedelta(minutes=values.lockout.minutes),
         bind=own.bind,
+        unasked=frozenset(key for key, one in values.clients.items() if one.first_factor_by_client),
     )
-    return ClientPolicy.model_construct(**dict(own), login=login)
+    own_triggers = {TRIGGERS: triggers}
+    return ClientPolicy.model_construct(**dict(own), **own_triggers, login=login)
 
 
 def effective(values: Settings, name: str, address: str, ssid: str, language: str = "") -> Found:
@@ -97,6 +103,10 @@ def effective(values: Settings, name: str, address: str, ssid: str, language: st
             spoken = scope.language
             found |= _translated(values, spoken)
         found |= _written(scope, path)
+    # It has to be this very client: an entry for a network, or an address, does not say so.
+    triggers = values.clients[name].first_factor_by_client if name in values.clients else ()
+    source = f"clients.{name}.{TRIGGERS}" if triggers else DEFAULT
+    found[TRIGGERS,] = Effective(triggers, source)
     if language and language != spoken:
         found |= _translated(values, language)
         found["language",] = Effective(language, "account")

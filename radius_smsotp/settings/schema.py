@@ -28,7 +28,7 @@ from pydantic import (
 
 from radius_smsotp.model import identity
 from radius_smsotp.model import pin as pins
-from radius_smsotp.model.forms import USUAL
+from radius_smsotp.model.forms import USUAL, typed_code
 from radius_smsotp.model.forms import check as check_form
 from radius_smsotp.model.lockout import LONGEST
 from radius_smsotp.model.records import Bind, Style
@@ -259,6 +259,12 @@ def _client_key(key: str) -> str:
     return key
 
 
+def _trigger(word: str) -> str:
+    if re.sub(r"[\W_]", "", typed_code(word)).isdigit():
+        raise ValueError('could be a code; take a word, or "" for an empty password')
+    return word.strip().casefold()
+
+
 def _ssid(name: str) -> str:
     if not 1 <= len(name.encode()) <= SSID_OCTETS:
         fault = f"is no SSID: those have 1 to {SSID_OCTETS} octets"
@@ -268,6 +274,7 @@ def _ssid(name: str) -> str:
 
 
 ClientKey = Annotated[str, AfterValidator(_client_key)]
+Trigger = Annotated[str, AfterValidator(_trigger)]
 Ssid = Annotated[str, AfterValidator(_ssid)]
 
 
@@ -283,6 +290,17 @@ class ClientSettings(SsidSettings):
         description="all of this once more, for single wireless networks: "
         '{"Guests": {style: reject}}',
     )
+    first_factor_by_client: tuple[Trigger, ...] = Field(
+        (),
+        description='passwords, as [sms, ""], in place of a first factor that this client has '
+        "checked itself before it asks: each has the code sent, and then the code alone lets in, "
+        "through this client only; for a client that is named by its short name; empty: none does",
+    )
+
+    @field_validator("first_factor_by_client", mode="before")
+    @classmethod
+    def _triggers(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
 
 
 class CodeSettings(Section):

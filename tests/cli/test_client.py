@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 NAMES = [
     "bind",
     "country",
+    "first_factor_by_client",
     "forms",
     "language",
     "message",

@@ -20,7 +20,7 @@ from radius_smsotp.model import events
 from radius_smsotp.providers.smtp import provider
 from radius_smsotp.radius.packets import ATTRIBUTES
 from radius_smsotp.settings import policy
-from radius_smsotp.settings.schema import ClientSettings, Settings
+from radius_smsotp.settings.schema import ClientSettings, Settings, SsidSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +85,9 @@ def client_rows() -> list[tuple[str, str]]:
         for (name, *inner), one in policy.settings(written).items()
     }
     own = [(f"``{name}``", f"as ``{place}``") for name, place in sorted(places.items())]
-    return [*own, ("``ssids``", ClientSettings.model_fields["ssids"].description or "")]
+    beyond = ClientSettings.model_fields.keys() - SsidSettings.model_fields.keys()
+    told = {name: ClientSettings.model_fields[name].description or "" for name in sorted(beyond)}
+    return [*own, *((f"``{name}``", text) for name, text in told.items())]
 
 
 HEAD: Row = ("setting", "default", "meaning")

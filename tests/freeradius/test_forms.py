@@ -18,6 +18,7 @@ from tests.support.radius import (
     REJECT,
     USER_NAME,
     USER_PASSWORD,
+    RadiusClient,
     access_request,
     exchange,
 )
@@ -41,6 +42,9 @@ WRITTEN: list[Callable[[str], str]] = [
 
 ALL = ["{pin},{code}", "{pin}:{code}", "{pin} {code}", "SCRV1", "{pin}{code}"]
 
+
+CLASS = 25
+"""RFC 2865 section 5.25."""
 
 NO_LIMITS = {"per_account_hour": 0, "per_number_hour": 0}
 SSIDS = {"all": {"forms": ALL}, "front": {"forms": ["{code}{pin}"]}, "once": {"style": "reject"}}
@@ -197,3 +201,46 @@ def test_a_long_prompt_loses_words_and_neither_the_number_nor_how_long_the_code_
         assert device.question() == "PIN: "
         whole = device.answer(PIN)
         assert whole == prompt.replace("{digits}", "6").replace("{phone_hint}", "***67")
+
+
+def behind_another(raddb: Path) -> None:
+    """Two clients; one, at 127.0.0.2, has checked passwords itself, and nothing else checks any."""
+    text = "client citrix {\n\tipaddr = 127.0.0.2\n\tsecret = testing123\n}\n"
+    site = raddb / "clients.conf"
+    place = site if site.exists() else raddb / "radiusd.conf"
+    place.write_text(place.read_text() + text.replace("}", "\tvirtual_server = smsotp\n}"))
+    files = "files {\n\tfilename = ${confdir}/users\n}\n"
+    (raddb / "mods-enabled" / "files").write_text(files)
+    (raddb / "users").write_text('alice SMSOTP-Phone := "+491701234567"\n\tClass += "c1"\n')
+    path = raddb / "policy.d" / "smsotp_first_factor"
+    text = path.read_text().replace("smsotp_account {\n}", "smsotp_account {\n\tfiles\n}")
+    path.write_text(text.replace("{\n\tpap\n}", "{\n\treject\n}"))
+
+
+def test_a_client_that_has_checked_the_first_factor_has_the_code_sent_by_a_word(
+    share: Callable[..., Radiusd],
+) -> None:
+    """Or by none; the code alone lets in, with State or without, there and nowhere else."""
+    citrix = {"first_factor_by_client": ["sms", ""], "remember": 12}
+    radiusd = share(behind_another, clients={"citrix": citrix}, limits=NO_LIMITS)
+    there = RadiusClient(radiusd.port, source="127.0.0.2")
+    for word in ("sms", ""):
+        assert radiusd.ask("alice", word).kind == "Access-Reject"
+    assert radiusd.site.messages() == []
+    for word in ("SMS", ""):
+        asked = there.ask("alice", word, station="192.0.2.7")
+        assert asked.kind == "Access-Challenge"
+        one = radiusd.site.code(asked.state)
+        # Nobody else has been asked for a first factor.
+        assert radiusd.ask("alice", one, asked.state).kind == "Access-Reject"
+        assert radiusd.ask("alice", one).kind == "Access-Reject"
+        assert there.ask("alice", wrong(one)).message.startswith("Wrong code, 2 left.")
+        assert there.ask("alice", "wrong").kind == "Access-Reject"
+        state = asked.state if word else None
+        accepted = there.ask("alice", one, state, "192.0.2.7")
+        assert (accepted.kind, accepted.joined(CLASS)) == ("Access-Accept", b"c1")
+        assert there.ask("alice", one, state).kind == "Access-Reject"
+    assert len(radiusd.site.messages()) == 2
+    told = [one for one in radiusd.site.events("alice") if one.kind == "challenge-opened"]
+    assert [(one.client, one.detail) for one in told] == [("citrix", {"reason": "client"})] * 2
+    assert there.ask("nobody", "sms").kind == "Access-Reject"

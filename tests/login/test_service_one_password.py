@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.login.answers import Accepted, Rejected
+from radius_smsotp.login.answers import Accepted, Challenged, Rejected
 from radius_smsotp.login.request import Step
 from radius_smsotp.model.records import Client
 from radius_smsotp.settings.schema import TextSettings
@@ -189,3 +189,65 @@ def test_the_code_is_as_long_as_its_challenge_says(site: Site, digits: int) -> N
     challenged = node.challenge()
     later = site.node(code={"digits": 6})
     assert later.first(password=PIN + node.code(challenged)) == Accepted()
+
+
+class TestFirstFactorByClient:
+    """A client that has checked it asks for a code by a word; what else holds, holds there too."""
+
+    @pytest.fixture
+    def node(self, site: Site) -> Node:
+        """A server whose client "vpn" has, and where devices would be remembered."""
+        vpn = {"first_factor_by_client": ["sms", ""], "remember": 12}
+        return site.node(clients={"vpn": vpn}, lockout={"failures": 4})
+
+    def test_the_code_alone_lets_in_once(self, node: Node) -> None:
+        """However it is typed; a code that is spent is old, and no guess."""
+        code = node.code(node.challenge(password="sms"))
+        assert node.first(password=f"{code[:3]}-{code[3:]}") == Accepted()
+        assert kind(node.first(password=code)) == "rejected"
+        assert node.events()[-1].detail == {"reason": "old-code"}
+        assert failures(node) == 0
+
+    def test_a_device_that_is_remembered_needs_one_all_the_same(self, node: Node) -> None:
+        """With its PIN it does not."""
+        challenged = node.challenge(password="")
+        assert node.second(challenged, node.code(challenged)) == Accepted()
+        assert kind(node.first(password="sms")) == "challenged"
+        assert node.first() == Accepted()
+
+    def test_a_device_in_its_tunnel_has_shown_the_client_nothing(self, node: Node) -> None:
+        """An access point passes on what is said; the word is a wrong PIN, the code no login."""
+        for word in ("sms", ""):
+            assert node.first(password=word, tunnelled=True) == FAILED
+        code = node.code(node.challenge())
+        assert node.first(password=code, tunnelled=True) == FAILED
+        assert failures(node) == 3
+
+    def test_wrong_codes_count_and_a_lock_is_one(self, node: Node) -> None:
+        """For the word as well."""
+        challenged = node.challenge(password="sms")
+        for left in (2, 1):
+            again = node.first(password="000000")
+            assert isinstance(again, Challenged)
+            assert again.text.startswith(f"Wrong code, {left} left.")
+        assert kind(node.first(password="000000")) == "rejected"
+        assert node.stored(challenged.transaction_id).state == "exhausted"
+        assert kind(node.first(password="wrong")) == "rejected"
+        assert node.first(password="sms") == FAILED
+        assert node.events()[-1].detail == {"reason": "locked"}
+
+    def test_a_pin_before_the_code_is_checked(self, node: Node) -> None:
+        """Who types one means it."""
+        code = node.code(node.challenge(password="sms"))
+        assert node.first(password="wrong" + code) == FAILED
+        assert node.first(password=PIN + code) == Accepted()
+
+    def test_nobody_else_may_answer_for_it(self, node: Node) -> None:
+        """Where a first factor is asked for, its challenges are none."""
+        challenged = node.challenge(password="sms")
+        there = Client("wifi", "192.0.2.9", "02-00-00-00-00-01")
+        code = node.code(challenged)
+        assert kind(node.second(challenged, code, client=there)) == "rejected"
+        assert node.events()[-1].detail == {"reason": "foreign-client"}
+        assert node.first(password=PIN + code, client=there) == FAILED
+        assert node.first(password=code) == Accepted()

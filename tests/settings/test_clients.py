@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from radius_smsotp.errors import ConfigurationError
 from tests.settings.test_file import lines, loaded
 
 if TYPE_CHECKING:
@@ -152,3 +153,28 @@ class TestErrors:
         """An editor may write an umlaut as letter and mark."""
         one = loaded(path, clients={"wifi": {"ssids": {"Bu\u0308ro": {"wait": 3}}}})
         assert one.for_client("wifi", "", "Büro").wait == 3
+
+
+def test_who_has_checked_the_first_factor_is_one_client(path: Path) -> None:
+    """It holds for that short name alone, whatever else finds an entry; passwords are folded."""
+    citrix = {"first_factor_by_client": ["SMS ", ""], "ssids": {"Office": {"wait": 2}}}
+    one = loaded(path, clients={"citrix": citrix, "10.0.0.0/8": {"wait": 3}})
+    own = one.for_client("citrix", "10.1.2.3", "Office")
+    assert (own.first_factor_by_client, own.wait) == (("sms", ""), 2)
+    assert one.for_client("vpn", "10.1.2.3").first_factor_by_client == ()
+    assert own.login.unasked == {"citrix"}
+    assert one.for_client("vpn", "").login.unasked == {"citrix"}
+
+
+@pytest.mark.parametrize(
+    ("clients", "fault"),
+    [
+        ({"10.1.2.3": {"first_factor_by_client": "sms"}}, "is for one client"),
+        ({"10.0.0.0/8": {"first_factor_by_client": "sms"}}, "is for one client"),
+        ({"vpn": {"first_factor_by_client": "123-456"}}, "could be a code"),
+        ({"vpn": {"ssids": {"Guests": {"first_factor_by_client": "sms"}}}}, "no such setting"),
+    ],
+)
+def test_whose_word_is_not_taken_for_it(path: Path, clients: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ConfigurationError, match=fault):
+        loaded(path, clients=clients)

@@ -174,6 +174,7 @@ class RadiusClient:
     Args:
         patience: Seconds to wait for a reply, each of `attempts` times.
         more: Attributes of each request.
+        source: The address to ask from.
 
     Attributes:
         port: Whom it asks, which may come to be another.
@@ -188,6 +189,7 @@ class RadiusClient:
         patience: float = PATIENCE,
         attempts: int = 1,
         more: Sequence[tuple[int, bytes]] = (),
+        source: str = "",
     ) -> None:
         self.port = port
         self.patience = patience
@@ -195,6 +197,7 @@ class RadiusClient:
         self._host = host
         self._attempts = attempts
         self._more = tuple(more)
+        self._source = source
         self._identifiers = itertools.count()
 
     def ask(
@@ -225,7 +228,8 @@ class RadiusClient:
         """One Access-Request with these attributes; it is signed, as the reply has to be."""
         identifier = next(self._identifiers) % 256
         packet = access_request(self._secret, [*pairs, *self._more], identifier=identifier)
-        reply = exchange(self.port, packet, self.patience, self._host, self._attempts)
+        asked = (self.port, packet, self.patience, self._host, self._attempts)
+        reply = exchange(*asked, self._source)
         if reply is None:
             raise NoReplyError(f"no reply from {self._host}:{self.port}")
         assert answers(self._secret, packet, reply), "not a reply to this request"

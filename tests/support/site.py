@@ -156,8 +156,10 @@ class Node:
         found: Any = {"matched": ready.matched, "number": ready.number, "reason": ready.reason}
         asked = replace(asked, step=ready.step, **found)
         compared = password if ready.password is None else ready.password
-        if ready.pin_hash is None or pap(ready.pin_hash, compared):
-            return self.service.begin(asked)
+        if ready.step is Step.CODE:
+            return self.service.answer(replace(asked, unasked=ready.unasked))
+        if ready.unasked or ready.pin_hash is None or pap(ready.pin_hash, compared):
+            return self.service.begin(replace(asked, unasked=ready.unasked))
         return self.service.first_factor_failed(asked)
 
     def challenge(self, user: str = "alice", password: str = PIN, **more: Any) -> Challenged:

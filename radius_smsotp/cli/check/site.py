@@ -460,8 +460,30 @@ def _written(loaded: Loaded, section: str, name: str) -> dict[str, Any]:
     }
 
 
+def _unasked(loaded: Loaded) -> Iterator[Finding]:
+    """Clients that are said to check the first factor, and what a login there is worth then."""
+    values = loaded.values
+    lockout, limits, code = values.lockout, values.limits, values.code
+    tries = lockout.failures * timedelta(days=1) // timedelta(minutes=lockout.minutes)
+    if limits.per_account_hour:
+        tries = min(tries, 24 * limits.per_account_hour * code.guesses)
+    for key, own in values.clients.items():
+        if own.first_factor_by_client:
+            fault = "a code alone lets in, and anybody's name has one sent"
+            remedy = f"let nobody get to client {key} who has not passed its own check, nor know "
+            remedy += "its secret; have it sign (require_message_authenticator = yes)"
+            if not limits.per_client_hour:
+                remedy += "; set limits.per_client_hour"
+            chance = 10**code.digits // tries
+            why = f"Who gets past that guesses a code with a chance of 1 : {chance:,} a day, for "
+            why += "each account."
+            place = loaded.place(f"clients.{key}.{policy.TRIGGERS}")
+            yield warning(place, fault, remedy, why=why)
+
+
 def client_findings(loaded: Loaded) -> Iterator[Finding]:
     """Waits that many clients do not sit out, and passwords that could be read in two ways."""
+    yield from _unasked(loaded)
     for path, read_as in _written(loaded, "challenge", "forms").items():
         if {*read_as} >= BOTH_ORDERS:
             fault = f"PINs of digits are read as {min(BOTH_ORDERS, key=read_as.index)} only"

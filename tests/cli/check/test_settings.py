@@ -54,6 +54,23 @@ def test_messages_without_end_are_named(
     assert all((one.level, bool(one.remedy), bool(one.why)) == ("warning", 1, 1) for one in warned)
 
 
+def test_a_first_factor_that_a_client_has_checked(here: Installation) -> None:
+    """What a code is worth alone: 144 challenges a day, each of three guesses; or the lock-out."""
+    here.write(clients={"citrix": {"first_factor_by_client": "sms"}})
+    [told] = site.client_findings(file.load(here.settings_path))
+    assert told.path.endswith(": clients.citrix.first_factor_by_client")
+    assert (told.level, told.fault) == (
+        "warning",
+        "a code alone lets in, and anybody's name has one sent",
+    )
+    assert "1 : 2,314 a day" in told.why
+    assert told.remedy.endswith("; set limits.per_client_hour")
+    here.write(limits={"per_account_hour": 0, "per_client_hour": 100})
+    [told] = site.client_findings(file.load(here.settings_path))
+    assert "1 : 1,041 a day" in told.why
+    assert told.remedy.endswith("(require_message_authenticator = yes)")
+
+
 def too_long(here: Installation, **sections: object) -> list[tuple[str, str]]:
     """Path and fault of what does not fit into a reply."""
     here.write(**{"challenge": {}, "clients": {}, "languages": {}, "texts": {}} | sections)
