@@ -163,6 +163,38 @@ def test_our_script_asks_for_the_code(make_site: Callable[..., Site], tmp_path: 
     assert int(str(ended.detail["received"])) > 0
 
 
+def test_a_field_for_the_code_beside_that_for_the_pin(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    """OpenVPN's static challenge: left empty it sends the code, then both are one password."""
+    site = make_site(clients={"local": {"style": "reject", "forms": ["SCRV1"]}})
+    servers = tmp_path / "radius.conf"
+    servers.write_text(f"127.0.0.1:{site.start().port} {SECRET}\n")
+    servers.chmod(0o600)
+    script = f'"{pages.TOP}/freeradius/openvpn/smsotp.py {servers}" via-file'
+    vpn = OpenVpn(tmp_path, f"script-security 2\nauth-user-pass-verify {script}\n")
+    said = 'auth-user-pass\nauth-retry interact\nstatic-challenge "Code, if you have one:" 1\n'
+    client = Terminal(vpn.client(said))
+    try:
+        for answer, seen in (
+            (lambda: "", "AUTH_FAILED,A code was sent to ***67."),
+            (lambda: wrong(code(site)), "AUTH_FAILED,Login failed."),
+            (lambda: code(site), "Initialization Sequence Completed"),
+        ):
+            client.expect("Enter Auth Username:")
+            client.type("alice")
+            client.expect("Enter Auth Password:")
+            client.type(PIN)
+            client.expect("CHALLENGE: Code, if you have one:")
+            client.type(answer())
+            client.expect(seen)
+    finally:
+        client.stop()
+        vpn.stop()
+    kinds = ["challenge-opened", "sms-accepted", "pin-wrong", "code-accepted"]
+    assert [one for one in site.kinds("alice") if not one.startswith("session-")] == kinds
+
+
 def with_two_prompts(site: Site, client: Dialogue) -> None:
     """A wrong PIN, the right one, a wrong code, a resend, the code."""
     prompt = "Enter the 6-digit code sent to ***67:"
