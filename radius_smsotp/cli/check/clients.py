@@ -6,11 +6,11 @@ logged.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
-from radius_smsotp.cli.check.finding import Finding, warning
+from radius_smsotp.cli.check.finding import Finding, error, warning
 from radius_smsotp.raddb import configuration
 from radius_smsotp.raddb.clients import KNOWN, Network
 from radius_smsotp.raddb.configuration import Section
@@ -47,6 +47,26 @@ def findings(raddb: Path, *, auto: bool) -> Iterator[Finding]:
             if len(client.words) == 2 and not client.value("dynamic_clients"):
                 where = f"{path}, line {client.number}"
                 yield from _client(where, client, [client, *security], auto=auto)
+
+
+def unasked_findings(raddb: Path, names: Collection[str]) -> Iterator[Finding]:
+    """
+    Clients that are several, of which the settings say that they check the first factor.
+
+    Args:
+        names: Short names.
+    """
+    for path, file in dict(configuration.whole(raddb)).items():
+        for client in file.within("client") if names else ():
+            place = network(client) if len(client.words) == 2 else None
+            name = client.value("shortname") or client.name
+            if name in names and place is not None and place.num_addresses > 1:
+                fault = f"client {name} is a network, and is said to check the first factor itself"
+                remedy = "write its one address, or take first_factor_by_client out of the settings"
+                why = (
+                    "Whatever else is there needs only a code, and can have one sent to everybody."
+                )
+                yield error(f"{path}, line {client.number}", fault, remedy, why=why)
 
 
 def _log(path: Path, log: Section) -> Iterator[Finding]:

@@ -301,11 +301,14 @@ ASKED_BY = {
 
 
 def raddb_findings(raddb: Path, config: Path) -> Iterator[Finding]:
-    """Waits that FreeRADIUS itself does not sit out, where it hands requests to itself."""
+    """Settings that do not go with it: waits that FreeRADIUS itself does not sit out, where it
+    hands requests to itself; clients that are several."""
     try:
         loaded = settings_file.load(config)
     except ConfigurationError:
         return  # said with the settings
+    unasked = {key for key, own in loaded.values.clients.items() if own.first_factor_by_client}
+    yield from clients.unasked_findings(raddb, unasked)
     for name, why in ASKED_BY.items():
         window = _shortest(raddb / name)
         for path, seconds in waits(loaded).items():

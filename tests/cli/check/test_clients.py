@@ -157,3 +157,27 @@ def test_a_log_of_passwords_is_warned_of(raddb: Path, key: str) -> None:
         )
     conf.write_text(f"log {{\n\t{key} = no\n}}\n{before}")
     assert list(clients.findings(raddb, auto=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "number"),
+    [
+        ("192.0.2.9", 0),
+        ("192.0.2.0/24", 1),
+        ("192.0.2.9/32", 0),
+        ("*", 1),
+        ("a.example.org", 0),
+    ],
+)
+def test_only_one_may_be_said_to_check_the_first_factor(
+    raddb: Path, address: str, number: int
+) -> None:
+    """What the settings say of a short name holds for all who have it."""
+    (raddb / "clients.d" / "one.conf").write_text(
+        f"client first {{\n\tipaddr = {address}\n\tshortname = citrix\n}}\n"
+        "client vpn {\n\tipaddr = 10.0.0.0/8\n}\n"
+    )
+    found = list(clients.unasked_findings(raddb, {"citrix"}))
+    fault = "client citrix is a network, and is said to check the first factor itself"
+    assert [(one.level, one.fault) for one in found] == [("error", fault)] * number
+    assert list(clients.unasked_findings(raddb, set())) == []
