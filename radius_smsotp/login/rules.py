@@ -395,8 +395,11 @@ def obstacle(facts: Facts, now: datetime) -> RefusalReason | None:
         return "locked"
     if facts.emergency is not None:
         return None
+    if facts.phone is None and facts.elsewhere:
+        return "bad-phone"
     if facts.phone is None:
-        return "bad-phone" if facts.elsewhere else "no-phone"
+        bare = facts.account is None or facts.account.is_bare
+        return "no-number" if bare and facts.checkable else "no-phone"
     return facts.barred
 
 

@@ -355,6 +355,9 @@ class TestAccounts:
                 assert isinstance(outcome, Challenged)
                 node.settle(outcome.transaction_id)
             node.clock.advance(HOURS.total_seconds())
+        # Where the directory has none, that is what is told afterwards.
+        assert node.first("carol", known_good=True) == Rejected(TEXTS.failed)
+        assert node.events("carol")[-1].detail["reason"] == "no-number"
         assert [sent.phone for _, sent in gateways.sent] == ["+491707777777"] * 2 + [PHONE] * 2
         told = [event.detail for event in node.events("carol") if event.kind == "challenge-opened"]
         assert told == [{"override": "***77"}, {}]
