@@ -106,7 +106,7 @@ class FactReader:
                 since=counter.seen_at,
                 asked_once=attributes.STYLES.get(request.style or "", own.style) == "reject",
             ),
-            spent=stations.spent_codes(known, counter),
+            spent=stations.spent_codes(counter),
             old_code=request.old_code,
             # What is said to have been checked elsewhere is not enough by itself.
             remembered=not request.unasked and stations.is_remembered(known, own, tag, now),

@@ -17,17 +17,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from radius_smsotp.login.request import Request, login_event
+from radius_smsotp.login.request import Request, Step, login_event
 from radius_smsotp.model.lockout import STATION_KNOWN, is_locked
 from radius_smsotp.model.records import SKEW, Counter, Device, Known, Lockout, Spent, Station
 from radius_smsotp.settings.policy import ClientPolicy
 from radius_smsotp.store.transaction import Transaction
 
 CODES = 4
-"""Of a station that are kept: several devices may be behind one address."""
-
-MOST = 12
-"""Codes that are known again: whoever asks waits while they are derived, 8 µs each."""
+"""Of a station that are kept, and of an account: several devices may have one each."""
 
 
 def counter_of(known: Known, request: Request, now: datetime) -> Counter:
@@ -35,10 +32,10 @@ def counter_of(known: Known, request: Request, now: datetime) -> Counter:
     client = request.client
     found = known.station
     if found is not None and now - found.seen_at < STATION_KNOWN:
-        own = (found.station, found.lockout, found.seen_at, found.spent)
-        return Counter(request.account, client.name, *own)
-    failed_at = known.lockout.last_failure_at
-    return Counter(request.account, client.name, lockout=known.lockout, seen_at=failed_at)
+        place = (request.account, client.name, found.station)
+        return Counter(*place, found.lockout, found.seen_at, found.spent, known.kept)
+    since = known.lockout.last_failure_at
+    return Counter(request.account, client.name, "", known.lockout, since, kept=known.kept)
 
 
 def welcome(
@@ -56,6 +53,9 @@ def welcome(
     if station:
         codes = (*spent, *counter.spent)[:CODES]
         tx.put_station(Station(counter.account, counter.client, station, now, spent=codes))
+    if spent and request.step is not Step.CODE:
+        codes = (*spent, *counter.kept)[:CODES]
+        tx.put_station(Station(counter.account, "", "", now, spent=codes))
 
 
 def count_failure(
@@ -78,12 +78,9 @@ def count_failure(
         tx.add_event(event)
 
 
-def spent_codes(known: Known, counter: Counter) -> tuple[Spent, ...]:
-    """The codes that let in this station, and lately the account anywhere."""
-    lately = (
-        one.spending for one in known.challenges if one.state == "spent" and not one.emergency
-    )
-    return tuple(dict.fromkeys((*counter.spent, *lately)))[:MOST]
+def spent_codes(counter: Counter) -> tuple[Spent, ...]:
+    """The codes by which this station is known, and the account wherever it is."""
+    return tuple(dict.fromkeys((*counter.spent, *counter.kept)))
 
 
 def is_remembered(known: Known, own: ClientPolicy, number_tag: str, now: datetime) -> bool:

@@ -292,6 +292,7 @@ class Counter:
         seen_at: When somebody was there: the last login or failure of the station, or failure of
             those that are not known.
         spent: Of the station.
+        kept: See `Known`.
     """
 
     account: str
@@ -300,6 +301,7 @@ class Counter:
     lockout: Lockout = field(default_factory=Lockout)
     seen_at: datetime | None = None
     spent: tuple[Spent, ...] = ()
+    kept: tuple[Spent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,9 +346,9 @@ class Known:
         lockout: Failures of the account, ours or from elsewhere, but for those of its stations.
         station: The station that asks, if the account has logged in from it.
         device: The same, as it is remembered in this wireless network.
-        challenges: The open ones of the account, newest first, and the challenge that is answered
-            in whatever state; if none is, also those that nobody has answered within the last
-            hour, and the last that were spent in one password or in EAP within a day.
+        kept: Codes that came from anywhere behind a first factor, the last ones, newest first.
+        challenges: The open ones of the account, newest first; the challenge that is answered, in
+            whatever state; if none is, those that ended for this station within `UNANSWERED`.
         emergency: The account's emergency codes, used up or not.
         tally: If no challenge was named, of whoever asks, and of the number that has `number_tag`.
         number_tag: Of the number that the asker has named, or that the account has, as far as that
@@ -360,6 +362,7 @@ class Known:
     device: Device | None
     challenges: tuple[Challenge, ...]
     emergency: EmergencyCodes | None = None
+    kept: tuple[Spent, ...] = ()
     tally: Tally = Tally()
     number_tag: str = field(default="", repr=False)
 
@@ -421,9 +424,6 @@ class Event:
 
 UNANSWERED = timedelta(hours=1)
 """For so long a challenge that nobody has answered tells something of the station that asked."""
-
-LATELY = timedelta(days=1)
-"""For so long a code that was spent is known again, whatever station sends it."""
 
 SKEW = timedelta(minutes=5)
 """So far may the clocks of servers differ that share a store, as in Kerberos (RFC 4120 section 8.2,

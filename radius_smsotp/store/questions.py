@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from radius_smsotp.model.lockout import STATION_KNOWN
 from radius_smsotp.model.records import (
-    LATELY,
     UNANSWERED,
     Asker,
     Counter,
@@ -21,7 +20,7 @@ from radius_smsotp.model.records import (
     Lockout,
     Tally,
 )
-from radius_smsotp.store import tallies
+from radius_smsotp.store import rows, tallies
 from radius_smsotp.store.rows import (
     ACCOUNT,
     CHALLENGE,
@@ -32,9 +31,6 @@ from radius_smsotp.store.rows import (
     Row,
     selected,
 )
-
-NEWEST = 40
-"""Challenges of an account that a first step looks at: more than it has messages in six hours."""
 
 
 class Question(NamedTuple):
@@ -51,7 +47,9 @@ def _question(which: str, columns: str = "", asker: str = "") -> str:
         f"SELECT known.*, {CHALLENGE.selected} FROM ("
         f"SELECT {selected(ACCOUNT, LOCKOUT, STATION, DEVICE, EMERGENCY)}, "
         "(SELECT pin_hash FROM account AS other WHERE other.name >= asker.account "
-        f"ORDER BY other.name LIMIT 1) AS neighbour_pin_hash{columns} FROM "
+        "ORDER BY other.name LIMIT 1) AS neighbour_pin_hash, "
+        "(SELECT spent FROM station AS anywhere WHERE anywhere.account = asker.account "
+        f"AND anywhere.client = '' AND anywhere.station = '') AS kept{columns} FROM "
         "(SELECT CAST(? AS TEXT) AS account, CAST(? AS TEXT) AS client, CAST(? AS TEXT) AS ssid, "
         f"CAST(? AS TEXT) AS station{asker}) AS asker "
         "LEFT JOIN account ON account.name = asker.account "
@@ -85,20 +83,17 @@ TALLY = "SELECT " + tallies.selected("????", "? AND ?", "? AND ?")
 
 # Each side of an OR finds its rows in an index of its own.
 OPEN = "challenge.account = ? AND challenge.state = 'open' AND challenge.expires_at > ?"
-SPENT = (
-    "challenge.account = ? AND challenge.state = 'spent' AND challenge.answered = '' "
-    "AND challenge.created_at > ?"
-)
+# What ended is of interest to who asked for it: from elsewhere it does not even show in the time.
+HERE = "challenge.client = ? AND challenge.station = ?"
 ANSWERED = _question(f"challenge.transaction_id = ? OR {OPEN}")
 FIRST = _question(
-    f"{OPEN} OR {SPENT}",
+    f"{OPEN} AND (challenge.expires_at > ? OR {HERE})",
     f", {_TAG} AS number_tag, {_TALLY}",
     ", CAST(? AS TEXT) AS number_tag, CAST(? AS TEXT) AS own, "
     "CAST(? AS DOUBLE PRECISION) AS known_since, "
     "CAST(? AS BIGINT) AS hour_since, CAST(? AS BIGINT) AS hour_until, "
     "CAST(? AS BIGINT) AS day_since, CAST(? AS BIGINT) AS day_until",
 )
-FIRST += f" LIMIT {NEWEST}"
 
 
 def known(asker: Asker, now: datetime) -> Question:
@@ -110,9 +105,9 @@ def known(asker: Asker, now: datetime) -> Question:
     own = tallies.own(Counter(account, client.name, client.station))
     since = (now - STATION_KNOWN).timestamp()
     counted = (asker.number_tag, own, since, *tallies.hours(now), *tallies.days(now))
-    unanswered = (account, (now - UNANSWERED).timestamp())
-    lately = (account, (now - LATELY).timestamp())
-    return Question(FIRST, (*place, *counted, *unanswered, *lately))
+    unanswered = (now - UNANSWERED).timestamp()
+    here = (client.name, client.station)
+    return Question(FIRST, (*place, *counted, account, unanswered, now.timestamp(), *here))
 
 
 def tally(counter: Counter, number_tag: str, now: datetime) -> Question:
@@ -132,6 +127,7 @@ def answered(asker: Asker, found: Sequence[Row]) -> Known:
         neighbour=first["neighbour_pin_hash"],
         lockout=LOCKOUT.find(first) or Lockout(),
         station=STATION.find(first),
+        kept=rows.spent(first["kept"] or ""),
         device=DEVICE.find(first),
         challenges=tuple(one for row in found if (one := CHALLENGE.find(row)) is not None),
         emergency=EMERGENCY.find(first),

@@ -364,6 +364,11 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
     # Of its number, see `model.code.number_tag`: so that what is counted under it can be asked for
     # along with the account.
     ("ALTER TABLE account ADD COLUMN number_tag TEXT",),
+    (
+        # Codes that came behind a PIN from anywhere are those of the station '' at the client '':
+        # so who asks from elsewhere waits no longer for whoever has kept some.
+        "DROP INDEX challenge_kept",
+    ),
 )
 
 TABLES = {

@@ -108,13 +108,25 @@ class TestKeptCode:
         assert node.second(challenged, node.code(challenged), client=VPN) == Accepted()
 
     def test_where_it_is_forgotten_it_is_one_too(self, site: Site, node: Node) -> None:
-        """A month later, from the same station; after that it is a wrong PIN."""
+        """Weeks later, from the same station and from any other; in the end it is a wrong PIN."""
         password = log_in(node, client=OFFICE)
-        site.clock.advance(30 * 86400)
-        assert node.first(password=password, client=OFFICE) == Rejected(TEXTS.start_again)
+        site.clock.advance(80 * 86400)
+        for client in (OFFICE, OTHER):
+            assert node.first(password=password, client=client) == Rejected(TEXTS.start_again)
         assert failures(node) == 0
-        assert node.first(password=password, client=OTHER) == Rejected(TEXTS.failed)
-        assert failures(node) == 1
+        site.clock.advance(11 * 86400)
+        with node.store.write() as tx:
+            tx.prune(site.clock(), site.clock(), site.clock())
+        for client in (OFFICE, OTHER):
+            assert node.first(password=password, client=client) == Rejected(TEXTS.failed)
+
+    def test_who_gave_the_code_where_it_was_asked_for_has_kept_none(self, node: Node) -> None:
+        """So that such a login, which most are, writes no more than before."""
+        challenged = node.challenge(client=VPN)
+        right = node.code(challenged)
+        assert node.second(challenged, right, client=VPN, packet="0x01") == Accepted()
+        assert node.first(password=PIN + right, client=OTHER) == Rejected(TEXTS.failed)
+        assert node.first(password=PIN + right, client=VPN) == Rejected(TEXTS.start_again)
 
     def test_a_locked_account_gains_nothing(self, site: Site) -> None:
         """Nor does whoever sends an old code to find out whether it is locked."""

@@ -14,7 +14,6 @@ from radius_smsotp.errors import StoreError
 from radius_smsotp.login import stations
 from radius_smsotp.model.lockout import STATION_KNOWN
 from radius_smsotp.model.records import Asker, Counter, Known, Lockout, Spent, Tally
-from radius_smsotp.store.questions import NEWEST
 from tests.store.contract import (
     ALICE,
     HERE,
@@ -57,12 +56,12 @@ class LoginsContract:
             challenge(1, created_at=NOW - 2 * SECOND),
             challenge(2, client="other"),
             challenge(3, created_at=NOW - SECOND),
-            challenge(4, created_at=NOW - HOUR, expires_at=NOW - HOUR + SECOND),
-            challenge(5, created_at=NOW - 23 * HOUR, state="spent", answered="", expires_at=NOW),
+            challenge(4, client="wifi", created_at=NOW - HOUR, expires_at=NOW - HOUR + SECOND),
+            challenge(5, state="spent"),
             challenge(6, account="bob"),
-            challenge(7, expires_at=NOW - HOUR),
-            challenge(8, state="spent", answered="tag"),
-            challenge(9, created_at=NOW - 24 * HOUR, state="spent", answered=""),
+            challenge(7, client="wifi", expires_at=NOW - HOUR),
+            challenge(8, client="wifi", expires_at=NOW, station="03"),
+            challenge(9, expires_at=NOW),
             challenge(10, state="exhausted"),
         ]
         with store.write() as tx:
@@ -70,6 +69,7 @@ class LoginsContract:
             tx.put_lockout("alice", Lockout(2, NOW))
             tx.put_station(seen)
             tx.put_station(station(station="03"))
+            tx.put_station(station(client="", station="", spent=codes[1:]))
             tx.remember_device(device())
             tx.remember_device(device(ssid="Guests"))
             add(tx, *several)
@@ -79,7 +79,8 @@ class LoginsContract:
             lockout=Lockout(2, NOW),
             station=seen,
             device=device(),
-            challenges=(several[1], several[2], several[0], several[3], several[4]),
+            challenges=(several[1], several[2], several[0], several[3]),
+            kept=codes[1:],
         )
         known = store.look(ASKER, NOW)
         assert known == expected
@@ -130,16 +131,6 @@ class LoginsContract:
                 assert known.challenges == (beside,)
         with store.login(replace(asker, account="carol"), NOW) as (_, known):
             assert known.challenges == ()
-
-    def test_of_many_spent_codes_only_the_last_are_looked_at(self, store: Store) -> None:
-        """However often somebody logs in: it costs every login of that account."""
-        several = [
-            challenge(one, created_at=NOW - one * SECOND, state="spent", answered="")
-            for one in range(NEWEST + 5)
-        ]
-        with store.write() as tx:
-            add(tx, *several)
-        assert store.look(ASKER, NOW).challenges == tuple(several[:NEWEST])
 
     @pytest.mark.parametrize("durable", [False, True])
     def test_a_step_is_a_transaction(self, store: Store, durable: bool) -> None:

@@ -33,6 +33,7 @@ FINGERPRINTS = (
     "3a67dcbf133d31ed",
     "3d0efcf8fd0e450d",
     "aabf4cb6a0729a59",
+    "b33acbee4909991e",
 )
 """Of each version that was ever released.  A store may be of any of them: they never change."""
 
