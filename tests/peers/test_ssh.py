@@ -124,9 +124,18 @@ def test_sshd_and_sudo_ask_for_pin_and_code(site: Site, radiusd: Radiusd, tmp_pa
         other = client(port + 1, "-i", str(tmp_path / "host"), "alice@127.0.0.1", "true")
         other.expect("PIN: ")
         other.stop()
+        # We know carol; this host does not, and sends something else in place of what is typed.
+        site.add("carol")
+        other = client(port, "carol@127.0.0.1", "true")
+        other.expect("PIN: ")
+        other.type(PIN)
+        eventually(lambda: site.kinds("carol"))
+        other.stop()
         eventually(lambda: "session-ended" in site.kinds("alice"))
     finally:
         server.stop()
+    [refused] = [(one.kind, one.detail) for one in site.events("carol")]
+    assert refused == ("login-refused", {"reason": "sshd"})
     recipe.assert_read("SSH and sudo", user.shown)
     kinds = Counter(site.kinds("alice"))
     login = ("pin-wrong", "challenge-opened", "sms-accepted", "code-wrong", "code-accepted")
