@@ -157,8 +157,11 @@ def test_an_answer_to_a_question_that_was_never_asked_is_a_failure(
     assert client.send(response(1, IDENTITY, b"alice"), b"x" * 16).prompt == "PIN: "
 
 
-def test_a_pin_with_a_nul_is_a_failure(client: EapClient) -> None:
-    assert client.answer(client.begin(), PIN.encode() + b"\0").kind == "Access-Reject"
+def test_a_pin_with_a_nul_is_a_failure(site: Site, client: EapClient) -> None:
+    """And told as one; behind the PIN it is the end of a C string."""
+    assert client.answer(client.begin(), b"ge\0heim").kind == "Access-Reject"
+    assert [one.detail for one in site.events("alice")] == [{"reason": "nul"}]
+    assert client.answer(client.begin(), PIN.encode() + b"\0").kind == "Access-Challenge"
 
 
 def test_what_names_the_client_behind_a_tunnel_counts_from_the_tunnel_only(site: Site) -> None:
