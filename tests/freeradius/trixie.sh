@@ -14,12 +14,15 @@ case $1 in
     *) set -- pytest -p no:cacheprovider "$@" ;;
 esac
 
+# One makes it, however many begin at once.
+mkdir -p "$top/.cache"
+exec 9>"$root.lock"
+flock 9
 packages=eapoltest,faketime,freeradius,freeradius-ldap,freeradius-python3,freeradius-utils,mount,openssl,postgresql
 packages=$packages,python3-venv,radsecproxy,slapd,strace
 if [ "$(cat "$root/complete" 2>/dev/null)" != "$packages" ]; then
     echo "Making a Debian 13 …"
     rm -rf "$root"
-    mkdir -p "$top/.cache"
     mmdebstrap --quiet --variant=apt --include="$packages" trixie "$root"
     printf '%s\n' "$packages" >"$root/complete"
 fi
@@ -42,16 +45,16 @@ if [ "$(cat "$root/installed" 2>/dev/null)" != "$wanted" ]; then
     printf '%s\n' "$wanted" >"$root/installed"
 fi
 
-# The checkout as it is now; what runs in the chroot cannot change it.
-rm -rf "$root/src"
-mkdir "$root/src"
-tar -cf - --exclude=./.venv --exclude=./.cache --exclude=./.git . | tar -xf - -C "$root/src"
+exec 9>&-
 
-# Mounts and a network of its own: /proc goes with the last process, and nobody takes its ports.
+# The checkout as it is now, in memory; what runs in the chroot cannot change it.  Mounts and a network of its own:
+# mounts go with the last process, and nobody takes its ports.
 exec unshare --mount --net --fork sh -euc '
     ip link set lo up
+    mkdir -p "$0/dev/shm" "$0/src"
     mount -t proc proc "$0/proc"
-    mkdir -p "$0/dev/shm"
     mount -t tmpfs tmpfs "$0/dev/shm"
+    mount -t tmpfs tmpfs "$0/src"
+    tar -cf - --exclude=./.venv --exclude=./.git --exclude="./.*cache" . | tar -xf - -C "$0/src"
     exec chroot "$0" sh -euc "cd /src && exec /venv/bin/python -m \"\$@\"" python "$@"
 ' "$root" "$@"
