@@ -3,9 +3,10 @@
 #
 #   sh tests/bench.sh            about a quarter of an hour
 #   sh tests/bench.sh --quick    seconds: shows that it works, not how fast it is
-#   sh tests/bench.sh --rst      the table as README.rst has it
 #   sh tests/bench.sh disks      one part of it, or several; --help names them
-#   sh tests/bench.sh --write    puts table and chart into README.rst
+#   sh tests/bench.sh privacyidea    the same two steps of privacyIDEA beside ours; it installs that
+#                                into .cache first, some hundred packages
+#   sh tests/bench.sh --write    puts ten rows into README.rst, all into tests/measure/bench/figures.txt
 #
 # Everything runs on loopback, in a temporary folder that goes with the end.
 set -eu

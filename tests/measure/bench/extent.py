@@ -51,7 +51,7 @@ FULL = Extent(
     sizes=(1_000, 100_000, 1_000_000),
     milliseconds=(0, 1, 5, 20),
     inside=3000,
-    lasting=100_000,
+    lasting=20_000,
 )
 QUICK = Extent(
     rounds=1,

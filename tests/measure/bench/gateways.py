@@ -85,7 +85,7 @@ def _rates(folder: Path, extent: Extent) -> Iterator[Row]:
         for seconds, found in rates.items():
             with _gateway(seconds) as url:
                 name = f"{seconds:g}-{turn}"
-                settings = {"providers": {"gateway": _provider(url)}, **NO_WAIT}
+                settings = {"providers": {"gateway": provider(url)}, **NO_WAIT}
                 with Server(folder / name, **settings) as server:
                     server.add(CHEAP)
                     users = itertools.cycle(CHEAP)
@@ -113,7 +113,7 @@ def _gateway(seconds: float) -> Iterator[str]:
             process.kill()
 
 
-def _provider(url: str) -> dict[str, Any]:
+def provider(url: str) -> dict[str, Any]:
     # A GET: the gateway of this bench reads no body.
     parameter = {"to": "{phone}", "text": "{message}"}
     return {"type": "http", "url": url, "http_method": "GET", "parameter": parameter}
@@ -123,7 +123,7 @@ def _provider(url: str) -> dict[str, Any]:
 def _server(kind: str, folder: Path) -> Iterator[tuple[Server, Gateway]]:
     with Gateway(answers(200, "ID: 4711")) as gateway:
         edit = with_hook("naive_hook", gateway.url) if kind == "naive" else None
-        with Server(folder, edit, providers={"gateway": _provider(gateway.url)}) as server:
+        with Server(folder, edit, providers={"gateway": provider(gateway.url)}) as server:
             yield server, gateway
 
 

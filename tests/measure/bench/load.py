@@ -111,6 +111,8 @@ class User(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, _: object) -> None:
         """See `asyncio`."""
+        if self._reply.done():
+            return  # nobody waits for it any more
         self.seconds = time.perf_counter() - self._asked
         if radius.answers(SECRET, self._request, data):
             self._reply.set_result(data)

@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from tests.measure.bench import load
@@ -30,11 +29,14 @@ CROWDS = (1, 32, 256)
 BUSY = 32
 """The crowd that rates and costs are taken of: more than radiusd has threads."""
 
-ARRIVING = 100.0
-"""Logins a second where users come at random, and rest: 360,000 an hour."""
+ARRIVING = {"default": 50.0, "ours": 100.0}
+"""Logins a second where users come at random, and rest: 180,000 and 360,000 an hour."""
 
 CHEAP = [f"cheap{number}" for number in range(1000)]
 """Accounts whose PIN hash has 1 round, unless a server says otherwise."""
+
+HASHED = ("default", "passwords")
+"""Servers whose PIN hashes have the rounds of `Extent.hashes`."""
 
 WARM_UP = 0.3
 """Seconds."""
@@ -42,86 +44,76 @@ WARM_UP = 0.3
 NO_WAIT: dict[str, Any] = {"delivery": {"wait": 0}}
 """No login waits for the verdict of the provider."""
 
-EMPTY = "empty hook"
-BOOKS = "two rows and a sync"
-LEAST = ", against the least that must be kept"
-"""`empty_hook` and `books_hook`, and what the rows of the latter are called."""
+FLOOR = "two rows and a sync"
+"""`books_hook`: the least that must be kept."""
 
-Loads = dict[int, list["Load"]]
-"""The runs of each crowd, or with each number of rounds of a PIN hash."""
+HASH = "the hash alone"
+
+DEFAULT = ", default settings"
 
 
 def measure(folder: Path, extent: Extent) -> Iterator[Row]:
     """
-    Two-step logins, against the empty hook, which checks and stores nothing.
+    Two-step logins: with default settings, against the hash of their PINs; and without the hash,
+    against the least that must be kept.
 
     Raises:
         UnexpectedReplyError: A login was not accepted, or its SMS not sent.
     """
-    ours, empty = defaultdict(list), defaultdict(list)
-    calm: dict[str, list[Load]] = {"ours": [], "empty": []}
-    books: list[Load] = []
-    hasty: list[Load] = []
-    costly: Loads = defaultdict(list)
-    hashes: dict[int, list[list[float]]] = defaultdict(list)
-    keeping_books = with_hook("books_hook", f"{folder}/books.db")
+    crowds: dict[str, dict[int, list[Load]]] = {one: defaultdict(list) for one in ("ours", "floor")}
+    calm: dict[str, list[Load]] = defaultdict(list)
+    busy: dict[str, list[Load]] = defaultdict(list)
+    hashes: dict[str, list[list[float]]] = defaultdict(list)
     with (
         # In memory: to make a file costs a disk more than a message costs us.
         tempfile.TemporaryDirectory(dir="/dev/shm") as outbox,
-        Server(folder / "empty-hook", with_hook("empty_hook")) as empty_server,
-        Server(folder / "books-hook", keeping_books) as books_server,
-        Server(folder / "product") as server,
-        Server(folder / "product-no-wait", **NO_WAIT) as hasty_server,
-        ExitStack() as stack,
+        Server(folder / "default", rounds=extent.hashes[0]) as default,
+        Server(folder / "passwords", rounds=extent.hashes[1]) as passwords,
+        Server(folder / "ours") as ours,
+        Server(folder / "floor", with_hook("books_hook", f"{folder}/books.db")) as floor,
     ):
-        costly_servers = {
-            rounds: stack.enter_context(Server(folder / f"rounds-{rounds}", rounds=rounds))
-            for rounds in extent.hashes
-        }
-        for one in (server, *costly_servers.values()):
+        servers = {"default": default, "passwords": passwords, "ours": ours, "floor": floor}
+        product = (default, passwords, ours)
+        for one in product:
             one.site.outbox.symlink_to(outbox)
             one.add(CHEAP)
             one.live_through_a_day(CHEAP[0])
-        hasty_server.site.outbox.symlink_to(outbox)
-        hasty_server.add(CHEAP)
-        hasty_server.live_through_a_day(CHEAP[0])
         names = itertools.cycle(CHEAP)
-        run(empty_server, names, BUSY, WARM_UP)
-        warm = run(server, names, BUSY, WARM_UP)
-        run(hasty_server, names, BUSY, WARM_UP)
-        run(books_server, names, BUSY, WARM_UP)
+        counted = sum(run(one, names, BUSY, WARM_UP).logins for one in product)
+        run(floor, names, BUSY, WARM_UP)
         for _ in range(extent.rounds):
+            for kind, rounds in zip(HASHED, extent.hashes, strict=True):
+                hashes[kind].append([_hashes_a_second(rounds, extent.hashed)])
+                busy[kind].append(run(servers[kind], names, BUSY, extent.seconds))
             for size in CROWDS:
-                empty[size].append(run(empty_server, names, size, extent.seconds))
-                ours[size].append(run(server, names, size, extent.seconds))
-            for kind, one in (("empty", empty_server), ("ours", server)):
-                come = load.arrive(one, names, ARRIVING, extent.seconds)
-                calm[kind].append(checked(one, asyncio.run(come)))
-            hasty.append(run(hasty_server, names, BUSY, extent.seconds))
-            books.append(run(books_server, names, BUSY, extent.seconds))
-            for rounds, one in costly_servers.items():
-                hashes[rounds].append([_hashes_a_second(rounds, extent.hashed)])
-                costly[rounds].append(run(one, names, BUSY, extent.seconds))
-        known = itertools.chain([warm], calm["ours"], *ours.values(), *costly.values())
-        counted = sum(one.logins for one in known)
-        found = sum(one.accepted(CHEAP) for one in (server, *costly_servers.values()))
+                for kind, loads in crowds.items():
+                    loads[size].append(run(servers[kind], names, size, extent.seconds))
+            for kind, rate in (*ARRIVING.items(), ("floor", ARRIVING["ours"])):
+                come = load.arrive(servers[kind], names, rate, extent.seconds)
+                calm[kind].append(checked(servers[kind], asyncio.run(come)))
+        known = itertools.chain(*crowds["ours"].values(), *busy.values(), *calm.values())
+        counted += sum(one.logins for one in known) - sum(one.logins for one in calm["floor"])
+        found = sum(one.accepted(CHEAP) for one in product)
         if found != counted:
             raise load.UnexpectedReplyError(f"{counted} logins, but {found} in the audit trail")
-    yield from _rates_and_costs(ours[BUSY], empty[BUSY], EMPTY, "")
-    yield from _rates_and_costs(ours[BUSY], books, BOOKS, LEAST)
-    what = f"logins a second, {BUSY} users, delivery.wait: 0"
-    yield compared(what, rates(hasty), rates(empty[BUSY]), EMPTY)
-    yield from _with_hashes(costly, hashes, extent.hashes)
+    yield from _with_hashes(busy, hashes, extent.hashes[1])
     for step in ("first", "second"):
-        times = _step_times(calm["ours"], step), _step_times(calm["empty"], step)
-        what = f"{step} step, {ARRIVING:g} logins a second come at random, p50 / p99, ms"
-        yield compared(what, *times, EMPTY, 1e3)
-    yield from _times(ours, empty)
+        what = f"{step} step, {ARRIVING['default']:g} logins a second come at random{DEFAULT}"
+        yield Row(f"{what}, p50 / p99, ms", medians(_step_times(calm["default"], step), 1e3))
+    both = crowds["ours"], crowds["floor"]
+    yield compared(f"logins a second, {BUSY} users", *(rates(one[BUSY]) for one in both), FLOOR)
+    costs = ([[one.cpu / one.logins] for one in loads[BUSY]] for loads in both)
+    yield compared(f"CPU of radiusd a login, {BUSY} users, µs", *costs, FLOOR, 1e6)
     for step in ("first", "second"):
-        times = _step_times(ours[BUSY], step), _step_times(books, step)
-        yield compared(f"{step} step, {BUSY} users{LEAST}, p50 / p99, ms", *times, BOOKS, 1e3)
-    shares = [[one.own_cpu / one.seconds] for one in empty[BUSY]]
-    yield Row("load generator, % of one core", "", f"{medians(shares, 100)} ({EMPTY})")
+        times = (_step_times(calm[kind], step) for kind in ("ours", "floor"))
+        what = f"{step} step, {ARRIVING['ours']:g} logins a second come at random, p50 / p99, ms"
+        yield compared(what, *times, FLOOR, 1e3)
+    for step, size in itertools.product(("first", "second"), CROWDS):
+        times = (_step_times(loads[size], step) for loads in both)
+        users = "1 user" if size == 1 else f"{size} users"
+        yield compared(f"{step} step, {users}, p50 / p99, ms", *times, FLOOR, 1e3)
+    shares = [[one.own_cpu / one.seconds] for one in crowds["floor"][BUSY]]
+    yield Row("load generator, % of one core", "", f"{medians(shares, 100)} ({FLOOR})")
     yield Row("logins of radius_smsotp, all accepted, all SMS sent", f"{counted:,}")
 
 
@@ -138,30 +130,15 @@ def checked(server: Server, done: Load) -> Load:
     return done
 
 
-def _rates_and_costs(ours: list[Load], other: list[Load], than: str, note: str) -> Iterator[Row]:
-    found = rates(ours), rates(other)
-    yield compared(f"logins a second, {BUSY} users{note}", *found, than)
-    costs = ([[one.cpu / one.logins] for one in loads] for loads in (ours, other))
-    yield compared(f"CPU of radiusd a login, {BUSY} users{note}, µs", *costs, than, 1e6)
-
-
 def _with_hashes(
-    costly: Loads, hashes: dict[int, list[list[float]]], both: tuple[int, int]
+    busy: dict[str, list[Load]], hashes: dict[str, list[list[float]]], most: int
 ) -> Iterator[Row]:
-    for rounds, loads in costly.items():
-        what = f"logins a second, {BUSY} users, PIN hash of {rounds} rounds"
-        yield compared(what, rates(loads), hashes[rounds], "the hash alone")
-    default, slow = ([[one.cpu / one.logins] for one in costly[rounds]] for rounds in both)
-    what = f"CPU of radiusd a login, {BUSY} users, PIN hash of {both[0]} rounds, ms"
-    yield compared(what, default, slow, f"{both[1]} rounds", 1e3)
-
-
-def _times(ours: Loads, empty: Loads) -> Iterator[Row]:
-    for step in ("first", "second"):
-        for size in CROWDS:
-            times = _step_times(ours[size], step), _step_times(empty[size], step)
-            users = "1 user" if size == 1 else f"{size} users"
-            yield compared(f"{step} step, {users}, p50 / p99, ms", *times, EMPTY, 1e3)
+    for kind, note in zip(HASHED, (DEFAULT, f", PIN hash of {most} rounds"), strict=True):
+        what = f"logins a second, {BUSY} users{note}"
+        yield compared(what, rates(busy[kind]), hashes[kind], HASH)
+    default, slow = ([[one.cpu / one.logins] for one in busy[kind]] for kind in HASHED)
+    what = f"CPU of radiusd a login, {BUSY} users{DEFAULT}, ms"
+    yield compared(what, default, slow, f"{most} rounds", 1e3)
 
 
 def rates(loads: Sequence[Load]) -> list[list[float]]:
