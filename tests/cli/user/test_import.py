@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -632,17 +632,17 @@ def test_a_slice_waits_for_the_database_a_few_times_however_many_accounts_change
             tx.put_account(one, now)
         tx.remember_device(device)
     waited: list[Session] = []
-    sync = Session._sync
+    send = Session._send
 
-    def note(session: Session) -> None:
+    def note(session: Session, *sent: Any) -> None:
         waited.append(session)
-        sync(session)
+        send(session, *sent)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Session, "_sync", note)
+        patch.setattr(Session, "_send", note)
         part = [bulk.Change(one, replace(one, phone=OTHER)) for one in before]
         assert bulk._write_slice(store, part) == set()
-    # Its start, the accounts, the devices, and those of one of them; the commit is beside these.
+    # Its start with the accounts, the devices, those of one of them, and the commit.
     assert len(waited) == 4
     with store.read() as tx:
         kinds = [event.kind for event in tx.events("user7", 9)]
