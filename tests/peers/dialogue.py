@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import select
 import subprocess
+import termios
 import time
 from typing import IO, TYPE_CHECKING
+
+from tests.support.site import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,6 +110,12 @@ class Terminal(Dialogue):
         )
         os.close(slave)
         self._input = self._output = os.fdopen(master, "r+b", buffering=0)
+
+    def type(self, line: str) -> None:
+        """Answer.  OpenVPN discards what was typed before its terminal shows it no more."""
+        if self.shown.endswith("Password:"):
+            eventually(lambda: not termios.tcgetattr(self._input.fileno())[3] & termios.ECHO)
+        super().type(line)
 
     def _hang_up(self) -> None:
         """Who reads a terminal is told nothing."""
