@@ -20,6 +20,9 @@ from radius_smsotp.settings.strict_yaml import Place
 OF_NUMBERS = ("int_", "float_", "greater_", "less_", "finite_")
 """How pydantic's types of errors begin that numbers have."""
 
+OF_SECTIONS = {"dict_type", "mapping_type", "model_type"}
+"""pydantic's types of errors where something else stands than settings of its own."""
+
 NUMBER = re.compile(r"""["']?[-+]?[0-9][0-9.,_ ]{0,15}["']?""")
 """What is meant as one, and can be shown wherever one belongs."""
 
@@ -68,13 +71,15 @@ class Written:
             found.append((at.line, at.column, replace(problem, path=path)))
         return [one for *_, one in sorted(found, key=lambda entry: entry[:2])]
 
-    def excerpt(self, setting: str, *, is_number: bool) -> str:
+    def excerpt(self, setting: str, *, is_number: bool, is_section: bool) -> str:
         """The line of a setting, but for what may be a secret there; "" if it is not written."""
         at = self.places.get(setting) or self.places.get(setting.lower())
         if at is None or not re.fullmatch(r"[\w.-]+", name := setting.rpartition(".")[2]):
             return ""
         value = at.value or ""
-        is_open = setting.partition(".")[0] not in CLOSED and WORD.fullmatch(value)
+        # A word in the place of a section may be meant as anything: a client's secret, say.
+        is_open = setting.partition(".")[0] not in CLOSED and not is_section
+        is_open = is_open and WORD.fullmatch(value) is not None
         told = value if is_open or (is_number and NUMBER.fullmatch(value)) else "…"
         return f"{at.line} | {name}: {told}"
 
@@ -92,7 +97,8 @@ def problems(
         # pydantic points at a key of a mapping by one part more.
         loc = [str(part) for part in item["loc"] if part != "[key]"]
         is_number = item["type"].startswith(OF_NUMBERS)
-        line = written.excerpt(prefix + ".".join(loc), is_number=is_number)
+        is_section = item["type"] in OF_SECTIONS
+        line = written.excerpt(prefix + ".".join(loc), is_number=is_number, is_section=is_section)
         fault, _, remedy = item["msg"].removeprefix("Value error, ").partition("; ")
         fault = re.sub("^Input should be", "has to be", fault)
         if item["type"] in {"extra_forbidden", "invalid_key"}:

@@ -226,6 +226,22 @@ class TestErrors:
         assert "7 | price: …" in {problem.line for problem in found}
         assert "s3cret" not in repr(found)
 
+    @pytest.mark.parametrize(
+        ("section", "line"),
+        [
+            ("clients: {fw: s3cret}", "1 | fw: …"),
+            ("clients: {fw: {ssids: {Office: s3cret}}}", "1 | Office: …"),
+            ("limits: s3cret", "1 | limits: …"),
+        ],
+    )
+    def test_a_word_where_settings_belong_is_not_shown(
+        self, path: Path, section: str, line: str
+    ) -> None:
+        """Somebody may take `clients` for FreeRADIUS's, and write the secret there."""
+        [problem] = problems(path, f"{section}\nproviders: {json.dumps(FOLDER)}")
+        assert problem.line == line
+        assert "s3cret" not in repr(problem)
+
     def test_an_unknown_setting_is_told_what_is_known(self, path: Path) -> None:
         """If nothing is like it."""
         [line] = lines(path, "code: {xyz: 1}\nproviders: {d: {type: folder, path: x}}")
