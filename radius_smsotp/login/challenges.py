@@ -121,15 +121,19 @@ class Issuer:
         key = self._keyring.get(codes.key_id) if codes else None
         if codes is None or key is None or number is None:
             return secrets.token_hex(16)
-        return code.emergency(key, codes.account, codes.batch, number)
+        return code.emergency(key, codes.account, codes.batch, number)[-1]
 
     def emergency_number(
         self, codes: EmergencyCodes | None, answer: str, numbers: Iterable[int]
     ) -> int | None:
         """Which of these emergency codes of an account an answer is; None if it is none."""
         typed = forms.typed_code(answer)
+        key = self._keyring.get(codes.key_id) if codes else None
+        if codes is None or key is None or len(typed) != code.EMERGENCY_DIGITS:
+            return None
+        made = code.emergency(key, codes.account, codes.batch, len(codes.uses))
         # All are compared: which one it is must not show in the delay.
-        found = [one for one in numbers if code.matches(typed, self.emergency(codes, one))]
+        found = [one for one in numbers if code.matches(typed, made[one - 1])]
         return found[0] if found else None
 
     def can_judge(self, challenge: Challenge | None, codes: EmergencyCodes | None) -> bool:

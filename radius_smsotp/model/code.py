@@ -7,6 +7,7 @@ resend sends the same one.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 
@@ -41,18 +42,28 @@ EMERGENCY_DIGITS = 10
 one of six digits, and not too long to be read out on the phone."""
 
 
-def emergency(key: bytes, account: str, batch: str, number: int) -> str:
+EMERGENCY_OCTETS = 8
+"""That one is made of: of 10^10 remainders of 2^64 none is likelier than another by 10^-9."""
+
+
+def emergency(key: bytes, account: str, batch: str, count: int) -> list[str]:
     """
-    One of the emergency codes of an account: `EMERGENCY_DIGITS` decimal digits.
+    The emergency codes of an account, from the first on: `EMERGENCY_DIGITS` decimal digits each.
+
+    All come from one hash (SHAKE256, FIPS 202, of an HMAC): whoever asks waits for them, and it
+    must not show in the time that there are many.
 
     Args:
         account: Folded name: a row that is copied to another account makes other codes.
         batch: Of `records.EmergencyCodes`.
-        number: Which of them, from 1.
+        count: How many; with more of them the first ones are the same.
     """
-    text = f"emergency {batch} {number} {account}".encode("utf-8", "surrogatepass")
-    digits = int.from_bytes(hmac.digest(key, text, "sha256")) % 10**EMERGENCY_DIGITS
-    return f"{digits:0{EMERGENCY_DIGITS}}"
+    seed = hmac.digest(
+        key, f"emergency {batch} {account}".encode("utf-8", "surrogatepass"), "sha256"
+    )
+    octets = hashlib.shake_256(seed).digest(EMERGENCY_OCTETS * count)
+    cut = (octets[at : at + EMERGENCY_OCTETS] for at in range(0, len(octets), EMERGENCY_OCTETS))
+    return [f"{int.from_bytes(one) % 10**EMERGENCY_DIGITS:0{EMERGENCY_DIGITS}}" for one in cut]
 
 
 def key_fingerprint(key: bytes) -> str:

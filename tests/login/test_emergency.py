@@ -36,8 +36,7 @@ def make(node: Node, user: str = "alice", count: int = 1, uses: int = 1) -> list
     with node.store.write(user) as tx:
         tx.put_emergency(held)
         tx.ask_emergency(user)
-    numbers = range(1, count + 1)
-    return [code.emergency(node.keys.secret, user, batch, number) for number in numbers]
+    return code.emergency(node.keys.secret, user, batch, count)
 
 
 def left(node: Node, user: str = "alice") -> tuple[int, ...]:
@@ -361,3 +360,27 @@ class TestAccounts:
         assert [sent.phone for _, sent in gateways.sent] == ["+491707777777"] * 2 + [PHONE] * 2
         told = [event.detail for event in node.events("carol") if event.kind == "challenge-opened"]
         assert told == [{"override": "***77"}, {}]
+
+
+class TestHowLongItTakes:
+    """A wrong PIN must not tell in its time that there is such an account."""
+
+    def test_all_codes_of_a_list_come_from_one_hash(
+        self, node: Node, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And from none, where what was typed is no such code."""
+        made: list[int] = []
+        real = code.emergency
+
+        def counted(key: bytes, account: str, batch: str, count: int) -> list[str]:
+            made.append(count)
+            return real(key, account, batch, count)
+
+        codes = make(node, count=50)
+        monkeypatch.setattr(code, "emergency", counted)
+        assert kind(node.first(password="4321")) == "rejected"
+        assert made == []
+        assert kind(node.first(password="4321" + "0" * 10)) == "rejected"
+        assert made == [50]
+        assert node.first(password=PIN + codes[49]) == Accepted()
+        assert left(node) == tuple(range(1, 50))

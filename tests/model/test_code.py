@@ -149,3 +149,14 @@ def test_code_seal_and_tags_come_from_separate_streams() -> None:
     stream = hmac.digest(key, f"phone-seal {transaction_id}".encode(), "sha256")
     sealed = bytes.fromhex(code.seal(key, transaction_id, phone))
     assert bytes(a ^ b for a, b in zip(sealed, stream, strict=False)) == phone.encode()
+
+
+def test_emergency_codes_are_those_of_one_list_of_one_account_under_one_key() -> None:
+    """A longer list begins with the shorter one, so that one has its number for good."""
+    key, batch = b"k" * 32, "ab" * 16
+    codes = code.emergency(key, "alice", batch, 50)
+    assert codes[:3] == code.emergency(key, "alice", batch, 3)
+    others = [(b"K" * 32, "alice", batch), (key, "bob", batch), (key, "alice", "cd" * 16)]
+    found = {*codes, *(one for other in others for one in code.emergency(*other, 50))}
+    assert len(found) == 200
+    assert {len(one) for one in found if one.isdecimal()} == {code.EMERGENCY_DIGITS}

@@ -102,10 +102,7 @@ def make_codes(
     )
     with site.store.read() as tx:
         account.refuse_unknown(tx, name, elsewhere=elsewhere)
-    found = [
-        model.emergency(site.keys.secret, name, made.batch, number)
-        for number in range(1, count + 1)
-    ]
+    found = model.emergency(site.keys.secret, name, made.batch, count)
     until = output.local(made.expires_at)
     many = output.many(count, "emergency code")
     if page is not None:
