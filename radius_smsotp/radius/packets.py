@@ -195,7 +195,8 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         known_good=any(map(KNOWN_GOOD.fullmatch, config)),
         pin_hash=pin_hash.decode("latin-1"),
         mismatch=bool(said) and all(MISMATCH in one for one in said),
-        uncompared=silent or any(UNCOMPARED in one for one in said),
+        # Of a password other modules may say anything, a name that was sent among it.
+        uncompared=silent or (method != "" and any(UNCOMPARED in one for one in said)),
         phones=_values((lists or {}).get("config"), "SMSOTP-Phone"),
         provider=config.get("SMSOTP-Provider") or None,
         style=config.get("SMSOTP-Style") or None,

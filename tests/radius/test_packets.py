@@ -128,11 +128,13 @@ class TestWhatFreeradiusKnows:
         assert request(*(("Module-Failure-Message", one) for one in said)).mismatch == mismatch
 
     def test_that_there_was_nothing_to_compare_a_handshake_with(self) -> None:
-        """As mschap says it."""
+        """As mschap says it.  Of a password it means nothing: what others say may hold a name."""
         said = ("FAILED: No NT-Password.  Cannot perform authentication", "MS-CHAP2-Response is")
         pairs = [("Module-Failure-Message", f"mschap: {one}") for one in said]
-        assert request(*pairs).uncompared
-        assert not request(pairs[1]).uncompared
+        proof = ("MS-CHAP2-Response", octets("x"))
+        assert request(proof, *pairs).uncompared
+        assert not request(proof, pairs[1]).uncompared
+        assert not request(("User-Password", "x"), *pairs).uncompared
 
     def test_the_hash_is_the_text_that_was_set(self) -> None:
         """FreeRADIUS shows it as octets."""
