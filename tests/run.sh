@@ -90,8 +90,7 @@ lane debian13b "sh tests/freeradius/trixie.sh tests/freeradius/test_[f-z]*.py \
     --deselect=tests/freeradius/test_smpp.py"
 lane peers "$pytest tests/peers" "$pytest tests/providers"
 lane lint ".venv/bin/ruff check ." ".venv/bin/ruff format --check ." .venv/bin/mypy \
-    "$pytest tests/measure tests/package"
-lane cli "$pytest tests/cli"
+    "$pytest tests/measure tests/package" "$pytest tests/cli"
 lane rest "$pytest tests --ignore=tests/measure --ignore=tests/package --ignore=tests/peers \
     --ignore=tests/freeradius --ignore=tests/cli --ignore=tests/providers"
 all_lanes

@@ -37,8 +37,6 @@ def test_malformed_packets(lenient: Site) -> None:
     assert outcome.replies[CHALLENGE] > 20
     assert ACCEPT not in outcome.replies
     assert malformed.complaints(radiusd) == []
-    if outcome.memory[-1] - outcome.memory[0] > malformed.MOST_GROWTH:
-        # On a busy machine requests pile up, and threads come for them: once.
-        outcome = malformed.throw(radiusd, PACKETS)
-    assert outcome.memory[-1] - outcome.memory[0] <= malformed.MOST_GROWTH
+    # In the second half: on a busy machine requests pile up at first, and threads come for them.
+    assert outcome.memory[-1] - outcome.memory[len(outcome.memory) // 2] <= malformed.MOST_GROWTH
     assert radiusd.ask("bob", PIN).kind == "Access-Challenge"

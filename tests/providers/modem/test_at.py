@@ -146,7 +146,7 @@ def test_silence_before_the_text_is_unavailable(
 ) -> None:
     modem.mute_on.add(command)
     with pytest.raises(Unavailable, match=rf"did not answer {command[:2]}\{command[2:]} in time"):
-        provider_for(modem, tmp_path).send(message(1, PLAIN), soon(0.7))
+        provider_for(modem, tmp_path).send(message(1, PLAIN), soon(2))
     assert modem.submitted == []
 
 
@@ -154,7 +154,7 @@ def test_a_prompt_that_does_not_come_is_left_with_escape(modem: GsmModem, tmp_pa
     modem.mute_on.add("AT+CMGS")
     sender = provider_for(modem, tmp_path)
     with pytest.raises(Unavailable, match=r"did not answer AT\+CMGS in time"):
-        sender.send(message(1, PLAIN), soon(0.7))
+        sender.send(message(1, PLAIN), soon(2))
     # One when the port was opened, one to leave the prompt.
     assert modem.wait_for(lambda: modem.escapes == 2)
     modem.mute_on.clear()
