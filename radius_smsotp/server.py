@@ -94,8 +94,9 @@ class Server:
     def __init__(self, path: Path, *, in_radiusd: bool = True, starting: bool = False) -> None:
         self.in_radiusd = in_radiusd
         # Before each file is read: what changes while it is shall be noticed later.
-        before = _fingerprint(path)
-        self.loaded, is_new = _settings(path) if starting else (file.load(path), True)
+        before = fingerprint(path)
+        found = _settings(path) if starting else last_good.Working(file.load(path))
+        self.loaded = found.loaded
         self.fingerprint = before + _fingerprints(self.loaded)
         problems = []
         keys = None
@@ -120,7 +121,7 @@ class Server:
         if problems or keys is None:
             raise ConfigurationError(problems)
         self.keys = keys
-        if in_radiusd and is_new:
+        if in_radiusd and not found.problems:
             _keep(self.loaded)
         self.courier = Courier(self.loaded, keys, self.store)
         self._reported: deque[Event] = deque(maxlen=REPORTED)
@@ -223,7 +224,7 @@ class Watch:
     def look(self) -> bool:
         """Read the settings again if they have changed.  Returns whether new ones took over."""
         loaded = self._current.loaded
-        now = _fingerprint(loaded.path) + _fingerprints(loaded)
+        now = fingerprint(loaded.path) + _fingerprints(loaded)
         # What did not work may do so without a change here: a new key, a store, now in place.
         is_due = self._current.keys.is_outdated(datetime.now(UTC))
         is_replaced = self._current.store.is_replaced()
@@ -276,19 +277,16 @@ def _is_same(event: Event, other: Event) -> bool:
     return both[0] == both[1] and abs(event.time - other.time) <= REPEATED
 
 
-def _settings(path: Path) -> tuple[Loaded, bool]:
-    """The settings in a file, or else the last that worked; and whether it is those in the file."""
-    try:
-        return file.load(path), True
-    except ConfigurationError as error:
-        kept = last_good.load(path)
-        if kept is None:
-            raise
-        loaded, since = kept
-        log.error("the settings do not work; those of %s, which did, are used:", f"{since:%c}")
-        for problem in error.problems:
+def _settings(path: Path) -> last_good.Working:
+    """Settings to start on; which those are is said, if they are not the ones in the file."""
+    found = last_good.working(path)
+    if found.problems:
+        log.error(
+            "the settings do not work; those of %s, which did, are used:", f"{found.since:%c}"
+        )
+        for problem in found.problems:
             log.error("%s", problem)
-        return loaded, False
+    return found
 
 
 def _keep(loaded: Loaded) -> None:
@@ -302,10 +300,10 @@ def _keep(loaded: Loaded) -> None:
 
 def _fingerprints(loaded: Loaded) -> Fingerprint:
     """Of the files that settings name."""
-    return sum(map(_fingerprint, (loaded.key_path, *loaded.secret_files)), ())
+    return sum(map(fingerprint, (loaded.key_path, *loaded.secret_files)), ())
 
 
-def _fingerprint(path: Path) -> Fingerprint:
+def fingerprint(path: Path) -> Fingerprint:
     """What changes when a file does: its time, size and inode."""
     try:
         status = path.stat()

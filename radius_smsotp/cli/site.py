@@ -56,14 +56,11 @@ class Site:
     @cached_property
     def loaded(self) -> Loaded:
         """The settings."""
-        try:
+        if not self._lenient:
             return file.load(self._config)
-        except ConfigurationError:
-            kept = last_good.load(self._config) if self._lenient else None
-            if kept is None:
-                raise
-            self.is_outdated = True
-            return kept[0]
+        found = last_good.working(self._config)
+        self.is_outdated = bool(found.problems)
+        return found.loaded
 
     @cached_property
     def opened(self) -> Store:

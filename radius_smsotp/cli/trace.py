@@ -89,7 +89,7 @@ def trace(site: Site, name: str, limit: int, follow: bool, as_json: bool) -> Non
         _follow(site, name, newest, found, as_json=as_json)
     trail = [event for _, event in found]
     if as_json:
-        output.as_json([_record(event) for event in trail])
+        output.as_json([record(event) for event in trail])
         return
     if not trail:
         kept = f"events are kept for {site.loaded.values.audit.days} days"
@@ -114,7 +114,7 @@ def _follow(
         # By numbers that were seen, not by the highest: on PostgreSQL one may come late.
         fresh = [(number, event) for number, event in found if number not in seen]
         for event in [one for _, one in fresh] if as_json else ():
-            output.as_json(_record(event), indent=None)
+            output.as_json(record(event), indent=None)
         for number, event in enumerate(folded(one for _, one in fresh) if not as_json else ()):
             _show(teller, event, first=not seen and number == 0)
         seen.update(number for number, _ in fresh)
@@ -189,7 +189,7 @@ def _is_same_refusal(before: Event, event: Event) -> bool:
     )
 
 
-def _record(event: Event) -> dict[str, Any]:
+def record(event: Event) -> dict[str, Any]:
     return asdict(event) | {"meaning": events.KINDS.get(event.kind, event.kind)}
 
 

@@ -118,6 +118,15 @@ def end_of(most: timedelta) -> Callable[[Any, click.Parameter, str | None], date
     return _blamed(read)
 
 
+def beginning() -> Callable[[Any, click.Parameter, str], datetime]:
+    """The same for a beginning."""
+
+    def read(_: Any, parameter: click.Parameter, text: str | None) -> datetime:
+        return since(text or "", datetime.now(UTC))
+
+    return _blamed(read)
+
+
 def _within(found: timedelta, most: timedelta) -> timedelta:
     if not timedelta(minutes=1) <= found <= most:
         raise ValueError(f"it is not between 1 minute and {most.days} days")

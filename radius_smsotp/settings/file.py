@@ -19,9 +19,9 @@ from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.model.text import shown
 from radius_smsotp.providers import ProviderSettings
 from radius_smsotp.settings import faults, languages, policy, strict_yaml
-from radius_smsotp.settings.elsewhere import Elsewhere
 from radius_smsotp.settings.faults import Written
 from radius_smsotp.settings.policy import ClientPolicy
+from radius_smsotp.settings.references import References
 from radius_smsotp.settings.schema import DeliverySettings, Settings, network
 
 POLICIES_MOST = 1024
@@ -36,7 +36,7 @@ class Loaded:
     Attributes:
         providers: Name to settings of its own class, in the order of the file.
         written: The text, with its passwords.
-        secret_files: What secrets were read from: see `settings.elsewhere`.
+        secret_files: What secrets were read from: see `settings.references`.
     """
 
     path: Path
@@ -125,8 +125,8 @@ def understand(path: Path, text: str) -> Loaded:
         fault = "holds no settings, but " + type(raw).__name__
         raise ConfigurationError([Problem(name, fault, "write 'name: value' lines")])
     written = Written(name, text)
-    elsewhere = Elsewhere(path.absolute().parent)
-    raw = elsewhere.filled(raw)
+    references = References(path.absolute().parent)
+    raw = references.filled(raw)
     own, problems = _load_providers(written, raw.get("providers"))
     values = Settings()
     try:
@@ -135,10 +135,10 @@ def understand(path: Path, text: str) -> Loaded:
         problems += faults.problems(written, "", Settings, error)
     problems += _order_problems(raw.get("delivery", {}), raw.get("providers"))
     problems += _smtp_problems(written, raw.get("smtp_servers"))
-    loaded = Loaded(path.absolute(), written, values, own, tuple(elsewhere.files))
+    loaded = Loaded(path.absolute(), written, values, own, tuple(references.files))
     problems += _language_problems(loaded)
     problems += _trigger_problems(loaded)
-    unread = {one.path: one for one in elsewhere.problems}
+    unread = {one.path: one for one in references.problems}
     problems = [one for one in problems if one.path not in unread] + list(unread.values())
     if problems:
         raise ConfigurationError(written.located(problems))

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
-from radius_smsotp.errors import ConfigurationError
+from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.settings import file, whole_file
 from radius_smsotp.settings.file import Loaded
 
@@ -55,6 +57,35 @@ def load(path: Path) -> tuple[Loaded, datetime] | None:
         return file.understand(path, text), since
     except (OSError, UnicodeDecodeError, ConfigurationError):
         return None
+
+
+class Working(NamedTuple):
+    """
+    Settings that work.
+
+    Attributes:
+        problems: What is wrong with those in the file, if these are not they.
+        since: When these were kept, then.
+    """
+
+    loaded: Loaded
+    problems: Sequence[Problem] = ()
+    since: datetime | None = None
+
+
+def working(path: Path) -> Working:
+    """
+    The settings in a file, or else the last that worked.
+
+    Raises:
+        ConfigurationError: There are neither.
+    """
+    try:
+        return Working(file.load(path))
+    except ConfigurationError as error:
+        if (kept := load(path)) is None:
+            raise
+        return Working(kept[0], error.problems, kept[1])
 
 
 def _fingerprint(text: str) -> str:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -25,6 +25,7 @@ from radius_smsotp.errors import ConfigurationError, Problem, StoreError
 from radius_smsotp.model import events as trail
 from radius_smsotp.model.identity import fold_name
 from radius_smsotp.model.records import Event
+from radius_smsotp.server import fingerprint
 from radius_smsotp.store.history import Wanted
 
 log = logging.getLogger(__name__)
@@ -65,20 +66,13 @@ def _kinds(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -
     return found
 
 
-def _since(ctx: click.Context, param: click.Parameter, text: str) -> datetime:
-    try:
-        return when.since(text, datetime.now(UTC))
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 @click.command()
 @click.option(
     "--since",
     metavar="WHEN",
     default="1h",
     show_default=True,
-    callback=_since,
+    callback=when.beginning(),
     help="From when on: 1h, 3d, today, yesterday, 2026-11-30, or '2026-11-30 18:00'.",
 )
 @click.option(
@@ -196,12 +190,12 @@ def _serve(config: Path) -> None:
 
 def _write_on(site: Site, config: Path, bookmark: Bookmark, ending: Ending) -> None:
     """Write until it is time to end, or the settings have changed."""
-    before = _changed(config)
+    before = fingerprint(config)
     complaint = ""
     place: Place | None = None
     sink: sinks.Sink | None = None
     teller = Teller()
-    while before == _changed(config):
+    while before == fingerprint(config):
         try:
             if sink is None or place is None:
                 sink = sinks.opened(site.loaded)
@@ -242,11 +236,3 @@ def _write_fresh(
         if found:
             sink.sync()
             bookmark.keep(place)
-
-
-def _changed(config: Path) -> tuple[int, ...]:
-    try:
-        status = config.stat()
-    except OSError:
-        return ()
-    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -7,14 +7,11 @@ import os
 import socket
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import urlsplit
 
-from radius_smsotp.cli import output
-from radius_smsotp.cli.trace import BAD
-from radius_smsotp.model import events
+from radius_smsotp.cli import output, trace
 from radius_smsotp.model.records import Event
 from radius_smsotp.settings.file import Loaded
 
@@ -35,9 +32,8 @@ def record(number: int, event: Event, told: str) -> dict[str, Any]:
     """An event as one JSON object; README.rst says what it holds."""
     return {
         "id": number,
-        **asdict(event),
+        **trace.record(event),
         "time": output.iso(event.time),
-        "meaning": events.KINDS.get(event.kind, event.kind),
         "told": told,
     }
 
@@ -69,7 +65,7 @@ def opened(loaded: Loaded) -> Sink:
 
 
 def _severity(event: Mapping[str, Any]) -> int:
-    return WARNING if event["kind"] in BAD else INFORMATIONAL
+    return WARNING if event["kind"] in trace.BAD else INFORMATIONAL
 
 
 class File:

@@ -17,9 +17,9 @@ UNREAD = "unread"
 """In the place of a secret that cannot be read, so that the other faults are told as well."""
 
 
-class Elsewhere:
+class References:
     """
-    What of a settings file stands elsewhere.
+    What a settings file only names, to be filled in.
 
     Args:
         folder: Where relative paths count from.
@@ -54,31 +54,34 @@ class Elsewhere:
         fields = providers.module(kind).Settings.model_fields if kind in providers.TYPES else {}
         trees = {name for name, field in fields.items() if isinstance(field.default, dict)}
         return {
-            key: self._tree(value, f"{path}.{key}")
+            key: self._inside(value, f"{path}.{key}", is_template=True)
             if str(key).lower() in trees
             else self._filled(value, f"{path}.{key}")
             for key, value in entry.items()
         }
 
-    def _tree(self, value: Any, path: str) -> Any:
-        """Texts with placeholders; a secret among them has none, whatever braces it holds."""
-        if isinstance(value, list):
-            return [self._filled(one, path, is_template=True) for one in value]
-        if not isinstance(value, Mapping):
-            return value
-        return {
-            key: self._filled(one, f"{path}.{key}", is_template=True) for key, one in value.items()
-        }
-
     def _filled(self, value: Any, path: str, *, is_template: bool = False) -> Any:
+        """
+        A value, or what it names.
+
+        Args:
+            is_template: It may have placeholders; a secret has none, whatever braces it holds.
+        """
         kind = next(iter(value)) if isinstance(value, Mapping) and len(value) == 1 else None
         if isinstance(kind, str) and kind in KINDS and isinstance(value[kind], str):
             secret = self._read(kind, value[kind], path)
             return secret.replace("{", "{{").replace("}", "}}") if is_template else secret
-        if isinstance(value, list) or (isinstance(value, Mapping) and is_template):
-            return self._tree(value, path) if is_template else value
+        return self._inside(value, path, is_template=is_template)
+
+    def _inside(self, value: Any, path: str, *, is_template: bool) -> Any:
+        """A value, with what is in it filled in."""
+        if isinstance(value, list) and is_template:
+            return [self._filled(one, path, is_template=True) for one in value]
         if isinstance(value, Mapping):
-            return {key: self._filled(one, f"{path}.{key}") for key, one in value.items()}
+            return {
+                key: self._filled(one, f"{path}.{key}", is_template=is_template)
+                for key, one in value.items()
+            }
         return value
 
     def _read(self, kind: str, name: str, path: str) -> str:
