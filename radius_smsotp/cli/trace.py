@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 
@@ -18,6 +18,8 @@ from radius_smsotp.model import events, text
 from radius_smsotp.model.identity import bare_name, fold_name, station_address
 from radius_smsotp.model.records import Event
 from radius_smsotp.store.transaction import Transaction
+
+T = TypeVar("T", bound=Callable[..., Any])
 
 STARTS = {"challenge-opened", "device-accepted", "login-refused", "pin-wrong"}
 STARTS |= {"eap-refused", "eap-abandoned"}
@@ -51,17 +53,27 @@ LOOK_SECONDS = 0.5
 """How often to look for more."""
 
 
+def limit_option(default: int) -> Callable[[T], T]:
+    """How many of the last lines are told."""
+    return click.option(
+        "--limit",
+        default=default,
+        show_default=True,
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="How many lines, the latest ones.",
+    )
+
+
+follow_option = click.option(
+    "--follow", "-f", is_flag=True, help="Go on as things happen, until Ctrl-C."
+)
+
+
 @click.command()
 @click.argument("name", metavar="NAME|TRANSACTION_ID|STATION", shell_complete=completion.accounts)
-@click.option(
-    "--limit",
-    default=50,
-    show_default=True,
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="How many lines, the latest ones.",
-)
-@click.option("--follow", "-f", is_flag=True, help="Go on as things happen, until Ctrl-C.")
+@limit_option(50)
+@follow_option
 @click.option(
     "--json", "as_json", is_flag=True, help="For programs; with --follow one object a line."
 )

@@ -20,7 +20,14 @@ from radius_smsotp.cli.ending import Ending
 from radius_smsotp.cli.events import sinks
 from radius_smsotp.cli.events.following import Bookmark, Place
 from radius_smsotp.cli.site import Site, acting_as
-from radius_smsotp.cli.trace import BAD, GOOD, LOOK_SECONDS, Teller
+from radius_smsotp.cli.trace import (
+    BAD,
+    GOOD,
+    LOOK_SECONDS,
+    Teller,
+    follow_option,
+    limit_option,
+)
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
 from radius_smsotp.model import events as trail
 from radius_smsotp.model.identity import fold_name
@@ -88,15 +95,8 @@ def _kinds(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -
     help="Only of this kind: failed, undelivered, logins, administration, or one of the audit "
     "trail's; may be given repeatedly.",
 )
-@click.option(
-    "--limit",
-    default=1000,
-    show_default=True,
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="How many, the latest ones.",
-)
-@click.option("--follow", "-f", is_flag=True, help="Go on as things happen, until Ctrl-C.")
+@limit_option(1000)
+@follow_option
 @click.option("--json", "as_json", is_flag=True, help="For programs: one object a line.")
 @click.option(
     "--sink",

@@ -36,8 +36,7 @@ class Place:
     def now(cls, tx: Transaction) -> Self:
         """Behind all that there is."""
         newest = tx.history.newest()
-        late = tx.history.after(newest - LATE, EVERYTHING, LATE)
-        return cls(newest, (number for number, _ in late))
+        return cls(newest, tx.history.numbers(newest - LATE, LATE))
 
     def fresh(self, tx: Transaction, wanted: Wanted = EVERYTHING) -> Iterator[tuple[int, Event]]:
         """Events that were not seen yet, as each is taken; then it was."""
@@ -45,7 +44,9 @@ class Place:
             # Another store, or an older copy of this one: its numbers begin anew.
             there = self.now(tx)
             self.number, self.seen = there.number, there.seen
-        reached = self.number - LATE
+        there_are = tx.history.numbers(self.number - LATE, LATE + 1)
+        # Mostly there is nothing new, and no event has to be read for that.
+        reached = next((one for one in there_are if one not in self.seen), newest + 1) - 1
         while page := tx.history.after(reached, wanted, PAGE):
             reached = page[-1][0]
             for number, event in page:
