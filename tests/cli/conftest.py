@@ -13,6 +13,8 @@ from tests.cli.installation import Installation, stand_in
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.store.postgres_server import PostgresServer
+
 
 @pytest.fixture(scope="session")
 def stand_in_path() -> Iterator[str]:
@@ -29,6 +31,18 @@ def _freeradius(
     """It is the one that is found, whatever this machine has, but by who wants a real one."""
     if request.node.get_closest_marker("server") is None:
         monkeypatch.setenv("PATH", stand_in_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres_server: PostgresServer
+) -> str:
+    """A store of either kind, which is not there yet."""
+    return (
+        postgres_server.make_url()
+        if request.param == "postgresql"
+        else f"sqlite:///{tmp_path}/a.db"
+    )
 
 
 @pytest.fixture

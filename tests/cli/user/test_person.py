@@ -18,22 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.store.postgres_server import PostgresServer
 
 PIN = "geheim"
 PHONE, SPARE = "+491701234567", "+491707777777"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def here(
-    request: pytest.FixtureRequest, tmp_path: Path, postgres_server: PostgresServer
-) -> Iterator[Installation]:
+@pytest.fixture
+def here(tmp_path: Path, store_url: str) -> Iterator[Installation]:
     """An installation with alice, who has logged in, and alice2."""
-    url = f"sqlite:///{tmp_path}/site.db"
-    if request.param == "postgresql":
-        url = postgres_server.make_url()
-    one = Installation(tmp_path / "site", "--store", url)
-    one.store = open_store(url)
+    one = Installation(tmp_path / "site", "--store", store_url)
+    one.store = open_store(store_url)
     for name in ("alice", "alice2"):
         one.done("user", "add", name, "--phone", PHONE, "--pin-stdin", stdin=f"{PIN}\n")
     node = one.node()

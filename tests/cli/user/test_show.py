@@ -16,23 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.store.postgres_server import PostgresServer
 
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def crowd(
-    request: pytest.FixtureRequest, tmp_path: Path, postgres_server: PostgresServer
-) -> Iterator[Installation]:
+@pytest.fixture
+def crowd(tmp_path: Path, store_url: str) -> Iterator[Installation]:
     """Accounts in every state, among them one that is both disabled and locked out."""
-    url = f"sqlite:///{tmp_path}/crowd.db"
-    if request.param == "postgresql":
-        url = postgres_server.make_url()
-    one = Installation(tmp_path / "crowd", "--store", url)
+    one = Installation(tmp_path / "crowd", "--store", store_url)
     for name in ("alice", "Ext-Bob", "ext-carol", "ext_dave"):
         one.done("user", "add", name, "--phone", "+491701234567")
     one.done("user", "disable", "ext-carol")
     now = datetime.now(UTC)
-    store = open_store(url)
+    store = open_store(store_url)
     with store.write() as tx:
         tx.put_lockout("ext-carol", Lockout(10, now, now + timedelta(minutes=10)))
         tx.put_lockout("ext_dave", Lockout(10, now, now + timedelta(minutes=10)))
