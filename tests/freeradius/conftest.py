@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.store.trail import LINES
+from tests.freeradius.domain import Domain
+from tests.peers.network import own_network
 from tests.support import leaks
 from tests.support.freeradius import Radiusd, Site
 from tests.support.site import eventually
@@ -173,3 +175,18 @@ def site(request: pytest.FixtureRequest) -> Site:
         return running.site
     made: Site = request.getfixturevalue("make_site")()
     return made
+
+
+@pytest.fixture(scope="session")
+def made_domain(tmp_path_factory: pytest.TempPathFactory) -> Domain:
+    """A domain that does not run yet."""
+    return Domain(tmp_path_factory.mktemp("domain") / "samba")
+
+
+@pytest.fixture(scope="module")
+def domain(made_domain: Domain) -> Iterator[Domain]:
+    """It runs, in a network in which all tests of this module run."""
+    with own_network():
+        made_domain.start()
+        yield made_domain
+        made_domain.stop()

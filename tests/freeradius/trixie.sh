@@ -18,8 +18,9 @@ esac
 mkdir -p "$top/.cache"
 exec 9>"$root.lock"
 flock 9
-packages=eapoltest,faketime,freeradius,freeradius-ldap,freeradius-python3,freeradius-utils,mount,openssl,postgresql
-packages=$packages,python3-venv,radsecproxy,slapd,strace
+packages=eapoltest,faketime,freeradius,freeradius-ldap,freeradius-mysql,freeradius-python3,freeradius-utils
+packages=$packages,haproxy,iproute2,mariadb-server,mount,openssl,postgresql,python3-venv,radsecproxy
+packages=$packages,samba-ad-dc,samba-ad-provision,slapd,strace,winbind
 if [ "$(cat "$root/complete" 2>/dev/null)" != "$packages" ]; then
     echo "Making a Debian 13 …"
     rm -rf "$root"
