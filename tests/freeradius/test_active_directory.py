@@ -20,7 +20,7 @@ SETTINGS = {"country": "DE", "lockout": {"failures": 3, "minutes": 15}}
 
 @pytest.fixture(scope="module")
 def asks_domain(domain: Domain) -> Callable[[Path], None]:
-    """Makes a FreeRADIUS ask it, as the recipe says; one function, so that `share` knows it again."""
+    """Makes a FreeRADIUS ask it by the recipe; one function, so that `share` knows it again."""
     return lambda raddb: recipe.install(
         raddb,
         "Active Directory",
