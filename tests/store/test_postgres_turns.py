@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -19,7 +21,9 @@ from tests.support.site import eventually, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+    from radius_smsotp.store import Store
     from tests.store.postgres_server import PostgresServer
     from tests.support.site import Gateways, Site
 
@@ -127,3 +131,38 @@ def test_a_handshake_asks_once_for_the_code_that_it_is_to_prove(
         turns.append(counter.turns - before)
     node.close()
     assert min(turns) == 1
+
+
+WRITER = """
+import os, sys
+from datetime import UTC, datetime
+from radius_smsotp.model.records import Account
+from radius_smsotp.store import open_store
+
+store = open_store(sys.argv[1], 60)
+for number in range(10):
+    os.write(1, b"next")
+    with store.write("alice") as tx:
+        for digit in range(5):
+            tx.put_account(Account("alice", f"+49170123456{digit}"), datetime.now(UTC))
+store.close()
+"""
+
+
+def test_what_leaves_together_is_one_write(
+    postgres_store: Store, postgres_url: str, tmp_path: Path
+) -> None:
+    """
+    Start, lock, five changes and commit: each by itself would wake up the database's process.
+
+    psycopg ends a pipeline with one more, and asks again for what has not come by then.
+    """
+    trace = tmp_path / "trace"
+    strace = ["strace", "-f", "-o", str(trace), "-e", "trace=sendto,write"]
+    command = [*strace, sys.executable, "-c", WRITER, postgres_url]
+    subprocess.run(command, check=True, timeout=120, stdout=subprocess.DEVNULL)
+    # At first it connects, in the end it says good-bye.
+    parts = trace.read_text().split('write(1, "next"')[2:-1]
+    assert len(parts) == 8
+    assert max(part.count("sendto(") for part in parts) <= 3
+    assert postgres_store.look(Asker("alice", HERE), NOW).account is not None
