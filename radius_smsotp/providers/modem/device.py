@@ -24,7 +24,7 @@ import serial
 from radius_smsotp.errors import Unavailable
 from radius_smsotp.providers import connection
 from radius_smsotp.providers.modem.errors import ModemError
-from radius_smsotp.providers.modem.line import LOST, MAY_NOT_WRITE, Line
+from radius_smsotp.providers.modem.line import ANSWER, LOST, MAY_NOT_WRITE, Line
 from radius_smsotp.providers.modem.pdu import DeliveryReceipt, Fate
 
 log = logging.getLogger(__name__)
@@ -276,6 +276,7 @@ class Listener(threading.Thread):
         """True if the device was asked back, False if it is of no more use here."""
         try:
             while not self._asked_back.is_set():
+                device.line.fetch_receipts(time.monotonic() + ANSWER)
                 self._receipts.settle(device.line.receipts)
                 if not self._receipts.any_awaited() or device.lock.is_wanted():
                     return False

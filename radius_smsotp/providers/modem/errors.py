@@ -74,6 +74,32 @@ _REMEDIES = {
     "service centre unknown": ("set `smsc` to the service centre of your operator", "smsc"),
 }
 
+_WORDS = {  # TS 27.007 9.2.1, for AT+CMEE=2
+    "sim not inserted": "CME 10",
+    "sim pin required": "CME 11",
+    "sim puk required": "CME 12",
+    "sim failure": "CME 13",
+    "sim busy": "CME 14",
+    "sim wrong": "CME 15",
+    "incorrect password": "CME 16",
+    "memory full": "CME 20",
+    "no network service": "CME 30",
+    "network timeout": "CME 31",
+    "operation not allowed": "CME 3",
+    "operation not supported": "CME 4",
+}
+"""Codes of the errors that matter here, from modems that do not obey AT+CMEE=1."""
+
+SIM_BUSY = ("CME 14", "CMS 314")
+"""The SIM has looked at nothing yet; a moment later it will."""
+
+# The makers' own final answers, without an ERROR or OK behind: Huawei's are "COMMAND NOT SUPPORT"
+# and "TOO MANY PARAMETERS".
+_REFUSAL = re.compile(
+    r"(MODEM )?ERROR\b.*|[A-Z ]*\b(NOT SUPPORT(ED)?|NOT ALLOWED|TOO (MANY|FEW)|INVALID)\b[A-Z ]*",
+    re.IGNORECASE,
+)
+
 
 def explain(line: str, command: str) -> CommandError | None:
     """
@@ -83,17 +109,17 @@ def explain(line: str, command: str) -> CommandError | None:
         line: One line of the modem's.
         command: What it answers, without its parameters: "AT+CMGS".
     """
-    if line == "ERROR":
-        return CommandError(Unavailable, f"the modem answered ERROR to {command}")
+    if _REFUSAL.fullmatch(line):
+        return CommandError(Unavailable, f"the modem answered {line[:80]} to {command}")
     found = re.fullmatch(r"\+(CMS|CME) ERROR: ?(.{1,80})", line)
     if found is None:
         return None
     family, reason = found[1], found[2]
-    if not re.fullmatch("[0-9]{1,5}", reason):
-        # Words instead of a number, from a modem that does not know AT+CMEE=1.
+    if re.fullmatch("[0-9]{1,5}", reason):
+        code = f"{family} {int(reason)}"
+    elif (code := _WORDS.get(reason.lower(), "")) == "":
         return CommandError(Unavailable, f'the modem answered "{reason}" to {command}')
     # Codes from 512 up are the manufacturer's own: nothing says that they are for good.
-    code = f"{family} {int(reason)}"
     name, kind = CODES.get(code, ("an error of the manufacturer", Unavailable))
     text = f"{name} (+{family} ERROR: {reason} to {command})"
     remedy, setting = _REMEDIES.get(name, ("", "port"))

@@ -13,14 +13,24 @@ import termios
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from radius_smsotp.errors import Unavailable, Unknown
 from radius_smsotp.providers.modem import pdu
-from radius_smsotp.providers.modem.errors import CommandError, ModemError, OutOfOrder, explain
+from radius_smsotp.providers.modem.errors import (
+    SIM_BUSY,
+    CommandError,
+    ModemError,
+    OutOfOrder,
+    explain,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import serial
+
+T = TypeVar("T")
 
 CONTROL_Z = b"\x1a"
 """Ends a text and submits it (TS 27.005 3.5.1)."""
@@ -31,6 +41,9 @@ ESCAPE = b"\x1b"
 LONGEST_LINE = 1024
 """Octets.  The longest line that is of use, the PDU of a ``+CDS``, has about 350."""
 
+MOST_RECEIPTS = 256
+"""Receipts that are kept: there are no more references than that."""
+
 MOST_LINES = 64
 """Lines that one answer may have; no answer asked for here has more than two."""
 
@@ -40,6 +53,12 @@ ANSWER = 5.0
 WAKE = 3.0
 """Seconds until a modem that does not answer to AT counts as dead."""
 
+GRACE = 1.0
+"""Seconds for the OK behind a line that looks like an answer of the maker's own."""
+
+POLL = 0.3
+"""Seconds between two questions while the SIM or the network is not ready."""
+
 QUIET = 0.1
 """Seconds without a line after which nothing of what was before is still to come."""
 
@@ -47,6 +66,11 @@ LOST = (OSError, ValueError, termios.error)
 """What pyserial raises when the device goes: SerialException is an OSError, tcflush's is not."""
 
 _PROMPT = "> "
+
+_MAKERS_OWN = re.compile("(?!.*(RING|READY|RDY|DONE))[A-Z]{2,}( [A-Z]+)*")
+"""Words alone, as "NO CARRIER", but for what modems say when they start or somebody calls."""
+
+_PDU = re.compile("[0-9A-Fa-f]{16,}")
 
 
 class Line:
@@ -65,8 +89,10 @@ class Line:
         self._port = port
         self._speed = speed
         self._buffer = bytearray()
-        # Octets of the receipt whose PDU comes with the next line; None if none is due.
+        # Octets of the receipt whose PDU comes with a later line; None if none is due.
         self._receipt_due: int | None = None
+        self._is_sms_due = False
+        self._stored: list[tuple[str, str]] = []  # memory and place of receipts
         self.receipts: list[pdu.DeliveryReceipt] = []
 
     def close(self) -> None:
@@ -87,7 +113,9 @@ class Line:
         self._write(ESCAPE + b"\r")
         patience = min(deadline, time.monotonic() + WAKE)
         tries = 0
-        while not self._answers_ok(min(patience, time.monotonic() + 0.5)):
+        # The second command ends what an earlier program may have begun with ATQ1 or ATV0: no
+        # answers, or numbers for them (V.250 6.2.5, 6.2.6).
+        while not self._answers_ok(("AT", "ATQ0V1")[tries % 2], patience):
             tries += 1
             if time.monotonic() >= patience:
                 fault = f"the modem does not answer to AT ({self._speed})"
@@ -98,8 +126,9 @@ class Line:
         self.accepts("ATE0", deadline)
         self.accepts("AT+CMEE=1", deadline)
 
-    def _answers_ok(self, until: float) -> bool:
-        self._write(b"AT\r")
+    def _answers_ok(self, command: str, patience: float) -> bool:
+        self._write(command.encode("ascii") + b"\r")
+        until = min(patience, time.monotonic() + 0.5)
         while (line := self._read_line(until)) is not None:
             if line == "OK":
                 return True
@@ -107,14 +136,26 @@ class Line:
 
     def command(self, command: str, deadline: float) -> list[str]:
         """
-        Send one command; the lines of its answer, without the final OK.
+        Send one command; the lines of its answer, without the final OK.  A busy SIM is waited for.
 
         Raises:
             CommandError: the answer is an error.
             ModemError: no answer in time, or the line is broken.
         """
+        return self._until_the_sim_is_free(lambda: self._command(command, deadline), deadline)
+
+    def _command(self, command: str, deadline: float) -> list[str]:
         self._write(command.encode("ascii") + b"\r")
         return self._answer(_name(command), min(deadline, time.monotonic() + ANSWER))
+
+    def _until_the_sim_is_free(self, action: Callable[[], T], deadline: float) -> T:
+        while True:
+            try:
+                return action()
+            except CommandError as error:
+                if error.code not in SIM_BUSY or time.monotonic() + POLL >= deadline:
+                    raise
+            self.listen(POLL)
 
     def accepts(self, command: str, deadline: float) -> bool:
         """Send a command that not every modem knows: True if it did.  Raises as `command` does."""
@@ -147,6 +188,21 @@ class Line:
         while self._read_line(until) is not None:
             pass
 
+    def fetch_receipts(self, deadline: float) -> None:
+        """
+        Fetch the receipts that the modem has stored and told of, and delete them there.
+
+        Raises as `command` does.
+        """
+        while self._stored:
+            memory, place = self._stored.pop(0)
+            with suppress(CommandError):  # somebody else has fetched it
+                self.command(f'AT+CPMS="{memory}"', deadline)
+                for line in self.command(f"AT+CMGR={place}", deadline):
+                    if receipt := pdu.read_stored_receipt(line):
+                        self._keep(receipt)
+                        self.command(f"AT+CMGD={place}", deadline)
+
     def submit(self, command: str, body: str, deadline: float) -> int | None:
         """
         Send ``AT+CMGS=…``, wait for the prompt, and submit what follows it.
@@ -162,6 +218,10 @@ class Line:
         Raises:
             ModemError: Unknown, if the modem fell silent after the text.
         """
+        # A busy SIM has refused the message: nothing was sent.
+        return self._until_the_sim_is_free(lambda: self._submit(command, body, deadline), deadline)
+
+    def _submit(self, command: str, body: str, deadline: float) -> int | None:
         self._write(command.encode("ascii") + b"\r")
         try:
             while self._next(_name(command), deadline, prompt=True) != _PROMPT:
@@ -189,6 +249,7 @@ class Line:
     def _answer(self, name: str, deadline: float, echo: str = "") -> list[str]:
         """The lines that answer a command, without the final OK."""
         lines: list[str] = []
+        is_text = bool(echo)
         while (line := self._next(name, deadline, echo=echo)) != "OK":
             # Where ATE0 is not obeyed, command and text come back.
             if not line:
@@ -200,9 +261,21 @@ class Line:
             if pdu.message_reference(line) is not None:
                 # Accepted.  Only the OK is still to come, and a modem may lose it.
                 with suppress(ModemError):
-                    self._answer(name, min(deadline, time.monotonic() + 1))
+                    self._answer(name, min(deadline, time.monotonic() + GRACE))
                 break
+            if not is_text and _MAKERS_OWN.fullmatch(line):
+                return lines + self._rest(line, name, deadline)
         return lines
+
+    def _rest(self, line: str, name: str, deadline: float) -> list[str]:
+        """What comes behind a line that may have been all of the answer."""
+        try:
+            return self._answer(name, min(deadline, time.monotonic() + GRACE))
+        except CommandError:
+            raise
+        except ModemError:
+            fault = f"the modem answered {line[:80]} to {name}"
+            raise CommandError(Unavailable, fault) from None
 
     def _next(self, name: str, deadline: float, *, prompt: bool = False, echo: str = "") -> str:
         """
@@ -225,17 +298,17 @@ class Line:
 
     def _read_line(self, deadline: float, *, prompt: bool = False) -> str | None:
         """
-        The next line that is neither empty nor part of a receipt; None if the time is over.
+        The next line that is neither empty nor part of what came in; None if the time is over.
 
         With `prompt`, `_PROMPT` for the prompt, which has no end of line.
         """
         while True:
-            line = self._take_line(prompt)
+            line = self._take_line(prompt and not self._is_sms_due)
             if line is None:
                 if time.monotonic() >= deadline:
                     return None
                 self._fill()
-            elif not self._take_receipt(line):
+            elif not self._came_in(line):
                 return line
 
     def _take_line(self, prompt: bool) -> str | None:
@@ -254,25 +327,43 @@ class Line:
             self._buffer.clear()
         return None
 
-    def _take_receipt(self, line: str) -> bool:
-        """Keep a delivery receipt; True if `line` is one or a part of one."""
-        due, self._receipt_due = self._receipt_due, None
-        if due is not None:
+    def _came_in(self, line: str) -> bool:
+        """Keep a receipt, drop an SMS; True if `line` is one or a part of one."""
+        if self._is_sms_due:
+            self._is_sms_due = False
+            return True
+        if self._receipt_due is not None and _PDU.fullmatch(line):
+            due, self._receipt_due = self._receipt_due, None
             with suppress(ValueError):
-                self.receipts.append(pdu.read_receipt(line, due or None))
+                self._keep(pdu.read_receipt(line, due or None))
                 return True
-        if not line.startswith("+CDS:"):
+        # TS 27.005 3.4.1: what it says comes with the next line, and might be "OK".
+        if line.startswith(("+CMT:", "+CBM:")):
+            self._is_sms_due = True
+        elif found := re.fullmatch(r'\+CDSI: ?"?([A-Z]{2})"?, ?([0-9]{1,5})', line):
+            if len(self._stored) < MOST_RECEIPTS:
+                self._stored.append((found[1], found[2]))
+        elif line.startswith("+CDS:"):
+            self._take_receipt(line)
+        else:
             return False
+        return True
+
+    def _take_receipt(self, line: str) -> None:
+        """Read a ``+CDS``, or await what comes behind it."""
+        self._receipt_due = None
         rest = line.removeprefix("+CDS:").strip()
         if receipt := pdu.read_receipt_line(line):
-            self.receipts.append(receipt)
+            self._keep(receipt)
         elif re.fullmatch("[0-9]{1,3}", rest):
             self._receipt_due = int(rest)
         else:
             with suppress(ValueError):  # some modems put the PDU on the same line
-                self.receipts.append(pdu.read_receipt(rest))
-        del self.receipts[:-256]  # there are no more references than that
-        return True
+                self._keep(pdu.read_receipt(rest))
+
+    def _keep(self, receipt: pdu.DeliveryReceipt) -> None:
+        self.receipts.append(receipt)
+        del self.receipts[:-MOST_RECEIPTS]
 
     def _fill(self) -> None:
         """Read what is there, or wait one read timeout for the first byte."""
@@ -310,9 +401,6 @@ def _gone() -> ModemError:
     return ModemError(Unavailable, "the line to the modem is broken", remedy)
 
 
-POLL = 0.3
-"""Seconds between two questions while the SIM or the network is not ready."""
-
 _REGISTRATION = {  # TS 27.007 7.2
     0: "not searching",
     2: "searching",
@@ -324,7 +412,26 @@ _REGISTRATION = {  # TS 27.007 7.2
 
 MAY_NOT_WRITE = "let the user of FreeRADIUS write to this folder"
 
-_SIM_BUSY = ("CME 14", "CMS 314")
+
+def route(line: Line, receipts: bool, deadline: float) -> tuple[bool, bool]:
+    """
+    Have SMS that come in stored, and receipts passed on (TS 27.005 3.4.1).
+
+    Args:
+        receipts: Whether they are wanted: as +CDS, or where that is not known stored too.
+
+    Returns:
+        Whether receipts come, and whether the modem passes on no SMS, which might say "OK".
+    """
+    if receipts:
+        line.accepts("AT+CSMS=0", deadline)  # they need not be acknowledged (3.2.1)
+        wanted = ("2,1,0,1,0", "1,1,0,1,0", "2,1,0,2,0", "1,1,0,2,0")
+        if any(line.accepts(f"AT+CNMI={way}", deadline) for way in wanted):
+            return True, True
+    if any(line.accepts(f"AT+CNMI={way}", deadline) for way in ("2,1,0,0,0", "1,1,0,0,0")):
+        return False, True
+    line.accepts("AT+CMGF=0", deadline)  # digits, whatever the SMS says
+    return False, False
 
 
 def unlock_sim(line: Line, pin: str | None, tried: Path, deadline: float) -> None:
@@ -345,31 +452,27 @@ def unlock_sim(line: Line, pin: str | None, tried: Path, deadline: float) -> Non
     """
     entered = False
     while True:
-        try:
-            state = line.ask("AT+CPIN?", deadline)
-        except CommandError as error:
-            if error.code not in _SIM_BUSY:
-                raise
-            state = "busy"
+        state = line.ask("AT+CPIN?", deadline).upper()
         if state == "READY":
             _strike_out(tried)
             return
         if state == "SIM PIN" and not entered:  # some ask on for a moment after they took it
-            entered = _enter_pin(line, pin, tried, deadline)
-            if entered:
-                continue
-        elif "PUK" in state:
+            _enter_pin(line, pin, tried, deadline)
+            entered = True
+            continue
+        if "PUK" in state:
             remedy = "unblock it with its PUK, for instance in a phone"
             raise ModemError(OutOfOrder, "the SIM is blocked", remedy, "pin")
-        elif state not in ("", "busy", "SIM PIN"):
+        if "INSERTED" in state:  # of no standard, as is "NOT READY"
+            raise ModemError(Unavailable, "no SIM inserted", "insert a SIM")
+        if state not in ("", "NOT READY", "SIM BUSY", "SIM PIN"):
             raise ModemError(OutOfOrder, f"the modem asks for {state[:20]}", "unlock it")
         if time.monotonic() + POLL >= deadline:
             raise ModemError(Unavailable, "the SIM is not ready in time")
         line.listen(POLL)
 
 
-def _enter_pin(line: Line, pin: str | None, tried: Path, deadline: float) -> bool:
-    """True if the SIM took the PIN, False if it was too busy to look at it."""
+def _enter_pin(line: Line, pin: str | None, tried: Path, deadline: float) -> None:
     if pin is None:
         raise ModemError(OutOfOrder, "the SIM asks for its PIN", "set `pin`", "pin")
     remedy = f"correct `pin`, then delete {tried}"
@@ -385,13 +488,12 @@ def _enter_pin(line: Line, pin: str | None, tried: Path, deadline: float) -> boo
     try:
         line.command(f'AT+CPIN="{pin}"', deadline)
     except CommandError as error:
-        if error.code in _SIM_BUSY:  # not looked at
+        if error.code in SIM_BUSY:  # not looked at
             _strike_out(tried)
-            return False
+            raise
         fault = f"the SIM refused the PIN: {error.text}"
         raise ModemError(OutOfOrder, fault, remedy, "pin") from None
     _strike_out(tried)
-    return True
 
 
 def _strike_out(tried: Path) -> None:

@@ -255,6 +255,14 @@ def read_receipt_line(line: str) -> DeliveryReceipt | None:
     return DeliveryReceipt(reference=int(found[1]) & 0xFF, status=int(found[2]) & 0xFF)
 
 
+def read_stored_receipt(line: str) -> DeliveryReceipt | None:
+    """The receipt that a line of the answer to ``AT+CMGR`` holds (TS 27.005 3.1, 4.3), or None."""
+    try:
+        return read_receipt(line)  # in PDU mode
+    except ValueError:  # +CMGR: <stat>,fo,mr,… in text mode
+        return read_receipt_line(re.sub(r'^\+CMGR: ?"[A-Z ]*", ?', "+CDS: ", line))
+
+
 def message_reference(line: str) -> int | None:
     """The reference in ``+CMGS: <mr>[,…]`` (TS 27.005 3.5.1 and 4.3), or None."""
     found = re.match(r"\+CMGS: ?(\d{1,3})(?:\D|$)", line)

@@ -45,6 +45,7 @@ from radius_smsotp.providers.modem.line import (
     Line,
     await_network,
     has_signal,
+    route,
     service_centre,
     unlock_sim,
 )
@@ -149,8 +150,11 @@ class Provider(BaseProvider[Settings]):
         deadline = limit - MARGIN
         try:
             with self._device(deadline) as device:
-                self._wake(device.line, deadline)
+                receipts, _ = self._wake(device.line, deadline)
                 found = list(self._obstacles(device.line, deadline))
+                if self._settings.delivery_receipt and not receipts:
+                    fault, key = "the modem cannot pass on delivery receipts", "delivery_receipt"
+                    found.append(ModemError(Refused, fault, f"set `{key}: no`", key))
         except ModemError as error:
             found = [error]
         return [(error.setting, error.text, error.remedy) for error in found]
@@ -177,9 +181,6 @@ class Provider(BaseProvider[Settings]):
         if settings.smsc is None and not service_centre(line, deadline):
             remedy = "set `smsc` to the service centre of your operator"
             yield ModemError(OutOfOrder, "the SIM knows no service centre", remedy, "smsc")
-        if settings.delivery_receipt and not _route_receipts(line, deadline):
-            fault, key = "the modem cannot pass on delivery receipts", "delivery_receipt"
-            yield ModemError(Refused, fault, f"set `{key}: no`", key)
 
     def _send(self, message: Message, limit: float) -> Receipt:
         """
@@ -192,10 +193,9 @@ class Provider(BaseProvider[Settings]):
         try:
             with self._device(deadline) as device:
                 line = device.line
-                self._wake(line, deadline)
+                receipt, is_quiet = self._wake(line, deadline)
                 await_network(line, deadline, deadline)
-                receipt = self._settings.delivery_receipt and _route_receipts(line, deadline)
-                references = self._submit(line, message, receipt, deadline)
+                references = self._submit(line, message, receipt, is_quiet, deadline)
                 message_id = ",".join(str(reference) for reference in references)
                 if receipt and references:
                     self._receipts.expect(message_id, references)
@@ -248,11 +248,13 @@ class Provider(BaseProvider[Settings]):
         self._listener = None
         return device
 
-    def _wake(self, line: Line, deadline: float) -> None:
+    def _wake(self, line: Line, deadline: float) -> tuple[bool, bool]:
+        """Make the modem ready for commands; what `route` says."""
         line.wake(deadline)
         pin = self._settings.pin
         tried = self._locks / f"{file_name(self._settings.port)}.pin-tried"
         unlock_sim(line, pin.get_secret_value() if pin else None, tried, deadline)
+        return route(line, self._settings.delivery_receipt, deadline)
 
     def _tell(self, message_id: str, delivered: bool, words: str) -> None:
         """Hand a receipt on."""
@@ -265,9 +267,13 @@ class Provider(BaseProvider[Settings]):
 
     # -- the message ------------------------------------------------------------------------------
 
-    def _submit(self, line: Line, message: Message, receipt: bool, deadline: float) -> list[int]:
+    def _submit(
+        self, line: Line, message: Message, receipt: bool, is_quiet: bool, deadline: float
+    ) -> list[int]:
         """Submit all parts; their references, where the modem gave them."""
         mode = self._settings.mode
+        if mode == "auto" and not is_quiet:
+            mode = "pdu"
         if not re.fullmatch(r"\+[0-9]{1,20}", message.phone):
             raise ModemError(Refused, "the number is not of the form +491701234567")
         content = message.text
@@ -316,9 +322,3 @@ class Provider(BaseProvider[Settings]):
         line.command("AT+CMGF=0", deadline)
         references = [line.submit(f"AT+CMGS={part.length}", part.hex, deadline) for part in parts]
         return [reference for reference in references if reference is not None]
-
-
-def _route_receipts(line: Line, deadline: float) -> bool:
-    """Let receipts come as +CDS (TS 27.005 3.4.1), without being acknowledged (3.2.1)."""
-    line.accepts("AT+CSMS=0", deadline)
-    return line.accepts("AT+CNMI=2,1,0,1,0", deadline)

@@ -108,6 +108,14 @@ class GsmModem:
         self.fails_from_part = 0  # counted from 1
         self.failure_of_parts = ""
         self.busy_answers = 0  # "SIM busy" to so many questions, and so many PINs
+        self.busy_answer = "+CME ERROR: 14"
+        self.busy_texts = 0  # the same, to so many texts
+        self.sim_comes_up: list[str] = []  # what AT+CPIN? is answered with before that
+        self.makers_answers: dict[str, str] = {}  # command -> line without OK or ERROR behind it
+        self.incoming = b""  # an SMS that comes in with each answer, until AT+CNMI switches it off
+        self.stores_receipts = False  # knows +CDSI, and not +CDS
+        self.between = b""  # comes between +CDS and its PDU
+        self.stored: dict[int, str] = {}  # place -> what AT+CMGR answers
         self.is_mute = False
         self.mute_on: set[str] = set()  # commands that it does not answer
         self.mute_on_lines: set[str] = set()  # the same, with parameters
@@ -123,6 +131,7 @@ class GsmModem:
         self.escapes = 0
         self.changed = threading.Condition()
         self._text_mode = False
+        self._passes_on = True
         self._parameters = "17,167,0,0"
         self._centre_for_text = ""
         self._reference = 11
@@ -179,15 +188,20 @@ class GsmModem:
 
     def receipt(self, reference: int, status: int = 0) -> None:
         """Pass on a delivery receipt, in the form of the mode that is set."""
-        if self._text_mode:
-            stamp = '"26/11/23,10:47:00+04"'
-            line = f'+CDS: 6,{reference},"+491701234567",145,{stamp},{stamp},{status}'
-            self.say(f"\r\n{line}\r\n".encode())
-            return
-        stamp = "62111301740040"
+        stamp = '"26/11/23,10:47:00+04"' if self._text_mode else "62111301740040"
         tpdu = f"06{reference:02X}0C91947110325476{stamp}{stamp}{status:02X}"
         pdu = "0791947101670000" + tpdu
-        self.say(f"\r\n+CDS: {len(tpdu) // 2}\r\n{pdu}\r\n".encode())
+        line = f'6,{reference},"+491701234567",145,{stamp},{stamp},{status}'
+        if self.stores_receipts:
+            place = max(self.stored, default=0) + 1
+            head = f'"REC UNREAD",{line}' if self._text_mode else f"0,,{len(tpdu) // 2}\r\n{pdu}"
+            self.stored[place] = head
+            self.say(f'\r\n+CDSI: "SM",{place}\r\n'.encode())
+        elif self._text_mode:
+            self.say(f"\r\n+CDS: {line}\r\n".encode())
+        else:
+            self.say(f"\r\n+CDS: {len(tpdu) // 2}\r\n".encode() + self.between)
+            self.say(f"{pdu}\r\n".encode())
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -245,7 +259,9 @@ class GsmModem:
         if line in self.failures_of_lines:
             self._answer(self.failures_of_lines[line])
             return
-        if command in self.failures and command != "AT+CMGS":
+        if command in self.makers_answers:
+            self._answer(self.makers_answers[command])
+        elif command in self.failures and command != "AT+CMGS":
             self._answer(self.failures[command])
         elif command in self.unknown:
             self._answer("ERROR")
@@ -266,14 +282,11 @@ class GsmModem:
             case "AT+CPIN":
                 self._sim(argument)
                 return
-            case "AT+CREG":
+            case "AT+CREG" | "AT+CEREG":
                 now = self.registration[0]
-                if len(self.registration) > 1:
+                if command == "AT+CREG" and len(self.registration) > 1:
                     self.registration.pop(0)
-                self._is_registered("+CREG", now)
-                return
-            case "AT+CEREG":
-                self._is_registered("+CEREG", self.registration[0])
+                self._is_registered(command.removeprefix("AT"), now)
                 return
             case "AT+CSQ":
                 self._answer(f"+CSQ: {self.signal},99", "OK")
@@ -288,16 +301,37 @@ class GsmModem:
                 self._text_mode = argument == "1"
             case "AT+CSMP":
                 self._parameters = argument
+            case "AT+CNMI" | "AT+CMGR" | "AT+CMGD":
+                self._come_in(command, argument)
+                return
             case "AT+CMGS":
                 self.prompted_by = argument
                 self.say(self.unasked + self.prompt)
                 return
         self._answer("OK")
 
+    def _come_in(self, command: str, argument: str) -> None:
+        """What concerns SMS and receipts that came in."""
+        found = self.stored.get(int(argument)) if command == "AT+CMGR" else None
+        if command == "AT+CNMI":
+            _, arrival, _, receipts, _ = argument.split(",")
+            if receipts == "1" and self.stores_receipts:
+                self._answer("+CMS ERROR: 303")
+                return
+            self._passes_on = arrival == "2"
+        elif command == "AT+CMGD":
+            self.stored.pop(int(argument), None)
+        elif found is None:
+            self._answer("+CMS ERROR: 321")
+            return
+        self._answer(*([f"+CMGR: {found}"] if found else []), "OK")
+
     def _sim(self, pin: str) -> None:
         if self.busy_answers:
             self.busy_answers -= 1
-            self._answer("+CME ERROR: 14")
+            self._answer(self.busy_answer)
+        elif self.sim_comes_up and not pin:
+            self._answer(f"+CPIN: {self.sim_comes_up.pop(0)}", "OK")
         elif not pin:
             self._answer(f"+CPIN: {self.sim}", "OK")
         elif self.sim != "SIM PIN":
@@ -317,6 +351,10 @@ class GsmModem:
             if int(argument) != len(octets) - 1 - octets[0]:
                 self._answer("+CMS ERROR: 304")
                 return
+        if self.busy_texts:
+            self.busy_texts -= 1
+            self._answer("+CMS ERROR: 314")
+            return
         if "AT+CMGS" in self.failures:
             self._answer(self.failures["AT+CMGS"])
             return
@@ -337,7 +375,8 @@ class GsmModem:
             self._answer(*lines, *([] if self.loses_ok_after_text else ["OK"]))
 
     def _answer(self, *lines: str) -> None:
-        self.say(self.unasked + "".join(f"\r\n{line}\r\n" for line in lines).encode())
+        came_in = self.incoming if self._passes_on else b""
+        self.say(came_in + self.unasked + "".join(f"\r\n{line}\r\n" for line in lines).encode())
 
 
 def _joined_surrogates(text: str) -> str:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from radius_smsotp.errors import Refused, Unavailable, Unknown
 from radius_smsotp.providers import Surroundings
+from radius_smsotp.providers.modem import line
 from radius_smsotp.providers.modem.line import LONGEST_LINE, Line
 from radius_smsotp.providers.modem.pdu import DeliveryReceipt
 from radius_smsotp.providers.modem.provider import Provider, Settings
@@ -71,6 +72,66 @@ def test_an_odd_modem_is_understood(
     assert modem.received() == [(PHONE, text)]
 
 
+@pytest.mark.parametrize(
+    "answer", ["COMMAND NOT SUPPORT", "TOO MANY PARAMETERS", "command not supported", "NO CARRIER"]
+)
+@pytest.mark.parametrize("text", [PLAIN, LONG])
+def test_an_answer_of_the_makers_own_is_an_error(
+    modem: GsmModem, tmp_path: Path, answer: str, text: str
+) -> None:
+    """And no silence, which would end the attempt: there are other commands."""
+    modem.makers_answers = dict.fromkeys(["AT+CEREG", "AT+CSCS", "AT+CMEE", "AT+CNMI"], answer)
+    started = time.monotonic()
+    provider_for(modem, tmp_path).send(message(1, text), soon())
+    assert modem.received() == [(PHONE, text)]
+    if answer != "NO CARRIER":  # which only the silence behind it makes an answer
+        assert time.monotonic() - started < line.GRACE
+
+
+@pytest.mark.parametrize("event", [b"\r\nNO CARRIER\r\n", b"\r\nSMS READY\r\n", b"\r\nRING\r\n"])
+def test_a_word_before_an_answer_is_none(modem: GsmModem, tmp_path: Path, event: bytes) -> None:
+    modem.unasked = event
+    assert provider_for(modem, tmp_path).send(message(1, PLAIN), soon()).message_id == "12"
+
+
+@pytest.mark.parametrize("left", ["ATV0", "ATQ1"])
+def test_a_modem_that_was_left_without_words_is_given_them_back(
+    modem: GsmModem, tmp_path: Path, left: str
+) -> None:
+    modem.mute_on_lines.add("AT")
+    modem.makers_answers["AT"] = "0" if left == "ATV0" else ""
+    provider_for(modem, tmp_path).send(message(1, PLAIN), soon())
+    assert "ATQ0V1" in modem.commands
+
+
+LIES = ["OK", "ERROR", "+CMGS: 99", "+CMS ERROR: 38", "> ", "+CDS: 25", "+CPIN: SIM PUK"]
+
+
+@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("refuses", [set(), {"AT+CNMI"}])
+@pytest.mark.parametrize("mode", ["auto", "text"])
+def test_an_sms_that_comes_in_is_no_answer(
+    modem: GsmModem, tmp_path: Path, lie: str, refuses: set[str], mode: str
+) -> None:
+    modem.incoming = f'\r\n+CMT: "+491700000000",,"26/11/23,10:47:00+04"\r\n{lie}\r\n'.encode()
+    modem.unknown = refuses
+    receipt = provider_for(modem, tmp_path, mode=mode).send(message(1, PLAIN), soon())
+    assert receipt.message_id == "12"
+    assert modem.received() == [(PHONE, PLAIN)]
+    modem.failures["AT+CMGS"] = "+CMS ERROR: 21"
+    with pytest.raises(Refused, match="transfer rejected"):
+        provider_for(modem, tmp_path, mode=mode).send(message(2, PLAIN), soon())
+
+
+def test_a_modem_that_passes_sms_on_all_the_same_is_spoken_to_in_pdus(
+    modem: GsmModem, tmp_path: Path
+) -> None:
+    """There no text, of however many lines, can look like an answer."""
+    modem.unknown = {"AT+CNMI"}
+    provider_for(modem, tmp_path).send(message(1, PLAIN), soon())
+    assert not modem.submitted[0].text_mode
+
+
 def test_an_echoed_text_is_no_answer(modem: GsmModem, tmp_path: Path) -> None:
     modem.obeys_ate0 = False
     modem.failures["AT+CMGS"] = "+CMS ERROR: 21"
@@ -102,16 +163,16 @@ def test_a_modem_that_speaks_nonsense_is_unavailable(modem: GsmModem, tmp_path: 
 def test_no_bytes_break_the_line_and_little_of_them_is_kept(data: bytes, sizes: list[int]) -> None:
     # loop:// gives back what is written to it.
     port = serial.serial_for_url("loop://", timeout=0)
-    line = Line(port, "")
+    ours = Line(port, "")
     position = 0
     while position < len(data):
         size = sizes[position % len(sizes)]
         port.write(data[position : position + size])
         position += size
-        line.listen(0.001)
-        assert len(line._buffer) <= 2 * LONGEST_LINE
-    assert len(line.receipts) <= 256
-    line.close()
+        ours.listen(0.001)
+        assert len(ours._buffer) <= 2 * LONGEST_LINE
+    assert len(ours.receipts) <= 256
+    ours.close()
 
 
 @pytest.mark.parametrize(
@@ -121,17 +182,25 @@ def test_no_bytes_break_the_line_and_little_of_them_is_kept(data: bytes, sizes: 
         (b"+CDS: 06000B910221815716F2709021510121807090215101718000\r\n", [DeliveryReceipt(0, 0)]),
         # The PDU that was announced does not come: what comes instead is no receipt.
         (b'+CDS: 25\r\nRING\r\n+CDS: 6,13,,,"a","b",70\r\n', [DeliveryReceipt(13, 70)]),
+        # What comes between belongs to others.
+        (
+            b"+CDS: 25\r\n\r\n+CREG: 1\r\n\r\nRING\r\n+CMT: ,3\r\nOK\r\n"
+            b"06000B910221815716F2709021510121807090215101718000\r\n",
+            [DeliveryReceipt(0, 0)],
+        ),
+        # An SMS that came in tells nothing.
+        (b'+CMT: "+49170",,"x"\r\n+CDS: 6,12,,,"a,b","c,d",0\r\n', []),
         (b"+CDS: 25\r\n", []),
         (b"+CDS: nonsense\r\n", []),
     ],
 )
 def test_receipts_are_read_in_every_form(said: bytes, receipts: list[DeliveryReceipt]) -> None:
     port = serial.serial_for_url("loop://", timeout=0)
-    line = Line(port, "")
+    ours = Line(port, "")
     port.write(said)
-    line.listen(0.001)
-    assert line.receipts == receipts
-    line.close()
+    ours.listen(0.001)
+    assert ours.receipts == receipts
+    ours.close()
 
 
 def test_a_mute_modem_is_unavailable(modem: GsmModem, tmp_path: Path) -> None:

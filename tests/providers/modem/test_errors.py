@@ -22,7 +22,10 @@ from tests.providers.modem.gsm_modem import LONG, PLAIN, GsmModem, provider_for
         ("+CMS ERROR: 332", Unknown, None, "network timeout"),
         ("+CMS ERROR: 515", Unavailable, None, "an error of the manufacturer"),
         ("+CME ERROR: 30", Unavailable, None, "no network"),
-        ("+CMS ERROR: SIM not inserted", Unavailable, None, '"SIM not inserted"'),
+        ("+CMS ERROR: SIM not inserted", Unavailable, None, "insert a SIM"),
+        ("+CMS ERROR: network timeout", Unknown, None, "network timeout"),
+        ("+CMS ERROR: no such luck", Unavailable, None, '"no such luck"'),
+        ("TOO MANY PARAMETERS", Unavailable, None, r"TOO MANY PARAMETERS to AT\+CMGS"),
         ("ERROR", Unavailable, None, r"answered ERROR to AT\+CMGS"),
     ],
 )

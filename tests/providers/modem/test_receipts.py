@@ -61,6 +61,36 @@ def test_a_delivery_receipt_is_told(
     sender.close()
 
 
+@pytest.mark.parametrize("mode", ["text", "pdu"])
+def test_a_receipt_that_the_modem_stores_is_fetched_and_deleted(
+    modem: GsmModem, tmp_path: Path, mode: str
+) -> None:
+    """It tells of it with +CDSI.  A full memory would take no more of them."""
+    modem.stores_receipts = True
+    sender, recorder = listening(modem, tmp_path, mode=mode)
+    sender.send(message(1, PLAIN), soon())
+    sender.send(message(2, PLAIN), soon())
+    modem.receipt(12)
+    modem.receipt(13, 0x46)
+    assert recorder.wait_for(2)
+    assert [call[:2] for call in recorder.calls] == [("12", True), ("13", False)]
+    assert modem.wait_for(lambda: not modem.stored)
+    sender.close()
+
+
+@pytest.mark.parametrize("event", [b"+CREG: 1\r\n", b'+CDSI: "SM",7\r\n', b"\r\nRING\r\n\r\n"])
+def test_what_comes_between_a_receipt_and_its_pdu_loses_nothing(
+    modem: GsmModem, tmp_path: Path, event: bytes
+) -> None:
+    modem.between = event
+    sender, recorder = listening(modem, tmp_path, mode="pdu")
+    sender.send(message(1, PLAIN), soon())
+    modem.receipt(12)
+    assert recorder.wait_for(1)
+    assert recorder.calls[0][:2] == ("12", True)
+    sender.close()
+
+
 def test_a_message_of_several_parts_is_delivered_when_all_are(
     modem: GsmModem, tmp_path: Path
 ) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from radius_smsotp.errors import Refused, Unavailable
 from radius_smsotp.providers.modem.device import file_name
-from tests.providers.contract import message, soon
-from tests.providers.modem.gsm_modem import PLAIN, GsmModem, provider_for
+from tests.providers.contract import PHONE, message, soon
+from tests.providers.modem.gsm_modem import LONG, PLAIN, GsmModem, decode, provider_for
 
 if TYPE_CHECKING:
     pass
@@ -82,6 +82,48 @@ def test_a_sim_that_is_busy_is_waited_for(modem: GsmModem, tmp_path: Path) -> No
     provider_for(modem, tmp_path, pin=PIN).send(message(1), soon())
     assert len(modem.received()) == 1
     assert modem.tries_left == 3
+
+
+@pytest.mark.parametrize("answer", ["+CME ERROR: SIM busy", "+CMS ERROR: 314"])
+def test_a_sim_that_is_busy_is_waited_for_in_any_words(
+    modem: GsmModem, tmp_path: Path, answer: str
+) -> None:
+    modem.sim, modem.busy_answers, modem.busy_answer = "SIM PIN", 2, answer
+    provider_for(modem, tmp_path, pin=PIN).send(message(1), soon())
+    assert modem.tries_left == 3
+
+
+@pytest.mark.parametrize("text", [PLAIN, LONG])
+def test_a_sim_that_is_too_busy_for_the_text_is_waited_for(
+    modem: GsmModem, tmp_path: Path, text: str
+) -> None:
+    modem.busy_texts = 2
+    provider_for(modem, tmp_path).send(message(1, text), soon())
+    assert modem.received() == [(PHONE, text)]
+
+
+def test_a_sim_that_stays_busy_is_unavailable(modem: GsmModem, tmp_path: Path) -> None:
+    """And its PIN does not count as tried."""
+    modem.sim, modem.busy_answers = "SIM PIN", 1000
+    with pytest.raises(Unavailable, match="SIM busy"):
+        provider_for(modem, tmp_path, pin=PIN, timeout=1).send(message(1), soon())
+    assert not tried_file(modem, tmp_path).exists()
+
+
+@pytest.mark.parametrize("states", [["NOT READY"] * 3, ["Not Ready", "SIM busy", "NOT READY"]])
+def test_a_sim_that_is_not_ready_is_waited_for(
+    modem: GsmModem, tmp_path: Path, states: list[str]
+) -> None:
+    modem.sim, modem.sim_comes_up = "SIM PIN", list(states)
+    provider_for(modem, tmp_path, pin=PIN).send(message(1), soon())
+    assert len(modem.received()) == 1
+
+
+@pytest.mark.parametrize("state", ["NOT INSERTED", "SIM NOT INSERTED"])
+def test_a_slot_without_sim_is_named_at_once(modem: GsmModem, tmp_path: Path, state: str) -> None:
+    modem.sim = state
+    [problem] = provider_for(modem, tmp_path).check()
+    assert (problem.fault, problem.remedy) == ("no SIM inserted", "insert a SIM")
 
 
 @pytest.mark.parametrize(
@@ -183,5 +225,6 @@ def test_check_names_a_modem_that_cannot_pass_on_receipts(modem: GsmModem, tmp_p
     [problem] = sender.check()
     assert problem.path == "providers.gsm.delivery_receipt"
     sender.send(message(1, PLAIN), soon())
-    # Then none is asked for.
-    assert modem.submitted[0].parameters.startswith("17,")
+    # Then none is asked for: TP-SRR, TS 23.040 9.2.3.5.
+    [submitted] = modem.submitted
+    assert not decode(submitted.body)["header"]["srr"]
