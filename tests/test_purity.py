@@ -17,6 +17,7 @@ MODULES = sorted(
         PACKAGE / "delivery" / "breaker.py",
         PACKAGE / "providers" / "http" / "request.py",
         PACKAGE / "providers" / "http" / "answer.py",
+        PACKAGE / "providers" / "http" / "signing.py",
         PACKAGE / "providers" / "modem" / "pdu.py",
     ]
 )
@@ -34,6 +35,7 @@ PURE = {
     "http",  # the names of status codes
     "hashlib",
     "hmac",
+    "html",
     "ipaddress",
     "itertools",
     "json",
@@ -57,6 +59,7 @@ OURS = {
     "radius_smsotp.providers",  # the contract: what is sent, and what comes of it
     "radius_smsotp.providers.template",
     "radius_smsotp.providers.excerpt",
+    "radius_smsotp.providers.http.request",
     "radius_smsotp.providers.modem",
 }
 

@@ -101,8 +101,8 @@ class Settings(ProviderSettings):
     )
     environment: dict[str, Variable] = Field(
         {},
-        description="environment of the program, besides PATH and LANG; may hold {message} and "
-        "{otp} as well",
+        description="environment of the program, besides PATH and LANG; may hold {message}, "
+        "{code} and all other placeholders",
     )
     background: bool = Field(
         False, description="true: accepted as soon as it runs, whatever its exit status"

@@ -7,7 +7,6 @@ and the answer is read.  It travels as those of provider ``http`` do.
 
 from __future__ import annotations
 
-import re
 import xmlrpc.client
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -32,7 +31,7 @@ from radius_smsotp.providers import (
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.http.answer import EXCERPT, MESSAGE_ID, Rules, judge
 from radius_smsotp.providers.http.provider import Proxy, exposed, split_url
-from radius_smsotp.providers.http.request import Request
+from radius_smsotp.providers.http.request import NO_XML, Request
 from radius_smsotp.providers.http.transport import Wire
 
 if TYPE_CHECKING:
@@ -41,9 +40,6 @@ if TYPE_CHECKING:
 _PASSING = {"402", "404", "412"}
 """Internal error, resources exceeded, too many requests: the status codes of SAMURAI 1.10 that say
 nothing against the message."""
-
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 2.2 does not allow in a document, escaped or not."""
 
 
 def _gateway(url: str) -> str:
@@ -110,7 +106,7 @@ class Provider(BaseProvider[Settings]):
         session = {
             "RemoteUri": f"sip:{message.phone.removeprefix('+')}@{self._settings.domain}",
             "TOS": "text",
-            "Content": _NO_XML.sub("", message.text),
+            "Content": NO_XML.sub("", message.text),
         }
         quote = partial(excerpt, secrets=self._secrets, message=message)
         result = self._call("samurai.SessionInitiate", (session,), limit, quote)

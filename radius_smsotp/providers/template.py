@@ -3,14 +3,18 @@ What of a message goes into the settings of a provider: placeholders, and privac
 
 ``phone``           the number, E.164 with its plus sign, after REGEXP
 ``phone_digits``    its digits alone
+``phone_integer``   the same, and a number where a value of JSON is nothing else
 ``message``         the whole text
+``message_hex``     the whole text as UCS-2 in hex digits
 ``otp``             the code alone, for gateways that build the text; ``code`` is the same
 ``transaction_id``  32 hex digits
+``attempt``         a UUID, another one whenever something is sent
 """
 
 from __future__ import annotations
 
 import re
+import uuid
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -18,9 +22,9 @@ from pydantic import AfterValidator, Field
 from radius_smsotp.model.text import OF_CODE, check_template
 from radius_smsotp.providers import Message
 
-OF_NUMBER = ("phone", "phone_digits")
-OF_TEXT = ("message", "otp", "code")
-PLACEHOLDERS = (*OF_NUMBER, *OF_TEXT, "transaction_id")
+OF_NUMBER = ("phone", "phone_digits", "phone_integer")
+OF_TEXT = ("message", "message_hex", "otp", "code")
+PLACEHOLDERS = (*OF_NUMBER, *OF_TEXT, "transaction_id", "attempt")
 
 _REGEXP = re.compile(r"/(.*)/(.*)/")
 """PATTERN and REPLACEMENT, as ISMSProvider._mangle_phone of privacyIDEA takes them apart."""
@@ -29,12 +33,17 @@ _REGEXP = re.compile(r"/(.*)/(.*)/")
 def values(message: Message, regexp: str | None = None) -> dict[str, str]:
     """What placeholders stand for.  `model.text.fill` puts it in, escaped by whoever knows how."""
     phone = rewrite(regexp, message.phone)
+    digits = re.sub(r"\D", "", phone)
     return {
         "phone": phone,
-        "phone_digits": re.sub(r"\D", "", phone),
+        "phone_digits": digits,
+        "phone_integer": digits,
         "message": message.text,
+        # UTF-16: letters beyond the BMP as pairs, which is how every phone reads them.
+        "message_hex": message.text.encode("utf-16-be").hex().upper(),
         **dict.fromkeys(OF_CODE, message.code),
         "transaction_id": message.transaction_id,
+        "attempt": str(uuid.uuid4()),
     }
 
 

@@ -328,7 +328,6 @@ class TestSettings:
             ("url", "samurai.sipgate.net", "does not begin with http:// or https://"),
             ("url", "ftp://samurai.sipgate.net", "does not begin with http:// or https://"),
             ("url", f"https://me:{PASSWORD[:4]}@sipgate.net/", "settings of their own"),
-            ("proxy", "https://proxy:3128", "does not begin with http://"),
             ("proxy", "http://proxy:port", "has no usable host and port"),
             ("domain", "sipgate.net/x", "should match pattern"),
             ("username", "", "Field required"),

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from radius_smsotp.errors import ConfigurationError
 from radius_smsotp.model.text import compose, fill
 from radius_smsotp.providers import Message, Surroundings, build
-from radius_smsotp.providers.template import Regexp, rewrite, values
+from radius_smsotp.providers.template import PLACEHOLDERS, Regexp, rewrite, values
 from radius_smsotp.settings import file
 from tests.providers.contract import soon
 from tests.providers.gateway import Gateway
@@ -49,7 +49,7 @@ FAULTS = {
     "{mesage} {fone}": ("{mesage}AT is no placeholder here", "did you mean {message}?"),
     "{0}": (
         "{0}AT is no placeholder here",
-        "known: {phone}, {phone_digits}, {message}, {otp}, {code}, {transaction_id}",
+        f"known: {', '.join(f'{{{one}}}' for one in PLACEHOLDERS)}",
     ),
     '{"a": "{phone}"}': ("a brace stands aloneAT", "write a brace that is meant as such twice"),
     "{phone!r}": ("a brace stands aloneAT", "write a brace that is meant as such twice"),

@@ -2,12 +2,16 @@
 Provider ``http``: any SMS gateway that takes an HTTP request.
 
 First its settings; then the provider, which puts together what the modules beside it do: `request`
-builds a request, `transport` sends it, and `answer` judges what comes back.
+builds a request, `signing` and `token` say who we are, `transport` sends it, and `answer` judges
+what comes back.
 """
 
 from __future__ import annotations
 
+import http
 import re
+import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -26,26 +30,36 @@ from radius_smsotp.providers import (
     Message,
     ProviderSettings,
     Receipt,
+    Section,
     Surroundings,
     connection,
     is_loopback,
     unverified,
 )
 from radius_smsotp.providers.excerpt import excerpt
-from radius_smsotp.providers.http.answer import Condition, Rules, Signs, judge
+from radius_smsotp.providers.http.answer import Answer, Condition, Rules, Signs, judge
 from radius_smsotp.providers.http.request import (
+    TOKEN,
     Request,
     Template,
     Tree,
     checked_headers,
     checked_parameter,
+    checked_template,
     leaves,
 )
-from radius_smsotp.providers.template import OF_NUMBER, OF_TEXT, Regexp, checked
+from radius_smsotp.providers.http.signing import SIGNERS, Signer, host, of_amazon
+from radius_smsotp.providers.http.token import Source, Token
+from radius_smsotp.providers.template import OF_NUMBER, OF_TEXT, PLACEHOLDERS, Regexp, values
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
+
+    from radius_smsotp.providers.http.transport import Wire
+
+_NOTHING = dict.fromkeys(PLACEHOLDERS, "")
+"""What placeholders stand for where only the rest of a request is looked at."""
 
 _SECRET_NAME = re.compile(r"pass|pwd|secret|token|key|auth|sign|hash|pin$|sid$|cookie", re.I)
 """Names of parameters and headers whose values an error must not repeat."""
@@ -95,15 +109,15 @@ def _usable_url(url: str) -> str:
     split = split_url(url, "http", "https")
     if placeholders(split.hostname or ""):
         raise ValueError("has a placeholder in the host; only path and query may have some")
-    checked(url.partition(split.netloc)[2])
+    checked_template(url.partition(split.netloc)[2])
     return url
 
 
 def _usable_proxy(proxy: SecretStr) -> SecretStr:
-    # privacyIDEA's examples all have a scheme; a bare HOST:PORT is what people write.
-    url = proxy.get_secret_value()
+    # A bare HOST:PORT is what people write; with https:// they mean what goes through the proxy, as
+    # privacyIDEA's PROXY does.  TLS is spoken with the gateway, not with the proxy.
+    url = re.sub("^https://", "http://", proxy.get_secret_value(), flags=re.IGNORECASE)
     url = url if "://" in url else f"http://{url}"
-    # Not https: TLS goes through the proxy to the gateway, not to the proxy itself.
     split_url(url, "http")
     return SecretStr(url)
 
@@ -134,6 +148,12 @@ def _path(text: Any) -> Any:
     return path
 
 
+def _usable_body(body: str) -> str:
+    if "<![CDATA[" in body:
+        raise ValueError("has a CDATA section; write {message} without, it is escaped for XML")
+    return checked_template(body)
+
+
 _Url = Annotated[str, AfterValidator(_usable_url)]
 _Proxy = Annotated[SecretStr, AfterValidator(_usable_proxy)]
 Proxy = Annotated[
@@ -154,6 +174,47 @@ def _is_secret(name: str, value: Any) -> bool:
     return telling and _SECRET_NAME.search(name) is not None
 
 
+class TokenSettings(Section):
+    """How a token is fetched, before the first message and whenever it has expired."""
+
+    url: _Url = Field(repr=False, description="where the gateway gives one")
+    http_method: _Method = Field("POST", description="as for the messages")
+    parameter: Annotated[Tree, BeforeValidator(checked_parameter)] = Field(
+        {"grant_type": "client_credentials"}, repr=False, description="what to send"
+    )
+    send_data_as_json: bool = Field(False, description="send JSON instead of a form")
+    headers: Annotated[dict[str, str], BeforeValidator(checked_headers)] = Field(
+        {}, repr=False, description="header fields to add"
+    )
+    username: str | None = Field(None, description="user name, or client_id: basic authentication")
+    password: SecretStr | None = Field(None, description="password, or client_secret")
+    token_json: Annotated[Condition, BeforeValidator(_path)] = Field(
+        "access_token", validate_default=True, description="where the token stands in the answer"
+    )
+    expires_json: Annotated[Condition, BeforeValidator(_path)] = Field(
+        "expires_in", validate_default=True, description="where the seconds of its life stand"
+    )
+    lifetime: float = Field(
+        300.0,
+        gt=0,
+        description="the seconds, if they are not there; after a 401 it is fetched anew",
+    )
+
+    def template(self) -> Template:
+        """The request that these settings describe."""
+        return Template(
+            self.http_method, self.url, self.parameter, self.headers, self.send_data_as_json
+        )
+
+    def credentials(self) -> tuple[str, str] | None:
+        """User name and password."""
+        return _pair(self.username, self.password)
+
+
+def _pair(username: str | None, password: SecretStr | None) -> tuple[str, str] | None:
+    return (username, password.get_secret_value() if password else "") if username else None
+
+
 class Settings(ProviderSettings):
     """Settings of an ``http`` provider."""
 
@@ -168,6 +229,18 @@ class Settings(ProviderSettings):
     )
     parameter: Annotated[Tree, BeforeValidator(checked_parameter)] = Field(
         {}, repr=False, description="what to send, nested as deep as the gateway wants it"
+    )
+    parameter_ucs2: Annotated[Tree, BeforeValidator(checked_parameter)] = Field(
+        {},
+        repr=False,
+        description="what to send besides, or instead, if the text has letters outside of the GSM "
+        "alphabet: {coding: 2}",
+    )
+    body: Annotated[str, AfterValidator(_usable_body)] | None = Field(
+        None,
+        repr=False,
+        description="what POST and PUT send instead of parameters, as it is written; what is "
+        "filled in is escaped as the header Content-Type says: for XML, JSON or a form",
     )
     send_data_as_json: bool = Field(
         False, description="POST and PUT send JSON instead of a form; GET never does"
@@ -184,8 +257,15 @@ class Settings(ProviderSettings):
     regexp: Regexp = None
     username: str | None = Field(None, description="user name at the gateway")
     password: SecretStr | None = Field(None, description="password at the gateway")
-    auth: Literal["basic", "digest"] = Field(
-        "basic", description="how user name and password are sent: basic or digest"
+    auth: Literal["basic", "digest", "aws", "aliyun", "tencent", "ovh"] = Field(
+        "basic",
+        description="how user name and password are sent: basic or digest; or how requests are "
+        "signed with them, a key's name and the key: aws, aliyun, tencent or ovh",
+    )
+    token: TokenSettings | None = Field(
+        None,
+        description="how to fetch the token that {token} stands for; where that stands nowhere, "
+        "it goes out as `Authorization: Bearer`",
     )
     return_success: str | None = Field(
         None, description="text that the answer holds if the message was taken"
@@ -224,6 +304,11 @@ class Settings(ProviderSettings):
     @model_validator(mode="after")
     def _usable_together(self) -> Settings:
         template = self.template()
+        if self.body is not None and (self.http_method == "GET" or template.tree()):
+            raise ValueError(
+                "body stands for all that is sent: set http_method to POST, and write what "
+                "parameter and the keys name into it, or into url"
+            )
         if isinstance(self.parameter, list) and (
             self.http_method == "GET" or not self.send_data_as_json or self._keys()
         ):
@@ -237,14 +322,25 @@ class Settings(ProviderSettings):
         if not template.carries() & set(OF_TEXT):
             missing.append("the text (set sms_text_key, or write {message} or {otp}")
         if missing:
-            places = " and ".join(f"{each} into url, parameter or headers)" for each in missing)
+            places = " and ".join(
+                f"{each} into url, parameter, body or headers)" for each in missing
+            )
             twice = " and ".join(sorted(key for key in self._keys() if key in self.parameter))
             hint = f"; parameter has {twice} as well, and wins" if twice else ""
             raise ValueError(f"the request has no place for {places}{hint}")
         if self.password and not self.credentials():
             raise ValueError("password is set without username; set both")
-        if self.auth == "digest" and not self.credentials():
-            raise ValueError("auth is digest, which needs username and password")
+        if self.auth != "basic" and not self.credentials():
+            raise ValueError(f"auth is {self.auth}, which needs username and password")
+        if self.auth == "aws" and not of_amazon(host(template.request(_NOTHING))):
+            raise ValueError(
+                "auth is aws, and url names no service and region, as "
+                "https://sns.eu-central-1.amazonaws.com does; elsewhere a header Host may name them"
+            )
+        if "token" in template.carries() and not self.token:
+            raise ValueError(f"{TOKEN} stands for what token fetches, which is not set")
+        if self.token and self.credentials() and self.auth == "basic":
+            raise ValueError("username and token both log in; move username into token")
         if self.client_key and not self.client_cert:
             raise ValueError("client_key is set without client_cert; set both")
         return self
@@ -255,7 +351,7 @@ class Settings(ProviderSettings):
     def template(self) -> Template:
         """The request that these settings describe."""
         split = urlsplit(self.url)
-        return Template(
+        made = Template(
             method=self.http_method,
             url=split._replace(netloc=split.netloc.rpartition("@")[2]).geturl(),
             parameter=self.parameter,
@@ -263,8 +359,12 @@ class Settings(ProviderSettings):
             as_json=self.send_data_as_json,
             phone_key=self.sms_phonenumber_key,
             text_key=self.sms_text_key,
-            regexp=self.regexp,
+            body=self.body,
+            ucs2=self.parameter_ucs2,
         )
+        if not self.token or "token" in made.carries():
+            return made
+        return replace(made, headers={"Authorization": f"Bearer {TOKEN}"} | self.headers)
 
     def rules(self) -> Rules:
         """How to read the answer."""
@@ -278,15 +378,13 @@ class Settings(ProviderSettings):
     def credentials(self) -> tuple[str, str] | None:
         """User name and password, which may also stand in the URL as in ``user:password@host``."""
         split = urlsplit(self.url)
-        if self.username:
-            return self.username, self.password.get_secret_value() if self.password else ""
-        if split.username:
+        if not self.username and split.username:
             return unquote(split.username), unquote(split.password or "")
-        return None
+        return _pair(self.username, self.password)
 
-    def proxy_setting(self) -> tuple[str, str] | None:
+    def proxy_setting(self, url: str = "") -> tuple[str, str] | None:
         """The name of the setting that names the proxy to use, and its value."""
-        for name in (f"{urlsplit(self.url).scheme.lower()}_proxy", "proxy"):
+        for name in (f"{urlsplit(url or self.url).scheme.lower()}_proxy", "proxy"):
             value: SecretStr | None = getattr(self, name)
             if value:
                 return name, value.get_secret_value()
@@ -294,14 +392,17 @@ class Settings(ProviderSettings):
 
     def secrets(self) -> list[str]:
         """What an error must not repeat, besides number, code and text."""
-        named = [*self.headers.items(), *leaves(self.parameter)]
+        named = [*self.headers.items(), *leaves(self.parameter), *leaves(self.parameter_ucs2)]
         named += parse_qsl(urlsplit(self.url).query)
+        if self.token:
+            named += [*self.token.headers.items(), *leaves(self.token.parameter)]
         secrets = [str(value) for name, value in named if _is_secret(name, value)]
         # "Bearer TOKEN": the token alone as well.
         secrets += [word for secret in secrets for word in secret.split()[-1:]]
-        if credentials := self.credentials():
-            # A user name without a password is a token that stands for both.
-            secrets += [credentials[1] or credentials[0], ":".join(credentials)]
+        for credentials in (self.credentials(), self.token and self.token.credentials()):
+            if credentials:
+                # A user name without a password is a token that stands for both.
+                secrets += [credentials[1] or credentials[0], ":".join(credentials)]
         if proxy := self.proxy_setting():
             split = urlsplit(proxy[1])
             pair = unquote(split.username or ""), unquote(split.password or "")
@@ -313,14 +414,10 @@ class Provider(BaseProvider[Settings]):
     """Sends messages through an HTTP gateway."""
 
     def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
-        # Whoever only reads the settings, as most commands do, need not wait for requests.
-        from radius_smsotp.providers.http.transport import Wire  # noqa: PLC0415
-
         super().__init__(name, settings, surroundings)
         self._template = settings.template()
         self._rules = settings.rules()
         self._secrets = settings.secrets()
-        proxy = settings.proxy_setting()
         self._tls_context = partial(
             connection.tls_context,
             self._path(settings.ca_file),
@@ -328,16 +425,37 @@ class Provider(BaseProvider[Settings]):
             self._path(settings.client_key),
             verify=settings.check_ssl,
         )
-        self._wire = Wire(
-            self._tls_context,
-            proxy[1] if proxy else None,
-            settings.credentials(),
-            digest=settings.auth == "digest",
-        )
+        # Whoever signs sends no password.
+        own = settings.credentials() if settings.auth not in SIGNERS else None
+        self._wire = self._new_wire(settings.url, own, digest=settings.auth == "digest")
+        self._token: Token | None = None
+        if settings.token:
+            self._token_wire = self._new_wire(settings.token.url, settings.token.credentials())
+            self._token = Token(
+                Source(
+                    settings.token.template().request({}),
+                    self._token_wire.exchange,
+                    partial(excerpt, secrets=self._secrets),
+                    settings.token.token_json,
+                    settings.token.expires_json,
+                    settings.token.lifetime,
+                )
+            )
+
+    def _new_wire(
+        self, url: str, credentials: tuple[str, str] | None, *, digest: bool = False
+    ) -> Wire:
+        # Whoever only reads the settings, as most commands do, need not wait for requests.
+        from radius_smsotp.providers.http.transport import Wire  # noqa: PLC0415
+
+        proxy = self._settings.proxy_setting(url)
+        return Wire(self._tls_context, proxy[1] if proxy else None, credentials, digest=digest)
 
     def close(self) -> None:
         """Close the connections that are kept for the next message."""
         self._wire.close()
+        if self._token:
+            self._token_wire.close()
 
     def _faults(self, limit: float) -> list[Fault]:
         """Look whether files can be read and the gateway, or the proxy, can be reached."""
@@ -349,7 +467,14 @@ class Provider(BaseProvider[Settings]):
             fault = f"cannot be used ({connection.reason(error)})"
             remedy = "name readable files in PEM, and a key without a passphrase"
             return [("client_cert", fault, remedy)]
-        return self._reach(context, limit)
+        faults = self._reach(context, limit)
+        if self._token and not faults:
+            # Nothing is sent by it, and it tells whether user name and password are right.
+            try:
+                self._token.get(limit)
+            except DeliveryError as error:
+                return [("token", str(error), "mend what is written there")]
+        return faults
 
     def _reach(self, context: ssl.SSLContext, limit: float) -> list[Fault]:
         setting, url = self._settings.proxy_setting() or ("url", self._settings.url)
@@ -370,17 +495,36 @@ class Provider(BaseProvider[Settings]):
     def _weaknesses(self, here: str) -> Iterator[Fault]:
         settings = self._settings
         yield from exposed(here, settings.url, settings.proxy_setting())
+        if settings.token:
+            yield from exposed(f"{here}.token", settings.token.url, None)
         if not settings.check_ssl:
             yield unverified(f"{here}.check_ssl", urlsplit(settings.url).hostname or "")
 
     def _send(self, message: Message, limit: float) -> Receipt:
-        request = self._template.request(message)
-        answer = self._wire.exchange(request, limit)
+        given = values(message, self._settings.regexp)
+        request, answer = self._submit(given, limit)
+        if answer.status == http.HTTPStatus.UNAUTHORIZED and self._token:
+            # It was withdrawn, or the gateway has been started again.  Once: a new one is not
+            # taken either where the account may not send.
+            request, answer = self._submit(given, limit, refused=given["token"])
         quote = partial(excerpt, secrets=self._secrets_of(request), message=message)
         verdict = judge(answer, self._rules, quote, datetime.now(UTC))
         if isinstance(verdict, DeliveryError):
             raise verdict
         return verdict
+
+    def _submit(
+        self, given: dict[str, str], limit: float, refused: str = ""
+    ) -> tuple[Request, Answer]:
+        """Send the request, with a token that is valid, and signed now."""
+        settings = self._settings
+        if self._token:
+            given["token"] = self._token.get(limit, refused)
+        request = self._template.request(given)
+        if sign := SIGNERS.get(settings.auth):
+            name, key = settings.credentials() or ("", "")
+            request = sign(request, Signer(name, key, datetime.now(UTC), str(uuid.uuid4())))
+        return request, self._wire.exchange(request, limit)
 
     def _secrets_of(self, request: Request) -> list[str]:
         # The path too: some gateways have a password in it, and a 404 likes to repeat it.
@@ -389,4 +533,5 @@ class Provider(BaseProvider[Settings]):
         target = f"{split.path}?{split.query}" if split.query else ""
         # Some leave out the first slash.  A single word is none of the secrets that hide in paths.
         bare = path[1:] if path.count("/") > 1 else ""
-        return [*self._secrets, request.number, path, bare, target]
+        token = self._token.value if self._token else ""
+        return [*self._secrets, request.number, path, bare, target, token]

@@ -7,17 +7,17 @@ everything else goes out as it was written, numbers as numbers, doubled braces a
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, quote_plus, urlencode, urlsplit, urlunsplit
 
-from radius_smsotp.model.text import fill, placeholders, shown
-from radius_smsotp.providers import Message
-from radius_smsotp.providers.template import PLACEHOLDERS, checked, values
+from radius_smsotp.model.text import Alphabet, alphabet, fill, placeholders, shown
+from radius_smsotp.providers.template import OF_TEXT, PLACEHOLDERS, checked
 
 Tree = dict[str, Any] | list[Any]
 """What YAML and JSON make of nested parameters."""
@@ -25,6 +25,12 @@ Tree = dict[str, Any] | list[Any]
 # RFC 9110 5.6.2: token
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+
+NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 2.2 does not allow in a document, escaped or not."""
+
+TOKEN = "{token}"  # noqa: S105  # a placeholder
+"""Where the setting `token` puts what it fetched."""
 
 
 def leaves(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
@@ -50,7 +56,7 @@ def checked_parameter(parameter: Any) -> Any:
     _check_mappings(parameter)
     for where, value in leaves(parameter):
         if isinstance(value, str):
-            checked(value, where)
+            checked_template(value, where)
         elif isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{where} is not a finite number; write it in quotes")
         elif not isinstance(value, bool | int | float | None):
@@ -85,8 +91,14 @@ def checked_headers(value: Any) -> dict[str, str]:
             raise ValueError(f"the value of {name} is not text; write it in quotes")  # noqa: TRY004 -- for pydantic
         if _CONTROL.search(str(content)):
             raise ValueError(f"the value of {name} has a line break; write it in one line")
-        headers[name] = checked(str(content), name)
+        headers[name] = checked_template(str(content), name)
     return headers
+
+
+def checked_template(template: str, where: str = "") -> str:
+    """The same template.  Raises ValueError if it has an unknown placeholder."""
+    checked(template.replace(TOKEN, ""), where)
+    return template
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +114,23 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A request with its placeholders, as the settings describe it."""
+    """
+    A request with its placeholders, as the settings describe it.
+
+    Attributes:
+        body: What to send in place of `parameter`, as it is written.
+        ucs2: What `parameter` is besides, for a text that needs UCS-2.
+    """
 
     method: str
     url: str = field(repr=False)
     parameter: Tree = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     as_json: bool
-    phone_key: str | None
-    text_key: str | None
-    regexp: str | None
+    phone_key: str | None = None
+    text_key: str | None = None
+    body: str | None = field(default=None, repr=False)
+    ucs2: Tree = field(default_factory=dict, repr=False)
 
     def tree(self) -> Tree:
         """The parameters, with those that `phone_key` and `text_key` name."""
@@ -123,18 +142,25 @@ class Template:
 
     def carries(self) -> set[str]:
         """The names of the placeholders that this request has a place for."""
-        split = urlsplit(self.url)
-        places = [split.path, split.query, *self.headers.values()]
-        places += [text for _, text in leaves(self.tree()) if isinstance(text, str)]
-        return set().union(*map(placeholders, places))
+        return set().union(*map(placeholders, self._templates()))
 
-    def request(self, message: Message) -> Request:
-        """Fill in one message."""
-        given = values(message, self.regexp)
+    def _templates(self) -> Iterator[str]:
+        split = urlsplit(self.url)
+        yield from (split.path, split.query, *self.headers.values(), self.body or "")
+        yield from (text for _, text in leaves(self.tree()) if isinstance(text, str))
+
+    def request(self, given: Mapping[str, str]) -> Request:
+        """Fill in what `template.values` gives of a message."""
         url = fill(self.url, {name: quote(value, safe="") for name, value in given.items()})
-        tree = _filled(self.tree(), given)
+        tree = self.tree()
+        if self.ucs2 and self._needs_ucs2(given):
+            tree = _merged(tree, self.ucs2)
+        tree = _filled(tree, given)
         body = content_type = None
-        if self.method == "GET":
+        if self.body is not None:
+            content_type = self.content_type()
+            body = _raw(self.body, content_type, given)
+        elif self.method == "GET":
             split = urlsplit(url)
             query = filter(None, (split.query, urlencode(_pairs(tree), quote_via=quote)))
             url = urlunsplit(split._replace(query="&".join(query)))
@@ -147,7 +173,52 @@ class Template:
         if content_type and "content-type" not in map(str.lower, self.headers):
             headers["Content-Type"] = content_type
         fields = {name: _field_value(value) for name, value in headers.items()}
-        return Request(self.method, url, fields, body, given["phone"])
+        return Request(self.method, url, fields, body, given.get("phone", ""))
+
+    def content_type(self) -> str:
+        """Of `body`: that of the headers, or what it looks like."""
+        for name, value in self.headers.items():
+            if name.lower() == "content-type":
+                return value
+        body = (self.body or "").lstrip()
+        if body.startswith("<"):
+            return "text/xml; charset=utf-8"
+        return "application/json" if body.startswith(("{{", "[")) else "text/plain; charset=utf-8"
+
+    def _needs_ucs2(self, given: Mapping[str, str]) -> bool:
+        plain = {**given, "message_hex": given["message"]}
+        texts = (one for one in self._templates() if placeholders(one) & {*OF_TEXT})
+        return any(alphabet(fill(one, plain)) is Alphabet.UCS2 for one in texts)
+
+
+def _raw(body: str, content_type: str, given: Mapping[str, str]) -> bytes:
+    """A body as it is written; what is filled in, escaped for what it is filled into."""
+    kind = content_type.lower()
+    escape = next((one for name, one in _ESCAPES.items() if name in kind), str)
+    filled = fill(body, {name: escape(value) for name, value in given.items()})
+    # In XML, references are right in whatever encoding its first line names (XML 1.0 4.1).
+    return filled.encode("ascii", "xmlcharrefreplace") if "xml" in kind else filled.encode()
+
+
+def _in_xml(value: str) -> str:
+    return html.escape(NO_XML.sub("", value))
+
+
+_ESCAPES: dict[str, Callable[[str], str]] = {
+    "xml": _in_xml,
+    "json": lambda value: json.dumps(value)[1:-1],
+    "x-www-form-urlencoded": quote_plus,
+}
+"""By a part of the content type."""
+
+
+def _merged(tree: Any, more: Any) -> Any:
+    """A tree with another one laid over it: mappings by key, lists by position."""
+    if isinstance(tree, dict) and isinstance(more, dict):
+        return tree | {key: _merged(tree.get(key), value) for key, value in more.items()}
+    if isinstance(tree, list) and isinstance(more, list):
+        return [*map(_merged, tree, more), *tree[len(more) :], *more[len(tree) :]]
+    return more
 
 
 def _field_value(value: str) -> bytes:
@@ -156,13 +227,14 @@ def _field_value(value: str) -> bytes:
     return _CONTROL.sub(" ", value).strip().encode()
 
 
-def _filled(value: Any, values: Mapping[str, str]) -> Any:
+def _filled(value: Any, given: Mapping[str, str]) -> Any:
     if isinstance(value, str):
-        return fill(value, values)
+        filled = fill(value, given)
+        return int(filled) if value == "{phone_integer}" and filled.isdecimal() else filled
     if isinstance(value, dict):
-        return {key: _filled(item, values) for key, item in value.items()}
+        return {key: _filled(item, given) for key, item in value.items()}
     if isinstance(value, list):
-        return [_filled(item, values) for item in value]
+        return [_filled(item, given) for item in value]
     return value
 
 

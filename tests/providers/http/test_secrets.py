@@ -12,6 +12,7 @@ import pytest
 from radius_smsotp.providers import Receipt
 from radius_smsotp.providers.http import transport
 from radius_smsotp.providers.http.provider import Provider, Settings
+from radius_smsotp.providers.template import values
 from tests.providers import gateway as gw
 from tests.providers.contract import CODE, PHONE, message, soon
 from tests.providers.gateway import Gateway
@@ -150,6 +151,6 @@ class TestSecrets(HttpTests):
         }
         settings = Settings.model_validate(given)
         shown = f"{settings!r} {settings} {settings.template()!r}"
-        shown += repr(settings.template().request(message()))
+        shown += repr(settings.template().request(values(message())))
         for secret in (PASSWORD, CODE, PHONE[1:]):
             assert secret not in shown

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from radius_smsotp.providers import Surroundings, build, module
 from radius_smsotp.providers.http.provider import Provider, Settings
+from radius_smsotp.providers.template import PLACEHOLDERS
 
 GOOD: dict[str, Any] = {
     "type": "http",
@@ -71,6 +72,8 @@ def faults(**changes: Any) -> list[tuple[str, str]]:
         ("headers", {"X-To": True}, "the value of X-To is not text"),
         ("headers", {"Content-Length": "3"}, "leave it out"),
         ("headers", ["X-To"], "is not a mapping"),
+        ("body", "<a><![CDATA[{message}]]></a>", "has a CDATA section"),
+        ("body", "{mesage}", "{mesage} is no placeholder here; did you mean {message}?"),
         ("regexp", "^0", "/PATTERN/REPLACEMENT/"),
         ("regexp", "/(/x/", "regular expression"),
         ("regexp", r"/0/\1/", "regular expression"),
@@ -82,11 +85,10 @@ def faults(**changes: Any) -> list[tuple[str, str]]:
         ("message_id_regex", "ID", "needs one group"),
         ("message_id_regex", "(I)(D)", "needs one group"),
         ("proxy", "socks5://s3cret@localhost", "does not begin with http://"),
-        ("https_proxy", "https://localhost:3128", "does not begin with http://"),
         ("http_proxy", "http://", "names no host"),
         ("timeout", "soon", "valid number"),
         ("check_ssl", "maybe", "valid boolean"),
-        ("auth", "ntlm", "'basic' or 'digest'"),
+        ("auth", "ntlm", "'tencent' or 'ovh'"),
         ("retrun_success", "ID", "not permitted"),
     ],
 )
@@ -117,6 +119,21 @@ def test_a_fault_names_its_setting(setting: str, value: Any, told: str) -> None:
         ({"password": "s3cret"}, "password is set without username"),
         ({"auth": "digest"}, "needs username and password"),
         ({"client_key": "key.pem"}, "client_key is set without client_cert"),
+        ({"body": "{phone} {message}"}, "body stands for all that is sent: set http_method"),
+        (
+            {"body": "{phone} {message}", "http_method": "POST"},
+            "write what parameter and the keys name into it",
+        ),
+        ({"auth": "ovh"}, "auth is ovh, which needs username and password"),
+        (
+            {"auth": "aws", "username": "AKID", "password": "s3cret"},
+            "names no service and region, as https://sns.eu-central-1",
+        ),
+        ({"headers": {"Authorization": "{token}"}}, "{token} stands for what token fetches"),
+        (
+            {"token": {"url": "https://sms.example.org/"}, "username": "me"},
+            "move username into token",
+        ),
     ],
 )
 def test_a_fault_of_several_settings_says_what_to_do(changes: dict[str, Any], told: str) -> None:
@@ -128,7 +145,7 @@ def test_a_fault_of_several_settings_says_what_to_do(changes: dict[str, Any], to
 def test_all_faults_come_at_once_with_the_known_placeholders() -> None:
     found = faults(url="x", http_method="x", parameter={"a": "{user}"})
     assert [where for where, _ in found] == ["url", "http_method", "parameter"]
-    known = "{phone}, {phone_digits}, {message}, {otp}, {code}, {transaction_id}"
+    known = ", ".join(f"{{{one}}}" for one in PLACEHOLDERS)
     assert known in found[2][1]
 
 
@@ -145,6 +162,18 @@ def test_number_and_text_may_stand_anywhere(changes: dict[str, Any]) -> None:
     Settings.model_validate(
         {"type": "http", "url": GOOD["url"]} | changes,
     )
+
+
+def test_a_fault_of_the_token_has_its_path() -> None:
+    found = faults(token={"url": "s3cret", "tokn_json": "a", "lifetime": 0})
+    assert [where for where, _ in found] == ["token.url", "token.lifetime", "token.tokn_json"]
+
+
+def test_an_emulator_of_amazons_is_told_service_and_region_by_a_header() -> None:
+    """As is what is reached through a tunnel."""
+    host = {"Host": "sns.eu-central-1.amazonaws.com"}
+    signed = {"auth": "aws", "username": "AKID", "password": "s3cret", "headers": host}
+    Settings.model_validate(GOOD | signed)
 
 
 @pytest.mark.parametrize("said", ["yes", "True", "1", True, 1])
