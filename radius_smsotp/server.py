@@ -282,7 +282,8 @@ def _settings(path: Path) -> last_good.Working:
     found = last_good.working(path)
     if found.problems:
         log.error(
-            "the settings do not work; those of %s, which did, are used:", f"{found.since:%c}"
+            "the settings do not work; those of %s, which did, are used:",
+            f"{found.since:%Y-%m-%d %H:%M:%S %Z}",
         )
         for problem in found.problems:
             log.error("%s", problem)

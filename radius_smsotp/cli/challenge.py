@@ -62,5 +62,11 @@ def list_challenges(site: Site, as_json: bool) -> None:
         "Delivery": "delivery",
         "Provider": "provider",
     }
-    none = "No challenge is open."
-    output.listing(records, columns, for_programs=as_json, empty=none, whole=[0])
+    output.listing(
+        records,
+        columns,
+        for_programs=as_json,
+        empty="No challenge is open.",
+        numbers=["Guesses"],
+        spare=["Age", "Guesses", "Provider", "Phone", "Transaction"],
+    )

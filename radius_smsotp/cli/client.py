@@ -64,7 +64,7 @@ def show(
         output.as_json({"name": name, "address": where, "ssid": ssid, "settings": settings})
         return
     rows = [(field, one.source, _shown(one.value)) for field, one in found.items()]
-    output.table(("Setting", "From", "Value"), rows, empty="")
+    output.table(("Setting", "From", "Value"), rows, empty="", sentences=["Value"])
 
 
 def _address(text: str) -> str:

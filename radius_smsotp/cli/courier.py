@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -91,9 +92,20 @@ class _Run:
 def log_to_stderr() -> None:
     """A line for each thing that a process in the background has to say."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s"))
     handler.addFilter(_one_line)
     process.install(handler)
+
+
+class _Formatter(logging.Formatter):
+    """With the zone, as every time that a person reads."""
+
+    def formatTime(  # noqa: N802  # logging's name
+        self,
+        record: logging.LogRecord,
+        datefmt: str | None = None,  # nobody sets one
+    ) -> str:
+        return output.local(datetime.fromtimestamp(record.created, UTC))
 
 
 def _one_line(record: logging.LogRecord) -> bool:

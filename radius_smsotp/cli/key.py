@@ -73,7 +73,8 @@ def list_keys(site: Site, as_json: bool) -> None:
         "Emergency codes": "emergency_codes",
         "PINs": "pins",
     }
-    output.listing(records, columns, for_programs=as_json, whole=[0])
+    numbers = ["Open challenges", "Emergency codes", "PINs"]
+    output.listing(records, columns, for_programs=as_json, numbers=numbers, sentences=["State"])
 
 
 @key.command(short_help="Make new keys, which take over soon.")

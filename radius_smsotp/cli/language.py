@@ -57,7 +57,7 @@ def list_languages(site: Site, as_json: bool) -> None:
         "Accounts": "accounts",
         "Default": lambda one: "yes" if one["default"] else "",
     }
-    output.listing(found, columns, for_programs=as_json)
+    output.listing(found, columns, for_programs=as_json, numbers=["Accounts"])
 
 
 @language.command(short_help="Print the texts of a language.")

@@ -7,9 +7,8 @@ import json
 import os
 import shutil
 import sys
-import textwrap
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,85 +26,44 @@ def clean(value: object) -> str:
 
 
 def table(
-    columns: Sequence[str],
+    titles: Sequence[str],
     rows: Sequence[Sequence[object]],
     *,
     empty: str,
-    numbers: Collection[int] = (),
-    whole: Collection[int] = (),
+    numbers: Sequence[str] = (),
+    sentences: Sequence[str] = (),
+    spare: Sequence[str] = (),
 ) -> None:
     """
-    Print rows under their headings; columns that line up where it goes into a pipe.
-
-    On a terminal that is too narrow for that each value gets a line of its own.
+    Print rows under their headings: as wide as the terminal, and whole into a pipe.
 
     Args:
         empty: The sentence instead, if there are no rows.
-        numbers: Which columns hold numbers, and are set flush right.
-        whole: Which other columns hold what is copied, and is never broken.
+        numbers, sentences, spare: Headings, see `table.Grid`.
     """
     cells = [[clean(_shown(value)) for value in row] for row in rows]
     if not cells:
         click.echo(empty, err=not sys.stdout.isatty())
-    elif sys.stdout.isatty():
-        _for_a_terminal(columns, cells, numbers, whole)
-    else:
-        widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-        for line in (columns, *cells):
-            padded = (
-                cell.rjust(width) if at in numbers else cell.ljust(width)
-                for at, (cell, width) in enumerate(zip(line, widths, strict=True))
-            )
-            click.echo("  ".join(padded).rstrip())
+        return
+    from radius_smsotp.cli.table import Grid  # noqa: PLC0415  # what prints none starts sooner
+
+    grid = Grid(titles, cells, numbers, sentences, spare)
+    width = _columns()
+    for line in grid.plain() if width is None else grid.fitted(width):
+        click.echo(line)
 
 
-EDGES, BETWEEN = 2, 3
-"""Columns of a terminal that a table takes outside its cells: at both ends, between two of them."""
+def record(pairs: Sequence[tuple[str, object]]) -> None:
+    """Print what there is to say of one thing, a line for each title and value."""
+    from radius_smsotp.cli.table import block  # noqa: PLC0415  # as above
+
+    for line in block([(title, clean(_shown(value))) for title, value in pairs], _columns()):
+        click.echo(line)
 
 
-def _for_a_terminal(
-    columns: Sequence[str],
-    cells: Sequence[Sequence[str]],
-    numbers: Collection[int],
-    whole: Collection[int],
-) -> None:
-    from rich import box  # noqa: PLC0415  # slow to import, and of no use in a pipe
-    from rich.cells import cell_len  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    grid = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
-    for at, column in enumerate(grid.columns):
-        # A value that is cut off could be neither read nor copied.
-        column.overflow = "fold"
-        column.no_wrap = at in numbers or at in whole
-        if at in numbers:
-            column.justify = "right"
-        # A heading is broken between its words, if at all.
-        parts = columns[at].split()
-        if column.no_wrap:
-            parts = [columns[at], *(row[at] for row in cells)]
-        column.min_width = max(map(cell_len, parts), default=1)
-    for row in cells:
-        grid.add_row(*map(Text, row))
-    console = Console(highlight=False)
-    least = sum(column.min_width or 0 for column in grid.columns)
-    if least + EDGES + BETWEEN * (len(columns) - 1) <= console.width:
-        console.print(grid)
-    else:
-        _one_below_the_other(columns, cells)
-
-
-def _one_below_the_other(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    """Rows that are too long for the terminal: a line for each value, a blank one between rows."""
-    width = max(map(len, columns))
-    for at, row in enumerate(cells):
-        if at:
-            click.echo()
-        for title, cell in zip(columns, row, strict=True):
-            if cell:
-                click.echo(f"{title:<{width}}  {cell}" if title else cell)
+def _columns() -> int | None:
+    """Of the terminal, None where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def styled(text: str, colour: str) -> str:
@@ -117,14 +75,10 @@ def styled(text: str, colour: str) -> str:
 
 def wrapped(text: str, indent: str) -> str:
     """Text in lines as long as the terminal, all of them indented; no word is cut."""
-    return textwrap.fill(
-        text,
-        shutil.get_terminal_size().columns,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    from radius_smsotp.cli.table import folded  # noqa: PLC0415  # as above
+
+    room = max(shutil.get_terminal_size().columns - len(indent), 1)
+    return "\n".join(f"{indent}{line}" for line in folded(text, room))
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -137,13 +91,14 @@ def listing(
     *,
     for_programs: bool,
     empty: str = "",
-    whole: Collection[int] = (),
+    **kinds: Sequence[str],
 ) -> None:
     """
     Print records as JSON, or as a `table`.
 
     Args:
         columns: Heading to the key of what stands below it, or to what makes it of a record.
+        kinds: Which of them are `numbers`, `sentences` or `spare`, see `table.Grid`.
     """
     if for_programs:
         as_json(records)
@@ -152,7 +107,7 @@ def listing(
         [record[of] if isinstance(of, str) else of(record) for of in columns.values()]
         for record in records
     ]
-    table([*columns], rows, empty=empty, whole=whole)
+    table([*columns], rows, empty=empty, **kinds)
 
 
 def as_json(value: Any, indent: int | None = 2) -> None:
@@ -179,9 +134,18 @@ def _shown(value: object) -> object:
     return "" if value is None else local(value) if isinstance(value, datetime) else value
 
 
-def local(moment: datetime) -> str:
-    """A time for people, in the zone of this machine: "2026-11-23 11:02:11"."""
-    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+def local(moment: datetime, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+    """
+    A time for people, in the zone of this machine: "2026-11-23 11:02:11 CET".
+
+    In the hour that comes twice, when clocks go back, with its offset as well: some zones have one
+    name for both.
+    """
+    here = moment.astimezone()
+    clock = here.replace(tzinfo=None)
+    offsets = {clock.replace(fold=fold).astimezone().utcoffset() for fold in (0, 1)}
+    told = f"{here:{form} %Z}"
+    return told if len(offsets) == 1 else f"{told} ({here.isoformat(timespec='minutes')[16:]})"
 
 
 def span(seconds: float) -> str:

@@ -68,8 +68,11 @@ def list_providers(site: Site, as_json: bool) -> None:
         output.as_json({"providers": found, "types": list(providers.TYPES)})
         return
     rows = [(one["name"], one["type"], f"{one['timeout']:g} s", _state(one)) for one in found]
-    output.table(("Name", "Type", "Timeout", "State"), rows, empty="There is no provider.")
-    click.echo(f"\nTypes: {', '.join(providers.TYPES)}")
+    titles = ("Name", "Type", "Timeout", "State")
+    none = "There is no provider."
+    output.table(titles, rows, empty=none, numbers=["Timeout"], sentences=["State"])
+    types = f"Types: {', '.join(providers.TYPES)}"
+    click.echo(f"\n{output.wrapped(types, '') if sys.stdout.isatty() else types}")
 
 
 def _state(one: Mapping[str, Any]) -> str:

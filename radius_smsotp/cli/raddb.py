@@ -269,7 +269,7 @@ def certificate(folder: Path, renew: bool, as_json: bool) -> None:
         "Days": "days",
         "SHA-256": "fingerprint",
     }
-    output.listing(records, columns, for_programs=as_json, whole={0, 4})
+    output.listing(records, columns, for_programs=as_json, numbers=["Days"], sentences=["Name"])
     if as_json:
         return
     if not certificates.is_signed(place):

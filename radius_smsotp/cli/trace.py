@@ -159,15 +159,19 @@ def _told_of_realms(tx: Transaction, found: list[tuple[int, Event]]) -> list[tup
 
 
 def _show(teller: Teller, event: Event, *, first: bool) -> None:
-    when, told = output.local(event.time), output.clean(teller.tell(event))
-    if not sys.stdout.isatty():
-        click.echo(f"{when}  {told}")
-        return
-    if event.kind in STARTS and not first:
+    if event.kind in STARTS and not first and sys.stdout.isatty():
         click.echo()
-    colour = "green" if event.kind in GOOD else "red" if event.kind in BAD else None
-    lines = output.wrapped(told, " " * (len(when) + 2))[len(when) + 2 :]
-    click.echo(f"{when}  {output.styled(lines, colour) if colour else lines}")
+    say(event, teller.tell(event))
+
+
+def say(event: Event, told: str) -> None:
+    """Print what is told of an event beside its time."""
+    when, told = output.local(event.time), output.clean(told)
+    if sys.stdout.isatty():
+        colour = "green" if event.kind in GOOD else "red" if event.kind in BAD else None
+        lines = output.wrapped(told, " " * (len(when) + 2)).lstrip()
+        told = output.styled(lines, colour) if colour else lines
+    click.echo(f"{when}  {told}")
 
 
 def folded(trail: Iterable[Event]) -> list[Event]:

@@ -23,6 +23,9 @@ DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sun
 
 SPAN = re.compile(r"(?:\d{1,6} ?(?:min|[mhdw]) ?)+")
 SPANS = "write it as 30m, 12h, 1d or 2w"
+PRINTED = re.compile(
+    r"(\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?) ([a-z+-][\w+-]*)(?: \(([+-]\d\d:\d\d)\))?"
+)
 TIMES = "write it as 12h, 3d, today, friday, 2026-12-04, or '2026-12-04 18:00'"
 
 
@@ -59,8 +62,7 @@ def until(text: str, now: datetime) -> datetime:
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", folded):
             return _end_of(date.fromisoformat(folded))
-        # Where it says no zone, that of this machine; summer time may begin until then.
-        return datetime.fromisoformat(folded.upper()).astimezone()
+        return _moment(folded)
     except ValueError:
         raise ValueError(f"'{text}' is no time; {TIMES}") from None
 
@@ -82,10 +84,27 @@ def since(text: str, now: datetime) -> datetime:
     if folded in {"today", "yesterday"}:
         return datetime.combine(today - timedelta(days=folded == "yesterday"), time()).astimezone()
     try:
-        return datetime.fromisoformat(folded.upper()).astimezone()
+        return _moment(folded)
     except ValueError:
         told = "write it as 1h, 3d, today, yesterday, 2026-11-30, or '2026-11-30 18:00'"
         raise ValueError(f"'{text}' is no time; {told}") from None
+
+
+def _moment(folded: str) -> datetime:
+    """A time in ISO 8601, or as `output.local` prints it.  Raises ValueError."""
+    if not (printed := PRINTED.fullmatch(folded)):
+        # Where it says no zone, that of this machine; summer time may begin until then.
+        return datetime.fromisoformat(folded.upper()).astimezone()
+    clock, zone, offset = printed.groups()
+    if zone in {"utc", "gmt"}:
+        offset = "+00:00"
+    if offset:
+        return datetime.fromisoformat(clock + offset)
+    for fold in (0, 1):
+        here = datetime.fromisoformat(clock).replace(fold=fold).astimezone()
+        if str(here.tzname()).lower() == zone:
+            return here
+    raise ValueError(f"'{zone}' is not the zone of this machine")
 
 
 def _end_of(day: date) -> datetime:

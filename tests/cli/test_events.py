@@ -41,7 +41,7 @@ def happen(here: Installation, *kinds: str, account: str = "alice", **more: Any)
 def told(here: Installation, *options: str) -> list[str]:
     """What a command prints, without the times."""
     lines = here.done("events", *options).splitlines()
-    return [re.sub(r"^[-\d]{10} [:\d]{8}  ", "", line) for line in lines]
+    return [re.sub(r"^[-\d]{10} [:\d]{8} \S+(?: \(\S+\))?  ", "", line) for line in lines]
 
 
 class TestWhatHappened:

@@ -180,7 +180,7 @@ class TestList:
             tx.put_breaker("gateway", "open", now, "the gateway answered 503")
             tx.put_breaker("demo", "closed", now, "")
         shown = here.done("provider", "list")
-        assert f"skipped since {now.astimezone():%Y-%m-%d %H:%M:%S}: the gateway" in shown
+        assert f"skipped since {now.astimezone():%Y-%m-%d %H:%M:%S %Z}: the gateway" in shown
         records = json.loads(here.done("provider", "list", "--json"))
         assert records["types"] == list(providers.TYPES)
         first, second = records["providers"]

@@ -128,21 +128,20 @@ class TestTables:
     def test_a_table_fits_the_terminal_and_loses_nothing(self, here: Installation) -> None:
         name = "a-rather-long-name-of-somebody@department.example.org"
         here.done("user", "add", name, "--phone", PHONE, "--provider", "demo")
-        with Terminal(here, "user", "list", columns=60) as terminal:
+        with Terminal(here, "user", "list", columns=64) as terminal:
             assert terminal.wait() == 0
         plain = COLOUR.sub("", terminal.shown).splitlines()
-        assert max(map(len, plain)) <= 60
-        squeezed = "".join("".join(line.split()[:1]) for line in plain)
-        assert name in squeezed
+        assert max(map(len, plain)) <= 64
+        assert f"Name      {name}" in plain
 
     def test_what_does_not_fit_beside_each_other_stands_below_each_other(
         self, here: Installation
     ) -> None:
-        """The name of a challenge is copied: it stands on one line, on the usual terminal too."""
+        """The name of a challenge is copied: it stands on one line."""
         here.done("user", "add", "alice", "--phone", PHONE, "--pin", PIN)
         here.node().first("alice", PIN)
         name = json.loads(here.done("challenge", "list", "--json"))[0]["transaction_id"]
-        with Terminal(here, "challenge", "list", columns=80) as terminal:
+        with Terminal(here, "challenge", "list", columns=40) as terminal:
             assert terminal.wait() == 0
         lines = terminal.shown.splitlines()
         assert lines[:2] == [f"Transaction  {name}", "Account      alice"]

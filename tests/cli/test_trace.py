@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PHONE = "+491701234567"
 PIN = "geheim"
-TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ")
+TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+(?: \(\S+\))?  ")
 
 
 @pytest.fixture
@@ -106,7 +106,8 @@ class TestALogin:
         done = alice.call("trace", "alice", env={"TZ": "Asia/Kolkata"})
         [event] = alice.events("alice")
         utc = alice.call("trace", "alice", env={"TZ": "UTC"})
-        assert utc.stdout.startswith(f"{event.time:%Y-%m-%d %H:%M:%S}  ")
+        assert utc.stdout.startswith(f"{event.time:%Y-%m-%d %H:%M:%S} UTC  ")
+        assert done.stdout[19:].startswith(" IST  ")
         ahead = datetime.fromisoformat(done.stdout[:19]) - datetime.fromisoformat(utc.stdout[:19])
         assert ahead.total_seconds() == 5.5 * 3600
 

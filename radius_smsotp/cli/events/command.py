@@ -21,12 +21,11 @@ from radius_smsotp.cli.events import sinks
 from radius_smsotp.cli.events.following import Bookmark, Place
 from radius_smsotp.cli.site import Site, acting_as
 from radius_smsotp.cli.trace import (
-    BAD,
-    GOOD,
     LOOK_SECONDS,
     Teller,
     follow_option,
     limit_option,
+    say,
 )
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
 from radius_smsotp.model import events as trail
@@ -160,12 +159,7 @@ def _printer(*, as_json: bool) -> Callable[[Iterable[tuple[int, Event]]], None]:
             if as_json:
                 click.echo(json.dumps(sinks.record(number, event, told)))
                 continue
-            line = output.clean(f"{output.local(event.time)}  {event.account or '-'}: {told}")
-            if sys.stdout.isatty():
-                colour = "green" if event.kind in GOOD else "red" if event.kind in BAD else None
-                wrapped = output.wrapped(line, " " * 21)
-                line = output.styled(wrapped, colour) if colour else wrapped
-            click.echo(line)
+            say(event, f"{event.account or '-'}: {told}")
 
     return show
 

@@ -82,11 +82,12 @@ def _logins(titles: list[str], found: list[Summary], loaded: Loaded) -> None:
     if loaded.prices:
         cost = f"Cost, {loaded.values.currency}"
         rows.append(row(cost, lambda one: f"{one.cost(loaded.prices) or 0:,.2f}"))
-    output.table(titles, rows, empty="", numbers=range(1, len(titles)))
+    output.table(titles, rows, empty="", numbers=titles[1:], sentences=[""])
 
 
 def _providers(summary: Summary, loaded: Loaded) -> None:
-    columns = ["Name", "Sent", "Refused", "Unavail.", "Unknown", "Arrived", "Lost", "p50", "p95"]
+    columns = ["Name", "Sent", "Refused", "Unavail.", "Unknown", "Arrived", "Lost"]
+    columns += ["Half in", "95 % in"]
     rows = [
         (
             name,
@@ -95,8 +96,10 @@ def _providers(summary: Summary, loaded: Loaded) -> None:
         )
         for name, one in ordered(summary, loaded).items()
     ]
-    numbers = range(1, len(columns))
-    output.table(columns, rows, empty="No provider is named in the settings.", numbers=numbers)
+    none = "No provider is named in the settings."
+    output.table(
+        columns, rows, empty=none, numbers=columns[1:], spare=["Lost", "Arrived", "Unknown"]
+    )
 
 
 def ordered(summary: Summary, loaded: Loaded) -> Mapping[str, Provider]:

@@ -182,7 +182,7 @@ def _page(site: Site, made: EmergencyCodes, codes: list[str]) -> str:
         "language": language or loaded.values.language,
         "name": made.account,
         "iso": output.iso(made.expires_at),
-        "until": f"{made.expires_at.astimezone():%Y-%m-%d %H:%M}",
+        "until": output.local(made.expires_at, "%Y-%m-%d %H:%M"),
         "prompt": fill(own.texts.emergency, digits).strip().removesuffix(":").rstrip() + ".",
         "again": fill(own.texts.emergency_again, digits),
     }
@@ -239,7 +239,10 @@ def list_codes(site: Site, name: str, revoke: int | None, revoke_all: bool, as_j
         "Until": "until",
     }
     none = f"{name}: no emergency code is valid"
-    output.listing(records, columns, for_programs=as_json, empty=none)
+    numbers = ["Number", "Uses left"]
+    output.listing(
+        records, columns, for_programs=as_json, empty=none, numbers=numbers, spare=["Made"]
+    )
 
 
 def _revoke(tx: Transaction, name: str, which: int | None, now: datetime) -> int:

@@ -70,7 +70,14 @@ def list_accounts(site: Site, pattern: str, state: str | None, as_json: bool) ->
     none = "There is no account yet; add one with 'smsotp user add'."
     if like != "*" or state:
         none = "There is no such account."
-    output.listing(found, columns, for_programs=as_json, empty=none)
+    output.listing(
+        found,
+        columns,
+        for_programs=as_json,
+        empty=none,
+        sentences=["Phone", "State"],
+        spare=["Language", "Provider"],
+    )
 
 
 @click.command()
@@ -104,7 +111,7 @@ def show(site: Site, name: str, as_json: bool) -> None:
     if one.pin_hash:
         seal = f"sealed with {by}" if (by := pins.sealed_with(one.pin_hash)) else "not sealed"
         kept = f"yes, {pins.iterations(one.pin_hash)} rounds, {seal}"
-    for title, value in (
+    pairs = (
         ("Name", name),
         ("Phone", _phone_in_words(record, whole=True)),
         ("PIN", kept),
@@ -121,8 +128,8 @@ def show(site: Site, name: str, as_json: bool) -> None:
         ("Remembered devices", len(devices)),
         ("Open challenges", len(running)),
         *(("Session", sessions.told(session)) for session in known[-sessions.SHOWN :]),
-    ):
-        click.echo(f"{title:<18}  {output.clean(value)}")
+    )
+    output.record(pairs)
 
 
 def _record(

@@ -33,7 +33,7 @@ class TestList:
         head, *lines = alice.done("user", "devices", "alice").splitlines()
         assert head.split() == ["Device", "SSID", "Client", "Until"]
         until = f"{datetime.now() + timedelta(hours=5):%Y-%m-%d}"  # noqa: DTZ005  # as it is shown
-        assert [line.split()[:-1] for line in lines] == [
+        assert [line.split()[:-2] for line in lines] == [
             ["192.0.2.7", "vpn", until],
             ["02-00-00-00-00-01", "Office", "wifi", until],
         ]
