@@ -51,6 +51,7 @@ from radius_smsotp.providers import (
     is_loopback,
 )
 from radius_smsotp.providers.excerpt import excerpt, one_line
+from radius_smsotp.providers.smtp import sasl
 from radius_smsotp.providers.smtp.session import Endpoint, Session, Tls
 from radius_smsotp.providers.template import Regexp, Template, values
 
@@ -266,14 +267,15 @@ class Provider(BaseProvider[Settings]):
         if faults := connection.ca_faults(self._path(server.ca_file)):
             yield self._told(*faults[0])
             return
-        key, remedy = "server", "check name, port and tls, and that no firewall is in the way"
+        sender = parseaddr(self._sender(server))[1]
+        given = values(_SAMPLE, self._settings.regexp)
+        templates = [one.strip() for one in self._settings.mailto.split(",")]
+        recipients = {fill(one, given): one != fill(one, given) for one in templates}
         try:
             with self._session(server, None, limit) as session:
-                if server.credentials:
-                    key, remedy = "username", "check user name and password"
-                    session.log_in(*server.credentials)
-                session.noop()
+                session.rehearse(sender, recipients)
         except DeliveryError as error:
+            key, remedy = _cause(str(error), server)
             yield self._told(key, str(error), remedy)
 
     def _weaknesses(self, here: str) -> Iterator[Fault]:
@@ -292,12 +294,10 @@ class Provider(BaseProvider[Settings]):
         if server is None:
             raise Refused(self._fault, out_of_order=True)
         recipients = self._recipients(message)
-        sender = self._settings.mailsender or server.sender or _default_sender(server)
+        sender = self._sender(server)
         mail = self._compose(message, sender, recipients)
         limit = min(limit, time.monotonic() + server.timeout)
         with self._session(server, message, limit) as session:
-            if server.credentials:
-                session.log_in(*server.credentials)
             session.submit(parseaddr(sender)[1], recipients, mail.as_bytes())
         return Receipt(mail["Message-ID"])
 
@@ -305,7 +305,7 @@ class Provider(BaseProvider[Settings]):
     def _session(
         self, server: SmtpServer, message: Message | None, limit: float
     ) -> Iterator[Session]:
-        """A conversation with the server, up to its greeting."""
+        """A conversation with the server, up to where we are logged in."""
         try:
             context = connection.tls_context(self._path(server.ca_file))
         except OSError as error:
@@ -318,6 +318,8 @@ class Provider(BaseProvider[Settings]):
         session = Session(server.endpoint, context, limit, hide)
         try:
             session.open()
+            if server.credentials:
+                session.log_in(sasl.with_password(*server.credentials))
             yield session
         finally:
             session.close()
@@ -339,10 +341,16 @@ class Provider(BaseProvider[Settings]):
 
     def _told(self, key: str, fault: str, remedy: str) -> Fault:
         """A fault in a setting of the mail server, wherever that stands."""
+        if key == "mailto" or (key == "sender" and self._settings.mailsender):
+            return {"sender": "mailsender"}.get(key, key), fault, remedy
         if self._settings.identifier is None:
-            return {"server": "mailserver", "username": "mailuser"}.get(key, key), fault, remedy
+            own = {"server": "mailserver", "username": "mailuser", "sender": "mailsender"}
+            return own.get(key, key), fault, remedy
         entry = f"smtp_servers.{self._settings.identifier}.{key}"
         return "identifier", f"{entry}: {fault}", remedy
+
+    def _sender(self, server: SmtpServer) -> str:
+        return self._settings.mailsender or server.sender or _default_sender(server)
 
     def _recipients(self, message: Message) -> list[str]:
         # Split before filling in: what is filled in must not add a recipient.
@@ -367,6 +375,28 @@ class Provider(BaseProvider[Settings]):
         mail["Auto-Submitted"] = "auto-generated"  # RFC 3834 5: answer no vacation notices
         mail.set_content(fill(settings.body, given))
         return mail
+
+
+def _cause(fault: str, server: SmtpServer) -> tuple[str, str]:
+    """The setting that a server's "no" has to do with, and the remedy."""
+    step = fault.partition(":")[0].partition(" ")[0]
+    wants_tls = re.search("tls|encrypt|530(?!.*(authenti|log ?in))", fault, re.IGNORECASE)
+    if wants_tls and server.endpoint.tls == "none":
+        return "tls", "set tls: starttls"
+    if step == "AUTH" or "to log in" in fault:
+        if all(text.isascii() for text in server.credentials or ()):
+            return "username", "check user name and password"
+        return "username", "check user name and password; they went out in UTF-8, try ASCII ones"
+    if step in ("MAIL", "RCPT") and re.search("530|relay|authenti|log ?in", fault, re.IGNORECASE):
+        remedy = "let the server take mails from this host"
+        if server.credentials:
+            return "username", f"let the server take mails of this user, or {remedy}"
+        return "username", f"set user name and password, or {remedy}"
+    if step == "MAIL":
+        return "sender", "name a sender that the server takes"
+    if step == "RCPT":
+        return "mailto", "name an address that the server takes"
+    return "server", "check name, port and tls, and that no firewall is in the way"
 
 
 def _default_sender(server: SmtpServer) -> str:

@@ -12,7 +12,7 @@ import re
 import smtplib
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -22,12 +22,19 @@ from radius_smsotp.providers import connection
 if TYPE_CHECKING:
     import ssl
 
+    from radius_smsotp.providers.smtp.sasl import Mechanism
+
 Tls = Literal["none", "starttls", "tls"]
 
 _FAREWELL = 0.5
 """Seconds for the answer to QUIT: by then the verdict is known and somebody waits for it."""
 
-_NEEDS_AUTHENTICATION = 530  # RFC 4954 6
+_AUTHENTICATED = 235  # RFC 4954 6
+_CHALLENGE = 334  # RFC 4954 4
+_WRONG = 535  # RFC 4954 6
+
+_FOR_ALL = re.compile(rb"relay|authenti|log ?in first|starttls", re.IGNORECASE)
+"""Words of a server that would say the same to every mail: no code is used by all of them."""
 
 
 class Endpoint(NamedTuple):
@@ -76,27 +83,47 @@ class Session:
         if tls == "starttls":
             self._start_tls(host)
 
-    def log_in(self, username: str, password: str) -> None:
-        """Authenticate (RFC 4954)."""
-        smtp = self._smtp
+    def log_in(self, mechanisms: Mapping[str, Mechanism]) -> None:
+        """
+        Authenticate (RFC 4954), by the first way that the server knows and takes.
+
+        Args:
+            mechanisms: From `sasl`, the best first.
+        """
+        offered = self._smtp.esmtp_features.get("auth", "").upper().split()
+        known = [name for name in mechanisms if name in offered]
+        if not known:
+            ways = ", ".join(self._hide(one.encode()) for one in offered) or "none"
+            fault = f"the mail server offers no way to log in that is known here, but {ways}"
+            raise Refused(fault, out_of_order=True)
         with self._step("AUTH"):
-            try:
-                if (username + password).isascii():
-                    smtp.login(username, password)
+            for name in known:
+                code, said = self._authenticate(name, mechanisms[name])
+                if code == _AUTHENTICATED:
                     return
-                # smtplib knows ASCII only; RFC 4616 2 writes PLAIN in UTF-8.
-                if "PLAIN" not in smtp.esmtp_features.get("auth", "").upper().split():
-                    raise smtplib.SMTPNotSupportedError
-                secret = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
-                self._expect(235, "AUTH", *smtp.docmd("AUTH", f"PLAIN {secret}"), every=True)
-            except smtplib.SMTPResponseException as error:
-                said = error.smtp_error if isinstance(error.smtp_error, bytes) else b""
-                self._expect(235, "AUTH", error.smtp_code, said, every=True)
-            except smtplib.SMTPServerDisconnected:
-                raise
-            except (smtplib.SMTPException, ValueError):  # ValueError: a challenge out of form
-                fault = "the mail server offers no way to log in that is known here"
-                raise Refused(fault, out_of_order=True) from None
+                # CRAM-MD5 is offered by servers that have hashes for secrets.  Otherwise a wrong
+                # password is wrong in each of them, and counted.
+                if code == _WRONG and name != "CRAM-MD5":
+                    break
+            self._expect(_AUTHENTICATED, f"AUTH {name}", code, said, every=True)
+
+    def _authenticate(self, name: str, mechanism: Mechanism) -> tuple[int, bytes]:
+        """The reply to one way to log in."""
+        initial = mechanism.initial
+        # RFC 4954 4: "=" is an initial response that is empty.
+        first = [] if initial is None else [_base64(initial) or "="]
+        code, said = self._smtp.docmd("AUTH", " ".join([name, *first]))
+        for answer in mechanism.answers:
+            if code != _CHALLENGE:
+                break
+            try:
+                said = _base64(answer(base64.b64decode(said))).encode()
+            except ValueError:  # no base64; no MD5, on a host that has none (FIPS)
+                break
+            code, said = self._smtp.docmd(said.decode())
+        if code == _CHALLENGE:  # there is nothing more to say
+            code, said = self._smtp.docmd("*")
+        return code, said
 
     def submit(self, sender: str, recipients: Sequence[str], mail: bytes) -> None:
         """
@@ -125,10 +152,25 @@ class Session:
             raise Unknown("what came after the mail was sent is no reply")
         self._expect(250, "the mail", code, said)
 
-    def noop(self) -> None:
-        """Ask whether it is well."""
-        with self._step("NOOP"):
-            self._expect(250, "NOOP", *self._smtp.docmd("NOOP"))
+    def rehearse(self, sender: str, recipients: Mapping[str, bool]) -> None:
+        """
+        Ask whether mails would be taken, and send none.
+
+        Args:
+            sender: As in `submit`.
+            recipients: Addresses; true for those that only look like the real ones, of which no
+                "unknown" counts.
+        """
+        with self._step("MAIL"):
+            self._expect(250, "MAIL", *self._smtp.mail(sender), every=True)
+        for recipient, is_made_up in recipients.items():
+            with self._step("RCPT"):
+                code, said = self._smtp.rcpt(recipient)
+            # Who says "later" may mean it: greylisting.
+            if _is_for_all(code, said) or (code // 100 == 5 and not is_made_up):
+                self._expect(250, "RCPT", code, said)
+        with self._step("RSET"):
+            self._expect(250, "RSET", *self._smtp.rset())
 
     def close(self) -> None:
         """Say goodbye, briefly."""
@@ -187,8 +229,18 @@ class Session:
             return
         text = f"{what}: the mail server answered {code} {self._hide(said)}".rstrip()
         if 500 <= code <= 599:
-            raise Refused(text, out_of_order=every or code == _NEEDS_AUTHENTICATION)
+            raise Refused(text, out_of_order=every or _is_for_all(code, said))
         raise Unavailable(text)
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _is_for_all(code: int, said: bytes) -> bool:
+    """Whether a refusal of one recipient would be one of every other."""
+    needs_authentication = code == 530  # RFC 4954 6; also what RFC 3207 4 has for STARTTLS
+    return needs_authentication or (code // 100 in (4, 5) and _FOR_ALL.search(said) is not None)
 
 
 def _own_name(socket_: socket.socket) -> str:

@@ -46,12 +46,18 @@ class MailServer:
         certificate: For TLS.
         tls: "none", "starttls" (and required), or "tls" from the first octet.
         password: If given, who sends must log in as `USER` with it.
+        without: Ways to log in that it does not offer.
     """
 
     def __init__(
-        self, certificate: Certificate, tls: str = "none", password: str | None = None
+        self,
+        certificate: Certificate,
+        tls: str = "none",
+        password: str | None = None,
+        without: tuple[str, ...] = (),
     ) -> None:
         self.tls = tls
+        self.without = without
         self.password = password
         self.mails: list[Mail] = []
         self.refusals: dict[str, str] = {}
@@ -100,6 +106,7 @@ class MailServer:
             require_starttls=self.tls == "starttls",
             authenticator=self._authenticate if self.password else None,
             auth_required=bool(self.password),
+            auth_exclude_mechanism=self.without,
             auth_require_tls=self.tls == "starttls",
             loop=self._loop,
         )

@@ -202,10 +202,27 @@ class TestVerdicts:
         one = MailStandIn(start(certificate, "tls", "another"), certificate).provider()
         error = fails(Refused, one)
         assert error.out_of_order
-        assert "AUTH: the mail server answered 535" in str(error)
+        assert "AUTH PLAIN: the mail server answered 535" in str(error)
         [problem] = one.check()
         assert problem.path == "providers.mail.identifier"
-        assert problem.fault.startswith("smtp_servers.office.username: AUTH: ")
+        assert problem.fault.startswith("smtp_servers.office.username: AUTH PLAIN: ")
+        assert problem.remedy.endswith("they went out in UTF-8, try ASCII ones")
+
+    def test_a_server_with_no_way_that_is_known_names_its_own(
+        self, start: Any, certificate: Certificate
+    ) -> None:
+        server = start(certificate, "tls", PASSWORD, ("LOGIN", "PLAIN"))
+        one = MailStandIn(server, certificate).provider()
+        assert "offers no way to log in that is known here, but none" in str(fails(Refused, one))
+
+    def test_a_server_that_knows_login_only_takes_any_password(
+        self, start: Any, certificate: Certificate
+    ) -> None:
+        server = start(certificate, "tls", PASSWORD, ("PLAIN",))
+        one = MailStandIn(server, certificate).provider()
+        assert one.check() == []
+        one.send(message(), soon())
+        assert server.mails[0].user == USER
 
     def test_a_server_without_auth_puts_it_out_of_order(
         self, start: Any, certificate: Certificate
@@ -279,3 +296,51 @@ class TestCheck:
 
         [problem] = provider(old_form(peer(talk).port), certificate).check()
         assert "greeting: the mail server answered -1" in problem.fault
+
+    @pytest.mark.parametrize(
+        ("step", "reply", "path", "remedy"),
+        [
+            ("MAIL", "530 Must issue a STARTTLS command first", "tls", "set tls: starttls"),
+            ("MAIL", "530 5.7.0 Authentication required", "mailuser", "set user name"),
+            ("MAIL", "550 5.7.1 Client was not authenticated", "mailuser", "set user name"),
+            ("MAIL", "553 5.7.1 not your address", "mailsender", "name a sender"),
+            ("MAIL", "452 4.3.1 Insufficient system storage", "mailsender", "name a sender"),
+            ("RCPT", "550 5.7.1 Unable to relay", "mailuser", "from this host"),
+            ("RCPT", "454 4.7.1 <x>: Relay access denied", "mailuser", "from this host"),
+            ("RCPT", "554 5.5.1 no such mailbox", "mailto", "name an address"),
+        ],
+    )
+    def test_a_server_that_would_take_no_mail_is_named(
+        self, stand_in: MailStandIn, step: str, reply: str, path: str, remedy: str
+    ) -> None:
+        stand_in.server.refusals[step] = reply
+        one = provider(old_form(stand_in.server.port), stand_in.certificate)
+        [problem] = one.check()
+        assert problem.path == f"providers.mail.{path}"
+        assert reply in problem.fault
+        assert remedy in problem.remedy
+        assert stand_in.server.mails == []
+
+    @pytest.mark.parametrize(
+        ("mailto", "reply"),
+        [
+            (MAILTO, "550 5.1.1 no such number"),  # it is a made-up one
+            (MAILTO, "450 4.2.0 Greylisted, try again later"),
+            ("sms@example.org", "451 4.7.1 Greylisting in action"),
+        ],
+    )
+    def test_what_a_server_says_of_one_recipient_or_for_now_is_no_problem(
+        self, stand_in: MailStandIn, mailto: str, reply: str
+    ) -> None:
+        stand_in.server.refusals["RCPT"] = reply
+        assert stand_in.provider(mailto=mailto).check() == []
+
+    def test_a_server_that_wants_a_login_from_who_is_logged_in_is_named(
+        self, start: Any, certificate: Certificate
+    ) -> None:
+        server = start(certificate, "tls", PASSWORD)
+        server.refusals["RCPT"] = "550 relaying denied"
+        one = MailStandIn(server, certificate).provider()
+        [problem] = one.check()
+        assert problem.remedy.startswith("let the server take mails of this user")
+        assert fails(Refused, one).out_of_order

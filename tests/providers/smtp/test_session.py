@@ -146,6 +146,46 @@ class TestTls:
         assert fails(Refused, provider(given, certificate)).out_of_order
 
 
+class TestLogin:
+    def log(self, peer: Any, certificate: Certificate, offered: str, *replies: bytes) -> list[str]:
+        """What is said to a server that answers like this, until we are logged in or hang up."""
+        said: list[str] = []
+
+        def talk(connection: socket.socket, _over: threading.Event) -> None:
+            file = connection.makefile("rb")
+            connection.sendall(b"220 mail\r\n")
+            file.readline()
+            connection.sendall(f"250-mail\r\n250 AUTH {offered}\r\n".encode())
+            for reply in replies:
+                said.append(file.readline().decode().strip())
+                connection.sendall(reply + b"\r\n")
+            said.append(file.readline().decode().strip())
+
+        given = old_form(peer(talk).port, MAILUSER=USER, MAILPASSWORD=PASSWORD)
+        fails(Unavailable if replies[-1][:1] == b"2" else Refused, provider(given, certificate))
+        return said
+
+    def test_a_server_that_has_only_hashes_is_told_the_password(
+        self, peer: Any, certificate: Certificate
+    ) -> None:
+        replies = (b"334 PDE4OTYuNjk3MTcwOTUyQG1haWw+", b"535 no", b"235 yes")
+        said = self.log(peer, certificate, "CRAM-MD5 PLAIN LOGIN", *replies)
+        assert [line.partition(" ")[0] for line in said] == ["AUTH", said[1], "AUTH", "mail"]
+        assert (said[0], said[2].split()[1]) == ("AUTH CRAM-MD5", "PLAIN")
+
+    def test_a_wrong_password_is_tried_once(self, peer: Any, certificate: Certificate) -> None:
+        said = self.log(peer, certificate, "LOGIN PLAIN", b"535 no")
+        assert [line.split()[0] for line in said] == ["AUTH", "QUIT"]
+
+    @pytest.mark.parametrize("challenges", [[b"334 e"], [b"334 dXNlcg=="] * 3])
+    def test_a_conversation_that_leads_nowhere_is_ended(
+        self, peer: Any, certificate: Certificate, challenges: list[bytes]
+    ) -> None:
+        """RFC 4954 4: with an asterisk."""
+        said = self.log(peer, certificate, "LOGIN", *challenges, b"501 bye")
+        assert said[len(challenges)] == "*"
+
+
 class TestTimeLimit:
     """The limit is one for all of it, however slowly the server speaks."""
 
