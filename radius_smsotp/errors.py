@@ -6,6 +6,9 @@ Their text is safe for any log: no code, PIN, password or whole phone number.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pwd
 import shlex
 import sys
 from dataclasses import dataclass
@@ -103,6 +106,32 @@ class Unknown(DeliveryError):
     """Submitted, then silence: it may or may not arrive."""
 
     verdict: Verdict = "unknown"
+
+
+FREERADIUS_USERS = ("freerad", "radiusd", "radius", "freeradius")
+"""Who FreeRADIUS runs as: Debian, Red Hat and SUSE, Alpine, FreeBSD."""
+
+
+def freeradius_user() -> pwd.struct_passwd | None:
+    """The user that FreeRADIUS runs as on this machine, None if there is none."""
+    for name in FREERADIUS_USERS:
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    return None
+
+
+def unless_person(remedy: str) -> str:
+    """
+    What helps where a user may not do something.
+
+    To a person at a terminal FreeRADIUS's files are rightly closed: that one has to ask as root.
+
+    Args:
+        remedy: For root, for who acts for root, and for FreeRADIUS's user.
+    """
+    user = freeradius_user()
+    privileged = {0, user.pw_uid} if user else {0}
+    return remedy if privileged & {*os.getresuid()} else "run this as root, by sudo"
 
 
 def pip_command(extra: str) -> str:

@@ -73,8 +73,9 @@ def strange_key(loaded: Loaded, known: Mapping[str, str]) -> Problem:
     return Problem(
         f"key_file ({path})",
         f"the store was used with another key ({newest})",
-        f"copy the key file from the server where 'smsotp key list' names it to {path}; "
-        f"if it is lost, remove {path} and run 'smsotp init {loaded.path.parent} --new-key'",
+        f"bring the file with that one back to {path}, from a backup or from the server where "
+        "'smsotp key list' names it; only if it is lost for good, and all PINs with it, remove "
+        f"{path} and run 'smsotp init {loaded.path.parent} --new-key'",
     )
 
 

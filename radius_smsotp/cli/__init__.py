@@ -19,7 +19,7 @@ from click.shell_completion import CompletionItem
 
 from radius_smsotp import __version__
 from radius_smsotp.cli.output import clean
-from radius_smsotp.errors import ConfigurationError, SmsotpError
+from radius_smsotp.errors import ConfigurationError, SmsotpError, unless_person
 from radius_smsotp.settings import DEFAULT_PATH
 
 COMMANDS = {
@@ -108,7 +108,9 @@ class LazyGroup(click.Group):
             raise  # click ends without a word, as `| head` expects
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            _end(ctx, REFUSED, f"{where}{error.strerror or error}")
+            remedy = unless_person("") if isinstance(error, PermissionError) else ""
+            sentence = f"{where}{error.strerror or error}"
+            _end(ctx, REFUSED, f"{sentence}; {remedy}" if remedy else sentence)
         except (KeyboardInterrupt, click.Abort):
             click.echo(err=True)  # the terminal shows ^C, or a question, on this line
             _end(ctx, INTERRUPTED, "interrupted")

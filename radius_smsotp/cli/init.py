@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 
 from radius_smsotp.cli import output
-from radius_smsotp.cli.site import PATIENCE, acting_as, existing_user, freeradius_user
+from radius_smsotp.cli.site import PATIENCE, acting_as, existing_user
 from radius_smsotp.cli.user import bulk
-from radius_smsotp.errors import ConfigurationError, SmsotpError
+from radius_smsotp.errors import ConfigurationError, SmsotpError, freeradius_user
 from radius_smsotp.raddb import files as raddb_files
 from radius_smsotp.server import introduce, strange_key
 from radius_smsotp.settings import DEFAULT_PATH, keyring, whole_file
@@ -36,7 +36,9 @@ OURS = {SETTINGS, KEY, STORE, *(f"{STORE}{end}" for end in ENDS), "outbox"}
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.argument(
+    "folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False, readable=False)
+)
 @click.option(
     "--owner",
     metavar="USER",

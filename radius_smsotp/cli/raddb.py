@@ -14,7 +14,8 @@ from click.core import ParameterSource
 from radius_smsotp.cli import output
 from radius_smsotp.cli.check import servers
 from radius_smsotp.cli.output import clean
-from radius_smsotp.errors import SmsotpError
+from radius_smsotp.cli.site import acting_as
+from radius_smsotp.errors import SmsotpError, freeradius_user
 from radius_smsotp.raddb import certificates, files, freeradius, removal
 from radius_smsotp.raddb import clients as raddb_clients
 from radius_smsotp.raddb import install as raddb_install
@@ -195,6 +196,7 @@ def install(config: Path, folder: Path, wifi: bool, gtc_port: int, name: str | N
       freeradius -XC
     """
     loaded = file.load(config)  # FreeRADIUS would not start any more
+    _refuse_closed()
     server = freeradius.installed()
     database = is_database(loaded.store_url)
     done = raddb_install.install(
@@ -287,6 +289,16 @@ def certificate_folder(raddb: Path) -> Path:
         remedy = f"make it with 'smsotp raddb install --raddb {raddb}'"
         raise SmsotpError(f"{place / 'server.pem'} is not there; {remedy}")
     return place
+
+
+def _refuse_closed() -> None:
+    """Stop where FreeRADIUS's user cannot read this program: FreeRADIUS would not start."""
+    user = freeradius_user()
+    with acting_as(user):
+        found = files.closed()
+    if found is not None and user is not None:
+        fault = f"FreeRADIUS, as {user.pw_name}, cannot read this program ({found[0]})"
+        raise SmsotpError(f"{fault}; {found[1]}; nothing was changed")
 
 
 def _variable(name: str) -> str:

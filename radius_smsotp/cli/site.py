@@ -22,8 +22,9 @@ from radius_smsotp.store import Store, open_store
 PATIENCE = 10.0
 """Seconds to wait for the store: a person at a terminal rather waits than starts again."""
 
-FREERADIUS_USERS = ("freerad", "radiusd", "radius", "freeradius")
-"""Who FreeRADIUS runs as: Debian, Red Hat and SUSE, Alpine, FreeBSD."""
+
+BRING_BACK = "bring it back from a backup"
+"""Who has lost a store does not want an empty one."""
 
 
 class Site:
@@ -67,7 +68,7 @@ class Site:
         """The store, which must be there: if we made it here, it would be of the wrong user."""
         store = open_store(self.loaded.store_url, PATIENCE)
         if not store.exists():
-            remedy = f"make it with 'smsotp init {self.loaded.path.parent}'"
+            remedy = f"{BRING_BACK}, or make a new one: 'smsotp init {self.loaded.path.parent}'"
             raise ConfigurationError([Problem(store.name, "is not there", remedy)])
         return store
 
@@ -108,14 +109,6 @@ def pass_site(command: Callable[Concatenate[Site, P], None]) -> Callable[P, None
     return run
 
 
-def freeradius_user() -> pwd.struct_passwd | None:
-    """The user that FreeRADIUS runs as on this machine, None if there is none."""
-    for name in FREERADIUS_USERS:
-        with contextlib.suppress(KeyError):
-            return pwd.getpwnam(name)
-    return None
-
-
 def existing_user(
     ctx: click.Context, parameter: click.Parameter, name: str | None
 ) -> pwd.struct_passwd | None:
@@ -136,15 +129,21 @@ def acting_as(user: pwd.struct_passwd | None) -> Iterator[None]:
     if user is None or user.pw_uid == 0 or os.geteuid() != 0:
         yield
         return
-    groups, group = os.getgroups(), os.getegid()
+    groups, group, home = os.getgroups(), os.getegid(), os.environ.get("HOME")
     # The saved id stays root, for the way back.  The real one changes too: a shell that finds
     # it different from the effective one goes back to it, which would be root.
     os.setgroups(os.getgrouplist(user.pw_name, user.pw_gid))
     os.setresgid(user.pw_gid, user.pw_gid, group)
     os.setresuid(user.pw_uid, user.pw_uid, 0)
+    # Where libpq looks for a password.
+    os.environ["HOME"] = user.pw_dir
     try:
         yield
     finally:
+        if home is None:
+            del os.environ["HOME"]
+        else:
+            os.environ["HOME"] = home
         os.setresuid(0, 0, 0)
         os.setresgid(group, group, group)
         os.setgroups(groups)

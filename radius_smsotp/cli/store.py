@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from radius_smsotp.cli import output
-from radius_smsotp.cli.site import PATIENCE, Site, freeradius_user, pass_site
+from radius_smsotp.cli.site import PATIENCE, Site, pass_site
 from radius_smsotp.cli.user.account import event
-from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError
+from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError, freeradius_user
 from radius_smsotp.settings import file
 from radius_smsotp.store import Store, open_store, transfer
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -116,12 +118,44 @@ def text(name: str, values: Mapping[str, str]) -> str:
     return filled
 
 
+PACKAGE = Path(__file__).resolve().parents[1]
+LIBRARIES = [Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")]
+
+
 def values(settings: Path) -> dict[str, str]:
     """What `FILES` are filled in with: these settings, and where radiusd finds this package."""
-    own = Path(__file__).resolve().parents[2]
-    places = [own, Path(sysconfig.get_path("purelib")), Path(sysconfig.get_path("platlib"))]
+    places = (PACKAGE.parent, *LIBRARIES)
     python_path = ":".join(dict.fromkeys(str(place) for place in places))
     return {"PYTHON_PATH": python_path, "SETTINGS": str(settings.absolute())}
+
+
+def closed() -> tuple[Path, str] | None:
+    """
+    What this user cannot read of the program and its libraries, and what helps; None if nothing.
+
+    To be asked with the rights of FreeRADIUS's user, in whose process they are imported.
+    """
+    # A virtual environment as a whole was made under the umask of its maker.
+    whole = Path(sys.prefix).resolve() if sys.prefix != sys.base_prefix else None
+    for top in dict.fromkeys(one.resolve() for one in (PACKAGE, *LIBRARIES)):
+        needs = [(one, os.X_OK) for one in top.parents[::-1]] + [*_within(top)]
+        path = next((one for one, mode in needs if not os.access(one, mode)), None)
+        if path is None:
+            continue
+        if path in (whole or top).parents:
+            return path, "install it where every user can get to, as README says: into /opt"
+        place = whole if whole is not None and top.is_relative_to(whole) else top
+        return path, f"chmod -R go+rX {place}"
+    return None
+
+
+def _within(top: Path) -> Iterator[tuple[Path, int]]:
+    """What Python may import, and how; what it has compiled itself it can do without."""
+    yield top, os.R_OK | os.X_OK
+    for folder, folders, names in os.walk(top):
+        folders[:] = [one for one in folders if one != "__pycache__"]
+        yield from ((Path(folder, one), os.R_OK | os.X_OK) for one in folders)
+        yield from ((Path(folder, one), os.R_OK) for one in names)
 
 
 def find(raddb: Path) -> Path:

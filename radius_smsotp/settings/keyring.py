@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from radius_smsotp.errors import ConfigurationError, Problem
+from radius_smsotp.errors import ConfigurationError, Problem, unless_person
 from radius_smsotp.model import pin
 from radius_smsotp.model.code import KEY_OCTETS, key_fingerprint
 from radius_smsotp.settings import whole_file
@@ -30,6 +30,10 @@ from radius_smsotp.settings import whole_file
 HEADING = (
     "# smsotp key file: 'ID SECRET [FROM] [pin]' a line, the newest first; see 'smsotp key --help'."
 )
+
+
+BRING_BACK = "bring it back from a backup, or from another server of its store"
+"""With a new one nobody could check the PINs that are there."""
 
 
 class Line(NamedTuple):
@@ -129,11 +133,12 @@ def read(path: Path, now: datetime | None = None) -> Keyring:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             content = file.read(65536).decode("ascii", "replace")
     except FileNotFoundError:
-        remedy = f"make one with 'smsotp init {path.parent}'"
+        remedy = f"{BRING_BACK}; a new installation gets one by 'smsotp init {path.parent}'"
         raise _fault(path, "there is no such file", remedy) from None
     except OSError as error:
         fault = f"cannot be read ({error.strerror})"
-        raise _fault(path, fault, "make the user of FreeRADIUS its owner") from None
+        remedy = unless_person("make the user of FreeRADIUS its owner")
+        raise _fault(path, fault, remedy) from None
     if mode & 0o077:
         raise _fault(path, f"is open to others (mode {mode:04o})", f"chmod 600 {path}")
     now = now or datetime.now(UTC)
@@ -155,7 +160,7 @@ def _ring(
 ) -> tuple[str, dict[str, bytes], tuple[str, datetime] | None]:
     """The id of the key in use, all keys, and the one that waits, of one kind."""
     if not lines:
-        raise _fault(path, "holds no key", f"remove it and run 'smsotp init {path.parent}'")
+        raise _fault(path, "holds no key", BRING_BACK)
     waiting = None
     for one in lines:
         if one.begins is None or one.begins <= now:
@@ -208,7 +213,7 @@ def _rewrite(path: Path, lines: list[str]) -> None:
         # A key that a crash takes away again takes all challenges with it, or all PINs.
         whole_file.write(path, "\n".join(lines) + "\n", 0o600, durable=True)
     except OSError as error:
-        remedy = f"let its owner write to {path.parent}"
+        remedy = unless_person(f"let its owner write to {path.parent}")
         raise _fault(path, f"cannot be written ({error.strerror})", remedy) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 
 import yaml
 
-from radius_smsotp.errors import ConfigurationError, Problem
+from radius_smsotp.errors import ConfigurationError, Problem, unless_person
 from radius_smsotp.model.text import shown
+from radius_smsotp.settings import DEFAULT_PATH
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,10 @@ class Place:
     value: str | None = None
 
 
+ALIKE = 0.6
+"""How much the path of a file must be like one that was typed, to be what was meant: difflib's."""
+
+
 def read(path: Path) -> str:
     """
     The text of a file, without the mark that editors of Windows put before it.
@@ -38,16 +44,28 @@ def read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        remedy = f"make one with 'smsotp init {path.parent}', or name another with --config"
-        raise ConfigurationError([Problem(str(path), "there is no such file", remedy)]) from None
+        fault = "there is no such file"
+        raise ConfigurationError([Problem(str(path), fault, _instead(path))]) from None
     except IsADirectoryError:
         remedy = f"name the file in it, as {path / 'smsotp.yaml'}"
         raise ConfigurationError([Problem(str(path), "is a folder", remedy)]) from None
     except OSError as error:
         fault = f"cannot be read ({error.strerror})"
-        raise ConfigurationError([Problem(str(path), fault, "let this user read it")]) from None
+        remedy = unless_person("let this user read it")
+        raise ConfigurationError([Problem(str(path), fault, remedy)]) from None
     except UnicodeDecodeError:
         raise ConfigurationError([Problem(path.name, "is not UTF-8", "save it as UTF-8")]) from None
+
+
+def _instead(path: Path) -> str:
+    """What helps where a file is not there: the one that is, if there is one that may be meant."""
+    with contextlib.suppress(OSError):
+        there = [str(one) for one in path.parent.iterdir() if one.suffix in {".yaml", ".yml"}]
+        if DEFAULT_PATH.exists():
+            there.append(str(DEFAULT_PATH))
+        if meant := difflib.get_close_matches(str(path), sorted(there), 1, ALIKE):
+            return f"'--config {meant[0]}' is there"
+    return f"make one with 'smsotp init {path.parent}', or name another with --config"
 
 
 def parse(text: str, name: str) -> Any:

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from radius_smsotp.errors import ConfigurationError, Problem, StoreError
+from radius_smsotp.errors import ConfigurationError, Problem, StoreError, unless_person
 from radius_smsotp.model.records import Asker, Event, Known
 from radius_smsotp.store.durability import Durability
 from radius_smsotp.store.mark import Mark
@@ -81,7 +81,7 @@ class SqliteStore(Durability):
         except FileNotFoundError:
             return False
         except OSError as error:
-            remedy = f"let the user of FreeRADIUS into {self.folder}"
+            remedy = unless_person(f"let the user of FreeRADIUS into {self.folder}")
             raise self._fault(f"cannot be reached ({error.strerror})", remedy) from None
         return True
 
@@ -107,9 +107,12 @@ class SqliteStore(Durability):
                 fault = f"is open to everybody (mode {mode:04o})"
                 raise self._fault(fault, f"chmod 600 {self.path}")
         except OSError as error:
+            remedy = unless_person(remedy)
             raise self._fault(f"cannot be made ({error.strerror})", remedy) from None
         except StoreError as error:
-            raise self._fault(str(error), f"{remedy}, or restore it from a backup") from None
+            is_open = all(os.access(one, os.W_OK) for one in (self.folder, self.path))
+            remedy = f"{remedy}, or restore it from a backup" if is_open else unless_person(remedy)
+            raise self._fault(str(error), remedy) from None
 
     def is_replaced(self) -> bool:
         """See `Store.is_replaced`."""

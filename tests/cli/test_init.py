@@ -119,7 +119,7 @@ class TestWhatIsMade:
         other = ("--store", f"sqlite:///{tmp_path}/one/smsotp.db")
         result = CliRunner().invoke(smsotp, ["init", str(tmp_path / "two"), *other])
         assert result.exit_code == 3
-        assert f"the store was used with another key ({known}); copy the key file" in result.output
+        assert f"the store was used with another key ({known}); bring the file" in result.output
         key = tmp_path / "two" / "key"
         assert not key.exists()
         shutil.copy(tmp_path / "one" / "key", key)

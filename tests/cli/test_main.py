@@ -37,10 +37,13 @@ def commands() -> dict[str, click.Command]:
     return found
 
 
-def program(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def program(
+    *arguments: str, user: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """The program, without any installation."""
     return subprocess.run(
         [*PROGRAM, *arguments],
+        user=user,
         env=environ() | environment,
         capture_output=True,
         text=True,
@@ -150,6 +153,29 @@ class TestExitCodes:
         assert done.returncode == 3
         assert f"make one with 'smsotp init {tmp_path}'" in done.stderr
 
+    @pytest.mark.parametrize("typed", ["smsotp.yml", "smsotp.yam", "smstop.yaml"])
+    def test_a_typing_error_is_told_the_file_that_is_there(
+        self, here: Installation, typed: str
+    ) -> None:
+        done = program("--config", str(here.folder / typed), "user", "list")
+        assert done.returncode == 3
+        assert f"no such file; '--config {here.settings_path}' is there\n" in done.stderr
+
+    @pytest.mark.parametrize("closed", ["", "smsotp.yaml", "key", "smsotp.db"])
+    def test_a_person_is_told_to_ask_as_root(self, closed: str) -> None:
+        """The files of FreeRADIUS's user are closed to others as they should be."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / "site"
+            Path(name).chmod(0o711)
+            CliRunner().invoke(smsotp, ["init", str(folder), "--owner", "nobody"])
+            os.chown(folder / closed, 0, 0)
+            (folder / closed).chmod(0o700)
+            for words in ([], ["--config", str(folder / "smsotp.yaml")]):
+                command = ["check"] if words else ["init", str(folder)]
+                told = program(*words, *command, user="nobody")
+                shown = told.stdout + told.stderr
+                assert "; run this as root, by sudo\n" in shown, (words, shown)
+
     def test_settings_that_this_user_may_not_read_are_3(self) -> None:
         """Whether the folder keeps them out or the file."""
         with tempfile.TemporaryDirectory() as name:
@@ -170,7 +196,9 @@ class TestExitCodes:
         (here.folder / "smsotp.db").unlink()
         done = here.call("user", "list")
         assert done.returncode == 3
-        assert "is not there; make it with 'smsotp init" in done.stderr
+        assert (
+            "is not there; bring it back from a backup, or make a new one: 'smsotp" in done.stderr
+        )
         assert not (here.folder / "smsotp.db").exists()
 
     def test_a_file_that_cannot_be_written_is_1_and_no_traceback(self, here: Installation) -> None:

@@ -49,7 +49,7 @@ def test_with_a_key_that_the_store_does_not_know_it_does_not_start(
     known = keyring.read(site.folder / "key").current
     log = start_fails(strange)
     assert f"key_file ({strange.folder}/key): the store was used with another key ({known})" in log
-    assert "copy the key file from the server" in log
+    assert "from a backup or from the server where 'smsotp key list' names it" in log
     # A rotated key comes in beside one that is known.
     shutil.copy(site.folder / "key", other.folder / "key")
     keyring.add(other.folder / "key", datetime.now(UTC))

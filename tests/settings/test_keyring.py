@@ -201,7 +201,8 @@ def test_a_malformed_file_is_refused_by_line(path: Path, text: str, complaint: s
 
 def test_a_file_that_is_missing_or_no_file(path: Path) -> None:
     """What to do stands there."""
-    assert f"make one with 'smsotp init {path.parent}'" in fault(path)
+    assert "bring it back from a backup" in fault(path)
+    assert f"a new installation gets one by 'smsotp init {path.parent}'" in fault(path)
     path.mkdir()
     assert "Is a directory" in fault(path)
 

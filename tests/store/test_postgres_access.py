@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from radius_smsotp.errors import ConfigurationError
 from radius_smsotp.store import open_store
-from radius_smsotp.store.postgres import condition, store
+from radius_smsotp.store.postgres import condition, connection, store
 from radius_smsotp.store.postgres.connection import Connection
 from radius_smsotp.store.schema import TABLES, VERSIONS
 from tests.store.contract import ALICE, HOUR, NOW, event
@@ -142,6 +143,35 @@ class TestPassword:
         with pytest.raises(ConfigurationError) as caught:
             open_store(locked_url.replace("keeper@", f"keeper:{bad}")).migrate()
         assert "heim" not in str(caught.value)
+
+    def test_where_one_was_looked_for_is_said(
+        self, locked_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And where FreeRADIUS looks: with its user's home, not with that of whoever asks."""
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.delenv("PGPASSFILE", raising=False)
+        freerad = pwd.struct_passwd(("freerad", "x", 1, 1, "", "/etc/freeradius", "/bin/false"))
+        monkeypatch.setattr(connection, "freeradius_user", lambda: freerad)
+        file, me = tmp_path / ".pgpass", pwd.getpwuid(os.geteuid()).pw_name
+
+        def remedy(url: str) -> str:
+            with pytest.raises(ConfigurationError) as caught:
+                open_store(url).exists()
+            [problem] = caught.value.problems
+            assert "no password supplied" in problem.fault
+            assert "init" not in problem.remedy
+            return problem.remedy
+
+        told = remedy(locked_url)
+        assert told.startswith(f"as {me} it was looked for in {file}, which is not there; ")
+        assert "FreeRADIUS, as freerad, looks in /etc/freeradius/.pgpass; " in told
+        assert "?passfile=PATH" in told
+        file.write_text(f"elsewhere:*:*:keeper:{PASSWORD}\n")
+        file.chmod(0o640)
+        assert f"nobody else can read it: chmod 600 {file}" in remedy(locked_url)
+        file.chmod(0o600)
+        told = remedy(f"{locked_url}?passfile={file}")
+        assert re.search(r"has no line for 127\.0\.0\.1:\d+:smsotp\d+:keeper$", told)
 
     def test_a_wrong_one_is_said(self, locked_url: str) -> None:
         """In words of libpq, which name the role."""

@@ -259,7 +259,7 @@ except StoreError as error:
         with tempfile.TemporaryDirectory() as folder:
             started, at_login = run(program, f"sqlite:///{folder}/smsotp.db").splitlines()
             Path(folder).chmod(0o700)
-        assert "let the user of FreeRADIUS write to" in started
+        assert "run this as root, by sudo" in started
         for sentence in (started, at_login):
             assert re.search("the store (is read-only|cannot be opened)", sentence)
 

@@ -14,7 +14,8 @@ import click
 from radius_smsotp.cli import CONFIGURATION, output
 from radius_smsotp.cli.check import host, raddb, servers, site
 from radius_smsotp.cli.check.finding import Finding
-from radius_smsotp.cli.site import acting_as, existing_user, freeradius_user
+from radius_smsotp.cli.site import acting_as, existing_user
+from radius_smsotp.errors import freeradius_user
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "green"}
 
@@ -55,13 +56,7 @@ def check(config: Path, user: pwd.struct_passwd | None, folder: Path | None, as_
         user = user or freeradius_user()
     elif user is not None:
         raise click.UsageError("only root can check with the rights of somebody else")
-    with acting_as(user):
-        found = site.findings(config)
-    folder = folder or raddb.place(config)
-    found += raddb.findings(folder, config)
-    found += servers.findings(config, folder)
-    found += host.clock_findings()
-    found += host.exporter_findings()
+    found = _found(config, user, folder or raddb.place(config))
     if as_json:
         output.as_json([asdict(one) for one in found])
     else:
@@ -72,6 +67,19 @@ def check(config: Path, user: pwd.struct_passwd | None, folder: Path | None, as_
         click.echo(_verdict(found))
     if any(one.level == "error" for one in found):
         sys.exit(CONFIGURATION)
+
+
+def _found(config: Path, user: pwd.struct_passwd | None, folder: Path) -> list[Finding]:
+    """All there is to say; if `user` cannot read this program, and so not run it, that alone."""
+    with acting_as(user):
+        if found := raddb.program_findings():
+            return found
+        found = site.findings(config)
+    found += raddb.findings(folder, config)
+    found += servers.findings(config, folder)
+    found += host.clock_findings()
+    found += host.exporter_findings()
+    return found
 
 
 def _show(one: Finding) -> None:

@@ -287,6 +287,15 @@ def _module_findings(server: freeradius.FreeRadius) -> list[Finding]:
     return [warning("FreeRADIUS", fault, f"install radius-smsotp for Python {theirs}", why=why)]
 
 
+def program_findings() -> list[Finding]:
+    """Whether radiusd can import what we are; to be asked with the rights of its user."""
+    if (found := files.closed()) is None:
+        return []
+    path, remedy = found
+    why = "It does not start: there is no module radius_smsotp for it."
+    return [error("FreeRADIUS", f"its user cannot read {path}, of this program", remedy, why=why)]
+
+
 HOME_SERVER = re.compile(r"^[ \t]*home_server[ \t]+(smsotp_\w+)[ \t]*\{(.*?)^[ \t]*\}", re.M | re.S)
 WINDOW = re.compile(r"^[ \t]*response_window[ \t]*=[ \t]*([0-9.]+)", re.M)
 

@@ -12,7 +12,7 @@ from typing import Any
 from radius_smsotp.cli import output
 from radius_smsotp.cli.check import host
 from radius_smsotp.cli.check.finding import Finding, error, errors, note, warning
-from radius_smsotp.cli.site import PATIENCE
+from radius_smsotp.cli.site import BRING_BACK, PATIENCE
 from radius_smsotp.delivery import compose
 from radius_smsotp.delivery.chain import Chain
 from radius_smsotp.errors import ConfigurationError, StoreError
@@ -192,11 +192,10 @@ def _known_keys(loaded: Loaded, store: Store) -> list[Finding]:
 
 def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Finding]:
     """Look whether the store can be read and written; fill in the accounts."""
-    init = f"'smsotp init {loaded.path.parent}'"
     try:
         if not store.exists():
-            path = f"store ({store.name})"
-            return [error(path, "is not there", f"make it with {init}", why=STORE)]
+            remedy = f"{BRING_BACK}, or make a new one: 'smsotp init {loaded.path.parent}'"
+            return [error(f"store ({store.name})", "is not there", remedy, why=STORE)]
         store.migrate()
         text, doubts = store.inspect()
         place = loaded.place("store").removesuffix("store")

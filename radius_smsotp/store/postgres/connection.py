@@ -5,16 +5,25 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import os
+import pwd
 import select
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.waiting import Ready, Wait
 
-from radius_smsotp.errors import ConfigurationError, Problem, StoreConflictError, StoreError
+from radius_smsotp.errors import (
+    ConfigurationError,
+    Problem,
+    StoreConflictError,
+    StoreError,
+    freeradius_user,
+)
 from radius_smsotp.store.questions import Question
 
 if TYPE_CHECKING:
@@ -413,6 +422,35 @@ def shown(given: dict[str, Any]) -> str:
     user = f"{given['user']}@" if given.get("user") else ""
     service = f"?service={given['service']}" if given.get("service") else ""
     return f"postgresql://{user}{','.join(places)}/{given.get('dbname') or ''}{service}"
+
+
+NO_PASSWORD = "no password supplied"  # noqa: S105  # there is none
+"""In libpq's words."""
+
+
+def no_password(given: dict[str, Any]) -> str:
+    """What helps who was asked for a password and had none: libpq says not where it has looked."""
+    named = given.get("passfile") or os.environ.get("PGPASSFILE")
+    # A user without a home is no error here, as it is to pathlib.
+    path = Path(os.path.expanduser(named or "~/.pgpass"))  # noqa: PTH111
+    me = str(os.geteuid())
+    with contextlib.suppress(KeyError):
+        me = pwd.getpwuid(os.geteuid()).pw_name
+    wanted = [given.get(key) or "*" for key in ("host", "port", "dbname", "user")]
+    state = f"has no line for {':'.join(map(str, wanted))}"
+    if not os.access(path, os.F_OK):
+        state = "is not there"
+    elif not os.access(path, os.R_OK):
+        state = "is not this user's to read"
+    elif path.stat().st_mode & 0o077:
+        state = f"counts only when nobody else can read it: chmod 600 {path}"
+    told = f"as {me} it was looked for in {path}, which {state}"
+    user = freeradius_user()
+    if named is None and user is not None and user.pw_name != me:
+        told += f"; FreeRADIUS, as {user.pw_name}, looks in {user.pw_dir}/.pgpass"
+    if given.get("passfile") is None:
+        told += "; one file for all: add ?passfile=PATH to 'store'"
+    return told
 
 
 def store_error(error: psycopg.Error) -> StoreError:

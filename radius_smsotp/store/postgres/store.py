@@ -30,9 +30,11 @@ from radius_smsotp.store.durability import Durability
 from radius_smsotp.store.postgres import condition
 from radius_smsotp.store.postgres.connection import (
     GONE,
+    NO_PASSWORD,
     Connection,
     OverdueError,
     Session,
+    no_password,
     parameters,
     shown,
     store_error,
@@ -288,6 +290,8 @@ class PostgresStore(Durability):
             db = Connection.connect(**self._given, autocommit=True)
         except psycopg.Error:
             fault = f"cannot be reached ({Connection.failure})"
+            if NO_PASSWORD in Connection.failure:
+                remedy = no_password(self._given)
             raise self._fault(fault, remedy, passing=True) from None
         try:
             db.patience = MIGRATION_SECONDS

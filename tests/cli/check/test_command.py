@@ -210,7 +210,7 @@ class TestErrors:
         (here.folder / "key").chmod(0o600)
         assert check(here)[0] == 3
         assert only(here)["fault"] == f"the store was used with another key ({known})"
-        assert "copy the key file from the server" in only(here)["remedy"]
+        assert "from a backup or from the server where 'smsotp key" in only(here)["remedy"]
 
     def test_pins_whose_key_is_missing(self, here: Installation) -> None:
         """They are named: each has to be set again if the key is lost."""
