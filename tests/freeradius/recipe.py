@@ -24,7 +24,7 @@ def section(title: str) -> str:
 
 
 def files(title: str) -> dict[str, str]:
-    """The files of a recipe: a path within raddb, to the block that stands below it."""
+    """The files of a recipe: a path, within raddb if it is none from /, to the block below it."""
     found = re.findall(rf"^``([\w./-]+)``::{BLOCK}", section(title), re.MULTILINE)
     assert found, f"section {title} shows no file"
     return {path: textwrap.dedent(text).strip() + "\n" for path, text in found}
@@ -88,6 +88,8 @@ def install(raddb: Path, title: str, replacements: Mapping[str, str]) -> None:
     everything = "".join(said.values())
     assert all(one in everything for one in replacements), everything
     for name, text in said.items():
+        if name.startswith("/"):
+            continue  # of another program
         here = {one: value for one, value in replacements.items() if one in text}
         path = raddb / name
         if name == "policy.d/smsotp_first_factor":

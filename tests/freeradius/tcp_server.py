@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 READY_SECONDS = 20.0
 
+NAMES = "DNS:ldap.example.org,DNS:dc1.ad.example.org"
+"""By which the recipes call it."""
+
 
 class TcpServer:
     """
@@ -37,7 +40,7 @@ class TcpServer:
             [
                 *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"),
                 *("ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", f"/CN={name}"),
-                *("-addext", "subjectAltName=IP:127.0.0.1"),
+                *("-addext", f"subjectAltName=IP:127.0.0.1,{NAMES}"),
                 *("-keyout", folder / "cert.key", "-out", self.certificate),
             ],
             check=True,

@@ -1,14 +1,17 @@
-"""Directories of the raddb in use that passwords are sent to."""
+"""Directories and databases of the raddb in use: what is sent to them, and what if they hang."""
 
 from __future__ import annotations
 
+import ctypes
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from radius_smsotp.cli.check.finding import Finding, warning
 from radius_smsotp.cli.check.ways import CALLED, Raddb
+from radius_smsotp.raddb import configuration
 from radius_smsotp.raddb.configuration import Section
+from radius_smsotp.raddb.freeradius import FreeRadius
 
 LOOPBACK = re.compile(r"localhost|127\.[\d.]+|\[?::1\]?")
 
@@ -18,36 +21,130 @@ SERVER = re.compile(r"(?:(\w+)://)?(\[[^\]]*\]|[^/:]*).*")
 SECURE_PORT = "636"
 """With which rlm_ldap speaks TLS from the beginning, where no scheme is said."""
 
+YES = {"yes", "true", "1", "on"}
 
-def findings(raddb: Path) -> Iterator[Finding]:
-    """One for each module ``ldap`` that our policy calls, and that sends passwords in the clear."""
+LIBLDAP = re.compile(rb"libldap[\w.-]*\.so[.0-9]*")
+
+TIMED_FROM = 20609
+"""The first libldap, 2.6.9, that gives up a TLS handshake (OpenLDAP ITS 8047)."""
+
+BY_NETWORK = {"rlm_sql_mysql", "rlm_sql_postgresql"}
+"""Drivers of ``sql`` that know ``query_timeout``."""
+
+THREADS = "32"
+"""``max_servers`` of ``thread pool`` unless it is said (src/main/threads.c)."""
+
+PAGE = "see 'A directory that hangs' in freeradius/README.rst"
+
+
+def findings(raddb: Path, server: FreeRadius) -> Iterator[Finding]:
+    """Of each module ``ldap`` or ``sql`` that is called where our policy is."""
     whole = Raddb(raddb)
     used: set[str] = set()
-    for _, server in whole.servers:
-        called = whole.called(server.find("authorize"))
-        if CALLED.intersection(called):
-            used |= {*called, *whole.called(server.find("authenticate"))}
+    for _, site in whole.servers:
+        if CALLED.intersection(whole.called(site.find("authorize"))):
+            used |= {one for part in site.sections for one in whole.called(part)}
+    timed = keeps_time_in_tls(server)
     for name in sorted(used):
-        if whole.kind(name) != "ldap":
+        kind = whole.kind(name)
+        if kind not in {"ldap", "sql"}:
             continue
         path, module = whole.modules[name]
-        for host in dict.fromkeys(_in_the_clear(module)):
-            fault = f"{name} sends passwords to {host} in the clear"
-            remedy = "write ldaps:// before it, or start_tls = yes into its section tls"
-            why = "Whoever is on the way reads the first factor of everybody."
-            yield warning(str(path), fault, remedy, why=why)
+        if kind == "ldap":
+            yield from _in_the_clear(name, path, module)
+            if not timed and any(_speaks_tls(module)):
+                fault = f"{name} has no limit of time in TLS: libldap is older than 2.6.9"
+                why = "A directory that hangs keeps a thread and a core busy for each login."
+                yield warning(str(path), fault, f"put HAProxy before it: {PAGE}", why=why)
+        yield from _hangs(name, path, module, _threads(raddb))
 
 
-def _in_the_clear(module: Section) -> Iterator[str]:
-    tls = module.find("tls")
-    if tls is not None and tls.value("start_tls").lower() in {"yes", "true", "1", "on"}:
-        return
+def keeps_time_in_tls(server: FreeRadius) -> bool:
+    """Whether the libldap of FreeRADIUS gives up a TLS handshake; so it does if there is none."""
+    module = server.libdir / "rlm_ldap.so"
+    found = LIBLDAP.search(module.read_bytes()) if module.is_file() else None
+    if found is None:
+        return True
+    try:
+        library = ctypes.CDLL(found[0].decode())
+        about = _ApiInfo(version=1)
+        failed = library.ldap_get_option(None, 0, ctypes.byref(about))
+    except (OSError, AttributeError):
+        return True
+    return bool(failed) or about.vendor_version >= TIMED_FROM
+
+
+class _ApiInfo(ctypes.Structure):
+    """``LDAPAPIInfo`` of ldap.h, which LDAP_OPT_API_INFO, 0, asks for."""
+
+    _fields_ = (
+        ("version", ctypes.c_int),
+        ("api_version", ctypes.c_int),
+        ("protocol_version", ctypes.c_int),
+        ("extensions", ctypes.c_void_p),
+        ("vendor_name", ctypes.c_void_p),
+        ("vendor_version", ctypes.c_int),
+    )
+
+
+def _servers(module: Section) -> Iterator[tuple[str, str]]:
+    """Whom a module ``ldap`` asks: scheme, "" if none is said, and host."""
     for _, line in module.lines:
         key, _, value = line.partition("=")
         if key.strip() != "server" or "$" in value:
             continue
         for one in re.split(r"[\s,]+", value.strip().strip("\"'")):
             scheme, host = SERVER.fullmatch(one).groups()  # type: ignore[union-attr]  # any text
-            is_tls = scheme == "ldaps" or (not scheme and module.value("port") == SECURE_PORT)
-            if host and not is_tls and not LOOPBACK.fullmatch(host):
-                yield host
+            if not scheme and module.value("port") == SECURE_PORT:
+                scheme = "ldaps"
+            yield scheme or "", host
+
+
+def _starts_tls(module: Section) -> bool:
+    tls = module.find("tls")
+    return tls is not None and tls.value("start_tls").lower() in YES
+
+
+def _speaks_tls(module: Section) -> Iterator[bool]:
+    for scheme, _ in _servers(module):
+        yield scheme == "ldaps" or (scheme != "ldapi" and _starts_tls(module))
+
+
+def _in_the_clear(name: str, path: Path, module: Section) -> Iterator[Finding]:
+    hosts = [
+        host
+        for scheme, host in _servers(module)
+        if host and scheme != "ldaps" and not LOOPBACK.fullmatch(host)
+    ]
+    for host in [] if _starts_tls(module) else dict.fromkeys(hosts):
+        fault = f"{name} sends passwords to {host} in the clear"
+        remedy = "write ldaps:// before it, or start_tls = yes into its section tls"
+        why = "Whoever is on the way reads the first factor of everybody."
+        yield warning(str(path), fault, remedy, why=why)
+
+
+def _hangs(name: str, path: Path, module: Section, threads: str) -> Iterator[Finding]:
+    """What takes other people's logins along when it stands still, or FreeRADIUS's start."""
+    timeout = module.value("query_timeout")
+    if module.kind == "sql" and module.value("driver") in BY_NETWORK and timeout in {"", "0"}:
+        why = "A database that hangs keeps a thread for each login, for good."
+        fault = f"{name} waits without limit"
+        yield warning(str(path), fault, "write query_timeout = 2 into it", why=why)
+    pool = module.find("pool")
+    start, most = (pool.value("start"), pool.value("max")) if pool else ("", "")
+    if start != "0":
+        fault = f"FreeRADIUS does not start while {name} does not answer"
+        yield warning(str(path), fault, "write start = 0 into its section pool")
+    if "max_servers" in most or (most.isdecimal() and int(most) >= int(threads)):
+        why = "Who only has to type a code gets no answer either."
+        fault = f"{name} can take all {threads} threads of FreeRADIUS when it hangs"
+        remedy = f"write max = {int(threads) // 2} into its section pool"
+        yield warning(str(path), fault, remedy, why=why)
+
+
+def _threads(raddb: Path) -> str:
+    """How many logins FreeRADIUS works at, at once."""
+    path = raddb / "radiusd.conf"
+    file = configuration.read(path) if path.is_file() else Section([])
+    said = next((one.value("max_servers") for one in file.sections if one.kind == "thread"), "")
+    return said if said.isdecimal() else THREADS

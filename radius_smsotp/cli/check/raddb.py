@@ -58,7 +58,7 @@ def installed_findings(raddb: Path, config: Path, server: freeradius.FreeRadius)
             *_calls(raddb),
             *ways.findings(raddb),
             *accounting.findings(raddb),
-            *directories.findings(raddb),
+            *directories.findings(raddb, server),
             *clients.findings(raddb, auto=server.limits_proxy_state),
             *_wifi(raddb),
             *raddb_findings(raddb, config),
