@@ -31,11 +31,19 @@ class Answer:
 
 
 class RecordingGateway:
-    """On a free port of 127.0.0.1; `requests` holds what came, `answer` what goes back."""
+    """
+    On a free port of 127.0.0.1.
+
+    Attributes:
+        requests: What came.
+        answer: What goes back.
+        answers: What goes back from a path of its own.
+    """
 
     def __init__(self) -> None:
         self.requests: list[Taken] = []
         self.answer = Answer(200)
+        self.answers: dict[str, Answer] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.address = f"127.0.0.1:{self._server.server_port}"
 
@@ -61,8 +69,9 @@ class RecordingGateway:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 body = self.rfile.read(int(headers.get("content-length", 0))).decode()
                 gateway.requests.append(Taken(self.command, url.path, url.query, headers, body))
-                content = gateway.answer.body.encode()
-                self.send_response(gateway.answer.status)
+                answer = gateway.answers.get(url.path, gateway.answer)
+                content = answer.body.encode()
+                self.send_response(answer.status)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)

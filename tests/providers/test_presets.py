@@ -6,17 +6,20 @@ import base64
 import json
 import re
 import textwrap
+from datetime import date
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import yaml
 
 from radius_smsotp.errors import DeliveryError, Refused, Unavailable
 from radius_smsotp.providers import Surroundings, build, module, presets
+from radius_smsotp.providers.http.request import leaves
+from radius_smsotp.providers.http.signing import SIGNERS
 from tests.providers.contract import message, soon
-from tests.providers.descriptions import HTTP, Described
-from tests.providers.recorder import Answer, RecordingGateway
+from tests.providers.descriptions import HTTP, RUSSIAN, TEXT, Described
+from tests.providers.recorder import Answer, RecordingGateway, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +38,12 @@ def blanks(name: str) -> list[str]:
 
 
 def sources(name: str) -> list[str]:
-    """The descriptions that a preset follows: title and addresses."""
-    found = re.findall(r"^# Source: .*(?:\n#   .*)*", textwrap.dedent(presets.text(name)), re.M)
-    return [re.sub(r"\n#   ", " ", one).removeprefix("# Source: ") for one in found]
+    """The descriptions that a preset follows: title and addresses; each with its day."""
+    text = textwrap.dedent(presets.text(name))
+    found = re.findall(r"^# Source, read (\d{4}-\d\d-\d\d): (.*(?:\n#   .*)*)", text, re.M)
+    assert len(found) == text.count("# Source")
+    assert all(date.fromisoformat(day) for day, _ in found)
+    return [re.sub(r"\n#   ", " ", source) for _, source in found]
 
 
 def filled(name: str) -> dict[str, Any]:
@@ -65,7 +71,13 @@ def gateway() -> Iterator[RecordingGateway]:
 @pytest.fixture
 def provider(request: pytest.FixtureRequest, gateway: RecordingGateway, tmp_path: Path) -> Any:
     settings = filled(request.param)
-    settings["url"] = re.sub(r"^https?://[^/]+", f"http://{gateway.address}", settings["url"])
+    if settings.get("auth") in SIGNERS:
+        # The host is signed too, and may be what an emulator is told.
+        host = {"Host": urlsplit(settings["url"]).netloc}
+        settings["headers"] = host | settings.get("headers", {})
+    for one in (settings, settings.get("token", {})):
+        if "url" in one:
+            one["url"] = re.sub(r"^https?://[^/]+", f"http://{gateway.address}", one["url"])
     built = build(request.param, load(settings), Surroundings(tmp_path, {}, tmp_path))
     yield built
     built.close()
@@ -117,29 +129,58 @@ def test_there_is_no_preset_of_another_name() -> None:
     ("provider", "described"), HTTP.items(), ids=list(HTTP), indirect=["provider"]
 )
 class TestHttp:
+    @pytest.fixture(autouse=True)
+    def log_in(self, described: Described, gateway: RecordingGateway) -> None:
+        if described.login:
+            gateway.answers[described.login.path] = described.login.answer
+
+    def sent(self, gateway: RecordingGateway, described: Described) -> Taken:
+        """The last message, after a look at what came before it."""
+        *before, taken = gateway.requests
+        logins = [(described.login.path, described.login.json)] if described.login else []
+        assert [(one.path, json.loads(one.body)) for one in before] == logins
+        return taken
+
     def test_the_request_is_the_one_that_is_described(
         self, provider: Provider, described: Described, gateway: RecordingGateway
     ) -> None:
         gateway.answer = described.accepts
         receipt = provider.send(message(), soon())
-        [taken] = gateway.requests
+        taken = self.sent(gateway, described)
         assert (taken.method, taken.path) == (described.method, described.path)
         assert dict(parse_qsl(taken.query, strict_parsing=bool(taken.query))) == described.query
         if described.json is not None:
-            assert taken.headers["content-type"] == "application/json"
+            kind = described.headers.get("content-type", "application/json")
+            assert taken.headers["content-type"] == kind
             assert json.loads(taken.body) == described.json
         elif described.form is not None:
             assert taken.headers["content-type"] == "application/x-www-form-urlencoded"
             assert dict(parse_qsl(taken.body, strict_parsing=True)) == described.form
         else:
             assert taken.body == ""
-        expected = dict(described.headers)
+        for name, expected in described.headers.items():
+            found = taken.headers[name]
+            assert found == expected or re.fullmatch(expected, found), f"{name}: {found}"
         if described.basic is not None:
-            expected["authorization"] = (
-                f"Basic {base64.b64encode(described.basic.encode()).decode()}"
-            )
-        assert expected.items() <= taken.headers.items()
+            basic = base64.b64encode(described.basic.encode()).decode()
+            assert taken.headers["authorization"] == f"Basic {basic}"
         assert receipt.message_id == described.message_id
+
+    def test_a_text_that_needs_ucs2_arrives_whole(
+        self, provider: Provider, described: Described, gateway: RecordingGateway
+    ) -> None:
+        """With what tells the gateway so, where it has to be told."""
+        gateway.answer = described.accepts
+        provider.send(message(text=RUSSIAN), soon())
+        taken = self.sent(gateway, described)
+        as_described = described.json or described.form or described.query
+        expected = {
+            name: RUSSIAN if value == TEXT else value for name, value in leaves(as_described)
+        }
+        expected |= described.ucs2 or {}
+        body = taken.body if described.form else taken.query
+        found = json.loads(taken.body) if described.json else dict(parse_qsl(body))
+        assert dict(leaves(found)) == expected
 
     def test_every_answer_that_refuses_is_refused(
         self, provider: Provider, described: Described, gateway: RecordingGateway

@@ -66,8 +66,9 @@ def aws(request: Request, by: Signer) -> Request:
     split = urlsplit(request.url)
     # Each segment once more, as every service but S3 wants it.
     path = quote(split.path or "/", safe="/-._~")
-    query = "&".join(sorted(split.query.split("&")))
-    signed, canonical = _canonical(request, path, query, ("host", "content-type", "x-amz-"))
+    signed, canonical = _canonical(
+        request, path, _by_name(split.query), ("host", "content-type", "x-amz-")
+    )
     scope = f"{by.at:%Y%m%d}/{region}/{service}/aws4_request"
     told = f"AWS4-HMAC-SHA256\n{by.at:%Y%m%dT%H%M%SZ}\n{scope}\n{_sha256(canonical)}"
     signature = _chain(f"AWS4{by.key}", [*scope.split("/"), told]).hex()
@@ -108,9 +109,8 @@ def aliyun(request: Request, by: Signer) -> Request:
         },
     )
     split = urlsplit(request.url)
-    query = "&".join(sorted(split.query.split("&")))
     names = ("host", "content-type", "x-acs-")
-    signed, canonical = _canonical(request, split.path or "/", query, names)
+    signed, canonical = _canonical(request, split.path or "/", _by_name(split.query), names)
     signature = _chain(by.key, [f"ACS3-HMAC-SHA256\n{_sha256(canonical)}"]).hex()
     value = f"ACS3-HMAC-SHA256 Credential={by.key_id},SignedHeaders={signed},Signature={signature}"
     return _with(request, {"Authorization": value})
@@ -148,6 +148,10 @@ SIGNERS: dict[str, Callable[[Request, Signer], Request]] = {
 
 def _with(request: Request, headers: dict[str, str]) -> Request:
     return replace(request, headers=request.headers | {k: v.encode() for k, v in headers.items()})
+
+
+def _by_name(query: str) -> str:
+    return "&".join(sorted(query.split("&"), key=lambda one: one.partition("=")[::2]))
 
 
 def _canonical(request: Request, path: str, query: str, names: Iterable[str]) -> tuple[str, str]:
