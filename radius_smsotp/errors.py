@@ -70,15 +70,21 @@ class DeliveryError(SmsotpError):
 
 
 class Unavailable(DeliveryError):
+    """Not taken, and nobody's fault (no route, no signal): another provider may succeed."""
+
+    verdict: Verdict = "unavailable"
+
+
+class Busy(Unavailable):
     """
-    Not taken, and nobody's fault (no route, 503, no signal): another provider may succeed.
+    Not now (throttled, full): the provider works, and takes the same message a little later.
 
     Args:
         text: What happened, without secrets.
-        retry_after: Seconds for which the provider asked to be left alone, if it said so.
+        retry_after: Seconds for which the provider asked not to be sent it again, if it said so.
     """
 
-    verdict: Verdict = "unavailable"
+    verdict: Verdict = "busy"
 
     def __init__(self, text: str, retry_after: float | None = None) -> None:
         super().__init__(text)

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from radius_smsotp import errors
-from radius_smsotp.errors import ConfigurationError, Problem, Refused, Unavailable, Unknown
+from radius_smsotp.errors import Busy, ConfigurationError, Problem, Refused, Unavailable, Unknown
 from radius_smsotp.model.records import Verdict
 
 
@@ -31,7 +31,8 @@ def test_a_configuration_error_holds_every_problem() -> None:
     ("error", "verdict"),
     [
         (Refused("no"), "refused"),
-        (Unavailable("busy"), "unavailable"),
+        (Busy("throttled"), "busy"),
+        (Unavailable("no route"), "unavailable"),
         (Unknown("silence"), "unknown"),
     ],
 )
@@ -45,8 +46,13 @@ def test_a_delivery_error_says_how_it_concerns_other_messages() -> None:
     """Unless told otherwise: not at all."""
     assert Refused("no").out_of_order is False
     assert Refused("no credit", out_of_order=True).out_of_order is True
-    assert Unavailable("busy").retry_after is None
-    assert Unavailable("busy", 30.0).retry_after == 30.0
+    assert Busy("throttled").retry_after is None
+    assert Busy("throttled", 30.0).retry_after == 30.0
+
+
+def test_who_is_busy_is_unavailable_too() -> None:
+    """To whoever only asks whether another provider may succeed."""
+    assert issubclass(Busy, Unavailable)
 
 
 def test_every_error_is_one_of_ours() -> None:

@@ -104,7 +104,6 @@ def ended(
     now: timedelta,
     *,
     out_of_order: bool = False,
-    retry_after: float | None = None,
 ) -> Health:
     """
     A send has ended.
@@ -112,12 +111,13 @@ def ended(
     Args:
         start: The `now` that `started` was given.
         verdict: A refusal is about one message and says that the provider works, unless
-            `out_of_order`.
-        retry_after: Seconds for which the provider asked to be left alone.
+            `out_of_order`; so does one that is busy.
     """
     sending = list(health.sending_since)
     if start in sending:
         sending.remove(start)
+    if verdict == "busy":  # which says nothing of how long it takes to send
+        return Health(sending_since=tuple(sending), took=health.took)
     if verdict == "accepted" or (verdict == "refused" and not out_of_order):
         took = (*health.took, now - start)[-VERDICTS_KEPT:]
         return Health(sending_since=tuple(sending), took=took)
@@ -130,14 +130,8 @@ def ended(
         sending_since=tuple(sending),
         probing=health.probing and not probed,
     )
-    if retry_after is not None and retry_after > 0:
-        pause = timedelta(seconds=min(retry_after, LONGEST_PAUSE.total_seconds()))
-    elif probed or (
-        health.skip_until is None and (out_of_order or health.failures >= FAILURES_TO_OPEN)
-    ):
-        pause = min(max(health.pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
-    else:
+    due = health.skip_until is None and (out_of_order or health.failures >= FAILURES_TO_OPEN)
+    if not (probed or due):
         return health
-    if health.skip_until is not None and now + pause <= health.skip_until:
-        return health
+    pause = min(max(health.pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
     return replace(health, skip_until=now + pause, pause=pause, probing=False)

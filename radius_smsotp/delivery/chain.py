@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from radius_smsotp import providers
 from radius_smsotp.delivery import breaker
-from radius_smsotp.errors import DeliveryError, Problem, Refused, StoreError, Unavailable, Unknown
+from radius_smsotp.errors import DeliveryError, Problem, Refused, StoreError, Unknown
 from radius_smsotp.model.records import Attempt, Event
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.store import Store
@@ -130,7 +130,6 @@ class Chain:
                 attempt.verdict,
                 self.passed(),
                 out_of_order=isinstance(error, Refused) and error.out_of_order,
-                retry_after=error.retry_after if isinstance(error, Unavailable) else None,
             ),
         )
         if changed is not None:

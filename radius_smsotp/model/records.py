@@ -17,8 +17,8 @@ MessageState = Literal["queued", "accepted", "failed", "unknown", "replaced"]
 provider said no; unknown: submitted, then silence; replaced: the user asked for one more while it
 was queued."""
 
-Verdict = Literal["accepted", "refused", "unavailable", "unknown"]
-"""What one attempt at one provider came to."""
+Verdict = Literal["accepted", "refused", "busy", "unavailable", "unknown"]
+"""What one attempt at one provider came to: `radius_smsotp.errors` says what each means."""
 
 ECHOED = "echo"
 """In place of the tag of an answer, in a challenge: a device has sent its stored password."""

@@ -32,7 +32,7 @@ from pydantic import (
     model_validator,
 )
 
-from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
+from radius_smsotp.errors import Busy, DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.model.text import fill, placeholders, shown
 from radius_smsotp.providers import BaseProvider, Fault, Message, ProviderSettings, Receipt
 from radius_smsotp.providers.excerpt import excerpt
@@ -209,7 +209,9 @@ class Provider(BaseProvider[Settings]):
             raise Unknown(f"the program was ended by signal {-status} ({what})")
         said = self._first_line(bytes(run.errors), message)
         text = f"the program ended with status {status}" + (f": {said}" if said else "")
-        if status in {os.EX_UNAVAILABLE, os.EX_TEMPFAIL}:
+        if status == os.EX_TEMPFAIL:
+            raise Busy(text)
+        if status == os.EX_UNAVAILABLE:
             raise Unavailable(text)
         raise Refused(text)
 

@@ -17,7 +17,7 @@ from xml.parsers import expat
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
+from radius_smsotp.errors import Busy, DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.providers import (
     BaseProvider,
     CaFile,
@@ -37,7 +37,7 @@ from radius_smsotp.providers.http.transport import Wire
 if TYPE_CHECKING:
     Quote = Callable[[str, int], str]
 
-_PASSING = {"402", "404", "412"}
+_PASSING: dict[str, type[Unavailable]] = {"402": Unavailable, "404": Busy, "412": Busy}
 """Internal error, resources exceeded, too many requests: the status codes of SAMURAI 1.10 that say
 nothing against the message."""
 
@@ -155,7 +155,7 @@ def _read(body: bytes, quote: Quote) -> dict[str, Any] | DeliveryError:
 
 def _objection(kind: str, code: object, words: object, quote: Quote) -> DeliveryError:
     text = f"sipgate refused with {kind} {quote(f'{code}: {words}', EXCERPT)}"
-    return Unavailable(text) if str(code) in _PASSING else Refused(text)
+    return _PASSING.get(str(code), Refused)(text)
 
 
 def _refuse_doctype(body: bytes) -> None:

@@ -108,7 +108,7 @@ class TestTest:
 
     @pytest.mark.parametrize(
         ("status", "body", "verdict"),
-        [(200, "ERR: no credit", "refused"), (503, "busy", "unavailable")],
+        [(200, "ERR: no credit", "refused"), (503, "later", "busy"), (500, "oops", "unavailable")],
     )
     def test_what_is_not_accepted_ends_with_1_and_what_the_provider_said(
         self, here: Installation, gateway: Gateway, status: int, body: str, verdict: str

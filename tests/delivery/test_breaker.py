@@ -40,9 +40,9 @@ def test_three_failures_in_a_row_open_the_breaker(verdict: str) -> None:
     assert breaker.state(health, NOW + FIRST_PAUSE) == "probing"
 
 
-@pytest.mark.parametrize("verdict", ["accepted", "refused"])
+@pytest.mark.parametrize("verdict", ["accepted", "refused", "busy"])
 def test_what_was_answered_is_no_failure(verdict: str) -> None:
-    """A refusal is about one message; the provider works, and the row of failures ends."""
+    """A refusal is about one message, and who is busy is there: the row of failures ends."""
     health = sent(failed(2), verdict)
     assert health.failures == 0
     assert breaker.state(sent(sent(health, "unknown"), "unknown"), NOW) == "closed"
@@ -53,22 +53,6 @@ def test_out_of_order_is_skipped_at_once() -> None:
     health = sent(Health(), "refused", out_of_order=True)
     assert breaker.state(health, NOW) == "open"
     assert health.skip_until == NOW + FIRST_PAUSE
-
-
-@pytest.mark.parametrize(
-    ("asked", "pause"),
-    [(7.0, timedelta(seconds=7)), (1e9, LONGEST_PAUSE), (1e300, LONGEST_PAUSE)],
-)
-def test_a_provider_that_asks_for_time_gets_it(asked: float, pause: timedelta) -> None:
-    """Retry-After counts from the first answer on, up to the longest pause."""
-    health = sent(Health(), "unavailable", retry_after=asked)
-    assert health.skip_until == NOW + pause
-
-
-@pytest.mark.parametrize("asked", [0.0, -5.0])
-def test_a_provider_that_asks_for_no_time_is_not_skipped_for_it(asked: float) -> None:
-    """Retry-After: 0 is an ordinary failure."""
-    assert sent(Health(), "unavailable", retry_after=asked) == sent(Health(), "unavailable")
 
 
 def test_a_failed_probe_doubles_the_pause_up_to_the_longest() -> None:
@@ -171,7 +155,8 @@ def test_how_long_it_usually_takes_is_forgotten_again() -> None:
     slow = taking(5, *[0.1] * (breaker.VERDICTS_KEPT - 1))
     assert breaker.patience(slow, 2 * SECOND, NOW) == 2 * SECOND
     assert breaker.patience(taking(5, *[0.1] * 8), 2 * SECOND, NOW) == SECOND / 2
-    assert sent(taking(0.1), "unavailable").took == (SECOND / 10,)
+    for verdict in ("unavailable", "busy"):
+        assert sent(taking(0.1), verdict).took == (SECOND / 10,)
 
 
 class Breaker(RuleBasedStateMachine):
@@ -196,16 +181,13 @@ class Breaker(RuleBasedStateMachine):
     @precondition(lambda self: self.under_way)
     @rule(
         data=st.data(),
-        verdict=st.sampled_from(["accepted", "refused", "unavailable", "unknown"]),
+        verdict=st.sampled_from(["accepted", "refused", "busy", "unavailable", "unknown"]),
         out_of_order=st.booleans(),
-        retry_after=st.none() | st.floats(-1, 1e6),
     )
-    def a_send_ends(
-        self, data: st.DataObject, verdict: str, out_of_order: bool, retry_after: float | None
-    ) -> None:
+    def a_send_ends(self, data: st.DataObject, verdict: str, out_of_order: bool) -> None:
         start = data.draw(st.sampled_from(self.under_way))
         self.under_way.remove(start)
-        works = verdict == "accepted" or (verdict == "refused" and not out_of_order)
+        works = verdict in {"accepted", "busy"} or (verdict == "refused" and not out_of_order)
         before = self.health
         self.health = breaker.ended(
             before,
@@ -213,7 +195,6 @@ class Breaker(RuleBasedStateMachine):
             verdict,  # type: ignore[arg-type]
             self.now,
             out_of_order=out_of_order,
-            retry_after=retry_after if verdict == "unavailable" else None,
         )
         self.in_a_row = 0 if works else self.in_a_row + 1
         if works:

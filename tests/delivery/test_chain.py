@@ -11,7 +11,7 @@ import pytest
 
 from radius_smsotp.delivery.breaker import FIRST_PAUSE
 from radius_smsotp.delivery.chain import Chain
-from radius_smsotp.errors import Refused, Unavailable, Unknown
+from radius_smsotp.errors import Busy, Refused, Unavailable, Unknown
 from radius_smsotp.model.records import Attempt
 from radius_smsotp.providers import Message
 from tests.support.site import eventually
@@ -51,7 +51,8 @@ class TestAttempts:
         ("error", "verdict"),
         [
             (Refused("no such number"), "refused"),
-            (Unavailable("HTTP 503"), "unavailable"),
+            (Busy("HTTP 503"), "busy"),
+            (Unavailable("HTTP 502"), "unavailable"),
             (Unknown("no answer within 10 s"), "unknown"),
         ],
     )
@@ -122,13 +123,17 @@ class TestBreaker:
     def test_one_that_is_out_of_order_is_skipped_at_once(
         self, chain: Chain, gateways: Gateways
     ) -> None:
-        """As is one that asks for time."""
+        """Every message would be refused."""
         gateways.will("first", Refused("no credit", out_of_order=True))
-        gateways.will("second", Unavailable("HTTP 429", retry_after=60))
         attempt(chain)
         assert chain.usable(("first", "second")) == ["second", "first"]
-        attempt(chain, "second")
-        assert chain.usable(("second", "first")) == ["second", "first"]  # both, so as they stand
+
+    def test_one_that_is_busy_is_not_skipped(self, chain: Chain, gateways: Gateways) -> None:
+        """Whatever it says to one message: the next one may be the one it has room for."""
+        gateways.will("first", Busy("HTTP 429", retry_after=60))
+        for _ in range(5):
+            assert attempt(chain).verdict == "busy"
+        assert chain.usable(("first", "second")) == ["first", "second"]
 
     def test_a_refusal_says_nothing_against_the_provider(
         self, chain: Chain, gateways: Gateways

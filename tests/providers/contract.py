@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
+from radius_smsotp.errors import Busy, DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.providers import Message, Receipt
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ class StandIn(Protocol):
     def refuse(self) -> None:
         """From now on, say no for good."""
 
+    def be_busy(self) -> None:
+        """From now on, say that there is no room for a message now."""
+
     def go_away(self) -> None:
         """From now on, take nothing: unreachable, or out of service."""
 
@@ -61,6 +64,7 @@ class ProviderContract:
     """The suite.  `can_refuse` and the like are False where a back end has no such case."""
 
     can_refuse = True
+    can_be_busy = True
     can_fall_silent = True
 
     def test_a_message_arrives_whole(self, stand_in: StandIn) -> None:
@@ -82,11 +86,23 @@ class ProviderContract:
         self._is_safe(caught.value, stand_in)
         provider.close()
 
+    def test_a_gateway_that_is_busy_says_so(self, stand_in: StandIn) -> None:
+        """It is there: nobody need be kept from it."""
+        if not self.can_be_busy:
+            return
+        provider = stand_in.provider()
+        stand_in.be_busy()
+        with pytest.raises(Busy) as caught:
+            provider.send(message(), soon())
+        self._is_safe(caught.value, stand_in)
+        provider.close()
+
     def test_a_gateway_that_is_away_is_unavailable(self, stand_in: StandIn) -> None:
         provider = stand_in.provider()
         stand_in.go_away()
         with pytest.raises(Unavailable) as caught:
             provider.send(message(), soon())
+        assert not isinstance(caught.value, Busy)
         self._is_safe(caught.value, stand_in)
         provider.close()
 

@@ -137,7 +137,7 @@ HTTP = {
             "text": TEXT,
             "charset": "UTF-8",
         },
-        accepts=Answer(202, "3: Queued for later delivery"),
+        accepts=Answer(202, "0: Accepted for delivery"),
         message_id=None,
         ucs2={"coding": "2"},
         refuses=[Answer(403, "Authorization failed for sendsms")],

@@ -47,8 +47,11 @@ class ScriptStandIn:
     def refuse(self) -> None:
         self.does('echo "no route for $1 $(cat) with $API_KEY" >&2; exit 1')
 
+    def be_busy(self) -> None:
+        self.does('echo "no room for $1 $(cat) with $API_KEY" >&2; exit 75')
+
     def go_away(self) -> None:
-        self.does('echo "no answer for $1 $(cat) with $API_KEY" >&2; exit 75')
+        self.does('echo "no answer for $1 $(cat) with $API_KEY" >&2; exit 69')
 
     def fall_silent(self) -> None:
         self.does("exec sleep 60")

@@ -69,8 +69,11 @@ class Sipgate:
         fault = xmlrpc.client.Fault(508, told)
         self.answer = lambda _: (200, {}, xmlrpc.client.dumps(fault).encode())
 
-    def go_away(self) -> None:
+    def be_busy(self) -> None:
         self.answer = lambda _: (503, {"Retry-After": "7"}, b"closed for " + PHONE.encode())
+
+    def go_away(self) -> None:
+        self.answer = lambda _: (500, {}, b"closed for " + PHONE.encode())
 
     def fall_silent(self) -> None:
         self.silent = True

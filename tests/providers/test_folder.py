@@ -38,6 +38,9 @@ class FolderStandIn:
     def refuse(self) -> None:
         """It has no such case."""
 
+    def be_busy(self) -> None:
+        """It has no such case."""
+
     def go_away(self) -> None:
         # A file in its place: that stops root as well, whom no permission would.
         self.path.write_text("in the way")
@@ -51,7 +54,7 @@ class FolderStandIn:
 
 
 class TestContract(ProviderContract):
-    can_refuse = False
+    can_refuse = can_be_busy = False
     can_fall_silent = False
 
     @pytest.fixture

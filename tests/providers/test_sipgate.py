@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from pydantic import ValidationError
 
-from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
+from radius_smsotp.errors import Busy, DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.providers.sipgate import Provider, Settings
 from tests.providers.contract import CODE, PHONE, ProviderContract, message, soon
 from tests.providers.peers import (
@@ -159,13 +159,15 @@ class TestVerdicts:
         assert str(error) == "sipgate refused with status 407: Invalid value: ***"
         assert not error.out_of_order
 
-    @pytest.mark.parametrize("code", [402, 404, 412])
-    def test_what_passes_is_unavailable(self, stand_in: Sipgate, code: int) -> None:
+    @pytest.mark.parametrize(("code", "kind"), [(402, Unavailable), (404, Busy), (412, Busy)])
+    def test_what_passes_is_no_refusal(
+        self, stand_in: Sipgate, code: int, kind: type[DeliveryError]
+    ) -> None:
         """Internal error, resources exceeded, too many requests; as status or as fault."""
         fault = xmlrpc.client.dumps(xmlrpc.client.Fault(code, "later")).encode()
         for body in (struct(StatusCode=code, StatusString="later"), fault):
             stand_in.answer = lambda _, body=body: (200, {}, body)
-            assert f"{code}: later" in str(fails(Unavailable, stand_in.provider()))
+            assert f"{code}: later" in str(fails(kind, stand_in.provider()))
 
     @pytest.mark.parametrize("status", [401, 403])
     def test_a_wrong_password_puts_it_out_of_order(self, stand_in: Sipgate, status: int) -> None:
@@ -187,9 +189,9 @@ class TestVerdicts:
         assert not fails(Refused, stand_in.provider()).out_of_order
 
     @pytest.mark.parametrize("status", [500, 502, 503])
-    def test_out_of_service_is_unavailable(self, stand_in: Sipgate, status: int) -> None:
+    def test_out_of_service_for_a_known_time_is_busy(self, stand_in: Sipgate, status: int) -> None:
         stand_in.answer = lambda _: (status, {"Retry-After": "7"}, b"")
-        assert fails(Unavailable, stand_in.provider()).retry_after == 7
+        assert fails(Busy, stand_in.provider()).retry_after == 7
 
     def test_a_redirect_is_not_followed(self, stand_in: Sipgate, peer: Any) -> None:
         elsewhere = peer(lambda *_: None)

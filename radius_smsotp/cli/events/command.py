@@ -42,8 +42,8 @@ GROUPS = {
         *("first-factor-down", "sms-undelivered", "account-locked", "eap-abandoned"),
     },
     "undelivered": {
-        *("sms-refused", "sms-unavailable", "sms-unknown", "sms-lost", "sms-undelivered"),
-        "sms-resend-denied",
+        *("sms-refused", "sms-busy", "sms-unavailable", "sms-unknown", "sms-lost"),
+        *("sms-undelivered", "sms-resend-denied"),
     },
     "logins": {"code-accepted", "device-accepted"},
     "administration": {

@@ -80,7 +80,7 @@ def ever(store: Store) -> Iterable[tuple[Cell, Count]]:
         return list(itertools.chain(tx.figures.totals(), fresh.items()))
 
 
-VERDICTS = ("accepted", "refused", "unavailable", "unknown")
+VERDICTS = ("accepted", "refused", "busy", "unavailable", "unknown")
 
 
 @dataclass(slots=True)

@@ -64,6 +64,7 @@ def report(site: Site, file: Path, days: int, title: str | None) -> None:
 
 COLOURS = {
     "accepted": "--accepted",
+    "busy": "--busy",
     "unavailable": "--unavailable",
     "unknown": "--unknown",
     "refused": "--no",

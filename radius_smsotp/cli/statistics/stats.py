@@ -86,7 +86,7 @@ def _logins(titles: list[str], found: list[Summary], loaded: Loaded) -> None:
 
 
 def _providers(summary: Summary, loaded: Loaded) -> None:
-    columns = ["Name", "Sent", "Refused", "Unavail.", "Unknown", "Arrived", "Lost"]
+    columns = ["Name", "Sent", "Refused", "Busy", "Unavail.", "Unknown", "Arrived", "Lost"]
     columns += ["Half in", "95 % in"]
     rows = [
         (

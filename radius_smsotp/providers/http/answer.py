@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
+from radius_smsotp.errors import Busy, DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.providers import Receipt
 
 EXCERPT = 120
@@ -31,6 +31,13 @@ LONGEST_PAUSE = 3600.0
 # Every message would get the same answer: wrong password (401, 407), no credit (402), locked
 # out (403).
 _OUT_OF_ORDER = {401, 402, 403, 407}
+
+_THROTTLED = re.compile(r"throughput exceeded", re.I)
+"""What Jasmin says with a 403 (`ThroughputExceededError` of its HTTP API)."""
+
+_QUEUED = re.compile(r"3: Queued for later delivery")
+"""What Kannel says where no SMSC is connected: it sends the message once one is, if ever (User's
+Guide, "Using the HTTP interface to send SMS messages")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +131,14 @@ class Rules:
     Attributes:
         success: All of these must be met.
         fail: None of these may be met, whatever `success` says.
+        busy: Any of these says so, whatever status and the others say.
         id_path: Where the message id stands in a JSON answer.
         id_regex: The same for any answer: its one group.
     """
 
     success: Signs = Signs()
     fail: Signs = Signs()
+    busy: Signs = Signs()
     id_path: Condition | None = None
     id_regex: re.Pattern[str] | None = None
 
@@ -147,22 +156,27 @@ def judge(
         now: Aware UTC time, for a ``Retry-After`` that names a date.
     """
     text = _decoded(answer.body)
-    if not 200 <= answer.status < 300:
-        return _not_taken(answer, quote(text, EXCERPT), now)
-    if answer.fault:
-        return Unknown(f"the gateway answered {answer.status}, but {answer.fault}")
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
         document = None
+    quoted = quote(text, EXCERPT)
+    said = f"the gateway answered {answer.status}" + (f": {quoted}" if quoted else "")
+    if any(rules.busy.results(text, document)):
+        return Busy(f"what return_busy looks for is there; {said}", _wait(answer.headers, now))
+    if not 200 <= answer.status < 300:
+        return _not_taken(answer, text, said, now)
+    if answer.fault:
+        return Unknown(f"the gateway answered {answer.status}, but {answer.fault}")
+    if _QUEUED.match(text):
+        return Unknown(said)
     if any(rules.fail.results(text, document)):
         missed = "what return_fail looks for is there"
     elif not all(rules.success.results(text, document)):
         missed = "what return_success looks for is not there"
     else:
         return Receipt(quote(_message_id(rules, text, document), MESSAGE_ID) or None)
-    said = quote(text, EXCERPT) or "nothing"
-    return Refused(f"{missed}; the gateway answered {answer.status}: {said}")
+    return Refused(f"{missed}; {said if quoted else f'{said}: nothing'}")
 
 
 def _decoded(body: bytes) -> str:
@@ -172,13 +186,16 @@ def _decoded(body: bytes) -> str:
         return body.decode("latin-1")
 
 
-def _not_taken(answer: Answer, quoted: str, now: datetime) -> DeliveryError:
-    said = f"the gateway answered {answer.status}" + (f": {quoted}" if quoted else "")
+def _not_taken(answer: Answer, text: str, said: str, now: datetime) -> DeliveryError:
     if answer.status == http.HTTPStatus.GATEWAY_TIMEOUT:
         # RFC 9110 15.6.5: it passed the message on, and then heard nothing.
         return Unknown(said)
-    if answer.status in (408, 429) or answer.status >= 500:
-        return Unavailable(said, _retry_after(answer.headers, now))
+    retry_after = _wait(answer.headers, now)
+    throttled = answer.status == http.HTTPStatus.FORBIDDEN and _THROTTLED.search(text)
+    if answer.status in (429, 503) or throttled:
+        return Busy(said, retry_after)
+    if answer.status == http.HTTPStatus.REQUEST_TIMEOUT or answer.status >= 500:
+        return Unavailable(said) if retry_after is None else Busy(said, retry_after)
     if answer.status >= 400:
         return Refused(said, out_of_order=answer.status in _OUT_OF_ORDER)
     if answer.status >= 300:
@@ -191,7 +208,8 @@ def _not_taken(answer: Answer, quoted: str, now: datetime) -> DeliveryError:
     return Unknown(said)
 
 
-def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+def _wait(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds for which the gateway asks to be left alone."""
     # RFC 9110 10.2.3: a date, or a number of seconds
     value = headers.get("Retry-After", "").strip()
     if re.fullmatch("[0-9]{1,9}", value):

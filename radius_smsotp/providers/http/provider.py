@@ -285,6 +285,15 @@ class Settings(ProviderSettings):
     return_fail_json: _Json | None = Field(
         None, description="the same, as a path into a JSON answer: errors"
     )
+    return_busy: str | None = Field(
+        None, description="text that the answer holds if the message is to come again later"
+    )
+    return_busy_regex: _Pattern | None = Field(
+        None, description="the same, as a regular expression"
+    )
+    return_busy_json: _Json | None = Field(
+        None, description="the same, as a path into a JSON answer: messages.0.status = 1"
+    )
     message_id_json: Annotated[Condition, BeforeValidator(_path)] | None = Field(
         None, description="where the gateway's id of the message stands in a JSON answer"
     )
@@ -371,6 +380,7 @@ class Settings(ProviderSettings):
         return Rules(
             success=Signs(self.return_success, self.return_success_regex, self.return_success_json),
             fail=Signs(self.return_fail, self.return_fail_regex, self.return_fail_json),
+            busy=Signs(self.return_busy, self.return_busy_regex, self.return_busy_json),
             id_path=self.message_id_json,
             id_regex=self.message_id_regex,
         )

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
+from radius_smsotp.errors import Busy, DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.providers.http.answer import Answer, Condition, Rules, judge
 from radius_smsotp.providers.http.request import Request
 
@@ -97,8 +97,8 @@ class Token:
         verdict = judge(answer, Rules(), source.quote, datetime.now(UTC))
         if isinstance(verdict, Refused):
             return Refused(f"no token: {verdict}", out_of_order=True)
-        if isinstance(verdict, Unavailable):
-            return Unavailable(f"no token: {verdict}", verdict.retry_after)
+        if isinstance(verdict, Busy):
+            return Busy(f"no token: {verdict}", verdict.retry_after)
         if isinstance(verdict, DeliveryError):
             return Unavailable(f"no token: {verdict}")
         try:

@@ -10,7 +10,7 @@ from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from radius_smsotp.errors import DeliveryError, Refused, SmsotpError, Unavailable, Unknown
+from radius_smsotp.errors import Busy, DeliveryError, Refused, SmsotpError, Unavailable, Unknown
 
 if TYPE_CHECKING:
     Kind = Callable[[str], DeliveryError]
@@ -24,7 +24,8 @@ class ModemError(SmsotpError):
     Something is wrong with the modem, its SIM, its network or the message.
 
     Attributes:
-        kind: What it means for the message: Refused, OutOfOrder, Unavailable or Unknown.
+        kind: What it means for the message: Refused, OutOfOrder, Busy, Unavailable or
+            Unknown.
         text: What happened, without secrets.
         remedy: What the administrator does about it, or nothing.
         setting: The setting that it has to do with.
@@ -55,6 +56,7 @@ def _codes() -> Iterator[tuple[str, tuple[str, Kind]]]:
     kinds: dict[str, Kind] = {
         "refused": Refused,
         "out-of-order": OutOfOrder,
+        "busy": Busy,
         "unavailable": Unavailable,
         "unknown": Unknown,
     }

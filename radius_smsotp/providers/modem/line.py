@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from radius_smsotp.errors import Unavailable, Unknown
+from radius_smsotp.errors import Busy, Unavailable, Unknown
 from radius_smsotp.providers.modem import pdu
 from radius_smsotp.providers.modem.errors import (
     SIM_BUSY,
@@ -468,7 +468,7 @@ def unlock_sim(line: Line, pin: str | None, tried: Path, deadline: float) -> Non
         if state not in ("", "NOT READY", "SIM BUSY", "SIM PIN"):
             raise ModemError(OutOfOrder, f"the modem asks for {state[:20]}", "unlock it")
         if time.monotonic() + POLL >= deadline:
-            raise ModemError(Unavailable, "the SIM is not ready in time")
+            raise ModemError(Busy, "the SIM is not ready in time")
         line.listen(POLL)
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 
-from radius_smsotp.errors import Refused, Unavailable
+from radius_smsotp.errors import Busy, Refused, Unavailable
 from radius_smsotp.model import text
 from radius_smsotp.providers import (
     TUNNEL,
@@ -209,7 +209,7 @@ class Provider(BaseProvider[Settings]):
     def _device(self, deadline: float) -> Iterator[Device]:
         """The open modem, for one thread; closed afterwards, unless receipts are awaited."""
         if not self._turn.acquire(timeout=max(deadline - time.monotonic(), 0)):
-            raise ModemError(Unavailable, "other messages kept the modem busy")
+            raise ModemError(Busy, "other messages kept the modem busy")
         try:
             device = self._take_from_listener(deadline) or open_device(
                 self._settings.port, self._settings.baudrate, self._locks, deadline
@@ -244,7 +244,7 @@ class Provider(BaseProvider[Settings]):
             device = self._listener.hand_back(deadline)
         except TimeoutError:
             fault = "a delivery receipt is still being recorded"
-            raise ModemError(Unavailable, fault) from None
+            raise ModemError(Busy, fault) from None
         self._listener = None
         return device
 

@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from radius_smsotp import errors
-from radius_smsotp.errors import Refused, Unavailable, Unknown
+from radius_smsotp.errors import Busy, Refused, Unavailable, Unknown
 from radius_smsotp.model import text as sms
 from radius_smsotp.providers import (
     TUNNEL,
@@ -41,6 +41,8 @@ from radius_smsotp.providers.template import Regexp, rewrite
 HAS_SMPPLIB = find_spec("smpplib") is not None
 if HAS_SMPPLIB:
     from radius_smsotp.providers.smpp.session import (
+        BUSY,
+        PASSING,
         DeliveryReceipt,
         Link,
         Lost,
@@ -161,8 +163,6 @@ GRACE_SECONDS = 0.2  # beyond the deadline, for the event loop to say itself tha
 
 # Answers of an SMSC, SMPP 3.4 5.1.3
 NOT_BOUND = "ESME_RINVBNDSTS"
-BUSY = frozenset({"ESME_RTHROTTLED", "ESME_RMSGQFUL", "ESME_RSYSERR", "ESME_RX_T_APPN", NOT_BOUND})
-"""To a submit_sm: not now."""
 WRONG_SENDER = frozenset({"ESME_RINVSRCADR", "ESME_RINVSRCTON", "ESME_RINVSRCNPI"})
 """To a submit_sm, and to every other one with these settings."""
 
@@ -263,7 +263,8 @@ class Provider(BaseProvider[Settings]):
 
         Raises:
             Refused: The SMSC said no, to the message or to the bind.
-            Unavailable: No bind in time, or the SMSC is busy.
+            Busy: The SMSC is, or another connection holds the account.
+            Unavailable: No bind in time, or the SMSC has a fault of its own.
             Unknown: No response after submitting.
         """
         if not HAS_SMPPLIB:
@@ -302,6 +303,8 @@ class Provider(BaseProvider[Settings]):
                 session.end("the SMSC does not know this bind any more")
             text = f"the SMSC refused the message: {rejected}"
             if rejected.name in BUSY:
+                raise Busy(text) from None
+            if rejected.name in PASSING or rejected.name == NOT_BOUND:
                 raise Unavailable(text) from None
             raise Refused(text, out_of_order=rejected.name in WRONG_SENDER) from None
         # SMPP 3.4 4.4.2: message_id is all that a submit_sm_resp holds.

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 from smpplib import consts, exceptions, smpp
 from smpplib.command import Param
 
-from radius_smsotp.errors import Refused, Unavailable
+from radius_smsotp.errors import Busy, Refused, Unavailable
 from radius_smsotp.providers import connection
 
 if TYPE_CHECKING:
@@ -46,10 +46,12 @@ STATUS_NAMES: dict[int, str] = {
     if name.startswith("SMPP_ESME_")
 }
 
-PASSING = frozenset(
-    {"ESME_RTHROTTLED", "ESME_RMSGQFUL", "ESME_RSYSERR", "ESME_RX_T_APPN", "ESME_RALYBND"}
-)
-"""Answers to a bind that may be others in a moment, SMPP 3.4 5.1.3."""
+BUSY = frozenset({"ESME_RTHROTTLED", "ESME_RMSGQFUL", "ESME_RALYBND"})
+"""Answers that say: not now.  SMPP 3.4 5.1.3; to a bind, that another connection holds the
+account."""
+
+PASSING = frozenset({"ESME_RSYSERR", "ESME_RX_T_APPN"})
+"""Answers that may be others in a moment."""
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -396,6 +398,8 @@ class Link:
             await session.bind(self._smsc)
         except Rejected as rejected:
             text = f"the SMSC refused the bind: {rejected}"
+            if rejected.name in BUSY:
+                raise Busy(text) from None
             if rejected.name in PASSING:
                 raise Unavailable(text) from None
             raise Refused(text, out_of_order=True) from None

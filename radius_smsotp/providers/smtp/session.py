@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from radius_smsotp.errors import Refused, Unavailable, Unknown
+from radius_smsotp.errors import Busy, Refused, Unavailable, Unknown
 from radius_smsotp.providers import connection
 
 if TYPE_CHECKING:
@@ -230,6 +230,8 @@ class Session:
         text = f"{what}: the mail server answered {code} {self._hide(said)}".rstrip()
         if 500 <= code <= 599:
             raise Refused(text, out_of_order=every or _is_for_all(code, said))
+        if 400 <= code <= 499:
+            raise Busy(text)
         raise Unavailable(text)
 
 

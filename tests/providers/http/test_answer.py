@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
+from radius_smsotp.errors import Busy, DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.providers import Receipt
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.http.answer import LONGEST_PAUSE, Answer, judge
@@ -47,9 +47,9 @@ def judged(
         (407, Refused, True),
         (422, Refused, False),
         (408, Unavailable, None),
-        (429, Unavailable, None),
+        (429, Busy, None),
         (500, Unavailable, None),
-        (503, Unavailable, None),
+        (503, Busy, None),
         (599, Unavailable, None),
         (504, Unknown, None),  # RFC 9110 15.6.5: passed on, and nobody answered in time
         (100, Unknown, None),
@@ -97,8 +97,40 @@ def test_retry_after_is_kept_within_bounds(given: str, seconds: float | None) ->
     """Seconds, or a date (RFC 9110 section 10.2.3)."""
     for status in (429, 503):
         error = judged(status, headers={"Retry-After": given})
-        assert isinstance(error, Unavailable)
+        assert isinstance(error, Busy)
         assert error.retry_after == seconds
+    for status in (408, 500, 502):
+        error = judged(status, headers={"Retry-After": given})
+        assert type(error) is (Unavailable if seconds is None else Busy)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "settings"),
+    [
+        (403, 'Error "Throughput exceeded"', {}),
+        (200, '{"messages": [{"status": "1"}]}', {"return_busy_json": "messages.0.status = 1"}),
+        (200, "ERR 12: ID of the queue", {"return_busy": "ERR 12", "return_success": "ID"}),
+        (200, "QUEUE FULL, ID: 1", {"return_busy_regex": "(?i)queue full", "return_fail": "ID"}),
+        (400, "slow down", {"return_busy": "slow down"}),
+    ],
+)
+def test_busy_is_not_no(status: int, body: str, settings: dict[str, str]) -> None:
+    """Jasmin's 403, Vonage's 200, and what a site says is busy, before anything else."""
+    error = judged(status, body, headers={"Retry-After": "3"}, **settings)
+    assert isinstance(error, Busy)
+    assert error.retry_after == 3
+    assert str(status) in str(error)
+
+
+def test_another_403_is_no() -> None:
+    assert isinstance(judged(403, 'Error "Authentication failure"'), Refused)
+
+
+def test_what_kannel_has_only_queued_is_unknown() -> None:
+    """No SMSC is connected: it may leave in an hour, or never."""
+    error = judged(202, "3: Queued for later delivery", return_success_regex="^[03]: ")
+    assert isinstance(error, Unknown)
+    assert "Queued for later delivery" in str(error)
 
 
 JSON = json.dumps({"messages": [{"status": "0", "id": 17, "to": PHONE}], "errors": [], "ok": True})

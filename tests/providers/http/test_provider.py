@@ -39,8 +39,11 @@ class HttpStandIn:
         told = f"{PHONE} does not want\n{message().text!r} of {PASSWORD}, nor {CODE}"
         self.gateway.behave = gw.answers(400, told)
 
-    def go_away(self) -> None:
+    def be_busy(self) -> None:
         self.gateway.behave = gw.answers(503, f"try {PHONE} later")
+
+    def go_away(self) -> None:
+        self.gateway.behave = gw.answers(500, f"{PHONE} is too much")
 
     def fall_silent(self) -> None:
         self.gateway.behave = gw.stall

@@ -37,6 +37,9 @@ class ModemStandIn:
     def refuse(self) -> None:
         self.modem.failures["AT+CMGS"] = "+CMS ERROR: 21"
 
+    def be_busy(self) -> None:
+        self.modem.failures["AT+CMGS"] = "+CMS ERROR: 42"
+
     def go_away(self) -> None:
         self.modem.cable.unplug()
 

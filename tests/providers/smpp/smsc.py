@@ -145,6 +145,9 @@ class Smsc:
     def refuse(self) -> None:
         self.behave(submit=0x0B)  # ESME_RINVDSTADR
 
+    def be_busy(self) -> None:
+        self.behave(submit=0x58)  # ESME_RTHROTTLED
+
     def go_away(self) -> None:
         self.stop()
 

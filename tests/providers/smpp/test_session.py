@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
+from radius_smsotp.errors import Busy, DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.providers.smpp.session import DeliveryReceipt, read_receipt
 from tests.providers.contract import CODE, message, soon
 from tests.providers.smpp.smsc import PATIENCE, Smsc
@@ -37,8 +37,8 @@ class TestVerdicts:
     @pytest.mark.parametrize(
         ("status", "verdict", "words", "out_of_order"),
         [
-            (0x58, Unavailable, "ESME_RTHROTTLED", None),
-            (0x14, Unavailable, "ESME_RMSGQFUL", None),
+            (0x58, Busy, "ESME_RTHROTTLED", None),
+            (0x14, Busy, "ESME_RMSGQFUL", None),
             (0x08, Unavailable, "ESME_RSYSERR", None),
             (0x64, Unavailable, "ESME_RX_T_APPN", None),
             (0x0B, Refused, "ESME_RINVDSTADR, Invalid Destination Address", False),
@@ -63,8 +63,8 @@ class TestVerdicts:
     @pytest.mark.parametrize(
         ("status", "verdict", "words"),
         [
-            (0x05, Unavailable, "ESME_RALYBND"),
-            (0x58, Unavailable, "ESME_RTHROTTLED"),
+            (0x05, Busy, "ESME_RALYBND"),
+            (0x58, Busy, "ESME_RTHROTTLED"),
             (0x0D, Refused, "ESME_RBINDFAIL"),
             (0x0F, Refused, "ESME_RINVSYSID"),
         ],

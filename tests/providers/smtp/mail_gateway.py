@@ -42,6 +42,9 @@ class MailStandIn:
     def refuse(self) -> None:
         self.server.refusals["DATA"] = f"554 5.7.1 spam: {PHONE} {{mail}} {PASSWORD}"
 
+    def be_busy(self) -> None:
+        self.server.refusals["DATA"] = f"451 4.7.1 later: {PHONE} {CODE}"
+
     def go_away(self) -> None:
         self.server.leave()
 

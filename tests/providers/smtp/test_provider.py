@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp.errors import DeliveryError, Refused, Unavailable
+from radius_smsotp.errors import Busy, DeliveryError, Refused, Unavailable
 from tests.providers.contract import CODE, PHONE, ProviderContract, message, soon
 from tests.providers.peers import Certificate, Peer, closed_port, make_certificate, starting
 from tests.providers.smtp.mail_gateway import MAILTO, MailStandIn, fails, old_form, provider
@@ -180,7 +180,7 @@ class TestTheMail:
 class TestVerdicts:
     @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
     @pytest.mark.parametrize(
-        ("reply", "kind"), [("451 4.3.0 later", Unavailable), ("550 5.7.1 never", Refused)]
+        ("reply", "kind"), [("451 4.3.0 later", Busy), ("550 5.7.1 never", Refused)]
     )
     def test_replies(
         self, stand_in: MailStandIn, step: str, reply: str, kind: type[DeliveryError]
