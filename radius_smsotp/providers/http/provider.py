@@ -210,6 +210,34 @@ class TokenSettings(Section):
         """User name and password."""
         return _pair(self.username, self.password)
 
+    def secrets(self) -> list[str]:
+        """What an error must not repeat."""
+        return _secrets([*self.headers.items(), *leaves(self.parameter)], self.credentials())
+
+    def token(self, wire: Wire, secrets: list[str]) -> Token:
+        """
+        The token, not fetched yet.
+
+        Args:
+            wire: The way to `url`.
+            secrets: What an error must not repeat.
+        """
+        quote = partial(excerpt, secrets=secrets)
+        request = self.template().request({})
+        found = self.token_json, self.expires_json, self.lifetime
+        return Token(Source(request, wire.exchange, quote, *found))
+
+
+def _secrets(named: list[tuple[str, Any]], *pairs: tuple[str, str] | None) -> list[str]:
+    """The secrets among parameters and headers, and those of user names and passwords."""
+    secrets = [str(value) for name, value in named if _is_secret(name, value)]
+    # "Bearer TOKEN": the token alone as well.
+    secrets += [word for secret in secrets for word in secret.split()[-1:]]
+    for pair in filter(None, pairs):
+        # A user name without a password is a token that stands for both.
+        secrets += [pair[1] or pair[0], ":".join(pair)]
+    return secrets
+
 
 def _pair(username: str | None, password: SecretStr | None) -> tuple[str, str] | None:
     return (username, password.get_secret_value() if password else "") if username else None
@@ -404,15 +432,8 @@ class Settings(ProviderSettings):
         """What an error must not repeat, besides number, code and text."""
         named = [*self.headers.items(), *leaves(self.parameter), *leaves(self.parameter_ucs2)]
         named += parse_qsl(urlsplit(self.url).query)
-        if self.token:
-            named += [*self.token.headers.items(), *leaves(self.token.parameter)]
-        secrets = [str(value) for name, value in named if _is_secret(name, value)]
-        # "Bearer TOKEN": the token alone as well.
-        secrets += [word for secret in secrets for word in secret.split()[-1:]]
-        for credentials in (self.credentials(), self.token and self.token.credentials()):
-            if credentials:
-                # A user name without a password is a token that stands for both.
-                secrets += [credentials[1] or credentials[0], ":".join(credentials)]
+        secrets = _secrets(named, self.credentials())
+        secrets += self.token.secrets() if self.token else []
         if proxy := self.proxy_setting():
             split = urlsplit(proxy[1])
             pair = unquote(split.username or ""), unquote(split.password or "")
@@ -441,16 +462,7 @@ class Provider(BaseProvider[Settings]):
         self._token: Token | None = None
         if settings.token:
             self._token_wire = self._new_wire(settings.token.url, settings.token.credentials())
-            self._token = Token(
-                Source(
-                    settings.token.template().request({}),
-                    self._token_wire.exchange,
-                    partial(excerpt, secrets=self._secrets),
-                    settings.token.token_json,
-                    settings.token.expires_json,
-                    settings.token.lifetime,
-                )
-            )
+            self._token = settings.token.token(self._token_wire, self._secrets)
 
     def _new_wire(
         self, url: str, credentials: tuple[str, str] | None, *, digest: bool = False

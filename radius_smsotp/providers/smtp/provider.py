@@ -20,7 +20,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -51,9 +51,13 @@ from radius_smsotp.providers import (
     is_loopback,
 )
 from radius_smsotp.providers.excerpt import excerpt, one_line
+from radius_smsotp.providers.http.provider import TokenSettings, exposed
 from radius_smsotp.providers.smtp import sasl
 from radius_smsotp.providers.smtp.session import Endpoint, Session, Tls
 from radius_smsotp.providers.template import Regexp, Template, values
+
+if TYPE_CHECKING:
+    from radius_smsotp.providers.http.token import Token
 
 _SCHEMES: dict[str, Tls] = {"smtps": "tls", "smtp+tls": "starttls"}
 _PORTS: dict[Tls, int] = {"none": 25, "starttls": 587, "tls": 465}  # RFC 5321, 6409, 8314
@@ -121,6 +125,10 @@ class SmtpServer(Section):
     ca_file: CaFile = None
     username: str | None = Field(None, description="user name, if the server wants one")
     password: SecretStr | None = Field(None, description="password to the user name")
+    token: TokenSettings | None = Field(
+        None,
+        description="instead of a password: how to fetch a token of OAuth 2, as with `http`",
+    )
     sender: Sender | None = Field(None, description="sender, if the provider names none")
     timeout: float = Field(10.0, gt=0, le=120, description="seconds for one mail")
     description: str | None = Field(None, description="a note for people")
@@ -130,7 +138,9 @@ class SmtpServer(Section):
 
     @model_validator(mode="after")
     def _is_of_one_piece(self) -> Self:
-        if (self.username is None) != (self.password is None):
+        if self.token and (self.password or not self.username):
+            raise ValueError("give the user name, and either password or token")
+        if (self.username is None) != (self.password is None and self.token is None):
             raise ValueError("give user name and password, or neither")
         _ = self.endpoint
         return self
@@ -256,7 +266,21 @@ class Provider(BaseProvider[Settings]):
     def __init__(self, name: str, settings: Settings, surroundings: Surroundings) -> None:
         super().__init__(name, settings, surroundings)
         self._fault = ""
+        self._token: Token | None = None
         self._server = settings.own_server() or self._named_server(surroundings.smtp_servers)
+
+        if self._server and self._server.token:
+            # Whoever needs no token need not wait for requests.
+            from radius_smsotp.providers.http.transport import Wire  # noqa: PLC0415
+
+            source = self._server.token
+            self._wire = Wire(connection.tls_context, None, source.credentials())
+            self._token = source.token(self._wire, source.secrets())
+
+    def close(self) -> None:
+        """Close the connection to where tokens come from."""
+        if self._token:
+            self._wire.close()
 
     def _faults(self, limit: float) -> Iterator[Fault]:
         """Connect, log in, and part again."""
@@ -280,6 +304,8 @@ class Provider(BaseProvider[Settings]):
 
     def _weaknesses(self, here: str) -> Iterator[Fault]:
         server, entry = self._server, self._settings.identifier
+        if server and server.token:
+            yield from exposed(f"smtp_servers.{entry}.token", server.token.url, None)
         if server is None or server.endpoint.tls != "none" or is_loopback(server.endpoint.host):
             return
         key = "tls" if server.tls else "server" if entry else "mailserver"
@@ -311,18 +337,40 @@ class Provider(BaseProvider[Settings]):
         except OSError as error:
             fault = f"ca_file cannot be used ({connection.reason(error)})"
             raise Refused(fault, out_of_order=True) from None
-        _, password = server.credentials or ("", "")
-        # The second in base64 is what AUTH PLAIN sends (RFC 4616 2).
-        secrets = [password, f"\0{server.username}\0{password}"] if password else []
-        hide = partial(excerpt, secrets=secrets, message=message)
+        # Fetched before a server waits for it.
+        token = self._token.get(limit) if self._token else ""
+        hide = partial(self._hidden, server, message)
         session = Session(server.endpoint, context, limit, hide)
         try:
             session.open()
             if server.credentials:
                 session.log_in(sasl.with_password(*server.credentials))
+            elif token:
+                self._log_in(session, server.username or "", token, limit)
             yield session
         finally:
             session.close()
+
+    def _log_in(self, session: Session, username: str, token: str, limit: float) -> None:
+        """Log in with a token, and if it was withdrawn, with a new one."""
+        assert self._token is not None  # noqa: S101  # for mypy: it gave the token
+        try:
+            session.log_in(sasl.with_token(username, token))
+        except Refused:
+            token = self._token.get(limit, refused=token)
+            session.log_in(sasl.with_token(username, token))
+
+    def _hidden(self, server: SmtpServer, message: Message | None, said: bytes) -> str:
+        """What a server said, fit for an error."""
+        secrets: list[str] = []
+        if server.credentials:
+            name, password = server.credentials
+            # The second in base64 is what AUTH PLAIN sends (RFC 4616 2).
+            secrets = [password, f"\0{name}\0{password}"]
+        elif self._token:
+            ways = sasl.with_token(server.username or "", self._token.value).values()
+            secrets = [self._token.value, *((way.initial or b"").decode() for way in ways)]
+        return excerpt(said, secrets=secrets, message=message)
 
     def _named_server(self, servers: Any) -> SmtpServer | None:
         """The entry that ``identifier`` names, or None with `_fault` set."""
@@ -380,9 +428,13 @@ class Provider(BaseProvider[Settings]):
 def _cause(fault: str, server: SmtpServer) -> tuple[str, str]:
     """The setting that a server's "no" has to do with, and the remedy."""
     step = fault.partition(":")[0].partition(" ")[0]
+    if fault.startswith("no token"):
+        return "token", "mend what is written there"
     wants_tls = re.search("tls|encrypt|530(?!.*(authenti|log ?in))", fault, re.IGNORECASE)
     if wants_tls and server.endpoint.tls == "none":
         return "tls", "set tls: starttls"
+    if server.token and step == "AUTH":
+        return "token", "check the scope, and that this application may send as this user"
     if step == "AUTH" or "to log in" in fault:
         if all(text.isascii() for text in server.credentials or ()):
             return "username", "check user name and password"

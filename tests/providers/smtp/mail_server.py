@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import email
 import email.policy
 import socket
@@ -63,6 +64,8 @@ class MailServer:
         self.refusals: dict[str, str] = {}
         """Reply by command, "RCPT" and the like, or by the recipient that is refused."""
         self.silent = False
+        self.tokens: set[str] = set()
+        """Those that are taken, by XOAUTH2, which is offered while there are some."""
         self._context = certificate.server_context()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
@@ -105,8 +108,8 @@ class MailServer:
             tls_context=self._context if self.tls == "starttls" else None,
             require_starttls=self.tls == "starttls",
             authenticator=self._authenticate if self.password else None,
-            auth_required=bool(self.password),
-            auth_exclude_mechanism=self.without,
+            auth_required=bool(self.password or self.tokens),
+            auth_exclude_mechanism=(*self.without, *([] if self.tokens else ["XOAUTH2"])),
             auth_require_tls=self.tls == "starttls",
             loop=self._loop,
         )
@@ -116,6 +119,18 @@ class MailServer:
         session.login_name = data.login.decode()
         right = (data.login.decode(), data.password.decode()) == (USER, self.password)
         return AuthResult(success=right, handled=False)
+
+    async def auth_XOAUTH2(  # noqa: N802  # the name that aiosmtpd looks for
+        self, server: Any, arguments: list[str]
+    ) -> AuthResult:
+        said = base64.b64decode(arguments[1]).decode()
+        user, token = said.split("\1")[:2]
+        server.session.login_name = user.removeprefix("user=")
+        if token.removeprefix("auth=Bearer ") in self.tokens:
+            return AuthResult(success=True)
+        # As Google and Microsoft do it: a challenge that says what is wrong, and then the reply.
+        await server.challenge_auth('{"status":"401","schemes":"bearer","scope":"x"}')
+        return AuthResult(success=False, handled=False, message=f"535 5.7.3 {said[-40:]}")
 
     async def handle_MAIL(  # noqa: N802  # the name that aiosmtpd looks for
         self, _server: Any, _session: Any, envelope: Any, address: str, options: list[str]
