@@ -134,6 +134,9 @@ def gateways(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateways]:
         def send(self, message: Message, deadline: float) -> providers.Receipt:
             return here.take(self.name, message)
 
+        def listen(self) -> None:
+            """There is no connection."""
+
         def close(self) -> None:
             here.closed.append(self.name)
 

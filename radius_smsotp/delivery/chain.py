@@ -6,7 +6,9 @@ import functools
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from radius_smsotp import providers
@@ -48,6 +50,7 @@ def try_once(
         does.
     """
     began = time.monotonic()
+    message = replace(message, attempt=str(uuid.uuid4()))
     error: DeliveryError | None = None
     message_id = None
     try:
@@ -135,6 +138,11 @@ class Chain:
         if changed is not None:
             self._tell(name, changed, attempt)
         return attempt
+
+    def listen(self) -> None:
+        """Hear receipts from now on, also of what other processes have sent."""
+        for provider in self._providers.values():
+            provider.listen()
 
     def check(self) -> list[Problem]:
         """Every problem that the providers find in their own configuration."""

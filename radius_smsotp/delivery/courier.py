@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -18,10 +19,10 @@ from functools import partial
 from radius_smsotp.delivery import compose
 from radius_smsotp.delivery.chain import Chain, passed
 from radius_smsotp.delivery.leases import Leases
-from radius_smsotp.delivery.receipts import EarlyReceipts, Receipt
+from radius_smsotp.delivery.receipts import FREE, Receipts, challenge_event
 from radius_smsotp.delivery.threads import Threads
 from radius_smsotp.errors import StoreError
-from radius_smsotp.model.identity import normalise_message_id
+from radius_smsotp.model.receipts import Receipt
 from radius_smsotp.model.records import Attempt, Challenge, Event, Message, MessageState
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
@@ -29,9 +30,6 @@ from radius_smsotp.store import Store, insist
 from radius_smsotp.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
-
-FREE = datetime.fromtimestamp(0, UTC)
-"""When the lease of a message has ended that nobody held: long ago by the clock of any courier."""
 
 SWEEP_SECONDS = {"internal": 2.0, "external": 0.04}
 """How often the store is looked through for messages that nobody holds."""
@@ -83,7 +81,8 @@ class Courier:
         self._threads = Threads(self._run, loaded.values.delivery.threads)
         self._lock = threading.Lock()
         self._sendings: dict[str, Sending] = {}
-        self._early = EarlyReceipts()
+        self._receipts = Receipts(store, now, self._sweep_now)
+        self._recorded: deque[tuple[str, str]] = deque()
         self._closing = threading.Event()
         self._sweeping = threading.Lock()
 
@@ -149,8 +148,7 @@ class Courier:
         Returns:
             How many.
         """
-        for early in self._early.due():
-            self._receive(*early)
+        self._receipts.look_again()
         with self._sweeping:
             # A lease lasts for an attempt, not for a wait: no more than can be begun at once.
             most = min(self._loaded.values.delivery.threads - len(self._sendings), SWEEP_MOST)
@@ -176,7 +174,8 @@ class Courier:
             return len(taken)
 
     def sweep_forever(self) -> None:
-        """Sweep until `close`, for a thread of its own."""
+        """Sweep until `close`, and hear receipts meanwhile; for a thread of its own."""
+        self.chain.listen()
         pause = SWEEP_SECONDS[self._loaded.values.delivery.courier]
         while not self._closing.wait(pause):
             try:
@@ -214,6 +213,9 @@ class Courier:
             log.warning("a delivery could not be recorded: %s", error)
         finally:
             self._forget(sending)
+        # Nobody waits any more.  A receipt may have been faster than the record of its attempt.
+        while self._recorded:
+            self._receipts.recorded(*self._recorded.popleft())
 
     def _forget(self, sending: Sending) -> None:
         with self._lock:
@@ -256,7 +258,7 @@ class Courier:
             )
             is_wanted = insist(self._record, challenge, message, attempt)
             if attempt.message_id:
-                self._receive(attempt.provider, normalise_message_id(attempt.message_id))
+                self._recorded.append((attempt.provider, attempt.message_id))
             if not (going_on and is_wanted):
                 break
         return message.state
@@ -279,58 +281,14 @@ class Courier:
 
     def _reported(self, provider: str, message_id: str, delivered: bool, words: str) -> None:
         """A receipt came: note it, and move on by itself if the message is lost."""
-        provider_id = normalise_message_id(message_id)
-        self._early.keep(provider, provider_id, Receipt(delivered, words))
-        self._receive(provider, provider_id)
+        self._receipts.hear(provider, message_id, Receipt(delivered, words))
 
-    def _receive(self, provider: str, provider_id: str) -> None:
-        """
-        Note a receipt that has come for an attempt that is in the store.
-
-        Called by whoever brings one of the two, so that the second one finds both; and by a sweep,
-        as the other one may have come to another process.
-        """
-        if (provider, provider_id) not in self._early:
-            return
-        receipt = None
+    def _sweep_now(self) -> None:
+        """Take up a message that was lost; if that fails, any courier's next sweep does."""
         try:
-            with self._store.read() as tx:
-                sent = tx.attempted(provider, provider_id)
-            receipt = None if sent is None else self._early.take(provider, provider_id)
-            if sent is None or receipt is None:
-                return
-            lost = insist(self._note_receipt, provider, provider_id, receipt, *sent)
+            self.sweep()
         except StoreError as error:
-            log.warning("a delivery receipt could not be recorded: %s", error)
-            if receipt is not None:
-                self._early.keep(provider, provider_id, receipt)
-            return
-        if lost is not None:
-            self._take(lost)
-
-    def _note_receipt(
-        self,
-        provider: str,
-        provider_id: str,
-        receipt: Receipt,
-        challenge: Challenge,
-        message: Message,
-    ) -> Sending | None:
-        """Returns the message, leased, if it goes through the next provider."""
-        now = self._now()
-        kind = "sms-delivered" if receipt.delivered else "sms-lost"
-        with self._store.write(challenge.account) as tx:
-            if not tx.note_receipt(message, provider, provider_id, kind):
-                return None  # it has come before, here or to another process
-            detail = {"provider": provider, "text": receipt.words}
-            tx.add_event(challenge_event(kind, challenge, now, **detail))
-            found, newest = tx.challenge(message.transaction_id), tx.message(message.transaction_id)
-            if receipt.delivered or found is None or not found.is_open(now) or found.emergency:
-                return None
-            taken_by = message.provider if message.state == "accepted" else None
-            if newest != message or taken_by != provider or not message.route:
-                return None
-            return Sending(found, self._lease(tx, replace(message, state="queued"), now))
+            log.warning("a lost message is sent another way a little later: %s", error)
 
     def _save(self, tx: Transaction, message: Message, now: datetime) -> bool:
         """
@@ -372,14 +330,6 @@ class Courier:
         leased = replace(message, route=route, lease_owner=self.owner, lease_until=until)
         tx.save_message(leased)
         return leased
-
-
-def challenge_event(
-    kind: str, challenge: Challenge, now: datetime, **detail: str | int | float
-) -> Event:
-    """An event of a challenge, with nobody asking: of its delivery."""
-    one = challenge
-    return Event(kind, now, one.account, one.transaction_id, one.client, one.station, detail)
 
 
 def attempt_event(challenge: Challenge, attempt: Attempt, now: datetime) -> Event:

@@ -448,12 +448,3 @@ def choose_language(wanted: str, known: Collection[str]) -> str:
         if weight and found:
             return found
     return ""
-
-
-def normalise_message_id(message_id: str) -> str:
-    """
-    One form for all writings of a provider's name for a message.
-
-    The same id comes back in a receipt in the other letter case, or without its leading zeros.
-    """
-    return message_id.strip().lower().lstrip("0") or "0"

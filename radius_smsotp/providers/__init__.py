@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -48,6 +49,7 @@ class Message:
         phone: E.164 with its plus sign, "+491701234567".
         text: The whole text, code included.
         code: The code alone, for gateways that build the text themselves.
+        attempt: A UUID that names this attempt, for gateways that give no name of their own.
     """
 
     transaction_id: str
@@ -55,6 +57,7 @@ class Message:
     phone: str = field(repr=False)
     text: str = field(repr=False)
     code: str = field(repr=False)
+    attempt: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def __post_init__(self) -> None:
         """A text that no encoding can write would raise errors that quote it."""
@@ -242,6 +245,12 @@ class BaseProvider(Generic[S]):
         if time.monotonic() >= limit:
             raise Unavailable("no time was left to send the message")
         return self._send(message, limit)
+
+    def listen(self) -> None:
+        """
+        Hear receipts from now on, also of messages that others have sent, if that takes a
+        connection.  Returns at once; may be called twice.
+        """
 
     def close(self) -> None:
         """Let go of connections and devices, if any are held.  May be called twice."""

@@ -8,13 +8,12 @@ What of a message goes into the settings of a provider: placeholders, and privac
 ``message_hex``     the whole text as UCS-2 in hex digits
 ``otp``             the code alone, for gateways that build the text; ``code`` is the same
 ``transaction_id``  32 hex digits
-``attempt``         a UUID, another one whenever something is sent
+``attempt``         a UUID, another one for each attempt
 """
 
 from __future__ import annotations
 
 import re
-import uuid
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -43,7 +42,7 @@ def values(message: Message, regexp: str | None = None) -> dict[str, str]:
         "message_hex": message.text.encode("utf-16-be").hex().upper(),
         **dict.fromkeys(OF_CODE, message.code),
         "transaction_id": message.transaction_id,
-        "attempt": str(uuid.uuid4()),
+        "attempt": message.attempt,
     }
 
 

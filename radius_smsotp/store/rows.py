@@ -43,9 +43,14 @@ def seconds(time: datetime | None) -> float | None:
     return None if time is None else time.timestamp()
 
 
+def at(value: float) -> datetime:
+    """Undo `seconds` of a time that there is."""
+    return datetime.fromtimestamp(value, UTC)
+
+
 def moment(value: float | None) -> datetime | None:
     """Undo `seconds`."""
-    return None if value is None else datetime.fromtimestamp(value, UTC)
+    return None if value is None else at(value)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

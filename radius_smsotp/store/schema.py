@@ -369,6 +369,23 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
         # so who asks from elsewhere waits no longer for whoever has kept some.
         "DROP INDEX challenge_kept",
     ),
+    (
+        # How the ids of a provider stand in its receipts: see `model.receipts.Habit`.
+        "ALTER TABLE attempt ADD COLUMN receipt_id TEXT",
+        "CREATE INDEX attempt_habit ON attempt (provider, time) WHERE receipt_id IS NOT NULL",
+        # Receipts that came before their attempt was written, or are of no message of ours.
+        """
+        CREATE TABLE early_receipt (
+            provider TEXT NOT NULL,
+            provider_id TEXT NOT NULL,
+            delivered INTEGER NOT NULL,
+            words TEXT NOT NULL,
+            time DOUBLE PRECISION NOT NULL,
+            PRIMARY KEY (provider, provider_id)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX early_receipt_age ON early_receipt (time)",
+    ),
 )
 
 TABLES = {
@@ -388,5 +405,6 @@ TABLES = {
     "counted": ("until",),
     "known_key": ("fingerprint",),
     "authority": ("place",),
+    "early_receipt": ("provider", "provider_id"),
 }
 """Each table of the newest version, and its key."""

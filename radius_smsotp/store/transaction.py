@@ -7,7 +7,6 @@ Figures have a module of their own beside this one.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -19,7 +18,6 @@ from radius_smsotp.model.records import (
     UNANSWERED,
     Account,
     Asker,
-    Attempt,
     Challenge,
     Counter,
     Device,
@@ -31,11 +29,11 @@ from radius_smsotp.model.records import (
     Tally,
 )
 from radius_smsotp.store import questions, rows, tallies
+from radius_smsotp.store.attempts import AttemptStatements
 from radius_smsotp.store.history import LATE, History
 from radius_smsotp.store.people import END_EMERGENCY, PersonStatements
 from radius_smsotp.store.rows import (
     ACCOUNT,
-    ATTEMPT,
     CHALLENGE,
     DECOY,
     DEVICE,
@@ -70,7 +68,7 @@ NEWEST = (
 )
 
 
-class Transaction(PersonStatements, ServerStatements):
+class Transaction(AttemptStatements, PersonStatements, ServerStatements):
     """
     The store within one transaction.  Names are folded (see `model.identity.fold_name`).
 
@@ -305,59 +303,6 @@ class Transaction(PersonStatements, ServerStatements):
         )
         found = self._db.execute(sql, (*[now.timestamp()] * 3, most))
         return [(CHALLENGE.read(row), MESSAGE.read(row)) for row in found]
-
-    def add_attempt(self, message: Message, attempt: Attempt, now: datetime) -> None:
-        """
-        Add what one provider made of a message.  Its id is normalised.
-
-        Nothing, if the message was erased meanwhile.
-        """
-        marks = ", ".join("?" * (len(ATTEMPT.columns) - 3))
-        sql = (
-            f"INSERT INTO attempt ({', '.join(ATTEMPT.columns)}) "
-            "SELECT ?, ?, (SELECT count(*) + 1 FROM attempt WHERE transaction_id = ? "
-            f"AND message = ?), {marks} FROM message WHERE transaction_id = ? AND number = ?"
-        )
-        provider_id = attempt.message_id and identity.normalise_message_id(attempt.message_id)
-        normalised = replace(attempt, message_id=provider_id or None)
-        key = message.key
-        values = (*key, *key, *ATTEMPT.values(normalised), now.timestamp(), *key)
-        self._db.execute(sql, values)
-
-    def attempts(self, transaction_id: str) -> list[tuple[int, Attempt]]:
-        """What providers made of the messages of a challenge, each with the message's number."""
-        sql = (
-            f"SELECT {ATTEMPT.selected} FROM attempt WHERE transaction_id = ? "
-            "ORDER BY message, number"
-        )
-        found = self._db.execute(sql, (transaction_id,))
-        return [(int(row["attempt_message"]), ATTEMPT.read(row)) for row in found]
-
-    def attempted(self, provider: str, provider_id: str) -> tuple[Challenge, Message] | None:
-        """
-        The newest message that a provider took and gave this id, with its challenge.
-
-        Args:
-            provider_id: As `model.identity.normalise_message_id` leaves it.
-        """
-        sql = (
-            f"SELECT {selected(CHALLENGE, MESSAGE)} FROM attempt "
-            "JOIN message ON message.transaction_id = attempt.transaction_id "
-            "AND message.number = attempt.message "
-            "JOIN challenge ON challenge.transaction_id = attempt.transaction_id "
-            "WHERE attempt.provider = ? AND provider_id = ? ORDER BY time DESC LIMIT 1"
-        )
-        row = self._db.execute(sql, (provider, provider_id)).fetchone()
-        return None if row is None else (CHALLENGE.read(row), MESSAGE.read(row))
-
-    def note_receipt(self, message: Message, provider: str, provider_id: str, receipt: str) -> bool:
-        """Note the network's word on the attempt of that id.  Returns False if it was known."""
-        # Others may have the same one: a modem's is an octet.
-        sql = (
-            "UPDATE attempt SET receipt = ? WHERE transaction_id = ? AND message = ? "
-            "AND provider = ? AND provider_id = ? AND receipt IS NULL"
-        )
-        return self._count(sql, receipt, *message.key, provider, provider_id) > 0
 
     # Tallies
 

@@ -1,62 +1,170 @@
-"""Receipts that were faster than the record of their attempt."""
+"""Receipts that were faster than the record of their attempt, or are nobody's."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+import pytest
+
 from radius_smsotp.delivery import receipts
-from radius_smsotp.delivery.receipts import EarlyReceipts, Receipt
+from radius_smsotp.delivery.receipts import Receipts
+from radius_smsotp.model.receipts import LIVES, Receipt
+from radius_smsotp.model.records import Attempt
+from radius_smsotp.store import open_store
+from tests.store.contract import NOW, SECOND, add, challenge, message
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
+    from datetime import datetime
+    from pathlib import Path
 
-LOST = Receipt(False, "REJECTD")
+    from radius_smsotp.store import Store
 
-
-def test_a_receipt_is_found_by_provider_and_id_once() -> None:
-    """Ids are the provider's own: two providers may give the same one."""
-    early = EarlyReceipts()
-    early.keep("a", "1", Receipt(True, "of a"))
-    early.keep("b", "1", Receipt(True, "of b"))
-    assert ("a", "1") in early
-    assert early.take("a", "1") == Receipt(True, "of a")
-    assert ("a", "1") not in early
-    assert early.take("a", "1") is None
-    assert early.take("b", "1") == Receipt(True, "of b")
+LOST, DELIVERED = Receipt(delivered=False, words="REJECTD"), Receipt(delivered=True, words="ok")
 
 
-def test_receipts_of_others_take_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An SMSC may send us those of somebody else with the same account."""
-    monkeypatch.setattr(receipts, "MOST", 3)
-    early = EarlyReceipts()
-    for number in range(5):
-        early.keep("a", str(number), LOST)
-    assert [early.take("a", str(number)) for number in range(5)] == [None, None, *[LOST] * 3]
+class Clock:
+    """Both clocks, until a test moves them."""
+
+    def __init__(self) -> None:
+        self.now, self.run = NOW, 0.0
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds * SECOND
+        self.run += seconds
 
 
-def test_a_receipt_is_kept_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For as long as a send may take: an id may come again some day, for another message."""
-    now = 100.0
-    monkeypatch.setattr(receipts.time, "monotonic", lambda: now)
-    early = EarlyReceipts()
-    for provider_id in ("1", "2"):
-        early.keep("a", provider_id, LOST)
-    assert early.take("a", "1") == LOST
-    now += receipts.KEPT_SECONDS
-    assert early.take("a", "2") is None
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time, for all."""
+    one = Clock()
+    monkeypatch.setattr(receipts.time, "monotonic", lambda: one.run)
+    return one
 
 
-def test_a_receipt_without_an_attempt_is_due_again_ever_later(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """Where attempts are."""
+    one = open_store(f"sqlite:///{tmp_path}/smsotp.db", patience=10)
+    one.migrate()
+    yield one
+    one.close()
+
+
+def take(store: Store, number: int, message_id: str, provider: str = "a") -> None:
+    """A provider takes a message, and gives it an id."""
+    with store.write() as tx:
+        add(tx, challenge(number))
+        attempt = Attempt(provider, "accepted", message_id=message_id)
+        tx.add_attempt(message(number), attempt, NOW)
+
+
+def told(store: Store) -> list[tuple[str, int, str]]:
+    """The receipts that were noted: kind, number of the message, and the network's words."""
+    with store.read() as tx:
+        found = tx.events("alice", 100)
+    return [(one.kind, int(one.transaction_id, 16), str(one.detail["text"])) for one in found]
+
+
+def test_a_receipt_is_noted_with_how_long_it_took(store: Store, clock: Clock) -> None:
+    """By another process than the one that sent."""
+    take(store, 1, "1A2B")
+    clock.advance(4)
+    Receipts(store, clock).hear("a", "0001a2b", DELIVERED)
+    with store.read() as tx:
+        [event] = tx.events("alice", 10)
+    assert event.kind == "sms-delivered"
+    assert event.detail == {"provider": "a", "text": "ok", "seconds": 4.0}
+
+
+def test_a_receipt_that_comes_first_survives_its_process(store: Store, clock: Clock) -> None:
+    """Whoever records the attempt finds it; ids are the provider's own."""
+    Receipts(store, clock).hear("a", "1", LOST)
+    Receipts(store, clock).hear("b", "1", DELIVERED)
+    take(store, 1, "1")
+    Receipts(store, clock).recorded("a", "1")
+    assert told(store) == [("sms-lost", 1, "REJECTD")]
+    take(store, 2, "1", provider="b")
+    # Also if that one has ended in between.
+    Receipts(store, clock).look_again()
+    assert told(store)[1:] == [("sms-delivered", 2, "ok")]
+
+
+def test_it_may_come_first_in_another_writing(store: Store, clock: Clock) -> None:
+    """Decimal, where the answer to the message is hex."""
+    one = Receipts(store, clock)
+    one.hear("a", "6699", LOST)
+    take(store, 1, "1A2B")
+    one.recorded("a", "1A2B")
+    assert told(store) == [("sms-lost", 1, "REJECTD")]
+
+
+def test_what_matches_nothing_is_told_once_and_forgotten(
+    store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """After one second, two, four, … for as long as it is kept."""
-    now = 100.0
-    monkeypatch.setattr(receipts.time, "monotonic", lambda: now)
-    early = EarlyReceipts()
-    early.keep("a", "1", LOST)
-    due = []
-    for _ in range(200):
-        due += [now - 100] if early.due() == [("a", "1")] else []
-        now += 1.0
-    assert due == [1, 2, 4, 8, 16, 32, 64]
-    assert ("a", "1") not in early
+    """It may be of somebody else who shares our account; it is not the number that is told."""
+    caplog.set_level(logging.INFO)
+    one = Receipts(store, clock)
+    one.hear("a", "1", LOST)
+    for _ in range(100):
+        clock.advance(10)
+        one.look_again()
+    expected = "a receipt of a matches no message of ours (message id 1): REJECTD"
+    assert [record.message for record in caplog.records] == [expected]
+    take(store, 1, "1")
+    one.recorded("a", "1")
+    assert told(store) == []
+
+
+def test_a_receipt_days_later_is_of_no_message(store: Store, clock: Clock) -> None:
+    """Ids come again some day, for other messages."""
+    take(store, 1, "1")
+    clock.advance(LIVES.total_seconds() + 1)
+    Receipts(store, clock).hear("a", "1", LOST)
+    assert told(store) == []
+
+
+def test_a_provider_that_translates_ids_is_learnt(store: Store, clock: Clock) -> None:
+    """It answers in hex and reports in decimal, and both are names of messages of ours."""
+    one = Receipts(store, clock)
+    take(store, 1, "a")
+    one.hear("a", "10", DELIVERED)
+    take(store, 2, "b")
+    take(store, 3, "11")
+    one.hear("a", "11", LOST)
+    assert told(store) == [("sms-delivered", 1, "ok"), ("sms-lost", 2, "REJECTD")]
+
+
+def test_a_provider_that_keeps_to_its_ids_is_learnt(store: Store, clock: Clock) -> None:
+    """The receipt of somebody else's message 4096 is not of ours, 1000 in hex."""
+    one = Receipts(store, clock)
+    for number, id_ in enumerate(("3e6", "3e7", "3e8"), 1):
+        take(store, number, id_)
+        one.hear("a", id_, DELIVERED)
+    take(store, 4, "1000")
+    one.hear("a", "4096", LOST)
+    assert len(told(store)) == 3
+    one.hear("a", "1000", LOST)
+    assert told(store)[-1] == ("sms-lost", 4, "REJECTD")
+
+
+def test_receipts_of_others_take_little_room(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In memory there are the last ones, in the store those of some minutes."""
+    monkeypatch.setattr(receipts, "KEPT_MOST", 3)
+    one = Receipts(store, clock)
+    for number in range(5):
+        one.hear("a", str(number), LOST)
+    clock.advance(20)
+    one.look_again()
+    assert len(caplog.records) == 3
+    clock.advance(receipts.KEPT.total_seconds())
+    one.look_again()
+    with store.read() as tx:
+        assert tx.all_early(clock(), 10) == []

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 import radius_smsotp
-from radius_smsotp.delivery import courier
+from radius_smsotp.delivery import receipts
 from radius_smsotp.login.rules import RefusalReason, RejectionReason
 from radius_smsotp.model import events
 from radius_smsotp.model.records import Verdict
@@ -74,7 +74,7 @@ def test_words_are_for_a_person(words: dict[str, str]) -> None:
 def test_an_event_of_a_challenge_says_whose_it_is() -> None:
     """Account, client and station are those that opened it."""
     one = challenge(station="02-00")
-    event = courier.challenge_event("sms-accepted", one, NOW, provider="first", seconds=0.5)
+    event = receipts.challenge_event("sms-accepted", one, NOW, provider="first", seconds=0.5)
     assert (event.kind, event.time, event.account) == ("sms-accepted", NOW, "alice")
     assert (event.transaction_id, event.client) == (one.transaction_id, "vpn")
     assert event.station == "02-00"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.errors import StoreError
+from radius_smsotp.model.receipts import Receipt, Sent
 from radius_smsotp.model.records import (
     Account,
     Asker,
@@ -424,7 +425,7 @@ class StoreContract:
             assert tx.attempts(message().transaction_id) == [(1, busy), (1, taken), (2, busy)]
 
     def test_an_attempt_is_found_by_the_id_that_its_provider_gave_it(self, store: Store) -> None:
-        """In whatever writing, by any process; the newest, if the provider gave it twice."""
+        """In whatever writing, by any process; the newest first, if the provider gave it twice."""
         with store.write() as tx:
             for number in (1, 2, 3):
                 add(tx, challenge(number))
@@ -433,26 +434,54 @@ class StoreContract:
             tx.add_attempt(message(3), Attempt("b", "accepted", message_id="ab1"), NOW)
             tx.add_attempt(message(3), Attempt("a", "refused"), NOW)
         with store.read() as tx:
-            assert tx.attempted("a", "ab1") == (challenge(2), message(2))
-            assert tx.attempted("b", "ab1") == (challenge(3), message(3))
-            assert tx.attempted("a", "") is None
-            assert tx.attempted("c", "ab1") is None
+            newer, older = tx.sent("a", ["1", "ab1"], NOW)
+            assert newer == Sent(challenge(2), message(2), "ab1", NOW + SECOND, None)
+            assert older == Sent(challenge(1), message(1), "ab1", NOW, None)
+            assert tx.sent("a", ["ab1"], NOW + SECOND) == [newer]
+            assert [one.message for one in tx.sent("b", ["ab1"], NOW)] == [message(3)]
+            assert tx.sent("a", [""], NOW) == tx.sent("c", ["ab1"], NOW) == []
 
     def test_a_receipt_is_noted_once(self, store: Store) -> None:
         """A network repeats itself."""
         with store.write() as tx:
             add(tx, challenge())
-            tx.add_attempt(message(), Attempt("a", "accepted", message_id="1"), NOW)
-            assert tx.note_receipt(message(), "a", "2", "sms-delivered") is False
-            assert tx.note_receipt(message(), "a", "1", "sms-delivered") is True
-            assert tx.note_receipt(message(), "a", "1", "sms-lost") is False
+            tx.add_attempt(message(), Attempt("a", "accepted", message_id="1a"), NOW)
+            [sent] = tx.sent("a", ["1a"], NOW)
+            assert tx.told_ids("a", 10) == []
+            assert tx.note_receipt(replace(sent, provider_id="2"), "a", "sms-lost") is False
+            assert tx.note_receipt(sent, "a", "sms-delivered", "26") is True
+            assert tx.note_receipt(sent, "a", "sms-lost", "1a") is False
+            assert tx.sent("a", ["1a"], NOW) == [replace(sent, receipt="sms-delivered")]
+            assert tx.told_ids("a", 10) == [False]
+            assert tx.told_ids("b", 10) == []
 
     def test_a_receipt_is_of_one_message(self, store: Store) -> None:
         """A modem gives each id again after 256 messages; the older one keeps what it has."""
         with store.write() as tx:
             for number in (1, 2):
                 add(tx, challenge(number))
-                tx.add_attempt(message(number), Attempt("a", "accepted", message_id="7"), NOW)
-            assert tx.note_receipt(message(2), "a", "7", "sms-delivered") is True
-            assert tx.note_receipt(message(2), "a", "7", "sms-delivered") is False
-            assert tx.note_receipt(message(1), "a", "7", "sms-lost") is True
+                attempt = Attempt("a", "accepted", message_id="7")
+                tx.add_attempt(message(number), attempt, NOW + number * SECOND)
+            newer, older = tx.sent("a", ["7"], NOW)
+            assert tx.note_receipt(newer, "a", "sms-delivered") is True
+            assert tx.sent("a", ["7"], NOW)[1] == older
+            assert tx.note_receipt(older, "a", "sms-lost") is True
+
+    def test_a_receipt_is_kept_until_its_message_is_known(self, store: Store) -> None:
+        """Of two of the same message the later one counts."""
+        lost, delivered = Receipt(delivered=False, words="EXPIRED"), Receipt(True, "DELIVRD")
+        with store.write() as tx:
+            tx.keep_early("a", "1", lost, NOW)
+            tx.keep_early("a", "1", delivered, NOW + SECOND)
+            tx.keep_early("a", "2", lost, NOW)
+            tx.keep_early("b", "1", lost, NOW + 2 * SECOND)
+        with store.write() as tx:
+            assert tx.early("a", ["1", "3"]) == {"1": delivered}
+            assert [(one, its) for one, its, *_ in tx.all_early(NOW + HOUR, 2)] == [
+                ("a", "2"),
+                ("a", "1"),
+            ]
+            tx.drop_early("a", "1")
+            tx.forget_early(NOW + SECOND)
+            assert tx.all_early(NOW, 10) == []
+            assert tx.all_early(NOW + HOUR, 10) == [("b", "1", lost, NOW + 2 * SECOND)]

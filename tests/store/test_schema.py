@@ -34,6 +34,7 @@ FINGERPRINTS = (
     "3d0efcf8fd0e450d",
     "aabf4cb6a0729a59",
     "b33acbee4909991e",
+    "74bd14fee077310b",
 )
 """Of each version that was ever released.  A store may be of any of them: they never change."""
 

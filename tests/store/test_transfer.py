@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.errors import StoreError
+from radius_smsotp.model.receipts import Receipt
 from radius_smsotp.model.records import (
     Account,
     Asker,
@@ -82,6 +83,7 @@ def fill(store: Store) -> None:
         tx.note_refusal("nobody", NOW)
         add(tx, challenge(1), challenge(2, state="spent"))
         tx.add_attempt(message(2), Attempt("a", "accepted", message_id="1"), NOW)
+        tx.keep_early("a", "2", Receipt(delivered=False, words="UNDELIV"), NOW)
         tx.count_message(Counter("alice", "vpn"), "tag", NOW)
         tx.remember_device(Device("alice", "vpn", "", "02", "tag", NOW + HOUR))
         tx.put_emergency(EmergencyCodes("alice", "ab" * 16, "k1", NOW, NOW + HOUR, (1, 0)))

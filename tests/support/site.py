@@ -82,6 +82,7 @@ class Gateways:
         self.sent: list[tuple[str, Message]] = []
         self.closed: list[str] = []
         self.built: dict[str, Any] = {}
+        self._ids: dict[str, str] = {}
         self._steps: dict[str, list[Any]] = {}
         self._gates: list[threading.Event] = []
         self._lock = threading.Lock()
@@ -92,6 +93,10 @@ class Gateways:
         message, the last one for all that follow.
         """
         self._steps[name] = list(steps)
+
+    def call(self, name: str, message_id: str) -> None:
+        """From now on: name every message so."""
+        self._ids[name] = message_id
 
     def hang(self, name: str, then: Exception | None = None) -> threading.Event:
         """From now on: wait until the event is set; then raise this, or accept."""
@@ -116,7 +121,7 @@ class Gateways:
             raise step
         if step is not None:
             step()
-        return providers.Receipt(f"{name}-{len(self.sent)}")
+        return providers.Receipt(self._ids.get(name) or f"{name}-{len(self.sent)}")
 
     def report(self, name: str, message_id: str, delivered: bool, words: str = "") -> None:
         """A delivery receipt comes to the provider that was built last under this name."""

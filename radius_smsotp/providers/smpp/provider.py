@@ -8,6 +8,7 @@ connection is kept open and shared by all threads: see `session`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import ssl
 import threading
@@ -36,6 +37,7 @@ from radius_smsotp.providers import (
     is_loopback,
     unverified,
 )
+from radius_smsotp.providers.smpp.receipt import DeliveryReceipt, c_octet_string
 from radius_smsotp.providers.template import Regexp, rewrite
 
 HAS_SMPPLIB = find_spec("smpplib") is not None
@@ -43,13 +45,11 @@ if HAS_SMPPLIB:
     from radius_smsotp.providers.smpp.session import (
         BUSY,
         PASSING,
-        DeliveryReceipt,
         Link,
         Lost,
         Rejected,
         Session,
         Smsc,
-        c_octet_string,
     )
 
 
@@ -199,6 +199,14 @@ class Provider(BaseProvider[Settings]):
         self.on_receipt: Callable[[str, bool, str], None] | None = None
         self._lock = threading.Lock()
         self._link: Link | None = None
+
+    def listen(self) -> None:
+        """Bind, and again whenever the bind is lost: an SMSC reports to whoever is bound."""
+        if not HAS_SMPPLIB or self._settings.bind != "transceiver":
+            return
+        with self._lock, contextlib.suppress(Unavailable):
+            self._link = self._link or self._new_link()
+            self._link.stay(self._settings.timeout)
 
     def close(self) -> None:
         """Unbind, and end the thread."""

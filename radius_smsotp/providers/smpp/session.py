@@ -1,7 +1,7 @@
 """
 One connection to an SMSC, SMPP 3.4, as coroutines: requests in, matched responses out.
 
-smpplib builds the PDUs and reads delivery receipts.  Its own client is not used: it knows one
+smpplib builds the PDUs.  Its own client is not used: it knows one
 thread and one request at a time, and takes whatever PDU comes next for the response.
 """
 
@@ -10,18 +10,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import re
 import struct
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
-from smpplib import consts, exceptions, smpp
+from smpplib import consts, smpp
 from smpplib.command import Param
 
 from radius_smsotp.errors import Busy, Refused, Unavailable
 from radius_smsotp.providers import connection
+from radius_smsotp.providers.smpp.receipt import DeliveryReceipt, read_receipt
 
 if TYPE_CHECKING:
     import ssl
@@ -31,6 +31,7 @@ HEADER = struct.Struct(">LLLL")  # SMPP 3.4 3.2: command_length, _id, _status, s
 LONGEST_PASSWORD = 100  # characters: the longest limit found in an operator's documentation
 LONGEST_PDU = 65536  # octets: nothing an SMSC sends to us comes near, so beyond it is not SMPP
 LINK_SECONDS = 5.0  # at most, for the answer to enquire_link
+STAY_SECONDS, STAY_MOST = 5.0, 300.0  # between two looks at the bind; at most, if it is refused
 
 # SMPP 3.4 5.1.2.1
 RESPONSE = 0x80000000
@@ -94,59 +95,6 @@ class Smsc:
     command: str
     fields: dict[str, str] = field(repr=False)
     link_interval: float
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryReceipt:
-    """What the SMSC says later: of which message, whether it arrived, and in which words."""
-
-    message_id: str
-    delivered: bool
-    status: str
-
-
-# SMPP 3.4 5.2.28, by the words of appendix B.  ENROUTE and ACCEPTED are not final.
-FINAL_STATES = {2: "DELIVRD", 3: "EXPIRED", 4: "DELETED", 5: "UNDELIV", 7: "UNKNOWN", 8: "REJECTD"}
-
-
-def c_octet_string(octets: bytes) -> str:
-    """What stands before the NUL (SMPP 3.4 3.1), as far as it is printable ASCII."""
-    return re.sub("[^ -~]", "", octets.partition(b"\0")[0].decode("latin-1"))
-
-
-def read_receipt(raw: bytes) -> DeliveryReceipt | None:
-    """
-    The final delivery receipt that a deliver_sm holds.
-
-    Args:
-        raw: The whole PDU.
-
-    Returns:
-        None for anything else: a message from a phone, a receipt on the way.
-    """
-    pdu: Any = smpp.make_pdu("deliver_sm", sequence=0, allow_unknown_opt_params=True)
-    # What smpplib raises for a parameter of another PDU or of another length.  The fields
-    # before it have been read by then, and they are enough.
-    with contextlib.suppress(KeyError, TypeError, struct.error, exceptions.UnknownCommandError):
-        pdu.parse(raw)
-    # SMPP 3.4 5.2.12: bits 5 to 2 of esm_class are 0001 for an SMSC delivery receipt.
-    if (pdu.esm_class or 0) & 0x3C != 0x04:
-        return None
-    # SMPP 3.4 appendix B: "id:… sub:001 dlvrd:001 submit date:… done date:… stat:DELIVRD err:000
-    # text:…".  What follows "text:" is the start of the message, so it is never looked at.
-    text = (pdu.short_message or pdu.message_payload or b"").decode("latin-1")
-    told = re.split("(?i)text:", text)[0]
-    written = {
-        key.lower(): value for key, value in re.findall(r"(?i)\b(id|stat|err):\s*(\w[\w-]*)", told)
-    }
-    message_id = c_octet_string(pdu.receipted_message_id or b"") or written.get("id", "")
-    state = (
-        FINAL_STATES.get(pdu.message_state, "") if pdu.message_state else written.get("stat", "")
-    )
-    if not message_id or state not in FINAL_STATES.values():
-        return None
-    status = f"{state} err:{written['err']}" if "err" in written else state
-    return DeliveryReceipt(message_id, state == "DELIVRD", status)
 
 
 class Session:
@@ -363,6 +311,7 @@ class Link:
         self._smsc = smsc
         self._record = record
         self._session: Session | None = None
+        self._stays = False
         self._binding = asyncio.Lock()
         self._loop = _Loop()
         # A daemon, so that it never holds up the end of radiusd.
@@ -391,6 +340,28 @@ class Link:
             if self._session is None or self._session.lost is not None:
                 self._session = await self._open()
             return self._session
+
+    def stay(self, timeout: float) -> None:
+        """
+        Bind, and do so again whenever the bind is lost.  May be called twice.
+
+        Args:
+            timeout: Seconds for one bind.
+        """
+        if not self._stays:
+            self._stays = True
+            self.start(self._stay(timeout))
+
+    async def _stay(self, timeout: float) -> None:
+        pause = STAY_SECONDS
+        while True:
+            try:
+                async with asyncio.timeout(timeout):
+                    await self.session()
+                pause = STAY_SECONDS
+            except (Refused, Unavailable, TimeoutError):
+                pause = min(2 * pause, STAY_MOST)
+            await asyncio.sleep(pause)
 
     async def _open(self) -> Session:
         try:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.errors import Busy, DeliveryError, Refused, Unavailable, Unknown
-from radius_smsotp.providers.smpp.session import DeliveryReceipt, read_receipt
+from radius_smsotp.providers.smpp import session
+from radius_smsotp.providers.smpp.receipt import DeliveryReceipt, read_receipt
 from tests.providers.contract import CODE, message, soon
 from tests.providers.smpp.smsc import PATIENCE, Smsc
 from tests.support.site import eventually
@@ -228,6 +229,24 @@ class TestWhatTheSmscSends:
         smsc.ask("deliver_sm", esm_class=4, short_message=text)
         assert smsc.wait("deliver_sm_resp")["status"] == 0x64  # ESME_RX_T_APPN
 
+    def test_who_listens_is_bound_without_having_sent_anything(
+        self, smsc: Smsc, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A process that was started anew hears of what was sent before, and after an outage."""
+        monkeypatch.setattr(session, "STAY_SECONDS", 0.05)
+        smsc.provider().listen()  # asks for no receipts
+        one = smsc.provider(bind="transceiver")
+        receipts: queue.Queue[Any] = queue.Queue()
+        one.on_receipt = lambda *receipt: receipts.put(receipt)
+        one.listen()
+        one.listen()
+        assert smsc.wait("bind")["command"] == "bind_transceiver"
+        smsc.order("hang up")
+        smsc.wait("bind")
+        assert len(smsc.seen("bind")) == 2
+        smsc.ask("deliver_sm", esm_class=4, short_message="id:7 stat:UNDELIV")
+        assert receipts.get(timeout=PATIENCE) == ("7", False, "UNDELIV")
+
     def test_a_transmitter_asks_for_no_receipts(self, smsc: Smsc) -> None:
         smsc.provider().send(message(), soon())
         assert smsc.wait("submit")["registered"] == 0
@@ -244,6 +263,17 @@ class TestWhatTheSmscSends:
         assert len(smsc.seen("bind")) == 1
 
 
+def _tlv(tag: int, value: bytes) -> bytes:
+    return struct.pack(">HH", tag, len(value)) + value
+
+
+def _deliver(kind: int, text: bytes, tags: bytes = b"") -> bytes:
+    """A deliver_sm, SMPP 3.4 4.6.1."""
+    body = b"\0" + b"\1\x01491701234567\0" + b"\0\x001\0" + bytes([kind]) + b"\0\0\0\0\0\0\0\0"
+    body += bytes([len(text)]) + text + tags
+    return struct.pack(">LLLL", 16 + len(body), 0x00000005, 0, 1) + body
+
+
 class TestReceipts:
     def test_parameters_win_over_the_text(self) -> None:
         tags = _tlv(0x001E, b"id-7\0") + _tlv(0x0427, b"\x05")
@@ -257,6 +287,39 @@ class TestReceipts:
             "a-1", False, "EXPIRED err:4E1"
         )
 
+    @pytest.mark.parametrize("kind", [0, 4, 0x44])
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            (b"id:1A2B stat:UNDELIV", ("1A2B", False, "UNDELIV")),
+            (b"id:0001a2b stat:Undeliv err:27", ("0001a2b", False, "Undeliv err:27")),
+            (b'id:"1A2B" sub:001 stat:"UNDELIVERABLE"', ("1A2B", False, "UNDELIVERABLE")),
+            (b"ID:'a.b@c/d+e=' STAT:'FAILED'", ("a.b@c/d+e=", False, "FAILED")),
+            (b"id: 7, stat: delivered, err: 0", ("7", True, "delivered err:0")),
+            (b" id:7 stat:REJECTED err:+491701234567", ("7", False, "REJECTED")),
+            (b"id:7 stat:DELETED text:id:8 stat:DELIVRD", ("7", False, "DELETED")),
+            (b"id:7 stat:EXPIRED Text:", ("7", False, "EXPIRED")),
+            (b"id:7 stat:Unknown", ("7", False, "Unknown")),
+        ],
+    )
+    def test_words_of_real_networks(
+        self, kind: int, text: bytes, expected: tuple[str, bool, str]
+    ) -> None:
+        assert read_receipt(_deliver(kind, text)) == DeliveryReceipt(*expected)
+
+    @pytest.mark.parametrize("kind", [0, 4])
+    @pytest.mark.parametrize(
+        "other", [b"", _tlv(0x0423, b"\x03"), _tlv(0x0005, b"\1"), _tlv(1, b"")]
+    )
+    @pytest.mark.parametrize("state", [b"\x05", b"\0\0\0\x05"])
+    def test_parameters_alone(self, kind: int, other: bytes, state: bytes) -> None:
+        """Others beside them, a state of four octets, an id without a NUL at its end."""
+        for id_ in (b"1A2B", b"1A2B\0"):
+            tags = other + _tlv(0x0427, state) + _tlv(0x001E, id_)
+            assert read_receipt(_deliver(kind, b"", tags)) == DeliveryReceipt(
+                "1A2B", False, "UNDELIV"
+            )
+
     @pytest.mark.parametrize(
         ("kind", "text"),
         [
@@ -265,7 +328,9 @@ class TestReceipts:
             (4, b"stat:DELIVRD"),
             (4, b"text: id:1 stat:DELIVRD"),
             (4, b""),
-            (0, b"id:1 stat:DELIVRD"),
+            (0, b"my id:1 stat:DELIVRD"),
+            (0, b"hello"),
+            (0x08, b"id:1 stat:DELIVRD"),
             (0x20, b"id:1 stat:DELIVRD"),
         ],
     )
@@ -303,14 +368,3 @@ class _talker:  # noqa: N801  # reads as a function where it is used
                     connection.recv(4096)
         except OSError:
             return  # closed: the test is over
-
-
-def _tlv(tag: int, value: bytes) -> bytes:
-    return struct.pack(">HH", tag, len(value)) + value
-
-
-def _deliver(kind: int, text: bytes, tags: bytes = b"") -> bytes:
-    """A deliver_sm, SMPP 3.4 4.6.1."""
-    body = b"\0" + b"\1\x01491701234567\0" + b"\0\x001\0" + bytes([kind]) + b"\0\0\0\0\0\0\0\0"
-    body += bytes([len(text)]) + text + tags
-    return struct.pack(">LLLL", 16 + len(body), 0x00000005, 0, 1) + body
