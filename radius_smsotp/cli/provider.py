@@ -15,7 +15,7 @@ from radius_smsotp.cli.site import Site, acting_as, pass_site
 from radius_smsotp.cli.user import account
 from radius_smsotp.delivery import chain
 from radius_smsotp.delivery.compose import sample
-from radius_smsotp.model import identity
+from radius_smsotp.model import identity, text
 from radius_smsotp.providers import presets
 from radius_smsotp.store import open_store
 
@@ -143,7 +143,8 @@ def send_test(site: Site, name: str, number: str | None, language: str | None) -
     told = f": {attempt.text}" if attempt.text else ""
     told += f"; message id {attempt.message_id}" if attempt.message_id else ""
     hint = identity.mask_number(to)
-    line = f"{name}: {attempt.verdict} after {attempt.seconds:.2f} s, to {hint}{told}"
+    line = f"{name}: {attempt.verdict} after {attempt.seconds:.2f} s, to {hint}, "
+    line += f"{text.extent(sent.text)}{told}"
     click.echo(output.clean(line))
     if attempt.verdict != "accepted":
         sys.exit(REFUSED)

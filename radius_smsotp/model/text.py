@@ -147,6 +147,13 @@ def split(text: str) -> tuple[str, ...]:
     return (*parts, text[start:])
 
 
+def extent(text: str) -> str:
+    """What a text takes, as people are told: "1 SMS, 53 of 160 characters (gsm7)"."""
+    needed, parts = alphabet(text), len(split(text))
+    room = needed.alone if parts == 1 else needed.in_part * parts
+    return f"{parts} SMS, {units(text)} of {room} characters ({needed.value})"
+
+
 def septets(text: str) -> bytes:
     """
     The codes of `text` in GSM7, one septet in each byte.

@@ -5,7 +5,7 @@ The YAML file read: frozen settings, or every error at once with its path.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from importlib import import_module
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from radius_smsotp import providers
 from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.model.text import shown
-from radius_smsotp.providers import ProviderSettings
+from radius_smsotp.providers import ProviderSettings, privacyidea
 from radius_smsotp.settings import faults, languages, policy, strict_yaml
 from radius_smsotp.settings.faults import Written
 from radius_smsotp.settings.policy import ClientPolicy
@@ -37,6 +37,7 @@ class Loaded:
         providers: Name to settings of its own class, in the order of the file.
         written: The text, with its passwords.
         secret_files: What secrets were read from: see `settings.references`.
+        understood: By name of a provider, what its settings were taken to mean.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class Loaded:
     values: Settings
     providers: Mapping[str, ProviderSettings]
     secret_files: tuple[Path, ...] = ()
+    understood: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def key_path(self) -> Path:
@@ -127,7 +129,7 @@ def understand(path: Path, text: str) -> Loaded:
     written = Written(name, text)
     references = References(path.absolute().parent)
     raw = references.filled(raw)
-    own, problems = _load_providers(written, raw.get("providers"))
+    own, understood, problems = _load_providers(written, raw.get("providers"))
     values = Settings()
     try:
         values = Settings.model_validate(raw)
@@ -135,7 +137,8 @@ def understand(path: Path, text: str) -> Loaded:
         problems += faults.problems(written, "", Settings, error)
     problems += _order_problems(raw.get("delivery", {}), raw.get("providers"))
     problems += _smtp_problems(written, raw.get("smtp_servers"))
-    loaded = Loaded(path.absolute(), written, values, own, tuple(references.files))
+    files = tuple(references.files)
+    loaded = Loaded(path.absolute(), written, values, own, files, understood)
     problems += _language_problems(loaded)
     problems += _trigger_problems(loaded)
     unread = {one.path: one for one in references.problems}
@@ -147,27 +150,30 @@ def understand(path: Path, text: str) -> Loaded:
 
 def _load_providers(
     written: Written, raw: Any
-) -> tuple[dict[str, ProviderSettings], list[Problem]]:
+) -> tuple[dict[str, ProviderSettings], dict[str, list[str]], list[Problem]]:
     """Read the section ``providers``, each entry with the class of its type."""
     own: dict[str, ProviderSettings] = {}
+    understood: dict[str, list[str]] = {}
     problems: list[Problem] = []
     if not raw:
         fault, remedy = "there is none", "name one, as 'demo: {type: folder, path: outbox}'"
-        return own, [Problem("providers", fault, remedy)]
-    for key, entry in raw.items() if isinstance(raw, dict) else ():
+        return own, understood, [Problem("providers", fault, remedy)]
+    for key, given in raw.items() if isinstance(raw, dict) else ():
         path = f"providers.{shown(key)}"
         if not re.fullmatch(r"[\w.-]+", str(key)):
             fault = "is no name for a provider"
             problems.append(Problem(path, fault, "use letters, digits, '.', '_', '-'"))
             continue
-        kind = providers.kind(entry) if isinstance(entry, dict) else None
-        if not isinstance(entry, dict):
-            fault = "is empty" if entry is None else "belongs to no provider"
+        if not isinstance(given, dict):
+            fault = "is empty" if given is None else "belongs to no provider"
             remedy = (
                 "indent what belongs to a provider below its name, as 'demo: {type: folder, …}'"
             )
             problems.append(Problem(path, fault, remedy))
-        elif kind not in providers.TYPES:
+            continue
+        entry, understood[str(key)] = privacyidea.understood(given)
+        kind = providers.kind(entry)
+        if kind not in providers.TYPES:
             choice = f"one of {', '.join(providers.TYPES)}"
             fault, remedy = "is missing", f"write {choice}"
             if isinstance(kind, str):
@@ -180,7 +186,7 @@ def _load_providers(
                 own[str(key)] = settings_class.model_validate({"type": kind, **named})
             except ValidationError as error:
                 problems += faults.problems(written, f"{path}.", settings_class, error)
-    return own, problems
+    return own, understood, problems
 
 
 def _order_problems(raw: Any, named: Any) -> list[Problem]:

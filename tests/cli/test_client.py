@@ -98,4 +98,4 @@ def test_check_looks_at_every_ssid(site: Installation) -> None:
     site.write(clients={"wifi": {"ssids": {"Guests": guests}}})
     told = site.run("check", "--user", "root").output
     assert "clients.wifi.ssids.Guests.wait: many clients ask again" in told
-    assert "clients.wifi.ssids.Guests.message: 2 SMS each time" in told
+    assert "clients.wifi.ssids.Guests.message: 2 SMS, " in told

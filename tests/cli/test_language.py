@@ -124,4 +124,4 @@ def test_the_check_names_a_language_without_texts(
 
 def test_the_check_counts_the_sms_of_each_language(here: Installation) -> None:
     here.write(languages={"de": {"message": "{code}" + "x" * 200}})
-    assert "languages.de.message: 2 SMS each time" in here.run("check", "--user", "root").output
+    assert "languages.de.message: 2 SMS, " in here.run("check", "--user", "root").output

@@ -15,6 +15,7 @@ import yaml
 
 from radius_smsotp.errors import DeliveryError, Refused, Unavailable
 from radius_smsotp.providers import Surroundings, build, module, presets
+from radius_smsotp.providers.http.provider import Settings
 from radius_smsotp.providers.http.request import leaves
 from radius_smsotp.providers.http.signing import SIGNERS
 from tests.providers.contract import message, soon
@@ -113,6 +114,13 @@ class TestEveryPreset:
             assert sources(name)
         for source in sources(name):
             assert "https://" in source
+
+
+def test_no_test_of_success_is_one_that_refusals_pass() -> None:
+    for name in HTTP:
+        settings = load(filled(name))
+        assert isinstance(settings, Settings)
+        assert settings.rules().loose() is None, name
 
 
 def test_every_http_preset_is_compared_with_its_description() -> None:

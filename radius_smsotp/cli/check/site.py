@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from radius_smsotp.cli import output
-from radius_smsotp.cli.check import host
+from radius_smsotp.cli.check import gateways, host
 from radius_smsotp.cli.check.finding import Finding, error, errors, note, warning
 from radius_smsotp.cli.site import BRING_BACK, PATIENCE
 from radius_smsotp.delivery import compose
@@ -62,7 +62,9 @@ def findings(config: Path) -> list[Finding]:
         return found + errors(raised, STORE)
     accounts: list[Account] = []
     found += _store(loaded, store, accounts)
-    found += _messages(loaded, accounts)
+    texts = _texts(loaded, accounts)
+    found += _messages(loaded, texts)
+    found += gateways.findings(loaded, texts.values())
     found += _replies(loaded, accounts)
     found += _accounts(loaded, accounts)
     chain = Chain(loaded, store, lambda: datetime.now(UTC))
@@ -317,21 +319,26 @@ def _replies(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
                 yield warning(loaded.place(path), fault, remedy, why=why)
 
 
-def _messages(loaded: Loaded, accounts: list[Account]) -> Iterator[Finding]:
-    """How many SMS the texts need, and in which alphabet; each more costs, and comes later."""
+def _texts(loaded: Loaded, accounts: list[Account]) -> dict[str, str]:
+    """Every SMS that logins may send, at its longest, by where it is written."""
     name = max((one.name for one in accounts), key=len, default="name")
     code = loaded.values.code
     lifetime = timedelta(seconds=code.lifetime)
-    for path, template in _templates(loaded, accounts).items():
-        whole = compose.text(template, "0" * code.digits, lifetime, name, loaded.values.sms)
+    return {
+        path: compose.text(template, "0" * code.digits, lifetime, name, loaded.values.sms)
+        for path, template in _templates(loaded, accounts).items()
+    }
+
+
+def _messages(loaded: Loaded, texts: dict[str, str]) -> Iterator[Finding]:
+    """How many SMS the texts need, and in which alphabet; each more costs, and comes later."""
+    for path, whole in texts.items():
         where = f"{loaded.path.name}: {path}"
-        parts = len(text.split(whole))
         alphabet = text.alphabet(whole)
-        if parts == 1:
-            used = sum(map(alphabet.units, whole))
-            yield note(where, f"1 SMS, {used} of {alphabet.alone} characters ({alphabet.value})")
+        if len(text.split(whole)) == 1:
+            yield note(where, text.extent(whole))
             continue
-        fault = f"{parts} SMS each time: one takes {alphabet.alone} characters"
+        fault = f"{text.extent(whole)} each time: one takes {alphabet.alone}"
         remedy = "shorten it"
         if alphabet is text.Alphabet.UCS2:
             strange = sorted({char for char in whole if text.alphabet(char) is alphabet})

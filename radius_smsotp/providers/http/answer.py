@@ -123,6 +123,24 @@ class Signs:
         return results
 
 
+REFUSALS = (
+    "INVALID",
+    "NOT OK",
+    "INVALID TOKEN",
+    "UNSUCCESSFUL",
+    "NOT ACCEPTED",
+    "NOT QUEUED",
+    "NOT SENT",
+    "UNDELIVERED",
+    '"success": false',
+    '"status": "error"',
+    "ERROR",
+    "FAILED",
+    "REJECTED",
+)
+"""What gateways say when they refuse."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """
@@ -141,6 +159,16 @@ class Rules:
     busy: Signs = Signs()
     id_path: Condition | None = None
     id_regex: re.Pattern[str] | None = None
+
+    def loose(self) -> str | None:
+        """A refusal that counts as a success, if a text alone decides: INVALID, by ID."""
+        text = self.success.text
+        if text is None or self.success != Signs(text) or self.fail != Signs():
+            return None
+        if text.isdecimal():
+            return "any longer number"
+        said = (form(one) for one in REFUSALS for form in (str, str.lower, str.capitalize))
+        return next((one for one in said if text in one), None)
 
 
 def judge(

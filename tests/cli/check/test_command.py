@@ -326,7 +326,8 @@ class TestWarnings:
 
     def test_a_text_of_more_than_one_sms(self, here: Installation) -> None:
         here.write(message="{code} " + "x" * 154)
-        assert self.warned(here)["fault"] == "2 SMS each time: one takes 160 characters"
+        found = self.warned(here)
+        assert found["fault"] == "2 SMS, 161 of 306 characters (gsm7) each time: one takes 160"
         here.write(message="{code} " + "x" * 153)
         assert check(here) == (0, [])
 
@@ -353,7 +354,8 @@ class TestWarnings:
     def test_a_letter_that_halves_the_room(self, here: Installation) -> None:
         here.write(message="{code} è il codice, șapte " + "x" * 60)
         found = self.warned(here)
-        assert found["fault"] == "2 SMS each time: one takes 70 characters if it holds ș"
+        told = "2 SMS, 86 of 134 characters (ucs2) each time: one takes 70 if it holds ș"
+        assert found["fault"] == told
         here.write(message="{code} è il codice, șapte " + "x" * 60, sms={"transliterate": True})
         assert check(here) == (0, [])
 

@@ -1,0 +1,79 @@
+"""What ``smsotp check`` says of gateways with an HTTP API, beyond what they say themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import yaml
+
+from radius_smsotp.cli.check.finding import Finding, note, warning
+from radius_smsotp.model import text
+from radius_smsotp.providers import is_loopback, presets
+from radius_smsotp.providers.http.request import leaves
+from radius_smsotp.settings.file import Loaded
+
+MOST = 8
+"""Letters that are named."""
+
+
+def findings(loaded: Loaded, texts: Iterable[str]) -> Iterator[Finding]:
+    """
+    How settings were understood, and what would let a message be lost.
+
+    Args:
+        texts: What logins send.
+    """
+    for name, notes in loaded.understood.items():
+        for each in notes:
+            yield note(loaded.place(f"providers.{name}"), each)
+    strange = sorted(
+        {one for each in texts for one in each if text.alphabet(one) is text.Alphabet.UCS2}
+    )
+    for name, settings in loaded.providers.items():
+        if settings.type == "http":
+            yield from _loose(loaded, name, settings)
+            if strange:
+                yield from _untold(loaded, name, settings, strange)
+
+
+def _loose(loaded: Loaded, name: str, settings: Any) -> Iterator[Finding]:
+    """Answers of success that are answers of failure as well."""
+    if refusal := settings.rules().loose():
+        place = loaded.place(f"providers.{name}.return_success")
+        shown = text.shown(settings.return_success)
+        fault = f"'{shown}' stands in {refusal} too, and such an answer counts as accepted"
+        remedy = (
+            f"write return_success_regex: '^{shown}\\b', if the answer begins so; or return_fail"
+        )
+        why = "Users wait for a code in vain, and no other provider is tried."
+        yield warning(place, fault, remedy, why=why)
+
+
+def _untold(loaded: Loaded, name: str, settings: Any, strange: list[str]) -> Iterator[Finding]:
+    """A gateway that has to be told of UCS-2, and is not: a preset knows it."""
+    if settings.parameter_ucs2 or settings.body is not None:
+        return
+    sent = {where for where, _ in leaves(settings.parameter)}
+    sent |= {key for key, _ in parse_qsl(urlsplit(settings.url).query)}
+    for preset in presets.names():
+        [known] = yaml.safe_load(presets.text(preset)).values()
+        told = known.get("parameter_ucs2", {})
+        flags = {key for key, value in told.items() if "{" not in str(value)}
+        if not told or flags & sent or not _is_same(settings.url, known["url"]):
+            continue
+        letters = " ".join(strange[:MOST])
+        fault = f"is not told of letters outside of the GSM alphabet, and texts have {letters}"
+        written = ", ".join(f"{key}: {value!r}" for key, value in told.items())
+        remedy = f"add parameter_ucs2: {{{written}}}"
+        why = f"As preset {preset} has it: else question marks arrive in their place."
+        yield warning(loaded.place(f"providers.{name}"), fault, remedy, why=why)
+        return
+
+
+def _is_same(ours: str, theirs: str) -> bool:
+    """Whether two addresses are of one API: with software of the site's own, by the path."""
+    here, there = urlsplit(ours), urlsplit(theirs)
+    is_own = is_loopback(there.hostname or "") or (there.netloc or "").startswith("YOUR-")
+    return here.path == there.path and (is_own or here.hostname == there.hostname)
