@@ -66,7 +66,7 @@ need_packages freeradius freeradius-ldap freeradius-mysql freeradius-python3 fre
     mmdebstrap eapoltest faketime haproxy iproute2 mariadb-server openssl postgresql radsecproxy slapd strace \
     samba samba-ad-provision winbind chromium jq prometheus systemd tzdata
 # Gateways and clients, for tests/peers.
-need_packages charon-systemd hostapd libcharon-extauth-plugins libcharon-extra-plugins \
+need_packages charon-systemd hostapd kannel libcharon-extauth-plugins libcharon-extra-plugins \
     libpam-radius-auth ocserv openconnect openssh-server openvpn openvpn-auth-radius pamtester \
     squid strongswan-swanctl sudo wpasupplicant
 # NetworkManager, which would take over this machine, what it needs, and libnm, as Python reads it.
