@@ -15,6 +15,14 @@ from typing import Any
 import click
 
 
+class InOrder(click.Group):
+    """A group whose help lists commands in the order in which they were added to it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Not by their letters: what is done each day stands first."""
+        return list(self.commands)
+
+
 def clean(value: object) -> str:
     """
     One line that no terminal takes for a command.

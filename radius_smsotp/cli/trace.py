@@ -401,6 +401,7 @@ DETAILS = {
     "text": "{}",
     "number": "{}",
     "fields": "{}",
+    "was": "it was {}",
     "codes": "codes: {}",
     "uses": "logins each: {}",
     "emergency": "number {}",

@@ -38,6 +38,7 @@ KINDS = {
     "codes-revoked": "emergency codes were revoked",
     "account-added": "an account was added",
     "account-changed": "an account was changed",
+    "account-renamed": "an account got another name",
     "account-deleted": "an account was deleted",
     "account-erased": "all that was kept of an account was erased, its name too",
     "account-unlocked": "an administrator ended a lock-out",

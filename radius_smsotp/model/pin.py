@@ -84,6 +84,11 @@ def digest(pin: str, salt: bytes, iterations: int) -> str:
     return _text(salt, hashlib.pbkdf2_hmac("sha512", octets, salt, iterations), iterations)
 
 
+def is_hash_of(pin_hash: str, pin: str) -> bool:
+    """Whether an open hash was made of a PIN, for who may see the hash: the time may show more."""
+    return digest(pin, salt(pin_hash), iterations(pin_hash)) == pin_hash
+
+
 def decoy(random: bytes, iterations: int) -> str:
     """
     A hash that no PIN has, for accounts that cannot log in: checking it takes as long.

@@ -46,6 +46,7 @@ class Account:
         provider: Sends this account's messages first, or None for ``delivery.order``.
         language: Folded tag (see `model.identity`) of what this person reads, or None.
         override: A number that goes before any other, FreeRADIUS's too, until `override_until`.
+        gone: Disabled by a sync whose file did not name it; the next one that does enables it.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Account:
     language: str | None = None
     override: str | None = field(default=None, repr=False)
     override_until: datetime | None = None
+    gone: bool = False
 
     @property
     def is_bare(self) -> bool:

@@ -153,6 +153,26 @@ class PersonStatements:
         found["event"] += len(rows)
         return dict(reversed(found.items()))
 
+    def rename(self, old: str, new: str) -> None:
+        """
+        Move all that is kept of a name to one of which nothing lasting is.
+
+        Its open challenges end, and its emergency codes, which are derived from the name.
+        """
+        self._db.execute(f"UPDATE challenge SET state = 'cancelled' WHERE {OPEN}", (old,))
+        self._db.execute(f"{END_EMERGENCY} WHERE account = ?", (old,))
+        for table in OF_ACCOUNT:
+            column = "name" if table == "account" else "account"
+            self._db.execute(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (new, old))
+        rows = self._db.execute(f"SELECT * FROM tally WHERE {TALLIES}", _scopes(old)).fetchall()
+        for row in rows:
+            scope, slot = row["scope"], row["slot"]
+            self._db.execute("DELETE FROM tally WHERE scope = ? AND slot = ?", (scope, slot))
+            head, _, rest = scope.partition(f" {old}")
+            sql = "INSERT INTO tally (scope, slot, sent) VALUES (?, ?, ?) "
+            sql += "ON CONFLICT (scope, slot) DO UPDATE SET sent = tally.sent + excluded.sent"
+            self._db.execute(sql, (f"{head} {new}{rest}", slot, row["sent"]))
+
     def _kept_in(
         self, name: str, number_tags: Collection[str]
     ) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
@@ -162,8 +182,13 @@ class PersonStatements:
         challenges = "transaction_id IN (SELECT transaction_id FROM challenge WHERE account = ?)"
         for table in OF_CHALLENGE:
             yield table, challenges, (name,)
-        own, station, number = f"account {name}", f"account {name}\n", f" {name}\n"
-        values = (own, len(station), station, len(number), number)
+        values = _scopes(name)
         tags = [f"number {tag}" for tag in number_tags]
         marks = ", ".join("?" * len(tags))
         yield "tally", f"{TALLIES} OR scope IN ({marks})" if tags else TALLIES, (*values, *tags)
+
+
+def _scopes(name: str) -> tuple[Any, ...]:
+    """The values of `TALLIES`."""
+    own, station, number = f"account {name}", f"account {name}\n", f" {name}\n"
+    return (own, len(station), station, len(number), number)

@@ -385,6 +385,8 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
         "CREATE INDEX early_receipt_age ON early_receipt (time)",
+        # Disabled by a sync whose file did not name it: see `cli.user.sync`.
+        "ALTER TABLE account ADD COLUMN gone INTEGER NOT NULL DEFAULT 0",
     ),
 )
 

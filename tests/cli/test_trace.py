@@ -279,7 +279,7 @@ class TestAdvice:
             "account-added",
         }
         fine |= {"account-changed", "account-deleted", "account-unlocked", "store-restored"}
-        fine |= {"account-erased", "codes-made", "codes-revoked"}
+        fine |= {"account-erased", "account-renamed", "codes-made", "codes-revoked"}
         for kind in events.KINDS:
             told = advice(Event(kind, datetime.now(UTC), "alice"))
             assert (told is None) == (kind in fine), kind

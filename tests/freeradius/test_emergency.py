@@ -48,7 +48,7 @@ def command(site: Site, *words: str) -> str:
 
 def make(site: Site, *options: str, name: str = "alice") -> list[str]:
     """What the helpdesk does."""
-    made = json.loads(command(site, "user", "code", name, "--json", *options))
+    [made] = json.loads(command(site, "user", "code", name, "--json", *options))["results"]
     codes: list[str] = made["codes"]
     return codes
 

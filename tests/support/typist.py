@@ -90,6 +90,7 @@ with open_store("sqlite:////etc/radius-smsotp/smsotp.db").write() as tx:
     tx.add_event(Event("code-accepted", now, "alice", login, "wifi", "02-00-00-00-00-01"))
 END"""
 
+THERE = "smsotp user export /srv/work/staff.csv"
 CALLED = "sed -i '/virtual_server = smsotp$/d' /etc/freeradius/3.0/clients.conf"
 EXTERNAL = "sed -i 's/^delivery: {/&courier: external, /' /etc/radius-smsotp/smsotp.yaml"
 
@@ -97,6 +98,8 @@ BEFORE = {
     "smsotp user import staff.csv --column name=Login --column phone=Mobile": (
         "printf 'Login,Mobile,Room\\nzoe,+491701112299,12\\n' >/srv/work/staff.csv"
     ),
+    "smsotp user sync staff.csv --json >sync.json": THERE,
+    'smsotp user sync staff.csv --keep "ext-*"': THERE,
     "smsotp user": "smsotp user delete alice --yes",
     "smsotp courier": EXTERNAL,
     "smsotp store": SHARED,
@@ -145,6 +148,7 @@ def fails(shown: str) -> bool:
     """Whether the document shows that a command does not end well."""
     bad = (
         r"^smsotp: \d+ faulty",
+        r"^smsotp: the file does not name",
         r"^\d+ errors?\b",
         r": unavailable after",
         r"^Received Access-Challenge ",  # which is not what radtest hopes for

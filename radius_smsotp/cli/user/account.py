@@ -8,7 +8,7 @@ import pwd
 import secrets
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -49,6 +49,24 @@ name_argument = click.argument(
 """A user name on the command line, folded."""
 
 
+@faults_of()
+def _names_of_argument(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    return tuple(map(read_name, values))
+
+
+names_argument = click.argument(
+    "names",
+    nargs=-1,
+    required=True,
+    metavar="NAME...",
+    callback=_names_of_argument,
+    shell_complete=completion.accounts,
+)
+"""Several of them."""
+
+
 def read_name(text: str) -> str:
     """The key of an account.  Raises ValueError with a sentence."""
     _refuse_controls("the name", text)  # what is blank among them would be none afterwards
@@ -79,7 +97,27 @@ def ask_phone(given: str | None) -> str:
         return given
     if not sys.stdin.isatty():
         raise click.UsageError("Missing option '--phone'.")
-    return str(click.prompt("Phone number, as +491701234567"))
+    return str(click.prompt("Phone number, as +491701234567", err=True))
+
+
+def ask_to(question: str, names: Sequence[str], undone: str, *, yes: bool) -> None:
+    """
+    Ask before something is done to accounts.
+
+    Args:
+        question: With {} for their names.
+        yes: There is no need to.
+
+    Raises:
+        SmsotpError: The answer is no: `undone`.
+        click.UsageError: Nobody can be asked.
+    """
+    if yes or not names:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask on; say --yes")
+    if not click.confirm(question.replace("{}", output.clean(", ".join(names))), err=True):
+        raise SmsotpError(undone)
 
 
 def read_phone(text: str, loaded: Loaded) -> str:
@@ -179,6 +217,12 @@ def hashed(name: str, pin: str, iterations: int, keys: Keyring) -> str:
     return keys.seal_pin(name, made)
 
 
+def is_pin_of(one: Account, pin: str, keys: Keyring) -> bool:
+    """Whether it is the account's PIN already.  Takes as long as `hashed`."""
+    opened = None if one.pin_hash is None else keys.open_pin(one.name, one.pin_hash)
+    return opened is not None and pins.is_hash_of(opened, pin)
+
+
 def _is_password(pin: str) -> bool:
     """Whether it may be meant as one (NIST SP 800-63B section 5.1.1.1: at least 8 characters)."""
     return len(pin) >= 8 and not pin.isdecimal()
@@ -259,29 +303,55 @@ def save(tx: Transaction, before: Account | None, after: Account, *, devices: bo
         devices: Whether it may have any.
     """
     tx.put_account(after, datetime.now(UTC))
-    if before is None:
+    if before is None or (before.is_bare and not after.is_bare):
         tx.add_event(event("account-added", after.name))
         return
-    changed = {
-        "phone": before.phone != after.phone,
-        "override": _override(before) != _override(after),
-        "pin": before.pin_hash != after.pin_hash,
-        "provider": before.provider != after.provider,
-        "language": before.language != after.language,
-        "enabled" if after.enabled else "disabled": before.enabled != after.enabled,
-    }
-    fields = ", ".join(name for name, differs in changed.items() if differs)
-    tx.add_event(event("account-changed", after.name, fields))
+    fields = differing(before, after)
+    tx.add_event(event("account-changed", after.name, ", ".join(fields)))
     tx.cancel_challenges(after.name)
-    numbers = changed["phone"] or changed["override"]
-    if devices and (numbers or changed["pin"] or not after.enabled):
+    if devices and ({"phone", "override", "pin"} & {*fields} or not after.enabled):
         number = tx.forget_devices(after.name)
         if number:
             tx.add_event(devices_forgotten(after.name, number))
 
 
-def _override(one: Account) -> tuple[str | None, datetime | None]:
-    return one.override, one.override_until
+def differing(before: Account, after: Account) -> list[str]:
+    """What a change changes, as the trail names it."""
+    fields: dict[str, Callable[[Account], object]] = {
+        "phone": lambda one: one.phone,
+        "override": lambda one: (one.override, one.override_until),
+        "pin": lambda one: one.pin_hash,
+        "provider": lambda one: one.provider,
+        "language": lambda one: one.language,
+        # Who was disabled by a sync, and is by hand, stays so whatever its next file says.
+        "enabled" if after.enabled else "disabled": lambda one: (one.enabled, one.gone),
+    }
+    return [name for name, read in fields.items() if read(before) != read(after)]
+
+
+def rename(tx: Transaction, before: Account, name: str, keys: Keyring) -> Account:
+    """
+    Give an account another name, with all that is kept of it; emergency codes hang on the old one.
+
+    Raises:
+        SmsotpError: Something is kept of that name, or the PIN's key is not here.
+    """
+    if tx.is_known(name):
+        remedy = f"'smsotp user erase {name}' frees the name"
+        raise SmsotpError(f"something is kept of '{name}' already; {remedy}")
+    after = replace(before, name=name)
+    if before.pin_hash is not None:
+        opened = keys.open_pin(before.name, before.pin_hash)
+        if opened is None:
+            told = f"the PIN of '{before.name}' is sealed with a key that is not here"
+            raise SmsotpError(f"{told}; see 'smsotp check'")
+        after = replace(after, pin_hash=keys.seal_pin(name, opened))
+    tx.rename(before.name, name)
+    if tx.account(name) is not None:
+        tx.put_account(after, datetime.now(UTC))
+    one = event("account-renamed", name)
+    tx.add_event(replace(one, detail={"was": before.name, **one.detail}))
+    return after
 
 
 def remove(tx: Transaction, name: str) -> bool:

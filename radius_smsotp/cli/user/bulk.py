@@ -31,19 +31,32 @@ PAUSE_SECONDS = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An account as it was, None if it is new, as it shall be, and a PIN still to be hashed."""
+    """An account as it was, None if there was none, as it shall be, and its PIN if it gets one."""
 
     before: Account | None
     after: Account
     pin: str | None = field(default=None, repr=False)
 
+    @property
+    def is_new(self) -> bool:
+        """Whether there was no account of ours."""
+        return self.before is None or (self.before.is_bare and not self.after.is_bare)
 
-def write(store: Store, changes: Sequence[Change], advance: Callable[[int, int], None]) -> set[str]:
+    @property
+    def fields(self) -> list[str]:
+        """What differs, as the trail names it."""
+        return account.differing(self.before or Account(self.after.name, None), self.after)
+
+
+def write(
+    store: Store, changes: Sequence[Change], advance: Callable[[int, int], None], again: str
+) -> set[str]:
     """
     Write changes, but for those of accounts that are not any more as they were.
 
     Args:
         advance: Told how many are done, of how many.
+        again: How whoever interrupts this has the others written.
 
     Returns:
         The names of those that somebody else has changed, added or deleted meanwhile.
@@ -66,8 +79,8 @@ def write(store: Store, changes: Sequence[Change], advance: Callable[[int, int],
         _in_slices(changes, write_slice, tell)
         store.sync(store.position)
     except BaseException:
-        told = f"imported: {done - len(skipped)} of {len(changes)} accounts"
-        click.echo(f"smsotp: {told}; the same file with --update imports the others", err=True)
+        told = f"written: {done - len(skipped)} of {len(changes)} accounts"
+        click.echo(f"smsotp: {told}; {again}", err=True)
         raise
     return skipped
 

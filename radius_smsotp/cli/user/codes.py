@@ -8,10 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import click
 
-from radius_smsotp.cli import output, when
+from radius_smsotp.cli import output, results, when
+from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.cli.user import account
 from radius_smsotp.errors import SmsotpError
@@ -64,17 +66,17 @@ MODE = 0o600
     help="Write them to a page (HTML) to be printed, instead of here.",
 )
 @account.elsewhere_option
-@output.json_option
+@results.told
 @pass_site
 def make_codes(
     site: Site,
+    told: Results,
     name: str,
     span: timedelta,
     uses: int,
     count: int,
     page: Path | None,
     elsewhere: bool,
-    as_json: bool,
 ) -> None:
     """
     Make emergency codes: the user types one in place of the code of an SMS.
@@ -89,8 +91,6 @@ def make_codes(
       smsotp user code alice --for 3d --uses 5
       smsotp user code alice --for 2w --count 10 --page alice.html
     """
-    if page is not None and as_json:
-        raise click.UsageError("--page and --json exclude each other")
     now = datetime.now(UTC)
     made = EmergencyCodes(
         account=name,
@@ -111,19 +111,19 @@ def make_codes(
     with site.store.write(name, durable=True) as tx:
         one, counted = tx.account(name), tx.lockout(name)
         ended = _put(tx, made, now)
-    if as_json:
-        record = {"account": name, "until": made.expires_at, "uses": uses, "codes": found}
-        output.as_json(record | {"ended": ended})
-    elif page is not None:
-        click.echo(f"{name}: {many} in {page}, valid until {until}")
+    more: dict[str, object] = {"until": made.expires_at, "uses": uses, "ended": ended}
+    if page is not None:
+        line = f"{name}: {many} in {page}, valid until {until}"
+        more["page"] = str(page)
     else:
         each = "" if uses == 1 else f", each for {uses} logins"
-        click.echo(f"{name}: {many}, valid until {until}{each}")
-        for number, shown in enumerate(map(grouped, found), 1):
-            click.echo(f"{number:4}  {shown}")
+        lines = [f"{number:4}  {shown}" for number, shown in enumerate(map(grouped, found), 1)]
+        line = "\n".join([f"{name}: {many}, valid until {until}{each}", *lines])
+        more["codes"] = found
+    told.add(name, "made", line, **more)
     if ended:
-        click.echo(f"{name}: worthless from now on: {ended} made before", err=True)
-    _doubt(name, one, counted, now)
+        told.note(f"{name}: worthless from now on: {ended} made before", err=True)
+    _doubt(told, name, one, counted, now)
 
 
 def _put(tx: Transaction, made: EmergencyCodes, now: datetime) -> int:
@@ -147,13 +147,13 @@ def _put(tx: Transaction, made: EmergencyCodes, now: datetime) -> int:
     return ended
 
 
-def _doubt(name: str, one: Account | None, counted: Lockout, now: datetime) -> None:
+def _doubt(told: Results, name: str, one: Account | None, counted: Lockout, now: datetime) -> None:
     """Say what keeps the user out all the same."""
     if one is not None and not one.enabled:
-        click.echo(f"{name} is disabled: 'smsotp user enable {name}'", err=True)
+        told.note(f"{name} is disabled: 'smsotp user enable {name}'", err=True)
     if is_locked(counted, now) and counted.locked_until is not None:
         end = output.local(counted.locked_until)
-        click.echo(f"{name} is locked until {end}: 'smsotp user unlock {name}'", err=True)
+        told.note(f"{name} is locked until {end}: 'smsotp user unlock {name}'", err=True)
 
 
 def grouped(code: str) -> str:
@@ -196,53 +196,66 @@ BOXES = 6
 
 
 @click.command("codes", short_help="List emergency codes, or revoke them.")
-@account.name_argument
+@account.names_argument
 @click.option("--revoke", type=int, metavar="NUMBER", help="Revoke the one with this number.")
 @click.option("--revoke-all", is_flag=True, help="Revoke all: SMS are sent again.")
 @output.json_option
 @pass_site
-def list_codes(site: Site, name: str, revoke: int | None, revoke_all: bool, as_json: bool) -> None:
+def list_codes(
+    site: Site, names: tuple[str, ...], revoke: int | None, revoke_all: bool, as_json: bool
+) -> None:
     """
-    List the emergency codes of a user by their numbers, or revoke them.  None is shown.
+    List the emergency codes of users by their numbers, or revoke them.  None is shown.
 
     \b
     Examples:
       smsotp user codes alice
       smsotp user codes alice --revoke 3
-      smsotp user codes alice --revoke-all
+      smsotp user codes alice bob --revoke-all
     """
-    if sum((revoke is not None, revoke_all, as_json)) > 1:
-        raise click.UsageError("--revoke, --revoke-all and --json exclude each other")
+    if revoke is not None and (revoke_all or len(names) > 1):
+        raise click.UsageError("--revoke takes one name, and excludes --revoke-all")
     now = datetime.now(UTC)
-    if revoke is not None or revoke_all:
-        with site.store.write(name, durable=True) as tx:
-            number = _revoke(tx, name, revoke, now)
-        click.echo(f"{name}: emergency codes revoked: {number}")
-        return
+    with Results(for_programs=as_json and (revoke is not None or revoke_all)) as told:
+
+        def end(name: str) -> None:
+            with site.store.write(name, durable=True) as tx:
+                number = _revoke(tx, name, revoke, now)
+            line = f"{name}: emergency codes revoked: {number}"
+            told.add(name, "revoked" if number else "ok", line, codes=number)
+
+        if revoke is not None or revoke_all:
+            told.each(names, end)
+            return
+        records: list[dict[str, Any]] = []
+        told.each(names, lambda name: records.extend(_valid(site, name, now)))
+        columns: dict[str, Any] = {"Account": "account"} if len(names) > 1 else {}
+        columns |= {
+            "Number": "number",
+            "Uses left": lambda one: one["uses"] or "none",
+            "Made": "made",
+            "Until": "until",
+        }
+        none = f"{', '.join(names)}: no emergency code is valid"
+        numbers = ["Number", "Uses left"]
+        output.listing(
+            records, columns, for_programs=as_json, empty=none, numbers=numbers, spare=["Made"]
+        )
+
+
+def _valid(site: Site, name: str, now: datetime) -> list[dict[str, Any]]:
+    """The codes of an account of which one is valid still.  Raises SmsotpError: see there."""
     with site.store.read() as tx:
         found = tx.emergency(name)
         if found is None:
             account.refuse_unknown(tx, name)
-    valid = found is not None and found.left(now)
-    records = (
-        [
-            {"number": number, "uses": uses, "made": found.made_at, "until": found.expires_at}
-            for number, uses in enumerate(found.uses, 1)
-        ]
-        if found is not None and valid
-        else []
-    )
-    columns = {
-        "Number": "number",
-        "Uses left": lambda one: one["uses"] or "none",
-        "Made": "made",
-        "Until": "until",
-    }
-    none = f"{name}: no emergency code is valid"
-    numbers = ["Number", "Uses left"]
-    output.listing(
-        records, columns, for_programs=as_json, empty=none, numbers=numbers, spare=["Made"]
-    )
+    if found is None or not found.left(now):
+        return []
+    times = {"made": found.made_at, "until": found.expires_at}
+    return [
+        {"account": name, "number": number, "uses": uses, **times}
+        for number, uses in enumerate(found.uses, 1)
+    ]
 
 
 def _revoke(tx: Transaction, name: str, which: int | None, now: datetime) -> int:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
 import click
 
-from radius_smsotp.cli import completion, output, when
+from radius_smsotp.cli import output, results
+from radius_smsotp.cli.output import InOrder
+from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.cli.user import account
+from radius_smsotp.cli.user.changes import add, ensure, set_
 from radius_smsotp.cli.user.codes import list_codes, make_codes
 from radius_smsotp.cli.user.import_file import export_accounts, import_accounts
 from radius_smsotp.cli.user.listing import list_accounts, show
 from radius_smsotp.cli.user.person import erase, export_data
+from radius_smsotp.cli.user.sync import sync_accounts
 from radius_smsotp.errors import SmsotpError
-from radius_smsotp.model import pin as pins
 from radius_smsotp.model.identity import normalise_station
-from radius_smsotp.model.records import Account
-from radius_smsotp.store.transaction import Transaction
 
 
-@click.group()
+@click.group(cls=InOrder)
 def user() -> None:
     """
     Accounts: who may log in, and where the codes go.
@@ -37,236 +35,95 @@ def user() -> None:
     """
 
 
-def _fields(command: Callable[..., None]) -> Callable[..., None]:
-    """What an account is made of, as options."""
-    for option in reversed(
-        (
-            account.name_argument,
-            click.option("--phone", metavar="NUMBER", help="Where the codes go, as +491701234567."),
-            click.option(
-                "--pin",
-                "given",
-                metavar="PIN",
-                help="The PIN.  Every user of this machine can see it in the process list.",
-            ),
-            click.option(
-                "--pin-stdin",
-                "from_stdin",
-                is_flag=True,
-                help="Read the PIN from standard input; on a terminal it is asked for twice, "
-                "hidden.",
-            ),
-            click.option(
-                "--no-pin",
-                "none",
-                is_flag=True,
-                help="No PIN: FreeRADIUS checks the first factor elsewhere (LDAP, SQL, …).",
-            ),
-            click.option(
-                "--provider",
-                metavar="NAME",
-                help="The provider that is tried first for this account.",
-                shell_complete=completion.providers,
-            ),
-            click.option(
-                "--language",
-                metavar="TAG",
-                help="What this person reads, as de; see 'smsotp language'.",
-            ),
-            pass_site,
-        )
-    ):
-        command = option(command)
-    return command
-
-
-LONGEST_OVERRIDE = timedelta(days=92)
-"""A quarter of a year: a number for longer is the account's."""
-
-
-@user.command()
-@_fields
-def add(
-    site: Site, name: str, phone: str | None, provider: str | None, language: str | None, **pin: Any
-) -> None:
-    """
-    Add an account.
-
-    What is missing is asked for on a terminal.  Elsewhere --phone must be given, and without
-    one of the PIN options the account gets none.
-
-    A number is taken in any writing with its country code behind + or 00; without one if the
-    setting 'country' is there.  Letters, extensions, numbers that no country uses, and those that
-    'limits' let no message go to are refused.
-
-    \b
-    Examples:
-      smsotp user add alice --phone +491701234567
-      openssl rand -hex 4 | smsotp user add bob --phone +491707654321 --pin-stdin
-    """
-    with account.faults_of("NAME"):
-        account.refuse_lookalike(name)
-    fields = {
-        "phone": account.option(site.loaded, "phone", account.ask_phone(phone)),
-        "provider": account.option(site.loaded, "provider", provider),
-        "language": account.option(site.loaded, "language", language),
-    }
-    with site.store.read() as tx:
-        _not_known(tx, name)
-    chosen = _pin(site, **pin, ask=True)
-    pin_hash = _hashed(site, name, chosen)
-    with site.store.write(name, durable=True) as tx:
-        new = replace(_not_known(tx, name), pin_hash=pin_hash, **fields)
-        account.save(tx, None, new)
-    click.echo(f"{name}: added")
-    _doubt(site, new, phone=True, pin=chosen)
-    if chosen is None:
-        click.echo(f"{name} has no PIN: FreeRADIUS must check the first factor elsewhere")
-
-
-@user.command("set")
-@_fields
-@click.option(
-    "--until",
-    callback=when.end_of(LONGEST_OVERRIDE),
-    metavar="WHEN",
-    help="The number counts for a time only, before any other: 12h, friday, 2026-12-04.",
-)
-@click.option("--no-provider", is_flag=True, help="Providers as in delivery.order.")
-@click.option("--no-language", is_flag=True, help="The language of the client.")
-@account.elsewhere_option
-def set_(
-    site: Site,
-    name: str,
-    phone: str | None,
-    provider: str | None,
-    language: str | None,
-    until: datetime | None,
-    no_provider: bool,
-    no_language: bool,
-    elsewhere: bool,
-    **pin: Any,
-) -> None:
-    """
-    Change an account.
-
-    Codes that are under way become worthless.  With another phone number or PIN, remembered
-    devices are forgotten.
-
-    With --until the number goes before the account's own, and before the one that LDAP, SQL or a
-    users file gives, and ends by itself; '--until now' ends it at once.
-
-    \b
-    Examples:
-      smsotp user set alice --phone +491707654321
-      smsotp user set alice --phone +491707654321 --until friday
-      smsotp user set alice --pin-stdin
-      smsotp user set alice --provider backup
-    """
-    given = {"phone": phone, "provider": provider, "language": language}
-    removed = {"provider": no_provider, "language": no_language}
-    for field, none in removed.items():
-        if none and given[field] is not None:
-            raise click.UsageError(f"--{field} and --no-{field} exclude each other")
-    fields = {
-        field: account.option(site.loaded, field, text)
-        for field, text in given.items()
-        if text is not None or removed.get(field)
-    }
-    has_pin = any(value not in {None, False} for value in pin.values())
-    if not fields and not has_pin and until is None:
-        raise click.UsageError("there is nothing to change; name at least one option")
-    with site.store.read() as tx:
-        before = account.known(tx, name, elsewhere=elsewhere)
-    if until is not None:
-        # Else the end that is there is moved.
-        fields = {"override": before.override} | fields | {"override_until": until}
-        if phone is not None:
-            fields["override"] = fields.pop("phone")
-        if fields["override"] is None:
-            raise click.UsageError("--until says how long a number counts; name it with --phone")
-    elif before.is_bare and (has_pin or phone is not None):
-        remedy = f"say --until when the number counts, or give it an account with 'user add {name}'"
-        raise SmsotpError(f"'{name}' is known elsewhere, and has no account here; {remedy}")
-    chosen = _pin(site, **pin, ask=False)
-    if has_pin:
-        fields["pin_hash"] = _hashed(site, name, chosen)
-    changed = _change(site, name, elsewhere, **fields)
-    click.echo(f"{name}: changed")
-    if until is not None or (phone is not None and changed.overridden(datetime.now(UTC))):
-        click.echo(f"{name}: {account.override_told(changed)}")
-    _doubt(site, changed, phone=phone is not None, pin=chosen)
-
-
-@user.command()
-@account.name_argument
+@click.command(short_help="Delete accounts.")
+@account.names_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@results.told
 @pass_site
-def delete(site: Site, name: str, yes: bool) -> None:
+def delete(site: Site, told: Results, names: tuple[str, ...], yes: bool) -> None:
     """
-    Delete an account, its lock-out and its remembered devices.
+    Delete accounts, their lock-outs and their remembered devices.
 
     The audit trail keeps what happened.  To keep somebody out for a while, disable the
     account instead.
 
     \b
-    Example:
+    Examples:
       smsotp user delete alice --yes
+      smsotp user delete alice bob --yes
     """
-    with site.store.read() as tx:
-        account.own(tx, name)
-    if not yes:
-        if not sys.stdin.isatty():
-            raise click.UsageError("there is no terminal to ask on; say --yes")
-        if not click.confirm(f"Delete {output.clean(name)}?"):
-            raise SmsotpError("nothing was deleted")
-    with site.store.write(name, durable=True) as tx:
-        account.own(tx, name)
-        account.remove(tx, name)
-    click.echo(f"{name}: deleted")
+
+    def look(name: str) -> None:
+        with site.store.read() as tx:
+            account.own(tx, name)
+
+    def remove(name: str) -> None:
+        with site.store.write(name, durable=True) as tx:
+            account.own(tx, name)
+            account.remove(tx, name)
+        told.add(name, "deleted")
+
+    there = told.each(names, look)
+    account.ask_to("Delete {}?", there, "nothing was deleted", yes=yes)
+    told.each(there, remove)
 
 
-@user.command()
-@account.name_argument
+@click.command(short_help="Let disabled accounts log in again.")
+@account.names_argument
 @account.elsewhere_option
+@results.told
 @pass_site
-def enable(site: Site, name: str, elsewhere: bool) -> None:
+def enable(site: Site, told: Results, names: tuple[str, ...], elsewhere: bool) -> None:
     """
-    Let a disabled account log in again.
+    Let disabled accounts log in again.
 
     \b
     Example:
       smsotp user enable alice
     """
-    _change(site, name, elsewhere, enabled=True)
-    click.echo(f"{name}: enabled")
+    told.each(names, lambda name: _switch(site, told, name, on=True, elsewhere=elsewhere))
 
 
-@user.command()
-@account.name_argument
+@click.command(short_help="Let accounts log in no more.")
+@account.names_argument
 @account.elsewhere_option
+@results.told
 @pass_site
-def disable(site: Site, name: str, elsewhere: bool) -> None:
+def disable(site: Site, told: Results, names: tuple[str, ...], elsewhere: bool) -> None:
     """
-    Let an account log in no more.
+    Let accounts log in no more.
 
     So it is with a name that only LDAP, SQL or a users file knows: it is refused here.  A session
     that is open already stays open: FreeRADIUS is only asked at the login.
 
     \b
-    Example:
+    Examples:
       smsotp user disable alice
+      smsotp user disable alice bob
     """
-    _change(site, name, elsewhere, enabled=False)
-    click.echo(f"{name}: disabled")
+    told.each(names, lambda name: _switch(site, told, name, on=False, elsewhere=elsewhere))
 
 
-@user.command()
-@account.name_argument
+def _switch(site: Site, told: Results, name: str, *, on: bool, elsewhere: bool) -> None:
+    with site.store.write(name, durable=True) as tx:
+        before = account.known(tx, name, elsewhere=elsewhere)
+        after = replace(before, enabled=on, gone=False)
+        if after != before:
+            account.save(tx, before, after)
+    word = "enabled" if on else "disabled"
+    if after == before:
+        told.add(name, "ok", f"{name}: was {word} already")
+    else:
+        told.add(name, word)
+
+
+@click.command(short_help="End lock-outs.")
+@account.names_argument
+@results.told
 @pass_site
-def unlock(site: Site, name: str) -> None:
+def unlock(site: Site, told: Results, names: tuple[str, ...]) -> None:
     """
-    End a lock-out, and forget the wrong PINs and codes so far.
+    End lock-outs, and forget the wrong PINs and codes so far.
 
     A device that gets no messages for its stored password gets them again.
 
@@ -274,65 +131,19 @@ def unlock(site: Site, name: str) -> None:
     Example:
       smsotp user unlock alice
     """
-    with site.store.write(name, durable=True) as tx:
-        # A lock-out may belong to a name that only LDAP knows.
-        ended = tx.clear_lockout(name) | tx.unlock_stations(name)
-        if not ended | tx.forget_unanswered(name, datetime.now(UTC)):
-            account.known(tx, name)
-            click.echo(f"{name}: was not locked")
-            return
-        tx.add_event(account.event("account-unlocked", name))
-    click.echo(f"{name}: unlocked")
 
+    def one(name: str) -> None:
+        with site.store.write(name, durable=True) as tx:
+            # A lock-out may belong to a name that only LDAP knows.
+            ended = tx.clear_lockout(name) | tx.unlock_stations(name)
+            if not ended | tx.forget_unanswered(name, datetime.now(UTC)):
+                account.known(tx, name)
+                told.add(name, "ok", f"{name}: was not locked")
+                return
+            tx.add_event(account.event("account-unlocked", name))
+        told.add(name, "unlocked")
 
-def _change(site: Site, name: str, elsewhere: bool, **fields: Any) -> Account:
-    with site.store.write(name, durable=True) as tx:
-        before = account.known(tx, name, elsewhere=elsewhere)
-        after = replace(before, **fields)
-        if after != before:
-            account.save(tx, before, after)
-    return after
-
-
-def _doubt(site: Site, one: Account, *, phone: bool, pin: str | None) -> None:
-    """See `account.doubts`."""
-    for doubt in account.doubts(one, site.loaded, phone=phone, pin=pin):
-        click.echo(f"{one.name}: {doubt}")
-
-
-def _not_known(tx: Transaction, name: str) -> Account:
-    """What there is of a name without account, which may be known elsewhere, and disabled here."""
-    found = tx.account(name) or Account(name, None)
-    if not found.is_bare:
-        remedy = f"change it with 'smsotp user set {name}'"
-        raise SmsotpError(f"there is an account '{name}' already; {remedy}")
-    return found
-
-
-def _pin(site: Site, given: str | None, from_stdin: bool, none: bool, *, ask: bool) -> str | None:
-    """
-    The PIN that the options mean, None for no PIN.
-
-    Args:
-        ask: Whether to ask for one on a terminal if no option says anything.
-    """
-    if (given is not None) + from_stdin + none > 1:
-        raise click.UsageError("--pin, --pin-stdin and --no-pin exclude each other")
-    terminal = sys.stdin.isatty()
-    if none or (given is None and not from_stdin and not (ask and terminal)):
-        return None
-    if given is None and terminal:
-        given = click.prompt("PIN", hide_input=True, confirmation_prompt="The same PIN again")
-    elif given is None:
-        line = sys.stdin.buffer.readline()
-        given = pins.decode(line.removesuffix(b"\n").removesuffix(b"\r"))
-    with account.faults_of("--pin"):
-        return account.read_pin(str(given), site.loaded)
-
-
-def _hashed(site: Site, name: str, pin: str | None) -> str | None:
-    rounds = site.loaded.values.pin.iterations
-    return None if pin is None else account.hashed(name, pin, rounds, site.keys)
+    told.each(names, one)
 
 
 @click.command(short_help="List remembered devices, or forget them.")
@@ -353,18 +164,13 @@ def devices(site: Site, name: str, forget: str | None, forget_all: bool, as_json
       smsotp user devices alice --forget 02:00:00:00:00:01
       smsotp user devices alice --forget-all
     """
-    if sum((forget is not None, forget_all, as_json)) > 1:
-        raise click.UsageError("--forget, --forget-all and --json exclude each other")
+    if forget is not None and forget_all:
+        raise click.UsageError("--forget and --forget-all exclude each other")
     if forget is not None or forget_all:
-        station = None if forget is None else normalise_station(forget)
-        with site.store.write(name, durable=True) as tx:
-            number = tx.forget_devices(name, station)
-            if number:
-                tx.add_event(account.devices_forgotten(name, number, station or ""))
-        if station is not None and not number:
-            known = f"'smsotp user devices {name}' names all"
-            raise SmsotpError(f"{name}: no device '{station}' is remembered; {known}")
-        click.echo(f"{name}: devices forgotten: {number}")
+        with Results(for_programs=as_json) as told:
+            number = _forget(site, name, None if forget is None else normalise_station(forget))
+            line = f"{name}: devices forgotten: {number}"
+            told.add(name, "forgotten" if number else "ok", line, devices=number)
         return
     with site.store.read() as tx:
         found = tx.devices(name, datetime.now(UTC))
@@ -375,9 +181,21 @@ def devices(site: Site, name: str, forget: str | None, forget_all: bool, as_json
     output.listing(records, columns, for_programs=as_json, empty=none)
 
 
-OTHERS = (
-    *(show, list_accounts, make_codes, list_codes, devices, import_accounts, export_accounts),
-    *(export_data, erase),
-)
-for command in OTHERS:
+def _forget(site: Site, name: str, station: str | None) -> int:
+    """Forget one device, or all.  Returns how many.  Raises SmsotpError if there is no such one."""
+    with site.store.write(name, durable=True) as tx:
+        number = tx.forget_devices(name, station)
+        if number:
+            tx.add_event(account.devices_forgotten(name, number, station or ""))
+    if station is not None and not number:
+        known = f"'smsotp user devices {name}' names all"
+        raise SmsotpError(f"{name}: no device '{station}' is remembered; {known}")
+    return number
+
+
+# What is done each day stands first in the help, what is done once a year last.
+for command in (
+    *(list_accounts, show, add, set_, unlock, disable, enable, make_codes, list_codes, devices),
+    *(delete, import_accounts, export_accounts, sync_accounts, ensure, export_data, erase),
+):
     user.add_command(command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from radius_smsotp.cli import output
+from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.cli.user import account, sessions
 from radius_smsotp.model import lockout
@@ -80,39 +81,74 @@ def list_accounts(site: Site, pattern: str, state: str | None, as_json: bool) ->
     )
 
 
-@click.command()
-@account.name_argument
+@click.command(short_help="Show accounts.")
+@account.names_argument
 @output.json_option
 @pass_site
-def show(site: Site, name: str, as_json: bool) -> None:
+def show(site: Site, names: tuple[str, ...], as_json: bool) -> None:
     """
-    Show one account.
+    Show accounts; with --json one object after the other.
 
     \b
     Examples:
       smsotp user show alice
-      smsotp user show alice --json
+      smsotp user show alice bob --json
     """
+    # What is not there is told, and the exit code says so; nothing else is printed of it.
+    told, shown = Results(for_programs=False), 0
+
+    def one(name: str) -> None:
+        nonlocal shown
+        found = _found(site, name)
+        if shown and not as_json:
+            click.echo()
+        shown += 1
+        _print(found, as_json=as_json)
+
+    with told:
+        told.each(names, one)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """All that is shown of one account."""
+
+    one: Account
+    record: dict[str, Any]
+    counted: Lockout
+    devices: int
+    challenges: int
+    sessions: list[sessions.Session]
+
+
+def _found(site: Site, name: str) -> _Found:
     now = datetime.now(UTC)
     with site.store.read() as tx:
         one = account.known(tx, name)
         counted, codes = tx.lockout(name), tx.emergency(name)
-        stations = tx.locked_stations(now, name)
-        devices = tx.devices(name, now)
-        running = tx.open_challenges(now, name)
-        known = sessions.paired(tx.events(name, sessions.RECENT))
-    record = _record(one, counted, stations, codes, now)
+        return _Found(
+            one,
+            _record(one, counted, tx.locked_stations(now, name), codes, now),
+            counted,
+            len(tx.devices(name, now)),
+            len(tx.open_challenges(now, name)),
+            sessions.paired(tx.events(name, sessions.RECENT)),
+        )
+
+
+def _print(found: _Found, *, as_json: bool) -> None:
+    one, record = found.one, found.record
     if as_json:
-        more: dict[str, Any] = {"devices": len(devices), "open_challenges": len(running)}
-        more["sessions"] = [asdict(session) for session in known]
-        output.as_json(record | more)
+        more = {"devices": found.devices, "open_challenges": found.challenges}
+        told = [asdict(session) for session in found.sessions]
+        output.as_json(record | more | {"sessions": told})
         return
     kept = "checked elsewhere" if record["elsewhere"] else "no"
     if one.pin_hash:
         seal = f"sealed with {by}" if (by := pins.sealed_with(one.pin_hash)) else "not sealed"
         kept = f"yes, {pins.iterations(one.pin_hash)} rounds, {seal}"
     pairs = (
-        ("Name", name),
+        ("Name", one.name),
         ("Phone", _phone_in_words(record, whole=True)),
         ("PIN", kept),
         ("Provider", one.provider or "as in delivery.order"),
@@ -123,11 +159,11 @@ def show(site: Site, name: str, as_json: bool) -> None:
             for at in record["locked_stations"]
             if (until := at["until"]) is not None
         ),
-        ("Failures in a row", counted.failures),
+        ("Failures in a row", found.counted.failures),
         ("Emergency codes", _codes_in_words(record)),
-        ("Remembered devices", len(devices)),
-        ("Open challenges", len(running)),
-        *(("Session", sessions.told(session)) for session in known[-sessions.SHOWN :]),
+        ("Remembered devices", found.devices),
+        ("Open challenges", found.challenges),
+        *(("Session", sessions.told(session)) for session in found.sessions[-sessions.SHOWN :]),
     )
     output.record(pairs)
 
@@ -148,7 +184,7 @@ def _record(
         "override": one.override if counts else None,
         "override_until": one.override_until if counts else None,
         "pin": one.pin_hash is not None,
-        **output.fields(one, "provider", "language", "enabled"),
+        **output.fields(one, "provider", "language", "enabled", "gone"),
         "failures": counted.failures,
         "locked_until": counted.locked_until if locked else None,
         "locked_stations": [
@@ -182,6 +218,8 @@ def _state(record: Mapping[str, Any]) -> str:
 
 def _state_in_words(record: Mapping[str, Any]) -> str:
     state, stations = _state(record), len(record["locked_stations"])
+    if record["gone"]:
+        state += ": not in the file of 'sync'"
     if state == "locked":
         return f"locked until {output.local(record['locked_until'])}"
     # A station from which the account has logged in has a lock-out of its own.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from radius_smsotp.cli import output
+from radius_smsotp.cli import output, results
+from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.cli.statistics import figures
 from radius_smsotp.cli.user import account
@@ -67,13 +67,14 @@ def export_data(site: Site, name: str) -> None:
     output.as_json(found)
 
 
-@click.command(short_help="Erase all that is kept of one person.")
-@account.name_argument
+@click.command(short_help="Erase all that is kept of persons.")
+@account.names_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@results.told
 @pass_site
-def erase(site: Site, name: str, yes: bool) -> None:
+def erase(site: Site, told: Results, names: tuple[str, ...], yes: bool) -> None:
     """
-    Erase all that is kept of one person: the account, what is open, and what has happened.
+    Erase all that is kept of persons: the account, what is open, and what has happened.
 
     It is as if there had never been anybody of that name: nothing brings it back but a backup.  The
     figures of 'smsotp stats' stay, without the name; so does an event that somebody was erased.  A
@@ -83,29 +84,29 @@ def erase(site: Site, name: str, yes: bool) -> None:
     Example:
       smsotp user erase alice --yes
     """
-    _rows(site, name)
-    if not yes:
-        if not sys.stdin.isatty():
-            raise click.UsageError("there is no terminal to ask on; say --yes")
-        if not click.confirm(f"Erase all that is kept of {output.clean(name)}, for good?"):
-            raise SmsotpError("nothing was erased")
+    there = told.each(names, lambda name: _rows(site, name))
+    question = "Erase all that is kept of {}, for good?"
+    account.ask_to(question, there, "nothing was erased", yes=yes)
     # Events that go were counted before.
     now, keys = datetime.now(UTC), site.keys
     figures.bring_forward(site.store, now)
     counted = statistics.start(statistics.slot(now - figures.SETTLED))
 
-    def remove() -> dict[str, int]:
+    def remove(name: str) -> dict[str, int]:
         with site.store.write(name, durable=True) as tx:
             tags = _number_tags([*tx.kept(name, [])], keys)
             gone = tx.erase(name, tags, counted)
             tx.add_event(account.event("account-erased", ""))
-            return gone
+            return {TABLES[one]: gone[one] for one in TABLES if gone.get(one)}
+
+    def one(name: str) -> None:
+        gone = insist(remove, name)
+        counts = ", ".join(f"{what}: {number}" for what, number in gone.items())
+        told.add(name, "erased", f"{name}: erased ({counts})", rows=gone)
 
     # What is deleted is in the log of the store still, until that is emptied.
     with site.store.room():
-        gone = insist(remove)
-    told = ", ".join(f"{TABLES[one]}: {gone[one]}" for one in TABLES if gone.get(one))
-    click.echo(f"{name}: erased ({told})")
+        told.each(there, one)
 
 
 def _rows(site: Site, name: str) -> Rows:
@@ -162,7 +163,7 @@ def _told(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
     return told
 
 
-SWITCHES = {"enabled", "emergency"}
+SWITCHES = {"enabled", "gone", "emergency"}
 
 TIMES = {
     *("created_at", "changed_at", "override_until", "last_failure_at", "locked_until", "seen_at"),

@@ -56,8 +56,8 @@ def test_they_are_shown_once_and_let_in(alice: Installation) -> None:
 def test_new_ones_end_those_of_before_and_forget_devices(alice: Installation) -> None:
     """The list may be in the lost bag, the phone may be a device that is remembered."""
     remember(alice)
-    first = json.loads(alice.done("user", "code", "alice", "--count", "3", "--json"))
-    assert (first["account"], first["uses"], first["ended"]) == ("alice", 1, 0)
+    [first] = json.loads(alice.done("user", "code", "alice", "--count", "3", "--json"))["results"]
+    assert (first["name"], first["uses"], first["ended"]) == ("alice", 1, 0)
     assert len(set(first["codes"])) == 3
     assert "no device is remembered" in alice.done("user", "devices", "alice")
     text = alice.done("user", "code", "alice", "--uses", "2", "--for", "90m")
@@ -91,7 +91,7 @@ def test_the_page_is_for_its_user_alone(alice: Installation) -> None:
 
 def test_they_are_listed_by_number_and_revoked(alice: Installation) -> None:
     """One alone, or all: then the next login has an SMS again."""
-    made = json.loads(alice.done("user", "code", "alice", "--count", "2", "--json"))
+    [made] = json.loads(alice.done("user", "code", "alice", "--count", "2", "--json"))["results"]
     assert alice.done("user", "codes", "alice", "--revoke", "1") == (
         "alice: emergency codes revoked: 1\n"
     )

@@ -266,12 +266,12 @@ class TestPin:
         told = here.done("user", "add", "alice", "--phone", PHONE, "--pin", pin)
         assert told == f"alice: added\n{warning}"
         assert here.done("user", "set", "alice", "--pin-stdin", stdin=f"{PIN}\n") == (
-            "alice: changed\n"
+            "alice: changed (pin)\n"
         )
         told = here.done("user", "set", "alice", "--pin-stdin", stdin=f"{pin}\n")
-        assert told == f"alice: changed\n{warning}"
+        assert told == f"alice: changed (pin)\n{warning}"
         # Only what was set is spoken of.
-        assert here.done("user", "set", "alice", "--provider", "demo") == "alice: changed\n"
+        assert here.done("user", "set", "alice", "--no-pin") == "alice: changed (pin)\n"
 
 
 class TestSet:
@@ -368,6 +368,7 @@ class TestShow:
             "provider": None,
             "language": None,
             "enabled": True,
+            "gone": False,
             "failures": 0,
             "locked_until": None,
             "locked_stations": [],

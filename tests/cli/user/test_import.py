@@ -298,7 +298,11 @@ class TestFaultyLines:
         )
         shown = refused(here, path, "--keep-going", "--dry-run")
         assert shown[:4] == [short, *weak]
-        assert shown[4] == "would be added: 6, changed: 0, left as they are: 0, weak PINs: 4"
+        assert shown[4:-2] == [
+            f"line {at}: {one} would be added"
+            for at, one in enumerate(["b", "carl", "dora", "e", "f", "g"], 3)
+        ]
+        assert shown[-2] == "would be added: 6, changed: 0, left as they are: 0, weak PINs: 4"
         shown = refused(here, path, "--keep-going")
         assert shown[:4] == [short, *weak]
         assert shown[4] == "added: 6, changed: 0, left as they are: 0, weak PINs: 4"
@@ -350,12 +354,14 @@ class TestDryRun:
         here.done("user", "add", "alice", "--phone", PHONE)
         path = write(here, f"name,phone,pin\nalice,{PHONE},\nbob,{OTHER},2580\n")
         shown = here.done("user", "import", path, "--dry-run", "--update")
-        assert shown == "would be added: 1, changed: 0, left as they are: 1\n"
+        assert shown == (
+            "line 3: bob would be added\nwould be added: 1, changed: 0, left as they are: 1\n"
+        )
         assert names(here) == ["alice"]
 
     def test_faulty_lines_are_told_and_refused(self, here: Installation) -> None:
         shown = refused(here, write(here, FAULTY), "--dry-run", "--keep-going")
-        assert shown[:-2] == REASONS
+        assert shown[:-4] == REASONS
         assert shown[-2] == "would be added: 2, changed: 0, left as they are: 0"
         assert shown[-1].startswith("smsotp: 9 faulty lines")
         assert not (here.folder / "staff.rejected.csv").exists()
@@ -412,7 +418,7 @@ class TestInterrupted:
         done = sum((one.phone or "").startswith("+43") for one in accounts(here))
         assert 100 <= done <= 777
         assert shown[0] == (
-            f"smsotp: imported: {done} of 1000 accounts; "
+            f"smsotp: written: {done} of 1000 accounts; "
             "the same file with --update imports the others"
         )
         assert shown[-1].startswith("smsotp: the store does not work")

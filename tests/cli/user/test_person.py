@@ -40,7 +40,8 @@ def here(tmp_path: Path, store_url: str) -> Iterator[Installation]:
 
 def test_all_that_is_kept_is_told_and_then_nothing_is(here: Installation) -> None:
     """The other one's stays, and so do the figures; the name may be used anew."""
-    [code, _] = json.loads(here.done("user", "code", "alice", "--count", "2", "--json"))["codes"]
+    made = json.loads(here.done("user", "code", "alice", "--count", "2", "--json"))
+    [code, _] = made["results"][0]["codes"]
     assert here.nodes[0].first("alice", PIN + code) == Accepted()
     remember(here)
     found = json.loads(here.done("user", "export-data", "alice"))
