@@ -76,6 +76,12 @@ def weaknesses(entry: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
             HTTP | {"url": "http://sms.example.org", "http_proxy": "http://localhost:3128"},
             [("providers.one.url", CLEAR)],
         ),
+        (
+            HTTP
+            | {"url": "https://sms.example.org", "username": None, "password": None}
+            | {"token": {"url": "http://sms.example.org/token"}},
+            [("providers.one.token.url", CLEAR)],
+        ),
         (SIPGATE, []),
         (SIPGATE | {"url": "http://sms.example.org/RPC2"}, [("providers.one.url", CLEAR)]),
         (
@@ -123,12 +129,12 @@ def test_what_others_can_read_or_pretend_on_the_way(
 
 @pytest.mark.parametrize("name", presets.names())
 def test_a_preset_is_not_weak(name: str, tmp_path: Path) -> None:
-    """Whoever pastes one is not warned of it; of SMPP, it says itself what to ask for."""
+    """Whoever pastes one is not warned of it; SMPP and a phone say themselves what to do."""
     path = tmp_path / "some.yaml"
     path.write_text(presets.text(name))
     for entry in strict_yaml.parse(strict_yaml.read(path), path.name).values():
         found = weaknesses({"type": providers.kind(entry)} | entry, tmp_path)
-        assert bool(found) == (name == "smpp")
+        assert bool(found) == (name in {"smpp", "sms-gate"})
 
 
 @pytest.mark.parametrize(

@@ -270,6 +270,11 @@ class Settings(ProviderSettings):
         description="what POST and PUT send instead of parameters, as it is written; what is "
         "filled in is escaped as the header Content-Type says: for XML, JSON or a form",
     )
+    body_ucs2: Annotated[str, AfterValidator(_usable_body)] | None = Field(
+        None,
+        repr=False,
+        description="another body if the text has letters outside of the GSM alphabet",
+    )
     send_data_as_json: bool = Field(
         False, description="POST and PUT send JSON instead of a form; GET never does"
     )
@@ -339,13 +344,18 @@ class Settings(ProviderSettings):
     )
 
     @model_validator(mode="after")
-    def _usable_together(self) -> Settings:
+    def _sends_all(self) -> Settings:
         template = self.template()
         if self.body is not None and (self.http_method == "GET" or template.tree()):
             raise ValueError(
                 "body stands for all that is sent: set http_method to POST, and write what "
                 "parameter and the keys name into it, or into url"
             )
+        for name, base in (("parameter_ucs2", self.parameter), ("body_ucs2", self.body)):
+            laid = getattr(self, name)
+            if laid and not isinstance(laid, type(base)):
+                told = name.removesuffix("_ucs2")
+                raise ValueError(f"{name} is laid over {told}, and both have to be of one kind")
         if isinstance(self.parameter, list) and (
             self.http_method == "GET" or not self.send_data_as_json or self._keys()
         ):
@@ -365,6 +375,11 @@ class Settings(ProviderSettings):
             twice = " and ".join(sorted(key for key in self._keys() if key in self.parameter))
             hint = f"; parameter has {twice} as well, and wins" if twice else ""
             raise ValueError(f"the request has no place for {places}{hint}")
+        return self
+
+    @model_validator(mode="after")
+    def _says_who_we_are(self) -> Settings:
+        template = self.template()
         if self.password and not self.credentials():
             raise ValueError("password is set without username; set both")
         if self.auth != "basic" and not self.credentials():
@@ -376,7 +391,8 @@ class Settings(ProviderSettings):
             )
         if "token" in template.carries() and not self.token:
             raise ValueError(f"{TOKEN} stands for what token fetches, which is not set")
-        if self.token and self.credentials() and self.auth == "basic":
+        log_in = template.headers.get("Authorization", "")
+        if self.credentials() and TOKEN in log_in:
             raise ValueError("username and token both log in; move username into token")
         if self.client_key and not self.client_cert:
             raise ValueError("client_key is set without client_cert; set both")
@@ -398,6 +414,7 @@ class Settings(ProviderSettings):
             text_key=self.sms_text_key,
             body=self.body,
             ucs2=self.parameter_ucs2,
+            body_ucs2=self.body_ucs2,
         )
         if not self.token or "token" in made.carries():
             return made

@@ -120,6 +120,7 @@ class Template:
     Attributes:
         body: What to send in place of `parameter`, as it is written.
         ucs2: What `parameter` is besides, for a text that needs UCS-2.
+        body_ucs2: What to send in place of `body`, for such a text.
     """
 
     method: str
@@ -131,6 +132,7 @@ class Template:
     text_key: str | None = None
     body: str | None = field(default=None, repr=False)
     ucs2: Tree = field(default_factory=dict, repr=False)
+    body_ucs2: str | None = field(default=None, repr=False)
 
     def tree(self) -> Tree:
         """The parameters, with those that `phone_key` and `text_key` name."""
@@ -152,14 +154,14 @@ class Template:
     def request(self, given: Mapping[str, str]) -> Request:
         """Fill in what `template.values` gives of a message."""
         url = fill(self.url, {name: quote(value, safe="") for name, value in given.items()})
-        tree = self.tree()
-        if self.ucs2 and self._needs_ucs2(given):
-            tree = _merged(tree, self.ucs2)
+        tree, written = self.tree(), self.body
+        if (self.ucs2 or self.body_ucs2) and self._needs_ucs2(given):
+            tree, written = _merged(tree, self.ucs2), self.body_ucs2 or written
         tree = _filled(tree, given)
         body = content_type = None
-        if self.body is not None:
+        if written is not None:
             content_type = self.content_type()
-            body = _raw(self.body, content_type, given)
+            body = _raw(written, content_type, given)
         elif self.method == "GET":
             split = urlsplit(url)
             query = filter(None, (split.query, urlencode(_pairs(tree), quote_via=quote)))

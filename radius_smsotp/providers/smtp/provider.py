@@ -319,9 +319,10 @@ class Provider(BaseProvider[Settings]):
         server = self._server
         if server is None:
             raise Refused(self._fault, out_of_order=True)
-        recipients = self._recipients(message)
+        given = values(message, self._settings.regexp)
+        recipients = self._recipients(given)
         sender = self._sender(server)
-        mail = self._compose(message, sender, recipients)
+        mail = self._compose(given, sender, recipients)
         limit = min(limit, time.monotonic() + server.timeout)
         with self._session(server, message, limit) as session:
             session.submit(parseaddr(sender)[1], recipients, mail.as_bytes())
@@ -400,19 +401,19 @@ class Provider(BaseProvider[Settings]):
     def _sender(self, server: SmtpServer) -> str:
         return self._settings.mailsender or server.sender or _default_sender(server)
 
-    def _recipients(self, message: Message) -> list[str]:
+    def _recipients(self, given: Mapping[str, str]) -> list[str]:
         # Split before filling in: what is filled in must not add a recipient.
         templates = self._settings.mailto.split(",")
-        given = values(message, self._settings.regexp)
         found = [fill(one.strip(), given) for one in templates]
         if not all(map(MAIL_ADDRESS.fullmatch, found)):
             raise Refused("with this number or text, mailto is no mail address")
         return found
 
-    def _compose(self, message: Message, sender: str, recipients: list[str]) -> EmailMessage:
+    def _compose(
+        self, given: Mapping[str, str], sender: str, recipients: list[str]
+    ) -> EmailMessage:
         settings = self._settings
         name, address = parseaddr(sender)
-        given = values(message, settings.regexp)
         mail = EmailMessage(_POLICY)
         mail["From"] = Address(display_name=name, addr_spec=address)
         mail["To"] = ", ".join(recipients)

@@ -125,6 +125,13 @@ class TestAlphabet(BodyTests):
             request = sent(RUSSIAN, parameter=parameter, parameter_ucs2={"coding": 2})
             assert request.form.get("coding") == coding
 
+    def test_a_body_of_its_own_goes_out_for_other_letters(
+        self, sent: Callable[..., gw.Received]
+    ) -> None:
+        bodies = {"body": "<a to='{phone}'>{message}</a>", "body_ucs2": "<u>{message_hex}</u>"}
+        assert sent("a", **bodies).body.decode() == f"<a to='{PHONE}'>a</a>"
+        assert sent("код", **bodies).body == b"<u>043A043E0434</u>"
+
     def test_hex_digits_are_those_of_the_whole_text(self, sent: Callable[..., gw.Received]) -> None:
         parameter = {"text": "{message_hex}", "to": "{phone}"}
         form = sent("код", parameter=parameter, parameter_ucs2={"u": 1}).form

@@ -134,6 +134,8 @@ def test_a_fault_names_its_setting(setting: str, value: Any, told: str) -> None:
             {"token": {"url": "https://sms.example.org/"}, "username": "me"},
             "move username into token",
         ),
+        ({"parameter_ucs2": [1]}, "parameter_ucs2 is laid over parameter"),
+        ({"body_ucs2": "{message}"}, "body_ucs2 is laid over body"),
     ],
 )
 def test_a_fault_of_several_settings_says_what_to_do(changes: dict[str, Any], told: str) -> None:
