@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 
 from radius_smsotp.cli import completion, output
+from radius_smsotp.cli.check import directories
+from radius_smsotp.cli.check.raddb import place
 from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model import events, text
@@ -110,7 +114,7 @@ def trace(site: Site, name: str, limit: int, follow: bool, as_json: bool) -> Non
     teller = Teller(names=bool(station_address(name)))
     for number, event in enumerate(folded(trail)):
         _show(teller, event, first=number == 0)
-    for sentence in (advice(trail[-1]), *others):
+    for sentence in (advice(trail[-1], place(site.loaded.path)), *others):
         if sentence:
             told = f"=> {output.clean(sentence)}"
             click.echo(output.wrapped(told, "") if sys.stdout.isatty() else told)
@@ -226,8 +230,8 @@ PHASE_2 = "set the device's inner authentication (phase 2) to GTC, or to PAP wit
 
 REMEDIES = {
     "login-refused unknown-account": "add it: smsotp user add {account} --phone NUMBER "
-    "(or have LDAP or SQL set SMSOTP-Phone)",
-    "login-refused no-number": "add it there (SMSOTP-Phone), or for a time here: smsotp user set "
+    "(or have LDAP or SQL set SMSOTP-Phone; in SQL with op :=)",
+    "login-refused no-number": "add it there ({attributes}), or for a time here: smsotp user set "
     "{account} --phone NUMBER --until friday; or: smsotp user code {account}",
     "login-refused disabled": "smsotp user enable {account}",
     "login-refused refused": "look for Auth-Type := Reject, Expiration, Login-Time and the like "
@@ -249,7 +253,7 @@ REMEDIES = {
     "broken, or somebody tries things",
     "login-refused locked": "wait for lockout.minutes, or: smsotp user unlock {account}",
     "login-refused no-phone": "smsotp user set {account} --phone NUMBER",
-    "login-refused bad-phone": "mend the number where SMSOTP-Phone comes from",
+    "login-refused bad-phone": "mend the number where it comes from ({attributes})",
     "login-refused country": "set another number, or add its country to limits.countries; of a "
     "code that several share, as +1 or +44, each but the main one is named on its own",
     "login-refused prefix": "set another number, or take the prefix out of limits.refused",
@@ -335,15 +339,30 @@ REMEDIES = {
 """Kind of event, with its reason where that matters, to what to do."""
 
 
-def advice(event: Event) -> str | None:
-    """One sentence, None where all is well."""
+def advice(event: Event, raddb: Path) -> str | None:
+    """
+    One sentence, None where all is well.
+
+    Args:
+        raddb: That says where a directory is looked at for numbers.
+    """
     reason = event.detail.get("reason", "")
     remedy = REMEDIES.get(f"{event.kind} {reason}") or REMEDIES.get(event.kind)
     several = not event.account and "more" in event.detail
     if remedy is None or several:  # of several names there is nothing to do for one
         return None
     values = {"account": event.account, "provider": event.detail.get("provider", "NAME")}
+    if "{attributes}" in remedy:
+        values["attributes"] = _looked_at(raddb)
     return text.fill(remedy, values | {"client": event.client})
+
+
+def _looked_at(raddb: Path) -> str:
+    """Where FreeRADIUS looks for numbers: "mobile, otherMobile"."""
+    found: tuple[str, ...] = ()
+    with contextlib.suppress(OSError):  # whoever may read the trail need not be root
+        found = directories.number_attributes(raddb)
+    return ", ".join(found) or "SMSOTP-Phone"
 
 
 SENTENCES = {

@@ -50,7 +50,7 @@ KINDS = {
 
 REASONS = {
     "unknown-account": "there is no such account",
-    "no-number": "LDAP, SQL or a users file knows the account and has no number for it",
+    "no-number": "the directory (LDAP, SQL or a users file) has no number for the account",
     "emergency": "an emergency code is valid: no SMS goes out",
     "disabled": "the account is disabled",
     "refused": "another module of FreeRADIUS refuses the account",

@@ -73,7 +73,7 @@ _UNUSED = (
     "package phonenumbers"
 )
 
-_REMARK = re.compile(r"\([^()0-9]*[^\W\d_][^()0-9]*\)$")
+_REMARK = re.compile(r"(?:\([^()0-9]*[^\W\d_][^()0-9]*\) ?)+$")
 """Words in brackets at the end, without a digit that might be meant to be dialled."""
 
 _EXTENSIONS = re.compile(

@@ -129,6 +129,8 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
     """
     request = first_values((lists or {}).get("request"))
     config = first_values((lists or {}).get("config"))
+    # radreply, and indented lines of a users file, are the reply list.
+    of_account = first_values((lists or {}).get("reply")) | config
     given = _decoded(request, "Tmp-Octets-0")
     name = (
         _decoded(request, "Tmp-Octets-2")
@@ -197,12 +199,16 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         mismatch=bool(said) and all(MISMATCH in one for one in said),
         # Of a password other modules may say anything, a name that was sent among it.
         uncompared=silent or (method != "" and any(UNCOMPARED in one for one in said)),
-        phones=_values((lists or {}).get("config"), "SMSOTP-Phone"),
-        provider=config.get("SMSOTP-Provider") or None,
-        style=config.get("SMSOTP-Style") or None,
-        template=config.get("SMSOTP-Text") or None,
+        phones=tuple(
+            one
+            for place in ("config", "reply")
+            for one in _values((lists or {}).get(place), "SMSOTP-Phone")
+        ),
+        provider=of_account.get("SMSOTP-Provider") or None,
+        style=of_account.get("SMSOTP-Style") or None,
+        template=of_account.get("SMSOTP-Text") or None,
         packet=request.get("SMSOTP-Packet", ""),
-        language=config.get("SMSOTP-Language", ""),
+        language=of_account.get("SMSOTP-Language", ""),
     )
 
 

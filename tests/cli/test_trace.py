@@ -18,6 +18,8 @@ from tests.cli.terminal import Terminal
 from tests.providers.gateway import Gateway, answers
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.installation import Installation
 
 PHONE = "+491701234567"
@@ -211,8 +213,30 @@ class TestAdvice:
         lines = trace(here, "bob")
         assert lines == [
             "refused: there is no such account (client vpn, station 02-00-00-00-00-01)",
-            "=> add it: smsotp user add bob --phone NUMBER (or have LDAP or SQL set SMSOTP-Phone)",
+            "=> add it: smsotp user add bob --phone NUMBER (or have LDAP or SQL set SMSOTP-Phone; "
+            "in SQL with op :=)",
         ]
+
+    @pytest.mark.parametrize(
+        ("module", "told"),
+        [
+            ("", "SMSOTP-Phone"),
+            (
+                "ldap {\nupdate {\ncontrol:SMSOTP-Phone += 'mobile'\n"
+                'control:SMSOTP-Phone += "otherMobile"\nreply:Class := "title"\n}\n}\n',
+                "mobile, otherMobile",
+            ),
+            ("ldap {\nuser {\n}\nupdate {\n&control:SMSOTP-Phone := pager\n}\n}\n", "pager"),
+        ],
+    )
+    def test_where_a_directory_has_no_number(self, tmp_path: Path, module: str, told: str) -> None:
+        """The attributes that FreeRADIUS looks at there."""
+        (tmp_path / "mods-enabled").mkdir()
+        (tmp_path / "mods-enabled" / "ldap").write_text(module)
+        refused = Event("login-refused", datetime.now(UTC), "bob", detail={"reason": "no-number"})
+        said = advice(refused, tmp_path)
+        assert said is not None
+        assert said.startswith(f"add it there ({told}), or for a time here: smsotp user set bob ")
 
     @pytest.mark.parametrize("name", ["alice@example.org", "EXAMPLE\\alice", "example.org/alice"])
     def test_a_name_with_a_realm_that_nobody_strips(self, alice: Installation, name: str) -> None:
@@ -267,7 +291,7 @@ class TestAdvice:
         node.second(challenged, node.code(challenged))
         assert not self.last(alice).startswith("=>")
 
-    def test_there_is_advice_for_every_kind_and_reason_that_fails(self) -> None:
+    def test_there_is_advice_for_every_kind_and_reason_that_fails(self, tmp_path: Path) -> None:
         """And none for a kind or a reason that does not exist."""
         fine = {"challenge-repeated", "sms-delivered", "sms-resent", "code-accepted", "code-wrong"}
         fine |= {"answer-repeated", "device-remembered", "device-accepted", "device-forgotten"}
@@ -281,7 +305,7 @@ class TestAdvice:
         fine |= {"account-changed", "account-deleted", "account-unlocked", "store-restored"}
         fine |= {"account-erased", "account-renamed", "codes-made", "codes-revoked"}
         for kind in events.KINDS:
-            told = advice(Event(kind, datetime.now(UTC), "alice"))
+            told = advice(Event(kind, datetime.now(UTC), "alice"), tmp_path)
             assert (told is None) == (kind in fine), kind
         for key in REMEDIES:
             kind, _, reason = key.partition(" ")

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
+from tests.freeradius import recipe
 from tests.freeradius.tcp_server import TcpServer
 
 if TYPE_CHECKING:
@@ -107,6 +108,14 @@ class Directory(TcpServer):
         """Start the process and wait until it listens."""
         # A debug level keeps it in the foreground; this one tells of each operation.
         self.run([SLAPD, "-d", "stats", "-h", self.url, "-f", self._configuration])
+
+    def asked(self, raddb: Path) -> None:
+        """Have a raddb ask it, by the recipe."""
+        replacements = {
+            "ldaps://ldap.example.org": self.url,
+            "/etc/ssl/certs/ca-certificates.crt": str(self.certificate),
+        }
+        recipe.install(raddb, "LDAP", replacements)
 
     def binds(self, uid: str) -> int:
         """How often somebody has tried a password of this person."""

@@ -40,8 +40,9 @@ class Proxy(TcpServer):
         """Whether its socket is there."""
         return self.socket.exists()
 
-    def before(self, module: Path) -> None:
-        """Have a module ``ldap`` ask it."""
+    def asked(self, raddb: Path) -> None:
+        """Have a raddb that asks a directory ask it in its place."""
+        module = raddb / "mods-enabled" / "ldap"
         said = recipe.fill_in(
             recipe.code(TITLE, "text"),
             {"%2Frun%2Fhaproxy%2Fldap.sock": str(self.socket).replace("/", "%2F")},

@@ -8,6 +8,7 @@ import pytest
 
 from tests.freeradius import recipe
 from tests.freeradius.domain import PASSWORD, Domain
+from tests.freeradius.test_elsewhere import command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,32 @@ def test_password_and_number_are_the_domains(radiusd: Radiusd) -> None:
         code = site.code(challenge.state)
         assert radiusd.ask(name, code, challenge.state).kind == "Access-Accept"
     assert site.kinds("alice") == ["challenge-opened", "sms-accepted", "pin-wrong", "code-accepted"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "remedy"),
+    [
+        (
+            "numberless",
+            "refused: the directory (LDAP, SQL or a users file) has no number for the account",
+            "=> add it there (mobile, otherMobile), or for a time here: ",
+        ),
+        (
+            "extension",
+            "refused: no value of SMSOTP-Phone is a phone number (SMSOTP-Phone holds letters, ",
+            "=> mend the number where it comes from (mobile, otherMobile)",
+        ),
+    ],
+)
+def test_no_number_is_told_with_where_it_was_looked_for(
+    radiusd: Radiusd, name: str, told: str, remedy: str
+) -> None:
+    reply = radiusd.ask(name, PASSWORD)
+    assert (reply.kind, reply.message) == ("Access-Reject", "Login failed.")
+    shown = command(radiusd.site, "trace", name)
+    assert told in shown
+    assert remedy in shown
+    assert radiusd.site.messages() == []
 
 
 @pytest.mark.parametrize(

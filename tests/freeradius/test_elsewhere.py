@@ -84,24 +84,12 @@ def directory(openldap: Directory) -> Directory:
 @pytest.fixture(scope="module")
 def asks_ldap(openldap: Directory) -> Callable[[Path], None]:
     """Makes a FreeRADIUS ask it: the same function, so that `share` knows it again."""
-    return lambda raddb: edit_ldap(raddb, openldap)
+    return openldap.asked
 
 
 def start_with_ldap(site: Site, directory: Directory) -> Radiusd:
     """A FreeRADIUS that asks it."""
-    return site.start(edit=lambda raddb: edit_ldap(raddb, directory))
-
-
-def edit_ldap(raddb: Path, directory: Directory) -> None:
-    """Do what the recipe says."""
-    recipe.install(
-        raddb,
-        "LDAP",
-        {
-            "ldaps://ldap.example.org": directory.url,
-            "/etc/ssl/certs/ca-certificates.crt": str(directory.certificate),
-        },
-    )
+    return site.start(edit=directory.asked)
 
 
 def test_ldap_knows_password_and_number(
@@ -139,7 +127,7 @@ def test_a_group_of_ldap_is_said_with_the_accept(
     site = make_site(**GERMAN)
 
     def edit(raddb: Path) -> None:
-        edit_ldap(raddb, directory)
+        directory.asked(raddb)
         group = recipe.code("Groups of a directory", "text")
         module = raddb / "mods-enabled" / "ldap"
         stock.replace(module, r"^\s*#  \"\+=\" takes all.*$", group)
@@ -313,28 +301,48 @@ def test_an_account_of_ours_counts_beside_that_of_ldap(
     assert site.events("frank")[-1].detail == {"reason": "disabled"}
 
 
-@pytest.mark.parametrize("condition", ["&control:LDAP-UserDn", "!&control:PBKDF2-Password"])
-def test_accounts_with_a_pin_of_ours_beside_those_of_ldap(
-    make_site: Callable[..., Site], directory: Directory, condition: str
+def test_local_accounts_beside_a_directory(
+    make_site: Callable[..., Site], directory: Directory
 ) -> None:
-    """Who is asked is decided as README says, or by whether there is a hash to compare with."""
+    site = make_site(country="DE")
+    site.add("local-alice")
+    site.add("pinless", text=None)
+
+    def edit(raddb: Path) -> None:
+        directory.asked(raddb)
+        recipe.install(raddb, "Local accounts beside a directory", {})
+
+    radiusd = site.start(edit=edit)
+    log_in(site, radiusd, "erin", "s3cret", "***99")
+    log_in(site, radiusd, "alice", PIN, "***67")
+    for name in ("erin", "alice", "local-alice", "pinless", "nobody", "local-nobody"):
+        reply = radiusd.ask(name, "wrong")
+        assert (reply.kind, reply.message) == FAILED
+    reasons = {name: site.events(name)[-1].detail.get("reason") for name in ("erin", "pinless")}
+    assert reasons == {"erin": None, "pinless": "no-pin"}
+    directory.stop()
+    for name, password in (("erin", "s3cret"), ("alice", PIN)):
+        assert radiusd.ask(name, password).message == UNAVAILABLE[1]
+    log_in(site, radiusd, "Local-Alice", PIN, "***67")
+
+
+def test_whether_there_is_a_hash_decides_as_well(
+    make_site: Callable[..., Site], directory: Directory
+) -> None:
+    """As some sites have it, in the place of the recipe's condition."""
     site = make_site(country="DE")
 
     def edit(raddb: Path) -> None:
-        edit_ldap(raddb, directory)
-        both = f"if ({condition}) {{\n\t\tldap\n\t}}\n\telse {{\n\t\tpap\n\t}}"
+        directory.asked(raddb)
+        both = "if (!&control:PBKDF2-Password) {\n\t\tldap\n\t}\n\telse {\n\t\tpap\n\t}"
         path = raddb / "policy.d" / "smsotp_first_factor"
         recipe.replace_policies(path, f"smsotp_first_factor {{\n\t{both}\n}}\n")
 
     radiusd = site.start(edit=edit)
     log_in(site, radiusd, "erin", "s3cret", "***99")
     log_in(site, radiusd, "alice", PIN, "***67")
-    site.add("pinless", text=None)
-    for name in ("erin", "alice", "pinless", "nobody"):
-        reply = radiusd.ask(name, "wrong")
-        assert (reply.kind, reply.message) == FAILED
-    reasons = {name: site.events(name)[-1].detail.get("reason") for name in ("erin", "pinless")}
-    assert reasons == {"erin": None, "pinless": "no-pin"}
+    for name in ("erin", "alice", "nobody"):
+        assert radiusd.ask(name, "wrong").kind == "Access-Reject"
 
 
 def test_sql_with_freeradius_own_tables(make_site: Callable[..., Site]) -> None:
@@ -430,6 +438,20 @@ def test_a_users_file(make_site: Callable[..., Site]) -> None:
     assert radiusd.ask("carol", f"not-my-password{code}").kind == "Access-Accept"
     # Our own accounts go on.
     assert radiusd.challenge("alice").message.endswith("***67: ")
+
+
+def test_what_an_account_may_be_said_to_be(make_site: Callable[..., Site]) -> None:
+    """Every return code that Debian's raddb knows stands in what is created here, too."""
+    codes = dict.fromkeys(("reject", "userlock", "invalid", "fail"), "Access-Reject")
+    codes |= dict.fromkeys(("ok", "updated", "noop", "notfound"), "Access-Challenge")
+    said = "".join(f'\tif (&Called-Station-Id == "{one}") {{\n\t\t{one}\n\t}}\n' for one in codes)
+
+    def edit(raddb: Path) -> None:
+        path = raddb / "policy.d" / "smsotp_first_factor"
+        recipe.replace_policies(path, f"smsotp_account {{\n{said}}}\n")
+
+    radiusd = make_site().start(edit=edit)
+    assert {one: radiusd.ask(called=one).kind for one in codes} == codes
 
 
 def users_file(raddb: Path, more: str = "") -> None:

@@ -51,6 +51,7 @@ def test_without_a_country_only_international_writings_are_taken() -> None:
         ("1701234567", "DE", "+491701234567"),  # a spreadsheet has taken its 0
         ("0170/1234567", "DE", "+491701234567"),
         ("+49 170 1234501 (private)", None, "+491701234501"),
+        ("+49 170 1234501 (private) (new)", None, "+491701234501"),
         ("0170 1234567 (Büro, mobil)", "DE", "+491701234567"),
         ("\u0660\u0661\u0667\u0660 1234567", "DE", "+491701234567"),
     ],

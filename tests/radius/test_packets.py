@@ -255,6 +255,18 @@ class TestConfig:
         assert (none.step, none.matched, none.reason, none.settled) == (None, "", "", False)
         assert none.language == ""
 
+    def test_the_reply_list_says_it_too(self) -> None:
+        """radreply of SQL, or an indented line of a users file; the control list counts first."""
+        reply = (("SMSOTP-Phone", "0170 7654321"), ("SMSOTP-Style", "reject"))
+        config = (("SMSOTP-Phone", "0170 1234567"), ("SMSOTP-Style", "challenge"))
+        lists = {"request": (("User-Name", "alice"),), "reply": reply, "config": config}
+        parsed = packets.parse(lists)
+        assert parsed is not None
+        assert (parsed.phones, parsed.style) == (("0170 1234567", "0170 7654321"), "challenge")
+        parsed = packets.parse(lists | {"config": ()})
+        assert parsed is not None
+        assert (parsed.phones, parsed.style) == (("0170 7654321",), "reject")
+
     def test_an_empty_value_says_nothing(self) -> None:
         """An LDAP entry whose number is empty has none."""
         said = [(f"SMSOTP-{name}", "") for name in ("Phone", "Provider", "Style", "Text")]

@@ -21,6 +21,9 @@ SERVER = re.compile(r"(?:(\w+)://)?(\[[^\]]*\]|[^/:]*).*")
 SECURE_PORT = "636"
 """With which rlm_ldap speaks TLS from the beginning, where no scheme is said."""
 
+NUMBER = re.compile(r"SMSOTP-Phone\s*\S*=\s*[\"']?(?P<attribute>[\w;.-]+)")
+"""Of a line in ``update``: what the number is called in the directory (RFC 4512 section 2.5)."""
+
 YES = {"yes", "true", "1", "on"}
 
 LIBLDAP = re.compile(rb"libldap[\w.-]*\.so[.0-9]*")
@@ -57,6 +60,18 @@ def findings(raddb: Path, server: FreeRadius) -> Iterator[Finding]:
                 why = "A directory that hangs keeps a thread and a core busy for each login."
                 yield warning(str(path), fault, f"put HAProxy before it: {PAGE}", why=why)
         yield from _hangs(name, path, module, _threads(raddb))
+
+
+def number_attributes(raddb: Path) -> tuple[str, ...]:
+    """The attributes of LDAP that ``SMSOTP-Phone`` is taken from, in their order."""
+    found = [
+        NUMBER.search(line)
+        for _, module in Raddb(raddb).modules.values()
+        if module.kind == "ldap"
+        for update in module.within("update")
+        for _, line in update.lines
+    ]
+    return tuple(dict.fromkeys(one["attribute"] for one in found if one))
 
 
 def keeps_time_in_tls(server: FreeRadius) -> bool:
