@@ -22,32 +22,42 @@ from radius_smsotp.cli.output import clean
 from radius_smsotp.errors import ConfigurationError, SmsotpError, unless_person
 from radius_smsotp.settings import DEFAULT_PATH
 
-COMMANDS = {
-    "init": "Make settings, key and store in DIR.",
-    "check": "Find every problem of settings, key, store, providers and FreeRADIUS.",
-    "user": "Accounts: who may log in, and where the codes go.",
-    "client": "RADIUS clients: what the settings come to for one of them.",
-    "language": "Languages: in which there are texts for users.",
-    "provider": "Providers: what sends the SMS.",
-    "challenge": "Logins that wait for their code.",
-    "trace": "Tell what happened to an account, to one login, or at one device or address.",
-    "events": "Tell what happened to everybody.",
-    "stats": "Figures: logins, refusals, messages and what they cost.",
-    "report": "Write the figures as one page for a browser, with charts.",
-    "exporter": "Serve the figures to Prometheus.",
-    "key": "Keys: what codes are derived from, and PINs sealed with.",
-    "store": "The store: copy all that is kept, or put it back.",
-    "prune": "Remove what is past its use.",
-    "courier": "Send the messages, as a process of its own.",
-    "raddb": "Make or extend a configuration of FreeRADIUS.",
-    "wifi": "Wi-Fi: what devices need to join it.",
-    "login": "Log in as a RADIUS client would: ask for the PIN, then for the code.",
-    "gateway": "Be an SMS gateway that sends nothing, and shows each message on a page.",
-    "completion": "Print what teaches a shell to complete commands, options, names of accounts and "
-    "providers.",
-    "demo": "Start FreeRADIUS with an account in a temporary folder, and log in once.",
+SECTIONS = {
+    "Each day": {
+        "user": "Accounts: who may log in, and where the codes go.",
+        "trace": "Tell what happened to an account, to one login, or at one device or address.",
+        "events": "Tell what happened to everybody.",
+        "challenge": "Logins that wait for their code.",
+        "check": "Find every problem of settings, key, store, providers and FreeRADIUS.",
+        "stats": "Figures: logins, refusals, messages and what they cost.",
+        "report": "Write the figures as one page for a browser, with charts.",
+    },
+    "After a change of the settings": {
+        "client": "RADIUS clients: what the settings come to for one of them.",
+        "language": "Languages: in which there are texts for users.",
+        "provider": "Providers: what sends the SMS.",
+        "login": "Log in as a RADIUS client would: ask for the PIN, then for the code.",
+        "gateway": "Be an SMS gateway that sends nothing, and shows each message on a page.",
+    },
+    "Services and timers": {
+        "prune": "Remove what is past its use.",
+        "courier": "Send the messages, as a process of its own.",
+        "exporter": "Serve the figures to Prometheus.",
+    },
+    "Once, or once a year": {
+        "init": "Make settings, key and store in DIR.",
+        "raddb": "Make or extend a configuration of FreeRADIUS.",
+        "wifi": "Wi-Fi: what devices need to join it.",
+        "key": "Keys: what codes are derived from, and PINs sealed with.",
+        "store": "The store: copy all that is kept, or put it back.",
+        "demo": "Start FreeRADIUS with an account in a temporary folder, and log in once.",
+        "completion": "Print what teaches a shell to complete commands, options, names of accounts "
+        "and providers.",
+    },
 }
-"""Command to its line in the help."""
+"""When a command is called, to its name, to its line in the help."""
+
+COMMANDS = {name: line for section in SECTIONS.values() for name, line in section.items()}
 
 ROOMS = {
     "check": "check.command",
@@ -90,8 +100,9 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(commands.items()))
 
     def invoke(self, ctx: click.Context) -> None:
         """Run the command: the one guard between an error and whoever reads the screen."""

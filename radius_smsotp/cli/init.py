@@ -13,7 +13,8 @@ from pathlib import Path
 
 import click
 
-from radius_smsotp.cli import output
+from radius_smsotp.cli import output, results
+from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import PATIENCE, acting_as, existing_user
 from radius_smsotp.cli.user import bulk
 from radius_smsotp.errors import ConfigurationError, SmsotpError, freeradius_user
@@ -51,7 +52,14 @@ OURS = {SETTINGS, KEY, STORE, *(f"{STORE}{end}" for end in ENDS), "outbox"}
     is_flag=True,
     help="Make a key though the store was used with another one, which is lost.",
 )
-def init(folder: Path, owner: pwd.struct_passwd | None, store: str | None, new_key: bool) -> None:
+@results.told
+def init(
+    told: Results,
+    folder: Path,
+    owner: pwd.struct_passwd | None,
+    store: str | None,
+    new_key: bool,
+) -> None:
     """
     Make settings, key and store in DIR.
 
@@ -78,8 +86,8 @@ def init(folder: Path, owner: pwd.struct_passwd | None, store: str | None, new_k
     ours = [folder] if is_new or {path.name for path in folder.iterdir()} <= OURS else []
     # Settings of somebody else may name any path: what they ask for is made with their rights.
     keeper = _keeper(settings)
-    user = _owner(owner, folder, keeper)
-    _make_settings(settings, store or f"sqlite:///{folder / STORE}", folder / KEY)
+    user = _owner(told, owner, folder, keeper)
+    _make_settings(told, settings, store or f"sqlite:///{folder / STORE}", folder / KEY)
     loaded = settings_file.load(settings)
     if store is not None and loaded.values.store != store:
         there = open_store(loaded.store_url).name
@@ -87,19 +95,21 @@ def init(folder: Path, owner: pwd.struct_passwd | None, store: str | None, new_k
         raise SmsotpError(f"{settings} names another store already: {there}; {remedy}")
     with acting_as(keeper):
         _refuse_second_key(loaded, new_key=new_key)
-        is_made = _make(loaded.key_path, lambda: keyring.create(loaded.key_path))
+        is_made = _make(told, loaded.key_path, lambda: keyring.create(loaded.key_path))
         keys = keyring.read(loaded.key_path)
-        ours += [settings, loaded.key_path, *_make_store(loaded, keys)]
+        ours += [settings, loaded.key_path, *_make_store(told, loaded, keys)]
     if is_made:
-        told = "Without it no PIN can be checked: keep a copy, apart from those of the store."
-        click.echo(f"{loaded.key_path} seals the PINs.  {told}")
+        told.note(
+            f"{loaded.key_path} seals the PINs.  Without it no PIN can be checked: keep a copy, "
+            "apart from those of the store."
+        )
     if user is not None:
         _give(ours, user)
-        click.echo(f"All of it belongs to the user {user.pw_name}.")
+        told.note(f"All of it belongs to the user {user.pw_name}.")
         if folder not in ours:
-            click.echo(f"{folder} holds other files too: let {user.pw_name} write there yourself.")
+            told.note(f"{folder} holds other files too: let {user.pw_name} write there yourself.")
     named = "" if settings == DEFAULT_PATH else f" --config {shlex.quote(str(settings))}"
-    click.echo(f"Next: smsotp{named} user add NAME --phone NUMBER")
+    told.note(f"Next: smsotp{named} user add NAME --phone NUMBER")
 
 
 def _keeper(settings: Path) -> pwd.struct_passwd | None:
@@ -113,7 +123,10 @@ def _keeper(settings: Path) -> pwd.struct_passwd | None:
 
 
 def _owner(
-    wanted: pwd.struct_passwd | None, folder: Path, keeper: pwd.struct_passwd | None
+    told: Results,
+    wanted: pwd.struct_passwd | None,
+    folder: Path,
+    keeper: pwd.struct_passwd | None,
 ) -> pwd.struct_passwd | None:
     """Who is to get the files, None if they stay whose they are."""
     if os.geteuid() != 0 or (keeper is not None and keeper.pw_uid != 0):
@@ -125,12 +138,12 @@ def _owner(
         return wanted
     user = freeradius_user()
     if user is None:
-        click.echo("No FreeRADIUS user is on this machine, so all of it stays root's.")
+        told.note("No FreeRADIUS user is on this machine, so all of it stays root's.")
         return None
     with acting_as(user):
         if os.access(folder.parent, os.X_OK):
             return user
-    click.echo(f"The user {user.pw_name} cannot reach {folder}, so all of it stays root's.")
+    told.note(f"The user {user.pw_name} cannot reach {folder}, so all of it stays root's.")
     return None
 
 
@@ -143,23 +156,23 @@ def _make_folder(folder: Path) -> bool:
     return True
 
 
-def _make_settings(path: Path, store: str, key: Path) -> None:
+def _make_settings(told: Results, path: Path, store: str, key: Path) -> None:
     text = (raddb_files.folder() / SETTINGS).read_text(encoding="utf-8")
     # A JSON string is a YAML string, whatever the path is like.
     for name, value in (("store", store), ("key_file", str(key))):
         line = f"{name}: {json.dumps(value)}"
         text = re.sub(rf"(?m)^{name}: .*$", line.replace("\\", r"\\"), text)
-    _make(path, lambda: whole_file.create(path, text, 0o640))
+    _make(told, path, lambda: whole_file.create(path, text, 0o640))
 
 
-def _make(path: Path, create: Callable[[], None]) -> bool:
+def _make(told: Results, path: Path, create: Callable[[], None]) -> bool:
     """Make a file that is not there yet, and say which it was.  Returns whether it was made."""
     try:
         create()
     except FileExistsError:
-        click.echo(f"was there  {path}")
+        told.add(path, "ok", f"was there  {path}")
         return False
-    click.echo(f"made       {path}")
+    told.add(path, "made", f"made       {path}")
     return True
 
 
@@ -180,7 +193,7 @@ def _refuse_second_key(loaded: Loaded, *, new_key: bool) -> None:
                 tx.end_challenges()
 
 
-def _make_store(loaded: Loaded, keys: Keyring) -> list[Path]:
+def _make_store(told: Results, loaded: Loaded, keys: Keyring) -> list[Path]:
     """Make the store, or bring its schema to this version.  Returns the files of it."""
     store = open_store(loaded.store_url, PATIENCE)
     there = store.exists()
@@ -190,13 +203,15 @@ def _make_store(loaded: Loaded, keys: Keyring) -> list[Path]:
     sealed = bulk.seal(store, keys)
     left = bulk.sealed(store)
     store.close()
-    click.echo(f"{'was there' if there else 'made     '}  {store.name}")
+    line = f"{'was there' if there else 'made     '}  {store.name}"
+    told.add(store.name, "ok" if there else "made", line)
     if sealed:
-        click.echo(f"PINs sealed with {keys.sealing}: {sealed}")
+        line = f"PINs sealed with {keys.sealing}: {sealed}"
+        told.add(keys.sealing, "sealed", line, pins=sealed)
     if lost := sum(left[key_id] for key_id in left.keys() - keys.pin_keys.keys()):
         them = "it" if lost == 1 else "them"
-        told = f"sealed with a key that is not here; 'smsotp check' names {them}"
-        click.echo(f"{output.many(lost, 'PIN')} {told}")
+        more = f"sealed with a key that is not here; 'smsotp check' names {them}"
+        told.note(f"{output.many(lost, 'PIN')} {more}")
     if store.folder is None:
         return []
     path = loaded.store_url.partition("://")[2]

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from radius_smsotp.cli import output
+from radius_smsotp.cli import output, results
+from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import Site, acting_as, pass_site
 from radius_smsotp.cli.user import bulk
 from radius_smsotp.errors import SmsotpError
@@ -85,8 +86,9 @@ def list_keys(site: Site, as_json: bool) -> None:
     metavar="MINUTES",
     help="When the new keys take over: time to copy the file.  [default: in 10 seconds]",
 )
+@results.told
 @pass_site
-def rotate(site: Site, minutes: int | None) -> None:
+def rotate(site: Site, told: Results, minutes: int | None) -> None:
     """
     Make new keys: one for the challenges to come, and one that PINs are sealed with.
 
@@ -116,20 +118,21 @@ def rotate(site: Site, minutes: int | None) -> None:
         made = keyring.add(path, begins)
         introduce(keyring.read(path), site.loaded, site.store)
         lifetime = site.loaded.values.code.lifetime
-        click.echo(f"{made}: signs new challenges from {output.local(begins)} on")
-        click.echo(f"{sealing}: seals PINs from then on")
+        line = f"{made}: signs new challenges from {output.local(begins)} on"
+        told.add(made, "made", line, use="codes", begins=begins)
+        told.add(sealing, "made", f"{sealing}: seals PINs from then on", use="pins", begins=begins)
         if minutes:
-            click.echo(f"Copy {path} to every other server before that.")
+            told.note(f"Copy {path} to every other server before that.")
         elif site.store.folder is not None and bulk.sealed(site.store):
             time.sleep(max(0.0, (begins - datetime.now(UTC)).total_seconds()))
             number = bulk.seal(site.store, keyring.read(path))
-            click.echo(f"PINs sealed with it: {number}")
+            told.note(f"PINs sealed with it: {number}")
     # What is derived with the old one: codes of SMS, and emergency codes.
     ends = [begins + timedelta(seconds=lifetime), *(one.expires_at for one in _emergencies(site))]
     unused = output.local(max(ends))
     old = " ".join(dict.fromkeys((keys.current, keys.sealing)))
     which = "the old one" if keys.current == keys.sealing else "the old ones"
-    click.echo(f"From {unused} on {which} may go: smsotp key retire {old}")
+    told.note(f"From {unused} on {which} may go: smsotp key retire {old}")
 
 
 @key.command()
@@ -139,8 +142,9 @@ def rotate(site: Site, minutes: int | None) -> None:
     is_flag=True,
     help="End the open challenges and emergency codes that hang on it.",
 )
+@results.told
 @pass_site
-def retire(site: Site, key_ids: tuple[str, ...], cancel: bool) -> None:
+def retire(site: Site, told: Results, key_ids: tuple[str, ...], cancel: bool) -> None:
     """
     Remove keys that sign, or seal, no more.
 
@@ -173,8 +177,8 @@ def retire(site: Site, key_ids: tuple[str, ...], cancel: bool) -> None:
         lost = sum(sealed[key_id] for key_id in key_ids)
         if lost:
             pins, verb = output.many(lost, "PIN"), "is" if lost == 1 else "are"
-            told = f"{pins} {verb} sealed with it, and it is not here"
-            raise SmsotpError(f"{told}; see 'smsotp check'")
+            fault = f"{pins} {verb} sealed with it, and it is not here"
+            raise SmsotpError(f"{fault}; see 'smsotp check'")
         if needing and not cancel:
             challenges = output.many(len(needing), "open challenge")
             verb = "needs" if len(needing) == 1 else "need"
@@ -182,8 +186,8 @@ def retire(site: Site, key_ids: tuple[str, ...], cancel: bool) -> None:
         holding = [one for one in _emergencies(site) if one.key_id in key_ids]
         if holding and not cancel:
             whose = output.many(len(holding), "account")
-            told = f"emergency codes of {whose} hang on it, as those of {holding[0].account}"
-            raise SmsotpError(f"{told}; wait, or end them with --cancel")
+            fault = f"emergency codes of {whose} hang on it, as those of {holding[0].account}"
+            raise SmsotpError(f"{fault}; wait, or end them with --cancel")
         for key_id in key_ids:
             keyring.remove(path, key_id)
         accounts = {one.account for one in needing} | {one.account for one in holding}
@@ -195,7 +199,7 @@ def retire(site: Site, key_ids: tuple[str, ...], cancel: bool) -> None:
             for held in holding:
                 tx.put_emergency(replace(held, uses=(0,) * len(held.uses)))
     for key_id in key_ids:
-        click.echo(f"{key_id}: retired")
+        told.add(key_id, "retired")
 
 
 def _open(site: Site) -> list[Challenge]:

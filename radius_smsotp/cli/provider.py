@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from radius_smsotp import providers
-from radius_smsotp.cli import REFUSED, completion, output
+from radius_smsotp.cli import completion, output, results
+from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import Site, acting_as, pass_site
 from radius_smsotp.cli.user import account
 from radius_smsotp.delivery import chain
@@ -114,8 +115,11 @@ def preset(name: str | None) -> None:
     help="Where to send it, as +491701234567; on a terminal it is asked for.",
 )
 @click.option("--language", metavar="TAG", help="Of the text, as de or pt-BR; else as of a login.")
+@results.told
 @pass_site
-def send_test(site: Site, name: str, number: str | None, language: str | None) -> None:
+def send_test(
+    site: Site, told: Results, name: str, number: str | None, language: str | None
+) -> None:
     """
     Send the text of a login, with a made-up code, through one provider.
 
@@ -139,12 +143,13 @@ def send_test(site: Site, name: str, number: str | None, language: str | None) -
         sender.close()
     for one in sender.weaknesses():
         weakness = f"{loaded.place(one.path)}: {one.fault}; {one.remedy}"
-        click.echo(output.clean(f"warning: {weakness}"), err=True)
-    told = f": {attempt.text}" if attempt.text else ""
-    told += f"; message id {attempt.message_id}" if attempt.message_id else ""
+        told.note(output.clean(f"warning: {weakness}"), err=True)
     hint = identity.mask_number(to)
     line = f"{name}: {attempt.verdict} after {attempt.seconds:.2f} s, to {hint}, "
-    line += f"{text.extent(sent.text)}{told}"
-    click.echo(output.clean(line))
-    if attempt.verdict != "accepted":
-        sys.exit(REFUSED)
+    line += text.extent(sent.text) + (f": {attempt.text}" if attempt.text else "")
+    line += f"; message id {attempt.message_id}" if attempt.message_id else ""
+    more: dict[str, Any] = output.fields(attempt, "verdict", "seconds", "message_id", "text")
+    is_sent = attempt.verdict == "accepted"
+    if not is_sent:
+        more["error"] = line
+    told.add(name, "sent" if is_sent else "failed", output.clean(line), to=hint, **more)

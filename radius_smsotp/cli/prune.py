@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from radius_smsotp.cli import results
+from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.cli.statistics import figures
 from radius_smsotp.errors import SmsotpError, StoreError
@@ -41,8 +43,9 @@ ROOM = 1_000_000
 @click.option(
     "--compact", is_flag=True, help="Then write the store anew, as small as it can be; logins wait."
 )
+@results.told
 @pass_site
-def prune(site: Site, days: int | None, compact: bool) -> None:
+def prune(site: Site, told: Results, days: int | None, compact: bool) -> None:
     """
     Remove what is past its use.
 
@@ -74,12 +77,14 @@ def prune(site: Site, days: int | None, compact: bool) -> None:
             raise
         remedy = f"make room for some megabytes on the disk of {store.folder} first"
         raise SmsotpError(f"{error}; {remedy}") from error
-    click.echo(f"removed: {removed}")
+    result = "pruned" if removed or returned else "ok"
+    more = {"removed": removed, "given_back": returned, "free": idle}
+    told.add(store.name, result, f"removed: {removed}", **more)
     if returned >= ROOM:
-        click.echo(f"given back: {returned / 1e6:,.0f} MB")
+        told.note(f"given back: {returned / 1e6:,.0f} MB")
     if idle >= ROOM:
         remedy = "'smsotp prune --compact' gives it back"
-        click.echo(f"free in the store: {idle / 1e6:,.0f} MB; {remedy}")
+        told.note(f"free in the store: {idle / 1e6:,.0f} MB; {remedy}")
 
 
 def _is_full(store: Store) -> bool:

@@ -11,9 +11,10 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from radius_smsotp.cli import output
+from radius_smsotp.cli import output, results
 from radius_smsotp.cli.check import servers
 from radius_smsotp.cli.output import clean
+from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import acting_as
 from radius_smsotp.errors import SmsotpError, freeradius_user
 from radius_smsotp.raddb import certificates, files, freeradius, removal
@@ -127,9 +128,11 @@ def raddb() -> None:
 )
 @gtc_port
 @server_name
+@results.told
 @click.pass_obj
 def create(
     config: Path,
+    told: Results,
     /,
     folder: Path,
     secret: str | None,
@@ -168,16 +171,18 @@ def create(
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
     servers.introduce(config, folder)
+    _tell(told, folder, done, quiet=new)
     if not new:
-        _tell(folder, done)
-        _tell_name(folder, done, options["name"])
+        _tell_name(told, folder, done, options["name"])
         return
     asked = f"{', '.join(options['clients'])} on port {options['port']} (accounting: {acct_port})"
-    click.echo(f"{folder}: a configuration for {asked}; the secret stands in")
-    click.echo(f"{folder / 'clients.conf'}.  Wi-Fi devices trust")
-    click.echo(f"{_trusted(folder)}.  Start it:")
-    click.echo(f"  {server.program.name} -f -d {folder}")
-    _tell_name(folder, done, options["name"])
+    told.note(
+        f"{folder}: a configuration for {asked}; the secret stands in\n"
+        f"{folder / 'clients.conf'}.  Wi-Fi devices trust\n"
+        f"{_trusted(folder)}.  Start it:\n"
+        f"  {server.program.name} -f -d {folder}"
+    )
+    _tell_name(told, folder, done, options["name"])
 
 
 @raddb.command(short_help="Add ours to one that is there.")
@@ -185,8 +190,11 @@ def create(
 @click.option("--wifi/--no-wifi", default=True, show_default=True, help="Enable PEAP and TTLS.")
 @gtc_port
 @server_name
+@results.told
 @click.pass_obj
-def install(config: Path, folder: Path, wifi: bool, gtc_port: int, name: str | None) -> None:
+def install(
+    config: Path, told: Results, /, folder: Path, wifi: bool, gtc_port: int, name: str | None
+) -> None:
     """
     Add our files to the configuration in --raddb.  Files that you have edited stay as they are.
 
@@ -203,12 +211,14 @@ def install(config: Path, folder: Path, wifi: bool, gtc_port: int, name: str | N
         *(folder, config, server), wifi=wifi, gtc_port=gtc_port, name=name, database=database
     )
     servers.introduce(config, folder)
-    _tell(folder, done)
-    click.echo("Now name 'virtual_server = smsotp' for the clients that shall need a code, in")
-    click.echo(f"{folder / 'clients.conf'}, and restart FreeRADIUS.")
+    _tell(told, folder, done)
+    told.note(
+        "Now name 'virtual_server = smsotp' for the clients that shall need a code, in\n"
+        f"{folder / 'clients.conf'}, and restart FreeRADIUS."
+    )
     if wifi:
-        click.echo(f"Wi-Fi devices trust {_trusted(folder)}.")
-        _tell_name(folder, done, name)
+        told.note(f"Wi-Fi devices trust {_trusted(folder)}.")
+        _tell_name(told, folder, done, name)
 
 
 @raddb.command(short_help="Take ours out of it again.")
@@ -216,7 +226,8 @@ def install(config: Path, folder: Path, wifi: bool, gtc_port: int, name: str | N
 @click.option(
     "--purge", is_flag=True, help="Remove what you have edited, and the certificates, as well."
 )
-def uninstall(folder: Path, purge: bool) -> None:
+@results.told
+def uninstall(told: Results, folder: Path, purge: bool) -> None:
     """
     Take our files out of the configuration in --raddb again.
 
@@ -228,11 +239,10 @@ def uninstall(folder: Path, purge: bool) -> None:
       smsotp raddb uninstall
     """
     done = removal.uninstall(folder, purge=purge)
-    for name in done.removed:
-        click.echo(f"removed    {folder / name}")
-    for name in done.kept:
-        click.echo(f"kept       {folder / name}")
-    click.echo("Now restart FreeRADIUS.")
+    for result, names in (("removed", done.removed), ("kept", done.kept)):
+        for name in names:
+            told.add(folder / name, result, f"{result:<10} {folder / name}")
+    told.note("Now restart FreeRADIUS.")
 
 
 @raddb.command(short_help="Show the certificate for Wi-Fi, or renew it.")
@@ -319,17 +329,28 @@ def _refuse_shared(ports: list[int]) -> None:
         raise click.UsageError(f"port {min(twice)} is given twice; name another one")
 
 
-def _tell(folder: Path, done: raddb_install.Installation) -> None:
-    for name in done.written:
-        click.echo(f"written    {folder / name}")
-    for name in done.removed:
-        click.echo(f"removed    {folder / name}")
-    for name in done.unchanged:
-        click.echo(f"up to date {folder / name}")
-    for name in done.edited:
+def _tell(
+    told: Results, folder: Path, done: raddb_install.Installation, *, quiet: bool = False
+) -> None:
+    """
+    What has become of each file.
+
+    Args:
+        quiet: Only for programs.
+    """
+    lines = [
+        *(("written", name, "written    {}") for name in done.written),
+        *(("removed", name, "removed    {}") for name in done.removed),
+        *(("ok", name, "up to date {}") for name in done.unchanged),
+        *(("kept", name, "edited     {}: kept") for name in done.edited),
+    ]
+    for result, name, line in lines:
+        if quiet:
+            told.record(folder / name, result)
+            continue
         source = files.source(name)
-        compare = f"; compare it with {source}" if source.exists() else ""
-        click.echo(f"edited     {folder / name}: kept{compare}")
+        more = f"; compare it with {source}" if result == "kept" and source.exists() else ""
+        told.add(folder / name, result, line.replace("{}", str(folder / name)) + more)
 
 
 def _trusted(folder: Path) -> str:
@@ -341,16 +362,22 @@ def _trusted(folder: Path) -> str:
     return " and the name ".join([str(place / "ca.pem"), *names[:1]])
 
 
-def _tell_name(folder: Path, done: raddb_install.Installation, asked: str | None) -> None:
+def _tell_name(
+    told: Results, folder: Path, done: raddb_install.Installation, asked: str | None
+) -> None:
     """What there is to say of the name that devices compare, before they have learnt it."""
     path = folder / files.CERTIFICATES / "server.pem"
     names = certificates.read(path).names
     again = f"remove {path} and server.key beside it, and run this again"
     if asked is not None and asked not in names:
         known = f" {names[0]}" if names else ""
-        click.echo(f"Mind: {path} is there, and keeps the name{known}, which devices know.  For")
-        click.echo(f"{asked} {again}; then every device has to be told the new name.")
+        told.note(
+            f"Mind: {path} is there, and keeps the name{known}, which devices know.  For\n"
+            f"{asked} {again}; then every device has to be told the new name."
+        )
     made = str(path.relative_to(folder)) in done.written
     if asked is None and made and "." not in names[0]:
-        click.echo(f"Mind: this host has no domain, so the certificate is for {names[0]}.  For")
-        click.echo(f"another name {again} with --server-name NAME, before devices know it.")
+        told.note(
+            f"Mind: this host has no domain, so the certificate is for {names[0]}.  For\n"
+            f"another name {again} with --server-name NAME, before devices know it."
+        )

@@ -19,7 +19,7 @@ import click
 from radius_smsotp.cli import REFUSED, output
 from radius_smsotp.errors import ConfigurationError, SmsotpError, StoreError
 
-UNCHANGED = {"ok", "failed"}
+UNCHANGED = {"ok", "kept", "failed"}
 """Results after which all is as it was."""
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from radius_smsotp.cli import output
+from radius_smsotp.cli import output, results
+from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import PATIENCE, Site, pass_site
 from radius_smsotp.cli.user.account import event
 from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError, freeradius_user
@@ -43,7 +44,8 @@ def store() -> None:
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 @click.option("--overwrite", is_flag=True, help="Replace what is in TO.")
-def copy(source: str, target: str, overwrite: bool) -> None:
+@results.told
+def copy(told: Results, source: str, target: str, overwrite: bool) -> None:
     """
     Copy everything in the store FROM into the store TO: all of it, or nothing.
 
@@ -78,12 +80,15 @@ def copy(source: str, target: str, overwrite: bool) -> None:
         here.close()
         there.close()
     # Figures come along, and are nobody's question.
-    click.echo(", ".join(f"{name}: {counts[table]}" for table, name in NAMES.items()))
+    copied = {name: counts[table] for table, name in NAMES.items()}
+    line = ", ".join(f"{name}: {number}" for name, number in copied.items())
+    told.add(there.name, "copied", line, rows=copied)
 
 
 @store.command(short_help="Say that the store was restored.")
+@results.told
 @pass_site
-def restored(site: Site) -> None:
+def restored(site: Site, told: Results) -> None:
     """
     End the challenges that are open in a store that was put back: their codes may be spent.  So do
     emergency codes.
@@ -98,7 +103,7 @@ def restored(site: Site) -> None:
     with site.store.write(durable=True) as tx:
         number = tx.end_challenges()
         tx.add_event(event("store-restored", ""))
-    click.echo(f"open challenges ended: {number}")
+    told.add(site.store.name, "restored", f"open challenges ended: {number}", challenges=number)
 
 
 def _keeper(source: Store) -> tuple[int, int]:
