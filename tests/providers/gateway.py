@@ -93,12 +93,16 @@ class Gateway:
     Args:
         behaviour: What it does with a request; may be changed at any time as `behave`.
         tls: Makes it speak HTTPS.
+
+    Attributes:
+        instead: What it does with requests for one path.
     """
 
     def __init__(
         self, behaviour: Behaviour | None = None, tls: ssl.SSLContext | None = None
     ) -> None:
         self.behave = behaviour or answers(200, "ID: 4711")
+        self.instead: dict[str, Behaviour] = {}
         self.requests: list[Received] = []
         self.connections = 0
         self.over = threading.Event()
@@ -161,7 +165,8 @@ class Gateway:
                     self._open ^= {raw, connection}
             while request := _read(connection, number):
                 self.requests.append(request)
-                self.behave(Call(self, connection, request))
+                behave = self.instead.get(request.path, self.behave)
+                behave(Call(self, connection, request))
         except OSError:
             pass  # the other side may go when it likes
         finally:

@@ -18,6 +18,10 @@ MOST = 8
 """Letters that are named."""
 
 
+ENDS = {"rest.messagebird.com": ("31 December 2026", "bird")}
+"""Interfaces that end, by host: when, and the preset that follows.  Source: preset messagebird."""
+
+
 def findings(loaded: Loaded, texts: Iterable[str]) -> Iterator[Finding]:
     """
     How settings were understood, and what would let a message be lost.
@@ -33,9 +37,18 @@ def findings(loaded: Loaded, texts: Iterable[str]) -> Iterator[Finding]:
     )
     for name, settings in loaded.providers.items():
         if settings.type == "http":
+            yield from _ending(loaded, name, settings)
             yield from _loose(loaded, name, settings)
             if strange:
                 yield from _untold(loaded, name, settings, strange)
+
+
+def _ending(loaded: Loaded, name: str, settings: Any) -> Iterator[Finding]:
+    if end := ENDS.get((urlsplit(settings.url).hostname or "").lower()):
+        fault = f"this interface ends on {end[0]}"
+        why = "From then on no message leaves this way."
+        remedy = f"take the one of 'smsotp provider preset {end[1]}'"
+        yield warning(loaded.place(f"providers.{name}.url"), fault, remedy, why=why)
 
 
 def _loose(loaded: Loaded, name: str, settings: Any) -> Iterator[Finding]:

@@ -61,7 +61,9 @@ if TYPE_CHECKING:
 _NOTHING = dict.fromkeys(PLACEHOLDERS, "")
 """What placeholders stand for where only the rest of a request is looked at."""
 
-_SECRET_NAME = re.compile(r"pass|pwd|secret|token|key|auth|sign|hash|pin$|sid$|cookie", re.I)
+_SECRET_NAME = re.compile(
+    r"pass|pwd|secret|token|key|auth|sign|hash|consumer|pin$|sid$|cookie", re.I
+)
 """Names of parameters and headers whose values an error must not repeat."""
 
 

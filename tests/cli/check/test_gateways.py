@@ -103,6 +103,15 @@ def test_a_gateway_that_has_to_be_told_of_other_letters(
     assert "preset kannel" in one["why"]
 
 
+def test_an_interface_that_ends(here: Installation) -> None:
+    """Who pasted it earlier does not read what the preset says today."""
+    # Nothing is asked of MessageBird: the proxy is not there.
+    proxy = {"https_proxy": "http://127.0.0.1:1"}
+    [one] = told(here, **KEYS, url="https://rest.messagebird.com/messages", **proxy)
+    assert one["fault"] == "this interface ends on 31 December 2026"
+    assert "preset bird" in one["remedy"]
+
+
 def test_how_a_paste_was_understood_is_said(here: Installation) -> None:
     url = {"URL": "http://127.0.0.1:1/", "PROXY": "https://user:pw@127.0.0.1:1"}
     found = told(here, **url, PARAMETER={"user": "me"})

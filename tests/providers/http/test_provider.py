@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -83,6 +84,36 @@ class TestContractWithJsonOverTls(HttpTests, ProviderContract):
                 parameter={"messages": [{"to": "{phone_digits}", "text": "{message}"}]},
                 ca_file=authority.cert,
             )
+
+
+class TestContractWithXmlAndToken(HttpTests, ProviderContract):
+    @pytest.fixture
+    def stand_in(self, gateway: Gateway, build: Callable[..., Provider]) -> HttpStandIn:
+        """Whatever the gateway does with messages, it gives tokens."""
+
+        class XmlStandIn(HttpStandIn):
+            secrets = (PASSWORD, "tok-4711")
+
+            def received(self) -> list[tuple[str, str]]:
+                sent = [one for one in self.gateway.requests if one.path != "/token"]
+                assert {one.headers["authorization"] for one in sent} <= {"Bearer tok-4711"}
+                found = [ElementTree.fromstring(one.body) for one in sent]
+                return [(one.attrib["to"], one.text or "") for one in found]
+
+        give = gw.answers(200, '{"access_token": "tok-4711"}')
+        stand_in = XmlStandIn(
+            gateway,
+            build,
+            http_method="POST",
+            body='<sms to="{phone}">{message}</sms>',
+            username=None,
+            password=None,
+            token={"url": f"{gateway.url}/token", "username": "me", "password": PASSWORD},
+            sms_phonenumber_key=None,
+            sms_text_key=None,
+        )
+        gateway.instead = {"/token": give}
+        return stand_in
 
 
 class TestRequest(HttpTests):
