@@ -25,6 +25,7 @@ setup(
         "radius_smsotp.cli": ["*.html"],
         "radius_smsotp.cli.user": ["*.html"],
         "radius_smsotp.cli.statistics": ["*.css", "*.html"],
+        "radius_smsotp.cli.statistics.words": ["*.yaml"],
         "radius_smsotp.freeradius": ["*", "*/*", "*/*/*", "*/*/*/*"],
         "radius_smsotp.settings.languages": ["*.yaml"],
         "radius_smsotp.providers.modem": ["*.txt"],
@@ -41,7 +42,7 @@ setup(
         "click>=8.1,<9",  # the command line
         "pyrad>=2.4,<3",  # `smsotp login` and `smsotp demo`: a RADIUS client
         "prometheus_client>=0.19,<1",  # `smsotp exporter` writes its format, never inside radiusd
-        "rich>=13,<16",  # tables and progress on the command line, never inside radiusd
+        "rich>=13,<16",  # progress, and how wide letters are, never inside radiusd
         "pyserial>=3.5,<4",  # the modem provider: serial lines and socket://
     ],
     extras_require={

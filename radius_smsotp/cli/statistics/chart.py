@@ -1,22 +1,27 @@
-"""Charts of HTML, CSS and inline SVG.  Letters are HTML: they keep their size on a narrow page."""
+"""
+Charts of HTML and CSS.
+
+Letters keep their size on a narrow page, and what tells series apart on paper, a pattern, its own.
+Who cannot see a chart has the same numbers in a table, or in words beside it.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
 LINES = 4
 """Parts of the scale, between its lines."""
 
-LABELS_MOST = 5
-"""Days that are named below the columns; more would not fit on a phone."""
+LABELS_MOST = 4
+"""Names below the columns; more would not fit on a phone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One day: what it is called in full and in short, and a number for each series."""
+    """One stretch of time: what it is called in full and in short, and a number a series."""
 
     title: str
     label: str
@@ -35,101 +40,126 @@ def scale(largest: float) -> int:
     return int(20 * power)
 
 
-def columns(given: Sequence[Column], series: Sequence[tuple[str, str]]) -> str:
+def columns(
+    given: Sequence[Column],
+    series: Sequence[tuple[str, str]],
+    number: Callable[[float], str],
+    told: str,
+) -> str:
     """
-    Stacked columns.
+    Stacked columns, and below them what each series came to.
 
     Args:
         series: For each number of a column its class and its words.
+        number: Writes one down.
+        told: What it is to who cannot see it.
     """
-    top = scale(max((sum(one.numbers) for one in given), default=0))
-    marks = "".join(f"<span>{top * part // LINES:,}</span>" for part in range(LINES, -1, -1))
-    width = 100 / max(1, len(given))
-    heights = [f"{100 * part / LINES:g}" for part in range(LINES + 1)]
-    shapes = [f'<line class="grid" x1="0" x2="100" y1="{y}" y2="{y}"/>' for y in heights]
-    for at, one in enumerate(given):
-        told = ", ".join(
-            f"{n:,} {words}" for n, (_, words) in zip(one.numbers, series, strict=True)
+    top = scale(max(sum(one.numbers) for one in given))
+    marks = "".join(f"<span>{number(top * part // LINES)}</span>" for part in range(LINES, -1, -1))
+    stacks = []
+    for one in given:
+        pairs = list(zip(series, one.numbers, strict=True))
+        title = ", ".join(f"{words}: {number(n)}" for (_, words), n in pairs)
+        parts = "".join(
+            f'<i class="{kind}" style="height:{100 * n / top:.3f}%"></i>'
+            for (kind, _), n in reversed(pairs)
+            if n
         )
-        shapes.append(f"<g><title>{escape(one.title)}: {escape(told)}</title>")
-        level = 100.0
-        for number, (kind, _) in zip(one.numbers, series, strict=True):
-            height = 100 * number / top
-            level -= height
-            if number:
-                shapes.append(
-                    f'<rect class="f-{kind}" x="{at * width + width * 0.12:.3f}" y="{level:.3f}" '
-                    f'width="{width * 0.76:.3f}" height="{height:.3f}"/>'
-                )
-        shapes.append("</g>")
-    step = max(1, math.ceil(len(given) / LABELS_MOST))
-    labels = "".join(
-        f"<span>{escape(one.label) if at % step == 0 else ''}</span>"
-        for at, one in enumerate(given)
+        stacks.append(f'<div title="{escape(f"{one.title}: {title}")}">{parts}</div>')
+    totals = [sum(part) for part in zip(*(one.numbers for one in given), strict=True)]
+    key = "".join(
+        f'<li><i class="{kind}"></i>{escape(words)} <b>{number(total)}</b></li>'
+        for (kind, words), total in zip(series, totals, strict=True)
     )
-    key = "".join(f'<li style="--c: var(--{kind})">{words}</li>' for kind, words in series)
     return (
-        f'<div class="plot"><div class="scale" aria-hidden="true">{marks}</div>'
-        '<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" '
-        f'aria-label="Stacked columns, one for each day">{"".join(shapes)}</svg>'
-        f'<div class="days" aria-hidden="true">{labels}</div></div><ul class="key">{key}</ul>'
+        f'<div class="plot" role="img" aria-label="{escape(told)}">'
+        f'<div class="scale" aria-hidden="true">{marks}</div>'
+        f'<div class="columns">{"".join(stacks)}</div>'
+        f'<div class="labels" aria-hidden="true">{_labels(given)}</div></div>'
+        f'<ul class="key">{key}</ul>'
     )
 
 
-def ranks(found: Sequence[tuple[str, int]]) -> str:
+def _labels(given: Sequence[Column]) -> str:
+    """Names of every so many columns, none at an end that would not hold it."""
+    step = math.ceil(len(given) / LABELS_MOST)
+    shown = [at % step == 0 and len(given) - at >= step for at in range(len(given))]
+    return "".join(
+        f"<span>{escape(one.label) if there else ''}</span>"
+        for one, there in zip(given, shown, strict=True)
+    )
+
+
+def ranks(found: Sequence[tuple[str, int]], number: Callable[[float], str]) -> str:
     """Words with a bar each, as long as its number."""
     most = max(number for _, number in found)
     return (
         '<ul class="ranks">'
         + "".join(
-            f"<li><span>{escape(words)}</span><span>{number:,}</span>"
-            f'<i style="--w: {100 * number / most:.1f}%"></i></li>'
-            for words, number in found
+            f"<li><span>{escape(words)}</span> <b>{number(n)}</b>"
+            f'<i><i class="refused" style="width:{100 * n / most:.1f}%"></i></i></li>'
+            for words, n in found
         )
         + "</ul>"
     )
 
 
-def heat(rows: Sequence[str], counted: Mapping[tuple[int, int], int]) -> str:
-    """A row for each weekday and a cell for each hour."""
+def heat(
+    rows: Sequence[str],
+    counted: Mapping[tuple[int, int], int],
+    number: Callable[[float], str],
+    caption: str,
+) -> str:
+    """A table with a row for each weekday and a cell for each hour, its number for who asks."""
     most = max(counted.values(), default=0) or 1
-    cells = []
-    for row, name in enumerate(rows):
-        cells.append(f"<span>{name}</span>")
-        for hour in range(24):
-            number = counted.get((row, hour), 0)
-            share = 0 if not number else 12 + 88 * number / most
-            title = f"{name} {hour:02}:00: {number:,}"
-            cells.append(f'<b style="--w: {share:.0f}%" title="{title}"></b>')
-    hours = "".join(
-        f'<span class="hour">{f"{hour:02}" if hour % 6 == 0 else ""}</span>' for hour in range(24)
+    head = "".join(
+        f'<th scope="col"><span class="{"" if hour % 6 == 0 else "unseen"}">{hour:02}</span></th>'
+        for hour in range(24)
     )
-    return f'<div class="heat">{"".join(cells)}<span></span>{hours}</div>'
+    lines = []
+    for row, name in enumerate(rows):
+        cells = []
+        for hour in range(24):
+            n = counted.get((row, hour), 0)
+            share = 12 + 88 * n / most if n else 0
+            title = f"{name} {hour:02}:00: {number(n)}"
+            cells.append(
+                f'<td style="--w:{share:.0f}%" title="{escape(title)}">'
+                f'<span class="unseen">{number(n)}</span></td>'
+            )
+        lines.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
+    return (
+        f'<table class="heat"><caption class="unseen">{escape(caption)}</caption>'
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    )
 
 
-def bar(parts: Sequence[tuple[str, str, int]]) -> str:
+def bar(parts: Sequence[tuple[str, str, int]], number: Callable[[float], str]) -> str:
     """
-    One bar of several parts.
+    One bar of several parts; all but the first in words below it, as far as there are any.
 
     Args:
-        parts: Each with its colour, its words and its number.
+        parts: Each with its class, its words and its number.
     """
-    total = sum(number for *_, number in parts)
+    total = sum(n for *_, n in parts) or 1
     inner = "".join(
-        f'<i style="--w: {100 * number / total:.2f}%; --c: var({colour})" '
-        f'title="{number:,} {words}"></i>'
-        for colour, words, number in parts
-        if number
+        f'<i class="{kind}" style="width:{100 * n / total:.2f}%"></i>' for kind, _, n in parts if n
     )
-    told = ", ".join(f"{number:,} {words}" for _, words, number in parts)
-    return f'<div class="bar" role="img" aria-label="{told}">{inner}</div>'
+    told = "".join(
+        f'<li><i class="{kind}"></i>{escape(words)} <b>{number(n)}</b></li>'
+        for kind, words, n in parts[1:]
+        if n
+    )
+    whole = escape(", ".join(f"{words}: {number(n)}" for _, words, n in parts))
+    key = f'<ul class="key">{told}</ul>' if told else ""
+    return f'<div class="bar" role="img" aria-label="{whole}">{inner}</div>{key}'
 
 
-def spark(numbers: Sequence[int], titles: Sequence[str]) -> str:
+def spark(numbers: Sequence[int], titles: Sequence[str], told: str) -> str:
     """Small columns side by side."""
-    most = max(numbers, default=0) or 1
+    most = max(numbers) or 1
     inner = "".join(
-        f'<i style="--h: {100 * number / most:.1f}%" title="{number:,} {title}"></i>'
-        for number, title in zip(numbers, titles, strict=True)
+        f'<i title="{escape(title)}"><i class="code" style="height:{100 * n / most:.1f}%"></i></i>'
+        for n, title in zip(numbers, titles, strict=True)
     )
-    return f'<div class="spark">{inner}</div>'
+    return f'<div class="spark" role="img" aria-label="{escape(told)}">{inner}</div>'

@@ -242,17 +242,6 @@ class Period:
             days, since, self.now, [item for item in self.counts if item[0].slot >= first]
         )
 
-    def by_day(self) -> list[tuple[datetime, Summary]]:
-        """Each day with what it came to, also if that is nothing."""
-        found: list[tuple[datetime, Summary]] = []
-        for back in range(self.days - 1, -1, -1):
-            # Midnight by the clock on the wall: days of 23 and 25 hours are days too.
-            first = statistics.slot(midnight(self.now, back))
-            last = statistics.slot(midnight(self.now, back - 1))
-            part = (item for item in self.counts if first <= item[0].slot < last)
-            found.append((midnight(self.now, back), summarise(part)))
-        return found
-
 
 def midnight(now: datetime, days_back: int) -> datetime:
     """The midnight with which a day began, so many days before today."""

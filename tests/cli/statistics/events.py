@@ -6,7 +6,10 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from radius_smsotp.cli.statistics import figures
 from radius_smsotp.model.records import Event
+from radius_smsotp.store import statistics
+from radius_smsotp.store.statistics import BOUNDS, Cell, Count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,3 +59,41 @@ def _day() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "device-accepted", {}
     yield "pin-wrong", {}
     yield "login-refused", {"reason": "locked"}
+
+
+LONG = f"{'operator-of-the-north-' * 3}with-long-name"
+"""A provider's name of 80 letters."""
+
+
+def a_year(here: Installation, now: datetime | None = None, days: int = 366) -> None:
+    """Every fifth hour of so many days, today among them: millions of everything there is."""
+    priced = {LONG: {"type": "folder", "path": "outbox", "price": 11.75}}
+    here.write(providers=PROVIDERS | priced, currency="EUR")
+    latest = (now or datetime.now(UTC)).astimezone()
+    newest = statistics.slot(latest)
+    dice = random.Random(1)
+    counts: dict[Cell, Count] = {}
+    for hours in range(0, days * 24, 5):
+        slot = newest - 4 * hours
+        if slot < statistics.slot(figures.midnight(latest, days - 1)):
+            break
+        for kind, reason, provider, most in _everything():
+            bucket = dice.randrange(len(BOUNDS) + 1) if kind == "sms-accepted" else 0
+            number = dice.randrange(most)
+            if number:
+                counts[Cell(slot, kind, reason, provider, bucket)] = Count(number, number * 0.3)
+    with here.store.write() as tx:
+        assert tx.figures.add(counts, tx.figures.counted_until(), newest + 1)
+
+
+def _everything() -> Iterator[tuple[str, str, str, int]]:
+    yield from (("challenge-opened", "", "", 9000), ("account-locked", "", "", 20))
+    yield from (("code-accepted", "", "", 8000), ("device-accepted", "", "", 900))
+    yield from ((kind, "", "", 200) for kind in ("pin-wrong", "code-wrong", "eap-refused"))
+    yield from ((kind, "", "", 50) for kind in ("first-factor-down", "sms-undelivered"))
+    for reason in ("expired", "unknown-account", "disabled", "locked", "country", "per_day", "new"):
+        yield "login-refused", reason, "", 90
+    for provider in (LONG, *PROVIDERS):
+        yield "sms-accepted", "", provider, 5000
+        for outcome in ("refused", "busy", "unavailable", "unknown", "delivered"):
+            yield f"sms-{outcome}", "", provider, 400
