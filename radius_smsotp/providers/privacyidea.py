@@ -27,6 +27,16 @@ among its options, they are a gateway's parameters."""
 OF_AN_EXPORT = {"description", "headers", "id", "identifier", "name", "options", "providermodule"}
 
 
+def gateways(entries: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The section ``providers``, with what is in ``smsgateway``, as a whole export has it."""
+    found: dict[Any, Any] = {}
+    for name, entry in entries.items():
+        inner = list(entry.values()) if isinstance(entry, Mapping) else []
+        is_export = inner and all(isinstance(one, Mapping) and "options" in one for one in inner)
+        found |= entry if is_export else {name: entry}
+    return found
+
+
 def understood(entry: Mapping[Any, Any]) -> tuple[dict[Any, Any], list[str]]:
     """
     The settings of one provider, in our form.

@@ -129,6 +129,8 @@ def understand(path: Path, text: str) -> Loaded:
     written = Written(name, text)
     references = References(path.absolute().parent)
     raw = references.filled(raw)
+    if isinstance(raw.get("providers"), dict):
+        raw["providers"] = privacyidea.gateways(raw["providers"])
     own, understood, problems = _load_providers(written, raw.get("providers"))
     values = Settings()
     try:

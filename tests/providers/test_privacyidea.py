@@ -108,6 +108,24 @@ def test_options_and_exports_are_read_as_privacyidea_reads_them(
     assert "authorization" not in request.headers
 
 
+def test_a_whole_export_is_each_gateway_in_it(tmp_path: Path) -> None:
+    """As ``pi-manage`` writes it: by their names, which `delivery` goes by as well."""
+    exported = json.loads(json.dumps(EXPORT).replace("GATEWAY", "https://sms.example.org"))
+    settings = {
+        "delivery": {"order": ["second", "demo", "first"]},
+        "providers": {
+            "smsgateway": {"first": exported, "second": exported},
+            "demo": {"type": "folder", "path": "outbox"},
+        },
+    }
+    path = tmp_path / "smsotp.yaml"
+    path.write_text(json.dumps(settings))
+    loaded = file.load(path)
+    assert list(loaded.providers) == ["first", "second", "demo"]
+    assert loaded.order == ("second", "demo", "first")
+    assert loaded.understood["first"] == loaded.understood["second"] != []
+
+
 def test_number_and_text_have_its_default_names(
     paste: Callable[[Any], list[str]], gateway: Gateway
 ) -> None:
