@@ -55,10 +55,7 @@ def findings(raddb: Path, server: FreeRadius) -> Iterator[Finding]:
         path, module = whole.modules[name]
         if kind == "ldap":
             yield from _in_the_clear(name, path, module)
-            if not timed and any(_speaks_tls(module)):
-                fault = f"{name} has no limit of time in TLS: libldap is older than 2.6.9"
-                why = "A directory that hangs keeps a thread and a core busy for each login."
-                yield warning(str(path), fault, f"put HAProxy before it: {PAGE}", why=why)
+            yield from _hangs_in_tls(name, path, module, timed=timed)
         yield from _hangs(name, path, module, _threads(raddb))
 
 
@@ -120,9 +117,18 @@ def _starts_tls(module: Section) -> bool:
     return tls is not None and tls.value("start_tls").lower() in YES
 
 
-def _speaks_tls(module: Section) -> Iterator[bool]:
-    for scheme, _ in _servers(module):
-        yield scheme == "ldaps" or (scheme != "ldapi" and _starts_tls(module))
+def _hangs_in_tls(name: str, path: Path, module: Section, *, timed: bool) -> Iterator[Finding]:
+    schemes = {scheme for scheme, _ in _servers(module)} - {"ldapi"}
+    if "ldaps" in schemes and not timed:
+        fault = f"{name} has no limit of time in TLS: libldap is older than 2.6.9"
+        remedy = f"put HAProxy before it: {PAGE}"
+    elif schemes - {"ldaps"} and _starts_tls(module):
+        fault = f"{name} has no limit of time in start_tls"
+        remedy = f"write ldaps:// and no start_tls, or put HAProxy before it: {PAGE}"
+    else:
+        return
+    why = "A directory that hangs keeps a thread of FreeRADIUS for each login, for good."
+    yield warning(str(path), fault, remedy, why=why)
 
 
 def _in_the_clear(name: str, path: Path, module: Section) -> Iterator[Finding]:
@@ -133,7 +139,7 @@ def _in_the_clear(name: str, path: Path, module: Section) -> Iterator[Finding]:
     ]
     for host in [] if _starts_tls(module) else dict.fromkeys(hosts):
         fault = f"{name} sends passwords to {host} in the clear"
-        remedy = "write ldaps:// before it, or start_tls = yes into its section tls"
+        remedy = "write ldaps:// before it"
         why = "Whoever is on the way reads the first factor of everybody."
         yield warning(str(path), fault, remedy, why=why)
 

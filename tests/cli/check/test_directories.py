@@ -56,7 +56,6 @@ def _libldap(monkeypatch: pytest.MonkeyPatch) -> None:
         ("server = ldap.example.org\nserver = 127.0.0.1\ntls {\n\tstart_tls = no\n}", CLEAR),
         ("server = 'ldaps://one.example.org ldap://ldap.example.org:389/'", CLEAR),
         ("server = 'ldap://[2001:db8::1]'", ["[2001:db8::1]"]),
-        ("server = 'ldap://ldap.example.org'\ntls {\n\tstart_tls = yes\n}", []),
         ("server = 'ldaps://ldap.example.org'", []),
         ("server = ldap.example.org\nport = 636", []),
         ("server = 'ldapi:///run/slapd'", []),
@@ -78,25 +77,32 @@ def test_which_directory_gets_passwords_in_the_clear(
     assert list(directories.findings(tmp_path, SERVER)) == []
 
 
-NO_LIMIT = "ldap has no limit of time in TLS: libldap is older than 2.6.9"
+IN_TLS = "ldap has no limit of time in TLS: libldap is older than 2.6.9"
+IN_START_TLS = "ldap has no limit of time in start_tls"
+START_TLS = "tls {\n\tstart_tls = yes\n}"
 
 
 @pytest.mark.parametrize(
-    ("said", "named"),
+    ("said", "older", "newer"),
     [
-        ("server = 'ldaps://ldap.example.org'", True),
-        ("server = localhost\ntls {\n\tstart_tls = yes\n}", True),
-        ("server = ldap.example.org\nport = 636", True),
-        ("server = 'ldapi://%2Frun%2Fhaproxy%2Fldap.sock'\ntls {\n\tstart_tls = yes\n}", False),
-        ("server = localhost", False),
+        ("server = 'ldaps://ldap.example.org'", [IN_TLS], []),
+        ("server = ldap.example.org\nport = 636", [IN_TLS], []),
+        (f"server = localhost\n{START_TLS}", [IN_START_TLS], [IN_START_TLS]),
+        (f"server = 'ldap://ldap.example.org'\n{START_TLS}", [IN_START_TLS], [IN_START_TLS]),
+        (f"server = 'ldapi://%2Frun%2Fhaproxy%2Fldap.sock'\n{START_TLS}", [], []),
+        ("server = localhost", [], []),
     ],
 )
 def test_a_directory_that_can_hang_in_tls_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, *, named: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    said: str,
+    older: list[str],
+    newer: list[str],
 ) -> None:
-    monkeypatch.setattr(directories, "keeps_time_in_tls", lambda server: False)
-    findings = found(tmp_path, "ldap", f"{said}\n{POOL}")
-    assert faults(findings) == ([NO_LIMIT] if named else [])
+    for timed, expected in ((False, older), (True, newer)):
+        monkeypatch.setattr(directories, "keeps_time_in_tls", lambda server, timed=timed: timed)
+        assert faults(found(tmp_path, "ldap", f"{said}\n{POOL}")) == expected
 
 
 @pytest.mark.parametrize(
