@@ -66,7 +66,7 @@ def _loose(loaded: Loaded, name: str, settings: Any) -> Iterator[Finding]:
 
 def _untold(loaded: Loaded, name: str, settings: Any, strange: list[str]) -> Iterator[Finding]:
     """A gateway that has to be told of UCS-2, and is not: a preset knows it."""
-    if settings.parameter_ucs2 or settings.body is not None:
+    if settings.parameter_ucs2 or settings.body or "message" not in settings.template().carries():
         return
     sent = {where for where, _ in leaves(settings.parameter)}
     sent |= {key for key, _ in parse_qsl(urlsplit(settings.url).query)}

@@ -83,6 +83,8 @@ KANNEL = {"to": "{phone}", "text": "{message}", "charset": "UTF-8"}
             None,
         ),
         ({"parameter": KANNEL, "url": "http://127.0.0.1:1/other"}, "ru", None),
+        # The gateway gets the code alone.
+        ({"parameter": KANNEL | {"text": "Code: {otp}"}}, "ru", None),
     ],
 )
 def test_a_gateway_that_has_to_be_told_of_other_letters(
