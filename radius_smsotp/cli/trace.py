@@ -285,7 +285,7 @@ REMEDIES = {
     "Active Directory, or set the client to PAP, a Wi-Fi device's inner authentication (phase 2) "
     "to GTC",
     "pin-wrong no-pin": "smsotp user set {account} --pin-stdin; where the password is known "
-    "elsewhere, name what checks it in smsotp_first_factor (policy.d)",
+    "elsewhere, name what checks it in smsotp_first_factor (policy.d); in SQL with op :=",
     "pin-wrong other-key": OTHER_KEY,
     "password-repeated": "the device has stored the password: the user gives it both in one",
     "eap-refused": PHASE_2,

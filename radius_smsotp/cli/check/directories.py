@@ -135,7 +135,7 @@ def _in_the_clear(name: str, path: Path, module: Section) -> Iterator[Finding]:
     hosts = [
         host
         for scheme, host in _servers(module)
-        if host and scheme != "ldaps" and not LOOPBACK.fullmatch(host)
+        if host and scheme not in {"ldaps", "ldapi"} and not LOOPBACK.fullmatch(host)
     ]
     for host in [] if _starts_tls(module) else dict.fromkeys(hosts):
         fault = f"{name} sends passwords to {host} in the clear"

@@ -59,6 +59,7 @@ def _libldap(monkeypatch: pytest.MonkeyPatch) -> None:
         ("server = 'ldaps://ldap.example.org'", []),
         ("server = ldap.example.org\nport = 636", []),
         ("server = 'ldapi:///run/slapd'", []),
+        ("server = 'ldapi://%2Frun%2Fhaproxy%2Fldap.sock'", []),
         ("server = localhost", []),
         ("server = 'ldap://127.0.0.1:3890'", []),
         ("server = 'ldap://[::1]/'", []),
