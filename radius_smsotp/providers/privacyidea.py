@@ -95,7 +95,7 @@ def _with_parameters(entry: dict[Any, Any], notes: list[str]) -> dict[Any, Any]:
     if not given:
         return entry
     found = {name: value for name, value in entry.items() if name not in given}
-    as_json = any(str(name).upper() == "SEND_DATA_AS_JSON" for name in entry)
+    as_json = str(entry.get("SEND_DATA_AS_JSON")).lower() in {"yes", "true", "1"}
     found["parameter"] = {
         name: _from_json(value) if as_json else value for name, value in given.items()
     }

@@ -148,6 +148,8 @@ def test_a_list_may_be_text_where_json_is_sent(
     options = {"URL": "GATEWAY", "HTTP_METHOD": "POST", "SEND_DATA_AS_JSON": "yes"}
     paste(options | {"to": '["{phone}"]', "text": "{otp}", "note": "[1"})
     assert gateway.requests[-1].json == {"to": [PHONE], "text": CODE, "note": "[1"}
+    paste(options | {"SEND_DATA_AS_JSON": "no", "to": '["{phone}"]', "text": "{otp}"})
+    assert gateway.requests[-1].form["to"] == [f'["{PHONE}"]']
 
 
 @pytest.mark.parametrize("name", ["PROXY", "HTTPS_PROXY", "proxy"])
