@@ -41,6 +41,7 @@ SECTIONS = {
     },
     "Services and timers": {
         "prune": "Remove what is past its use.",
+        "backup": "Write all that a server needs into one sealed file.",
         "courier": "Send the messages, as a process of its own.",
         "exporter": "Serve the figures to Prometheus.",
     },
@@ -49,6 +50,7 @@ SECTIONS = {
         "raddb": "Make or extend a configuration of FreeRADIUS.",
         "wifi": "Wi-Fi: what devices need to join it.",
         "key": "Keys: what codes are derived from, and PINs sealed with.",
+        "restore": "Make a server from a backup, or one that joins the others.",
         "store": "The store: copy all that is kept, or put it back.",
         "demo": "Start FreeRADIUS with an account in a temporary folder, and log in once.",
         "completion": "Print what teaches a shell to complete commands, options, names of accounts "
@@ -66,6 +68,8 @@ ROOMS = {
     "stats": "statistics.stats",
     "report": "statistics.report",
     "exporter": "statistics.exporter",
+    "backup": "backup.command",
+    "restore": "backup.restore",
 }
 """Command to its module, where that is not the one of its name."""
 

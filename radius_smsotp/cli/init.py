@@ -15,7 +15,14 @@ import click
 
 from radius_smsotp.cli import output, results
 from radius_smsotp.cli.results import Results
-from radius_smsotp.cli.site import PATIENCE, acting_as, existing_user
+from radius_smsotp.cli.site import (
+    ENDS,
+    PATIENCE,
+    acting_as,
+    existing_user,
+    make_folder,
+    store_files,
+)
 from radius_smsotp.cli.user import bulk
 from radius_smsotp.errors import ConfigurationError, SmsotpError, freeradius_user
 from radius_smsotp.raddb import files as raddb_files
@@ -29,9 +36,6 @@ from radius_smsotp.store import open_store
 SETTINGS = "smsotp.yaml"
 KEY = "key"
 STORE = "smsotp.db"
-ENDS = ("-wal", "-shm", "-mark", "-reserve")
-"""Of the files beside the store."""
-
 OURS = {SETTINGS, KEY, STORE, *(f"{STORE}{end}" for end in ENDS), "outbox"}
 """What a folder may hold that is given away as a whole."""
 
@@ -82,7 +86,7 @@ def init(
     if store is not None:
         # In new settings, what is no store would stand in the way.
         open_store(settings_file.absolute_store(store, folder))
-    is_new = _make_folder(folder)
+    is_new = bool(make_folder(folder))
     ours = [folder] if is_new or {path.name for path in folder.iterdir()} <= OURS else []
     # Settings of somebody else may name any path: what they ask for is made with their rights.
     keeper = _keeper(settings)
@@ -147,15 +151,6 @@ def _owner(
     return None
 
 
-def _make_folder(folder: Path) -> bool:
-    """Make it with its parents.  Returns whether it was not there."""
-    if folder.is_dir():
-        return False
-    folder.mkdir(parents=True)
-    folder.chmod(0o750)
-    return True
-
-
 def _make_settings(told: Results, path: Path, store: str, key: Path) -> None:
     text = (raddb_files.folder() / SETTINGS).read_text(encoding="utf-8")
     # A JSON string is a YAML string, whatever the path is like.
@@ -197,7 +192,7 @@ def _make_store(told: Results, loaded: Loaded, keys: Keyring) -> list[Path]:
     """Make the store, or bring its schema to this version.  Returns the files of it."""
     store = open_store(loaded.store_url, PATIENCE)
     there = store.exists()
-    made = store.folder is not None and _make_folder(store.folder)
+    made = store.folder is not None and bool(make_folder(store.folder))
     store.migrate()
     introduce(keys, loaded, store)
     sealed = bulk.seal(store, keys)
@@ -214,8 +209,7 @@ def _make_store(told: Results, loaded: Loaded, keys: Keyring) -> list[Path]:
         told.note(f"{output.many(lost, 'PIN')} {more}")
     if store.folder is None:
         return []
-    path = loaded.store_url.partition("://")[2]
-    files = [Path(f"{path}{end}") for end in ("", *ENDS)]
+    files = store_files(loaded.store_url)
     return [store.folder, *files] if made else files
 
 

@@ -94,6 +94,30 @@ class Site:
             return None
 
 
+def make_folder(folder: Path) -> list[Path]:
+    """
+    Make a folder with its parents, whatever the umask is: FreeRADIUS's user has to get there.
+
+    Returns:
+        What was made, the outermost first; itself, for its owner and group alone, last.
+    """
+    made = [one for one in (*folder.parents[::-1], folder) if not one.exists()]
+    for one in made:
+        one.mkdir()
+        one.chmod(0o750 if one == folder else 0o755)
+    return made
+
+
+ENDS = ("-wal", "-shm", "-mark", "-reserve")
+"""Of the files beside a store of SQLite."""
+
+
+def store_files(url: str) -> list[Path]:
+    """The files of a store, there or not; none of a database."""
+    scheme, _, path = url.partition("://")
+    return [Path(f"{path}{end}") for end in ("", *ENDS)] if scheme == "sqlite" else []
+
+
 P = ParamSpec("P")
 
 

@@ -64,6 +64,9 @@ INCLUDE = "$INCLUDE dictionary.smsotp"
 
 CERTIFICATES = "certs/smsotp"
 
+CLIENTS = "clients.conf"
+"""Ours only where the whole raddb is."""
+
 GTC = "mods-config/smsotp/gtc"
 """Port and secret between the tunnels of Wi-Fi and our site, see ``sites-available/smsotp-gtc``."""
 
@@ -175,6 +178,30 @@ def manifest(raddb: Path) -> dict[str, str]:
     path = raddb / MANIFEST
     found: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found
+
+
+def irreplaceable(raddb: Path) -> list[str]:
+    """
+    What is ours in a raddb and cannot be made again: certificates, and what somebody has edited.
+
+    With them goes the manifest, by which an edited file is known as one; of a raddb that
+    `raddb.install.create` has made, the secrets of the clients as well.
+
+    Raises:
+        OSError: This user may not read it.
+    """
+    written = manifest(raddb)
+    if not written:
+        return []
+    made = sorted((raddb / CERTIFICATES).iterdir()) if (raddb / CERTIFICATES).is_dir() else []
+    names = [MANIFEST, *(str(one.relative_to(raddb)) for one in made)]
+    if CLIENTS in written:
+        names.append(CLIENTS)
+    for name in sorted({*FILES, *written} - {*names}):
+        path = raddb / name
+        if path.is_file() and digest(path.read_bytes()) != written.get(name):
+            names.append(name)
+    return [name for name in names if (raddb / name).is_file()]
 
 
 State = Literal["missing", "current", "older", "edited", "edited and older"]

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from radius_smsotp import providers
 from radius_smsotp.errors import ConfigurationError, Problem
@@ -23,6 +23,9 @@ from radius_smsotp.settings.faults import Written
 from radius_smsotp.settings.policy import ClientPolicy
 from radius_smsotp.settings.references import References
 from radius_smsotp.settings.schema import DeliverySettings, Settings, network
+
+SMTP = "radius_smsotp.providers.smtp.provider"
+"""Imported only where it is needed: it brings smtplib along."""
 
 POLICIES_MOST = 1024
 """Clients and SSIDs whose policy is kept: a whole network may be one entry in `clients`."""
@@ -56,6 +59,24 @@ class Loaded:
     def store_url(self) -> str:
         """The store, with an absolute path."""
         return absolute_store(self.values.store, self.path.parent)
+
+    @property
+    def named_files(self) -> list[Path]:
+        """What the settings name, and is there: secrets, certificates, programs of providers."""
+        sections: list[tuple[Path, BaseModel]] = [
+            (getattr(one, "directory", Path()), one) for one in self.providers.values()
+        ]
+        if self.values.smtp_servers:
+            smtp = import_module(SMTP)
+            servers = smtp.validate_servers(self.values.smtp_servers)
+            sections += [(Path(), one) for one in servers.values()]
+        named = [
+            self.path.parent / folder / value
+            for folder, section in sections
+            for name in type(section).model_fields
+            if isinstance(value := getattr(section, name), Path)
+        ]
+        return [one for one in dict.fromkeys([*self.secret_files, *named]) if one.is_file()]
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -238,7 +259,7 @@ def _smtp_problems(written: Written, raw: Any) -> list[Problem]:
     """Faults of ``smtp_servers``; the class that knows them is imported only if there are any."""
     if not raw or not isinstance(raw, dict):
         return []
-    smtp = import_module("radius_smsotp.providers.smtp.provider")
+    smtp = import_module(SMTP)
     try:
         smtp.validate_servers(raw)
     except ValidationError as error:

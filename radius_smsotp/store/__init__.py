@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
+from urllib.parse import parse_qs
 
 from radius_smsotp import errors
 from radius_smsotp.errors import ConfigurationError, Problem, StoreConflictError, StoreError
@@ -25,6 +26,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 KINDS = "write sqlite:///PATH or postgresql://USER@HOST/DATABASE"
+
+FILES_OF_LIBPQ = ("passfile", "sslrootcert", "sslcert", "sslkey", "sslcrl")
+"""Parameters that name a file."""
 
 TRIES = 4
 """How often a transaction is begun at most that another one gets into the way of."""
@@ -195,6 +199,16 @@ class Store(Protocol):
 def is_database(url: str) -> bool:
     """Whether a store is a database: logins wait for it, and it answers several at once."""
     return re.match("postgres(ql)?://", url) is not None
+
+
+def named_files(url: str) -> list[Path]:
+    """The files that the URL of a database names, as libpq reads it."""
+    if not is_database(url):
+        return []
+    # To libpq, a plus sign is one.
+    query = parse_qs(url.partition("?")[2].replace("+", "%2B"))
+    named = [Path(path) for name in FILES_OF_LIBPQ for path in query.get(name, [])]
+    return [one for one in named if one.is_file()]
 
 
 def open_store(url: str, patience: float = 1.0) -> Store:
