@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pwd
+import shlex
 import shutil
 import sqlite3
 import stat
@@ -88,6 +89,12 @@ def restored(folder: Path, *arguments: str | Path) -> dict[str, Any]:
     return found
 
 
+def command_of(told: dict[str, Any]) -> list[str]:
+    """The next one, as it says."""
+    [line] = [one for one in told["notes"] if one.startswith("Next: smsotp ")]
+    return shlex.split(line.removeprefix("Next: smsotp "))
+
+
 class Restored(Installation):
     """An installation that `restore` makes."""
 
@@ -139,12 +146,12 @@ class TestThereAndBack:
         here.done("user", "add", "carol", "--phone", "+491701234569", "--pin", "2580")
         here.done("user", "code", "carol", "--count", "3")
         path = tmp_path / "smsotp.backup"
-        told = json.loads(here.done("backup", str(path), *passphrase, "--json"))
-        assert (told["open_challenges"], told["emergency_codes"]) == (1, 3)
+        here.done("backup", str(path), *passphrase)
         # The one that was there goes on.
         assert kind(node.second(opened, node.code(opened), "bob")) == "accepted"
         there = Restored(elsewhere, path, *passphrase)
-        assert there.told["ended"] == {"open_challenges": 1, "emergency_codes": 3}
+        ended = "; ended: 1 login that waited for a code, 3 emergency codes."
+        assert [one for one in there.told["notes"] if one.endswith(ended)]
         again = there.node()
         assert again.stored(opened.transaction_id).state == "cancelled"
         assert kind(again.second(opened, again.code(opened), "bob")) == "rejected"
@@ -161,7 +168,7 @@ class TestThereAndBack:
         self, here: Installation, tmp_path: Path, elsewhere: Path, passphrase: tuple[str, str]
     ) -> None:
         """What lay beside them does again; what lay elsewhere is there again."""
-        beside, apart = here.folder / "secrets", tmp_path / "apart"
+        beside, apart = here.folder / "keys", tmp_path / "apart"
         for folder in (beside, apart):
             folder.mkdir()
             (folder / "gateway").write_text("geheim-4711\n")
@@ -173,7 +180,7 @@ class TestThereAndBack:
             providers={
                 "one": GATEWAY | {"password": {"file": str(apart / "gateway")}},
                 "two": {"type": "script", "script": "send", "directory": str(beside)},
-                "three": GATEWAY | {"password": {"file": "secrets/gateway"}},
+                "three": GATEWAY | {"password": {"file": "keys/gateway"}},
             }
         )
         here.done("backup", str(tmp_path / "smsotp.backup"), *passphrase)
@@ -181,18 +188,18 @@ class TestThereAndBack:
         restored(elsewhere, tmp_path / "smsotp.backup", *passphrase)
         assert (apart / "gateway").read_text() == "geheim-4711\n"
         loaded = file.load(elsewhere / "smsotp.yaml")
-        assert (elsewhere / "secrets/gateway") in loaded.secret_files
+        assert (elsewhere / "keys/gateway") in loaded.secret_files
         two: Any = loaded.providers["two"]
-        assert two.directory == elsewhere / "secrets"
+        assert two.directory == elsewhere / "keys"
         assert modes(elsewhere) == {
             "smsotp.yaml": 0o640,
             "key": 0o600,
             "smsotp.db": 0o600,
             "smsotp.db-mark": 0o600,
             "smsotp.db-reserve": 0o600,
-            "secrets": 0o750,
-            "secrets/gateway": 0o600,
-            "secrets/send": 0o750,
+            "keys": 0o750,
+            "keys/gateway": 0o600,
+            "keys/send": 0o750,
         }
         assert str(here.folder) not in (elsewhere / "smsotp.yaml").read_text("utf-8")
 
@@ -239,7 +246,8 @@ class TestThereAndBack:
         edited.write_text(edited.read_text("utf-8") + "# mine\n", "utf-8")
         path = tmp_path / "smsotp.backup"
         told = json.loads(here.done("backup", str(path), *passphrase, "--raddb", first, "--json"))
-        of_raddb = [one["path"] for one in told["entries"] if one["kind"] == "raddb"]
+        names = [one["name"] for one in told["results"]]
+        of_raddb = [one for one in names if one.startswith(first)]
         names = ("ca.key", "ca.pem", "server.key", "server.pem")
         certificates = [f"certs/smsotp/{one}" for one in names]
         assert of_raddb == [
@@ -265,8 +273,8 @@ class TestThereAndBack:
         here.done("raddb", "create", str(here.folder / "raddb"), *NAME)
         here.done("backup", str(tmp_path / "smsotp.backup"), *passphrase)
         told = restored(elsewhere, tmp_path / "smsotp.backup", *passphrase)
-        assert told["next"][0].endswith(f"raddb create {elsewhere}/raddb")
-        made = CliRunner().invoke(smsotp, told["next"][0].split()[1:])
+        assert command_of(told)[-3:] == ["raddb", "create", f"{elsewhere}/raddb"]
+        made = CliRunner().invoke(smsotp, command_of(told))
         assert made.exit_code == 0, made.output
         for name in ("clients.conf", "certs/smsotp/ca.pem", "certs/smsotp/server.key"):
             before, after = (one / "raddb" / name for one in (here.folder, elsewhere))
@@ -517,12 +525,11 @@ class TestRefused:
     ) -> None:
         elsewhere.mkdir()
         shutil.copy(here.folder / "key", elsewhere / "key")
-        states = {
-            one["path"]: one["state"] for one in restored(elsewhere, sealed, *passphrase)["files"]
-        }
-        assert states == {
+        told = restored(elsewhere, sealed, *passphrase)
+        assert {one["name"]: one["result"] for one in told["results"]} == {
             str(elsewhere / "smsotp.yaml"): "made",
-            str(elsewhere / "key"): "was there",
+            str(elsewhere / "key"): "ok",
+            f"sqlite:///{elsewhere}/smsotp.db": "made",
         }
 
     def test_settings_that_do_not_work_there(
@@ -589,7 +596,7 @@ class TestDatabase:
         first = shared.node()
         challenged = first.challenge("alice", "2580")
         there = Restored(elsewhere, whole, *passphrase, "--join")
-        assert (there.told["joined"], there.told["ended"]) == (True, {})
+        assert there.told["results"][-1]["result"] == "ok"
         second = there.node()
         assert kind(second.second(challenged, second.code(challenged))) == "accepted"
         assert kind(first.second(challenged, first.code(challenged))) == "rejected"

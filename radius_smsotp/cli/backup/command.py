@@ -9,16 +9,16 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from radius_smsotp.cli import output
+from radius_smsotp.cli import output, results
 from radius_smsotp.cli.backup import archive, seal
 from radius_smsotp.cli.backup.archive import Entry, Manifest
 from radius_smsotp.cli.check import raddb as check_raddb
+from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import PATIENCE, Site, acting_as, pass_site
 from radius_smsotp.cli.store import NAMES
 from radius_smsotp.errors import SmsotpError
@@ -90,15 +90,15 @@ raddb_option = click.option(
 @passphrase_option
 @raddb_option
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it is there.")
-@output.json_option
+@results.told
 @pass_site
 def backup(
     site: Site,
+    told: Results,
     file: Path,
     passphrase: Callable[..., str],
     folder: Path | None,
     overwrite: bool,
-    as_json: bool,
 ) -> None:
     """
     Write all that a server needs into one sealed file.
@@ -112,7 +112,7 @@ def backup(
     \b
     Examples:
       smsotp backup /root/smsotp.backup
-      smsotp backup /root/smsotp.backup --overwrite --passphrase-file /root/passphrase
+      smsotp backup /root/smsotp.backup --overwrite --passphrase-file /root/secret
     """
     _refuse(file, overwrite=overwrite)
     seal.program()
@@ -122,21 +122,18 @@ def backup(
     secret = passphrase(twice=True)
     with tempfile.TemporaryDirectory(dir=file.absolute().parent, prefix=".smsotp-") as place:
         copy = Path(place, archive.STORE)
-        told = _copy(site, copy, raddb, entries)
+        manifest = _copy(site, copy, raddb, entries)
         with _new(file) as target, seal.sealed(target, secret) as stream:
-            archive.write(stream, told, lambda path: _read(site, path), copy)
-    size = file.stat().st_size
-    if as_json:
-        output.as_json({"file": str(file), "octets": size} | asdict(told))
-        return
+            archive.write(stream, manifest, lambda path: _read(site, path), copy)
     for one in entries:
-        click.echo(f"in it      {one.path}")
-    click.echo(f"in it      {told.store} ({contents(told)})")
-    if (raddb / "radiusd.conf").exists() and not told.raddb_is_ours:
-        click.echo(f"not in it  the rest of {raddb}, as clients.conf: it is FreeRADIUS's own")
-    click.echo(
-        f"{file}: {output.octets(size)}.  It opens with the passphrase alone: keep that elsewhere."
-    )
+        told.add(one.path, "saved", f"in it      {one.path}")
+    line = f"in it      {manifest.store} ({contents(manifest)})"
+    told.add(manifest.store, "saved", line, rows=manifest.rows)
+    if (raddb / "radiusd.conf").exists() and not manifest.raddb_is_ours:
+        told.note(f"not in it  the rest of {raddb}, as clients.conf: it is FreeRADIUS's own")
+    size = file.stat().st_size
+    line = f"{file}: {output.octets(size)}.  It opens with the passphrase alone"
+    told.add(file, "made", f"{line}: keep that elsewhere.", octets=size)
 
 
 def contents(told: Manifest) -> str:

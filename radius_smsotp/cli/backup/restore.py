@@ -18,11 +18,12 @@ import click
 from click.core import ParameterSource
 
 from radius_smsotp import __version__
-from radius_smsotp.cli import output
+from radius_smsotp.cli import output, results
 from radius_smsotp.cli.backup import archive, seal
 from radius_smsotp.cli.backup.archive import Archive, Entry, Manifest
 from radius_smsotp.cli.backup.command import contents, passphrase_option, raddb_option
 from radius_smsotp.cli.check import raddb as check_raddb
+from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import PATIENCE, acting_as, existing_user, make_folder, store_files
 from radius_smsotp.errors import SmsotpError, freeradius_user
 from radius_smsotp.server import introduce
@@ -37,7 +38,7 @@ Undo = contextlib.ExitStack
 """What takes back what was done, unless it is told to forget that."""
 
 
-@click.command(short_help="Make a server from a backup.")
+@click.command(short_help="Make a server from a backup, or one that joins the others.")
 @click.argument("backup", metavar="FILE", type=click.Path(path_type=Path, readable=False))
 @passphrase_option
 @click.option("--join", is_flag=True, help="Use the store that is there: it is a second server's.")
@@ -48,16 +49,16 @@ Undo = contextlib.ExitStack
     callback=existing_user,
     help="For root: who shall own it.  [default: who FreeRADIUS runs as]",
 )
-@output.json_option
+@results.told
 @click.pass_context
 def restore(
     ctx: click.Context,
+    told: Results,
     backup: Path,
     passphrase: Callable[[], str],
     join: bool,
     folder: Path | None,
     owner: pwd.struct_passwd | None,
-    as_json: bool,
 ) -> None:
     """
     Make a server from a backup, where none is yet: nothing that is there is replaced.
@@ -86,7 +87,8 @@ def restore(
         kept = Archive(opened, backup)
         if join:
             _refuse_join(kept.manifest)
-        target = Target(kept.manifest, _config(ctx, kept.manifest), folder, owner)
+        target = Target(kept.manifest, _config(ctx, kept.manifest), folder)
+        target.owner = _owner(told, owner, target.settings)
         with Undo() as undo:
             states = _make_files(kept, target, undo)
             loaded = file.load(target.settings)
@@ -95,7 +97,7 @@ def restore(
             else:
                 _fill(kept, loaded, target, undo)
             undo.pop_all()
-    _tell(kept.manifest, target, states, loaded, joined=join, as_json=as_json)
+    _tell(told, kept.manifest, target, states, loaded, joined=join)
 
 
 def _config(ctx: click.Context, told: Manifest) -> Path:
@@ -114,16 +116,17 @@ class Target:
         told: What is in the backup.
         settings: The settings file.
         raddb: FreeRADIUS's configuration; None: as it was, or as this machine has it.
-        owner: Who shall own the files, if we are root; None: who FreeRADIUS runs as.
+
+    Attributes:
+        owner: Who shall own the files, None: whoever makes them.
     """
 
-    def __init__(
-        self, told: Manifest, settings: Path, raddb: Path | None, owner: pwd.struct_passwd | None
-    ) -> None:
+    owner: pwd.struct_passwd | None = None
+
+    def __init__(self, told: Manifest, settings: Path, raddb: Path | None) -> None:
         self._told = told
         self.settings = settings
         self.raddb = raddb.absolute() if raddb else self._raddb()
-        self.owner = _reaching(owner, settings) if os.geteuid() == 0 else None
 
     def _raddb(self) -> Path:
         if not self._told.raddb_is_ours:
@@ -156,19 +159,21 @@ class Target:
         return re.sub(path, lambda _: bytes(after), content)
 
 
-def _reaching(wanted: pwd.struct_passwd | None, settings: Path) -> pwd.struct_passwd | None:
-    """Who shall own the files, None if they are to stay root's."""
+def _owner(
+    told: Results, wanted: pwd.struct_passwd | None, settings: Path
+) -> pwd.struct_passwd | None:
+    """Who shall own the files, None if they are to stay with whoever makes them."""
     user = wanted or freeradius_user()
+    if os.geteuid() != 0:
+        return None
     if user is None:
-        click.echo("No FreeRADIUS user is on this machine, so all of it stays root's.", err=True)
+        told.note("No FreeRADIUS user is on this machine, so all of it stays root's.")
         return None
     nearest = next(one for one in settings.parents if one.exists())
     with acting_as(user):
         if os.access(nearest, os.X_OK):
             return user
-    click.echo(
-        f"The user {user.pw_name} cannot reach {settings.parent}: it stays root's.", err=True
-    )
+    told.note(f"The user {user.pw_name} cannot reach {settings.parent}, so all of it stays root's.")
     return None
 
 
@@ -295,45 +300,29 @@ def _join(loaded: Loaded, target: Target) -> None:
 
 
 def _tell(
-    told: Manifest,
+    told: Results,
+    manifest: Manifest,
     target: Target,
     states: dict[Path, State],
     loaded: Loaded,
     *,
     joined: bool,
-    as_json: bool,
 ) -> None:
     """What was done, what has ended, and what comes next."""
-    store = open_store(loaded.store_url).name
-    named = (
-        "" if target.settings == DEFAULT_PATH else f"--config {shlex.quote(str(target.settings))} "
-    )
-    into = f"create {target.raddb}" if told.raddb_is_ours else f"install --raddb {target.raddb}"
-    following = [f"smsotp {named}raddb {into}", f"smsotp {named}check"]
-    ended = {"open_challenges": told.open_challenges, "emergency_codes": told.emergency_codes}
-    if as_json:
-        record = {
-            "made_at": told.made_at,
-            "version": told.version,
-            "files": [{"path": str(path), "state": state} for path, state in states.items()],
-            "store": store,
-            "joined": joined,
-            "rows": {} if joined else told.rows,
-            "ended": {} if joined else ended,
-            "next": following,
-        }
-        output.as_json(record)
-        return
     for path, state in states.items():
-        click.echo(f"{state:<9}  {path}")
+        told.add(path, "made" if state == "made" else "ok", f"{state:<9}  {path}")
+    store = open_store(loaded.store_url).name
     if joined:
-        click.echo(f"was there  {store}")
+        told.add(store, "ok", f"was there  {store}")
     else:
-        click.echo(f"made       {store} ({contents(told)})")
-        since = output.local(datetime.fromisoformat(told.made_at))
-        logins = output.many(told.open_challenges, "login")
-        codes = output.many(told.emergency_codes, "emergency code")
-        click.echo(f"As it was on {since}; ended: {logins} that waited for a code, {codes}.")
-    click.echo(f"Next: {following[0]}")
-    for one in following[1:]:
-        click.echo(f"      {one}")
+        line = f"made       {store} ({contents(manifest)})"
+        told.add(store, "made", line, rows=manifest.rows)
+        since = output.local(datetime.fromisoformat(manifest.made_at))
+        logins = output.many(manifest.open_challenges, "login")
+        codes = output.many(manifest.emergency_codes, "emergency code")
+        told.note(f"As it was on {since}; ended: {logins} that waited for a code, {codes}.")
+    quoted = shlex.quote(str(target.settings))
+    own = "" if target.settings == DEFAULT_PATH else f" --config {quoted}"
+    how = "create" if manifest.raddb_is_ours else "install --raddb"
+    told.note(f"Next: smsotp{own} raddb {how} {target.raddb}")
+    told.note(f"      smsotp{own} check")
