@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -119,20 +120,17 @@ class TestClientCredentials(HttpTests):
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """Less a tenth, for clocks that differ; and five minutes if it does not say."""
-        now = [100.0]
+        clock = SimpleNamespace(monotonic=lambda: 0.0)
+        monkeypatch.setattr(of_token, "time", clock)
         api.life = life
-        provider.send(message(), soon())
-        monkeypatch.setattr(of_token.time, "monotonic", lambda: now[0])
-        token = provider._token
-        assert token is not None
-        token._fetch(soon())
+        provider.send(message(1), soon())
         seconds = 0.9 * (300 if life in (None, "soon") else float(life))
-        now[0] = 100 + seconds - 1
-        token.get(soon())
+        clock.monotonic = lambda: seconds - 1
+        provider.send(message(2), soon())
+        assert api.fetched == 1
+        clock.monotonic = lambda: seconds + 1
+        provider.send(message(3), soon())
         assert api.fetched == 2
-        now[0] = 100 + seconds + 1
-        token.get(soon())
-        assert api.fetched == 3
 
     @pytest.mark.parametrize(
         ("behave", "kind", "told"),
