@@ -8,6 +8,7 @@ what comes back.
 
 from __future__ import annotations
 
+import html
 import http
 import re
 import uuid
@@ -65,6 +66,11 @@ _SECRET_NAME = re.compile(
     r"pass|pwd|secret|token|key|auth|sign|hash|consumer|pin$|sid$|cookie", re.I
 )
 """Names of parameters and headers whose values an error must not repeat."""
+
+_IN_BODY = re.compile(
+    r"""([\w-]+)["']?\s*(?:[=:]\s*(?:"([^"]+)"|'([^']+)'|([^"'&,{}\s][^"'&,{}\n]*))|>\s*([^<]+))"""
+)
+"""What may be a name and its value: ``a=b``, ``a="b"``, ``<a>b</a>``, ``"a": "b"``."""
 
 
 def split_url(url: str, *schemes: str) -> SplitResult:
@@ -451,6 +457,9 @@ class Settings(ProviderSettings):
         """What an error must not repeat, besides number, code and text."""
         named = [*self.headers.items(), *leaves(self.parameter), *leaves(self.parameter_ucs2)]
         named += parse_qsl(urlsplit(self.url).query)
+        for body in filter(None, (self.body, self.body_ucs2)):
+            found = ((name, "".join(value)) for name, *value in _IN_BODY.findall(body))
+            named += [(name, each) for name, one in found for each in {one, html.unescape(one)}]
         secrets = _secrets(named, self.credentials())
         secrets += self.token.secrets() if self.token else []
         if proxy := self.proxy_setting():

@@ -91,6 +91,27 @@ class TestSecrets(HttpTests):
             assert secret not in told
 
     @pytest.mark.parametrize(
+        "body",
+        [
+            '<sms user="me" password="s3 cr&amp;t" to="{phone}">{message}</sms>',
+            "<a><Pass-Word> s3 cr&amp;t</Pass-Word><to>{phone}</to><text>{message}</text></a>",
+            '{{"api_key": "s3 cr&t", "to": "{phone}", "text": "{message}"}}',
+            "user: me\nsecret = s3 cr\n\n{phone} {message}",
+        ],
+    )
+    def test_a_password_in_a_body_is_not_told(
+        self, gateway: Gateway, build: Callable[..., Provider], body: str
+    ) -> None:
+        def parrot(call: gw.Call) -> None:
+            call.answer(400, f"{call.request.body.decode()[:60]} s3 cr&t s3 cr&amp;t")
+
+        gateway.behave = parrot
+        told = str(failure(build({"body": body, "http_method": "POST"}, url=gateway.url)))
+        assert "s3" not in told
+        assert "cr" not in told
+        assert told.count("***") >= 2
+
+    @pytest.mark.parametrize(
         "said",
         [
             '{"message": "The route v1/t0ken/send could not be found."}',
