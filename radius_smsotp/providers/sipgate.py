@@ -29,8 +29,8 @@ from radius_smsotp.providers import (
     connection,
 )
 from radius_smsotp.providers.excerpt import excerpt
+from radius_smsotp.providers.http.address import Proxy, exposed, split_url
 from radius_smsotp.providers.http.answer import EXCERPT, MESSAGE_ID, Rules, judge
-from radius_smsotp.providers.http.provider import Proxy, exposed, split_url
 from radius_smsotp.providers.http.request import NO_XML, Request
 from radius_smsotp.providers.http.transport import Wire
 

@@ -17,14 +17,12 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from radius_smsotp.errors import DeliveryError
-from radius_smsotp.model.text import placeholders
 from radius_smsotp.providers import (
-    TUNNEL,
     BaseProvider,
     CaFile,
     Fault,
@@ -34,10 +32,10 @@ from radius_smsotp.providers import (
     Section,
     Surroundings,
     connection,
-    is_loopback,
     unverified,
 )
 from radius_smsotp.providers.excerpt import excerpt
+from radius_smsotp.providers.http.address import Proxy, ProxyUrl, Url, exposed
 from radius_smsotp.providers.http.answer import Answer, Condition, Rules, Signs, judge
 from radius_smsotp.providers.http.request import (
     TOKEN,
@@ -73,63 +71,6 @@ _IN_BODY = re.compile(
 """What may be a name and its value: ``a=b``, ``a="b"``, ``<a>b</a>``, ``"a": "b"``."""
 
 
-def split_url(url: str, *schemes: str) -> SplitResult:
-    """The parts of an address.  Raises ValueError if it cannot be used."""
-    beginning = " or ".join(f"{scheme}://" for scheme in schemes)
-    if re.search(r"[\s\x00-\x1f\x7f]", url):
-        raise ValueError("has a blank in it; write %20 if it belongs there")
-    try:
-        split = urlsplit(url)
-        _ = split.port
-    except ValueError:
-        raise ValueError("has no usable host and port; write HOST:PORT after ://") from None
-    if split.scheme.lower() not in schemes:
-        raise ValueError(f"does not begin with {beginning}")
-    if not split.hostname:
-        raise ValueError("names no host; write it after ://")
-    return split
-
-
-def exposed(here: str, url: str, proxy: tuple[str, str] | None) -> Iterator[Fault]:
-    """
-    What others can read on the way to a gateway.
-
-    Args:
-        here: The path of the provider's settings.
-        proxy: The setting that names the proxy to use, and its value.
-    """
-    split = urlsplit(url)
-    hosts = [split.hostname or ""]
-    if proxy is not None:
-        through = urlsplit(proxy[1])
-        hosts.append(through.hostname or "")
-        if through.username and not is_loopback(hosts[1]):
-            fault = f"user name and password for the proxy go to {hosts[1]} in the clear"
-            remedy = f"let it know this host by its address, or {TUNNEL}"
-            yield f"{here}.{proxy[0]}", fault, remedy
-    far = [host for host in hosts if not is_loopback(host)]
-    if split.scheme.lower() == "http" and far:
-        fault = f"numbers, codes and passwords go to {far[0]} in the clear"
-        yield f"{here}.url", fault, f"write https://, if the gateway takes it, or {TUNNEL}"
-
-
-def _usable_url(url: str) -> str:
-    split = split_url(url, "http", "https")
-    if placeholders(split.hostname or ""):
-        raise ValueError("has a placeholder in the host; only path and query may have some")
-    checked_template(url.partition(split.netloc)[2])
-    return url
-
-
-def _usable_proxy(proxy: SecretStr) -> SecretStr:
-    # A bare HOST:PORT is what people write; with https:// they mean what goes through the proxy, as
-    # privacyIDEA's PROXY does.  TLS is spoken with the gateway, not with the proxy.
-    url = re.sub("^https://", "http://", proxy.get_secret_value(), flags=re.IGNORECASE)
-    url = url if "://" in url else f"http://{url}"
-    split_url(url, "http")
-    return SecretStr(url)
-
-
 def _compiled(text: Any) -> Any:
     if not isinstance(text, str):
         return text
@@ -162,12 +103,6 @@ def _usable_body(body: str) -> str:
     return checked_template(body)
 
 
-_Url = Annotated[str, AfterValidator(_usable_url)]
-_Proxy = Annotated[SecretStr, AfterValidator(_usable_proxy)]
-Proxy = Annotated[
-    _Proxy | None,
-    Field(description="HTTP proxy to go through, http://USER:PASSWORD@HOST:PORT"),
-]
 _Method = Annotated[
     Literal["GET", "POST", "PUT"],
     BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
@@ -185,7 +120,7 @@ def _is_secret(name: str, value: Any) -> bool:
 class TokenSettings(Section):
     """How a token is fetched, before the first message and whenever it has expired."""
 
-    url: _Url = Field(repr=False, description="where the gateway gives one")
+    url: Url = Field(repr=False, description="where the gateway gives one")
     http_method: _Method = Field("POST", description="as for the messages")
     parameter: Annotated[Tree, BeforeValidator(checked_parameter)] = Field(
         {"grant_type": "client_credentials"}, repr=False, description="what to send"
@@ -255,7 +190,7 @@ class Settings(ProviderSettings):
     """Settings of an ``http`` provider."""
 
     type: Literal["http"]
-    url: _Url = Field(
+    url: Url = Field(
         repr=False,
         description="where the gateway takes requests; placeholders may stand in path and query",
     )
@@ -342,8 +277,8 @@ class Settings(ProviderSettings):
         None, description="the same for any answer: what its one group encloses"
     )
     proxy: Proxy = None
-    http_proxy: _Proxy | None = Field(None, description="proxy if url begins with http://")
-    https_proxy: _Proxy | None = Field(None, description="proxy if url begins with https://")
+    http_proxy: ProxyUrl | None = Field(None, description="proxy if url begins with http://")
+    https_proxy: ProxyUrl | None = Field(None, description="proxy if url begins with https://")
     check_ssl: bool = Field(True, description="whether the gateway's certificate is verified")
     ca_file: CaFile = None
     client_cert: Path | None = Field(None, description="our own certificate, in PEM")

@@ -51,7 +51,8 @@ from radius_smsotp.providers import (
     is_loopback,
 )
 from radius_smsotp.providers.excerpt import excerpt, one_line
-from radius_smsotp.providers.http.provider import TokenSettings, exposed
+from radius_smsotp.providers.http.address import exposed
+from radius_smsotp.providers.http.provider import TokenSettings
 from radius_smsotp.providers.smtp import sasl
 from radius_smsotp.providers.smtp.session import Endpoint, Session, Tls
 from radius_smsotp.providers.template import Regexp, Template, values
