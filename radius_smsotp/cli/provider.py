@@ -11,6 +11,7 @@ import click
 
 from radius_smsotp import providers
 from radius_smsotp.cli import completion, output, results
+from radius_smsotp.cli.check import gateways
 from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import Site, acting_as, pass_site
 from radius_smsotp.cli.user import account
@@ -141,9 +142,12 @@ def send_test(
         sender = chain.build(name, loaded, open_store(loaded.store_url))
         attempt, _ = chain.try_once(sender, sent, loaded.providers[name].timeout)
         sender.close()
-    for one in sender.weaknesses():
-        weakness = f"{loaded.place(one.path)}: {one.fault}; {one.remedy}"
-        told.note(output.clean(f"warning: {weakness}"), err=True)
+    weak = [(loaded.place(one.path), one.fault, one.remedy) for one in sender.weaknesses()]
+    weak += [
+        (one.path, one.fault, one.remedy) for one in gateways.warnings(loaded, name, [sent.text])
+    ]
+    for path, fault, remedy in weak:
+        told.note(output.clean(f"warning: {path}: {fault}; {remedy}"), err=True)
     hint = identity.mask_number(to)
     line = f"{name}: {attempt.verdict} after {attempt.seconds:.2f} s, to {hint}, "
     line += text.extent(sent.text) + (f": {attempt.text}" if attempt.text else "")

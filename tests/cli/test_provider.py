@@ -32,7 +32,7 @@ def gateway(here: Installation) -> Iterator[Gateway]:
             "type": "http",
             "url": one.url,
             "parameter": {"to": "{phone}", "text": "{message}"},
-            "return_success": "ID",
+            "return_success": "ID:",
             "timeout": 1,
         }
         here.write(providers={"gateway": provider, "demo": {"type": "folder", "path": "outbox"}})
@@ -77,6 +77,19 @@ class TestTest:
             "passwords go to 0.0.0.0 in the clear; write https://, if the gateway takes it, or go "
             "through a tunnel (VPN, ssh)"
         ) in shown.splitlines()
+
+    def test_letters_that_a_gateway_is_not_told_of_are_said(
+        self, here: Installation, gateway: Gateway
+    ) -> None:
+        """They arrive as question marks, and the verdict is "accepted" all the same."""
+        kannel = {"type": "http", "url": f"{gateway.url}/cgi-bin/sendsms"}
+        kannel["parameter"] = {"to": "{phone}", "text": "{message}"}
+        here.write(providers={"kannel": kannel})
+        for language, is_told in (("en", False), ("ru", True)):
+            options = ("--phone", PHONE, "--language", language)
+            result = here.run("provider", "test", "kannel", *options)
+            assert ("add parameter_ucs2: {coding: 2}" in result.output) == is_told
+        assert "1 SMS, 47 of 70 characters (ucs2)" in result.output
 
     @pytest.mark.parametrize(
         ("sections", "options", "text"),

@@ -17,7 +17,6 @@ from radius_smsotp.settings.file import Loaded
 MOST = 8
 """Letters that are named."""
 
-
 ENDS = {"rest.messagebird.com": ("31 December 2026", "bird")}
 """Interfaces that end, by host: when, and the preset that follows.  Source: preset messagebird."""
 
@@ -29,18 +28,22 @@ def findings(loaded: Loaded, texts: Iterable[str]) -> Iterator[Finding]:
     Args:
         texts: What logins send.
     """
-    for name, notes in loaded.understood.items():
-        for each in notes:
+    for name in loaded.providers:
+        for each in loaded.understood.get(name, ()):
             yield note(loaded.place(f"providers.{name}"), each)
-    strange = sorted(
-        {one for each in texts for one in each if text.alphabet(one) is text.Alphabet.UCS2}
-    )
-    for name, settings in loaded.providers.items():
-        if settings.type == "http":
-            yield from _ending(loaded, name, settings)
-            yield from _loose(loaded, name, settings)
-            if strange:
-                yield from _untold(loaded, name, settings, strange)
+        yield from warnings(loaded, name, texts)
+
+
+def warnings(loaded: Loaded, name: str, texts: Iterable[str]) -> Iterator[Finding]:
+    """What would let messages of one provider be lost, and its verdict be a wrong one."""
+    settings = loaded.providers[name]
+    if settings.type != "http":
+        return
+    strange = {one for each in texts for one in each if text.alphabet(one) is text.Alphabet.UCS2}
+    yield from _ending(loaded, name, settings)
+    yield from _loose(loaded, name, settings)
+    if strange:
+        yield from _untold(loaded, name, settings, sorted(strange))
 
 
 def _ending(loaded: Loaded, name: str, settings: Any) -> Iterator[Finding]:
