@@ -203,7 +203,9 @@ def _raw(body: str, content_type: str, given: Mapping[str, str]) -> bytes:
 
 
 def _in_xml(value: str) -> str:
-    return html.escape(NO_XML.sub("", value))
+    escaped = html.escape(NO_XML.sub("", value))
+    # XML 1.0 2.11 and 3.3.3: as they are, the ends of lines are read as others, or as blanks.
+    return re.sub(r"[\t\n\r]", lambda found: f"&#{ord(found[0])};", escaped)
 
 
 _ESCAPES: dict[str, Callable[[str], str]] = {

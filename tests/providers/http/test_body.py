@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from radius_smsotp.providers import Message
+from radius_smsotp.providers.http.request import NO_XML, Template
+from radius_smsotp.providers.template import values
 from tests.providers import gateway as gw
 from tests.providers.contract import CODE, PHONE, soon
 from tests.providers.http.http_tests import HttpTests
@@ -53,7 +58,7 @@ class TestBody(BodyTests):
         request = sent(AWKWARD, body=body, headers=headers)
         found = ElementTree.fromstring(request.body)
         text = AWKWARD.replace("\x08", "")
-        assert found.attrib == {"to": PHONE, "note": text.replace("\n", " ")}
+        assert found.attrib == {"to": PHONE, "note": text}
         assert [one.text for one in found] == [f"Größe: {text}", PHONE]
         assert request.headers["content-type"] == (content_type or "text/xml; charset=utf-8")
 
@@ -66,6 +71,22 @@ class TestBody(BodyTests):
         kind = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
         request = sent(AWKWARD, body="to={phone}&text={message}&flag", headers=kind)
         assert parse_qs(request.body.decode()) == {"to": [PHONE], "text": [AWKWARD]}
+
+    @given(st.text())
+    def test_whatever_is_filled_in_comes_out_again(self, text: str) -> None:
+        """Of letters that XML does not allow, nothing."""
+        filled = values(Message("0f" * 16, PHONE, text, CODE))
+
+        def sent(body: str, kind: str) -> str:
+            headers = {"Content-Type": kind}
+            template = Template("POST", "http://localhost", {}, headers, as_json=False, body=body)
+            return (template.request(filled).body or b"").decode()
+
+        xml = ElementTree.fromstring(sent("<a b='{message}'>{message}</a>", "text/xml"))
+        assert [xml.attrib["b"], xml.text or ""] == [NO_XML.sub("", text)] * 2
+        assert json.loads(sent('{{"a": "{message}"}}', "application/json")) == {"a": text}
+        form = sent("a={message}&b={otp}", "application/x-www-form-urlencoded")
+        assert parse_qsl(form, keep_blank_values=True) == [("a", text), ("b", CODE)]
 
     def test_in_anything_else_they_stand_as_they_are(
         self, sent: Callable[..., gw.Received]
