@@ -102,6 +102,7 @@ class Machine:
         [inside] = (
             Path(f"/proc/{self._init.pid}/task/{self._init.pid}/children").read_text().split()
         )
+        self._first = inside
         self._enter = ["nsenter", "-t", inside, "-m", "-n", "-u", "-p", "--", "chroot"]
         self._enter.append(f"{self._folder.name}/root")
         self._environment = {
@@ -141,6 +142,13 @@ class Machine:
         # Whoever is still in there is being ended; the mounts go with the last one.
         with contextlib.suppress(OSError):
             self._folder.cleanup()
+
+    def connect(self, other: Machine, own: str, others: str) -> None:
+        """Lay a cable to another one; the addresses are of both its ends, ADDRESS/LENGTH."""
+        ends = ("netns", self._first, "type", "veth", "peer", "lan", "netns", other._first)
+        subprocess.run(["ip", "link", "add", "lan", *ends], check=True)
+        for one, address in ((self, own), (other, others)):
+            one.do(f"ip address add {address} dev lan && ip link set lan up")
 
     def do(self, script: str) -> str:
         """Run a script beside the shell, which must end well.  Returns its output."""

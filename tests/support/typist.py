@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tests.documents.pages import Command
 
 PIN = "1234"
+PASSPHRASE = "correct horse battery"
 
 SETTINGS = """
 store: sqlite:///smsotp.db
@@ -27,10 +28,13 @@ clients:
   10.1.0.0/16: {country: DE, ssids: {Guests: {style: reject}}}
 """
 
-BASE = r"""
+PROGRAM = """
 ln -sfn {top}/.venv /opt/radius-smsotp
 ln -sf /opt/radius-smsotp/bin/smsotp /usr/local/bin/
 echo "127.0.0.1 radius.example.org radius localhost db" >/etc/hosts
+"""
+
+BASE = r"""
 cat {top}/setup.py {top}/pyproject.toml {top}/packaging/constraints.txt >{top}/.venv/installed
 smsotp init /etc/radius-smsotp
 echo {pin} | smsotp user add alice --phone +491701234567 --pin-stdin
@@ -91,6 +95,12 @@ with open_store("sqlite:////etc/radius-smsotp/smsotp.db").write() as tx:
 END"""
 
 THERE = "smsotp user export /srv/work/staff.csv"
+BACKED_UP = f"""
+printf '%s\\n' '{PASSPHRASE}' | install -m 600 /dev/stdin /root/secret
+rm -f /root/smsotp.backup
+smsotp backup /root/smsotp.backup --passphrase-file /root/secret
+"""
+
 CALLED = "sed -i '/virtual_server = smsotp$/d' /etc/freeradius/3.0/clients.conf"
 EXTERNAL = "sed -i 's/^delivery: {/&courier: external, /' /etc/radius-smsotp/smsotp.yaml"
 
@@ -123,6 +133,19 @@ BEFORE = {
     "/etc/radius-smsotp/smsotp.db /srv",
     "smsotp store copy sqlite:////srv/smsotp.db postgresql://smsotp@db/smsotp": SHARED
     + "cp /etc/radius-smsotp/smsotp.db /srv",
+    "smsotp backup /root/smsotp.backup": "rm -f /root/smsotp.backup",
+    "smsotp backup /root/smsotp.backup --overwrite --passphrase-file /root/secret": BACKED_UP,
+    "smsotp restore /root/smsotp.backup": f"{BACKED_UP}\nrm -r /etc/radius-smsotp",
+    "smsotp restore /root/smsotp.backup --join": f"""{SHARED}
+smsotp store copy sqlite:////etc/radius-smsotp/smsotp.db postgresql://smsotp@db/smsotp
+sed -i 's|^store: .*|store: postgresql://smsotp@db/smsotp|' /etc/radius-smsotp/smsotp.yaml
+{BACKED_UP}
+rm -r /etc/radius-smsotp
+""",
+    "smsotp --config ./site/smsotp.yaml restore smsotp.backup": f"""{BACKED_UP}
+mv /root/smsotp.backup /srv/work
+rm -r /srv/work/site
+""",
     "smsotp exporter --listen 192.0.2.7:9812": "ip address add 192.0.2.7/32 dev lo",
 }
 """What has to have happened before the commands of a section, or before one of them."""
@@ -156,8 +179,8 @@ def fails(shown: str) -> bool:
     return any(re.search(one, shown, re.MULTILINE) for one in bad)
 
 
-def install() -> Machine:
-    """A machine with all of this package on it, as README's first hour leaves it."""
+def prepare() -> Machine:
+    """A machine on which only the program is: README's first hour, up to ``ln``."""
     offline = {
         "PATH": f"{PATH}:/opt/radius-smsotp/bin",
         "PIP_NO_INDEX": "1",
@@ -168,6 +191,17 @@ def install() -> Machine:
     try:
         shim = "/usr/local/bin/systemctl"
         one.do(f"cat >{shim} <<'END'\n{SYSTEMCTL}END\nchmod +x {shim}")
+        one.do(PROGRAM.format(top=TOP))
+    except BaseException:
+        one.close()
+        raise
+    return one
+
+
+def install() -> Machine:
+    """A machine with all of this package on it, as README's first hour leaves it."""
+    one = prepare()
+    try:
         settings = f"\ncat >/etc/radius-smsotp/smsotp.yaml <<'END'\n{SETTINGS}END\n"
         base = BASE.format(top=TOP, pin=PIN)
         one.do(base.replace("\ncat >/etc/radius-smsotp/smsotp.yaml\n", settings))
@@ -229,6 +263,8 @@ class Typist:
         until = next((end for like, end in ENDLESS.items() if re.search(like, text)), "")
         answers = {
             "PIN: ": lambda: PIN,
+            "Passphrase: ": lambda: PASSPHRASE,
+            "The same passphrase again: ": lambda: PASSPHRASE,
             "The same PIN again: ": lambda: PIN,
             "assword: ": lambda: PIN,
             "sent to ***67: ": self.code,
