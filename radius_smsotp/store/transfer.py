@@ -51,9 +51,7 @@ def copy(
     """
     with source.snapshot() as here, target.refill() as there:
         counts = here.counts()
-        # What 'init' and 'raddb' note of the server itself is not anybody's yet.
-        held = any(number for table, number in there.counts().items() if table not in OF_SERVERS)
-        if not overwrite and held:
+        if not overwrite and there.is_held():
             raise NotEmptyError(f"{target.name} is not empty")
         there.clear()
         whole, done = sum(counts.values()), 0
@@ -69,6 +67,19 @@ def copy(
         # It is another one from here on: a code that is spent in one would count in the other.
         there.end_challenges()
     return counts
+
+
+def refuse_held(target: Copied) -> None:
+    """
+    Look whether a store may be filled before anything of it is changed, its schema included.
+
+    Raises:
+        NotEmptyError: It may not.
+        StoreError: It did not answer, or is of an older version.
+    """
+    with target.snapshot() as there:
+        if there.is_held():
+            raise NotEmptyError(f"{target.name} is not empty")
 
 
 OF_SERVERS = {"known_key", "authority"}
@@ -90,6 +101,10 @@ class Contents:
             table: int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
             for table in TABLES
         }
+
+    def is_held(self) -> bool:
+        """Whether there is more than what 'init' and 'raddb' note of a server itself."""
+        return any(number for table, number in self.counts().items() if table not in OF_SERVERS)
 
     def slices(self, table: str) -> Iterator[tuple[tuple[str, ...], list[Sequence[Any]]]]:
         """The rows of a table in the order of its key, a slice at a time, under their columns."""

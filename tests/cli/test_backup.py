@@ -611,6 +611,22 @@ class TestDatabase:
         assert "is not empty; --join makes a further server on it, as it is" in told
         assert "bob" in shared.done("user", "list")
 
+    def test_a_database_of_an_older_version_is_left_alone(
+        self,
+        shared: Installation,
+        whole: Path,
+        elsewhere: Path,
+        passphrase: tuple[str, str],
+        postgres_server: PostgresServer,
+    ) -> None:
+        """Servers that use it would not find their tables any more."""
+        name = file.load(shared.settings_path).store_url.rpartition("/")[2]
+        postgres_server.run_sql("UPDATE smsotp_schema SET version = version - 1", name)
+        assert "is not empty" in TestRefused().refused(elsewhere, whole, *passphrase)
+        [[version]] = postgres_server.run_sql("SELECT version FROM smsotp_schema", name)
+        assert version == len(VERSIONS) - 1
+        shared.close()
+
     def test_an_empty_database_is_filled(
         self,
         shared: Installation,

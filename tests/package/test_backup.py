@@ -125,10 +125,11 @@ def test_a_second_server_joins_the_first(machines: tuple[Machine, Machine]) -> N
     first.start_again()
     one.do(DATABASE)
     other.do(EMPTY)
-    for section in ("Move the first one to PostgreSQL", "Back it up for the second"):
-        one.do("rm -f /root/smsotp.backup")
-        for command in pages.typed("README.rst", section):
-            first.type(command)
+    one.do("rm -f /root/smsotp.backup")
+    for command in pages.typed("README.rst", "Move the first one to PostgreSQL"):
+        first.type(command)
+    for command in pages.typed("README.rst", "Back it up for the second"):
+        first.type(command)
     bring(one, other, "/root/smsotp.backup")
     # The database does not know the second one yet: that is told, and nothing done.
     with pytest.raises(AssertionError, match=r"no pg_hba\.conf entry"):

@@ -144,11 +144,9 @@ class Target:
         path = Path(one.path)
         if one.kind == "settings":
             return self.settings
-        return (
-            self.raddb / path.relative_to(self._told.raddb)
-            if one.kind == "raddb"
-            else self._moved(path)
-        )
+        if one.kind == "raddb":
+            return self.raddb / path.relative_to(self._told.raddb)
+        return self._moved(path)
 
     def adapted(self, one: Entry, content: bytes) -> bytes:
         """What is in a file; settings name their folder of here."""
@@ -239,6 +237,13 @@ def _fill(kept: Archive, loaded: Loaded, target: Target, undo: Undo) -> None:
         _make_folder(store.folder, target.owner, undo)
         for path in store_files(loaded.store_url):
             undo.callback(path.unlink, missing_ok=True)
+    elif store.exists():
+        try:
+            transfer.refuse_held(store)
+        except transfer.NotEmptyError as error:
+            raise SmsotpError(f"{error}; --join makes a further server on it, as it is") from None
+        finally:
+            store.close()
     with tempfile.TemporaryDirectory(prefix="smsotp-") as place:
         unpacked = Path(place, archive.STORE)
         kept.unpack_store(unpacked)
@@ -251,11 +256,7 @@ def _fill(kept: Archive, loaded: Loaded, target: Target, undo: Undo) -> None:
             _open(loaded.store_url) as there,
             output.progress("Restoring") as advance,
         ):
-            try:
-                transfer.copy(here, there, advance)
-            except transfer.NotEmptyError as error:
-                remedy = "--join makes a further server on it, as it is"
-                raise SmsotpError(f"{error}; {remedy}") from None
+            transfer.copy(here, there, advance)
             introduce(keyring.read(loaded.key_path), loaded, there)
 
 
