@@ -240,8 +240,8 @@ REMEDIES = {
     "beside is said in smsotp_beside, in policy.d/smsotp_first_factor",
     "login-refused unsigned": "let the proxy sign its requests; until it can, write "
     "limit_proxy_state = no into its client section in clients.conf, for RadSec proto = tls",
-    "login-refused realm": "strip it: name the realm in proxy.conf, and call 'suffix' (NAME@REALM) "
-    "or 'ntdomain' (REALM\\NAME) before smsotp_authorize",
+    "login-refused realm": "strip it: in smsotp_name, of policy.d/smsotp_first_factor, the usual "
+    "cases are ready",
     "login-refused no-password": "a client that looks whether the server is there may do so; else "
     "set it to PAP: a MAC address or a certificate alone is no login here",
     "login-refused nul": "nobody types one: look what the client puts into name and password; if "

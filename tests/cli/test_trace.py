@@ -244,7 +244,7 @@ class TestAdvice:
         alice.node().first(name, PIN)
         line, remedy = trace(alice, name)
         assert line.startswith("refused: there is no such account, but one without the realm, ")
-        assert remedy.startswith("=> strip it: name the realm in proxy.conf")
+        assert remedy.startswith("=> strip it: in smsotp_name")
         folded = name.lower()
         told = f"somebody was refused as '{folded}': smsotp trace '{folded}'"
         assert self.last(alice) == f"=> {told}"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.freeradius import recipe
-from tests.freeradius.domain import PASSWORD, Domain
+from tests.freeradius.domain import LOCKOUT, PASSWORD, Domain
+from tests.freeradius.supplicant import PEAP_GTC, Supplicant
 from tests.freeradius.test_elsewhere import command
+from tests.freeradius.test_wifi import code as wifi_code
+from tests.support.accounting import START, account, told
+from tests.support.site import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +37,22 @@ def asks_domain(domain: Domain) -> Callable[[Path], None]:
     )
 
 
+@pytest.fixture(scope="module")
+def knows_names(asks_domain: Callable[[Path], None]) -> Callable[[Path], None]:
+    """The same, and the first and the last case of `smsotp_name` hold."""
+
+    def edit(raddb: Path) -> None:
+        asks_domain(raddb)
+        path = raddb / "policy.d" / "smsotp_first_factor"
+        before, begin, behind = path.read_text().partition("smsotp_name {\n")
+        block, end, behind = behind.partition("\n}\n")
+        first, second, last = block.split("\n\n")
+        cases = [re.sub("(?m)^#\t", "\t", first), second, re.sub("(?m)^#\t", "\t", last)]
+        path.write_text("".join((before, begin, "\n\n".join(cases), end, behind)))
+
+    return edit
+
+
 @pytest.fixture
 def radiusd(share: Callable[..., Radiusd], asks_domain: Callable[[Path], None]) -> Radiusd:
     """A FreeRADIUS that asks the domain."""
@@ -49,8 +70,58 @@ def test_password_and_number_are_the_domains(radiusd: Radiusd) -> None:
     assert site.kinds("alice") == ["challenge-opened", "sms-accepted", "pin-wrong", "code-accepted"]
 
 
+WRITINGS = {
+    "alice": "alice",
+    "EXAMPLE\\alice": "alice",
+    "example\\Alice": "alice",
+    "Alice@ad.example.org": "alice",
+    "jane": "jane",
+    "jane.doe@AD.example.org": "jane",
+    "EXAMPLE\\jürgen": "jürgen",
+    "JÜRGEN@ad.example.org": "jürgen",
+}
+STRANGERS = ["OTHER\\alice", "alice@example.org", "*@ad.example.org", "x)(cn=*@ad.example.org"]
+
+
+def test_every_writing_of_a_name_is_one_account(
+    share: Callable[..., Radiusd], knows_names: Callable[[Path], None]
+) -> None:
+    radiusd = share(knows_names, **SETTINGS | {"limits": {"cooldown": 0}})
+    site = radiusd.site
+    for writing, name in WRITINGS.items():
+        seen = len(site.kinds(name))
+        challenge = radiusd.challenge(writing, PASSWORD)
+        code = site.code(challenge.state)
+        assert radiusd.ask(writing, code, challenge.state).kind == "Access-Accept"
+        kinds = ["challenge-opened", "sms-accepted", "code-accepted"]
+        assert site.kinds(name)[seen:] == kinds
+    for name in STRANGERS:
+        assert radiusd.ask(name, PASSWORD).kind == "Access-Reject"
+    assert account(radiusd.port + 1, told(START, user=b"EXAMPLE\\alice")) == {}
+    eventually(lambda: site.kinds("alice")[-1] == "session-started")
+    with Supplicant(radiusd, PEAP_GTC, user="jane.doe@ad.example.org") as device:
+        device.question()
+        device.answer(PASSWORD)
+        device.answer(wifi_code(site, "jane"))
+        assert device.accepted()
+
+
+def test_every_writing_of_a_name_counts_for_one_lock_out(
+    share: Callable[..., Radiusd], knows_names: Callable[[Path], None]
+) -> None:
+    """So many wrong passwords that the domain would lock the account: we do, and it does not."""
+    radiusd = share(knows_names, **SETTINGS | {"limits": {"cooldown": 0}})
+    writings = [writing for writing, name in WRITINGS.items() if name == "alice"]
+    for number in range(LOCKOUT + 1):
+        assert radiusd.ask(writings[number % len(writings)], "wrong").kind == "Access-Reject"
+    assert radiusd.ask("EXAMPLE\\alice", PASSWORD).kind == "Access-Reject"
+    assert radiusd.site.events("alice")[-1].detail == {"reason": "locked"}
+    command(radiusd.site, "user", "unlock", "alice")
+    assert radiusd.challenge("EXAMPLE\\alice", PASSWORD)
+
+
 @pytest.mark.parametrize(
-    ("name", "told", "remedy"),
+    ("name", "shown", "remedy"),
     [
         (
             "numberless",
@@ -65,13 +136,13 @@ def test_password_and_number_are_the_domains(radiusd: Radiusd) -> None:
     ],
 )
 def test_no_number_is_told_with_where_it_was_looked_for(
-    radiusd: Radiusd, name: str, told: str, remedy: str
+    radiusd: Radiusd, name: str, shown: str, remedy: str
 ) -> None:
     reply = radiusd.ask(name, PASSWORD)
     assert (reply.kind, reply.message) == ("Access-Reject", "Login failed.")
-    shown = command(radiusd.site, "trace", name)
-    assert told in shown
-    assert remedy in shown
+    trace = command(radiusd.site, "trace", name)
+    assert shown in trace
+    assert remedy in trace
     assert radiusd.site.messages() == []
 
 

@@ -15,7 +15,6 @@ from radius_smsotp.cli.check import ways
 from tests.freeradius import recipe, stock
 from tests.freeradius.directory import Directory
 from tests.freeradius.supplicant import PEAP_GTC, Supplicant
-from tests.freeradius.test_elsewhere import edit_ldap
 from tests.freeradius.test_wifi import code
 from tests.support.freeradius import Radiusd, Site
 from tests.support.ports import free_port
@@ -92,7 +91,7 @@ class Mixed:
         self._realms(raddb)
 
     def _pilot(self, raddb: Path) -> None:
-        edit_ldap(raddb, self._directory)
+        self._directory.asked(raddb)
         group = recipe.code("Groups of a directory", "text")
         stock.replace(raddb / "mods-enabled" / "ldap", r"^\s*#  \"\+=\" takes all.*$", group)
         recipe.replace_policies(
@@ -127,10 +126,6 @@ class Mixed:
             file.write(recipe.files("Realms in Wi-Fi")["proxy.conf"])
             file.write(GUESTS.format(port=self._ports["guests"], secret=SECRET))
         available = raddb / "sites-available"
-        for name in ("smsotp", "smsotp-gtc"):
-            stock.replace(
-                available / name, r"^\t\tsmsotp_authorize$", "\t\tsuffix\n\t\tsmsotp_authorize"
-            )
         first = recipe.code("Realms in Wi-Fi", "text")
         stock.replace(available / "smsotp", r"^\tauthorize \{$", f"\tauthorize {{\n{first}")
         name = "policy.d/smsotp_first_factor"
