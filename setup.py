@@ -42,6 +42,7 @@ setup(
         "click>=8.1,<9",  # the command line
         "pyrad>=2.4,<3",  # `smsotp login` and `smsotp demo`: a RADIUS client
         "prometheus_client>=0.19,<1",  # `smsotp exporter` writes its format, never inside radiusd
+        "uvicorn>=0.30,<1",  # what `smsotp receiver` and `exporter` answer HTTP with
         "rich>=13,<16",  # progress, and how wide letters are, never inside radiusd
         "pyserial>=3.5,<4",  # the modem provider: serial lines and socket://
     ],

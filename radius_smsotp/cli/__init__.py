@@ -43,6 +43,8 @@ SECTIONS = {
         "prune": "Remove what is past its use.",
         "backup": "Write all that a server needs into one sealed file.",
         "courier": "Send the messages, as a process of its own.",
+        "receiver": "Take receipts that gateways send by HTTP.",
+        "delivered": "Tell that a message has arrived, or was lost.",
         "exporter": "Serve the figures to Prometheus.",
     },
     "Once, or once a year": {

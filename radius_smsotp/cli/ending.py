@@ -20,8 +20,12 @@ class Ending(threading.Event):
 
     def come(self) -> None:
         """Return when it is set."""
-        while not self.wait(LOOK_SECONDS):
+        while not self.look():
             pass
+
+    def look(self) -> bool:
+        """Wait a little.  Returns whether it is set."""
+        return self.wait(LOOK_SECONDS)
 
     def _told(self, kind: int, _: FrameType | None) -> None:
         self.set()

@@ -51,6 +51,10 @@ class Site:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the store, if it was opened."""
         if "opened" in self.__dict__:
             self.opened.close()
 

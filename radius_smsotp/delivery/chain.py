@@ -32,7 +32,9 @@ def passed() -> timedelta:
 def build(name: str, loaded: Loaded, store: Store) -> providers.Provider:
     """One provider of the settings."""
     here = loaded.path.parent
-    around = providers.Surroundings(here, loaded.values.smtp_servers, store.folder or here)
+    around = providers.Surroundings(
+        here, loaded.values.smtp_servers, store.folder or here, loaded.values.receiver.address
+    )
     return providers.build(name, loaded.providers[name], around)
 
 

@@ -25,6 +25,9 @@ LONGEST_ID = 128
 LONGEST_NUMBER = 39
 """Digits of an id that may be a number in another writing: 128 bits in decimal."""
 
+LONGEST_WORD = 40
+"""Characters of a state that are told."""
+
 HABIT = 3
 """So many receipts in a row with ids as they were given tell that others are somebody else's."""
 
@@ -164,3 +167,8 @@ def outcome(word: str) -> bool | None:
     if DELIVERED.fullmatch(plain):
         return True
     return False if LOST.match(plain) else None
+
+
+def word(state: str) -> str:
+    """A state as it may be told: a network may put anything into it, a number too."""
+    return re.sub(r"\d{4,}|[^\w .:/-]", "", state, flags=re.ASCII).strip()[:LONGEST_WORD]

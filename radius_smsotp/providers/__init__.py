@@ -137,6 +137,10 @@ class ProviderSettings(Section):
         description="what one message costs, in `currency`; for `smsotp stats` and reports",
     )
 
+    def asks_for_receipts(self) -> bool:
+        """Whether the gateway is told where to send receipts: they have to be received then."""
+        return False
+
 
 CaFile = Annotated[
     Path | None,
@@ -153,11 +157,17 @@ class Surroundings:
         folder: Where the settings file lies; relative paths count from here.
         smtp_servers: The section ``smtp_servers`` as it is in the file.
         lock_folder: Where lock files go, next to the store.
+        receiver: Where gateways reach `smsotp receiver`, "" if they do not.
     """
 
     folder: Path
     smtp_servers: Mapping[str, Any]
     lock_folder: Path
+    receiver: str = field(default="", repr=False)
+
+    def receipt_url(self, name: str) -> str:
+        """Where the receipts of a provider go; "" if there is no such place."""
+        return f"{self.receiver}/{name}" if self.receiver else ""
 
 
 CHECK_SECONDS = 4.5

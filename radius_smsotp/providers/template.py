@@ -9,6 +9,7 @@ What of a message goes into the settings of a provider: placeholders, and privac
 ``otp``             the code alone, for gateways that build the text; ``code`` is the same
 ``transaction_id``  32 hex digits
 ``attempt``         a UUID, another one for each attempt
+``receipt_url``     where the gateway may send receipts; of the provider http
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from radius_smsotp.providers import Message
 
 OF_NUMBER = ("phone", "phone_digits", "phone_integer")
 OF_TEXT = ("message", "message_hex", "otp", "code")
-PLACEHOLDERS = (*OF_NUMBER, *OF_TEXT, "transaction_id", "attempt")
+PLACEHOLDERS = (*OF_NUMBER, *OF_TEXT, "transaction_id", "attempt", "receipt_url")
 
 _REGEXP = re.compile(r"/(.*)/(.*)/")
 """PATTERN and REPLACEMENT, as ISMSProvider._mangle_phone of privacyIDEA takes them apart."""
@@ -43,6 +44,7 @@ def values(message: Message, regexp: str | None = None) -> dict[str, str]:
         **dict.fromkeys(OF_CODE, message.code),
         "transaction_id": message.transaction_id,
         "attempt": message.attempt,
+        "receipt_url": "",
     }
 
 

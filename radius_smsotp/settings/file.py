@@ -164,6 +164,7 @@ def understand(path: Path, text: str) -> Loaded:
     loaded = Loaded(path.absolute(), written, values, own, files, understood)
     problems += _language_problems(loaded)
     problems += _trigger_problems(loaded)
+    problems += _receipt_problems(loaded)
     unread = {one.path: one for one in references.problems}
     problems = [one for one in problems if one.path not in unread] + list(unread.values())
     if problems:
@@ -252,6 +253,17 @@ def _trigger_problems(loaded: Loaded) -> list[Problem]:
         Problem(f"clients.{key}.{policy.TRIGGERS}", fault, remedy)
         for key, own in loaded.values.clients.items()
         if own.first_factor_by_client and network(key) is not None
+    ]
+
+
+def _receipt_problems(loaded: Loaded) -> list[Problem]:
+    """Providers that tell a gateway where to send receipts, and nobody says where."""
+    fault = "{receipt_url} stands for what receiver.url says, which is not set"
+    remedy = "set it; see 'Receipts' in freeradius/providers.rst"
+    return [
+        Problem(f"providers.{name}", fault, remedy)
+        for name, own in loaded.providers.items()
+        if own.asks_for_receipts() and not loaded.values.receiver.address
     ]
 
 

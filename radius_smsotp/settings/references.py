@@ -35,9 +35,9 @@ class References:
         self.problems: list[Problem] = []
 
     def filled(self, raw: Mapping[Any, Any]) -> dict[Any, Any]:
-        """The settings as YAML has them, with what they name: store, mail servers, providers."""
+        """The settings as YAML has them, with what they name."""
         found = {**raw}
-        for name in ("store", "smtp_servers"):
+        for name in ("store", "smtp_servers", "receiver"):
             if name in raw:
                 found[name] = self._filled(raw[name], name)
         if isinstance(named := raw.get("providers"), Mapping):

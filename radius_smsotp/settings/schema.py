@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     Field,
+    SecretStr,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -436,6 +437,36 @@ class DeliverySettings(WaitSettings):
         return {number_prefix(prefix): order for prefix, order in value.items()}
 
 
+def _receiver(url: SecretStr) -> SecretStr:
+    """Where gateways reach us, without a slash at the end."""
+    text = url.get_secret_value().rstrip("/")
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and (parts.port, True)
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment or not parts.path:
+        raise ValueError("is no address with a path; write https://HOST/SECRET")
+    if re.search(r"[^!-~]|[{}]", text):
+        raise ValueError("has characters that addresses write as %20; take letters and digits")
+    return SecretStr(text)
+
+
+class ReceiverSettings(Section):
+    """Where gateways send receipts."""
+
+    url: Annotated[SecretStr, AfterValidator(_receiver)] | None = Field(
+        None,
+        description="how gateways reach `smsotp receiver`, with a secret in its path: "
+        "``https://HOST/SECRET``; ``{receipt_url}`` in a provider is this, a slash and its name",
+    )
+
+    @property
+    def address(self) -> str:
+        """`url`, "" if there is none."""
+        return self.url.get_secret_value() if self.url else ""
+
+
 class SmsSettings(Section):
     """What is done to every text."""
 
@@ -509,6 +540,7 @@ class Settings(CommonSettings):
     lockout: LockoutSettings = LockoutSettings()
     limits: LimitSettings = LimitSettings()
     delivery: DeliverySettings = DeliverySettings()
+    receiver: ReceiverSettings = ReceiverSettings()
     sms: SmsSettings = SmsSettings()
     audit: AuditSettings = AuditSettings()
     languages: Mapping[Language, LanguageSettings] = Field(

@@ -18,6 +18,7 @@ from radius_smsotp import providers
 from radius_smsotp.login.request import STEPS
 from radius_smsotp.model import events
 from radius_smsotp.providers.http.provider import TokenSettings
+from radius_smsotp.providers.http.receiving import ReceiptSettings
 from radius_smsotp.providers.smtp import provider
 from radius_smsotp.radius.packets import ATTRIBUTES
 from radius_smsotp.settings import policy
@@ -133,6 +134,7 @@ def blocks() -> dict[str, str]:
         "settings": table(HEAD, sorted(row for row in rows(Settings) if row[0] != "``clients``")),
         "clients": table(("setting", "meaning"), client_rows()),
         "token": table(HEAD, list(rows(TokenSettings))),
+        "receipt": table(HEAD, list(rows(ReceiptSettings))),
         "smtp_servers": table(HEAD, list(rows(provider.SmtpServer))),
         "events": table(("event", "meaning"), [(f"``{k}``", v) for k, v in events.KINDS.items()]),
         "reasons": table(

@@ -26,6 +26,7 @@ providers:
   page: {type: folder, path: outbox}
 clients:
   10.1.0.0/16: {country: DE, ssids: {Guests: {style: reject}}}
+receiver: {url: "https://sms.example.org/9f3c5b1e77a04d2c"}
 """
 
 PROGRAM = """
@@ -101,6 +102,25 @@ rm -f /root/smsotp.backup
 smsotp backup /root/smsotp.backup --passphrase-file /root/secret
 """
 
+TAKEN = f"""{TOP}/.venv/bin/python - <<END
+from datetime import UTC, datetime
+from radius_smsotp.model.records import Attempt, Challenge, Message
+from radius_smsotp.store import open_store
+now = datetime.now(UTC)
+challenge = Challenge("0b" * 16, "alice", "vpn", "", "k1", 6, "***67", now, now, 3, "spent")
+message = Message("0b" * 16, 1, "accepted", (), "00", "", "gateway")
+with open_store("sqlite:////etc/radius-smsotp/smsotp.db").write() as tx:
+    tx.add_challenge(challenge)
+    tx.add_message(message)
+    tx.add_attempt(message, Attempt("gateway", "accepted", message_id="4711"), now)
+END"""
+
+CERTIFICATE = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
+CERTIFICATE += "-subj /CN=radius -keyout /tmp/key.pem -out /tmp/host.pem 2>/dev/null\n"
+CERTIFICATE += "cat /tmp/key.pem /tmp/host.pem >/etc/ssl/host.pem"
+
+ADDRESS = "ip address replace 192.0.2.7/32 dev lo"
+
 CALLED = "sed -i '/virtual_server = smsotp$/d' /etc/freeradius/3.0/clients.conf"
 EXTERNAL = "sed -i 's/^delivery: {/&courier: external, /' /etc/radius-smsotp/smsotp.yaml"
 
@@ -146,13 +166,20 @@ rm -r /etc/radius-smsotp
 mv /root/smsotp.backup /srv/work
 rm -r /srv/work/site
 """,
-    "smsotp exporter --listen 192.0.2.7:9812": "ip address add 192.0.2.7/32 dev lo",
+    "smsotp exporter --listen 192.0.2.7:9812": ADDRESS,
+    "smsotp exporter --listen 192.0.2.7:9812 --certificate /etc/ssl/host.pem": f"{ADDRESS}\n"
+    + CERTIFICATE,
+    "smsotp receiver --listen 0.0.0.0:8443 --certificate /etc/ssl/host.pem": CERTIFICATE,
+    "smsotp delivered": TAKEN,
+    "smsotp delivered 4711": TAKEN,
+    'smsotp delivered 4711 --failed --provider gateway --words "no such number"': TAKEN,
 }
 """What has to have happened before the commands of a section, or before one of them."""
 
 ENDLESS = {
     r"smsotp gateway": r"Open http://\S+ in a browser",
     r"smsotp exporter": r"/metrics answers",
+    r"smsotp receiver": r" answers, for ",
     r"smsotp courier$": r"has started",
     r"trace \S+ --follow": r"\n",
     r"events --follow": r"\n",

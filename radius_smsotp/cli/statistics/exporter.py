@@ -4,39 +4,33 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from radius_smsotp.cli import serving
 from radius_smsotp.cli.courier import log_to_stderr
 from radius_smsotp.cli.ending import Ending
 from radius_smsotp.cli.site import Site, acting_as
 from radius_smsotp.cli.statistics import figures
-from radius_smsotp.errors import ConfigurationError, SmsotpError
+from radius_smsotp.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 log = logging.getLogger(__name__)
 
 DEFAULT = "127.0.0.1:9812"
 
 
-def _address(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, int]:
-    host, colon, port = value.rpartition(":")
-    if not colon or not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise click.BadParameter("write HOST:PORT, as 127.0.0.1:9812 or [::1]:9812")
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
 @click.command()
-@click.option(
-    "--listen",
-    metavar="HOST:PORT",
-    default=DEFAULT,
-    show_default=True,
-    callback=_address,
-    help="Where to answer; port 0 takes a free one.",
-)
+@serving.options(DEFAULT)
 @click.pass_obj
-def exporter(config: Path, listen: tuple[str, int]) -> None:
+def exporter(
+    config: Path, listen: tuple[str, int], certificate: Path | None, key: Path | None
+) -> None:
     """
     Serve the figures to Prometheus.
 
@@ -49,27 +43,31 @@ def exporter(config: Path, listen: tuple[str, int]) -> None:
     Examples:
       smsotp exporter
       smsotp exporter --listen 192.0.2.7:9812
+      smsotp exporter --listen 192.0.2.7:9812 --certificate /etc/ssl/host.pem
     """
-    from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415  # slow
+    from prometheus_client import CollectorRegistry  # noqa: PLC0415  # slow
 
     from radius_smsotp.cli.statistics.metrics import Collector  # noqa: PLC0415  # as above
 
     log_to_stderr()
     ending = Ending()
-    with acting_as(Site(config).owner):
+    site = Site(config)
+    server = serving.Serving(
+        partial(_answer, registry := CollectorRegistry()), listen, certificate, key
+    )
+    with acting_as(site.owner):
         _count(config)
-        registry = CollectorRegistry()
         registry.register(Collector(config))
-        try:
-            server, thread = start_http_server(listen[1], listen[0], registry)
-        except OSError as error:
-            where = f"{listen[0]}:{listen[1]}"
-            raise SmsotpError(f"cannot listen on {where}: {error.strerror or error}") from None
-        host = f"[{listen[0]}]" if ":" in listen[0] else listen[0]
-        log.info("http://%s:%d/metrics answers", host, server.server_port)
-        ending.come()
-        server.shutdown()
-        thread.join()
+        log.info("%s/metrics answers", server.place)
+        server.until(ending)
+
+
+def _answer(registry: CollectorRegistry, request: serving.Request) -> serving.Response:
+    """The figures, in the format that whoever asks knows."""
+    from prometheus_client.exposition import choose_encoder  # noqa: PLC0415  # slow
+
+    encode, kind = choose_encoder(request.headers.get("accept", ""))
+    return serving.Response(200, encode(registry), kind)
 
 
 def _count(config: Path) -> None:

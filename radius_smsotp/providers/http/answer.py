@@ -82,6 +82,14 @@ class Condition:
             value = value[1:-1]
         return cls(steps, value if equals else None)
 
+    @classmethod
+    def place(cls, text: str) -> Condition:
+        """Read ``PATH``.  Raises ValueError."""
+        path = cls.parse(text)
+        if path.wanted is not None:
+            raise ValueError("is a path and takes no value; leave out the equals sign")
+        return path
+
     def holds(self, document: Any) -> bool:
         """Whether the decoded answer meets the condition."""
         found = self.find(document)

@@ -37,6 +37,7 @@ from radius_smsotp.providers import (
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.http.address import Proxy, ProxyUrl, Url, exposed
 from radius_smsotp.providers.http.answer import Answer, Condition, Rules, Signs, judge
+from radius_smsotp.providers.http.receiving import ReceiptSettings, place
 from radius_smsotp.providers.http.request import (
     TOKEN,
     Request,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
 
+    from radius_smsotp.providers.http.receipt import Reading
     from radius_smsotp.providers.http.transport import Wire
 
 _NOTHING = dict.fromkeys(PLACEHOLDERS, "")
@@ -88,13 +90,6 @@ def _with_one_group(pattern: re.Pattern[str]) -> re.Pattern[str]:
 
 def _condition(text: Any) -> Any:
     return Condition.parse(text) if isinstance(text, str) else text
-
-
-def _path(text: Any) -> Any:
-    path = _condition(text)
-    if isinstance(path, Condition) and path.wanted is not None:
-        raise ValueError("is a path and takes no value; leave out the equals sign")
-    return path
 
 
 def _usable_body(body: str) -> str:
@@ -131,10 +126,10 @@ class TokenSettings(Section):
     )
     username: str | None = Field(None, description="user name, or client_id: basic authentication")
     password: SecretStr | None = Field(None, description="password, or client_secret")
-    token_json: Annotated[Condition, BeforeValidator(_path)] = Field(
+    token_json: Annotated[Condition, BeforeValidator(place)] = Field(
         "access_token", validate_default=True, description="where the token stands in the answer"
     )
-    expires_json: Annotated[Condition, BeforeValidator(_path)] = Field(
+    expires_json: Annotated[Condition, BeforeValidator(place)] = Field(
         "expires_in", validate_default=True, description="where the seconds of its life stand"
     )
     lifetime: float = Field(
@@ -270,11 +265,14 @@ class Settings(ProviderSettings):
     return_busy_json: _Json | None = Field(
         None, description="the same, as a path into a JSON answer: messages.0.status = 1"
     )
-    message_id_json: Annotated[Condition, BeforeValidator(_path)] | None = Field(
+    message_id_json: Annotated[Condition, BeforeValidator(place)] | None = Field(
         None, description="where the gateway's id of the message stands in a JSON answer"
     )
     message_id_regex: Annotated[_Pattern, AfterValidator(_with_one_group)] | None = Field(
         None, description="the same for any answer: what its one group encloses"
+    )
+    receipt: ReceiptSettings | None = Field(
+        None, description="how to read what the gateway tells `smsotp receiver`"
     )
     proxy: Proxy = None
     http_proxy: ProxyUrl | None = Field(None, description="proxy if url begins with http://")
@@ -337,6 +335,8 @@ class Settings(ProviderSettings):
         log_in = template.headers.get("Authorization", "")
         if self.credentials() and TOKEN in log_in:
             raise ValueError("username and token both log in; move username into token")
+        if self.receipt and self.receipt.signature and not self.reading():
+            raise ValueError("receipt.signature is set without receipt.secret; set both")
         if self.client_key and not self.client_cert:
             raise ValueError("client_key is set without client_cert; set both")
         return self
@@ -372,6 +372,14 @@ class Settings(ProviderSettings):
             id_path=self.message_id_json,
             id_regex=self.message_id_regex,
         )
+
+    def reading(self) -> Reading | None:
+        """How to read receipts; None if none are expected, or could not be trusted."""
+        return self.receipt.reading(self.password) if self.receipt else None
+
+    def asks_for_receipts(self) -> bool:
+        """See `ProviderSettings`."""
+        return "receipt_url" in self.template().carries()
 
     def credentials(self) -> tuple[str, str] | None:
         """User name and password, which may also stand in the URL as in ``user:password@host``."""
@@ -412,6 +420,7 @@ class Provider(BaseProvider[Settings]):
         self._template = settings.template()
         self._rules = settings.rules()
         self._secrets = settings.secrets()
+        self._receipt_url = surroundings.receipt_url(name)
         self._tls_context = partial(
             connection.tls_context,
             self._path(settings.ca_file),
@@ -486,7 +495,7 @@ class Provider(BaseProvider[Settings]):
             yield unverified(f"{here}.check_ssl", urlsplit(settings.url).hostname or "")
 
     def _send(self, message: Message, limit: float) -> Receipt:
-        given = values(message, self._settings.regexp)
+        given = values(message, self._settings.regexp) | {"receipt_url": self._receipt_url}
         request, answer = self._submit(given, limit)
         if answer.status == http.HTTPStatus.UNAUTHORIZED and self._token:
             # It was withdrawn, or the gateway has been started again.  Once: a new one is not
@@ -496,6 +505,8 @@ class Provider(BaseProvider[Settings]):
         verdict = judge(answer, self._rules, quote, datetime.now(UTC))
         if isinstance(verdict, DeliveryError):
             raise verdict
+        if verdict.message_id is None and "attempt" in self._template.carries():
+            return Receipt(message.attempt)
         return verdict
 
     def _submit(
@@ -519,4 +530,4 @@ class Provider(BaseProvider[Settings]):
         # Some leave out the first slash.  A single word is none of the secrets that hide in paths.
         bare = path[1:] if path.count("/") > 1 else ""
         token = self._token.value if self._token else ""
-        return [*self._secrets, request.number, path, bare, target, token]
+        return [*self._secrets, self._receipt_url, request.number, path, bare, target, token]

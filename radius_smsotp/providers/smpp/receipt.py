@@ -71,7 +71,8 @@ def read_receipt(raw: bytes) -> DeliveryReceipt | None:
     if not message_id or delivered is None:
         return None
     error = re.fullmatch(r"\w[\w-]{0,19}", written.get("err", ""))
-    return DeliveryReceipt(message_id, delivered, f"{state} err:{error[0]}" if error else state)
+    told = receipts.word(state)
+    return DeliveryReceipt(message_id, delivered, f"{told} err:{error[0]}" if error else told)
 
 
 def _read(body: bytes) -> tuple[int, bytes, dict[int, bytes]]:
