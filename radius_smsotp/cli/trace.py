@@ -325,6 +325,7 @@ REMEDIES = {
     "sms-unavailable": TEST,
     "sms-unknown": "if no SMS came, " + TEST,
     "sms-lost": "if no SMS came through another provider either, " + TEST,
+    "sms-postponed": "it is sent as soon as a provider takes it, while its code is valid",
     "sms-undelivered": "see what the providers said above; 'smsotp provider test' tries one",
     "sms-resend-denied": TRY_LATER,
     "code-rejected expired": START_AGAIN + "; if SMS come late, raise code.lifetime",
@@ -387,6 +388,8 @@ SENTENCES = {
     "sms-unknown": "{provider} fell silent; the message may come or not",
     "sms-delivered": "the network reports that the message has arrived",
     "sms-lost": "the network reports that the message has not arrived; the next provider sends it",
+    "sms-postponed pace": "{provider} is at its per_second: the message waits for its turn",
+    "sms-postponed busy": "no provider takes the message now: it is sent again",
     "sms-undelivered": "no provider took the message: refused",
     "sms-resent": "the user asked for one more SMS",
     "sms-resend-denied": "the user asked for one more SMS: {reason}",
@@ -413,11 +416,13 @@ BEGINNINGS |= {events.SESSION_STARTED, events.SESSION_ENDED}
 """Kinds whose line says who asked; the lines after it belong to the same login."""
 
 TOLD = {"challenge-opened emergency", "code-accepted emergency"}
+TOLD |= {"sms-postponed pace", "sms-postponed busy"}
 """Of whose reason the sentence says all."""
 
 DETAILS = {
     "message_id": "message id {}",
     "text": "{}",
+    "wait": "in {} s",
     "number": "{}",
     "fields": "{}",
     "was": "it was {}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import threading
 import time
 import uuid
@@ -13,8 +14,9 @@ from datetime import datetime, timedelta
 
 from radius_smsotp import providers
 from radius_smsotp.delivery import breaker
-from radius_smsotp.errors import DeliveryError, Problem, Refused, StoreError, Unknown
-from radius_smsotp.model.records import Attempt, Event
+from radius_smsotp.delivery.pace import Pace
+from radius_smsotp.errors import Busy, DeliveryError, Problem, Refused, StoreError, Unknown
+from radius_smsotp.model.records import Attempt, Event, Message
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.store import Store
 
@@ -22,6 +24,12 @@ log = logging.getLogger(__name__)
 
 BREAKERS = "\nbreakers"
 """What nobody is called: who notes the state of a provider makes no login wait."""
+
+PATIENT = timedelta(seconds=1)
+"""So long a message waits for its turn at a provider, where another one would take it now."""
+
+PROBE = timedelta(seconds=1)
+"""Between two messages that come again, at a provider that is skipped."""
 
 
 def passed() -> timedelta:
@@ -69,7 +77,7 @@ def try_once(
 
 class Chain:
     """
-    The providers of one settings file, each with its circuit breaker.
+    The providers of one settings file, each with its circuit breaker and its pace.
 
     Args:
         now: The clock: aware UTC.
@@ -99,6 +107,8 @@ class Chain:
                 provider.on_receipt = functools.partial(on_receipt, name)
         self._lock = threading.Lock()
         self._health: dict[str, breaker.Health] = {}
+        self._tried: dict[str, timedelta] = {}
+        self._paces = {name: Pace(one.per_second) for name, one in loaded.providers.items()}
 
     def usable(self, route: Sequence[str]) -> list[str]:
         """The providers of a route that exist, in the order in which to try them now."""
@@ -106,8 +116,43 @@ class Chain:
         with self._lock:
             return breaker.usable(known, self._health, self.passed())
 
+    def turn(self, route: Sequence[str], message: Message) -> tuple[str, float]:
+        """
+        Which provider of a route a message goes through next, and in how many seconds.
+
+        If that is at once, its turn is taken, and else kept for it: see `delivery.pace`.
+
+        Args:
+            route: Not empty, as `usable` orders it.
+        """
+        again, ahead = message.tries > 0, message.number > 1
+        with self._lock:
+            now = self.passed()
+            used = [name for name in route if self._state(name, now) != "open"] or route
+            waits = {}
+            for name in used:
+                wait = self._paces[name].wait(message.key, now, again=again, ahead=ahead)
+                waits[name] = max(wait, self._probed(name, now) if again else wait)
+            name = min(used, key=lambda one: max(waits[one], PATIENT))
+            if waits[name] == self._paces[name].wait(message.key, now, again=again, ahead=ahead):
+                self._paces[name].line_up(message.key, now, again=again, ahead=ahead)
+            if not waits[name]:
+                self._tried[name] = now
+            return name, waits[name].total_seconds()
+
+    def wait(self, route: Sequence[str], message: Message) -> float:
+        """Seconds until any provider of a route would have a message again."""
+        with self._lock:
+            now = self.passed()
+            waits = [self._paces[name].wait(message.key, now, again=True) for name in route]
+            return min(waits).total_seconds()
+
     def patience(self, name: str, seconds: float) -> float:
-        """`delivery.breaker.patience` of a provider, in seconds."""
+        """
+        Of `seconds`, those that make sense to wait for the verdict of a provider.
+
+        See `delivery.breaker.patience`; who has to wait for a turn need not wait for that.
+        """
         most = timedelta(seconds=seconds)
         with self._lock:
             health = self._health.get(name, breaker.Health())
@@ -122,11 +167,35 @@ class Chain:
         """Seconds that one attempt at any provider of a route may take."""
         return max(map(self.timeout, route), default=0.0)
 
-    def attempt(self, name: str, message: providers.Message) -> Attempt:
-        """Send a message through one provider.  Never raises for what the provider does."""
+    def attempt(
+        self,
+        name: str,
+        sms: providers.Message,
+        *,
+        number: int = 1,
+        tries: int = 0,
+        seconds: float = math.inf,
+    ) -> Attempt:
+        """
+        Send a message through one provider.  Never raises for what the provider does.
+
+        Args:
+            number, tries: Of the message.
+            seconds: For how long it is worth anything.
+        """
         start = self.passed()
         self._note(name, lambda health: breaker.started(health, start))
-        attempt, error = try_once(self._providers[name], message, self.timeout(name))
+        timeout = min(self.timeout(name), max(seconds, 0.0))
+        attempt, error = try_once(self._providers[name], sms, timeout)
+        with self._lock:
+            self._paces[name].ended(
+                (sms.transaction_id, number),
+                start,
+                attempt.verdict,
+                self.passed(),
+                again=tries > 0,
+                retry_after=error.retry_after if isinstance(error, Busy) else None,
+            )
         changed = self._note(
             name,
             lambda health: breaker.ended(
@@ -159,6 +228,21 @@ class Chain:
         """Let go of connections and devices."""
         for provider in self._providers.values():
             provider.close()
+
+    def _state(self, name: str, now: timedelta) -> breaker.BreakerState:
+        return breaker.state(self._health.get(name, breaker.Health()), now)
+
+    def _probed(self, name: str, now: timedelta) -> timedelta:
+        """
+        For how long a message that comes again is kept from a provider that is skipped.
+
+        They go to it one by one: many that wait for a gateway that hangs hold all threads else.
+        """
+        if self._state(name, now) != "open":
+            return timedelta(0)
+        sending = self._health.get(name, breaker.Health()).sending_since
+        lately = now - self._tried.get(name, -PROBE) < PROBE
+        return PROBE if sending or lately else timedelta(0)
 
     def _note(
         self, name: str, change: Callable[[breaker.Health], breaker.Health]

@@ -8,15 +8,18 @@ gateway would stop everyone.  This is the only place that tries again.
 from __future__ import annotations
 
 import logging
+import math
+import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from radius_smsotp.delivery import compose
+from radius_smsotp.delivery import compose, pace
+from radius_smsotp.delivery.alarm import Alarm
 from radius_smsotp.delivery.chain import Chain, passed
 from radius_smsotp.delivery.leases import Leases
 from radius_smsotp.delivery.receipts import FREE, Receipts, challenge_event
@@ -37,6 +40,9 @@ SWEEP_SECONDS = {"internal": 2.0, "external": 0.04}
 SWEEP_MOST = 100
 """Messages that one sweep takes up."""
 
+LATE_SECONDS = 2.0
+"""How often it is looked for messages whose code has come to its end."""
+
 TROUBLE_SECONDS = 1.0
 """How long to leave a store alone that did not answer."""
 
@@ -46,10 +52,16 @@ POLL_SECONDS = 0.02
 
 @dataclass(eq=False)
 class Sending:
-    """A message that this process sends, and its state once there is a verdict."""
+    """
+    A message that this process sends, and its state once there is a verdict.
+
+    Attributes:
+        provider: Where it has its turn now, if that is known already.
+    """
 
     challenge: Challenge
     message: Message
+    provider: str | None = None
     done: threading.Event = field(default_factory=threading.Event)
     state: MessageState = "queued"
 
@@ -61,6 +73,7 @@ class Courier:
     Args:
         now: The clock: aware UTC.
         passed: A clock that nobody sets, see `chain.passed`.
+        chance: From 0 to 1: spreads messages that come again.
     """
 
     def __init__(
@@ -70,6 +83,7 @@ class Courier:
         store: Store,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         passed: Callable[[], timedelta] = passed,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self.chain = Chain(loaded, store, now, self._reported, passed)
         self._leases = Leases(self.chain)
@@ -83,8 +97,11 @@ class Courier:
         self._sendings: dict[str, Sending] = {}
         self._receipts = Receipts(store, now, self._sweep_now)
         self._recorded: deque[tuple[str, str]] = deque()
+        self._chance = chance
+        self._alarm = Alarm()
         self._closing = threading.Event()
         self._sweeping = threading.Lock()
+        self._late_at = 0.0
 
     @property
     def internal(self) -> bool:
@@ -132,7 +149,7 @@ class Courier:
                 message = tx.message(transaction_id)
             state: MessageState = message.state if message else "failed"
             left = until - time.monotonic()
-            if state != "queued" or left <= 0:
+            if message is None or message.postponed or state != "queued" or left <= 0:
                 return state
             time.sleep(min(POLL_SECONDS, left))
 
@@ -160,24 +177,52 @@ class Courier:
             with self._lock:
                 under_way = {one.message.key for one in self._sendings.values()}
             due = self._leases.left_behind(unsent, under_way)
-            if not due:
-                return 0
-            with self._store.write(*{unsent[message].account for message in due}) as tx:
-                # Another process may have been faster.
-                taken = [
-                    Sending(challenge, self._lease(tx, message, now))
-                    for challenge, message in tx.unsent(now, most)
-                    if message in due
-                ]
+            taken: list[Sending] = []
+            if due:
+                turns = {one: self._turn(one) for one in due}
+                with self._store.write(*{unsent[message].account for message in due}) as tx:
+                    # Another process may have been faster.
+                    for challenge, message in tx.unsent(now, most):
+                        name, wait = turns.get(message, ("", math.inf))
+                        if wait == 0:
+                            taken.append(Sending(challenge, self._lease(tx, message, now), name))
+                        elif message in turns:
+                            later = postpone(message, now, wait)
+                            tx.save_message(later)
+                            if not message.postponed:
+                                tx.add_event(postponed_event(challenge, later, now, name))
+                            self._alarm.set(wait)
             for sending in taken:
                 self._take(sending)
+            self._close_late(now)
             return len(taken)
+
+    def _turn(self, message: Message) -> tuple[str | None, float]:
+        """`Chain.turn` of a message; at once where it has no provider: that is found out then."""
+        route = self.chain.usable(self._route(message))
+        return self.chain.turn(route, message) if route else (None, 0.0)
+
+    def _close_late(self, now: datetime) -> None:
+        """Close messages that were never sent and whose code has come to its end."""
+        if time.monotonic() - self._late_at < LATE_SECONDS:
+            return
+        self._late_at = time.monotonic()
+        with self._store.read() as tx:
+            late = tx.too_late(now, SWEEP_MOST)
+        if late:
+            with self._store.write(*{challenge.account for challenge, _ in late}) as tx:
+                for _, message in tx.too_late(now, SWEEP_MOST):
+                    tx.save_message(replace(message, state="failed"))
+                    tx.give_back(message)
 
     def sweep_forever(self) -> None:
         """Sweep until `close`, and hear receipts meanwhile; for a thread of its own."""
         self.chain.listen()
         pause = SWEEP_SECONDS[self._loaded.values.delivery.courier]
-        while not self._closing.wait(pause):
+        while not self._closing.is_set():
+            self._alarm.wait(pause)
+            if self._closing.is_set():
+                return
             try:
                 self.sweep()
             except StoreError as error:
@@ -190,6 +235,7 @@ class Courier:
     def close(self, patience: float = 0.0) -> None:
         """Wait up to `patience` seconds for the messages under way, then let go of everything."""
         self._closing.set()
+        self._alarm.set(0)
         deadline = time.monotonic() + patience
         with self._sweeping:
             pass  # what a sweep is taking up now is among the errands after it
@@ -207,7 +253,7 @@ class Courier:
 
     def _run(self, sending: Sending) -> None:
         try:
-            sending.state = self._deliver(sending.challenge, sending.message)
+            sending.state = self._deliver(sending)
         except StoreError as error:
             # The lease runs out, and a later sweep takes the message up again.
             log.warning("a delivery could not be recorded: %s", error)
@@ -223,61 +269,93 @@ class Courier:
                 del self._sendings[sending.message.transaction_id]
         sending.done.set()
 
-    def _deliver(self, challenge: Challenge, message: Message) -> MessageState:
+    def _deliver(self, sending: Sending) -> MessageState:
         """Walk one message down its route, and store what every attempt came to."""
-        held = insist(self._hold, challenge, message)
+        challenge, name = sending.challenge, sending.provider
+        held = insist(self._hold, challenge, sending.message)
         if held is None:
-            return message.state
+            return sending.message.state
         message = held
         sms = compose.message(challenge, message, self._keyring, self._loaded.values.sms)
-        route = self.chain.usable(message.route)
-        if sms is None or not route:
-            message = replace(message, state="failed", lease_owner=None, lease_until=None)
-            insist(self._record, challenge, message)
-            return message.state
-        silent = False
-        for position, name in enumerate(route):
-            if not challenge.is_open(self._now()):
-                break
-            attempt = self.chain.attempt(name, sms)
-            silent = silent or attempt.verdict == "unknown"
-            rest = tuple(route[position + 1 :])
-            state: MessageState = "queued"
-            if attempt.verdict == "accepted":
-                state = "accepted"
-            elif not rest or (silent and self._loaded.values.delivery.unknown == "stop"):
-                state = "unknown" if silent else "failed"
-            going_on = state == "queued"
-            message = replace(
-                message,
-                state=state,
-                route=rest,
-                provider=attempt.provider,
-                lease_owner=self.owner if going_on else None,
-                lease_until=self._leases.end(self._now(), rest) if going_on else None,
+        left = self.chain.usable(message.route) if sms is not None else []
+        full: list[str] = []  # those of this round that had no room, or could not be reached
+        while sms is not None and left and challenge.is_open(self._now()):
+            if name is None:
+                name, wait = self.chain.turn(left, message)
+                if wait:
+                    route = (name, *(one for one in left if one != name), *full)
+                    waiting = postpone(replace(message, route=route), self._now(), wait)
+                    return insist(self._record, challenge, waiting)[0].state
+            left.remove(name)
+            life = (challenge.expires_at - self._now()).total_seconds()
+            attempt = self.chain.attempt(
+                name, sms, number=message.number, tries=message.tries, seconds=life
             )
-            is_wanted = insist(self._record, challenge, message, attempt)
+            if attempt.verdict in {"busy", "unavailable"}:
+                full.append(name)
+            name = None
+            message = self._after(challenge, message, attempt, left, full)
+            message, is_wanted = insist(self._record, challenge, message, attempt)
             if attempt.message_id:
                 self._recorded.append((attempt.provider, attempt.message_id))
-            if not (going_on and is_wanted):
-                break
-        return message.state
+            if message.lease_owner is None or not is_wanted:
+                return message.state
+        over = replace(message, state="failed", lease_owner=None, lease_until=None)
+        return insist(self._record, challenge, over)[0].state
+
+    def _after(
+        self,
+        challenge: Challenge,
+        message: Message,
+        attempt: Attempt,
+        left: Sequence[str],
+        full: Sequence[str],
+    ) -> Message:
+        """
+        What becomes of a message after one attempt.
+
+        Args:
+            left: Providers that are still to be tried in this round.
+            full: Those that may take it in another one.
+        """
+        now, verdict = self._now(), attempt.verdict
+        counted = () if verdict in {"accepted", "unknown"} else message.counted
+        message = replace(
+            message,
+            route=(*left, *full),
+            provider=attempt.provider,
+            counted=counted,
+            lease_owner=None,
+            lease_until=None,
+        )
+        if verdict == "accepted":
+            return replace(message, state="accepted")
+        if verdict == "unknown" and self._loaded.values.delivery.unknown == "stop":
+            return replace(message, state="unknown")
+        if left:
+            until = self._leases.end(now, message.route)
+            return replace(message, lease_owner=self.owner, lease_until=until)
+        if full:
+            wait = max(pace.backoff(message.tries, self._chance()), self.chain.wait(full, message))
+            if now + timedelta(seconds=wait) < challenge.expires_at:
+                return replace(postpone(message, now, wait), tries=message.tries + 1)
+        return replace(message, state="failed")
 
     def _record(
         self, challenge: Challenge, message: Message, attempt: Attempt | None = None
-    ) -> bool:
+    ) -> tuple[Message, bool]:
         """
         Store what one attempt came to, or that there can be none.
 
         Returns:
-            Whether anybody still waits for its message.
+            The message as it is now, and whether anybody still waits for it.
         """
         now = self._now()
         with self._store.write(challenge.account) as tx:
             if attempt is not None:
                 tx.add_attempt(message, attempt, now)
                 tx.add_event(attempt_event(challenge, attempt, now), message)
-            return self._save(tx, message, now)
+            return self._save(tx, message, now, attempt)
 
     def _reported(self, provider: str, message_id: str, delivered: bool, words: str) -> None:
         """A receipt came: note it, and move on by itself if the message is lost."""
@@ -290,26 +368,42 @@ class Courier:
         except StoreError as error:
             log.warning("a lost message is sent another way a little later: %s", error)
 
-    def _save(self, tx: Transaction, message: Message, now: datetime) -> bool:
-        """
-        Store a message; close its challenge if nobody will ever have the code.
-
-        Returns:
-            False if one more was asked for, or the challenge answered, meanwhile.
-        """
-        tx.save_message(message)
+    def _save(
+        self, tx: Transaction, message: Message, now: datetime, attempt: Attempt | None
+    ) -> tuple[Message, bool]:
+        """Store a message; close its challenge if nobody will ever have the code; see `_record`."""
         if message.state == "accepted":
-            return True  # there is nothing left to send, whoever waits; so nothing is asked
-        if tx.message(message.transaction_id) != message:
-            return False  # another one has replaced it
+            tx.save_message(message)
+            return (
+                message,
+                True,
+            )  # there is nothing left to send, whoever waits; so nothing is asked
+        tx.save_message(message, self.owner)
+        newest = tx.message(message.transaction_id)
+        if newest != message:
+            if newest is not None and newest.number > message.number:
+                tx.give_back(message)  # it was replaced while it was with a provider
+            return message, False
         challenge = tx.challenge(message.transaction_id)
-        if challenge is None or not challenge.is_open(now):
-            return False
-        # A resend that failed says nothing of the message before it.
-        if message.state == "failed" and message.number == 1:
+        is_open = challenge is not None and challenge.is_open(now)
+        if message.state == "unknown" or (message.state == "queued" and is_open):
+            if challenge is not None and message.postponed:
+                paced = message.route[0] if attempt is None else None
+                tx.add_event(postponed_event(challenge, message, now, paced))
+                self._alarm.set(_until(message, now))
+            return message, is_open
+        attempts = tx.attempts(message.transaction_id)
+        silent = (message.number, "unknown") in {(number, one.verdict) for number, one in attempts}
+        state: MessageState = "unknown" if silent else "failed"
+        message = replace(message, state=state, lease_owner=None, lease_until=None)
+        tx.save_message(message)
+        tx.give_back(message)
+        # A resend that failed says nothing of a message before it that has left.
+        left = any(one.verdict in {"accepted", "unknown"} for _, one in attempts)
+        if challenge is not None and is_open and not silent and (message.number == 1 or not left):
             tx.save_answer(replace(challenge, state="undelivered"))
             tx.add_event(challenge_event("sms-undelivered", challenge, now))
-        return True
+        return message, is_open
 
     def _hold(self, challenge: Challenge, message: Message) -> Message | None:
         """Make the lease last for the next attempt.  None if somebody else has taken it over."""
@@ -324,12 +418,23 @@ class Courier:
 
     def _lease(self, tx: Transaction, message: Message, now: datetime) -> Message:
         """Take the lease of a message that nobody else holds."""
-        known = tuple(one for one in message.route if one in self._loaded.providers)
-        route = known or self._loaded.order
+        route = self._route(message)
         until = self._leases.end(now, route)
         leased = replace(message, route=route, lease_owner=self.owner, lease_until=until)
+        leased = replace(leased, not_before=None)
         tx.save_message(leased)
         return leased
+
+    def _route(self, message: Message) -> tuple[str, ...]:
+        """The providers that a message is to go through; the settings may have changed since."""
+        known = tuple(one for one in message.route if one in self._loaded.providers)
+        return known or self._loaded.order
+
+
+def postpone(message: Message, now: datetime, wait: float) -> Message:
+    """A message that is left to whoever finds it when its time has come."""
+    at = now + timedelta(seconds=wait)
+    return replace(message, not_before=at, lease_owner=None, lease_until=at)
 
 
 def attempt_event(challenge: Challenge, attempt: Attempt, now: datetime) -> Event:
@@ -339,3 +444,23 @@ def attempt_event(challenge: Challenge, attempt: Attempt, now: datetime) -> Even
     detail |= {"text": attempt.text} if attempt.text else {}
     detail |= {"message_id": attempt.message_id} if attempt.message_id else {}
     return challenge_event(f"sms-{attempt.verdict}", challenge, now, **detail)
+
+
+def postponed_event(
+    challenge: Challenge, message: Message, now: datetime, paced: str | None
+) -> Event:
+    """
+    The event of a message that waits.
+
+    Args:
+        paced: The provider whose pace it waits for; None if none had room.
+    """
+    detail: dict[str, str | int | float] = {"reason": "pace" if paced else "busy"}
+    detail |= {"provider": paced} if paced else {}
+    wait = round(_until(message, now), 1)
+    return challenge_event("sms-postponed", challenge, now, **detail, wait=wait)
+
+
+def _until(message: Message, now: datetime) -> float:
+    """Seconds until the time of a message has come."""
+    return max(((message.not_before or now) - now).total_seconds(), 0.0)

@@ -95,6 +95,8 @@ class Issuer:
             state="queued",
             route=route,
             provider=None,
+            not_before=None,
+            tries=0,
             lease_owner=owner,
             lease_until=until,
         )

@@ -17,6 +17,7 @@ from radius_smsotp.model.identity import choose_language
 from radius_smsotp.model.records import Account, Known
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.policy import ClientPolicy
+from radius_smsotp.store import tallies
 from radius_smsotp.store.transaction import Transaction
 
 
@@ -83,6 +84,12 @@ class FactReader:
         tally = known.tally
         if known.number_tag != tag:
             tally = tx.tally(counter, tag, now) if tx else replace(tally, number_hour=0)
+        running = rules.answerable(known.challenges, request.client, own.login, now)
+        waiting = {
+            one.transaction_id: known.waiting[one.transaction_id]
+            for one in running
+            if one.transaction_id in known.waiting
+        }
         return rules.Facts(
             account=account,
             phone=number,
@@ -95,7 +102,8 @@ class FactReader:
             barred=None if number is None else identity.obstacle(number, self._may),
             counter=counter,
             lockout=counter.lockout,
-            running=rules.answerable(known.challenges, request.client, own.login, now),
+            running=running,
+            waiting=waiting,
             asker=request.client,
             patient=request.tunnelled,
             stored=rules.is_stored(
@@ -110,7 +118,7 @@ class FactReader:
             old_code=request.old_code,
             # What is said to have been checked elsewhere is not enough by itself.
             remembered=not request.unasked and stations.is_remembered(known, own, tag, now),
-            tally=tally,
+            tally=tallies.without(tally, counter, tag, waiting.values()),
         )
 
     def _tag(self, number: str | None) -> str:

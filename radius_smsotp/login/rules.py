@@ -4,7 +4,7 @@ All rules of a login.  Pure: facts in, a decision out; the caller stores what fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal, get_args
@@ -17,6 +17,7 @@ from radius_smsotp.model.records import (
     Account,
     Challenge,
     Client,
+    Counted,
     Counter,
     EmergencyCodes,
     Lockout,
@@ -90,6 +91,8 @@ class Facts:
         faults: See `attributes.number`.
         counter: With whose failures and messages this login is counted.
         checkable: FreeRADIUS knows something to compare a password with, or a directory to ask.
+        waiting: Those of `running` whose message has not left, and what it is counted under: one
+            more takes its place, so the tally is without it.
         held: The account's emergency codes, used up or not.
         emergency: The same, if one of them may be used now: then no message is sent.
     """
@@ -111,6 +114,7 @@ class Facts:
     number_tag: str = ""
     faults: Sequence[str] = ()
     checkable: bool = False
+    waiting: Mapping[str, Counted] = field(default_factory=dict, repr=False)
     held: EmergencyCodes | None = None
     emergency: EmergencyCodes | None = None
 

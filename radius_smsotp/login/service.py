@@ -41,7 +41,7 @@ from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
 from radius_smsotp.settings.policy import ClientPolicy
 from radius_smsotp.settings.schema import TextSettings
-from radius_smsotp.store import Store
+from radius_smsotp.store import Store, tallies
 from radius_smsotp.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -189,9 +189,12 @@ class Service:
             if challenge.emergency:
                 tx.add_event(_event("challenge-opened", request, now, challenge, **EMERGENCY))
                 return self._challenged(request, challenge, own)
+            for waiting, counted in facts.waiting.items():
+                tx.withdraw(waiting, counted)
             message = self._issuer.address(challenge, request, facts, own, now)
+            counted = tx.count_message(facts.counter, facts.number_tag, now)
+            message = replace(message, counted=counted)
             tx.add_message(message)
-            tx.count_message(facts.counter, facts.number_tag, now)
             if known.number_tag != facts.number_tag:
                 tx.put_number_tag(request.account, facts.number_tag)
             told = _told(facts.faults) | (BY_CLIENT if request.unasked else {})
@@ -246,14 +249,19 @@ class Service:
             message = tx.message(challenge.transaction_id)
             tag = self._issuer.message_tag(challenge, message)
             tally = tx.tally(counter, tag, now)
+            if message is not None and message.waits:
+                tally = tallies.without(tally, counter, tag, [message.counted])
         decision = rules.judge(challenge, answer, counter.lockout, tally, own.login, now)
         if isinstance(decision, rules.Resend) and message is not None:
-            again = decision.challenge, self._issuer.reissue(decision.challenge, message, now)
+            counted = tx.count_message(counter, tag, now)
+            one_more = self._issuer.reissue(decision.challenge, message, now)
+            again = decision.challenge, replace(one_more, counted=counted)
             tx.save_answer(decision.challenge)
             if message.state == "queued":
                 tx.save_message(replace(message, state="replaced"))
+            if message.waits:
+                tx.give_back(message)
             tx.add_message(again[1])
-            tx.count_message(counter, tag, now)
             tx.add_event(_event("sms-resent", request, now, decision.challenge))
         if isinstance(decision, rules.Accept) and number is not None and codes is not None:
             tx.put_emergency(codes.less(number))
@@ -501,7 +509,8 @@ class Service:
             texts = own.texts
             template = texts.emergency if style == "challenge" else texts.emergency_again
         room = GTC_OCTETS if request.eap and style == "challenge" else REPLY_MESSAGE_OCTETS
-        waited_for = message if message is not None and message.state == "queued" else None
+        waits = message is not None and message.state == "queued" and not message.postponed
+        waited_for = message if waits else None
         return Challenged(
             challenge.transaction_id,
             fill_within(template, values, room, before),

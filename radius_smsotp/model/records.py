@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
@@ -19,6 +20,9 @@ was queued."""
 
 Verdict = Literal["accepted", "refused", "busy", "unavailable", "unknown"]
 """What one attempt at one provider came to: `radius_smsotp.errors` says what each means."""
+
+Counted = tuple[tuple[str, int], ...]
+"""What one message is counted under: names, each with a slot of time (see `store.tallies`)."""
 
 ECHOED = "echo"
 """In place of the tag of an answer, in a challenge: a device has sent its stored password."""
@@ -190,6 +194,9 @@ class Message:
         not_before: When it may go out; None for at once.
         lease_owner: The process that is sending.
         lease_until: Until when nobody else may.
+        tries: How often all of its providers were tried, and none had room for it.
+        counted: Under which names and when it is counted (see `store.tallies`), as long as it has
+            certainly not left; then, or if it never will, nothing.
     """
 
     transaction_id: str
@@ -202,11 +209,23 @@ class Message:
     not_before: datetime | None = None
     lease_owner: str | None = None
     lease_until: datetime | None = None
+    tries: int = 0
+    counted: Counted = field(default=(), repr=False)
 
     @property
     def key(self) -> tuple[str, int]:
         """What it is known by among all messages."""
         return (self.transaction_id, self.number)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is to be sent, and nobody is at it."""
+        return self.state == "queued" and self.lease_owner is None
+
+    @property
+    def postponed(self) -> bool:
+        """The same, for its turn or to be tried again: not before `not_before`."""
+        return self.waits and self.not_before is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +347,7 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Messages asked for lately, of one account, one number, one client, and in total."""
+    """Messages that left lately, or may yet, of one account, one number, one client, and all."""
 
     account_hour: int = 0
     number_hour: int = 0
@@ -355,6 +374,8 @@ class Known:
         tally: If no challenge was named, of whoever asks, and of the number that has `number_tag`.
         number_tag: Of the number that the asker has named, or that the account has, as far as that
             was noted: "" if it was not, or there is no number.
+        waiting: Of which open challenges the message has not left, nor is with a provider now, and
+            what it is counted under.
     """
 
     account: Account | None
@@ -367,6 +388,7 @@ class Known:
     kept: tuple[Spent, ...] = ()
     tally: Tally = Tally()
     number_tag: str = field(default="", repr=False)
+    waiting: Mapping[str, Counted] = field(default_factory=dict, repr=False)
 
     def named(self, transaction_id: str) -> Challenge | None:
         """The challenge that an answer names, if there is one."""

@@ -131,6 +131,14 @@ class ProviderSettings(Section):
 
     type: str
     timeout: float = Field(10.0, gt=0, le=120, description="seconds for one attempt")
+    per_second: float | None = Field(
+        None,
+        gt=0,
+        le=1000,
+        description="messages that leave through it in a second, at most, from one process; what "
+        "is more waits for its turn, or goes through the next provider if that is sooner by a "
+        "second",
+    )
     price: float | None = Field(
         None,
         ge=0,

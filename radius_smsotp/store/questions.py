@@ -41,10 +41,15 @@ class Question(NamedTuple):
 
 
 # Constants only: no value ever gets into a statement but by its mark.
-def _question(which: str, columns: str = "", asker: str = "") -> str:
-    """What is known of an asker, and challenges; with more columns, and more of the asker."""
+def _question(which: str, columns: str = "", asker: str = "", beside: str = "") -> str:
+    """
+    What is known of an asker, and challenges; with more columns, and more of the asker.
+
+    Args:
+        beside: More columns of each challenge.
+    """
     return (
-        f"SELECT known.*, {CHALLENGE.selected} FROM ("
+        f"SELECT known.*, {CHALLENGE.selected}{beside} FROM ("
         f"SELECT {selected(ACCOUNT, LOCKOUT, STATION, DEVICE, EMERGENCY)}, "
         "(SELECT pin_hash FROM account AS other WHERE other.name >= asker.account "
         "ORDER BY other.name LIMIT 1) AS neighbour_pin_hash, "
@@ -93,6 +98,9 @@ FIRST = _question(
     "CAST(? AS DOUBLE PRECISION) AS known_since, "
     "CAST(? AS BIGINT) AS hour_since, CAST(? AS BIGINT) AS hour_until, "
     "CAST(? AS BIGINT) AS day_since, CAST(? AS BIGINT) AS day_until",
+    # Of a challenge one message at most is queued: who asks for one more replaces it.
+    ", (SELECT counted FROM message WHERE message.transaction_id = challenge.transaction_id "
+    "AND message.state = 'queued' AND lease_owner IS NULL LIMIT 1) AS waiting",
 )
 
 
@@ -133,4 +141,9 @@ def answered(asker: Asker, found: Sequence[Row]) -> Known:
         emergency=EMERGENCY.find(first),
         number_tag=first["number_tag"] if counted else "",
         tally=tallies.read(first) if counted else Tally(),
+        waiting={
+            row["challenge_transaction_id"]: rows.counted(row["waiting"])
+            for row in found
+            if counted and row["waiting"] is not None
+        },
     )

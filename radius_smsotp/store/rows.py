@@ -68,6 +68,11 @@ def spent(text: str) -> tuple[records.Spent, ...]:
     return tuple(records.Spent(one, key_id, int(digits)) for one, digits, key_id in found)
 
 
+def counted(text: str) -> records.Counted:
+    """What a message is counted under, from a column."""
+    return tuple((str(scope), int(slot)) for scope, slot in json.loads(text))
+
+
 CODECS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "bool": (int, bool),
     "datetime": (seconds, moment),
@@ -76,6 +81,7 @@ CODECS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     # Names of providers hold no blank, see `settings.schema.Settings.providers`.
     "tuple[str, ...]": (" ".join, lambda text: tuple(text.split())),
     "tuple[Spent, ...]": (written, spent),
+    "Counted": (json.dumps, counted),
     "dict[str, str | int | float]": (json.JSONEncoder(ensure_ascii=False).encode, json.loads),
 }
 """Type of a field to what writes it, and what reads it.  Others are as they are."""

@@ -387,6 +387,9 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX early_receipt_age ON early_receipt (time)",
         # Disabled by a sync whose file did not name it: see `cli.user.sync`.
         "ALTER TABLE account ADD COLUMN gone INTEGER NOT NULL DEFAULT 0",
+        # A message comes again, and is counted no more if it never left.
+        "ALTER TABLE message ADD COLUMN tries INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE message ADD COLUMN counted TEXT NOT NULL DEFAULT '[]'",
     ),
 )
 

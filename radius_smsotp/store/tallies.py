@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, fields
 from datetime import datetime
 
-from radius_smsotp.model.records import Counter, Tally
+from radius_smsotp.model.records import Counted, Counter, Tally
 from radius_smsotp.store.rows import Row
 
 SLOT = 300
@@ -41,6 +41,18 @@ def slots(now: datetime) -> tuple[int, int, int, int]:
     """The slots in which one message is counted now, in the order of `Tally`."""
     slot = int(now.timestamp()) // SLOT
     return (slot, slot, slot, slot - slot % HOUR_SLOTS)
+
+
+def counted(counter: Counter, number_tag: str, now: datetime) -> Counted:
+    """What one message is counted under now."""
+    return tuple(zip(scopes(counter, number_tag), slots(now), strict=True))
+
+
+def without(tally: Tally, counter: Counter, number_tag: str, messages: Iterable[Counted]) -> Tally:
+    """A tally of these scopes, without some messages that are counted in it."""
+    counted = [scope for one in messages for scope, _ in one]
+    less = [counted.count(scope) for scope in scopes(counter, number_tag)]
+    return Tally(*(max(sent - of, 0) for sent, of in zip(astuple(tally), less, strict=True)))
 
 
 def hours(now: datetime) -> tuple[int, int]:

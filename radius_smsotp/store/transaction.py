@@ -14,18 +14,16 @@ from typing import Any
 from radius_smsotp.model import identity
 from radius_smsotp.model.lockout import STATION_KNOWN
 from radius_smsotp.model.records import (
-    SKEW,
     UNANSWERED,
     Account,
     Asker,
     Challenge,
+    Counted,
     Counter,
-    Device,
     Event,
     Known,
     Lockout,
     Message,
-    Station,
     Tally,
 )
 from radius_smsotp.store import questions, rows, tallies
@@ -36,17 +34,16 @@ from radius_smsotp.store.rows import (
     ACCOUNT,
     CHALLENGE,
     DECOY,
-    DEVICE,
     EVENT,
     LOCKOUT,
     MESSAGE,
-    STATION,
     Connection,
     T,
     Table,
     selected,
 )
 from radius_smsotp.store.servers import ServerStatements
+from radius_smsotp.store.stations import LOCKED, StationStatements, locked_at
 from radius_smsotp.store.statistics import FigureStatements
 
 BEFORE, AFTER = 60.0, 3600.0
@@ -59,8 +56,11 @@ PRUNE_SLICE = 200
 END_OPEN = ("UPDATE challenge SET state = 'cancelled' WHERE state = 'open'", END_EMERGENCY)
 """Ends the challenges that are open, and emergency codes: they may be spent in another store."""
 
-LOCKED = "locked_until > ? AND last_failure_at <= ?"
-"""As `model.lockout.is_locked` says."""
+OF_DELIVERY = (
+    *("state", "route", "provider", "not_before", "lease_owner", "lease_until"),
+    *("tries", "counted"),
+)
+SAVED = ", ".join(f"{column} = ?" for column in OF_DELIVERY)
 
 NEWEST = (
     "(SELECT max(number) FROM message AS other "
@@ -68,7 +68,7 @@ NEWEST = (
 )
 
 
-class Transaction(AttemptStatements, PersonStatements, ServerStatements):
+class Transaction(AttemptStatements, PersonStatements, ServerStatements, StationStatements):
     """
     The store within one transaction.  Names are folded (see `model.identity.fold_name`).
 
@@ -136,7 +136,7 @@ class Transaction(AttemptStatements, PersonStatements, ServerStatements):
         """How many accounts are ``enabled``, ``disabled``, and ``locked`` at the moment."""
         sql = "SELECT enabled, count(*) AS number FROM account GROUP BY enabled"
         by_state = {bool(row["enabled"]): int(row["number"]) for row in self._db.execute(sql)}
-        locked = self._number(f"SELECT count(*) FROM lockout WHERE {LOCKED}", *_locked(now))
+        locked = self._number(f"SELECT count(*) FROM lockout WHERE {LOCKED}", *locked_at(now))
         enabled, disabled = by_state.get(True, 0), by_state.get(False, 0)
         return {"enabled": enabled, "disabled": disabled, "locked": locked}
 
@@ -186,29 +186,6 @@ class Transaction(AttemptStatements, PersonStatements, ServerStatements):
         # One row for all would be waited for, and one for each name be more than anybody keeps.
         values = (identity.share(account), *DECOY.values(Lockout(1, now)))
         self._db.execute(DECOY.replace, values)
-
-    # Stations
-
-    def put_station(self, station: Station) -> None:
-        """Store what is known of a station."""
-        self._db.execute(STATION.replace, STATION.values(station))
-
-    def locked_stations(self, now: datetime, account: str | None = None) -> list[Station]:
-        """The stations that are locked, of one account or of all, the longest first."""
-        whose, value = ("", ()) if account is None else ("AND account = ?", (account,))
-        sql = (
-            f"SELECT {STATION.selected} FROM station WHERE {LOCKED} {whose} "
-            "ORDER BY locked_until DESC"
-        )
-        return [STATION.read(row) for row in self._db.execute(sql, (*_locked(now), *value))]
-
-    def unlock_stations(self, account: str) -> bool:
-        """Forget the failures of all stations of an account.  Returns whether there were any."""
-        sql = (
-            "UPDATE station SET failures = 0, locked_until = NULL "
-            "WHERE account = ? AND failures > 0"
-        )
-        return self._count(sql, account) > 0
 
     # Challenges
 
@@ -272,18 +249,22 @@ class Transaction(AttemptStatements, PersonStatements, ServerStatements):
         """Add a message."""
         self._db.execute(MESSAGE.insert, MESSAGE.values(message))
 
-    def save_message(self, message: Message) -> None:
+    def save_message(self, message: Message, held_by: str | None = None) -> None:
         """
-        Store what delivery changed: state, route, provider, and lease.
+        Store what delivery changed: `OF_DELIVERY`.
 
         Nothing, if another message has replaced this one.
+
+        Args:
+            held_by: Nothing either, if somebody else holds its lease.
         """
-        state, route, _, _, *rest = MESSAGE.values(message)[2:]
+        values = dict(zip(MESSAGE.columns, MESSAGE.values(message), strict=True))
+        of = "WHERE transaction_id = ? AND number = ? AND state <> 'replaced'"
+        whose = "" if held_by is None else " AND lease_owner = ?"
+        held = () if held_by is None else (held_by,)
         self._db.execute(
-            "UPDATE message SET state = ?, route = ?, provider = ?, not_before = ?, "
-            "lease_owner = ?, lease_until = ? "
-            "WHERE transaction_id = ? AND number = ? AND state <> 'replaced'",
-            (state, route, *rest, message.transaction_id, message.number),
+            f"UPDATE message SET {SAVED} {of}{whose}",
+            (*(values[one] for one in OF_DELIVERY), *message.key, *held),
         )
 
     def unsent(self, now: datetime, most: int) -> list[tuple[Challenge, Message]]:
@@ -291,7 +272,7 @@ class Transaction(AttemptStatements, PersonStatements, ServerStatements):
         Messages of open challenges that are due and that nobody holds the lease of.
 
         Returns:
-            The oldest first.
+            Those that were asked for once more first, and then the oldest.
         """
         sql = (
             f"SELECT {selected(CHALLENGE, MESSAGE)} FROM message JOIN challenge "
@@ -299,27 +280,70 @@ class Transaction(AttemptStatements, PersonStatements, ServerStatements):
             "WHERE message.state = 'queued' AND lease_until <= ? "
             "AND (not_before IS NULL OR not_before <= ?) "
             "AND challenge.state = 'open' AND expires_at > ? "
-            "ORDER BY lease_until, created_at LIMIT ?"
+            "ORDER BY number DESC, lease_until, created_at LIMIT ?"
         )
         found = self._db.execute(sql, (*[now.timestamp()] * 3, most))
+        return [(CHALLENGE.read(row), MESSAGE.read(row)) for row in found]
+
+    def postponed(self, now: datetime) -> int:
+        """How many messages wait for their turn, or to be tried again."""
+        sql = "SELECT count(*) FROM message WHERE state = 'queued' AND not_before > ?"
+        return self._number(sql, now.timestamp())
+
+    def too_late(self, now: datetime, most: int) -> list[tuple[Challenge, Message]]:
+        """Messages that nobody holds the lease of, and whose code is worth nothing any more."""
+        sql = (
+            f"SELECT {selected(CHALLENGE, MESSAGE)} FROM message JOIN challenge "
+            "ON challenge.transaction_id = message.transaction_id "
+            "WHERE message.state = 'queued' AND lease_until <= ? "
+            "AND (challenge.state <> 'open' OR expires_at <= ?) LIMIT ?"
+        )
+        found = self._db.execute(sql, (*[now.timestamp()] * 2, most))
         return [(CHALLENGE.read(row), MESSAGE.read(row)) for row in found]
 
     # Tallies
 
     def tally(self, counter: Counter, number_tag: str, now: datetime) -> Tally:
-        """Messages that were asked for in the last hour and day."""
+        """Messages that left, or may yet, of those asked for in the last hour and day."""
         if self._lock is not None:
             self._lock(number_tag)
         asked = questions.tally(counter, number_tag, now)
         return tallies.read(self._db.execute(*asked).fetchone())
 
-    def count_message(self, counter: Counter, number_tag: str, now: datetime) -> None:
-        """Count one message."""
-        one = "(?, ?, 1)"
-        counted = zip(tallies.scopes(counter, number_tag), tallies.slots(now), strict=True)
+    def count_message(self, counter: Counter, number_tag: str, now: datetime) -> Counted:
+        """Count one message.  Returns what it is counted under."""
+        counted = tallies.counted(counter, number_tag, now)
+        self._count_under(counted, 1, "tally.sent + 1")
+        return counted
+
+    def withdraw(self, transaction_id: str, counted: Counted) -> None:
+        """Send the message of a challenge no more that `Known.waiting` has; nor is it counted."""
         self._db.execute(
-            f"INSERT INTO tally (scope, slot, sent) VALUES {one}, {one}, {one}, {one} "
-            "ON CONFLICT (scope, slot) DO UPDATE SET sent = tally.sent + 1",
+            "UPDATE message SET state = 'replaced', counted = '[]' "
+            "WHERE transaction_id = ? AND state = 'queued'",
+            (transaction_id,),
+        )
+        self._discount(counted)
+
+    def give_back(self, message: Message) -> None:
+        """Count a message no more: it has not left, and never will."""
+        sql = (
+            "UPDATE message SET counted = '[]' "
+            "WHERE transaction_id = ? AND number = ? AND counted <> '[]'"
+        )
+        if message.counted and self._count(sql, *message.key):
+            self._discount(message.counted)
+
+    def _discount(self, counted: Counted) -> None:
+        if counted:
+            self._count_under(counted, 0, "CASE WHEN tally.sent > 0 THEN tally.sent - 1 ELSE 0 END")
+
+    def _count_under(self, counted: Counted, first: int, then: str) -> None:
+        # One statement for both ways: rows of others are locked in one order.
+        rows = ", ".join(f"(?, ?, {first})" for _ in counted)
+        self._db.execute(
+            f"INSERT INTO tally (scope, slot, sent) VALUES {rows} "
+            f"ON CONFLICT (scope, slot) DO UPDATE SET sent = {then}",
             [*chain(*counted)],
         )
 
@@ -327,33 +351,6 @@ class Transaction(AttemptStatements, PersonStatements, ServerStatements):
         """Note under which tag messages to the number of an account are counted."""
         sql = "UPDATE account SET number_tag = ? WHERE name = ?"
         self._db.execute(sql, (number_tag, account))
-
-    # Remembered devices
-
-    def devices(self, account: str, now: datetime) -> list[Device]:
-        """The remembered devices of an account, by client, SSID and station."""
-        sql = (
-            f"SELECT {DEVICE.selected} FROM device WHERE account = ? AND expires_at > ? "
-            "ORDER BY client, ssid, station"
-        )
-        return [DEVICE.read(row) for row in self._db.execute(sql, (account, now.timestamp()))]
-
-    def remembered(self, accounts: Sequence[str]) -> set[str]:
-        """Those of these accounts that have remembered devices, their time over or not."""
-        marks = ", ".join("?" * len(accounts))
-        sql = f"SELECT DISTINCT account FROM device WHERE account IN ({marks})"
-        return {str(row["account"]) for row in self._db.execute(sql, tuple(accounts))}
-
-    def remember_device(self, device: Device) -> None:
-        """Let this device log in without a code; what was known of it before is replaced."""
-        self._db.execute(DEVICE.replace, DEVICE.values(device))
-
-    def forget_devices(self, account: str, station: str | None = None) -> int:
-        """Forget the devices of an account; or only a station, wherever.  Returns how many."""
-        if station is None:
-            return self._count("DELETE FROM device WHERE account = ?", account)
-        sql = "DELETE FROM device WHERE account = ? AND station = ?"
-        return self._count(sql, account, station)
 
     # Audit trail
 
@@ -519,8 +516,3 @@ class Transaction(AttemptStatements, PersonStatements, ServerStatements):
     def _number(self, sql: str, *values: Any) -> int:
         """The one number that a statement asks for."""
         return int(self._db.execute(sql, values).fetchone()[0])
-
-
-def _locked(now: datetime) -> tuple[float, float]:
-    """The values of `LOCKED`."""
-    return now.timestamp(), (now + SKEW).timestamp()

@@ -10,7 +10,7 @@ import pytest
 
 from radius_smsotp.delivery import threads
 from radius_smsotp.delivery.leases import MARGIN
-from radius_smsotp.errors import Refused, Unavailable, Unknown
+from radius_smsotp.errors import Busy, Refused, Unavailable, Unknown
 from radius_smsotp.login.answers import Accepted
 from radius_smsotp.settings import keyring
 from tests.support.site import add, eventually
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LEASE = 10 + MARGIN
 """Seconds that a message is held for: the longest attempt, and a margin."""
 
-SILENCE, BUSY, NO = Unknown("silence"), Unavailable("busy"), Refused("no")
+SILENCE, AWAY, NO = Unknown("silence"), Unavailable("away"), Refused("no")
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ class TestTheWay:
         assert accepted.detail["provider"] == "first"
         assert accepted.detail["message_id"] == "first-1"
 
-    @pytest.mark.parametrize("error", [NO, BUSY, SILENCE, ValueError("bug")])
+    @pytest.mark.parametrize("error", [NO, Busy("full"), AWAY, SILENCE, ValueError("bug")])
     def test_what_one_does_not_take_the_next_one_gets(
         self, node: Node, gateways: Gateways, error: Exception
     ) -> None:
@@ -85,11 +85,11 @@ class TestTheWay:
     ) -> None:
         """Nobody will ever have its code."""
         gateways.will("first", NO)
-        gateways.will("second", BUSY)
+        gateways.will("second", NO)
         challenged = node.challenge()
         assert node.message(challenged).state == "failed"
         assert node.stored(challenged.transaction_id).state == "undelivered"
-        assert node.kinds()[1:] == ["sms-refused", "sms-unavailable", "sms-undelivered"]
+        assert node.kinds()[1:] == ["sms-refused", "sms-refused", "sms-undelivered"]
 
     @pytest.mark.parametrize("errors", [(SILENCE, NO), (NO, SILENCE)])
     def test_after_silence_it_may_have_arrived(
@@ -119,7 +119,7 @@ class TestTheWay:
         self, site: Site, node: Node, gateways: Gateways
     ) -> None:
         """A code that is worth nothing is not worth an SMS."""
-        gate = gateways.hang("first", BUSY)
+        gate = gateways.hang("first", AWAY)
         challenged = node.begun()
         eventually(gateways.names)
         site.clock.advance(300)
@@ -129,7 +129,7 @@ class TestTheWay:
 
     def test_a_resend_takes_the_message_over(self, node: Node, gateways: Gateways) -> None:
         """The attempt before it ends as it likes: it moves on no more, and closes nothing."""
-        gate = gateways.hang("first", BUSY)
+        gate = gateways.hang("first", AWAY)
         challenged = node.begun()
         eventually(gateways.names)
         node.second(challenged, "r")

@@ -95,7 +95,7 @@ def client_rows() -> list[tuple[str, str]]:
 HEAD: Row = ("setting", "default", "meaning")
 
 
-COMMON = {"``type``", "``timeout``", "``price``"}
+COMMON = {"``type``", "``timeout``", "``per_second``", "``price``"}
 """What all providers share; README says it once."""
 
 

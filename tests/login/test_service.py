@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from radius_smsotp.errors import Refused, StoreError, Unavailable
+from radius_smsotp.errors import Refused, StoreError
 from radius_smsotp.login.answers import Accepted, Challenged, Rejected
 from radius_smsotp.settings import keyring
 from radius_smsotp.settings.schema import TextSettings
@@ -133,7 +133,7 @@ class TestTwoSteps:
     def test_a_message_that_nobody_took_is_said(self, node: Node, gateways: Gateways) -> None:
         """There will be no code: the challenge is closed."""
         gateways.will("first", Refused("no"))
-        gateways.will("second", Unavailable("busy"))
+        gateways.will("second", Refused("no"))
         challenged = node.challenge()
         assert node.stored(challenged.transaction_id).state == "undelivered"
         assert node.second(challenged, "000000") == Rejected(TEXTS.undelivered)

@@ -410,6 +410,45 @@ class StoreContract:
             assert all(several[one] == its for one, its in found)
             assert tx.unsent(NOW, 2) == found[:2]
 
+    def test_who_was_asked_once_more_goes_first(self, store: Store) -> None:
+        """They have waited twice."""
+        with store.write() as tx:
+            add(tx, challenge(1), challenge(2))
+            tx.save_message(message(2, state="replaced"))
+            tx.add_message(message(2, number=2, lease_until=NOW))
+            assert [one.transaction_id[-1] for _, one in tx.unsent(NOW, 100)] == ["2", "1"]
+
+    def test_what_waits_for_its_time_is_counted(self, store: Store) -> None:
+        """And nothing else."""
+        with store.write() as tx:
+            add(tx, challenge(1), challenge(2), challenge(3))
+            tx.save_message(message(2, not_before=NOW + SECOND))
+            tx.save_message(message(3, not_before=NOW + SECOND, state="accepted"))
+            assert (tx.postponed(NOW), tx.postponed(NOW + SECOND)) == (1, 0)
+
+    def test_what_is_too_late_is_found(self, store: Store) -> None:
+        """Nobody is to send it any more, and nobody is at it."""
+        ended = (challenge(1, state="spent"), challenge(2, expires_at=NOW), challenge(3))
+        with store.write() as tx:
+            add(tx, *ended, challenge(4, state="spent"), challenge(5, state="spent"))
+            tx.save_message(message(4, lease_until=NOW + SECOND))
+            tx.save_message(message(5, state="accepted"))
+            found = tx.too_late(NOW, 100)
+            assert sorted(one.transaction_id[-1] for _, one in found) == ["1", "2"]
+            assert len(tx.too_late(NOW, 1)) == 1
+
+    def test_only_who_holds_a_message_changes_it(self, store: Store) -> None:
+        """If it says who it is: its lease may have been taken over meanwhile."""
+        mine = message(lease_owner="me")
+        with store.write() as tx:
+            add(tx, challenge())
+            tx.save_message(mine)
+            tx.save_message(replace(mine, state="failed", lease_owner=None), "somebody")
+            assert tx.message(mine.transaction_id) == mine
+            done = replace(mine, state="failed", lease_owner=None)
+            tx.save_message(done, "me")
+            assert tx.message(mine.transaction_id) == done
+
     def test_attempts_come_in_their_order(self, store: Store) -> None:
         """Those at every message of a challenge, and none of another's, nor of what is gone."""
         busy = Attempt("first", "unavailable", "busy", None, 0.25)

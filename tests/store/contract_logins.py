@@ -23,6 +23,7 @@ from tests.store.contract import (
     add,
     challenge,
     device,
+    message,
     station,
 )
 from tests.support.site import request
@@ -73,7 +74,14 @@ class LoginsContract:
             tx.remember_device(device())
             tx.remember_device(device(ssid="Guests"))
             add(tx, *several)
+            tx.save_message(replace(message(3), lease_owner="somebody"))
+            tx.save_message(replace(message(4), counted=(("all", 7), ("account alice", 8))))
         expected = Known(
+            waiting={
+                challenge(1).transaction_id: (),
+                challenge(2).transaction_id: (),
+                challenge(4).transaction_id: (("all", 7), ("account alice", 8)),
+            },
             account=ALICE,
             neighbour=ALICE.pin_hash,
             lockout=Lockout(2, NOW),

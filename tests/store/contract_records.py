@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from radius_smsotp.model.lockout import STATION_KNOWN
 from radius_smsotp.model.records import Account, Asker, Attempt, Counter, Lockout, Tally
+from radius_smsotp.store import tallies
 from radius_smsotp.store.tallies import HOUR_SLOTS, SLOT
 from radius_smsotp.store.transaction import LATE, PRUNE_SLICE
 from tests.store.contract import (
@@ -226,6 +227,34 @@ class RecordsContract:
             raise _Undo
         for first in sent:
             assert sum(first <= one < first + HOUR for one in sent) <= limit
+
+    def test_what_never_left_is_counted_no_more(self, store: Store) -> None:
+        """Once, whoever says so, and where it was counted, whatever the time is now."""
+        with store.write() as tx:
+            add(tx, challenge(1), challenge(2))
+            for of in (1, 2):
+                counted = tx.count_message(COUNTER, "tag", NOW)
+                tx.save_message(message(of, counted=counted))
+            assert tx.tally(COUNTER, "tag", NOW) == Tally(2, 2, 2, 2)
+            for _ in range(2):
+                tx.give_back(message(1, counted=counted))
+            assert tx.tally(COUNTER, "tag", NOW + HOUR) == Tally(1, 1, 1, 1)
+            tx.give_back(message(2))  # nobody knows under what it was counted
+            assert tx.tally(COUNTER, "tag", NOW) == Tally(1, 1, 1, 1)
+            tx.withdraw(message(2).transaction_id, counted)
+            assert tx.tally(COUNTER, "tag", NOW) == Tally()
+            newest = tx.message(message(2).transaction_id)
+            assert newest is not None
+            assert (newest.state, newest.counted) == ("replaced", ())
+            tx.withdraw("f" * 32, counted)  # a clean-up was faster
+            assert tx.tally(COUNTER, "tag", NOW) == Tally()
+
+    def test_a_tally_without_some_of_its_messages(self) -> None:
+        """Each counts where it has a name in common, and nothing is ever less than nothing."""
+        own = tallies.counted(COUNTER, "tag", NOW)
+        other = tallies.counted(Counter("alice", "wifi"), "tag", NOW)
+        assert tallies.without(Tally(3, 3, 3, 3), COUNTER, "tag", [own, other]) == Tally(1, 1, 2, 1)
+        assert tallies.without(Tally(), COUNTER, "tag", [own]) == Tally()
 
     # Remembered devices
 

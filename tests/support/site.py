@@ -37,6 +37,9 @@ PHONE = "+491701234567"
 PIN = "geheim"
 ROUNDS = 10
 
+CHANCE = 0.5
+"""By which messages that come again are spread."""
+
 PATIENCE = 60.0
 """Seconds; longer than anything that is waited for takes on a machine that does much else."""
 
@@ -151,7 +154,9 @@ class Node:
         self.keys = keyring.read(self.loaded.key_path)
         self.store = open_store(self.loaded.store_url, patience)
         self.store.migrate()
-        self.courier = Courier(self.loaded, self.keys, self.store, clock, clock.passed)
+        self.courier = Courier(
+            self.loaded, self.keys, self.store, clock, clock.passed, lambda: CHANCE
+        )
         self.service = Service(self.loaded, self.keys, self.store, self.courier, clock)
 
     def first(self, user: str = "alice", password: str = PIN, **more: Any) -> Outcome:
