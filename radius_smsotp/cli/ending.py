@@ -1,9 +1,11 @@
-"""The end of a command that goes on until SIGTERM or Ctrl-C."""
+"""How a command ends that goes on until SIGTERM or Ctrl-C, or must leave no half behind."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType
 
 LOOK_SECONDS = 0.5
@@ -30,3 +32,13 @@ class Ending(threading.Event):
     def _told(self, kind: int, _: FrameType | None) -> None:
         self.set()
         signal.signal(kind, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def tidy() -> Iterator[None]:
+    """Let SIGTERM end what is within as Ctrl-C does: what was begun is taken back."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import pwd
@@ -30,7 +29,7 @@ from radius_smsotp.store.schema import TABLES, VERSIONS
 from tests.cli.installation import PROGRAM, Installation, environ
 from tests.cli.terminal import Terminal
 from tests.raddb.test_install import snapshot
-from tests.support.site import kind
+from tests.support.site import eventually, kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,10 +43,18 @@ pytestmark = pytest.mark.server  # gpg
 PASSPHRASE = "correct horse battery"
 NAME = ("--server-name", "radius.example.org")
 GATEWAY = {"type": "http", "url": "https://localhost/?t={phone}&m={message}", "username": "me"}
+SYSTEMS = "/etc/ssl/certs/ca-certificates.crt"
+"""Each machine has its own."""
 UNLIMITED = {"per_account_hour": 0, "per_number_hour": 0, "per_day": 0, "cooldown": 0}
 
 ELSEWHERE = Client("wifi", "192.0.2.9", "02-00-00-00-00-09")
 NOW = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A seal that is tried in no time, but by programs of their own."""
+    monkeypatch.setattr(seal, "SEALING", (*seal.SEALING[:-1], "65536"))
 
 
 @pytest.fixture
@@ -120,14 +127,19 @@ def resealed(folder: Path, path: Path, *, manifest: dict[str, Any] | None = None
     """What `unsealed` has left, sealed again as another version may have done it."""
     if manifest is not None:
         (folder / archive.MANIFEST).write_text(json.dumps(manifest))
-    with path.open("wb") as target, seal.sealed(target.fileno(), PASSPHRASE) as stream:
-        octets = io.BytesIO()
-        with tarfile.open(fileobj=octets, mode="w") as made:
-            for name in (archive.MANIFEST, archive.FILES, archive.STORE):
-                if (folder / name).exists():
-                    made.add(folder / name, name)
-        stream.write(octets.getvalue())
+    with tarfile.open(folder / "again", "w") as made:
+        for name in (archive.MANIFEST, archive.FILES, archive.STORE):
+            made.add(folder / name, name)
+    sealed_as(path, (folder / "again").read_bytes())
     return path
+
+
+def sealed_as(path: Path, content: bytes) -> None:
+    """Seal anything, as somebody may have done with gpg."""
+    (path.parent / "content").write_bytes(content)
+    with path.open("wb") as target:
+        seal.seal(path.parent / "content", PASSPHRASE, target.fileno())
+    (path.parent / "content").unlink()
 
 
 class TestThereAndBack:
@@ -180,10 +192,12 @@ class TestThereAndBack:
             providers={
                 "one": GATEWAY | {"password": {"file": str(apart / "gateway")}},
                 "two": {"type": "script", "script": "send", "directory": str(beside)},
-                "three": GATEWAY | {"password": {"file": "keys/gateway"}},
+                "three": GATEWAY | {"password": {"file": "keys/gateway"}, "ca_file": SYSTEMS},
             }
         )
-        here.done("backup", str(tmp_path / "smsotp.backup"), *passphrase)
+        told = here.done("backup", str(tmp_path / "smsotp.backup"), *passphrase)
+        assert f"in it      {apart}/gateway\n" in told
+        assert SYSTEMS not in told
         shutil.rmtree(apart)
         restored(elsewhere, tmp_path / "smsotp.backup", *passphrase)
         assert (apart / "gateway").read_text() == "geheim-4711\n"
@@ -350,6 +364,22 @@ class TestBackup:
         assert sealed.read_bytes() == before
         assert {one.name for one in sealed.parent.iterdir()} == {"passphrase", "site", sealed.name}
 
+    def test_it_may_be_ended(
+        self,
+        here: Installation,
+        tmp_path: Path,
+        passphrase: tuple[str, str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """By systemd or cron, in the middle: nothing of the store is left lying about."""
+        stand_in(here.folder, f"echo $$ >{here.folder}/begun; exec sleep 60", monkeypatch)
+        process = here.start("backup", str(tmp_path / "x"), *passphrase, stderr=subprocess.PIPE)
+        eventually((here.folder / "begun").exists)
+        assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")]
+        process.terminate()
+        assert process.wait(60) == 130
+        assert {one.name for one in tmp_path.iterdir()} == {"passphrase", "site"}
+
     def test_others_see_no_passphrase(
         self,
         here: Installation,
@@ -492,8 +522,7 @@ class TestRefused:
         self, tmp_path: Path, elsewhere: Path, passphrase: tuple[str, str], content: bytes
     ) -> None:
         path = tmp_path / "strange"
-        with path.open("wb") as target, seal.sealed(target.fileno(), PASSPHRASE) as stream:
-            stream.write(content)
+        sealed_as(path, content)
         told = self.refused(elsewhere, path, *passphrase)
         assert told == f"smsotp: {path} is no backup of this program's"
 

@@ -15,7 +15,7 @@ import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from radius_smsotp import __version__
 from radius_smsotp.errors import SmsotpError
@@ -90,16 +90,16 @@ class Manifest:
         return next(Path(one.path) for one in self.entries if one.kind == "settings")
 
 
-def write(stream: IO[bytes], told: Manifest, read: Callable[[Path], bytes], store: Path) -> None:
+def write(path: Path, told: Manifest, read: Callable[[Path], bytes], store: Path) -> None:
     """
-    Write an archive.
+    Write an archive, a new file that only this user can read.
 
     Args:
-        stream: Written to from its beginning to its end.
         read: Reads one of the files that the manifest names.
         store: The copy of the store.
     """
-    with tarfile.open(fileobj=stream, mode="w|") as archive:
+    path.touch(0o600)
+    with tarfile.open(path, "w") as archive:
         text = json.dumps(asdict(told), indent=1)
         _add(archive, MANIFEST, text.encode())
         for one in told.entries:

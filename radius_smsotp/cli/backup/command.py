@@ -18,6 +18,7 @@ from radius_smsotp.cli import output, results
 from radius_smsotp.cli.backup import archive, seal
 from radius_smsotp.cli.backup.archive import Entry, Manifest
 from radius_smsotp.cli.check import raddb as check_raddb
+from radius_smsotp.cli.ending import tidy
 from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import PATIENCE, Site, acting_as, pass_site
 from radius_smsotp.cli.store import NAMES
@@ -30,6 +31,11 @@ SHORTEST = 12
 
 LONGEST = 4000
 """Octets, which fit into a pipe."""
+
+
+PACKAGED = ("/usr", "/etc/ssl/certs/ca-certificates.crt", "/etc/pki")
+LOCAL = "/usr/local"
+"""Where packages put programs and authorities of Debian and Red Hat, and where they do not."""
 
 
 def _passphrase(
@@ -120,11 +126,13 @@ def backup(
     _ = site.keys  # a backup without the store's key is worth nothing
     entries = list(_entries(site, raddb))
     secret = passphrase(twice=True)
-    with tempfile.TemporaryDirectory(dir=file.absolute().parent, prefix=".smsotp-") as place:
-        copy = Path(place, archive.STORE)
+    # Not beside FILE, which may be on a stick: nothing that is open shall ever get there.
+    with tidy(), tempfile.TemporaryDirectory(prefix="smsotp-") as place:
+        copy, whole = Path(place, archive.STORE), Path(place, "archive")
         manifest = _copy(site, copy, raddb, entries)
-        with _new(file) as target, seal.sealed(target, secret) as stream:
-            archive.write(stream, manifest, lambda path: _read(site, path), copy)
+        archive.write(whole, manifest, lambda path: _read(site, path), copy)
+        with _new(file) as target:
+            seal.seal(whole, secret, target)
     for one in entries:
         told.add(one.path, "saved", f"in it      {one.path}")
     line = f"in it      {manifest.store} ({contents(manifest)})"
@@ -158,10 +166,18 @@ def _entries(site: Site, raddb: Path) -> Iterator[Entry]:
     with acting_as(site.owner):
         named = [*loaded.named_files, *named_files(loaded.store_url)]
     for path in dict.fromkeys(one.absolute() for one in named):
-        if path not in {loaded.path, loaded.key_path}:
+        if path not in {loaded.path, loaded.key_path} and not _is_systems(path):
             yield Entry.of(path, "named")
     for name in files.irreplaceable(raddb.absolute()):
         yield Entry.of(raddb.absolute() / name, "raddb")
+
+
+def _is_systems(path: Path) -> bool:
+    """Whether each machine has a file of its own: of a package, or from systemd."""
+    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    places = [*map(Path, PACKAGED), *([Path(given)] if given else [])]
+    real = path.resolve()
+    return any(real.is_relative_to(one) for one in places) and not real.is_relative_to(LOCAL)
 
 
 def _read(site: Site, path: Path) -> bytes:

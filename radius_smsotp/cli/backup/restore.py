@@ -23,6 +23,7 @@ from radius_smsotp.cli.backup import archive, seal
 from radius_smsotp.cli.backup.archive import Archive, Entry, Manifest
 from radius_smsotp.cli.backup.command import contents, passphrase_option, raddb_option
 from radius_smsotp.cli.check import raddb as check_raddb
+from radius_smsotp.cli.ending import tidy
 from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import PATIENCE, acting_as, existing_user, make_folder, store_files
 from radius_smsotp.errors import SmsotpError, freeradius_user
@@ -81,7 +82,7 @@ def restore(
     if not backup.exists():
         raise SmsotpError(f"{backup} is not there")
     seal.program()
-    with tempfile.TemporaryDirectory(prefix="smsotp-") as place:
+    with tidy(), tempfile.TemporaryDirectory(prefix="smsotp-") as place:
         opened = Path(place, "opened")
         seal.open_(backup, passphrase(), opened)
         kept = Archive(opened, backup)

@@ -14,7 +14,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from radius_smsotp.errors import SmsotpError
 
@@ -35,25 +34,14 @@ def program() -> str:
     return found
 
 
-@contextlib.contextmanager
-def sealed(target: int, passphrase: str) -> Iterator[IO[bytes]]:
+def seal(source: Path, passphrase: str, target: int) -> None:
     """
-    Yields:
-        What takes what is to be sealed.
-
-    Args:
-        target: An open file, which gets it.
+    Write what is in a file, sealed, to an open one.
 
     Raises:
         SmsotpError: gpg is not here, or failed.
     """
-    with _started(SEALING, passphrase, stdin=subprocess.PIPE, stdout=target) as gpg:
-        assert gpg.stdin is not None  # noqa: S101  # for mypy
-        try:
-            yield gpg.stdin
-            gpg.stdin.close()
-        except BrokenPipeError:
-            pass  # it says why below
+    with source.open("rb") as file, _started(SEALING, passphrase, file.fileno(), target) as gpg:
         status, told = _end(gpg)
     if status != 0:
         raise SmsotpError(f"gpg has not sealed it: {told[-1] if told else f'status {status}'}")
