@@ -20,9 +20,9 @@ from radius_smsotp.providers.template import OF_NUMBER, OF_TEXT
 KEYS = {"sms_phonenumber_key": ("phone", OF_NUMBER), "sms_text_key": ("sms", OF_TEXT)}
 """Settings that name a parameter: its default name, and the placeholders that stand for it."""
 
-OF_GATEWAYS = {"auth", "body", "password", "proxy", "token", "url", "username"}
-"""Settings of ours that privacyIDEA writes in capitals or does not have: in small letters, and
-among its options, they are a gateway's parameters."""
+OF_GATEWAYS = {"auth", "body", "password", "proxy", "receipt", "token", "url", "username"}
+"""Settings of ours that privacyIDEA writes in capitals or does not have: in small letters, among
+its options, and with a plain value, they are a gateway's parameters."""
 
 OF_AN_EXPORT = {"description", "headers", "id", "identifier", "name", "options", "providermodule"}
 
