@@ -7,6 +7,18 @@ as_root() {
 
 # need_packages NAME...: install the Debian packages that are missing.  No service of theirs starts.
 need_packages() {
+    need --install-recommends "$@"
+}
+
+# need_bare NAME...: the same, without what they recommend.
+need_bare() {
+    need --no-install-recommends "$@"
+}
+
+# need OPTION NAME...: the same, with an option of apt-get.
+need() {
+    option=$1
+    shift
     missing=
     for package in "$@"; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
@@ -24,7 +36,7 @@ need_packages() {
             as_root chmod 755 "$policy"
         fi
         # shellcheck disable=SC2086  # one word for each package
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$option" $missing >/dev/null
     )
 }
 
