@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from radius_smsotp.cli import results
+from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.delivery.receipts import Receipts
 from radius_smsotp.errors import SmsotpError
@@ -15,9 +17,10 @@ from radius_smsotp.model import receipts
 @click.option("--failed", is_flag=True, help="It was lost: the next provider sends it.")
 @click.option("--provider", metavar="NAME", help="Whose id it is, if several may have given it.")
 @click.option("--words", metavar="TEXT", default="", help="What the network says, for the trail.")
+@results.told
 @pass_site
 def delivered(
-    site: Site, message_id: str, provider: str | None, words: str, *, failed: bool
+    site: Site, told: Results, message_id: str, provider: str | None, words: str, *, failed: bool
 ) -> None:
     """
     Tell that a message has arrived, or was lost.
@@ -45,4 +48,5 @@ def delivered(
         raise SmsotpError("no provider gave a message of the last days this id; see 'smsotp trace'")
     receipt = receipts.Receipt(not failed, receipts.word(words))
     taken.hear(mine[0], message_id, receipt)
-    click.echo(f"{mine[0]}: message {message_id} {'was lost' if failed else 'has arrived'}")
+    line = f"{mine[0]}: message {message_id} {'was lost' if failed else 'has arrived'}"
+    told.add(message_id, "lost" if failed else "delivered", line, provider=mine[0])

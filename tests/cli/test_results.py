@@ -24,6 +24,7 @@ OTHERWISE = {
     "language show": "settings, to be pasted",
     "login": "a conversation",
     "provider preset": "settings, to be pasted",
+    "receiver": "a service",
     "report": "a page",
     "user export": "a file that 'user import' reads",
     "user export-data": "JSON anyway",
