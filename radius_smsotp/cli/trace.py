@@ -226,6 +226,8 @@ COMPARE = (
     "(Message-Authenticator), and the log says at once that they differ"
 )
 
+CHANGE_IT = "let the user change it at a computer of the domain"
+
 PHASE_2 = "set the device's inner authentication (phase 2) to GTC, or to PAP with TTLS"
 
 REMEDIES = {
@@ -236,6 +238,14 @@ REMEDIES = {
     "login-refused disabled": "smsotp user enable {account}",
     "login-refused refused": "look for Auth-Type := Reject, Expiration, Login-Time and the like "
     "where FreeRADIUS has the account from",
+    "login-refused domain-disabled": "enable it in the domain",
+    "login-refused domain-expired": "prolong it in the domain (accountExpires)",
+    "login-refused domain-password-expired": CHANGE_IT,
+    "login-refused domain-must-change": CHANGE_IT,
+    "login-refused domain-hours": "change the account's logon hours in the domain (logonHours)",
+    "login-refused domain-workstation": "add the domain controllers to the computers that the "
+    "account may log on to (userWorkstations), as they see no other one in a bind",
+    "login-refused domain-locked": "unlock it in the domain, and look who tries passwords there",
     "login-refused other-method": "set the client to PAP, or to EAP of ours; what may come in "
     "beside is said in smsotp_beside, in policy.d/smsotp_first_factor",
     "login-refused unsigned": "let the proxy sign its requests; until it can, write "

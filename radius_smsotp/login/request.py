@@ -143,6 +143,8 @@ class Request:
         pin_hash: Its `PBKDF2-Password`, "" if there is none.
         mismatch: Whether the password was compared with that, and nothing else has refused it.
         uncompared: Whether there was nothing that a handshake could be compared with.
+        by_domain: Why Active Directory has refused the account, as a reason of events; "" if it
+            has not, or for a wrong password.
         phones, provider, style, template, language: What FreeRADIUS's modules say of the account,
             as they say it; see `login.attributes`.
     """
@@ -172,6 +174,7 @@ class Request:
     pin_hash: str = field(default="", repr=False)
     mismatch: bool = False
     uncompared: bool = False
+    by_domain: str = ""
     name: str | None = None
     phones: tuple[str, ...] = field(default=(), repr=False)
     provider: str | None = None

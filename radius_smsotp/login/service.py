@@ -272,11 +272,10 @@ class Service:
         now = self._now()
         own = self._reader.policy(request)
         with self._store.login(request.asker, now, durable=sync) as (tx, known):
-            if request.reason:
+            if reason := request.reason or request.by_domain:
                 # As much is written as for a wrong PIN, and synced: it must not show in the time.
-                about_number = request.reason in rules.OF_NUMBERS
+                about_number = reason in rules.OF_NUMBERS
                 told = _told(self._reader.number(request)[1] if about_number else ())
-                reason = request.reason
                 tx.note(_event("login-refused", request, now, None, reason=reason, **told))
                 tx.note_refusal(request.account, now)
                 return Rejected(own.texts.failed)

@@ -56,6 +56,24 @@ MISMATCH = "PBKDF2 digest does not match"
 UNCOMPARED = "No NT-Password"
 """What mschap says of a handshake that it can compare with nothing (`rlm_mschap.c`)."""
 
+BY_DOMAIN = re.compile(
+    r"[\w.-]+: (?:Server said: \w+: LdapErr: .*AcceptSecurityContext error, data (?P<ldap>\w+),"
+    r"|.*NT_STATUS_\w+: .*\(0xc000(?P<ntlm>\w{4})\))",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What ldap says that Active Directory has said, and what ntlm_auth has told mschap or exec."""
+
+DOMAIN_REASONS = {
+    ("530", "006f"): "domain-hours",
+    ("531", "0070"): "domain-workstation",
+    ("532", "0071"): "domain-password-expired",
+    ("533", "0072"): "domain-disabled",
+    ("701", "0193"): "domain-expired",
+    ("773", "0224"): "domain-must-change",
+    ("775", "0234"): "domain-locked",
+}
+"""Codes of a bind and of NTLM ([MS-ERREF] sections 2.2 and 2.3) to why the domain refuses somebody,
+whose password was right; of the last one it does not look at the password."""
 
 BY_CLIENT = "client"
 """Of ``SMSOTP-Proved``: the client has checked the first factor."""
@@ -197,6 +215,7 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         known_good=any(map(KNOWN_GOOD.fullmatch, config)),
         pin_hash=pin_hash.decode("latin-1"),
         mismatch=bool(said) and all(MISMATCH in one for one in said),
+        by_domain=_by_domain(said),
         # Of a password other modules may say anything, a name that was sent among it.
         uncompared=silent or (method != "" and any(UNCOMPARED in one for one in said)),
         phones=tuple(
@@ -251,6 +270,13 @@ def failures(lists: Mapping[str, Any] | None) -> tuple[str, ...]:
     """Why modules have failed, in their words; unlang's own begin with no module's name."""
     said = _values((lists or {}).get("request"), "Module-Failure-Message")
     return tuple(one for one in said if re.match(r"[\w.-]+: ", one))
+
+
+def _by_domain(said: Iterable[str]) -> str:
+    """Why Active Directory has refused somebody, whatever the password; "" if it has not."""
+    found = [match for one in said if (match := BY_DOMAIN.match(one))]
+    codes = {(one["ldap"] or one["ntlm"]).lower() for one in found}
+    return next((why for known, why in DOMAIN_REASONS.items() if codes & {*known}), "")
 
 
 def eap_message(packet: bytes) -> tuple[str, str]:

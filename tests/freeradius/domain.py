@@ -203,6 +203,12 @@ class Domain(TcpServer):
             ]
         )
 
+    def log_in(self, name: str, password: str) -> bool:
+        """Whether somebody gets in with this password, as at a computer of the domain."""
+        program = ["ntlm_auth", f"--configfile={self._configuration}"]
+        typed = [f"--username={name}", f"--password={password}"]
+        return not subprocess.run([*self.inside, *program, *typed], check=False).returncode
+
     @property
     def inside(self) -> list[str]:
         """Before a command that is to find its winbind."""

@@ -146,10 +146,34 @@ def test_no_number_is_told_with_where_it_was_looked_for(
     assert radiusd.site.messages() == []
 
 
-@pytest.mark.parametrize(
-    "name", ["disabled", "expired", "must-change", "outside-hours", "elsewhere"]
-)
-def test_whom_the_domain_refuses_gets_no_message(radiusd: Radiusd, name: str) -> None:
-    reply = radiusd.ask(name, PASSWORD)
-    assert (reply.kind, reply.message) == ("Access-Reject", "Login failed.")
-    assert radiusd.site.messages() == []
+REFUSED = {
+    "disabled": "domain-disabled",
+    "expired": "domain-expired",
+    "must-change": "domain-must-change",
+    "outside-hours": "domain-hours",
+    "elsewhere": "domain-workstation",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_why_the_domain_refuses_somebody_is_told_to_us_alone(radiusd: Radiusd, name: str) -> None:
+    """It looks like a wrong password, and does not count as one; no message goes out."""
+    for _ in range(4):
+        reply = radiusd.ask(name, PASSWORD)
+        assert (reply.kind, reply.message) == ("Access-Reject", "Login failed.")
+    site = radiusd.site
+    assert site.kinds(name) == ["login-refused"] * 4
+    assert site.events(name)[-1].detail == {"reason": REFUSED[name]}
+    assert site.messages() == []
+    assert radiusd.ask(name, "wrong").kind == "Access-Reject"
+    assert site.kinds(name)[-1] == "pin-wrong"
+
+
+def test_an_account_that_the_domain_has_locked(radiusd: Radiusd, domain: Domain) -> None:
+    for _ in range(LOCKOUT):
+        domain.log_in("locked", "wrong")
+    assert radiusd.ask("locked", PASSWORD).kind == "Access-Reject"
+    assert radiusd.site.events("locked")[-1].detail == {"reason": "domain-locked"}
+    trace = command(radiusd.site, "trace", "locked")
+    assert "refused: the domain has locked the account, and does not look at its password" in trace
+    assert "=> unlock it in the domain" in trace

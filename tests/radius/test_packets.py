@@ -14,6 +14,10 @@ from radius_smsotp.model.text import REPLY_MESSAGE_OCTETS
 from radius_smsotp.radius import packets
 
 ID = "0123456789abcdef0123456789abcdef"
+SERVER_SAID = (
+    "ldap: Server said: 80090308: LdapErr: DSID-0C0903A9, comment: AcceptSecurityContext error,"
+)
+NTLM_SAID = "NT_STATUS_ANY: What it means."
 
 
 def request(*attributes: tuple[str, str], config: Any = ()) -> Request:
@@ -266,6 +270,24 @@ class TestConfig:
         parsed = packets.parse(lists | {"config": ()})
         assert parsed is not None
         assert (parsed.phones, parsed.style) == (("0170 7654321",), "reject")
+
+    @pytest.mark.parametrize(
+        ("said", "reason"),
+        [
+            (f"{SERVER_SAID} data 52e, v1db1. ", ""),
+            (f"{SERVER_SAID} data 533, v1db1. ", "domain-disabled"),
+            (f"{SERVER_SAID} data 775, v4563. ", "domain-locked"),
+            (f"ldap2.example: {SERVER_SAID[6:]} data 532, v1db1. ", "domain-password-expired"),
+            (f"mschap: {NTLM_SAID} (0xc0000072)", "domain-disabled"),
+            (f"mschap: External script says: {NTLM_SAID} (0xC0000193)", "domain-expired"),
+            (f"mschap: {NTLM_SAID} (0xc000006d)", ""),
+            # What somebody has typed.
+            ("AcceptSecurityContext error, data 533, v1db1", ""),
+            ("pap: data 533, v1db1", ""),
+        ],
+    )
+    def test_why_a_domain_refuses_somebody(self, said: str, reason: str) -> None:
+        assert request(("Module-Failure-Message", said)).by_domain == reason
 
     def test_an_empty_value_says_nothing(self) -> None:
         """An LDAP entry whose number is empty has none."""
