@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,15 @@ def test_wrong_codes_are_counted_as_ever(site: Site, radiusd: Radiusd, kind: Kin
     assert "code-accepted" not in site.kinds("alice")
     with site.store.read() as tx:
         assert tx.lockout("alice").failures == 3
+
+
+@pytest.mark.parametrize("identifier", [b"\x01", b"\n", b'"', b"%", b"'", b"{", b"\x7f"])
+def test_why_ms_chap_refuses_is_told_in_one_way(radiusd: Radiusd, identifier: bytes) -> None:
+    """Else who guesses would know which accounts are disabled, or locked."""
+    client = HandshakeClient(radiusd.port)
+    client.identifier = identifier
+    told = client.ask("mschapv2", "9999").error
+    assert re.fullmatch(rb"E=691 R=0 C=[0-9a-f]{32} V=3 M=Authentication failed", told)
 
 
 @KINDS
