@@ -57,8 +57,8 @@ UNCOMPARED = "No NT-Password"
 """What mschap says of a handshake that it can compare with nothing (`rlm_mschap.c`)."""
 
 BY_DOMAIN = re.compile(
-    r"[\w.-]+: (?:Server said: \w+: LdapErr: .*AcceptSecurityContext error, data (?P<ldap>\w+),"
-    r"|.*NT_STATUS_\w+: .*\(0xc000(?P<ntlm>\w{4})\))",
+    r"[\w.-]+: (?:Server said: \w+: LdapErr: .*AcceptSecurityContext error, data (?P<ldap>\w+),.*"
+    r"|Program returned code \(\d+\) and output '.*\(0xc000(?P<ntlm>\w{4})\).*')",
     re.IGNORECASE | re.DOTALL,
 )
 """What ldap says that Active Directory has said, and what ntlm_auth has told mschap or exec."""
@@ -274,7 +274,7 @@ def failures(lists: Mapping[str, Any] | None) -> tuple[str, ...]:
 
 def _by_domain(said: Iterable[str]) -> str:
     """Why Active Directory has refused somebody, whatever the password; "" if it has not."""
-    found = [match for one in said if (match := BY_DOMAIN.match(one))]
+    found = [match for one in said if (match := BY_DOMAIN.fullmatch(one))]
     codes = {(one["ldap"] or one["ntlm"]).lower() for one in found}
     return next((why for known, why in DOMAIN_REASONS.items() if codes & {*known}), "")
 

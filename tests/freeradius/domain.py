@@ -139,7 +139,7 @@ class Domain(TcpServer):
         super().__init__(folder, "samba")
         (folder / "cert.key").chmod(0o600)
         self.port = 636
-        self._configuration = folder / "smb.conf"
+        self.configuration = folder / "smb.conf"
         options = {
             "targetdir": folder,
             "realm": REALM.upper(),
@@ -158,7 +158,7 @@ class Domain(TcpServer):
         )
         for name in ("cache", "lock", "run", "run/ncalrpc"):
             (folder / name).mkdir(exist_ok=True)
-        self._configuration.write_text(CONFIGURATION.format(folder=folder, realm=REALM.upper()))
+        self.configuration.write_text(CONFIGURATION.format(folder=folder, realm=REALM.upper()))
         people = {"radius": "description: FreeRADIUS"} | PEOPLE
         passwords = {"radius": READER_PASSWORD}
         self.modify(
@@ -180,7 +180,7 @@ class Domain(TcpServer):
     def modify(self, ldif: str) -> None:
         """Change it, whether it runs or not, with the rights of the domain itself."""
         subprocess.run(
-            ["/usr/bin/python3", "-c", MODIFY, self._configuration],
+            ["/usr/bin/python3", "-c", MODIFY, self.configuration],
             input=ldif.encode(),
             check=True,
             capture_output=True,
@@ -199,13 +199,13 @@ class Domain(TcpServer):
             [
                 *("unshare", "--mount", "--propagation", "unchanged"),
                 *("sh", "-ec", PRIVATE_RUN, self.folder / "run"),
-                *("samba", "-F", "-M", "single", "--debug-stdout", "-s", self._configuration),
+                *("samba", "-F", "-M", "single", "--debug-stdout", "-s", self.configuration),
             ]
         )
 
     def log_in(self, name: str, password: str) -> bool:
         """Whether somebody gets in with this password, as at a computer of the domain."""
-        program = ["ntlm_auth", f"--configfile={self._configuration}"]
+        program = ["ntlm_auth", f"--configfile={self.configuration}"]
         typed = [f"--username={name}", f"--password={password}"]
         return not subprocess.run([*self.inside, *program, *typed], check=False).returncode
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.freeradius import recipe
 from tests.freeradius.domain import LOCKOUT, PASSWORD, Domain
+from tests.freeradius.handshakes import HandshakeClient
 from tests.freeradius.supplicant import PEAP_GTC, Supplicant
 from tests.freeradius.test_elsewhere import command
 from tests.freeradius.test_wifi import code as wifi_code
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.freeradius import Radiusd
+    from tests.support.freeradius import Radiusd, Site
 
 SETTINGS = {"country": "DE", "lockout": {"failures": 3, "minutes": 15}}
 
@@ -177,3 +178,30 @@ def test_an_account_that_the_domain_has_locked(radiusd: Radiusd, domain: Domain)
     trace = command(radiusd.site, "trace", "locked")
     assert "refused: the domain has locked the account, and does not look at its password" in trace
     assert "=> unlock it in the domain" in trace
+
+
+def test_ms_chap_is_proved_to_winbind(
+    make_site: Callable[..., Site], domain: Domain, knows_names: Callable[[Path], None]
+) -> None:
+    def edit(raddb: Path) -> None:
+        knows_names(raddb)
+        program = "/usr/bin/ntlm_auth"
+        here = {program: f"{program} --configfile={domain.configuration}"}
+        recipe.install(raddb, "MS-CHAP in Active Directory", here)
+
+    site = make_site(**SETTINGS)
+    radiusd = site.start(edit=edit, prefix=domain.inside)
+    client = HandshakeClient(radiusd.port)
+    for user in ("alice", "jane.doe@ad.example.org"):
+        challenge = client.ask("mschapv2", PASSWORD, user=user)
+        assert challenge.kind == "Access-Challenge"
+        code = site.code(challenge.state)
+        accepted = client.ask("mschapv2", code, challenge.state, user=user)
+        assert (accepted.kind, accepted.proved) == ("Access-Accept", True)
+    refused = [client.ask("mschapv2", one, user="disabled").error for one in (PASSWORD, "wrong")]
+    assert [one.partition(b" C=")[0] for one in refused] == [b"E=691 R=0"] * 2
+    assert [one.partition(b" V=")[2] for one in refused] == [b"3 M=Authentication failed"] * 2
+    for name, reason in REFUSED.items():
+        assert client.ask("mschapv2", PASSWORD, user=name).kind == "Access-Reject"
+        assert site.events(name)[-1].detail["reason"] == reason
+    assert site.kinds("disabled") == ["login-refused", "pin-wrong", "login-refused"]

@@ -17,7 +17,7 @@ ID = "0123456789abcdef0123456789abcdef"
 SERVER_SAID = (
     "ldap: Server said: 80090308: LdapErr: DSID-0C0903A9, comment: AcceptSecurityContext error,"
 )
-NTLM_SAID = "NT_STATUS_ANY: What it means."
+NTLM_SAID = "Program returned code (1) and output 'What it means."
 
 
 def request(*attributes: tuple[str, str], config: Any = ()) -> Request:
@@ -278,9 +278,9 @@ class TestConfig:
             (f"{SERVER_SAID} data 533, v1db1. ", "domain-disabled"),
             (f"{SERVER_SAID} data 775, v4563. ", "domain-locked"),
             (f"ldap2.example: {SERVER_SAID[6:]} data 532, v1db1. ", "domain-password-expired"),
-            (f"mschap: {NTLM_SAID} (0xc0000072)", "domain-disabled"),
-            (f"mschap: External script says: {NTLM_SAID} (0xC0000193)", "domain-expired"),
-            (f"mschap: {NTLM_SAID} (0xc000006d)", ""),
+            (f"mschap: {NTLM_SAID} (0xc0000072)'", "domain-disabled"),
+            (f"ntlm_auth: {NTLM_SAID} (0xC0000193) '", "domain-expired"),
+            (f"mschap: {NTLM_SAID} (0xc000006d)'", ""),
             # What somebody has typed.
             ("AcceptSecurityContext error, data 533, v1db1", ""),
             ("pap: data 533, v1db1", ""),
