@@ -398,7 +398,7 @@ SENTENCES = {
     "sms-unknown": "{provider} fell silent; the message may come or not",
     "sms-delivered": "the network reports that the message has arrived",
     "sms-lost": "the network reports that the message has not arrived; the next provider sends it",
-    "sms-postponed pace": "{provider} is at its per_second: the message waits for its turn",
+    "sms-postponed pace": "the message waits for its turn at {provider}",
     "sms-postponed busy": "no provider takes the message now: it is sent again",
     "sms-undelivered": "no provider took the message: refused",
     "sms-resent": "the user asked for one more SMS",

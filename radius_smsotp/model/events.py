@@ -18,7 +18,8 @@ KINDS = {
     "sms-unknown": "a provider fell silent after the message was submitted",
     "sms-delivered": "the network reported that the message has arrived",
     "sms-lost": "the network reported that the message has not arrived; the next provider sends it",
-    "sms-postponed": "no provider takes the message now; it is sent later, the reason says why",
+    "sms-postponed": "the message is sent later: it waits for its turn (``pace``), or to be tried "
+    "again (``busy``)",
     "sms-undelivered": "no provider took the message; the challenge was closed",
     "sms-resent": "the user asked for one more SMS",
     "sms-resend-denied": "the user asked for one more SMS, a limit stood against it",
@@ -82,8 +83,6 @@ REASONS = {
     "foreign-station": "the challenge belongs to another station, and challenge.bind forbids that",
     "spent": "the code was used before",
     "exhausted": "no guesses are left",
-    "pace": "per_second of the provider is reached",
-    "busy": "no provider had room for the message, or could be reached",
     "undelivered": "no provider took the message",
     "cancelled": "the account was changed meanwhile, or the store restored",
     "expired": "the code came too late",

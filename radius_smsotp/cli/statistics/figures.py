@@ -156,11 +156,13 @@ class Summary:
         kinds: How many events of each kind.
         refusals: Answers that let nobody in, by step (``first`` or ``second``) and reason.  One
             login may be refused several times.
+        postponed: How often a message was to be sent later, by reason: ``busy`` or ``pace``.
         providers: By name.
     """
 
     kinds: Counter[str] = field(default_factory=Counter)
     refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    postponed: Counter[str] = field(default_factory=Counter)
     providers: dict[str, Provider] = field(default_factory=dict)
 
     @property
@@ -205,7 +207,9 @@ def summarise(counts: Iterable[tuple[Cell, Count]]) -> Summary:
         step, reason = REFUSALS.get(one.kind, ("", ""))
         if step and (reason or one.reason):
             found.refusals[step, reason or one.reason] += count.events
-        if one.provider and one.kind.startswith("sms-"):
+        if one.kind == "sms-postponed":
+            found.postponed[one.reason] += count.events
+        elif one.provider and one.kind.startswith("sms-"):
             provider = found.providers.setdefault(one.provider, Provider())
             provider.outcomes[one.kind.removeprefix("sms-")] += count.events
             if one.kind == "sms-accepted":

@@ -122,6 +122,12 @@ def _past(site: Site) -> Iterator[Metric]:
         outcomes(VERDICTS),
     )
     yield _counter(
+        "postponed",
+        "Times a message was to be sent later, for want of room or of a turn (per_second).",
+        ["reason"],
+        {(reason,): summary.postponed[reason] for reason in ("busy", "pace")},
+    )
+    yield _counter(
         "message_reports",
         "Delivery reports of the network.",
         ["provider", "outcome"],
@@ -146,6 +152,7 @@ def _present(site: Site) -> Iterator[Metric]:
         accounts = tx.count_accounts(now)
         running = len(tx.open_challenges(now))
         waiting = tx.unsent(now, MOST_WAITING)
+        postponed = tx.postponed(now)
         breakers = tx.breakers()
     valid = "Whether the settings work as they are in the file; else the last that did are used."
     yield _gauge("settings_valid", valid, [], {(): not site.is_outdated})
@@ -164,6 +171,8 @@ def _present(site: Site) -> Iterator[Metric]:
     yield _gauge("open_challenges", "Logins that wait for their code.", [], {(): running})
     taken = "Messages that no courier has taken up."
     yield _gauge("waiting_messages", taken, [], {(): len(waiting)})
+    later = "Messages that wait for their turn, or to be tried again."
+    yield _gauge("postponed_messages", later, [], {(): postponed})
     oldest = min((one.created_at for one, _ in waiting), default=now)
     yield _gauge(
         "oldest_waiting_message_seconds",

@@ -205,6 +205,9 @@ def _tiles(summary: Summary, loaded: Loaded, words: Words) -> str:
         times.buckets = [a + b for a, b in zip(times.buckets, one.buckets, strict=True)]
     half, most = times.quantile(0.5), times.quantile(0.95)
     without = words("without_code", number=number(devices))
+    below = [words("untaken", number=number(kinds["sms-undelivered"]))]
+    if later := summary.postponed.total():
+        below.append(words("later", number=number(later)))
     tiles = [
         (words("logins"), number(summary.logins), without if devices else words("all_with_code")),
         (words("used"), used, words("used_of", number=number(summary.opened))),
@@ -216,7 +219,7 @@ def _tiles(summary: Summary, loaded: Loaded, words: Words) -> str:
         (
             words("sent"),
             number(summary.sent),
-            words("untaken", number=number(kinds["sms-undelivered"])),
+            "; ".join(below),
         ),
         (
             words("half"),

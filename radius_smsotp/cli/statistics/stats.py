@@ -59,6 +59,10 @@ def stats(site: Site, days: int | None, as_json: bool) -> None:
     _providers(longest, loaded)
 
 
+POSTPONED = {"busy": "SMS put off: no room", "pace": "SMS put off: per_second"}
+"""Why an SMS was sent later, and the title of its line, if there was any."""
+
+
 def _logins(titles: list[str], found: list[Summary], loaded: Loaded) -> None:
     def row(title: str, value: Callable[[Summary], object]) -> tuple[str, ...]:
         return (title, *(_shown(value(one)) for one in found))
@@ -78,6 +82,11 @@ def _logins(titles: list[str], found: list[Summary], loaded: Loaded) -> None:
     rows += [
         row("Accounts locked", lambda one: one.kinds["account-locked"]),
         row("SMS sent", lambda one: one.sent),
+    ]
+    rows += [
+        row(title, lambda one, reason=reason: one.postponed[reason])  # type: ignore[misc]
+        for reason, title in POSTPONED.items()
+        if any(one.postponed[reason] for one in found)
     ]
     if loaded.prices:
         cost = f"Cost, {loaded.values.currency}"

@@ -50,6 +50,7 @@ def _day() -> Iterator[tuple[str, dict[str, Any]]]:
         provider = "backup" if number == 0 else "gateway"
         if number == 0:
             yield "sms-unavailable", {"provider": "gateway", "seconds": 2.0, "text": "503"}
+            yield "sms-postponed", {"reason": "busy", "wait": 0.5}
         yield "sms-accepted", {"provider": provider, "seconds": 0.3, "message_id": "7"}
         yield "sms-delivered", {"provider": provider}
         if number == 1:

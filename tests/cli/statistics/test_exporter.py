@@ -80,6 +80,9 @@ def test_figures_of_all_that_happened(here: Installation) -> None:
     assert found['smsotp_refusals_total{reason="locked",step="first"}'] == 30
     assert found['smsotp_refusals_total{reason="expired",step="second"}'] == 30
     assert found['smsotp_messages_total{provider="gateway",verdict="unavailable"}'] == 30
+    assert found['smsotp_postponed_total{reason="busy"}'] == 30
+    assert found['smsotp_postponed_total{reason="pace"}'] == 0
+    assert found["smsotp_postponed_messages"] == 0
     name = "smsotp_message_duration_seconds"
     assert found[f'{name}_bucket{{le="0.25",provider="gateway"}}'] == 0
     assert found[f'{name}_bucket{{le="0.5",provider="gateway"}}'] == 270

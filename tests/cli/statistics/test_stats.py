@@ -40,6 +40,8 @@ def test_today_7_and_30_days(here: Installation) -> None:
     assert shown["Refused"] == ["3", "21", "90"]
     assert shown["the account is locked"] == shown["the code came too late"] == ["1", "7", "30"]
     assert shown["SMS sent"] == ["10", "70", "300"]
+    assert shown["SMS put off: no room"] == ["1", "7", "30"]
+    assert "SMS put off: per_second" not in shown
     assert shown["Cost, CHF"] == ["0.72", "5.04", "21.60"]
     assert shown["gateway"][:6] == ["270", "0", "0", "30", "0", "270"]
     assert shown["backup"][:6] == ["30", "0", "0", "0", "0", "30"]
