@@ -59,10 +59,14 @@ def guarded(hook: Hook) -> Hook:
         try:
             self.start()
             try:
+                self.server.require_store()
                 return insist(hook, self, lists)
             except StoreError as error:
-                log.error("%s", error)
-                return _render(None, self.server.service.unavailable(packets.parse(lists)))
+                self.refusals.count(str(error))
+                # Post-Auth-Type REJECT: the first factor was wrong, with or without the store.
+                others = self.server.has_others and hook.__name__ != "post_auth"
+                request = packets.parse(lists)
+                return _render(None, self.server.service.unavailable(request, others=others))
         except Exception as error:  # noqa: BLE001  # rlm_python3 would log values of our variables
             log.error("%s failed: %s", hook.__name__, process.where(error))
             return packets.result(radiusd.RLM_MODULE_REJECT, (), [("SMSOTP-Settled", "refused")])
@@ -105,6 +109,7 @@ class Hooks:
         self.noise = noise or Noise(len(os.sched_getaffinity(0)))
         self.tunnels = Tunnels()
         self.clock = clock
+        self.refusals = process.Refusals(clock)
         self.waits_for_delivery = self.waits_for_disk = True
         self._load, self._watch = load, watch
         self._pending: Pending[packets.Result] = Pending(clock)
@@ -294,6 +299,7 @@ class Hooks:
         """Once in a while: tell of who has fallen silent, and give memory back."""
         for event in self.tunnels.silent(self.clock()):
             self.server.note(event)
+        self.refusals.tell()
         process.trim()
 
     def _replace(self, server: Server) -> None:
@@ -374,6 +380,9 @@ def _render(request: Request | None, outcome: Outcome) -> packets.Result:
         return packets.result(radiusd.RLM_MODULE_OK, success, [("SMSOTP-Settled", "accepted")])
     message = packets.reply_message(outcome.text)
     unasked = turn is not None and turn.last
+    if isinstance(outcome, Rejected) and outcome.silent:
+        silence = [("Response-Packet-Type", "Do-Not-Respond"), ("SMSOTP-Settled", "refused")]
+        return packets.result(radiusd.RLM_MODULE_HANDLED, (), silence)
     if isinstance(outcome, Rejected) or outcome.style == "reject" or unasked:
         settled = [("SMSOTP-Settled", "refused")]
         return packets.result(radiusd.RLM_MODULE_REJECT, [message], settled)

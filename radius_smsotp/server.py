@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -11,13 +12,14 @@ from pathlib import Path
 
 from radius_smsotp.delivery.courier import Courier
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError
+from radius_smsotp.login.replays import Replays
 from radius_smsotp.login.service import Service
 from radius_smsotp.model import events
 from radius_smsotp.model.records import Event
 from radius_smsotp.settings import file, keyring, last_good
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
-from radius_smsotp.store import Store, open_store, settle
+from radius_smsotp.store import Store, is_database, open_store, settle
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,9 @@ REPORTED = 10_000
 RECENT, REPEATED = 200, timedelta(hours=1)
 """Events of an account among which a report is looked for that came twice, and how far apart both
 are at most: a client that has started anew may count its sessions anew."""
+
+PRESENT_EVERY, PRESENT_FOR = timedelta(hours=1), timedelta(days=7)
+"""How often a radiusd tells the store that it runs, and after what silence it is gone."""
 
 Fingerprint = tuple[tuple[int, int, int] | None, ...]
 
@@ -86,10 +91,15 @@ class Server:
     Args:
         path: The settings file.
         in_radiusd: False in the process `smsotp courier`.
-        starting: Take the last settings that worked where those in the file do not.
+        starting: Take the last settings that worked where those in the file do not, and in radiusd
+            a store that does not answer yet: see `require_store`.
 
     Raises:
         ConfigurationError: With every problem of the settings, or else of key and store.
+
+    Attributes:
+        lacking: Why the store cannot be used yet.
+        has_others: Whether other radiusd use the store; until it is known, whether they might.
     """
 
     def __init__(self, path: Path, *, in_radiusd: bool = True, starting: bool = False) -> None:
@@ -105,28 +115,95 @@ class Server:
             keys = keyring.read(self.loaded.key_path)
         except ConfigurationError as error:
             problems += error.problems
+        self.lacking: list[Problem] = []
+        self.has_others = is_database(self.loaded.store_url)
+        self._present_at = datetime.min.replace(tzinfo=UTC)
+        self._generation = 0
         try:
             self.store = open_store(self.loaded.store_url)
-            try:
-                self.store.migrate()
-                if keys is not None:
-                    introduce(keys, self.loaded, self.store)
-            finally:
-                # radiusd may fork after this; a connection must not come along.
-                self.store.close()
+            self.lacking = self._lacking(keys)
         except ConfigurationError as error:
             problems += error.problems
-        except StoreError as error:
-            problem = Problem(f"store ({self.store.name})", str(error), "start again", passing=True)
-            problems.append(problem)
+        may_wait = starting and in_radiusd and all(one.passing for one in self.lacking)
+        problems += [] if may_wait else self.lacking
         if problems or keys is None:
             raise ConfigurationError(problems)
         self.keys = keys
+        for problem in self.lacking:
+            log.error("%s; until then no login is looked at", problem)
         if in_radiusd and not found.problems:
             _keep(self.loaded)
         self.courier = Courier(self.loaded, keys, self.store)
         self._reported: deque[Event] = deque(maxlen=REPORTED)
-        self.service = Service(self.loaded, keys, self.store, self.courier)
+        forgets = in_radiusd and is_database(self.loaded.store_url)
+        kept = path.with_name(f"{path.name}.accepted") if forgets else None
+        self._replays = Replays(kept, datetime.now(UTC))
+        self.service = Service(self.loaded, keys, self.store, self.courier, replays=self._replays)
+
+    def require_store(self) -> None:
+        """
+        See that the store was brought to this version, and knows our keys.
+
+        Raises:
+            StoreError: It has not answered yet since the start.
+        """
+        if self.lacking:
+            raise StoreError(f"{self.lacking[0].fault}; it is tried again all the time")
+
+    def seek_store(self) -> None:
+        """Try again what the store has not answered to; what else it says is logged once."""
+        lacking = self._lacking(self.keys)
+        if not lacking:
+            log.warning("the store is there now: logins are looked at")
+        elif list(map(str, lacking)) != list(map(str, self.lacking)):
+            for problem in lacking:
+                log.error("%s", problem)
+        self.lacking = lacking
+
+    def _lacking(self, keys: Keyring | None) -> list[Problem]:
+        """Bring the store to this version, and introduce us.  Returns why that did not work."""
+        try:
+            self.store.migrate()
+            if keys is not None:
+                introduce(keys, self.loaded, self.store)
+                self._be_present(datetime.now(UTC))
+        except ConfigurationError as error:
+            return error.problems
+        except StoreError as error:
+            return [Problem(f"store ({self.store.name})", str(error), "start again", passing=True)]
+        finally:
+            # radiusd may fork after this; a connection must not come along.
+            self.store.close()
+        return []
+
+    def _be_present(self, now: datetime) -> None:
+        """Tell the store now and then that this radiusd uses it, and learn who else does."""
+        if not self.in_radiusd or now - self._present_at < PRESENT_EVERY:
+            return
+        place = f"{socket.gethostname()}:{self.loaded.path}"
+        with self.store.write(place) as tx:
+            tx.put_server(place, now)
+            servers = tx.servers()
+        self._present_at = now
+        self.has_others = any(
+            other != place and now - seen_at < PRESENT_FOR for other, seen_at in servers.items()
+        )
+
+    def _spend_again(self, now: datetime) -> None:
+        """Mark what was accepted here as spent again, once the database is another one."""
+        generation = self.store.generation
+        if generation == self._generation:
+            return
+        if accepted := self._replays.alive(now):
+            with self.store.write(durable=True) as tx:
+                number = tx.spend(accepted)
+            if number:
+                log.warning(
+                    "%d codes that were accepted here had come back with another database: they "
+                    "are spent again",
+                    number,
+                )
+        self._generation = generation
 
     def start(self) -> None:
         """
@@ -183,6 +260,9 @@ class Server:
         try:
             self._record()
             settle(self.store, now)
+            if now is not None and not self.lacking:
+                self._be_present(now)
+                self._spend_again(now)
         except StoreError as error:
             if now is None:
                 log.warning("the last sums and sessions of the audit trail are lost: %s", error)
@@ -264,6 +344,8 @@ class Watch:
             if looks % TIDY_LOOKS == 0:
                 self._tidy()
             try:
+                if self._current.lacking:
+                    self._current.seek_store()
                 self._current.settle(datetime.now(UTC))
                 self.look()
             except Exception as error:  # noqa: BLE001  # later changes must be noticed as well

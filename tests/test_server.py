@@ -514,3 +514,28 @@ class TestWatch:
         assert digits(running.servers[-1]) == 8
         running.watch.stop()
         eventually(lambda: not [t for t in threading.enumerate() if t.name == "smsotp-watch"])
+
+
+class TestOthers:
+    """Whether a client may turn to another radiusd of the store."""
+
+    def test_one_that_was_seen_lately_counts(self, site: Site) -> None:
+        """Neither this one nor one that is long gone does."""
+        site.node()
+        one = Server(site.settings_path)
+        assert not one.has_others
+        now = datetime.now(UTC)
+        for age, counts in ((timedelta(days=8), False), (timedelta(days=6), True)):
+            with site.store.write() as tx:
+                tx.put_server("elsewhere", now - age)
+            other = Server(site.settings_path)
+            assert other.has_others == counts
+            other.close(20)
+        # It looks again now and then.
+        one.settle(now + timedelta(minutes=59))
+        assert not one.has_others
+        one.settle(now + timedelta(minutes=61))
+        assert one.has_others
+        with site.store.read() as tx:
+            assert len(tx.servers()) == 2
+        one.close(20)

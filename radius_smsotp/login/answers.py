@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from radius_smsotp.login.replays import Use
 from radius_smsotp.login.request import Step
 from radius_smsotp.model.records import Challenge, Style
 from radius_smsotp.model.text import fill
@@ -63,14 +64,27 @@ class Challenged:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Let in."""
+    """
+    Let in.
+
+    Attributes:
+        uses: The codes that this has spent, of which none may count again.
+    """
+
+    uses: tuple[Use, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Do not let in, and say why."""
+    """
+    Do not let in, and say why.
+
+    Attributes:
+        silent: Do not answer at all: the client shall turn to another server.
+    """
 
     text: str
+    silent: bool = False
 
 
 Outcome = Challenged | Accepted | Rejected

@@ -187,6 +187,11 @@ class Accept:
     challenge: Challenge
     asked: Challenge | None = None
 
+    @property
+    def spends(self) -> list[Challenge]:
+        """Those that are over with it."""
+        return [self.challenge] if self.asked is None else [self.challenge, self.asked]
+
 
 @dataclass(frozen=True, slots=True)
 class Again:

@@ -23,6 +23,7 @@ from radius_smsotp.login.facts import FactReader
 from radius_smsotp.login.methods import Methods
 from radius_smsotp.login.noise import Report
 from radius_smsotp.login.pins import Pins
+from radius_smsotp.login.replays import Replays, Use, of_emergency
 from radius_smsotp.login.request import Request, Step
 from radius_smsotp.login.request import login_event as _event
 from radius_smsotp.model import forms, identity, lockout, pin
@@ -59,6 +60,7 @@ class Service:
 
     Args:
         now: The clock: aware UTC.
+        replays: What was accepted here, where the store may come to forget it.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Service:
         store: Store,
         courier: Courier,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        replays: Replays | None = None,
     ) -> None:
         self._for_all = loaded.values.texts
         self._store = store
@@ -78,6 +81,7 @@ class Service:
         self._pins = Pins(loaded.values.pin.iterations, keyring, store)
         self._methods = Methods()
         self._now = now
+        self._replays = replays or Replays(None, now())
 
     def close(self) -> None:
         """Let go of what is its own."""
@@ -94,7 +98,7 @@ class Service:
             return Preparation(Step.CODE, None, None)
         if request.transaction_id is not None:
             asker = replace(request.asker, transaction_id=request.transaction_id)
-            known = self._store.look(asker, now := self._now())
+            known = self._replays.correct(self._store.look(asker, now := self._now()))
             return self._candidates.answer(known, request.transaction_id, now)
         now = self._now()
         own = self._reader.policy(request)
@@ -102,7 +106,8 @@ class Service:
         if typed != (request.password or ""):
             request = replace(request, password=typed, rewritten=True)
         named = self._reader.named(request)
-        known = self._store.look(replace(request.asker, number_tag=named.tag), now)
+        asker = replace(request.asker, number_tag=named.tag)
+        known = self._replays.correct(self._store.look(asker, now))
         facts = self._reader.facts(None, known, request, named, now)
         decision = rules.admit(facts, own.login, now)
         # FreeRADIUS's own no comes first.
@@ -149,6 +154,9 @@ class Service:
 
     def begin(self, request: Request, *, sync: bool = True) -> Outcome:
         """The first factor was right: open a challenge, or spend the code that came with it."""
+        return self._remembered(self._begun(request, sync=sync))
+
+    def _begun(self, request: Request, *, sync: bool) -> Outcome:
         if request.judged and (request.matched or request.number is None):
             return self._judge(request, request.matched, compared=True, sync=sync)
         now = self._now()
@@ -156,7 +164,8 @@ class Service:
         durable = sync and request.judged
         named = self._reader.named(request)
         asker = replace(request.asker, number_tag=named.tag)
-        with self._store.login(asker, now, durable=durable) as (tx, known):
+        with self._store.login(asker, now, durable=durable) as (tx, stored):
+            known = self._replays.correct(stored)
             facts = self._reader.facts(tx, known, request, named, now)
             self._pins.renew(facts.account, None if request.handshake else request.password)
             decision = rules.admit(facts, own.login, now)
@@ -207,7 +216,7 @@ class Service:
     def answer(self, request: Request, *, sync: bool = True) -> Outcome:
         """Judge the answer to a challenge."""
         asked = request.transaction_id or request.matched
-        return self._judge(request, asked, compared=False, sync=sync)
+        return self._remembered(self._judge(request, asked, compared=False, sync=sync))
 
     def _judge(
         self, request: Request, transaction_id: str, *, compared: bool, sync: bool
@@ -215,7 +224,8 @@ class Service:
         """Judge what came for a challenge, and store what follows; see `Candidates.given`."""
         now = self._now()
         asker = replace(request.asker, transaction_id=transaction_id)
-        with self._store.login(asker, now, durable=sync) as (tx, known):
+        with self._store.login(asker, now, durable=sync) as (tx, stored):
+            known = self._replays.correct(stored)
             challenge = known.named(transaction_id)
             own = self._policy_of(request, challenge)
             outcome, again = self._judged(
@@ -263,9 +273,21 @@ class Service:
                 tx.give_back(message)
             tx.add_message(again[1])
             tx.add_event(_event("sms-resent", request, now, decision.challenge))
-        if isinstance(decision, rules.Accept) and number is not None and codes is not None:
-            tx.put_emergency(codes.less(number))
-        return self._settle(tx, request, counter, decision, own, now, number), again
+        outcome = self._settle(tx, request, counter, decision, own, now, number)
+        if isinstance(decision, rules.Accept):
+            uses = [Use(one.transaction_id, 0, one.expires_at) for one in decision.spends]
+            if number is not None and codes is not None:
+                codes = codes.less(number)
+                tx.put_emergency(codes)
+                uses.append(of_emergency(codes, number))
+            outcome = Accepted(tuple(uses))
+        return outcome, again
+
+    def _remembered(self, outcome: Outcome) -> Outcome:
+        """An outcome that is written: what it has spent is spent, whatever becomes of the store."""
+        if isinstance(outcome, Accepted):
+            self._replays.add(outcome.uses, self._now())
+        return outcome
 
     def first_factor_failed(self, request: Request, *, sync: bool = True) -> Rejected:
         """The PIN was wrong, or the login was refused whatever the PIN."""
@@ -374,9 +396,18 @@ class Service:
                     log.warning("the device of %r %s", request.user, fault)
         return Rejected(self._texts(request).failed)
 
-    def unavailable(self, request: Request | None = None) -> Rejected:
-        """The store did not answer."""
-        return Rejected(self._texts(request).unavailable)
+    def unavailable(self, request: Request | None = None, *, others: bool = False) -> Rejected:
+        """
+        The store, or what checks the first factor, did not answer.
+
+        Args:
+            others: There are other servers, which the client may turn to if we say nothing.
+        """
+        down = "reject" if request is None else self._reader.policy(request).store_down
+        # A conversation of EAP cannot go on at another server.
+        alone = request is None or request.eap is not None or request.tunnelled
+        silent = not alone and (down == "silent" or (down == "auto" and others))
+        return Rejected(self._texts(request).unavailable, silent=silent)
 
     def _texts(self, request: Request | None) -> TextSettings:
         """What the users of a client read; those of all, if it is not known who asks."""

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+log = logging.getLogger(__name__)
+
 
 class RadiusdHandler(logging.Handler):
     """
@@ -44,6 +46,44 @@ def install(handler: logging.Handler) -> None:
     logger.handlers = [handler]
     logger.propagate = False
     logger.setLevel(logging.INFO)
+
+
+REFUSALS_SECONDS = 60.0
+"""Between two lines of the log that say the same of all logins."""
+
+
+class Refusals:
+    """
+    Logins refused because of the store: a line at once, then one a minute with their number.
+
+    Args:
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._told_at = -REFUSALS_SECONDS
+        self._number = 0
+        self._why = ""
+
+    def count(self, why: str) -> None:
+        """There is one more."""
+        with self._lock:
+            self._number += 1
+            self._why = why
+            is_due = self._clock() - self._told_at >= REFUSALS_SECONDS
+        if is_due:
+            self.tell()
+
+    def tell(self) -> None:
+        """Write the line, if there is anything to tell."""
+        with self._lock:
+            number, self._number = self._number, 0
+            if not number:
+                return
+            self._told_at = self._clock()
+        log.error("%s: %d login%s refused", self._why, number, "" if number == 1 else "s")
 
 
 ARENAS = 2

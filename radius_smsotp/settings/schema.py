@@ -223,6 +223,12 @@ class CommonSettings(WordingSettings):
         "ones in this language",
     )
     remember: RememberSettings = RememberSettings()
+    store_down: Literal["auto", "silent", "reject"] = Field(
+        "auto",
+        description="what a client hears while the store does not answer: `silent`: nothing, so "
+        "that it turns to another server; `reject`: Access-Reject with `texts.unavailable`; "
+        "`auto`: nothing where other servers use the store",
+    )
 
 
 class Partial(Section):

@@ -69,6 +69,13 @@ class Store(Protocol):
         what others write.
         """
 
+    @property
+    def generation(self) -> int:
+        """
+        Counts the servers that this process has found behind a database: there is one more after a
+        restart or a fail-over, which may have lost what was committed last.
+        """
+
     def look(self, asker: Asker, now: datetime) -> Known:
         """
         What is known of who asks, before anything is decided: the first question of a login.

@@ -390,6 +390,13 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
         # A message comes again, and is counted no more if it never left.
         "ALTER TABLE message ADD COLUMN tries INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE message ADD COLUMN counted TEXT NOT NULL DEFAULT '[]'",
+        # Which radiusd use this store: where a client may turn to another one.
+        """
+        CREATE TABLE server (
+            place TEXT PRIMARY KEY,
+            seen_at DOUBLE PRECISION NOT NULL
+        ) WITHOUT ROWID
+        """,
     ),
 )
 
@@ -410,6 +417,7 @@ TABLES = {
     "counted": ("until",),
     "known_key": ("fingerprint",),
     "authority": ("place",),
+    "server": ("place",),
     "early_receipt": ("provider", "provider_id"),
 }
 """Each table of the newest version, and its key."""

@@ -1,4 +1,4 @@
-"""What a store knows of the servers that use it: with which keys, and with which authority."""
+"""What a store knows of the servers that use it: which they are, their keys and authority."""
 
 from __future__ import annotations
 
@@ -32,6 +32,20 @@ class ServerStatements:
         """Know a key no more.  Returns whether it was known."""
         done = self._db.execute("DELETE FROM known_key WHERE key_id = ?", (key_id,))
         return int(done.rowcount) > 0
+
+    def put_server(self, place: str, now: datetime) -> None:
+        """Note that a radiusd uses this store."""
+        sql = (
+            "INSERT INTO server (place, seen_at) VALUES (?, ?) "
+            "ON CONFLICT (place) DO UPDATE SET seen_at = excluded.seen_at"
+        )
+        self._db.execute(sql, (place, now.timestamp()))
+
+    def servers(self) -> dict[str, datetime]:
+        """Place of each radiusd, and when it was last known to run."""
+        sql = "SELECT place, seen_at FROM server ORDER BY place"
+        found = self._db.execute(sql)
+        return {row["place"]: datetime.fromtimestamp(row["seen_at"], UTC) for row in found}
 
     def put_authority(self, place: str, fingerprint: str, name: str, now: datetime) -> None:
         """Note which authority, and whose name, Wi-Fi devices have to know at a server."""

@@ -122,6 +122,11 @@ class SqliteStore(Durability):
             return False  # nothing is there, and nothing shall be made
         return self._identity not in {None, (status.st_dev, status.st_ino)}
 
+    @property
+    def generation(self) -> int:
+        """0: it is a file."""
+        return 0
+
     def look(self, asker: Asker, now: datetime) -> Known:
         """See `Store.look`.  One statement sees one state, without a transaction."""
         with self._using("reader") as db:

@@ -222,6 +222,12 @@ class Transaction(AttemptStatements, PersonStatements, ServerStatements, Station
         values = (one.state, one.guesses_left, one.answered, one.transaction_id)
         self._db.execute(f"{sql} WHERE transaction_id = ?", values)
 
+    def spend(self, transaction_ids: Sequence[str]) -> int:
+        """Spend open challenges, whatever was answered.  Returns how many there were."""
+        marks = ", ".join("?" * len(transaction_ids))
+        sql = "UPDATE challenge SET state = 'spent', answered = '' WHERE state = 'open'"
+        return self._count(f"{sql} AND transaction_id IN ({marks})", *transaction_ids)
+
     def cancel_challenges(self, account: str) -> None:
         """End all open challenges of an account."""
         sql = "UPDATE challenge SET state = 'cancelled' WHERE account = ? AND state = 'open'"
@@ -478,6 +484,7 @@ class Transaction(AttemptStatements, PersonStatements, ServerStatements, Station
             ("decoy", "number", "last_failure_at", failed_before),
             ("station", "account, client, station", "seen_at", failed_before),
             ("authority", "place", "seen_at", events_before.timestamp()),
+            ("server", "place", "seen_at", events_before.timestamp()),
             (
                 "tally",
                 "scope, slot",

@@ -82,7 +82,7 @@ def refuse_held(target: Copied) -> None:
             raise NotEmptyError(f"{target.name} is not empty")
 
 
-OF_SERVERS = {"known_key", "authority"}
+OF_SERVERS = {"known_key", "authority", "server"}
 """Tables that say with what its servers use the store."""
 
 SLICE = 1000

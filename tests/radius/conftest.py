@@ -71,5 +71,7 @@ def hooks(module: Any, server: Server, passing: Monotonic) -> Any:
 def live(module: Any, site: Site, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Node]:
     """Hooks on a real service and store, with alice and bob in it."""
     node = site.node()
-    monkeypatch.setattr(type(node), "start", lambda _: None, raising=False)
+    for name in ("start", "require_store"):
+        monkeypatch.setattr(type(node), name, lambda _: None, raising=False)
+    monkeypatch.setattr(type(node), "has_others", False, raising=False)
     return make(module, node), node

@@ -6,6 +6,7 @@ import itertools
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from radius_smsotp.errors import StoreError
 from radius_smsotp.login.answers import Accepted, Challenged, Preparation, Rejected
 from radius_smsotp.login.request import Step
 from radius_smsotp.radius.packets import ATTRIBUTES
@@ -138,8 +139,8 @@ class Service:
     def malformed(self, _: object = None) -> Any:
         return self._called("malformed", Rejected("No."))
 
-    def unavailable(self, _: object = None) -> Rejected:
-        return Rejected("Not now.")
+    def unavailable(self, _: object = None, *, others: bool = False) -> Rejected:
+        return Rejected("Not now.", silent=others)
 
 
 class Courier:
@@ -180,12 +181,18 @@ class Server:
         )
         self.done: list[str] = []
         self.position = 7
+        self.lacking: list[object] = []
+        self.has_others = False
         self.failure: Exception | None = None
 
     def sync(self, position: int) -> None:
         self.done.append(f"synced {position}")
         if self.failure is not None:
             raise self.failure
+
+    def require_store(self) -> None:
+        if self.lacking:
+            raise StoreError("not there yet")
 
     def start(self) -> None:
         self.done.append("started")

@@ -510,7 +510,19 @@ class TestFailClosed:
         called = Packet(hooks, **HOOKS[hook]).call(hook)
         assert (called.code, called.config) == REFUSED
         assert called.reply == {"Reply-Message": "Not now."}
-        assert logged == ["smsotp: the disk is full"]
+        assert logged == ["smsotp: the disk is full: 1 login refused"]
+
+    def test_where_others_may_answer_nothing_is_said(
+        self, hooks: Any, server: Server, hook: str
+    ) -> None:
+        """But for a first factor that was wrong: so it is at any server."""
+        server.lacking, server.has_others = ["the store"], True
+        called = Packet(hooks, **HOOKS[hook]).call(hook)
+        silent = {"Response-Packet-Type": "Do-Not-Respond", "SMSOTP-Settled": "refused"}
+        if hook == "post_auth":
+            assert (called.code, called.config) == REFUSED
+        else:
+            assert (called.code, called.reply, called.config) == ("HANDLED", {}, silent)
 
     def test_a_transaction_that_ran_into_another_is_tried_again(
         self, hooks: Any, server: Server, hook: str

@@ -130,7 +130,7 @@ class TestErrors:
             "PIN and code in one password afterwards",
             "wifi.ssids.Guests.stile: there is no such setting; did you mean 'style'?",
             "wifi.ssids.Guests.ssids: there is no such setting; known here: bind, country, "
-            "forms, language, message, prompt, remember, resend, style, texts, wait",
+            "forms, language, message, prompt, remember, resend, store_down, style, texts, wait",
             "wifi.ssids.Guests.bind: has to be 'account', 'client' or 'station'; this is: "
             "who may answer a challenge: account: its account, through any client; client: only "
             "through the client that it was opened for; station: only from the same "

@@ -26,6 +26,7 @@ SSID: dict[str, Any] = {
     "wait": 3,
     "message": "ssid {code}",
     "remember": 12,
+    "store_down": "reject",
     "country": "AT",
     "language": "fr",
     "texts": {"failed": "ssid"},

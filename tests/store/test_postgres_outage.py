@@ -6,16 +6,16 @@ import os
 import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
 from radius_smsotp.errors import ConfigurationError, StoreError
-from radius_smsotp.model.records import Lockout
+from radius_smsotp.model.records import Asker, Lockout
 from radius_smsotp.store import open_store
-from tests.store.contract import ALICE, NOW, add, challenge
+from tests.store.contract import ALICE, HERE, NOW, add, challenge
 from tests.store.postgres_server import PostgresServer
 from tests.support.site import eventually
 
@@ -49,6 +49,20 @@ def store(server: PostgresServer) -> Iterator[Store]:
         tx.put_account(ALICE, NOW)
     yield one
     one.close()
+
+
+@contextmanager
+def lacking_standby(server: PostgresServer) -> Iterator[None]:
+    """A server that waits for a standby to confirm each commit, while there is none."""
+    server.run_sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+    server.run_sql("SELECT pg_reload_conf()")
+    eventually(lambda: server.run_sql("SHOW synchronous_standby_names") == [("nobody",)])
+    try:
+        yield
+    finally:
+        server.run_sql("ALTER SYSTEM RESET synchronous_standby_names")
+        server.run_sql("SELECT pg_reload_conf()")
+        eventually(lambda: server.run_sql("SHOW synchronous_standby_names") == [("",)])
 
 
 def works(store: Store) -> bool:
@@ -138,15 +152,12 @@ class TestOutage:
     ) -> None:
         """The database gives up waiting for the standby, says "COMMIT", and warns."""
         patient = open_store(store.name, 20)
-        server.run_sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-        server.run_sql("SELECT pg_reload_conf()")
-        eventually(lambda: server.run_sql("SHOW synchronous_standby_names") == [("nobody",)])
 
         def spend() -> None:
             with patient.write("bob", durable=True) as tx:
                 tx.put_lockout("bob", Lockout(1, NOW))
 
-        try:
+        with lacking_standby(server):
             with patient.write("alice") as tx:  # what need not last waits for nobody
                 tx.put_lockout("alice", Lockout(1, NOW))
             with ThreadPoolExecutor(1) as pool:
@@ -154,12 +165,63 @@ class TestOutage:
                 waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
                 eventually(lambda: server.run_sql(f"SELECT pg_cancel_backend(pid) {waiting}"))
                 error = future.exception(20)
-        finally:
-            server.run_sql("ALTER SYSTEM RESET synchronous_standby_names")
-            server.run_sql("SELECT pg_reload_conf()")
-            patient.close()
+        patient.close()
         assert isinstance(error, StoreError)
         assert "does not confirm" in str(error)
+
+    def test_no_challenge_is_opened_whose_code_could_not_be_spent(
+        self, server: PostgresServer, store: Store
+    ) -> None:
+        """The first one to notice is a first step: its message does not leave."""
+
+        def begin(number: int) -> None:
+            with store.login(Asker("alice", HERE), NOW) as (tx, _):
+                add(tx, challenge(number))
+
+        begin(1)
+        with lacking_standby(server), pytest.raises(StoreError, match="within"):
+            begin(2)
+
+    def test_nothing_stays_behind_at_a_database_whose_standby_is_gone(
+        self, server: PostgresServer, store: Store, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """
+        A commit that nobody waits for any more is called off, locks and all.
+
+        Until commits last again no login is looked at, however well the database answers: its code
+        could not be spent.
+        """
+        others = [open_store(store.name, PATIENCE) for _ in range(3)]
+
+        def spend(one: Store) -> None:
+            with one.write("alice", durable=True) as tx:
+                tx.put_lockout("alice", Lockout(1, NOW))
+
+        with lacking_standby(server):
+            for one in others:
+                with pytest.raises(StoreError, match="within"):
+                    spend(one)
+            eventually(lambda: caplog.text.count("no synchronous standby confirms") == len(others))
+            for one in others:
+                assert "tried again" in refusal(one)
+            # What is under way there is one look of each, and the last of them is called off too.
+            for one in others:
+                one.close()
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+            eventually(lambda: server.run_sql(waiting) == [(0,)])
+        assert works(store)
+
+    def test_it_is_used_again_when_a_commit_lasts(
+        self, server: PostgresServer, store: Store, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """And not before, although it answers whoever only asks."""
+        with lacking_standby(server):
+            with pytest.raises(StoreError), store.write("alice", durable=True) as tx:
+                tx.put_lockout("alice", Lockout(1, NOW))
+            eventually(lambda: "no synchronous standby confirms" in caplog.text)
+            assert "answers again" not in caplog.text
+        eventually(lambda: works(store))
+        assert caplog.text.count("logins are refused") == caplog.text.count("answers again") == 1
 
     def test_a_start_without_it_is_refused_with_a_sentence(self, server: PostgresServer) -> None:
         """Of radiusd, and of each command."""

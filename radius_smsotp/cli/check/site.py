@@ -211,7 +211,11 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
             accounts += [one for one, _ in tx.accounts()]
             found += _trail(loaded, *tx.figures.kept(), now)
             found += _noise(tx.figures.recent("noise", now - LATELY))
+            servers = tx.servers()
             late, queued = now - UNSENT_AFTER, tx.unsent(now, 1000)
+        if len(servers) > 1:
+            seen = (f"{place} ({at.astimezone():%Y-%m-%d})" for place, at in servers.items())
+            found.append(note("servers", f"last seen: {', '.join(seen)}"))
         # One that nobody has held yet waits since it was made.
         waits = [max(one.created_at, message.lease_until or late) for one, message in queued]
         waiting = sum(since <= late for since in waits)

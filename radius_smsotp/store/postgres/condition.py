@@ -49,7 +49,8 @@ def inspect(session: Session, path: str) -> tuple[str, list[Problem]]:
     db = session.flush()
     ahead = there - (before + after) / 2
     uncertain = (after - before) / 2
-    text = f"{version.partition(' (')[0].partition(' on ')[0]}, schema {schema}"
+    behind = " behind a pooler" if db.opening else ""
+    text = f"{version.partition(' (')[0].partition(' on ')[0]}{behind}, schema {schema}"
     doubts = [
         *_doubts(version, ahead, uncertain, *settings),
         *encryption(db.info.hostaddr, sslmode(db), tls=db.pgconn.ssl_in_use),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import math
 import os
 import pwd
 import select
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -28,6 +28,8 @@ from radius_smsotp.store.questions import Question
 
 if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
+
+    from radius_smsotp.store.postgres.hosts import Hosts
 
 DEFAULTS: dict[str, str | int] = {
     "connect_timeout": 3,
@@ -70,6 +72,9 @@ CUT = {"57P01", "57P02", "57P05"}
 
 GONE = "the database does not answer"
 
+CANCEL_SECONDS = 2.0
+"""That it may take to tell the server that nobody waits for it any more."""
+
 LEFT_OPEN = {psycopg.pq.TransactionStatus.INTRANS, psycopg.pq.TransactionStatus.INERROR}
 """A transaction that was begun and not ended, whether a statement in it has failed or not."""
 
@@ -82,7 +87,7 @@ POLLED = {Wait.R: select.POLLIN, Wait.W: select.POLLOUT, Wait.RW: select.POLLIN 
 
 
 class OverdueError(psycopg.OperationalError):
-    """The server has taken too long; the connection was closed."""
+    """The server has taken too long; the connection is good for nothing any more."""
 
 
 class CutError(Exception):
@@ -122,33 +127,32 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     at all when it is not there any more.
 
     Attributes:
-        failure: Why the last attempt to connect failed, "" if it did not.
         home: The pool that it goes back to.
+        opening: What a transaction begins with besides, behind a pooler: there the connection to
+            the server is another one each time, and keeps no settings.
+        overdue: Whether the server took too long: it may still be at it.
         patience: Seconds that may still be spent on waiting for the server.
         warnings: What the server has warned of.
     """
 
-    failure: ClassVar[str] = ""
     home: ConnectionPool[Connection]
+    overdue = False
     patience = math.inf
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.row_factory = rows_by_name
         self._gathers = False
+        self.opening: list[Question] = []
         self.warnings: list[str] = []
         self.add_notice_handler(self._note)
 
     @classmethod
     def connect(cls, conninfo: str = "", **given: Any) -> Self:
-        """As psycopg's; what it fails with is kept for those who did not call it."""
-        try:
-            made = super().connect(conninfo, **given)
-        except psycopg.Error as error:
-            Connection.failure = reason(error, str(given.get("password") or ""))
-            raise
-        Connection.failure = ""
-        return made
+        """As psycopg's; with `hosts`, to whichever of them lets us in."""
+        hosts: Hosts | None = given.pop("hosts", None)
+        connect = partial(super().connect, conninfo, **given)
+        return connect() if hosts is None else hosts.connect(connect)
 
     def wait(self, gen: Generator[Wait, Ready, Any], *_: Any, **__: Any) -> Any:
         """As psycopg's, which waits for as long as it takes."""
@@ -164,7 +168,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
                 left = until - time.monotonic()
                 found = poll.poll(min(left, 3600.0) * 1000) if left > 0 else []
                 if not found:
-                    self.close()
+                    self.overdue = True
                     raise OverdueError(GONE)
                 events = found[0][1]
                 writable, readable = events & select.POLLOUT, events & ~select.POLLOUT
@@ -206,6 +210,17 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         poll.register(self.pgconn.socket, select.POLLIN)
         # Whoever asks nothing is told nothing, but that.
         return bool(poll.poll(0))
+
+    def abandon(self) -> None:
+        """
+        Close it, and have the server end what it is still at; that takes `CANCEL_SECONDS` at most.
+
+        A commit that no standby confirms would wait there for ever, with all its locks.
+        """
+        if self.overdue:
+            with contextlib.suppress(psycopg.Error):
+                self.cancel_safe(timeout=CANCEL_SECONDS)
+        self.close()
 
     @staticmethod
     def _leave_queued(gen: Generator[Wait, Ready, Any]) -> None:
@@ -337,6 +352,7 @@ class Session:
         """
         start = [Deferred(self, *statement) for statement in self._start(db.patience)]
         if start:
+            start[1:1] = [Deferred(self, *statement) for statement in db.opening]
             self._way = self._pipeline.enter_context(db.pipeline())
         try:
             self._send(db, [*start, *self._waiting])
@@ -369,6 +385,9 @@ class Session:
         except psycopg.errors.ReadOnlySqlTransaction:
             db.close()  # it was the primary once; the next connection finds the one of today
             raise
+        except psycopg.OperationalError as error:
+            # psycopg minds more that the pipeline cannot be left then.
+            raise (OverdueError(GONE) if db.overdue else error) from None
 
     def _leave(self, db: Connection) -> None:
         # What went wrong is known by now.
@@ -386,7 +405,7 @@ def _is_cut(error: BaseException) -> bool:
     return error.sqlstate is None or error.sqlstate in CUT
 
 
-@functools.lru_cache(1000)
+@lru_cache(1000)
 def _marked(sql: str) -> bytes:
     """The paramstyle of psycopg.  No statement of ours holds a per cent sign."""
     return sql.replace("?", "%s").encode()
@@ -470,6 +489,8 @@ def reason(error: psycopg.Error, password: str) -> str:
     """Why a connection failed, in the last words of libpq, which names hosts and roles."""
     if error.sqlstate in SENTENCES:
         return f"{SENTENCES[error.sqlstate]} ({error.sqlstate})"
+    if "session is read-only" in str(error):  # of `target_session_attrs`
+        return SENTENCES["25006"]
     lines = [line for line in str(error).splitlines() if line and not line.startswith("\t")]
     text = (lines[0] if lines else type(error).__name__).rpartition("failed: ")[2]
     return text.replace(password, "***") if password else text

@@ -8,17 +8,18 @@ login at a time in, and each would wait behind all those before it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from radius_smsotp.errors import StoreError
-from radius_smsotp.store.postgres.connection import GONE, Connection, CutError
+from radius_smsotp.store.postgres.connection import GONE, Connection, CutError, OverdueError
+from radius_smsotp.store.postgres.hosts import Hosts
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,14 @@ LOOK_PATIENCE = 5.0
 LOOK_SECONDS = 0.5
 """How often to look whether a database that was gone is back."""
 
+LASTING = (
+    b"BEGIN; SET LOCAL synchronous_commit TO ON; "
+    b"SELECT pg_logical_emit_message(true, 'radius-smsotp', ''); COMMIT"
+)
+"""A commit that must outlast a fail-over, as that of a spent code, of nothing."""
+
+UNCONFIRMED = "no synchronous standby confirms what is committed (synchronous_standby_names)"
+
 GIVE_UP_SECONDS = 1.0
 """For how long the pool goes on by itself: its pauses double, ours do not."""
 
@@ -47,12 +56,12 @@ class Pool:
     Connections that are ready.
 
     Args:
-        given: Parameters of libpq.
+        hosts: Where to connect to.
         configure: Called once with each new connection.
     """
 
-    def __init__(self, given: dict[str, Any], configure: Callable[[Connection], None]) -> None:
-        self._given = given
+    def __init__(self, hosts: Hosts, configure: Callable[[Connection], None]) -> None:
+        self._hosts = hosts
         self._configure = configure
         self._down = False
         self._lock = threading.Lock()
@@ -93,6 +102,12 @@ class Pool:
 
     def give_back(self, db: Connection) -> None:
         """Let others use it; one that is not idle is closed."""
+        if db.overdue:
+            # It counts as one of ours until the server has let go of it.
+            threading.Thread(
+                target=_abandon, args=(db,), name="smsotp-abandon", daemon=True
+            ).start()
+            return
         if db.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
             db.close()
         db.home.putconn(db)
@@ -103,7 +118,7 @@ class Pool:
             if self._down or self._closing.is_set():
                 return
             self._down = True
-        why = f" ({Connection.failure})" if Connection.failure else ""
+        why = f" ({self._hosts.failure})" if self._hosts.failure else ""
         log.error("%s%s; logins are refused until it is back", GONE, why)
         threading.Thread(target=self._look, name="smsotp-database", daemon=True).start()
 
@@ -115,7 +130,7 @@ class Pool:
 
     def _made(self) -> ConnectionPool[Connection]:
         return ConnectionPool(
-            kwargs={**self._given, "autocommit": True},
+            kwargs={"hosts": self._hosts, "autocommit": True},
             connection_class=Connection,
             configure=self._configure,
             min_size=1,
@@ -134,7 +149,7 @@ class Pool:
         return db
 
     def _look(self) -> None:
-        told = Connection.failure
+        told = self._hosts.failure
         # Those that are idle may hang as well, each for as long as we would wait.
         with self._lock:
             if self._closing.is_set():
@@ -142,19 +157,35 @@ class Pool:
             hanging, self._pool = self._pool, self._made()
         hanging.close(timeout=0)
         while not self._closing.is_set():
-            try:
-                db = self._ready(LOOK_PATIENCE)
-                db.patience = LOOK_PATIENCE
-                try:
-                    db.execute(b"SELECT 1", prepare=False)
-                finally:
-                    self.give_back(db)
-            except (psycopg.Error, PoolTimeout, PoolClosed):
-                if Connection.failure not in {"", told}:
-                    told = Connection.failure
-                    log.error("the database cannot be reached: %s", told)
-                self._closing.wait(LOOK_SECONDS)
-            else:
+            lacking = self._lacking()
+            if lacking is None:
                 self._down = False
                 log.warning("the database answers again")
                 return
+            if lacking not in {"", told}:
+                told = lacking
+                log.error("the database cannot be used: %s", told)
+            self._closing.wait(LOOK_SECONDS)
+
+    def _lacking(self) -> str | None:
+        """What keeps a spent code from being kept, "" if nobody says; None: nothing does."""
+        try:
+            db = self._ready(LOOK_PATIENCE)
+            try:
+                db.patience = LOOK_PATIENCE
+                [(standbys,)] = db.execute(b"SHOW synchronous_standby_names", prepare=False)
+                db.warnings.clear()
+                with contextlib.suppress(OverdueError):
+                    db.execute(LASTING, prepare=False)
+                    if not db.warnings:
+                        return None
+                return UNCONFIRMED if standbys else "nothing is committed (is its disk in order?)"
+            finally:
+                self.give_back(db)
+        except (psycopg.Error, PoolTimeout, PoolClosed):
+            return self._hosts.failure
+
+
+def _abandon(db: Connection) -> None:
+    db.abandon()
+    db.home.putconn(db)

@@ -36,9 +36,11 @@ from radius_smsotp.store.postgres.connection import (
     Session,
     no_password,
     parameters,
+    reason,
     shown,
     store_error,
 )
+from radius_smsotp.store.postgres.hosts import Hosts
 from radius_smsotp.store.postgres.pool import Pool
 from radius_smsotp.store.questions import Question
 from radius_smsotp.store.schema import VERSIONS
@@ -61,10 +63,23 @@ GRACE = 0.75
 READ = Question("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 WRITE = Question("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
 SYNC = Question("SET LOCAL synchronous_commit TO ON")
+SYNC_TO_STANDBY = Question(
+    "SELECT set_config('synchronous_commit', "
+    "CASE current_setting('synchronous_standby_names') WHEN '' THEN 'off' ELSE 'on' END, true)"
+)
+"""Where a standby confirms commits, no message leaves for a challenge that a fail-over loses, or
+whose code could not be spent because no standby is there."""
 NO_HURRY = Question(
     "SELECT set_config('statement_timeout', '0', true), "
     "set_config('idle_in_transaction_session_timeout', '0', true)"
 )
+KEEPALIVES = {
+    "tcp_keepalives_idle": 10,
+    "tcp_keepalives_interval": 2,
+    "tcp_keepalives_count": 3,
+}
+"""Of the server, too: it notices a host of ours that has gone away, and lets go of its locks."""
+
 LONG_SECONDS = 600.0
 """That one statement of a copy may take."""
 
@@ -99,9 +114,13 @@ class PostgresStore(Durability):
         super().__init__(self._emit)
         self.trail = Trail()
         self._given = parameters(url)
+        secret = str(self._given.get("password") or "")
+        self._hosts = Hosts(self._given, lambda error: reason(error, secret))
         self._patience = patience
         self._lock = threading.Lock()
         self._pool: Pool | None = None
+        self._started: object = None
+        self._generation = 0
 
     @property
     def name(self) -> str:
@@ -135,6 +154,11 @@ class PostgresStore(Durability):
         """False: who is connected to a database keeps it from being dropped or renamed."""
         return False
 
+    @property
+    def generation(self) -> int:
+        """See `Store.generation`."""
+        return self._generation
+
     def look(self, asker: Asker, now: datetime) -> Known:
         """See `Store.look`.  No transaction: it would cost one more way there and back."""
         with self._transaction(lambda _: []) as session:
@@ -145,8 +169,10 @@ class PostgresStore(Durability):
         self, asker: Asker, now: datetime, *, durable: bool = False
     ) -> Iterator[tuple[Transaction, Known]]:
         """See `Store.login`."""
-        with self._writing([asker.account], durable=durable) as (tx, session):
-            if asker.transaction_id is None:
+        opens = asker.transaction_id is None
+        lasts = [SYNC] if durable else [SYNC_TO_STANDBY] if opens else []
+        with self._writing([asker.account], lasts) as (tx, session):
+            if opens:
                 session.defer(LOCK_NUMBER, (asker.number_tag, asker.account))
             yield tx, tx.known(asker, now)
 
@@ -159,12 +185,12 @@ class PostgresStore(Durability):
     @contextlib.contextmanager
     def write(self, *accounts: str, durable: bool = False) -> Iterator[Transaction]:
         """See `Store.write`."""
-        with self._writing(accounts, durable=durable) as (tx, _):
+        with self._writing(accounts, [SYNC] if durable else []) as (tx, _):
             yield tx
 
     @contextlib.contextmanager
     def _writing(
-        self, accounts: Collection[str], *, durable: bool
+        self, accounts: Collection[str], lasts: Sequence[Question]
     ) -> Iterator[tuple[Transaction, Session]]:
         lock = _lock_of(sorted(map(_key, set(accounts)))) if accounts else LOCK
 
@@ -172,7 +198,7 @@ class PostgresStore(Durability):
             # Some of the time may have gone into waiting for a connection.
             limit = f"SET LOCAL lock_timeout TO {_milliseconds(seconds)}"
             hurry = [Question(limit)] if seconds < self._patience * PROMPT else []
-            return [WRITE, *([SYNC] if durable else []), *hurry, lock]
+            return [WRITE, *lasts, *hurry, lock]
 
         def lock_number(tag: str) -> None:
             session.defer(LOCK_NUMBER, (tag, ""))
@@ -266,31 +292,45 @@ class PostgresStore(Durability):
     def _opened(self) -> Pool:
         with self._lock:
             if self._pool is None:
-                self._pool = Pool(self._given, self._configure)
+                self._pool = Pool(self._hosts, self._configure)
             return self._pool
 
     def _configure(self, db: Connection) -> None:
         """The server's own timeouts: it shall not go on when we have given up."""
         db.patience = MIGRATION_SECONDS
         milliseconds = max(1, int(self._patience * 1000))
-        db.execute(
-            f"SET statement_timeout = {milliseconds}; "
-            f"SET idle_in_transaction_session_timeout = {max(milliseconds, 1000)}; "
-            f"SET lock_timeout = {_milliseconds(self._patience)}; "
+        settings = {
+            "statement_timeout": milliseconds,
+            "idle_in_transaction_session_timeout": max(milliseconds, 1000),
+            "lock_timeout": _milliseconds(self._patience),
             # What must be durable says so.
-            "SET synchronous_commit = OFF".encode(),
-            prepare=False,
-        )
+            "synchronous_commit": "off",
+        }
+        facts = b"SELECT pg_backend_pid(), pg_postmaster_start_time()"
+        [(process, started)] = db.execute(facts, prepare=False)
+        if started != self._started:
+            self._started = started
+            self._generation += 1
+        if process == db.info.backend_pid:
+            made = {**settings, **KEEPALIVES}
+            db.execute("; ".join(f"SET {name} = {made[name]}" for name in made).encode())
+        else:
+            # A pooler (PgBouncer) has a number of its own.  Between two transactions it may change
+            # the connection behind it, where others have settings and prepared statements.
+            db.prepare_threshold = None
+            values = tuple(f"{part}" for one in settings.items() for part in one)
+            marks = ", ".join(["set_config(?, ?, true)"] * len(settings))
+            db.opening = [Question(f"SELECT {marks}", values)]
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[Connection]:
         """A connection of its own, beside the pool: nothing stays open, no thread is started."""
         remedy = "see that it runs, and that this host and role may reach it"
         try:
-            db = Connection.connect(**self._given, autocommit=True)
+            db = Connection.connect(hosts=self._hosts, autocommit=True, prepare_threshold=None)
         except psycopg.Error:
-            fault = f"cannot be reached ({Connection.failure})"
-            if NO_PASSWORD in Connection.failure:
+            fault = f"cannot be reached ({self._hosts.failure})"
+            if NO_PASSWORD in self._hosts.failure:
                 remedy = no_password(self._given)
             raise self._fault(fault, remedy, passing=True) from None
         try:
@@ -299,7 +339,7 @@ class PostgresStore(Durability):
         except psycopg.Error as error:
             raise self._fault(str(store_error(error)), "see the log of the database") from None
         finally:
-            db.close()
+            db.abandon()
 
     def _step_forward(self, db: Connection) -> None:
         db.execute(b"BEGIN")

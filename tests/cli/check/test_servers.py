@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -115,3 +116,17 @@ def test_without_a_store_the_raddb_is_made_all_the_same(here: Installation) -> N
         path.unlink()
     make(here, "first")
     assert not (here.folder / "smsotp.db").exists()
+
+
+def test_the_servers_of_a_store_are_listed(here: Installation) -> None:
+    """Where there are several: whoever reads it sees one that is gone, or too many."""
+    now = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    for number, place in enumerate(("radius1:/etc/smsotp.yaml", "radius2:/etc/smsotp.yaml")):
+        with here.store.write() as tx:
+            tx.put_server(place, now)
+        found = json.loads(here.run("check", "--json", *OURSELVES).output)
+        said = [one["fault"] for one in found if one["path"] == "servers"]
+        assert len(said) == number
+    assert said == [
+        "last seen: radius1:/etc/smsotp.yaml (2026-03-02), radius2:/etc/smsotp.yaml (2026-03-02)"
+    ]
