@@ -23,7 +23,7 @@ PATIENCE = 10.0
 """Seconds to wait for the store: a person at a terminal rather waits than starts again."""
 
 
-BRING_BACK = "bring it back from a backup"
+BRING_BACK = "bring it back from a backup ('smsotp restore')"
 """Who has lost a store does not want an empty one."""
 
 

@@ -32,7 +32,7 @@ HEADING = (
 )
 
 
-BRING_BACK = "bring it back from a backup, or from another server of its store"
+BRING_BACK = "bring it back from a backup ('smsotp restore'), or another server of its store"
 """With a new one nobody could check the PINs that are there."""
 
 

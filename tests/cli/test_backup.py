@@ -575,7 +575,32 @@ class TestRefused:
         self, sealed: Path, elsewhere: Path, passphrase: tuple[str, str]
     ) -> None:
         told = self.refused(elsewhere, sealed, *passphrase, "--join")
-        assert "is a file of SQLite, which no second server can use; move it to PostgreSQL" in told
+        assert "a file of SQLite is for one server alone; move that to PostgreSQL" in told
+
+    def test_a_key_that_is_not_of_the_store_that_is_there(
+        self, here: Installation, sealed: Path, elsewhere: Path, passphrase: tuple[str, str]
+    ) -> None:
+        """Another one was made since, and PINs are sealed with that."""
+        elsewhere.mkdir()
+        CliRunner().invoke(smsotp, ["init", str(elsewhere)])
+        (elsewhere / "smsotp.yaml").unlink()
+        (elsewhere / "key").unlink()
+        told = self.refused(elsewhere, sealed, *passphrase, "--join")
+        assert "the store was used with another key" in told
+
+
+def test_a_key_that_was_lost_comes_back_and_the_store_stays(
+    here: Installation, sealed: Path, passphrase: tuple[str, str]
+) -> None:
+    """With what has happened since the backup."""
+    here.done("user", "add", "bob", "--phone", "+491701234568", "--pin", "2580")
+    opened = here.node().challenge("bob", "2580")
+    (here.folder / "key").unlink()
+    told = here.run("user", "add", "carol", "--phone", "+491701234569", "--pin", "2580").output
+    assert "bring it back from a backup ('smsotp restore')" in told
+    restored(here.folder, sealed, *passphrase, "--join")
+    node = here.node()
+    assert kind(node.second(opened, node.code(opened), "bob")) == "accepted"
 
 
 def test_a_backup_of_an_older_version_is_brought_forward(

@@ -196,9 +196,7 @@ class TestExitCodes:
         (here.folder / "smsotp.db").unlink()
         done = here.call("user", "list")
         assert done.returncode == 3
-        assert (
-            "is not there; bring it back from a backup, or make a new one: 'smsotp" in done.stderr
-        )
+        assert "is not there; bring it back from a backup ('smsotp restore'), or" in done.stderr
         assert not (here.folder / "smsotp.db").exists()
 
     def test_a_file_that_cannot_be_written_is_1_and_no_traceback(self, here: Installation) -> None:

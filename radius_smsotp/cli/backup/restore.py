@@ -42,7 +42,7 @@ Undo = contextlib.ExitStack
 @click.command(short_help="Make a server from a backup, or one that joins the others.")
 @click.argument("backup", metavar="FILE", type=click.Path(path_type=Path, readable=False))
 @passphrase_option
-@click.option("--join", is_flag=True, help="Use the store that is there: it is a second server's.")
+@click.option("--join", is_flag=True, help="Use the store that is there.")
 @raddb_option
 @click.option(
     "--owner",
@@ -70,8 +70,9 @@ def restore(
     The store is as it was at the time of the backup, but that logins which waited for their code
     have ended, and emergency codes count no more: they may be spent since.
 
-    With --join it is a further server on the store that others use, a database.  That stays as it
-    is, and has to know the key of the backup.
+    With --join the store that is there stays as it is: a database, which a further server uses as
+    well, or that of a server which has lost settings or key alone.  It has to know the key of the
+    backup.
 
     \b
     Examples:
@@ -86,15 +87,13 @@ def restore(
         opened = Path(place, "opened")
         seal.open_(backup, passphrase(), opened)
         kept = Archive(opened, backup)
-        if join:
-            _refuse_join(kept.manifest)
         target = Target(kept.manifest, _config(ctx, kept.manifest), folder)
         target.owner = _owner(told, owner, target.settings)
         with Undo() as undo:
             states = _make_files(kept, target, undo)
             loaded = file.load(target.settings)
             if join:
-                _join(loaded, target)
+                _join(kept.manifest, loaded, target)
             else:
                 _fill(kept, loaded, target, undo)
             undo.pop_all()
@@ -272,26 +271,22 @@ def _open(url: str) -> Iterator[Store]:
         store.close()
 
 
-def _refuse_join(told: Manifest) -> None:
-    """Raise SmsotpError where no server can join, as the backup is."""
-    if told.store.startswith("sqlite:"):
-        fault = f"{told.store} is a file of SQLite, which no second server can use"
-        remedy = "move it to PostgreSQL on the first one ('smsotp store copy'), and back up again"
-        raise SmsotpError(f"{fault}; {remedy}")
-    if told.schema < len(VERSIONS):
-        # To open the store would bring it forward, under the others.
-        fault = f"the other servers have version {told.version}, with schema {told.schema}"
-        remedy = f"bring all to this one, {__version__} with {len(VERSIONS)}, and back up again"
-        raise SmsotpError(f"{fault}; {remedy}")
-
-
-def _join(loaded: Loaded, target: Target) -> None:
+def _join(told: Manifest, loaded: Loaded, target: Target) -> None:
     """See that the store is there, and has no key that this server has not."""
     with acting_as(target.owner):
         keys = keyring.read(loaded.key_path)
         store = open_store(loaded.store_url, PATIENCE)
         if not store.exists():
-            raise SmsotpError(f"{store.name} is empty; without --join the backup's content goes in")
+            fault, remedy = "is empty", "without --join the backup's content goes in"
+            if store.folder is not None:
+                fault = "is not there, and a file of SQLite is for one server alone"
+                remedy = "move that to PostgreSQL ('smsotp store copy'), and make another backup"
+            raise SmsotpError(f"{store.name} {fault}; {remedy}")
+        if store.folder is None and told.schema < len(VERSIONS):
+            # To open the store would bring it forward, under the others.
+            fault = f"the other servers have version {told.version}, with schema {told.schema}"
+            remedy = f"bring all to this one, {__version__} with {len(VERSIONS)}, and back up again"
+            raise SmsotpError(f"{fault}; {remedy}")
         with _open(loaded.store_url) as there:
             with there.read() as tx:
                 known = tx.known_keys()
