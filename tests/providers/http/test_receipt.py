@@ -33,11 +33,17 @@ UNCOMMENTED = re.compile(
 """What the presets tell to take the # away from."""
 
 
-def with_receipts(name: str) -> Settings:
+def receiving(name: str) -> dict[str, Any]:
     """A preset, set up for receipts, its blanks filled in with themselves in lower case."""
     text = UNCOMMENTED.sub(r"\1", textwrap.dedent(presets.text(name)))
     filled = re.sub("YOUR-([A-Z-]*[A-Z])", lambda blank: blank[1].lower(), text)
-    return Settings.model_validate(yaml.safe_load(filled)[name])
+    found: dict[str, Any] = yaml.safe_load(filled)[name]
+    return found
+
+
+def with_receipts(name: str) -> Settings:
+    """The same, read."""
+    return Settings.model_validate(receiving(name))
 
 
 def reading(**settings: Any) -> Reading:
