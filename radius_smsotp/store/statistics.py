@@ -167,6 +167,12 @@ SLOT_SECONDS = 900
 BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds up to which a message that a provider took belongs to each bucket of latency."""
 
+ARRIVAL_BOUNDS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 3600.0)
+"""The same for how long after that the network says that it has arrived."""
+
+TIMED = {"sms-accepted": BOUNDS, "sms-delivered": ARRIVAL_BOUNDS}
+"""Kinds of event whose seconds are counted, to the bounds of their buckets."""
+
 UNTIMED = -1
 """The bucket of events that took no time."""
 
@@ -209,8 +215,8 @@ COUNTED_BY = ("reason", "provider", "seconds", "more")
 def cell(number: int, kind: str, detail: Mapping[str, str | int | float]) -> tuple[Cell, float]:
     """Where an event is counted, and its seconds."""
     seconds, bucket = 0.0, UNTIMED
-    if kind == "sms-accepted":
-        seconds = float(detail.get("seconds", 0.0))
-        bucket = sum(seconds > bound for bound in BOUNDS)
+    if kind in TIMED and "seconds" in detail:
+        seconds = float(detail["seconds"])
+        bucket = sum(seconds > bound for bound in TIMED[kind])
     reason = str(detail.get("reason", ""))
     return Cell(number, kind, reason, str(detail.get("provider", "")), bucket), seconds

@@ -41,8 +41,8 @@ class FiguresContract:
         assert before.kinds == {"login-refused": 12, "sms-accepted": 4}
         reasons = {reason: number for (_, reason), number in before.refusals.items() if reason}
         assert reasons == {"locked": 4, "disabled": 4}
-        assert before.providers["gw"].seconds == pytest.approx(1.2)
-        assert before.providers["gw"].buckets[2] == 4
+        assert before.providers["gw"].taking.seconds == pytest.approx(1.2)
+        assert before.providers["gw"].taking.buckets[2] == 4
         for _ in range(2):
             figures.bring_forward(store, NOW)
             assert whole(store) == before

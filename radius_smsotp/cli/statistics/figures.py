@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from radius_smsotp.model import events
 from radius_smsotp.store import Store, insist, statistics
-from radius_smsotp.store.statistics import BOUNDS, Cell, Count
+from radius_smsotp.store.statistics import TIMED, UNTIMED, Cell, Count
 
 SETTLED = timedelta(minutes=15)
 """After which no transaction still writes an event of that time, and no clock is so far behind."""
@@ -84,6 +84,47 @@ VERDICTS = ("accepted", "refused", "busy", "unavailable", "unknown")
 
 
 @dataclass(slots=True)
+class Timing:
+    """
+    How long something took.
+
+    Attributes:
+        bounds: Seconds up to which it belongs to each bucket; the last one is for what is longer.
+        seconds: All together.
+        buckets: How often it took so long.
+    """
+
+    bounds: Sequence[float]
+    seconds: float = 0.0
+    buckets: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.buckets = self.buckets or [0] * (len(self.bounds) + 1)
+
+    def add(self, bucket: int, count: Count) -> None:
+        """Count some more."""
+        self.seconds += count.seconds
+        self.buckets[min(max(bucket, 0), len(self.bounds))] += count.events
+
+    def quantile(self, part: float) -> float | None:
+        """
+        Seconds within which this part of all was over.
+
+        As Prometheus's ``histogram_quantile`` reckons: evenly spread within a bucket, and the
+        highest bound for what lies beyond it.
+        """
+        total = sum(self.buckets)
+        if not total:
+            return None
+        rank, before, below = part * total, 0, 0.0
+        for bound, number in zip(self.bounds, self.buckets, strict=False):
+            if number and before + number >= rank:
+                return below + (bound - below) * (rank - before) / number
+            before, below = before + number, bound
+        return self.bounds[-1]
+
+
+@dataclass(slots=True)
 class Provider:
     """
     What one provider did.
@@ -91,13 +132,13 @@ class Provider:
     Attributes:
         outcomes: How many attempts came to each of `VERDICTS`, and how many messages the network
             reported as ``delivered`` and as ``lost``.
-        seconds: Of all accepted messages together.
-        buckets: How many accepted messages took up to each of `BOUNDS`, and longer.
+        taking: How long it took to accept messages.
+        arriving: How long after that the network said that they had arrived.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
-    seconds: float = 0.0
-    buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+    taking: Timing = field(default_factory=lambda: Timing(TIMED["sms-accepted"]))
+    arriving: Timing = field(default_factory=lambda: Timing(TIMED["sms-delivered"]))
 
     @property
     def accepted(self) -> int:
@@ -107,24 +148,7 @@ class Provider:
     @property
     def mean(self) -> float | None:
         """Seconds that an accepted message took, on average."""
-        return self.seconds / self.accepted if self.accepted else None
-
-    def quantile(self, part: float) -> float | None:
-        """
-        Seconds within which this part of the accepted messages was taken.
-
-        As Prometheus's ``histogram_quantile`` reckons: evenly spread within a bucket, and the
-        highest bound for what lies beyond it.
-        """
-        total = sum(self.buckets)
-        if not total:
-            return None
-        rank, before, below = part * total, 0, 0.0
-        for bound, number in zip(BOUNDS, self.buckets, strict=False):
-            if number and before + number >= rank:
-                return below + (bound - below) * (rank - before) / number
-            before, below = before + number, bound
-        return BOUNDS[-1]
+        return self.taking.seconds / self.accepted if self.accepted else None
 
 
 REFUSALS = {
@@ -213,8 +237,9 @@ def summarise(counts: Iterable[tuple[Cell, Count]]) -> Summary:
             provider = found.providers.setdefault(one.provider, Provider())
             provider.outcomes[one.kind.removeprefix("sms-")] += count.events
             if one.kind == "sms-accepted":
-                provider.seconds += count.seconds
-                provider.buckets[min(max(one.bucket, 0), len(BOUNDS))] += count.events
+                provider.taking.add(one.bucket, count)
+            elif one.kind == "sms-delivered" and one.bucket != UNTIMED:
+                provider.arriving.add(one.bucket, count)
     return found
 
 

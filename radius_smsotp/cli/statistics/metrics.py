@@ -27,10 +27,9 @@ from prometheus_client.registry import Collector as Collecting
 from radius_smsotp import __version__
 from radius_smsotp.cli.site import Site
 from radius_smsotp.cli.statistics import figures
-from radius_smsotp.cli.statistics.figures import VERDICTS, Provider
+from radius_smsotp.cli.statistics.figures import VERDICTS, Provider, Timing
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model import events
-from radius_smsotp.store.statistics import BOUNDS
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +78,16 @@ def _metric(
 
 _counter = partial(_metric, CounterMetricFamily)
 _gauge = partial(_metric, GaugeMetricFamily)
+
+
+def _histogram(name: str, meaning: str, timings: Mapping[str, Timing]) -> Metric:
+    """A histogram of what providers took, by their names."""
+    found = HistogramMetricFamily(f"smsotp_{name}", meaning, labels=["provider"])
+    for provider, one in timings.items():
+        bounds = [*map(str, one.bounds), "+Inf"]
+        buckets = list(zip(bounds, itertools.accumulate(one.buckets), strict=True))
+        found.add_metric([provider], buckets, one.seconds)
+    return found
 
 
 def _past(site: Site) -> Iterator[Metric]:
@@ -133,16 +142,16 @@ def _past(site: Site) -> Iterator[Metric]:
         ["provider", "outcome"],
         outcomes(("delivered", "lost")),
     )
-    seconds = HistogramMetricFamily(
-        "smsotp_message_duration_seconds",
+    yield _histogram(
+        "message_duration_seconds",
         "How long providers took to accept a message.",
-        labels=["provider"],
+        {name: one.taking for name, one in providers.items()},
     )
-    bounds = [*map(str, BOUNDS), "+Inf"]
-    for name, one in providers.items():
-        buckets = list(zip(bounds, itertools.accumulate(one.buckets), strict=True))
-        seconds.add_metric([name], buckets, one.seconds)
-    yield seconds
+    yield _histogram(
+        "message_arrival_seconds",
+        "How long after that the network reported that it has arrived.",
+        {name: one.arriving for name, one in providers.items()},
+    )
 
 
 def _present(site: Site) -> Iterator[Metric]:

@@ -202,8 +202,10 @@ def _tiles(summary: Summary, loaded: Loaded, words: Words) -> str:
     used = words.percent(kinds["code-accepted"] / summary.opened) if summary.opened else NOTHING
     times = figures.Provider()
     for one in summary.providers.values():
-        times.buckets = [a + b for a, b in zip(times.buckets, one.buckets, strict=True)]
-    half, most = times.quantile(0.5), times.quantile(0.95)
+        times.taking.buckets = [
+            a + b for a, b in zip(times.taking.buckets, one.taking.buckets, strict=True)
+        ]
+    half, most = times.taking.quantile(0.5), times.taking.quantile(0.95)
     without = words("without_code", number=number(devices))
     below = [words("untaken", number=number(kinds["sms-undelivered"]))]
     if later := summary.postponed.total():
@@ -370,13 +372,13 @@ def _provider(one: Provider, price: float | None, words: Words) -> dict[str, str
     parts = [(part, words(part), told[verdict]) for verdict, part in PARTS.items()]
     bounds = [words.seconds(bound) for bound in statistics.BOUNDS]
     spans = [f"\N{LESS-THAN OR EQUAL TO} {bound}" for bound in bounds] + [f"> {bounds[-1]}"]
-    titles = [f"{span}: {number(n)}" for span, n in zip(spans, one.buckets, strict=True)]
+    titles = [f"{span}: {number(n)}" for span, n in zip(spans, one.taking.buckets, strict=True)]
     return {
         "messages": chart.bar(parts, number),
         "accepted": number(one.accepted),
         "arrived": number(told["delivered"]) if told["delivered"] or told["lost"] else NOTHING,
-        "half_within": words.seconds(one.quantile(0.5)),
-        "most_within": words.seconds(one.quantile(0.95)),
-        "spread": chart.spark(one.buckets, titles, ", ".join(titles)),
+        "half_within": words.seconds(one.taking.quantile(0.5)),
+        "most_within": words.seconds(one.taking.quantile(0.95)),
+        "spread": chart.spark(one.taking.buckets, titles, ", ".join(titles)),
         "spent": NOTHING if price is None else number(one.accepted * price, 2),
     }

@@ -101,7 +101,7 @@ def _providers(summary: Summary, loaded: Loaded) -> None:
         (
             name,
             *(_shown(one.outcomes[outcome]) for outcome in (*VERDICTS, "delivered", "lost")),
-            *(_seconds(one.quantile(part)) for part in (0.5, 0.95)),
+            *(_seconds(one.taking.quantile(part)) for part in (0.5, 0.95)),
         )
         for name, one in ordered(summary, loaded).items()
     ]
@@ -145,8 +145,10 @@ def _record(one: Summary, loaded: Loaded) -> dict[str, Any]:
                 "delivered": found.outcomes["delivered"],
                 "lost": found.outcomes["lost"],
                 "seconds_mean": found.mean,
-                "seconds_p50": found.quantile(0.5),
-                "seconds_p95": found.quantile(0.95),
+                "seconds_p50": found.taking.quantile(0.5),
+                "seconds_p95": found.taking.quantile(0.95),
+                "arrival_seconds_p50": found.arriving.quantile(0.5),
+                "arrival_seconds_p95": found.arriving.quantile(0.95),
             }
             for name, found in ordered(one, loaded).items()
         ],

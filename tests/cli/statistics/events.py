@@ -52,7 +52,7 @@ def _day() -> Iterator[tuple[str, dict[str, Any]]]:
             yield "sms-unavailable", {"provider": "gateway", "seconds": 2.0, "text": "503"}
             yield "sms-postponed", {"reason": "busy", "wait": 0.5}
         yield "sms-accepted", {"provider": provider, "seconds": 0.3, "message_id": "7"}
-        yield "sms-delivered", {"provider": provider}
+        yield "sms-delivered", {"provider": provider, "seconds": 4.0}
         if number == 1:
             yield "code-rejected", {"reason": "expired"}
         else:

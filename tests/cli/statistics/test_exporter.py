@@ -87,6 +87,10 @@ def test_figures_of_all_that_happened(here: Installation) -> None:
     assert found[f'{name}_bucket{{le="0.25",provider="gateway"}}'] == 0
     assert found[f'{name}_bucket{{le="0.5",provider="gateway"}}'] == 270
     assert found[f'{name}_sum{{provider="gateway"}}'] == pytest.approx(81)
+    name = "smsotp_message_arrival_seconds"
+    assert found[f'{name}_bucket{{le="2.5",provider="gateway"}}'] == 0
+    assert found[f'{name}_bucket{{le="5.0",provider="gateway"}}'] == 270
+    assert found[f'{name}_sum{{provider="gateway"}}'] == pytest.approx(1080)
     assert found['smsotp_message_price{currency="CHF",provider="gateway"}'] == 0.08
     assert found['smsotp_accounts{state="enabled"}'] == 1
     assert found['smsotp_provider_up{provider="backup"}'] == 1

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from radius_smsotp.cli.statistics.figures import Provider, summarise
+from radius_smsotp.cli.statistics.figures import Timing, summarise
 from radius_smsotp.store import statistics
 from radius_smsotp.store.statistics import BOUNDS, UNTIMED, Cell, Count
 
@@ -35,14 +35,32 @@ def test_only_accepted_messages_are_timed() -> None:
     assert found == (Cell(1, "sms-unavailable", "", "gw", UNTIMED), 0.0)
 
 
+def test_what_arrived_is_timed_from_when_it_was_taken() -> None:
+    """In buckets of its own; of before, when no time was noted, it is only counted."""
+    detail = {"provider": "gw", "text": "DELIVRD"}
+    timed, untimed = (
+        statistics.cell(1, "sms-delivered", detail | more) for more in ({"seconds": 7.5}, {})
+    )
+    assert timed == (Cell(1, "sms-delivered", "", "gw", 3), 7.5)
+    assert untimed == (Cell(1, "sms-delivered", "", "gw", UNTIMED), 0.0)
+    found = summarise([(timed[0], Count(2, 15.0)), (untimed[0], Count(5))]).providers["gw"]
+    assert found.outcomes["delivered"] == 7
+    assert (found.arriving.seconds, sum(found.arriving.buckets)) == (15.0, 2)
+    assert found.arriving.quantile(1.0) == pytest.approx(10.0)
+
+
 def test_quantiles_are_as_histogram_quantile_has_them() -> None:
     """Figures from Prometheus 2.42: histogram_quantile over the same buckets."""
-    one = Provider(buckets=[0, 0, 10, 10, 0, 0, 0, 0, 0])
+    one = Timing(BOUNDS)
+    one.add(2, Count(10))
+    one.add(3, Count(10))
     assert one.quantile(0.5) == pytest.approx(0.5)
     assert one.quantile(0.75) == pytest.approx(0.75)
     assert one.quantile(1.0) == pytest.approx(1.0)
-    assert Provider(buckets=[0] * len(BOUNDS) + [3]).quantile(0.5) == BOUNDS[-1]
-    assert Provider().quantile(0.5) is None
+    beyond = Timing(BOUNDS)
+    beyond.add(len(BOUNDS), Count(3))
+    assert beyond.quantile(0.5) == BOUNDS[-1]
+    assert Timing(BOUNDS).quantile(0.5) is None
 
 
 def test_counts_add_up() -> None:
@@ -68,7 +86,7 @@ def test_counts_add_up() -> None:
     a = found.providers["a"]
     assert (a.accepted, a.outcomes["delivered"], a.outcomes["lost"]) == (3, 2, 1)
     assert a.mean == pytest.approx(0.5)
-    assert a.buckets == [0, 0, 2, 1, 0, 0, 0, 0, 0]
+    assert a.taking.buckets == [0, 0, 2, 1, 0, 0, 0, 0, 0]
 
 
 def test_the_cost_is_that_of_messages_whose_price_is_known() -> None:
