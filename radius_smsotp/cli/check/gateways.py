@@ -32,6 +32,35 @@ def findings(loaded: Loaded, texts: Iterable[str]) -> Iterator[Finding]:
         for each in loaded.understood.get(name, ()):
             yield note(loaded.place(f"providers.{name}"), each)
         yield from warnings(loaded, name, texts)
+    yield from receipts(loaded)
+
+
+SECRET = 16
+"""Characters that nobody guesses: of hex digits, 64 bits."""
+
+
+def receipts(loaded: Loaded) -> Iterator[Finding]:
+    """What keeps receipts from coming in, or lets others send some."""
+    address = urlsplit(loaded.values.receiver.address)
+    place = loaded.place("receiver.url")
+    why = "What the network says of messages is not heard, and what was lost not sent again."
+    for name, own in loaded.providers.items():
+        here = loaded.place(f"providers.{name}")
+        if getattr(own, "receipt", None) and not address.netloc:
+            fault = "receipt is set, and receiver.url is not"
+            yield warning(here, fault, "see 'Receipts' in freeradius/providers.rst", why=why)
+        elif own.asks_for_receipts() and not getattr(own, "receipt", None):
+            fault = "the gateway is told {receipt_url}, and receipt does not say how to read it"
+            yield warning(here, fault, "write receipt, as the presets have it", why=why)
+    if not address.netloc:
+        return
+    why = "Whoever knows the secret can have messages sent once more, at your expense."
+    if address.scheme == "http" and not is_loopback(address.hostname or ""):
+        fault = "the secret in it, and whatever gateways tell, comes in the clear"
+        yield warning(place, fault, "write https://, with TLS there", why=why)
+    if max(map(len, address.path.split("/"))) < SECRET:
+        fault = f"the secret in it has less than {SECRET} characters"
+        yield warning(place, fault, "take what 'openssl rand -hex 16' prints", why=why)
 
 
 def warnings(loaded: Loaded, name: str, texts: Iterable[str]) -> Iterator[Finding]:

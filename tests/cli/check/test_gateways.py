@@ -121,3 +121,53 @@ def test_how_a_paste_was_understood_is_said(here: Installation) -> None:
     shown = " ".join(one["fault"] for one in found)
     assert "the number is sent as phone, as privacyIDEA does" in shown
     assert "the proxy itself is spoken to without TLS" in shown
+
+
+RECEIPT = {"receipt": {"id": "id", "state": "state"}}
+URL = "https://sms.example.org/9f3c5b1e77a04d2c"
+
+
+@pytest.mark.parametrize(
+    ("provider", "address", "fault"),
+    [
+        ({}, None, None),
+        (RECEIPT, None, "receipt is set, and receiver.url is not"),
+        (RECEIPT, URL, None),
+        (RECEIPT, "https://sms.example.org/short", "has less than 16 characters"),
+        (RECEIPT, "http://sms.example.org/9f3c5b1e77a04d2c", "in the clear"),
+        (RECEIPT, "http://127.0.0.1:9813/9f3c5b1e77a04d2c", None),
+        ({"headers": {"X": "{receipt_url}"}}, URL, "receipt does not say how to read it"),
+        ({"headers": {"X": "{receipt_url}"}, **RECEIPT}, URL, None),
+    ],
+)
+def test_what_keeps_receipts_from_coming_in(
+    here: Installation, provider: dict[str, Any], address: str | None, fault: str | None
+) -> None:
+    """Or lets others send some; nothing that is said holds the secret."""
+    gateway = {"type": "http", "url": "http://127.0.0.1:1/", **KEYS, **provider}
+    here.write(providers={"gw": gateway}, receiver={"url": address})
+    user = ("--user", "root") if os.geteuid() == 0 else ()
+    found = here.run("check", "--json", *user, "--raddb", "/no/such/raddb").output
+    told = [one["fault"] for one in json.loads(found) if "recei" in one["path"] + one["fault"]]
+    assert "9f3c5b1e77a04d2c" not in found
+    assert (told == []) if fault is None else (fault in told[0])
+
+
+def test_an_address_that_is_asked_for_has_to_be_there(here: Installation) -> None:
+    """Without it the gateway would be told nothing."""
+    gateway = {"type": "http", "url": "http://127.0.0.1:1/?r={receipt_url}", **KEYS, **RECEIPT}
+    here.write(providers={"gw": gateway})
+    done = here.run("provider", "list")
+    assert done.exit_code == 3
+    assert "providers.gw: {receipt_url} stands for what receiver.url says" in done.output
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["sms.example.org", "https://sms.example.org", "ftp://a/b", "https://a/b?c", "https://a/é"],
+)
+def test_an_address_without_a_secret_is_none(here: Installation, url: str) -> None:
+    here.write(receiver={"url": url})
+    done = here.run("provider", "list")
+    assert done.exit_code == 3
+    assert "receiver.url: " in done.output
