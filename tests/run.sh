@@ -63,7 +63,7 @@ if [ "${1:-}" = quick ]; then
 fi
 
 need_packages freeradius freeradius-ldap freeradius-mysql freeradius-python3 freeradius-utils python3-venv \
-    mmdebstrap eapoltest faketime gpg haproxy iproute2 mariadb-server openssl postgresql radsecproxy slapd strace \
+    mmdebstrap eapoltest faketime gpg haproxy iproute2 mariadb-server openssl pgbouncer postgresql radsecproxy slapd strace \
     samba samba-ad-provision winbind chromium jq prometheus systemd tzdata
 # Gateways and clients, for tests/peers.
 need_packages charon-systemd hostapd kannel libcharon-extauth-plugins libcharon-extra-plugins \
