@@ -196,7 +196,8 @@ def progress(title: str) -> Iterator[Callable[[int, int], None]]:
     Yields:
         What is told that so much is done, of so much.
     """
-    if not sys.stderr.isatty():
+    # On one that cannot go back ("dumb"), each state of a bar would stay, or leave an empty line.
+    if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") in {"dumb", "unknown"}:
         yield _lines(title)
         return
     from rich.console import Console  # noqa: PLC0415  # slow to import, and of no use in a pipe

@@ -202,6 +202,12 @@ class TestProgress:
             assert terminal.wait() == 0
         assert "added: 8" in terminal.shown
 
+    def test_a_terminal_that_cannot_go_back_gets_no_bar(self, here: Installation) -> None:
+        (here.folder / "some.csv").write_text("name,phone,pin\nalice,+491701234567,1470\n")
+        with Terminal(here, "user", "import", str(here.folder / "some.csv"), TERM="dumb") as one:
+            assert one.wait() == 0
+        assert one.shown.startswith("added: 1")
+
     def test_ctrl_c_meanwhile_imports_nothing(self, here: Installation) -> None:
         here.write(pin={"iterations": 500_000})
         rows = "".join(f"user{number},+49170{number:07},1234\n" for number in range(200))

@@ -34,6 +34,7 @@ LONG = {
     "sh tests/run.sh",  # which runs this
     "sh tests/run.sh quick",
     "sh tests/run.sh tests/model",
+    "sh tests/run.sh -s tests/documents/test_week.py",
     "sh tests/bench.sh",
     "sh tests/bench.sh privacyidea",
     "sh tests/races.sh",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.documents import pages
-from tests.support.typist import PIN, POSTGRES, Typist, install, prepare
+from tests.support.typist import DATABASE, PIN, Typist, install, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,14 +90,6 @@ def test_a_server_that_is_lost_comes_back_on_another_machine(
         second.type(command)
     second.type(f"{LOGIN} --station 02-00-00-00-00-03")
 
-
-DATABASE = f"""{POSTGRES}
-echo "listen_addresses = '*'" >>/var/lib/postgresql/typed/postgresql.conf
-runuser -u postgres -- /usr/lib/postgresql/*/bin/pg_ctl -D /var/lib/postgresql/typed -w \\
-    -o "-c fsync=off" -l /var/lib/postgresql/typed.log restart >/dev/null
-runuser -u postgres -- createuser smsotp
-runuser -u postgres -- createdb --owner smsotp --encoding UTF8 --template template0 smsotp
-"""
 
 LET_IN = f"""
 echo 'host all all {OTHER}/32 trust' >>/var/lib/postgresql/typed/pg_hba.conf

@@ -82,6 +82,15 @@ runuser -u postgres -- createuser smsotp
 runuser -u postgres -- createdb --owner smsotp smsotp
 """
 
+DATABASE = f"""{POSTGRES}
+echo "listen_addresses = '*'" >>/var/lib/postgresql/typed/postgresql.conf
+runuser -u postgres -- /usr/lib/postgresql/*/bin/pg_ctl -D /var/lib/postgresql/typed -w \\
+    -o "-c fsync=off" -l /var/lib/postgresql/typed.log restart >/dev/null
+runuser -u postgres -- createuser smsotp
+runuser -u postgres -- createdb --owner smsotp --encoding UTF8 --template template0 smsotp
+"""
+"""The same for who asks from another machine, once pg_hba.conf lets it in."""
+
 PAST = f"""{TOP}/.venv/bin/python - <<END
 from datetime import UTC, datetime, timedelta
 from radius_smsotp.model.records import Device, Event

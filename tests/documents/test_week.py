@@ -1,0 +1,199 @@
+"""
+A week at the helpdesk, as README tells it: its commands, on two servers, with real logins between.
+
+What each command prints is compared with the page, but for times, codes and what chance has made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.documents import pages
+from tests.support.site import eventually
+from tests.support.typist import DATABASE, fails, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.documents.pages import Command
+
+pytestmark = pytest.mark.server
+
+NEW_PIN, PASSPHRASE = "7531", "correct horse battery staple"
+
+OUTBOX = "/etc/radius-smsotp/outbox"
+"""Where the provider writes messages that `smsotp init` has set up."""
+
+CHANCE = (
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+", "TIME"),
+    (r"\b\d{5} \d{5}\b", "CODE"),
+    (r"\b\d+\.\d\d s\b", "SECONDS"),
+    # A time of another zone may be wider.
+    (r"─+", "─"),
+    (r"(?<=\S)  +", "  "),
+    (r" +$", ""),
+)
+"""What is another at each time, to what stands for it."""
+
+
+def usual(text: str) -> str:
+    """A text without what chance has made."""
+    for like, word in CHANCE:
+        text = re.sub(like, word, text, flags=re.MULTILINE)
+    return text.strip()
+
+
+class Server:
+    """
+    One with FreeRADIUS, its terminal, and people who log in there.
+
+    Attributes:
+        pins: What they type first.
+        told: The emergency code that the helpdesk has made last.
+    """
+
+    def __init__(self, pins: dict[str, str]) -> None:
+        self.machine = prepare()
+        self.machine.type("cd; export NO_COLOR=1")
+        self.pins = pins
+        self.told = ""
+
+    def play(self, commands: list[str], then: Callable[[str], object] = lambda line: None) -> None:
+        """
+        Type the commands of a section of the page.
+
+        Args:
+            then: Is called with each when it has been typed.
+        """
+        of = itertools.groupby(pages.commands("README.rst"), lambda one: one.section)
+        blocks = ([one for one in part if not one.inline] for _, part in of)
+        [section] = [block for block in blocks if [one.text for one in block] == commands]
+        for one in section:
+            self._type(one)
+            then(one.text)
+
+    def _type(self, command: Command) -> None:
+        if command.text.startswith("cat "):
+            name = command.text.split()[1]
+            self.machine.do(f"cat >/root/{name} <<'END'\n{command.shown}\nEND\n")
+        answers = dict.fromkeys(("PIN: ", "PIN again: "), lambda: NEW_PIN)
+        answers |= dict.fromkeys(("Passphrase: ", "passphrase again: "), lambda: PASSPHRASE)
+        status, told = self.machine.type(command.text, answers)
+        print(f"\n# {command.text}\n{told}", end="")
+        assert (status != 0) == fails(command.shown), told
+        like = ".*".join(map(re.escape, usual(command.shown).split("…")))
+        assert re.fullmatch(like, usual(told), re.DOTALL), told
+        for code in re.findall(r"\b\d{5} \d{5}\b", told):
+            self.told = code.replace(" ", "")
+
+    def log_in(self, name: str, code: str = "", at: Server | None = None) -> None:
+        """
+        Somebody's login: the PIN, then the code of the SMS, or an emergency code.
+
+        Args:
+            at: Where the second step is, if not here.
+        """
+        known = self._messages()
+        asked = self._ask(f"User-Name={name},User-Password={self.pins[name]}")
+        assert ("emergency codes" if code else "sent to ***") in asked
+        [state] = re.findall(r"State = (0x\w+)", asked)
+        answer = f"User-Name={name},User-Password={code or self._sent(known)},State={state}"
+        assert "Received Access-Accept" in (at or self)._ask(answer)
+
+    def refuse(self, name: str) -> None:
+        """Somebody does not get in, with the PIN they have."""
+        told = self._ask(f"User-Name={name},User-Password={self.pins[name]}")
+        assert "Received Access-Reject" in told
+
+    def _messages(self) -> set[str]:
+        return set(self.machine.do(f"find {OUTBOX} -name '*.json' || :").split())
+
+    def _sent(self, known: set[str]) -> str:
+        """The code of the message that has come since."""
+        [new] = eventually(lambda: self._messages() - known)
+        found: str = re.findall(r'"text": "(\d{6}) ', self.machine.do(f"cat {new}"))[0]
+        return found
+
+    def guess(self, name: str) -> None:
+        """Somebody does not remember the PIN, and tries until it is locked."""
+        tries = f"User-Name={name},User-Password=0000\n\n" * 10
+        self.machine.do(f"! radclient -p 10 localhost auth testing123 <<'END'\n{tries}END\n")
+
+    def _ask(self, attributes: str) -> str:
+        """Send a request as a VPN concentrator does.  Returns what is shown of it and its reply."""
+        return self.machine.do(f"echo '{attributes}' | radclient -x localhost auth testing123 || :")
+
+
+LET_IN = """
+echo host all all 10.9.0.0/24 trust >>/var/lib/postgresql/typed/pg_hba.conf
+runuser -u postgres -- psql -q -c 'SELECT pg_reload_conf()'
+"""
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[Server, Server]]:
+    """Two of Debian with FreeRADIUS and this program, on one network, and nothing set up."""
+    with contextlib.ExitStack() as stack:
+        pins = {"anna": "2580", "ben": "1597", "carl": "8642", "dora": "3691"}
+        both = []
+        for _ in range(2):
+            server = Server(pins)
+            stack.callback(server.machine.close)
+            server.machine.do("sed -i 's/ db$//' /etc/hosts; echo 10.9.0.1 db >>/etc/hosts")
+            both.append(server)
+        one, other = both
+        other.machine.do("hostname radius2")
+        one.machine.connect(other.machine, "10.9.0.1/24", "10.9.0.2/24")
+        yield one, other
+
+
+def test_a_week_at_the_helpdesk(servers: tuple[Server, Server]) -> None:
+    """From nothing: the lines of the first hour that need no network, then those of each day."""
+    server, second = servers
+    pins = server.pins
+    for line in pages.typed("README.rst", "Add it to the FreeRADIUS you run"):
+        if line.startswith(("smsotp ", "sed ")):
+            assert server.machine.type(line)[0] == 0
+
+    server.play(pages.typed("README.rst", "Monday: who is here"))
+    for name in pins:
+        server.log_in(name)
+
+    def anna(line: str) -> None:
+        if line.startswith("smsotp user code "):
+            server.log_in("anna", server.told)
+        elif line.startswith("smsotp user codes"):
+            server.log_in("anna")
+
+    server.play(pages.typed("README.rst", 'Tuesday: "I have lost my phone"'), anna)
+    server.log_in("ben")
+
+    server.guess("carl")
+    server.refuse("carl")
+    server.play(pages.typed("README.rst", 'Wednesday: "It does not let me in"'))
+    pins["carl"] = NEW_PIN
+    server.log_in("carl")
+
+    server.machine.do(f"mv {OUTBOX} {OUTBOX}.away && touch {OUTBOX}")
+    server.refuse("dora")
+    server.play(pages.typed("README.rst", 'Thursday: "Nobody gets an SMS"'))
+    server.machine.do(f"rm {OUTBOX} && mv {OUTBOX}.away {OUTBOX}")
+    server.log_in("dora")
+
+    server.play(pages.typed("README.rst", "Friday: somebody leaves"))
+    server.refuse("dora")
+    server.log_in("ben")
+
+    server.machine.do(DATABASE + LET_IN)
+    server.play(pages.typed("README.rst", "Saturday: a backup"))
+    sealed = server.machine.do("base64 /root/smsotp.backup")
+    second.machine.do(f"base64 -d >/root/smsotp.backup <<'END'\n{sealed}END\n")
+    second.play(pages.typed("README.rst", "Sunday: a second server"))
+    server.log_in("anna", at=second)
+    second.log_in("carl", at=server)
+    second.refuse("dora")
