@@ -72,8 +72,7 @@ def init(
 
     All servers of a store have one key: for a second one it is copied, not made.  With --new-key
     the open challenges end, and servers with the key of before do not start.  PINs that were sealed
-    with that are lost, and have to be set again: keep a copy of the key file, apart from the
-    store's.
+    with that are lost, and have to be set again: the key file is in each 'smsotp backup'.
 
     \b
     Examples:
@@ -104,8 +103,8 @@ def init(
         ours += [settings, loaded.key_path, *_make_store(told, loaded, keys)]
     if is_made:
         told.note(
-            f"{loaded.key_path} seals the PINs.  Without it no PIN can be checked: keep a copy, "
-            "apart from those of the store."
+            f"{loaded.key_path} seals the PINs.  Without it no PIN can be checked: it is in each "
+            "'smsotp backup'."
         )
     if user is not None:
         _give(ours, user)

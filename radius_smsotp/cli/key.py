@@ -31,8 +31,8 @@ def key() -> None:
     """
     Keys: what codes are derived from, and PINs sealed with.
 
-    Without the key file no PIN in the store can be checked: keep a copy of it, apart from those of
-    the store.
+    Without the key file no PIN in the store can be checked.  It is in each 'smsotp backup': make one
+    after each change of it.
 
     \b
     Example:

@@ -64,7 +64,7 @@ def test_settings_key_and_store_that_are_made(here: Installation, tmp_path: Path
         f"sqlite:///{folder}/smsotp.db",
     ]
     assert words(made) == ["made"] * 3
-    assert any("keep a copy" in note for note in made["notes"])
+    assert any("smsotp backup" in note for note in made["notes"])
     again = told(here, "init", str(folder))
     assert (again["changed"], words(again)) == (False, ["ok"] * 3)
 
