@@ -300,6 +300,7 @@ class Throttle:
             self._taken.append(now)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("per_second", [None, 2.0])
 def test_at_a_gateway_that_takes_two_a_second_all_get_theirs(
     tmp_path: Path, gateways: Gateways, per_second: float | None

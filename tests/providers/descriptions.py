@@ -35,6 +35,7 @@ class Described:
 
     Attributes:
         headers: As they have to be, or a pattern for the whole of one: a signature.
+        busy: What it answers with status 200 where it has no room now.
         ucs2: What is sent besides for a text that needs UCS-2, or instead.
         login: What comes before.
     """
@@ -51,6 +52,7 @@ class Described:
     basic: str | None = None
     ucs2: dict[str, str] | None = None
     login: Login | None = None
+    busy: str | None = None
 
 
 HTTP = {
@@ -266,6 +268,7 @@ HTTP = {
                 ' "Bad Credentials"}]}',
             )
         ],
+        busy='{"message-count": "1", "messages": [{"status": "1", "error-text": "Throttled"}]}',
     ),
     "bird": Described(
         path="/v1/sms",

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import yaml
 
-from radius_smsotp.errors import DeliveryError, Refused, Unavailable
+from radius_smsotp.errors import Busy, DeliveryError, Refused
 from radius_smsotp.providers import Surroundings, build, module, presets
 from radius_smsotp.providers.http.provider import Settings
 from radius_smsotp.providers.http.request import leaves
@@ -198,12 +198,13 @@ class TestHttp:
             with pytest.raises(Refused):
                 provider.send(message(), soon())
 
-    def test_a_gateway_that_is_out_of_order_is_unavailable(
+    def test_a_gateway_that_has_no_room_now_is_busy(
         self, provider: Provider, described: Described, gateway: RecordingGateway
     ) -> None:
-        for status in (429, 503):
-            gateway.answer = Answer(status, "Temporal failure, try again later.")
-            with pytest.raises(Unavailable):
+        told = [Answer(status, "Temporal failure, try again later.") for status in (429, 503)]
+        for answer in [*told, *([Answer(200, described.busy)] if described.busy else [])]:
+            gateway.answer = answer
+            with pytest.raises(Busy):
                 provider.send(message(), soon())
 
     def test_an_answer_of_something_else_is_not_taken_for_a_success(

@@ -21,6 +21,7 @@ class Extent:
         gateway: Seconds that the slow gateway takes.
         hanging: Seconds for which the hanging gateway is watched.
         crowd: Users who wait for either.
+        turned_away: Users who come at once to a gateway that takes two messages a second.
         sizes: Accounts, and past challenges and events, in a store.
         milliseconds: So far a database is away, each way.
         inside: Logins that are looked at from inside.
@@ -34,6 +35,7 @@ class Extent:
     gateway: float
     hanging: float
     crowd: int
+    turned_away: int
     sizes: tuple[int, ...]
     milliseconds: tuple[float, ...]
     inside: int
@@ -48,6 +50,7 @@ FULL = Extent(
     gateway=1.0,
     hanging=10.0,
     crowd=200,
+    turned_away=60,
     sizes=(1_000, 100_000, 1_000_000),
     milliseconds=(0, 1, 5, 20),
     inside=3000,
@@ -61,6 +64,7 @@ QUICK = Extent(
     gateway=0.2,
     hanging=1.5,
     crowd=40,
+    turned_away=6,
     sizes=(100, 1_000),
     milliseconds=(0, 1),
     inside=20,

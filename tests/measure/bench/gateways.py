@@ -7,7 +7,9 @@ import itertools
 import math
 import subprocess
 import sys
+import threading
 import time
+from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,12 @@ ARRIVAL = 1.0
 """Seconds after which a crowd that comes at once has been let in, and only waits."""
 
 NAIVE = "SMS sent inside the hook"
+
+RATE = 2.0
+"""Messages a second that a gateway takes which has no room for more."""
+
+OTHERS, PREFIX = 20, "+43664"
+"""How many log in meanwhile, and what their numbers begin with."""
 
 
 def measure(folder: Path, extent: Extent) -> Iterator[Row]:
@@ -75,6 +83,79 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
         f"{medians(arriving['naive'], 1e3)} ({NAIVE})",
     )
     yield Row("meanwhile: threads of radiusd / its memory, MB", medians(bounds))
+    yield from _busy(folder, extent)
+
+
+def _busy(folder: Path, extent: Extent) -> Iterator[Row]:
+    """A gateway that takes two messages a second: when all have theirs, and who waits meanwhile."""
+    seconds: dict[float | None, list[list[float]]] = {None: [], RATE: []}
+    others: list[list[float]] = []
+    names = [f"user{number}" for number in range(extent.turned_away)]
+    for turn in range(extent.rounds):
+        for pace, found in seconds.items():
+            with Gateway(taking(RATE)) as gateway:
+                one = {**provider(gateway.url), "per_second": pace}
+                ways = {"order": ["gateway"], "prefixes": {PREFIX: ["folder"]}}
+                providers = {"gateway": one, "folder": {"type": "folder", "path": "outbox"}}
+                name = f"busy{pace or ''}-{turn}"
+                with Server(folder / name, providers=providers, delivery=ways) as server:
+                    took, second = asyncio.run(_until_all_are_sent(server, names))
+            found.append([took])
+            if pace is None:
+                others.append(percentiles(second))
+    yield compared(
+        f"{len(names)} users together, gateway takes {RATE:g} a second: all have an SMS after, s",
+        seconds[None],
+        seconds[RATE],
+        f"per_second: {RATE:g}",
+    )
+    yield Row("meanwhile: second steps of others, p50 / p99, ms", medians(others, 1e3))
+
+
+def taking(per_second: float) -> Behaviour:
+    """A gateway that takes so many messages in any second, and has no room for the others."""
+    taken: deque[float] = deque()
+    lock = threading.Lock()
+
+    def behave(call: Call) -> None:
+        with lock:
+            now = time.monotonic()
+            while taken and taken[0] <= now - 1:
+                taken.popleft()
+            room = len(taken) < per_second
+            if room:
+                taken.append(now)
+        call.answer(200 if room else 429, "ID: 4711")
+
+    return behave
+
+
+async def _until_all_are_sent(server: Server, names: list[str]) -> tuple[float, list[float]]:
+    """
+    A crowd comes at once; others, whose messages go another way, log in meanwhile.
+
+    Returns:
+        Seconds until the last of the crowd has an SMS, and those that second steps took.
+    """
+    others = [f"other{number}" for number in range(OTHERS)]
+    server.add(names)
+    server.add(others, PREFIX)
+    second = []
+    async with (
+        load.crowd(server, len(names)) as crowd,
+        load.crowd(server, len(others)) as beside,
+        asyncio.timeout(len(names) + load.PATIENCE),
+    ):
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for user, name in zip(crowd, names, strict=True):
+                group.create_task(user.first_step(name))
+        for user, name in zip(beside, others, strict=True):
+            await user.second_step(name, await user.first_step(name))
+            second.append(user.seconds)
+        while server.sent(names) < len(names):
+            await asyncio.sleep(PAUSE)
+        return time.perf_counter() - began, second
 
 
 def _rates(folder: Path, extent: Extent) -> Iterator[Row]:

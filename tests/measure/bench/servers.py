@@ -124,14 +124,14 @@ class Server:
         self._radiusd.stop(signal.SIGKILL)
         self.site.close()
 
-    def add(self, names: Sequence[str]) -> None:
-        """Add accounts with a number each."""
+    def add(self, names: Sequence[str], prefix: str = "+49170") -> None:
+        """Add accounts with a number each that begins so."""
         plain = pin.digest(PIN, os.urandom(pin.SALT_OCTETS), self._rounds)
         now = datetime.now(UTC)
         with self.site.store.write() as tx:
             for number, name in enumerate(names):
                 pin_hash = self.keys.seal_pin(name, plain)
-                tx.put_account(Account(name, f"+49170{number:07}", pin_hash), now)
+                tx.put_account(Account(name, f"{prefix}{number:07}", pin_hash), now)
 
     def live_through_a_day(self, name: str) -> None:
         """Count messages of an account in the last 24 hours: the limits look back so far."""
@@ -150,6 +150,10 @@ class Server:
     def accepted(self, names: Sequence[str]) -> int:
         """How many logins of these accounts the audit trail has."""
         return sum(self.site.kinds(name).count("code-accepted") for name in names)
+
+    def sent(self, names: Sequence[str]) -> int:
+        """How many messages of these accounts were taken by a provider."""
+        return sum(self.site.kinds(name).count("sms-accepted") for name in names)
 
     def code(self, state: bytes) -> bytes:
         """The code of a challenge, derived as the server does."""

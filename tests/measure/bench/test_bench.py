@@ -99,7 +99,7 @@ def test_a_login_that_is_not_accepted_ends_the_bench(tmp_path: Path) -> None:
 
 
 def test_gateways_and_starts_have_their_rows(tmp_path: Path) -> None:
-    rate, _, slow, hanging, coming, bounds = gateways.measure(tmp_path, QUICK)
+    rate, _, slow, hanging, coming, bounds, busy, beside = gateways.measure(tmp_path, QUICK)
     assert rate.what == "logins a second, 40 users, gateway takes 0.2 s"
     assert rate.ratio
     assert slow.what.startswith("12 users together, gateway takes 0.2 s")
@@ -112,6 +112,11 @@ def test_gateways_and_starts_have_their_rows(tmp_path: Path) -> None:
     assert "no reply" not in coming.ours
     # 64 that send, and those of FreeRADIUS.
     assert number(bounds.ours) < 64 + 80
+    assert busy.what.startswith("6 users together, gateway takes 2 a second")
+    # Two at once, and then one every half second, after a second of rest.
+    assert 2 <= number(busy.ours) < 20
+    assert busy.ratio
+    assert number(beside.ours) < 1000
     ready, told = starts.measure(tmp_path, QUICK)
     assert (ready.what, told.what) == ("radiusd is ready after, ms", "smsotp --help, ms")
 

@@ -14,10 +14,12 @@ function start(number, options) { // {password, key, cert}
     hold: 1, // answer once so many have come, the last one first
     deliver: null, // a deliver_sm to put before each answer to a submit_sm
     enquire: true, // answer enquire_link
+    per_second: Infinity, // more submit_sm than that in any second are throttled
   };
   const sessions = new Set();
   let held = [];
   let messages = 0;
+  let taken = []; // when, ms
 
   const tell = (event, facts = {}) => console.log(JSON.stringify({ smsc: number, event, ...facts }));
 
@@ -29,6 +31,13 @@ function start(number, options) { // {password, key, cert}
   }
 
   function submit(session, pdu) {
+    const now = performance.now();
+    taken = taken.filter((one) => one > now - 1000);
+    if (taken.length >= behaviour.per_second) {
+      tell("throttled");
+      return session.send(pdu.response({ command_status: smpp.ESME_RTHROTTLED }));
+    }
+    taken.push(now);
     const { message, udh } = pdu.short_message;
     const id = `id-${++messages}`;
     tell("submit", {
