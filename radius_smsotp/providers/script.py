@@ -125,13 +125,16 @@ class Settings(ProviderSettings):
 
     @model_validator(mode="after")
     def _number_goes_somewhere(self) -> Settings:
-        variables = [value.get_secret_value() for value in self.environment.values()]
-        used = set().union(*map(placeholders, [*self.arguments, *variables]))
-        if not used & set(OF_NUMBER):
+        if not self.carries() & set(OF_NUMBER):
             raise ValueError(
                 "the program would not learn the number: put {phone} into arguments or environment"
             )
         return self
+
+    def carries(self) -> set[str]:
+        """The names of the placeholders that the program is given."""
+        variables = [value.get_secret_value() for value in self.environment.values()]
+        return set().union(*map(placeholders, [*self.arguments, *variables]))
 
 
 class Provider(BaseProvider[Settings]):
@@ -170,7 +173,7 @@ class Provider(BaseProvider[Settings]):
         threading.Thread(
             target=self._follow, args=(run, message, limit), name="smsotp-script", daemon=True
         ).start()
-        return Receipt()
+        return Receipt(self._own_id(message))
 
     def _start(self, message: Message) -> Run:
         settings = self._settings
@@ -201,7 +204,8 @@ class Provider(BaseProvider[Settings]):
         """The receipt, or the error, that an ended or stopped program comes to."""
         status = run.status
         if status == 0:
-            return Receipt(self._first_line(bytes(run.output), message) or None)
+            said = self._first_line(bytes(run.output), message)
+            return Receipt(said or self._own_id(message))
         if status is None:
             raise Unknown(run.why)
         if status < 0:
@@ -214,6 +218,10 @@ class Provider(BaseProvider[Settings]):
         if status == os.EX_UNAVAILABLE:
             raise Unavailable(text)
         raise Refused(text)
+
+    def _own_id(self, message: Message) -> str | None:
+        """Our name for the message, if the program is told: `smsotp delivered` may say it."""
+        return message.attempt if "attempt" in self._settings.carries() else None
 
     def _first_line(self, said: bytes, message: Message) -> str:
         """The first line that holds something, without secrets."""

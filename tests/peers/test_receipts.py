@@ -69,3 +69,41 @@ def test_kannel_is_told_our_name_for_a_message(tmp_path: Path) -> None:
             finally:
                 desk.close()
                 site.close()
+
+
+def lose(smsc: Smsc, message_id: str) -> None:
+    """The network says that a message was lost, to whoever is bound."""
+    text = RECEIPT.format(id=message_id, state="UNDELIV")
+    smsc.ask("deliver_sm", esm_class=4, short_message=text)
+
+
+def test_an_smsc_reports_to_another_process_than_sent(tmp_path: Path) -> None:
+    """Also to one that was started after that, and has sent nothing itself."""
+    with Smsc(tmp_path) as smsc:
+        provider = {
+            "type": "smpp",
+            "smsc_host": "127.0.0.1",
+            "smsc_port": smsc.port,
+            "system_id": "radius",
+            "password": PASSWORD,
+            "bind": "transceiver",
+        }
+        site = Site(
+            tmp_path, providers={"smsc": provider, "backup": {"type": "folder", "path": "outbox"}}
+        )
+        try:
+            first = site.node()
+            challenged = first.challenge()
+            message_id = smsc.wait("submit")["id"]
+            first.close()
+            smsc.wait("close")
+            second = site.node()
+            second.courier.chain.listen()
+            smsc.wait("bind")
+            lose(smsc, message_id)
+            eventually(lambda: second.message(challenged).provider == "backup")
+            second.settle(challenged.transaction_id)
+            assert second.kinds()[-2:] == ["sms-lost", "sms-accepted"]
+            assert second.code(challenged) in site.messages()[0]["text"]
+        finally:
+            site.close()

@@ -122,6 +122,16 @@ class TestVerdicts:
         stand_in.does('echo "sent $(cat) to $1 with $API_KEY"')
         assert stand_in.provider().send(message(), soon()).message_id == "sent *** to *** with ***"
 
+    @pytest.mark.parametrize("background", [False, True])
+    def test_or_else_our_own_name_for_it_if_the_program_is_told(
+        self, stand_in: ScriptStandIn, background: bool
+    ) -> None:
+        """It may say by that what became of the message."""
+        told = {"arguments": ["{phone}", "{attempt}"], "background": background}
+        one = message()
+        assert stand_in.provider(**told).send(one, soon()).message_id == one.attempt
+        assert eventually(lambda: not children())
+
     def test_a_program_that_prints_nothing_gives_no_message_id(
         self, stand_in: ScriptStandIn
     ) -> None:
