@@ -31,8 +31,8 @@ def key() -> None:
     """
     Keys: what codes are derived from, and PINs sealed with.
 
-    Without the key file no PIN in the store can be checked.  It is in each 'smsotp backup': make one
-    after each change of it.
+    Without the key file no PIN in the store can be checked.  It is in each 'smsotp backup': make
+    one after each change.
 
     \b
     Example:
