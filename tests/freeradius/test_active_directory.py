@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.freeradius import recipe
+from tests.freeradius import recipe, stock
 from tests.freeradius.domain import LOCKOUT, PASSWORD, Domain
 from tests.freeradius.handshakes import HandshakeClient
 from tests.freeradius.supplicant import PEAP_GTC, Supplicant
@@ -167,7 +167,8 @@ def test_why_the_domain_refuses_somebody_is_told_to_us_alone(radiusd: Radiusd, n
     assert site.events(name)[-1].detail == {"reason": REFUSED[name]}
     assert site.messages() == []
     assert radiusd.ask(name, "wrong").kind == "Access-Reject"
-    assert site.kinds(name)[-1] == "pin-wrong"
+    # Of who is disabled nobody asks the domain.
+    assert site.kinds(name)[-1] == ("login-refused" if name == "disabled" else "pin-wrong")
 
 
 def test_an_account_that_the_domain_has_locked(radiusd: Radiusd, domain: Domain) -> None:
@@ -176,8 +177,48 @@ def test_an_account_that_the_domain_has_locked(radiusd: Radiusd, domain: Domain)
     assert radiusd.ask("locked", PASSWORD).kind == "Access-Reject"
     assert radiusd.site.events("locked")[-1].detail == {"reason": "domain-locked"}
     trace = command(radiusd.site, "trace", "locked")
-    assert "refused: the domain has locked the account, and does not look at its password" in trace
+    assert "refused: the account is locked in the domain" in trace
     assert "=> unlock it in the domain" in trace
+
+
+def test_who_is_disabled_between_the_steps_gets_in_no_more(
+    radiusd: Radiusd, domain: Domain
+) -> None:
+    challenge = radiusd.challenge("bob", PASSWORD)
+    code = radiusd.site.code(challenge.state)
+    domain.replace("bob", "userAccountControl", "514")
+    try:
+        assert radiusd.ask("bob", code, challenge.state).kind == "Access-Reject"
+    finally:
+        domain.replace("bob", "userAccountControl", "512")
+    assert radiusd.site.events("bob")[-1].detail == {"reason": "domain-disabled"}
+
+
+def test_members_of_a_group_in_a_group(
+    make_site: Callable[..., Site], asks_domain: Callable[[Path], None]
+) -> None:
+    def edit(raddb: Path) -> None:
+        asks_domain(raddb)
+        group = recipe.code("Groups in Active Directory", "text")
+        stock.replace(
+            raddb / "mods-enabled" / "ldap", r"^ {8}update \{$", f"{group}        update {{"
+        )
+        recipe.install(raddb, "Groups in Active Directory", {})
+
+    site = make_site(**SETTINGS)
+    radiusd = site.start(edit=edit)
+    told = {11: b"vpn-users", 25: b"OU=vpn-users", 81: b"20"}
+    for name in ("alice", "bob"):
+        challenge = radiusd.challenge(name, PASSWORD)
+        assert not told.keys() & {number for number, _ in challenge.pairs}
+        accepted = radiusd.ask(name, site.code(challenge.state), challenge.state)
+        assert accepted.kind == "Access-Accept"
+        found = {one: value.lstrip(b"\0") for one, value in accepted.pairs if one in told}
+        assert found == told
+    assert radiusd.ask("jane", PASSWORD).kind == "Access-Reject"
+    assert site.events("jane")[-1].detail == {"reason": "refused"}
+    assert radiusd.ask("nobody", PASSWORD).kind == "Access-Reject"
+    assert site.events("nobody")[-1].detail == {"reason": "unknown-account"}
 
 
 def test_ms_chap_is_proved_to_winbind(
