@@ -13,7 +13,7 @@ FILES = ("policy.d/smsotp", *(f"sites-available/{site}" for site in SITES))
 NAME = r"([A-Z][\w-]*[\w])"
 LIST = r"(?:outer\.)?(request|reply|control):"
 REFERENCE = re.compile(rf"(?:&|%\{{(?:%\{{)?)(?:{LIST})?{NAME}")
-SETS = re.compile(rf"^&{NAME} (:=|\+=) ?(.*)$")
+SETS = re.compile(rf"^&{NAME} (:=|\+=|=) ?(.*)$")
 UPDATE = re.compile(r"^update (request|reply|control) \{$")
 
 

@@ -213,7 +213,7 @@ class Domain(TcpServer):
     def inside(self) -> list[str]:
         """Before a command that is to find its winbind."""
         assert self.process is not None
-        return ["nsenter", "--target", str(self.process.pid), "--mount", "--root"]
+        return ["nsenter", "--target", str(self.process.pid), "--mount", "--root", "--wd"]
 
 
 def account(name: str, password: str, more: str) -> str:
