@@ -366,7 +366,7 @@ def _settings(path: Path) -> last_good.Working:
     if found.problems:
         log.error(
             "the settings do not work; those of %s, which did, are used:",
-            f"{found.since:%Y-%m-%d %H:%M:%S %Z}",
+            f"{found.since:%Y-%m-%d %H:%M:%S %z}",
         )
         for problem in found.problems:
             log.error("%s", problem)

@@ -53,11 +53,16 @@ def table(
     if not cells:
         click.echo(empty, err=not sys.stdout.isatty())
         return
-    from radius_smsotp.cli.table import Grid  # noqa: PLC0415  # what prints none starts sooner
+    from radius_smsotp.cli.table import RULE, Grid  # noqa: PLC0415  # what prints none starts sooner
 
     grid = Grid(titles, cells, numbers, sentences, spare)
     width = _columns()
-    for line in grid.plain() if width is None else grid.fitted(width):
+    lines = grid.plain() if width is None else grid.fitted(width)
+    try:
+        RULE.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:  # a terminal that is set to Latin-1, say
+        lines = [line.replace(RULE, "-") for line in lines]
+    for line in lines:
         click.echo(line)
 
 

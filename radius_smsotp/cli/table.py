@@ -28,6 +28,7 @@ WORD = re.compile(
 )
 """What stays on one line: a time with its zone, an amount with its unit, or a word."""
 
+RULE = "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
 LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"
 
 
@@ -51,14 +52,14 @@ class Grid:
 
     def plain(self) -> list[str]:
         """For a pipe: one line a row, all of it."""
-        widths = [max(map(cell_len, column)) for column in self._columns()]
+        widths = [max(map(_width, column)) for column in self._columns()]
         shown = range(len(self.titles))
         return [self._line(row, shown, widths) for row in (self.titles, *self.rows)]
 
     def fitted(self, width: int) -> list[str]:
         """For a terminal of so many columns."""
         columns = self._columns()
-        natural = [max(map(cell_len, column)) for column in columns]
+        natural = [max(map(_width, column)) for column in columns]
         every = range(len(columns))
         if sum(natural) + GAP * (len(every) - 1) <= width:
             return self._drawn(every, natural)
@@ -77,15 +78,15 @@ class Grid:
 
     def _widths(self, shown: Sequence[int], natural: Sequence[int], width: int) -> list[int] | None:
         """Widths that fit, by column; None if there are none."""
-        found = [*natural]
+        columns, found = self._columns(), [*natural]
         for at in shown:
-            title, *cells = self._columns()[at]
+            title, *cells = columns[at]
             whole = _words(title)  # a heading may be folded too
             if self.titles[at] in self.sentences:
                 whole += [" " * min(natural[at], SENTENCE), *(w for c in cells for w in _words(c))]
             else:
                 whole += cells
-            found[at] = max(map(cell_len, whole), default=0)
+            found[at] = max(map(_width, whole), default=0)
         left = width - GAP * (len(shown) - 1) - sum(found[at] for at in shown)
         if left < 0:
             return None
@@ -97,7 +98,7 @@ class Grid:
 
     def _drawn(self, shown: Sequence[int], widths: Sequence[int]) -> list[str]:
         every = range(len(self.titles))
-        rule = ["\N{BOX DRAWINGS LIGHT HORIZONTAL}" * width for width in widths]
+        rule = [RULE * width for width in widths]
         titles = [folded(self.titles[at], widths[at]) for at in every]
         lines = [*self._lines(titles, shown, widths), self._line(rule, shown, widths)]
         for row in self.rows:
@@ -125,7 +126,7 @@ class Grid:
     ) -> str:
         line = ""
         for at in shown:
-            blank = " " * (widths[at] - cell_len(cells[at]))
+            blank = " " * (widths[at] - _width(cells[at]))
             line += blank + cells[at] if self.titles[at] in self.numbers else cells[at] + blank
             # Else a terminal that knows Hebrew sets the next column to the left of this one.
             line += f" {LEFT_TO_RIGHT} " if marked and _is_right_to_left(cells[at]) else " " * GAP
@@ -146,14 +147,14 @@ def block(pairs: Sequence[tuple[str, str]], width: int | None) -> list[str]:
     Args:
         width: Columns of the terminal; None for a pipe.
     """
-    aside = max((cell_len(title) for title, _ in pairs), default=0) + GAP
+    aside = max((_width(title) for title, _ in pairs), default=0) + GAP
     lines = []
     for title, value in pairs:
         if not title:
             lines.append(value.strip())
             continue
         parts = [value] if width is None else folded(value, max(width - aside, SENTENCE))
-        before = title + " " * (aside - cell_len(title))
+        before = title + " " * (aside - _width(title))
         lines.append(f"{before}{parts[0]}".rstrip())
         lines += [" " * aside + part for part in parts[1:]]
     return lines
@@ -164,7 +165,7 @@ def folded(text: str, width: int) -> list[str]:
     lines, line = [], ""
     indent = text[: len(text) - len(text.lstrip())]
     for word in WORD.findall(text):
-        if line.strip() and cell_len(line + word) > width:
+        if line.strip() and _width(line + word) > width:
             lines.append(line)
             line = indent + word.lstrip()
         else:
@@ -172,9 +173,16 @@ def folded(text: str, width: int) -> list[str]:
     return [*lines, line]
 
 
+def _width(text: str) -> int:
+    # There may be a million of them, and nearly all are ASCII.
+    return len(text) if text.isascii() else cell_len(text)
+
+
 def _words(text: str) -> list[str]:
     return [word.strip() for word in WORD.findall(text)]
 
 
 def _is_right_to_left(text: str) -> bool:
-    return any(unicodedata.bidirectional(letter) in {"R", "AL"} for letter in text)
+    return not text.isascii() and any(
+        unicodedata.bidirectional(letter) in {"R", "AL"} for letter in text
+    )

@@ -149,6 +149,13 @@ class TestTables:
             assert terminal.wait() == 0
         assert COLOUR.sub("", terminal.shown).split()[:3] == ["Transaction", "Account", "Client"]
 
+    def test_a_terminal_without_unicode_has_its_line_too(self, here: Installation) -> None:
+        here.done("user", "add", "alice", "--phone", PHONE)
+        with Terminal(here, "user", "list", PYTHONIOENCODING="latin-1") as terminal:
+            assert terminal.wait() == 0
+        assert "----- " in terminal.shown
+        assert "?" not in terminal.shown
+
     @pytest.mark.parametrize("columns", [10, 25, 40, 55, 70])
     def test_no_width_breaks_a_heading_or_loses_a_short_value(
         self, here: Installation, columns: int

@@ -118,7 +118,8 @@ class Server:
 
     def sent(self, known: set[str]) -> str:
         """The code of the message that has come since."""
-        [new] = eventually(lambda: self.messages() - known)
+        # A provider that has failed is tried again after a pause that doubles.
+        [new] = eventually(lambda: self.messages() - known, 180)
         found: str = re.findall(r'"text": "(\d{6}) ', self.machine.do(f"cat {new}"))[0]
         return found
 
