@@ -27,6 +27,10 @@ SEALING = (
 )
 
 
+STATUS = "[GNUPG:] "
+"""Before what gpg says for programs (doc/DETAILS in its sources)."""
+
+
 def program() -> str:
     """Where gpg is.  Raises SmsotpError if it is not here."""
     if (found := shutil.which("gpg")) is None:
@@ -44,7 +48,8 @@ def seal(source: Path, passphrase: str, target: int) -> None:
     with source.open("rb") as file, _started(SEALING, passphrase, file.fileno(), target) as gpg:
         status, told = _end(gpg)
     if status != 0:
-        raise SmsotpError(f"gpg has not sealed it: {told[-1] if told else f'status {status}'}")
+        said = [line for line in told if not line.startswith(STATUS)]
+        raise SmsotpError(f"gpg has not sealed it: {said[-1] if said else f'status {status}'}")
 
 
 def open_(source: Path, passphrase: str, target: Path) -> None:
@@ -58,7 +63,7 @@ def open_(source: Path, passphrase: str, target: Path) -> None:
     handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb"), _started(decrypt, passphrase, stdout=handle) as gpg:
         status, told = _end(gpg)
-    words = {line.split()[1] for line in told if line.startswith("[GNUPG:] ")}
+    words = {line.split()[1] for line in told if line.startswith(STATUS)}
     if status == 0 and "DECRYPTION_OKAY" in words:
         return
     if any(os.strerror(errno.ENOSPC) in line for line in told):
