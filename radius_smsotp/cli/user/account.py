@@ -329,9 +329,12 @@ def differing(before: Account, after: Account) -> list[str]:
     return [name for name, read in fields.items() if read(before) != read(after)]
 
 
-def rename(tx: Transaction, before: Account, name: str, keys: Keyring) -> Account:
+def rename(tx: Transaction, before: Account, name: str, keys: Keyring) -> int:
     """
     Give an account another name, with all that is kept of it; emergency codes hang on the old one.
+
+    Returns:
+        How many of those were still valid.
 
     Raises:
         SmsotpError: Something is kept of that name, or the PIN's key is not here.
@@ -346,12 +349,13 @@ def rename(tx: Transaction, before: Account, name: str, keys: Keyring) -> Accoun
             told = f"the PIN of '{before.name}' is sealed with a key that is not here"
             raise SmsotpError(f"{told}; see 'smsotp check'")
         after = replace(after, pin_hash=keys.seal_pin(name, opened))
+    codes, now = tx.emergency(before.name), datetime.now(UTC)
     tx.rename(before.name, name)
     if tx.account(name) is not None:
-        tx.put_account(after, datetime.now(UTC))
+        tx.put_account(after, now)
     one = event("account-renamed", name)
     tx.add_event(replace(one, detail={"was": before.name, **one.detail}))
-    return after
+    return len(codes.left(now)) if codes else 0
 
 
 def remove(tx: Transaction, name: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from radius_smsotp.cli import completion, results, when
+from radius_smsotp.cli import completion, output, results, when
 from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.cli.user import account
@@ -188,7 +188,10 @@ def ensure(
     if there and not dry_run:
         with site.store.write(name, durable=True) as tx:
             account.remove(tx, name)
-    _say(told, name, ["account"] if there else [], "deleted", dry_run=dry_run)
+    if there:
+        told.add(name, "deleted", f"{name}: {'would be ' if dry_run else ''}deleted")
+    else:
+        told.add(name, "ok")
 
 
 def _bring(
@@ -235,7 +238,7 @@ def _bring(
     chosen = _pin(site, options, ask=False)
     if _has_pin(options) and not (chosen and account.is_pin_of(before, chosen, site.keys)):
         fields["pin_hash"] = _hashed(site, name, chosen)
-    after = replace(before, **fields)
+    after, ended = replace(before, **fields), 0
     if not dry_run:
         names = {name, new_name or name}
         keys = site.keys if len(names) > 1 else None
@@ -246,17 +249,19 @@ def _bring(
             if after != before:
                 account.save(tx, before, after)
             if keys is not None:
-                account.rename(tx, after, str(new_name), keys)
+                ended = account.rename(tx, after, str(new_name), keys)
     changed = account.differing(before, after)
     changed += ["name"] if new_name not in {None, name} else []
     _say(told, name, changed, "added" if is_new else "changed", dry_run=dry_run)
+    if ended:
+        told.note(f"{new_name}: worthless from now on: {output.many(ended, 'emergency code')}")
     if until is not None or ("phone" in fields and after.overridden(datetime.now(UTC))):
         told.note(f"{name}: {account.override_told(after)}")
     _doubt(site, told, after, phone="phone" in fields, pin=chosen, new=is_new)
 
 
 def _say(told: Results, name: str, fields: list[str], result: str, *, dry_run: bool) -> None:
-    """That something was done, in which fields; or that all was so already."""
+    """In which fields an account was changed, or added; or that all was so already."""
     if not fields:
         told.add(name, "ok")
         return

@@ -228,7 +228,9 @@ def list_codes(
             told.each(names, end)
             return
         records: list[dict[str, Any]] = []
-        told.each(names, lambda name: records.extend(_valid(site, name, now)))
+        known = told.each(names, lambda name: records.extend(_valid(site, name, now)))
+        if not known and not as_json:
+            return
         columns: dict[str, Any] = {"Account": "account"} if len(names) > 1 else {}
         columns |= {
             "Number": "number",
@@ -236,7 +238,7 @@ def list_codes(
             "Made": "made",
             "Until": "until",
         }
-        none = f"{', '.join(names)}: no emergency code is valid"
+        none = f"{', '.join(known)}: no emergency code is valid"
         numbers = ["Number", "Uses left"]
         output.listing(
             records, columns, for_programs=as_json, empty=none, numbers=numbers, spare=["Made"]

@@ -205,6 +205,8 @@ def _change(
     """What a line's fields shall change.  Raises ValueError with a sentence."""
     name, pin = fields["name"], fields.pop("pin", None)
     before = there.get(name)
+    if "enabled" in fields:
+        fields["gone"] = False
     if before is None or before.is_bare:
         account.refuse_lookalike(name)
         if "phone" not in fields:

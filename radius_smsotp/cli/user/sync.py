@@ -111,7 +111,7 @@ def sync_accounts(
 
 def _back(before: Account | None, fields: dict[str, Any]) -> dict[str, Any]:
     """What a line says of an account; who was gone, and is in the file again, is enabled."""
-    if before is not None and (before.gone or "enabled" in fields):
+    if before is not None and before.gone:
         return {"enabled": True, **fields, "gone": False}
     return fields
 

@@ -84,7 +84,8 @@ def test_codes_under_way_and_emergency_codes_end(here: Installation) -> None:
     challenged = node.challenge("alice", PIN)
     rename(here, "alice", "alice2", "--language", "de")
     assert kind(node.second(challenged, node.code(challenged), "alice2")) == "rejected"
-    rename(here, "bob", "bob2")
+    told = rename(here, "bob", "bob2")
+    assert told == "bob: changed (name)\nbob2: worthless from now on: 1 emergency code\n"
     assert "no emergency code is valid" in here.done("user", "codes", "bob2")
     found = here.account("alice2")
     assert found is not None

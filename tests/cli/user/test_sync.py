@@ -74,6 +74,13 @@ def test_who_was_disabled_by_hand_stays_so(staff: Installation) -> None:
     assert enabled(staff) == ["alice", "carol"]
 
 
+def test_who_is_enabled_by_an_import_is_gone_no_more(staff: Installation) -> None:
+    sync(staff, without("bob"))
+    path = write(staff, f"name,phone,enabled\nbob,{OTHER},yes\n")
+    staff.done("user", "import", path, "--update")
+    assert "State               enabled\n" in staff.done("user", "show", "bob")
+
+
 def test_names_of_a_directory_and_those_to_keep_are_left_alone(staff: Installation) -> None:
     staff.done("user", "add", "ext-eve", "--phone", PHONE)
     told = sync(staff, without("carol"), "--keep", "EXT-*")
