@@ -211,9 +211,10 @@ class Courier:
             late = tx.too_late(now, SWEEP_MOST)
         if late:
             with self._store.write(*{challenge.account for challenge, _ in late}) as tx:
-                for _, message in tx.too_late(now, SWEEP_MOST):
+                messages = [message for _, message in tx.too_late(now, SWEEP_MOST)]
+                for message in messages:
                     tx.save_message(replace(message, state="failed"))
-                    tx.give_back(message)
+                tx.give_back(*messages)
 
     def sweep_forever(self) -> None:
         """Sweep until `close`, and hear receipts meanwhile; for a thread of its own."""
@@ -282,6 +283,8 @@ class Courier:
         while sms is not None and left and challenge.is_open(self._now()):
             if name is None:
                 name, wait = self.chain.turn(left, message)
+                if wait >= (challenge.expires_at - self._now()).total_seconds():
+                    break
                 if wait:
                     route = (name, *(one for one in left if one != name), *full)
                     waiting = postpone(replace(message, route=route), self._now(), wait)
@@ -374,10 +377,8 @@ class Courier:
         """Store a message; close its challenge if nobody will ever have the code; see `_record`."""
         if message.state == "accepted":
             tx.save_message(message)
-            return (
-                message,
-                True,
-            )  # there is nothing left to send, whoever waits; so nothing is asked
+            # There is nothing left to send, whoever waits; so nothing is asked.
+            return message, True
         tx.save_message(message, self.owner)
         newest = tx.message(message.transaction_id)
         if newest != message:

@@ -31,6 +31,7 @@ from radius_smsotp.model.events import REASONS
 from radius_smsotp.model.records import (
     Challenge,
     Client,
+    Counted,
     Counter,
     Event,
     Known,
@@ -198,10 +199,11 @@ class Service:
             if challenge.emergency:
                 tx.add_event(_event("challenge-opened", request, now, challenge, **EMERGENCY))
                 return self._challenged(request, challenge, own)
-            for waiting, counted in facts.waiting.items():
-                tx.withdraw(waiting, counted)
+            for waiting in facts.waiting:
+                tx.withdraw(waiting)
             message = self._issuer.address(challenge, request, facts, own, now)
-            counted = tx.count_message(facts.counter, facts.number_tag, now)
+            less = facts.waiting.values()
+            counted = tx.count_message(facts.counter, facts.number_tag, now, less)
             message = replace(message, counted=counted)
             tx.add_message(message)
             if known.number_tag != facts.number_tag:
@@ -255,22 +257,21 @@ class Service:
         )
         counter = stations.counter_of(known, request, now)
         message, tag, tally = None, "", Tally()
+        less: list[Counted] = []
         if challenge is not None and rules.asks_again(answer.text, own.login):
             message = tx.message(challenge.transaction_id)
             tag = self._issuer.message_tag(challenge, message)
             tally = tx.tally(counter, tag, now)
-            if message is not None and message.waits:
-                tally = tallies.without(tally, counter, tag, [message.counted])
+            less = [message.counted] if message is not None and message.waits else []
+            tally = tallies.without(tally, counter, tag, less)
         decision = rules.judge(challenge, answer, counter.lockout, tally, own.login, now)
         if isinstance(decision, rules.Resend) and message is not None:
-            counted = tx.count_message(counter, tag, now)
+            counted = tx.count_message(counter, tag, now, less)
             one_more = self._issuer.reissue(decision.challenge, message, now)
             again = decision.challenge, replace(one_more, counted=counted)
             tx.save_answer(decision.challenge)
             if message.state == "queued":
                 tx.save_message(replace(message, state="replaced"))
-            if message.waits:
-                tx.give_back(message)
             tx.add_message(again[1])
             tx.add_event(_event("sms-resent", request, now, decision.challenge))
         outcome = self._settle(tx, request, counter, decision, own, now, number)

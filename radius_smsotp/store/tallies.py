@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counts
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields
 from datetime import datetime
+from itertools import chain
 
 from radius_smsotp.model.records import Counted, Counter, Tally
 from radius_smsotp.store.rows import Row
@@ -46,6 +48,24 @@ def slots(now: datetime) -> tuple[int, int, int, int]:
 def counted(counter: Counter, number_tag: str, now: datetime) -> Counted:
     """What one message is counted under now."""
     return tuple(zip(scopes(counter, number_tag), slots(now), strict=True))
+
+
+def changes(more: Iterable[Counted], less: Iterable[Counted]) -> list[tuple[str, int, int]]:
+    """
+    What some messages more and some less come to: scopes with slots, each with a number.
+
+    Returns:
+        In one order, that of `Tally`: what many count under comes last.
+    """
+    found = Counts(chain(*more))
+    found.subtract(chain(*less))
+    order = ("account ", "number ", "client ", "all")
+    ranked = [
+        (next(rank for rank, begin in enumerate(order) if scope.startswith(begin)), scope, slot, n)
+        for (scope, slot), n in found.items()
+        if n
+    ]
+    return [(scope, slot, n) for _, scope, slot, n in sorted(ranked)]
 
 
 def without(tally: Tally, counter: Counter, number_tag: str, messages: Iterable[Counted]) -> Tally:

@@ -6,7 +6,7 @@ Figures have a module of their own beside this one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -316,42 +316,50 @@ class Transaction(AttemptStatements, PersonStatements, ServerStatements, Station
         asked = questions.tally(counter, number_tag, now)
         return tallies.read(self._db.execute(*asked).fetchone())
 
-    def count_message(self, counter: Counter, number_tag: str, now: datetime) -> Counted:
-        """Count one message.  Returns what it is counted under."""
+    def count_message(
+        self, counter: Counter, number_tag: str, now: datetime, less: Iterable[Counted] = ()
+    ) -> Counted:
+        """
+        Count one message.
+
+        Args:
+            less: What those were counted under whose place it takes.
+
+        Returns:
+            What it is counted under.
+        """
         counted = tallies.counted(counter, number_tag, now)
-        self._count_under(counted, 1, "tally.sent + 1")
+        self._add_to_tallies([counted], less)
         return counted
 
-    def withdraw(self, transaction_id: str, counted: Counted) -> None:
-        """Send the message of a challenge no more that `Known.waiting` has; nor is it counted."""
+    def withdraw(self, transaction_id: str) -> None:
+        """Send the message of a challenge no more that `Known.waiting` has."""
         self._db.execute(
             "UPDATE message SET state = 'replaced', counted = '[]' "
             "WHERE transaction_id = ? AND state = 'queued'",
             (transaction_id,),
         )
-        self._discount(counted)
 
-    def give_back(self, message: Message) -> None:
-        """Count a message no more: it has not left, and never will."""
+    def give_back(self, *messages: Message) -> None:
+        """Count messages no more: they have not left, and never will."""
         sql = (
             "UPDATE message SET counted = '[]' "
             "WHERE transaction_id = ? AND number = ? AND counted <> '[]'"
         )
-        if message.counted and self._count(sql, *message.key):
-            self._discount(message.counted)
+        counted = [one for one in messages if one.counted and self._count(sql, *one.key)]
+        self._add_to_tallies((), [one.counted for one in counted])
 
-    def _discount(self, counted: Counted) -> None:
-        if counted:
-            self._count_under(counted, 0, "CASE WHEN tally.sent > 0 THEN tally.sent - 1 ELSE 0 END")
-
-    def _count_under(self, counted: Counted, first: int, then: str) -> None:
-        # One statement for both ways: rows of others are locked in one order.
-        rows = ", ".join(f"(?, ?, {first})" for _ in counted)
-        self._db.execute(
-            f"INSERT INTO tally (scope, slot, sent) VALUES {rows} "
-            f"ON CONFLICT (scope, slot) DO UPDATE SET sent = {then}",
-            [*chain(*counted)],
-        )
+    def _add_to_tallies(self, more: Iterable[Counted], less: Iterable[Counted]) -> None:
+        # One statement for all of it, in one order: who locks rows one by one can stand in the way
+        # of somebody who has locked another one before.
+        changes = tallies.changes(more, less)
+        if changes:
+            rows = ", ".join(["(?, ?, ?)"] * len(changes))
+            self._db.execute(
+                f"INSERT INTO tally (scope, slot, sent) VALUES {rows} "
+                "ON CONFLICT (scope, slot) DO UPDATE SET sent = tally.sent + excluded.sent",
+                [*chain(*changes)],
+            )
 
     def put_number_tag(self, account: str, number_tag: str) -> None:
         """Note under which tag messages to the number of an account are counted."""

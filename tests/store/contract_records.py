@@ -241,13 +241,23 @@ class RecordsContract:
             assert tx.tally(COUNTER, "tag", NOW + HOUR) == Tally(1, 1, 1, 1)
             tx.give_back(message(2))  # nobody knows under what it was counted
             assert tx.tally(COUNTER, "tag", NOW) == Tally(1, 1, 1, 1)
-            tx.withdraw(message(2).transaction_id, counted)
-            assert tx.tally(COUNTER, "tag", NOW) == Tally()
+            tx.withdraw(message(2).transaction_id)
             newest = tx.message(message(2).transaction_id)
             assert newest is not None
             assert (newest.state, newest.counted) == ("replaced", ())
-            tx.withdraw("f" * 32, counted)  # a clean-up was faster
-            assert tx.tally(COUNTER, "tag", NOW) == Tally()
+            tx.count_message(Counter("alice", "wifi"), "tag", NOW, [counted])
+            assert tx.tally(COUNTER, "tag", NOW) == Tally(1, 1, 0, 1)
+
+    def test_what_is_counted_changes_in_one_order(self) -> None:
+        """What many count under comes last, and what stays as it is does not come at all."""
+        old = tallies.counted(Counter("zoe", "vpn"), "a", NOW)
+        new = tallies.counted(Counter("alice", "wifi"), "b", NOW)
+        found = [(scope, number) for scope, _, number in tallies.changes([new], [old])]
+        assert found == [
+            *[("account alice", 1), ("account zoe", -1), ("number a", -1), ("number b", 1)],
+            *[("client vpn", -1), ("client wifi", 1)],
+        ]
+        assert tallies.changes([new], [new]) == []
 
     def test_a_tally_without_some_of_its_messages(self) -> None:
         """Each counts where it has a name in common, and nothing is ever less than nothing."""
