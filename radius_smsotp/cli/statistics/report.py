@@ -109,6 +109,13 @@ REASONS = {
     "sshd": "nobody",
     "disabled": "disabled",
     "refused": "disabled",
+    "domain-disabled": "disabled",
+    "domain-expired": "disabled",
+    "domain-hours": "disabled",
+    "domain-workstation": "disabled",
+    "domain-must-change": "outdated",
+    "domain-password-expired": "outdated",
+    "domain-locked": "locked",
     "locked": "locked",
     "noise": "locked",
     "no-number": "number",
@@ -297,12 +304,16 @@ def _columns(unit: str, stretches: list[Stretch], words: Words) -> str:
     return (
         f"{chart.columns(columns, series, words.number, words('chart'))}\n"
         f"<details><summary>{escape(words('table'))}</summary>"
-        f"{_table('stretches', (unit, *SERIES, 'sent'), rows, words)}</details>"
+        f"{_table('stretches', words('ended'), (unit, *SERIES, 'sent'), rows, words)}</details>"
     )
 
 
 def _table(
-    kind: str, heads: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]], words: Words
+    kind: str,
+    told: str,
+    heads: Sequence[str],
+    rows: Iterable[tuple[str, Sequence[str]]],
+    words: Words,
 ) -> str:
     """
     A table that is a card for each row where there is no room for columns.
@@ -310,6 +321,7 @@ def _table(
     Browsers forget what a table means whose parts are drawn as something else: the roles say it.
 
     Args:
+        told: What it is to who cannot see it.
         heads: Texts, of the row's name and of its cells.
         rows: Each with its name and its cells, which are HTML.
     """
@@ -328,8 +340,9 @@ def _table(
         named = f'<th scope="row" role="rowheader">{escape(name)}</th>'
         lines.append(f'<tr role="row">{named}{line}</tr>')
     return (
-        f'<table class="{kind}" role="table"><thead role="rowgroup"><tr role="row">{head}</tr>'
-        f'</thead><tbody role="rowgroup">{"".join(lines)}</tbody></table>'
+        f'<table class="{kind}" role="table" aria-label="{escape(told)}">'
+        f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<tbody role="rowgroup">{"".join(lines)}</tbody></table>'
     )
 
 
@@ -363,7 +376,7 @@ def _providers(summary: Summary, loaded: Loaded, words: Words) -> str:
     for name, one in ordered(summary, loaded).items():
         cells = _provider(one, loaded.prices.get(name), words)
         rows.append((name, [cells[head] for head in heads[1:]]))
-    return _table("providers", heads, rows, words)
+    return _table("providers", words("providers"), heads, rows, words)
 
 
 def _provider(one: Provider, price: float | None, words: Words) -> dict[str, str]:

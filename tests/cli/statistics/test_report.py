@@ -6,6 +6,7 @@ import html
 import json
 import re
 import stat
+from collections import Counter
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from radius_smsotp.cli.statistics import chart, figures, report, words
 from radius_smsotp.settings import languages, strict_yaml
 from tests.cli.installation import Installation
 from tests.cli.statistics import browser
-from tests.cli.statistics.events import PROVIDERS, a_month, a_year
+from tests.cli.statistics.events import LONG, PROVIDERS, a_month, a_year
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -192,6 +193,27 @@ class TestInABrowser:
         found = look(pages, "--blink-settings=preferredColorScheme=0", widths=(690,))
         assert found["faults"] == []
         assert all(found["dark"].values())
+
+    @pytest.mark.parametrize("width", WIDTHS)
+    def test_a_screen_reader_gets_all_of_it(self, pages: Path, tmp_path: Path, width: int) -> None:
+        """Also on a phone, where tables are drawn as cards; and no heading twice."""
+        told = browser.read_aloud(tmp_path, pages / "month.html", width)
+        roles = Counter(role for role, _ in told)
+        named = {role: [name for one, name in told if one == role] for role in roles}
+        assert "Day by day" in named["heading"]
+        assert "SMS sent" in named["term"]
+        assert {"When people log in", "Providers"} <= set(named["table"])
+        assert named["rowheader"][:3] == ["Mon", "Tue", "Wed"]
+        assert {"gateway", "backup", LONG} <= set(named["rowheader"])
+        columns = ["Provider", "Messages", "Taken", "Arrived", "Half within", "95% within"]
+        assert named["columnheader"][24:] == [*columns, "Fast to slow", "Cost"]
+        assert roles["cell"] + roles["gridcell"] == 1 + 7 * 24 + 3 * 7
+        texts = named["StaticText"]
+        assert texts.count("Half within") == 1
+        # Each chart says its numbers, or where they stand.
+        assert all(named["image"])
+        assert any("Columns; the table below" in one for one in named["image"])
+        assert any("taken: " in one and "not reachable: " in one for one in named["image"])
 
     def test_paper_needs_no_colours(self, pages: Path, tmp_path: Path) -> None:
         """Also in landscape: greys that differ, or patterns; and nothing runs out of the page."""
