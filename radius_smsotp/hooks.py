@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import functools
 import logging
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -236,7 +237,7 @@ class Hooks:
         wait = server.courier.waiting(outcome.transaction_id)
 
         def finish() -> packets.Result:
-            return _render(request, _answered(outcome, lambda: wait(deadline)))
+            return _render(request, _answered(server, outcome, lambda: wait(deadline)))
 
         return self._left("delivery", deadline, radiusd.RLM_MODULE_HANDLED, finish)
 
@@ -337,16 +338,19 @@ class Hooks:
         share = server.loaded.values.delivery.wait_share
         allowance = self.ration.allowance(start, most, share)
         wait = server.courier.waiting(outcome.transaction_id)
-        answered = _answered(outcome, lambda: wait(start + allowance))
+        answered = _answered(server, outcome, lambda: wait(start + allowance))
         if allowance > 0:
             self.ration.waited(start, self.clock())
         return answered
 
 
-def _answered(outcome: Challenged, wait: Callable[[], str]) -> Outcome:
+def _answered(server: Server, outcome: Challenged, wait: Callable[[], str]) -> Outcome:
     """The answer to the first step, once the verdict is there or the time is up."""
     try:
         state = wait()
+        if outcome.by_way and state != "failed":
+            way = server.courier.way(outcome.transaction_id)
+            outcome = replace(outcome, text=outcome.by_way.get(way, outcome.text))
     except StoreError as error:
         # The challenge is open and its message on its way: only the verdict stays unknown.
         log.warning("the verdict on a message cannot be read: %s", error)

@@ -120,6 +120,7 @@ def gateways(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateways]:
 
     class Settings(providers.ProviderSettings):
         type: Literal["scripted"]
+        to: str = "{phone}"
 
     class Provider:
         on_receipt: Callable[[str, bool, str], None] | None = None

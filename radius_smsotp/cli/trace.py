@@ -338,6 +338,9 @@ REMEDIES = {
     "sms-postponed": "it is sent as soon as a provider takes it, while its code is valid",
     "sms-undelivered": "see what the providers said above; 'smsotp provider test' tries one",
     "sms-resend-denied": TRY_LATER,
+    "sms-resend-denied no-way": "tell the user the words, or: smsotp user set {account} --way "
+    "WORD=ADDRESS",
+    "sms-next-way": "the message was not sent yet; if it stays so, see 'smsotp check'",
     "code-rejected expired": START_AGAIN + "; if SMS come late, raise code.lifetime",
     "code-rejected clock": START_AGAIN + "; if it comes again, keep the servers' clocks (NTP)",
     "code-rejected locked": "wait for lockout.minutes, or: smsotp user unlock {account}",
@@ -401,7 +404,8 @@ SENTENCES = {
     "sms-postponed pace": "the message waits for its turn at {provider}",
     "sms-postponed busy": "no provider takes the message now: it is sent again",
     "sms-undelivered": "no provider took the message: refused",
-    "sms-resent": "the user asked for one more SMS",
+    "sms-next-way": "no provider of that way took the message: it goes the next one",
+    "sms-resent": "the user asked for one more SMS, or another way",
     "sms-resend-denied": "the user asked for one more SMS: {reason}",
     "code-accepted": "the code was right: logged in",
     "code-accepted emergency": "an emergency code was right: logged in",
@@ -430,6 +434,7 @@ TOLD |= {"sms-postponed pace", "sms-postponed busy"}
 """Of whose reason the sentence says all."""
 
 DETAILS = {
+    "way": "way: {}",
     "message_id": "message id {}",
     "text": "{}",
     "wait": "in {} s",

@@ -25,8 +25,17 @@ from radius_smsotp.delivery.leases import Leases
 from radius_smsotp.delivery.receipts import FREE, Receipts, challenge_event
 from radius_smsotp.delivery.threads import Threads
 from radius_smsotp.errors import StoreError
+from radius_smsotp.model import code, ways
 from radius_smsotp.model.receipts import Receipt
-from radius_smsotp.model.records import Attempt, Challenge, Event, Message, MessageState
+from radius_smsotp.model.records import (
+    SMS,
+    Attempt,
+    Challenge,
+    Counter,
+    Event,
+    Message,
+    MessageState,
+)
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
 from radius_smsotp.store import Store, insist
@@ -153,6 +162,12 @@ class Courier:
                 return state
             time.sleep(min(POLL_SECONDS, left))
 
+    def way(self, transaction_id: str) -> str:
+        """The way that the newest message of a challenge goes."""
+        with self._store.read() as tx:
+            message = tx.message(transaction_id)
+        return message.way if message else SMS
+
     def patience(self, route: tuple[str, ...], seconds: float) -> float:
         """Of `seconds`, those that make sense to wait for a verdict: see `delivery.breaker`."""
         first = self.chain.usable(route)[:1]
@@ -254,7 +269,10 @@ class Courier:
 
     def _run(self, sending: Sending) -> None:
         try:
-            sending.state = self._deliver(sending)
+            state = self._deliver(sending)
+            while state == "failed" and self._goes_on(sending):
+                state = self._deliver(sending)
+            sending.state = state
         except StoreError as error:
             # The lease runs out, and a later sweep takes the message up again.
             log.warning("a delivery could not be recorded: %s", error)
@@ -277,7 +295,7 @@ class Courier:
         if held is None:
             return sending.message.state
         message = held
-        sms = compose.message(challenge, message, self._keyring, self._loaded.values.sms)
+        sms = compose.message(challenge, message, self._keyring, self._loaded)
         left = self.chain.usable(message.route) if sms is not None else []
         full: list[str] = []  # those of this round that had no room, or could not be reached
         while sms is not None and left and challenge.is_open(self._now()):
@@ -338,7 +356,8 @@ class Courier:
         if left:
             until = self._leases.end(now, message.route)
             return replace(message, lease_owner=self.owner, lease_until=until)
-        if full:
+        # Who can be reached another way need not wait until a gateway is there again.
+        if full and not (verdict == "unavailable" and message.ways_left):
             wait = max(pace.backoff(message.tries, self._chance()), self.chain.wait(full, message))
             if now + timedelta(seconds=wait) < challenge.expires_at:
                 return replace(postpone(message, now, wait), tries=message.tries + 1)
@@ -357,7 +376,7 @@ class Courier:
         with self._store.write(challenge.account) as tx:
             if attempt is not None:
                 tx.add_attempt(message, attempt, now)
-                tx.add_event(attempt_event(challenge, attempt, now), message)
+                tx.add_event(attempt_event(challenge, message, attempt, now), message)
             return self._save(tx, message, now, attempt)
 
     def _reported(self, provider: str, message_id: str, delivered: bool, words: str) -> None:
@@ -399,12 +418,51 @@ class Courier:
         message = replace(message, state=state, lease_owner=None, lease_until=None)
         tx.save_message(message)
         tx.give_back(message)
+        is_lost = challenge is not None and is_open and not silent
+        if challenge and is_lost and self._goes_another_way(tx, challenge, message, now):
+            return message, is_open
         # A resend that failed says nothing of a message before it that has left.
         left = any(one.verdict in {"accepted", "unknown"} for _, one in attempts)
-        if challenge is not None and is_open and not silent and (message.number == 1 or not left):
+        if challenge and is_lost and (message.number == 1 or not left):
             tx.save_answer(replace(challenge, state="undelivered"))
             tx.add_event(challenge_event("sms-undelivered", challenge, now))
         return message, is_open
+
+    def _goes_another_way(
+        self, tx: Transaction, challenge: Challenge, message: Message, now: datetime
+    ) -> bool:
+        """Let a message that no provider of its way took go the next one, if there is one."""
+        limit = self._loaded.values.limits.per_number_hour
+        for way in message.ways_left:
+            made = replace(message, way=way, sealed_phone=message.sealed[way], provider=None)
+            address = compose.address(challenge, made, self._keyring)
+            if address is None:
+                return False
+            tag = code.number_tag(self._keyring.oldest_secret, address)
+            counter = Counter(challenge.account, challenge.client)
+            if limit and tx.tally(counter, tag, now).number_hour >= limit:
+                continue
+            route = self._loaded.route(address, way)
+            until = self._leases.end(now, route)
+            made = replace(made, number=message.number + 1, state="queued", route=route, tries=0)
+            made = replace(made, counted=tx.count_message(counter, tag, now), not_before=None)
+            tx.add_message(replace(made, lease_owner=self.owner, lease_until=until))
+            tx.save_answer(replace(challenge, phone_hint=ways.mask(address)))
+            tx.add_event(challenge_event("sms-next-way", challenge, now, way=way))
+            return True
+        return False
+
+    def _goes_on(self, sending: Sending) -> bool:
+        """Whether a message that failed goes another way: then that is what is sent now."""
+        failed = sending.message
+        if not failed.ways:
+            return False
+        with self._store.read() as tx:
+            newest = tx.message(failed.transaction_id)
+        if newest is None or (newest.state, newest.lease_owner) != ("queued", self.owner):
+            return False
+        sending.message, sending.provider = newest, None
+        return newest.number > failed.number
 
     def _hold(self, challenge: Challenge, message: Message) -> Message | None:
         """Make the lease last for the next attempt.  None if somebody else has taken it over."""
@@ -438,10 +496,11 @@ def postpone(message: Message, now: datetime, wait: float) -> Message:
     return replace(message, not_before=at, lease_owner=None, lease_until=at)
 
 
-def attempt_event(challenge: Challenge, attempt: Attempt, now: datetime) -> Event:
+def attempt_event(challenge: Challenge, message: Message, attempt: Attempt, now: datetime) -> Event:
     """The event of one attempt at one provider."""
     detail: dict[str, str | int | float]
     detail = {"provider": attempt.provider, "seconds": attempt.seconds}
+    detail |= {"way": message.way} if message.ways else {}
     detail |= {"text": attempt.text} if attempt.text else {}
     detail |= {"message_id": attempt.message_id} if attempt.message_id else {}
     return challenge_event(f"sms-{attempt.verdict}", challenge, now, **detail)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from radius_smsotp.login.replays import Use
@@ -51,6 +52,7 @@ class Challenged:
         route: The providers that the message goes through.
         echo: See `model.code.echo`, of the first answer in EAP.
         undelivered: What to say instead, if all providers refuse meanwhile.
+        by_way: What to say instead, if the message goes another way meanwhile, by its word.
     """
 
     transaction_id: str
@@ -60,6 +62,7 @@ class Challenged:
     route: tuple[str, ...] = ()
     echo: str = ""
     undelivered: str = ""
+    by_way: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

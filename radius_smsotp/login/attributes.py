@@ -1,6 +1,6 @@
 """
-What FreeRADIUS's modules say of an account: the attributes `SMSOTP-Phone`, `-Provider`, `-Style`
-and `-Text`, from LDAP, SQL, a file.
+What FreeRADIUS's modules say of an account: the attributes `SMSOTP-Phone`, `-Way`, `-Provider`,
+`-Style` and `-Text`, from LDAP, SQL, a file.
 
 Nobody can mend such a value at the time of a login.  What cannot be used is logged, without
 the value of a number or a text, and what the settings say holds instead.
@@ -9,10 +9,10 @@ the value of a number or a text, and what the settings say holds instead.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from radius_smsotp.login.request import Request
-from radius_smsotp.model import identity
+from radius_smsotp.model import identity, ways
 from radius_smsotp.model.records import Style
 from radius_smsotp.model.text import OF_CODE, placeholders
 
@@ -55,6 +55,19 @@ def number(
         for fault in faults:
             log.warning("%r: %s", request.user, fault)
     return next(iter(readable), None), tuple(faults)
+
+
+def other_ways(
+    request: Request, known: Mapping[str, ways.Kind], country: str | None
+) -> list[ways.Way]:
+    """The ways that the values of `SMSOTP-Way` name, in their order; see `model.ways`."""
+    found = []
+    for text in request.ways if known else ():
+        try:
+            found.append(ways.read(text, known, country))
+        except ValueError as error:
+            log.warning("a value of SMSOTP-Way of %r: %s", request.user, error)
+    return found
 
 
 def provider(request: Request, known: Collection[str]) -> str | None:

@@ -12,7 +12,7 @@ from radius_smsotp.login import attributes
 from radius_smsotp.login.request import Request
 from radius_smsotp.login.rules import Facts
 from radius_smsotp.model import code, forms, identity
-from radius_smsotp.model.records import Challenge, EmergencyCodes, Message, Spent
+from radius_smsotp.model.records import SMS, Challenge, EmergencyCodes, Message, Spent
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
 from radius_smsotp.settings.policy import ClientPolicy
@@ -78,28 +78,41 @@ class Issuer:
             template=attributes.template(request, own.message),
             lease_owner=owner,
             lease_until=until,
+            ways=tuple(f"{one.word}:{self._sealed(transaction_id, *one)}" for one in facts.ways),
         )
 
-    def reissue(self, challenge: Challenge, message: Message, now: datetime) -> Message:
-        """One more message with the same code, through the provider after the last one."""
+    def _sealed(self, transaction_id: str, way: str, address: str) -> str:
+        return code.seal(self._keyring.secret, code.nonce(transaction_id, way), address)
+
+    def reissue(
+        self, challenge: Challenge, message: Message, now: datetime, wanted: str = ""
+    ) -> Message | None:
+        """
+        One more message with the same code, through the provider after the last one; after the last
+        one of a way by the next way.
+
+        Args:
+            wanted: The way to go; None is returned if there is no such one.
+        """
+        words = [*message.sealed]
+        if wanted and wanted not in words:
+            return None
+        way = wanted or message.way
         # A message that is still on its way is with the first provider of its route.
         at_it = next(iter(message.route), None)
         last = at_it if message.state == "queued" else message.provider
-        order = self._loaded.route(self._number(challenge, message) or "")
+        order = self._loaded.route(self.address_of(challenge, message) or "", message.way)
         cut = order.index(last) + 1 if last in order else 0
+        if not wanted and cut == len(order):
+            way = words[(words.index(way) + 1) % len(words)]
         route = order[cut:] + order[:cut]
+        made = replace(message, number=message.number + 1, state="queued", provider=None)
+        if way != message.way:
+            made = replace(made, way=way, sealed_phone=message.sealed[way])
+            route = self._loaded.route(self.address_of(challenge, made) or "", way)
         owner, until = self._courier.lease(now, route)
-        return replace(
-            message,
-            number=message.number + 1,
-            state="queued",
-            route=route,
-            provider=None,
-            not_before=None,
-            tries=0,
-            lease_owner=owner,
-            lease_until=until,
-        )
+        made = replace(made, not_before=None, tries=0)
+        return replace(made, route=route, lease_owner=owner, lease_until=until)
 
     def knows(self, challenge: Challenge) -> bool:
         """Whether this server has the key of a challenge."""
@@ -168,16 +181,23 @@ class Issuer:
         return code.answer_tag(self._keyring.oldest_secret, request.packet, request.password or "")
 
     def message_tag(self, challenge: Challenge, message: Message | None) -> str:
-        """`number_tag` of the number that a message goes to, "" if that is not known."""
-        number = None if message is None else self._number(challenge, message)
-        return "" if number is None else self.number_tag(number)
+        """`number_tag` of the address that a message goes to, "" if that is not known."""
+        address = None if message is None else self.address_of(challenge, message)
+        return "" if address is None else self.number_tag(address)
 
-    def _number(self, challenge: Challenge, message: Message) -> str | None:
+    def first_tag(self, challenge: Challenge, message: Message | None) -> str:
+        """The same of the number that the first message of a challenge went to."""
+        if message is not None and message.way != SMS:
+            message = replace(message, way=SMS, sealed_phone=message.sealed[SMS])
+        return self.message_tag(challenge, message)
+
+    def address_of(self, challenge: Challenge, message: Message) -> str | None:
         """Where a message goes, or None if its key is gone."""
         key = self._keyring.get(challenge.key_id)
         if key is None:
             return None
         try:
-            return code.unseal(key, message.transaction_id, message.sealed_phone)
+            nonce = code.nonce(message.transaction_id, message.way)
+            return code.unseal(key, nonce, message.sealed_phone)
         except ValueError:  # another key has taken over its id
             return None

@@ -12,9 +12,9 @@ from datetime import datetime
 from radius_smsotp.login import attributes, rules, stations
 from radius_smsotp.login.challenges import Issuer
 from radius_smsotp.login.request import Request
-from radius_smsotp.model import identity
+from radius_smsotp.model import identity, ways
 from radius_smsotp.model.identity import choose_language
-from radius_smsotp.model.records import Account, Known
+from radius_smsotp.model.records import SMS, Account, Known
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.policy import ClientPolicy
 from radius_smsotp.store import tallies
@@ -98,6 +98,7 @@ class FactReader:
             held=codes,
             emergency=codes if codes is not None and codes.left(now) else None,
             faults=faults,
+            ways=self.ways(request, account, number),
             number_tag=tag,
             barred=None if number is None else identity.obstacle(number, self._may),
             counter=counter,
@@ -120,6 +121,30 @@ class FactReader:
             remembered=not request.unasked and stations.is_remembered(known, own, tag, now),
             tally=tallies.without(tally, counter, tag, waiting.values()),
         )
+
+    def ways(
+        self, request: Request, account: Account | None, number: str | None
+    ) -> tuple[ways.Way, ...]:
+        """
+        All ways to a user, the first one that of the SMS; none if there is no other.
+
+        Args:
+            number: Where the SMS goes.
+        """
+        known, country = self._loaded.way_kinds, self.policy(request).country
+        if not known or number is None:
+            return ()
+        own = attributes.other_ways(request, known, country)
+        if not own and account is not None:
+            own = [one for one in map(ways.of, account.ways) if one.word in known]
+        settings = self._loaded.values.ways
+        own += [ways.Way(word) for word in known if settings[word].everyone]
+        found = {SMS: number}
+        for word, address in own:
+            to = address or number
+            if ways.is_mail(to) or identity.obstacle(to, self._may) is None:
+                found.setdefault(word, to)
+        return tuple(map(ways.Way._make, found.items())) if len(found) > 1 else ()
 
     def _tag(self, number: str | None) -> str:
         return "" if number is None else self._issuer.number_tag(number)

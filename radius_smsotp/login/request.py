@@ -145,8 +145,8 @@ class Request:
         uncompared: Whether there was nothing that a handshake could be compared with.
         by_domain: Why Active Directory has refused the account, as a reason of events; "" if it
             has not, or for a wrong password.
-        phones, provider, style, template, language: What FreeRADIUS's modules say of the account,
-            as they say it; see `login.attributes`.
+        phones, ways, provider, style, template, language: What FreeRADIUS's modules say of the
+            account, as they say it; see `login.attributes`.
     """
 
     user: str
@@ -177,6 +177,7 @@ class Request:
     by_domain: str = ""
     name: str | None = None
     phones: tuple[str, ...] = field(default=(), repr=False)
+    ways: tuple[str, ...] = field(default=(), repr=False)
     provider: str | None = None
     style: str | None = None
     template: str | None = field(default=None, repr=False)

@@ -25,6 +25,7 @@ from radius_smsotp.model.records import (
     Spent,
     Tally,
 )
+from radius_smsotp.model.ways import Way
 
 Limit = Literal["per_account_hour", "per_number_hour", "per_client_hour", "per_day"]
 Withheld = Literal["stored-password", Limit]
@@ -95,6 +96,7 @@ class Facts:
             more takes its place, so the tally is without it.
         held: The account's emergency codes, used up or not.
         emergency: The same, if one of them may be used now: then no message is sent.
+        ways: All ways to the user, `phone` among them, if there are others.
     """
 
     account: Account | None
@@ -117,6 +119,7 @@ class Facts:
     waiting: Mapping[str, Counted] = field(default_factory=dict, repr=False)
     held: EmergencyCodes | None = None
     emergency: EmergencyCodes | None = None
+    ways: Sequence[Way] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ class Answer:
             to every question.  It is no guess.
         tag: Of the answer and the packet it came in, see `model.code.answer_tag`.
         judgeable: Whether this server has the key that the code was made with.
+        ways: If it asks for a way that there is not: those that there are.
         others: The challenges of this account that may be answered from here as well, each with
             its code: an answer is a guess at all of them.
     """
@@ -145,6 +149,7 @@ class Answer:
     echoed: bool = False
     tag: str = ""
     judgeable: bool = True
+    ways: Sequence[str] = ()
     others: Sequence[tuple[Challenge, str]] = field(default=(), repr=False)
 
 
@@ -203,15 +208,19 @@ class Again:
 
 
 class Resend(_OfChallenge):
-    """Send the same code through the next provider."""
+    """Send the same code through the next provider, or another way."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResendDenied:
-    """A limit, or an emergency code, stands against a message; the challenge stays as it is."""
+    """
+    A limit, or an emergency code, stands against a message, or there is no such way; the challenge
+    stays as it is.
+    """
 
     challenge: Challenge
-    limit: Limit | Literal["emergency"]
+    limit: Limit | Literal["emergency", "no-way"]
+    ways: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +354,8 @@ def judge(
         return Unasked(replace(challenge, answered=ECHOED))
     answered = replace(challenge, answered=answer.tag)
     if asks_again(answer.text, policy):
+        if answer.ways and not challenge.emergency:
+            return ResendDenied(challenge, "no-way", answer.ways)
         limit = "emergency" if challenge.emergency else reached(tally, policy)
         return ResendDenied(challenge, limit) if limit else Resend(answered)
     return _accept(answered, answer) or _wrong(answered, answer.others, locked, policy, now)
@@ -381,9 +392,18 @@ def _place(challenge: Challenge) -> tuple[str, str]:
 
 
 def asks_again(answer: str, policy: LoginPolicy) -> bool:
-    """Whether an answer asks for one more SMS."""
-    word = policy.resend_word.strip().casefold()
-    return word != "" and answer.strip().casefold() == word
+    """Whether an answer asks for one more SMS, or for another way."""
+    return asked_way(answer, policy) is not None
+
+
+def asked_way(answer: str, policy: LoginPolicy) -> str | None:
+    """The way that an answer asks for one more message by: "" for the next; None if it does not."""
+    word, typed = (" ".join(one.casefold().split()) for one in (policy.resend_word, answer))
+    if not word:
+        return None
+    if policy.ways and typed.startswith(f"{word} "):
+        return typed.removeprefix(word).strip()
+    return "" if typed == word else None
 
 
 def burn(challenge: Challenge) -> Challenge:

@@ -26,7 +26,7 @@ from radius_smsotp.login.pins import Pins
 from radius_smsotp.login.replays import Replays, Use, of_emergency
 from radius_smsotp.login.request import Request, Step
 from radius_smsotp.login.request import login_event as _event
-from radius_smsotp.model import forms, identity, lockout, pin
+from radius_smsotp.model import forms, identity, lockout, pin, ways
 from radius_smsotp.model.events import REASONS
 from radius_smsotp.model.records import (
     Challenge,
@@ -38,7 +38,7 @@ from radius_smsotp.model.records import (
     Message,
     Tally,
 )
-from radius_smsotp.model.text import GTC_OCTETS, REPLY_MESSAGE_OCTETS, fill_within
+from radius_smsotp.model.text import GTC_OCTETS, REPLY_MESSAGE_OCTETS, fill, fill_within
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
 from radius_smsotp.settings.policy import ClientPolicy
@@ -213,7 +213,14 @@ class Service:
                 told["override"] = identity.mask_number(facts.phone or "")
             tx.add_event(_event("challenge-opened", request, now, challenge, **told))
         self._courier.hand_over(challenge, message)
-        return self._challenged(request, challenge, own, message=message)
+        asked = self._challenged(request, challenge, own, message=message)
+        # It may have gone another way by the time that this is said.
+        hints = {one.word: ways.mask(one.address) for one in facts.ways}
+        others = {
+            word: self._challenged(request, replace(challenge, phone_hint=hint), own).text
+            for word, hint in hints.items()
+        }
+        return replace(asked, by_way=others)
 
     def answer(self, request: Request, *, sync: bool = True) -> Outcome:
         """Judge the answer to a challenge."""
@@ -256,24 +263,33 @@ class Service:
             request, challenge, codes, others, now, compared=compared
         )
         counter = stations.counter_of(known, request, now)
-        message, tag, tally = None, "", Tally()
+        message = made = None
+        tag, tally = "", Tally()
         less: list[Counted] = []
-        if challenge is not None and rules.asks_again(answer.text, own.login):
+        way = rules.asked_way(answer.text, own.login)
+        if challenge is not None and way is not None:
             message = tx.message(challenge.transaction_id)
-            tag = self._issuer.message_tag(challenge, message)
+            made = self._issuer.reissue(challenge, message, now, way) if message else None
+            if message is not None and made is None:
+                answer = replace(answer, ways=(*message.sealed,))
+            tag = self._issuer.message_tag(challenge, made)
             tally = tx.tally(counter, tag, now)
             less = [message.counted] if message is not None and message.waits else []
             tally = tallies.without(tally, counter, tag, less)
         decision = rules.judge(challenge, answer, counter.lockout, tally, own.login, now)
-        if isinstance(decision, rules.Resend) and message is not None:
+        if isinstance(decision, rules.Resend) and message is not None and made is not None:
+            told = {}
+            if made.ways:
+                hint = ways.mask(self._issuer.address_of(decision.challenge, made) or "")
+                decision = rules.Resend(replace(decision.challenge, phone_hint=hint))
+                told = {"way": made.way}
             counted = tx.count_message(counter, tag, now, less)
-            one_more = self._issuer.reissue(decision.challenge, message, now)
-            again = decision.challenge, replace(one_more, counted=counted)
+            again = decision.challenge, replace(made, counted=counted)
             tx.save_answer(decision.challenge)
             if message.state == "queued":
                 tx.save_message(replace(message, state="replaced"))
             tx.add_message(again[1])
-            tx.add_event(_event("sms-resent", request, now, decision.challenge))
+            tx.add_event(_event("sms-resent", request, now, decision.challenge, **told))
         outcome = self._settle(tx, request, counter, decision, own, now, number)
         if isinstance(decision, rules.Accept):
             uses = [Use(one.transaction_id, 0, one.expires_at) for one in decision.spends]
@@ -452,6 +468,8 @@ class Service:
                 event = _event("sms-resend-denied", request, now, challenge, reason=decision.limit)
                 tx.note(event)
                 denied = own.texts.resend_denied
+                if decision.limit == "no-way":
+                    denied = fill(own.texts.ways, {"ways": ", ".join(decision.ways)})
                 return self._challenged(request, decision.challenge, own, denied)
             case rules.Unasked():
                 tx.save_answer(decision.challenge)
@@ -494,7 +512,7 @@ class Service:
         # The lost device may be one that would be remembered.
         if own.remember.hours and not challenge.emergency:
             message = tx.message(challenge.transaction_id)
-            tag = self._issuer.message_tag(challenge, message)
+            tag = self._issuer.first_tag(challenge, message)
             stations.remember(tx, request, own, tag, now)
 
     def _note(self, tx: Transaction, event: Event, request: Request) -> None:

@@ -13,11 +13,14 @@ import re
 
 import pyotp
 
+from radius_smsotp.model.records import SMS
+from radius_smsotp.model.ways import MAIL_ADDRESS
+
 KEY_OCTETS = 32
 """Length of a key: the output length of HMAC-SHA256, as RFC 2104 section 3 advises."""
 
-SEALED_MAXIMUM = 32
-"""Longest text `seal` takes, octets: one HMAC-SHA256 output.  E.164 has 16 with its plus."""
+SEALED_MAXIMUM = 254
+"""Longest text `seal` takes, octets: a mail address (see `model.ways`).  E.164 has 16."""
 
 
 class _Hotp(pyotp.HOTP):
@@ -87,36 +90,46 @@ def echo(key: bytes, transaction_id: str, answer: str) -> str:
     return hmac.digest(key, said, "sha256").hex()[:16]
 
 
-def seal(key: bytes, transaction_id: str, phone: str) -> str:
+def seal(key: bytes, nonce: str, address: str) -> str:
     """
-    Make a number unreadable without the key, for the challenge's row.
+    Make a number, or mail address, unreadable without the key, for the message's row.
 
-    A stream cipher with HMAC-SHA256 as pseudo-random function and the transaction_id as
-    nonce, which is used for one number only.
+    A stream cipher with HMAC-SHA256 as pseudo-random function.
+
+    Args:
+        nonce: Used for one address only: see `nonce`.
 
     Returns:
-        Lower-case hex, twice as long as `phone` in octets.
+        Lower-case hex, twice as long as `address` in octets.
 
     Raises:
-        ValueError: `phone` is longer than `SEALED_MAXIMUM` octets.
+        ValueError: `address` is longer than `SEALED_MAXIMUM` octets.
     """
-    octets = phone.encode()
+    octets = address.encode()
     if len(octets) > SEALED_MAXIMUM:
-        raise ValueError("the number is too long to be sealed")
-    return _mask(key, transaction_id, octets).hex()
+        raise ValueError("the address is too long to be sealed")
+    return _mask(key, nonce, octets).hex()
 
 
-def unseal(key: bytes, transaction_id: str, sealed: str) -> str:
+def unseal(key: bytes, nonce: str, sealed: str) -> str:
     """Undo `seal`.  Raises ValueError if `sealed` was not made with this key."""
-    phone = _mask(key, transaction_id, bytes.fromhex(sealed)).decode("latin-1")
-    # Any key makes something of any seal; only the right one makes a number.
-    if not re.fullmatch(r"\+[0-9]+", phone):
+    address = _mask(key, nonce, bytes.fromhex(sealed)).decode("latin-1")
+    # Any key makes something of any seal; only the right one makes an address.
+    if not re.fullmatch(r"\+[0-9]+", address) and not MAIL_ADDRESS.fullmatch(address):
         raise ValueError("the seal does not open with this key")
-    return phone
+    return address
+
+
+def nonce(transaction_id: str, way: str) -> str:
+    """What the address of one way of a challenge is sealed with."""
+    return transaction_id if way == SMS else f"{transaction_id} {way}"
 
 
 def number_tag(key: bytes, phone: str) -> str:
-    """A name for a number by which its messages are counted: 16 hex digits, not reversible."""
+    """
+    A name for a number, or mail address, by which its messages are counted: 16 hex digits, not
+    reversible.
+    """
     return hmac.digest(key, b"number-tag " + phone.encode(), "sha256").hex()[:16]
 
 
@@ -131,7 +144,12 @@ def answer_tag(key: bytes, authenticator: str, answer: str) -> str:
     return hmac.digest(key, text, "sha256").hex()[:32]
 
 
-def _mask(key: bytes, transaction_id: str, octets: bytes) -> bytes:
-    stream = hmac.digest(key, b"phone-seal " + transaction_id.encode(), "sha256")[: len(octets)]
+def _mask(key: bytes, nonce: str, octets: bytes) -> bytes:
+    stream, block = b"", ""
+    while len(stream) < len(octets):
+        # The first block has no number: as it was while there were numbers alone.
+        stream += hmac.digest(key, f"phone-seal {nonce}{block}".encode(), "sha256")
+        block = f" {len(stream)}"
+    stream = stream[: len(octets)]
     masked = int.from_bytes(octets, "big") ^ int.from_bytes(stream, "big")
     return masked.to_bytes(len(octets), "big")

@@ -21,7 +21,8 @@ KINDS = {
     "sms-postponed": "the message is sent later: it waits for its turn (``pace``), or to be tried "
     "again (``busy``)",
     "sms-undelivered": "no provider took the message; the challenge was closed",
-    "sms-resent": "the user asked for one more SMS",
+    "sms-next-way": "no provider of one way took the message; it goes the next way",
+    "sms-resent": "the user asked for one more SMS, or for another way",
     "sms-resend-denied": "the user asked for one more SMS, a limit stood against it",
     "code-accepted": "the code was right; the challenge is spent",
     "code-wrong": "the code was wrong",
@@ -77,6 +78,7 @@ REASONS = {
     "per_number_hour": "limits.per_number_hour is reached",
     "per_client_hour": "limits.per_client_hour is reached",
     "per_day": "limits.per_day is reached",
+    "no-way": "the account has no such way",
     "unknown-challenge": "State names no challenge of ours",
     "foreign": "the challenge belongs to another account",
     "foreign-client": "the challenge belongs to another client, and challenge.bind forbids that",

@@ -23,6 +23,8 @@ Verdict = Literal["accepted", "refused", "busy", "unavailable", "unknown"]
 
 Counted = tuple[tuple[str, int], ...]
 """What one message is counted under: names, each with a slot of time (see `store.tallies`)."""
+SMS = "sms"
+"""The word of the first way to a user (see `model.ways`), which every account has."""
 
 ECHOED = "echo"
 """In place of the tag of an answer, in a challenge: a device has sent its stored password."""
@@ -51,6 +53,7 @@ class Account:
         language: Folded tag (see `model.identity`) of what this person reads, or None.
         override: A number that goes before any other, FreeRADIUS's too, until `override_until`.
         gone: Disabled by a sync whose file did not name it; the next one that does enables it.
+        ways: Other ways to this person, in their order, as `model.ways.Way` writes them.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Account:
     override: str | None = field(default=None, repr=False)
     override_until: datetime | None = None
     gone: bool = False
+    ways: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def is_bare(self) -> bool:
@@ -188,7 +192,8 @@ class Message:
         number: 1 for the first message of the challenge, one more for each that was asked for.
         state: See `MessageState`.
         route: Providers that are left to try, in this order.
-        sealed_phone: The number, readable with the key only (see `model.code.seal`).
+        sealed_phone: The number, or other address, readable with the key only (see
+            `model.code.seal`).
         template: The text with ``{code}`` still in it.
         provider: Which provider took, or was the last to try, the message.
         not_before: When it may go out; None for at once.
@@ -197,6 +202,8 @@ class Message:
         tries: How often all of its providers were tried, and none had room for it.
         counted: Under which names and when it is counted (see `store.tallies`), as long as it has
             certainly not left; then, or if it never will, nothing.
+        way: The word of the way that it goes (see `model.ways`).
+        ways: If there are others: all of the challenge in their order, each as WORD:SEALED.
     """
 
     transaction_id: str
@@ -211,6 +218,20 @@ class Message:
     lease_until: datetime | None = None
     tries: int = 0
     counted: Counted = field(default=(), repr=False)
+    way: str = SMS
+    ways: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def sealed(self) -> dict[str, str]:
+        """The addresses of all ways of the challenge, by word, in their order."""
+        pairs = (one.partition(":") for one in self.ways)
+        return {word: sealed for word, _, sealed in pairs} or {self.way: self.sealed_phone}
+
+    @property
+    def ways_left(self) -> list[str]:
+        """The ways behind its own."""
+        words = [*self.sealed]
+        return words[words.index(self.way) + 1 :]
 
     @property
     def key(self) -> tuple[str, int]:
@@ -412,6 +433,8 @@ class LoginPolicy:
     lockout_failures: int
     lockout_time: timedelta
     bind: Bind = "account"
+    ways: frozenset[str] = frozenset()
+    """The words of other ways that an answer may ask for."""
     unasked: frozenset[str] = frozenset()
     """Clients whose challenges nobody has given us a first factor for."""
 

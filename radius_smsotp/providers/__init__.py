@@ -46,10 +46,14 @@ class Message:
 
     Attributes:
         transaction_id: The challenge it belongs to, 32 lower-case hex digits.
-        phone: E.164 with its plus sign, "+491701234567".
+        phone: E.164 with its plus sign, "+491701234567"; "" if it goes to `email`.
         text: The whole text, code included.
         code: The code alone, for gateways that build the text themselves.
         attempt: A UUID that names this attempt, for gateways that give no name of their own.
+        email: Where it goes if not to a phone.
+        language: Folded tag of what the user reads, "de".
+        code_spoken: The code, a word for each digit, in that language.
+        message_spoken: The text for a voice that reads it out, in that language.
     """
 
     transaction_id: str
@@ -58,6 +62,10 @@ class Message:
     text: str = field(repr=False)
     code: str = field(repr=False)
     attempt: str = field(default_factory=lambda: str(uuid.uuid4()))
+    email: str = field(default="", repr=False)
+    language: str = ""
+    code_spoken: str = field(default="", repr=False)
+    message_spoken: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """A text that no encoding can write would raise errors that quote it."""

@@ -43,14 +43,16 @@ def excerpt(
         One line of printable characters, "" if nothing was said.
     """
     line = one_line(said.decode("utf-8", "replace") if isinstance(said, bytes) else said)
-    hidden = [*secrets, message.text] if message else [*secrets]
+    hidden = [*secrets]
+    if message:
+        hidden += [message.text, message.message_spoken, message.code_spoken, message.email]
     # The longest first, so that no part of a long secret is left over by a short one.
     # In any letter case: %c3 is %C3, and \\u00fc is \\u00FC.
     writings = sorted(_writings(hidden), key=len, reverse=True)
     line = re.sub("|".join(map(re.escape, writings)) or r"(?!)", BLOT, line, flags=re.IGNORECASE)
     if message:
-        number = _digits(message.phone[-_TAIL:])
-        line = re.sub(rf"{_START_OF_NUMBER}{number}|{_digits(message.code)}", BLOT, line)
+        number = _START_OF_NUMBER + _digits(message.phone[-_TAIL:]) if message.phone else r"(?!)"
+        line = re.sub(rf"{number}|{_digits(message.code)}", BLOT, line)
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

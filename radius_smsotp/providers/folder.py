@@ -54,7 +54,7 @@ class Provider(BaseProvider[Settings]):
         """Write the file.  Raises Unavailable if the folder cannot be written."""
         record = {
             "transaction_id": message.transaction_id,
-            "phone": message.phone,
+            **({"email": message.email} if message.email else {"phone": message.phone}),
             "text": message.text,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }

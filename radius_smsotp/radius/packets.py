@@ -98,6 +98,7 @@ class Attribute(NamedTuple):
 
 _ROWS = {
     "SMSOTP-Phone": ("control", "modules", "hook", "a number of the account"),
+    "SMSOTP-Way": ("control", "modules", "hook", "another way to the user"),
     "SMSOTP-Provider": ("control", "modules", "hook", "the provider that is tried first"),
     "SMSOTP-Style": ("control", "modules policy", "hook", "how the code is asked for"),
     "SMSOTP-Text": ("control", "modules", "hook", "the text of the message"),
@@ -218,17 +219,20 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         by_domain=_by_domain(said),
         # Of a password other modules may say anything, a name that was sent among it.
         uncompared=silent or (method != "" and any(UNCOMPARED in one for one in said)),
-        phones=tuple(
-            one
-            for place in ("config", "reply")
-            for one in _values((lists or {}).get(place), "SMSOTP-Phone")
-        ),
+        phones=_of_account(lists, "SMSOTP-Phone"),
+        ways=_of_account(lists, "SMSOTP-Way"),
         provider=of_account.get("SMSOTP-Provider") or None,
         style=of_account.get("SMSOTP-Style") or None,
         template=of_account.get("SMSOTP-Text") or None,
         packet=request.get("SMSOTP-Packet", ""),
         language=of_account.get("SMSOTP-Language", ""),
     )
+
+
+def _of_account(lists: Mapping[str, Any] | None, attribute: str) -> tuple[str, ...]:
+    """All values of an attribute in the lists where modules say what they know of an account."""
+    places = ((lists or {}).get(place) for place in ("config", "reply"))
+    return tuple(value for place in places for value in _values(place, attribute))
 
 
 def result(

@@ -16,6 +16,8 @@ from pydantic import BaseModel, ValidationError
 
 from radius_smsotp import providers
 from radius_smsotp.errors import ConfigurationError, Problem
+from radius_smsotp.model import ways
+from radius_smsotp.model.records import SMS
 from radius_smsotp.model.text import shown
 from radius_smsotp.providers import ProviderSettings, privacyidea
 from radius_smsotp.settings import faults, languages, policy, strict_yaml
@@ -23,6 +25,7 @@ from radius_smsotp.settings.faults import Written
 from radius_smsotp.settings.policy import ClientPolicy
 from radius_smsotp.settings.references import References
 from radius_smsotp.settings.schema import DeliverySettings, Settings, network
+from radius_smsotp.settings.ways import WaySettings
 
 SMTP = "radius_smsotp.providers.smtp.provider"
 """Imported only where it is needed: it brings smtplib along."""
@@ -80,8 +83,11 @@ class Loaded:
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The providers in the order in which they are tried."""
-        return self.values.delivery.order or tuple(self.providers)
+        """The providers of SMS in the order in which they are tried."""
+        others = {name for way in self.values.ways.values() for name in way.order}
+        # Where all of them carry another way, one of them carries SMS too.
+        own = tuple(name for name in self.providers if name not in others)
+        return self.values.delivery.order or own or tuple(self.providers)
 
     @property
     def prices(self) -> dict[str, float]:
@@ -89,8 +95,15 @@ class Loaded:
         known = ((name, one.price) for name, one in self.providers.items())
         return {name: price for name, price in known if price is not None}
 
-    def route(self, phone: str) -> tuple[str, ...]:
-        """The providers for a number (E.164): of its longest prefix, else `order`."""
+    @property
+    def way_kinds(self) -> dict[str, ways.Kind]:
+        """The words of other ways, each with the kind of its address."""
+        return {word: way.address for word, way in self.values.ways.items()}
+
+    def route(self, phone: str, way: str = SMS) -> tuple[str, ...]:
+        """The providers for a number (E.164): of its longest prefix, else `order`; or of a way."""
+        if way in self.values.ways and (own := self.values.ways[way].order):
+            return own
         prefixes = self.values.delivery.prefixes
         longest = max((one for one in prefixes if phone.startswith(one)), key=len, default=None)
         return self.order if longest is None else prefixes[longest]
@@ -158,13 +171,14 @@ def understand(path: Path, text: str) -> Loaded:
         values = Settings.model_validate(raw)
     except ValidationError as error:
         problems += faults.problems(written, "", Settings, error)
-    problems += _order_problems(raw.get("delivery", {}), raw.get("providers"))
+    problems += _order_problems(raw.get("delivery", {}), raw.get("providers"), values.ways)
     problems += _smtp_problems(written, raw.get("smtp_servers"))
     files = tuple(references.files)
     loaded = Loaded(path.absolute(), written, values, own, files, understood)
     problems += _language_problems(loaded)
     problems += _trigger_problems(loaded)
     problems += _receipt_problems(loaded)
+    problems += _way_problems(loaded, raw.get("providers"))
     unread = {one.path: one for one in references.problems}
     problems = [one for one in problems if one.path not in unread] + list(unread.values())
     if problems:
@@ -213,14 +227,15 @@ def _load_providers(
     return own, understood, problems
 
 
-def _order_problems(raw: Any, named: Any) -> list[Problem]:
-    """Providers that ``delivery`` speaks of and ``providers`` does not."""
+def _order_problems(raw: Any, named: Any, others: Mapping[str, WaySettings]) -> list[Problem]:
+    """Providers that ``delivery`` and ``ways`` speak of and ``providers`` does not."""
     try:
         delivery = DeliverySettings.model_validate(raw)
     except ValidationError:
         return []  # said already
     orders = {"delivery.order": delivery.order}
     orders |= {f"delivery.prefixes.{key}": order for key, order in delivery.prefixes.items()}
+    orders |= {f"ways.{word}.order": way.order for word, way in others.items()}
     return [
         Problem(path, f"'{shown(missing)}' is not among the providers", "add it there")
         for path, order in orders.items()
@@ -244,6 +259,32 @@ def _language_problems(loaded: Loaded) -> list[Problem]:
         for path, tag in named.items()
         if tag not in known
     ]
+
+
+def _way_problems(loaded: Loaded, raw: Any) -> list[Problem]:
+    """Providers that carry mails to the user where numbers are, and the other way round."""
+    entries = raw if isinstance(raw, dict) else {}
+    named = {str(name): str(entry) for name, entry in entries.items()}
+    mails = {name for name in loaded.providers if re.search("[{<]email[}>]", named[name])}
+    # A folder takes whatever there is.
+    both = {name for name, one in loaded.providers.items() if one.type == "folder"}
+    ways_of = {f"ways.{word}": way for word, way in loaded.values.ways.items()}
+    routes = {
+        path: ("email", way.order) if way.address == "email" else ("phone", way.order)
+        for path, way in ways_of.items()
+    }
+    if loaded.values.ways or mails:
+        routes["delivery"] = ("phone", loaded.order)
+    problems = []
+    for path, (kind, order) in routes.items():
+        for name in (one for one in order if one in loaded.providers):
+            if kind == "email" and name not in mails | both:
+                fault, remedy = f"'{name}' has no place for the address", "write {email} there"
+                problems.append(Problem(f"{path}.order", fault, remedy))
+            elif kind == "phone" and name in mails:
+                fault, remedy = f"'{name}' sends to {{email}}", "name it in `ways`, and not for SMS"
+                problems.append(Problem(f"{path}.order", fault, remedy))
+    return problems
 
 
 def _trigger_problems(loaded: Loaded) -> list[Problem]:

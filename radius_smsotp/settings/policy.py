@@ -18,17 +18,17 @@ from datetime import timedelta
 from typing import Any
 
 from radius_smsotp.model import identity as tags
-from radius_smsotp.model.records import LoginPolicy
+from radius_smsotp.model.records import SMS, LoginPolicy
 from radius_smsotp.settings import languages
 from radius_smsotp.settings.schema import (
     ClientSettings,
     LanguageSettings,
     PerClient,
-    Section,
     Settings,
     SsidSettings,
     network,
 )
+from radius_smsotp.settings.section import Section
 
 TRIGGERS = "first_factor_by_client"
 
@@ -80,6 +80,7 @@ def policy(
         lockout_failures=values.lockout.failures,
         lockout_time=timedelta(minutes=values.lockout.minutes),
         bind=own.bind,
+        ways=frozenset((*values.ways, SMS)) if values.ways else frozenset(),
         unasked=frozenset(key for key, one in values.clients.items() if one.first_factor_by_client),
     )
     own_triggers = {TRIGGERS: triggers}

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -33,25 +33,9 @@ from radius_smsotp.model.forms import USUAL, typed_code
 from radius_smsotp.model.forms import check as check_form
 from radius_smsotp.model.lockout import LONGEST
 from radius_smsotp.model.records import Bind, Style
-from radius_smsotp.model.text import OF_CODE, check_template, placeholders, shown
-from radius_smsotp.providers import Strict
-
-
-class Section(Strict):
-    """A part of the file."""
-
-
-def template(*known: str, needs: Sequence[str] = ()) -> AfterValidator:
-    """A validator for texts with placeholders: only `known` ones, and one of `needs` among them."""
-
-    def check(text: str) -> str:
-        check_template(text, known)
-        if needs and not placeholders(text) & set(needs):
-            raise ValueError(f"{{{needs[0]}}} is missing")
-        return text
-
-    return AfterValidator(check)
-
+from radius_smsotp.model.text import OF_CODE, shown
+from radius_smsotp.settings.section import Section, template
+from radius_smsotp.settings.ways import WaySettings, WayWord
 
 Text = Annotated[str, template()]
 Prompt = Annotated[str, template("phone_hint", "digits", "minutes", "resend")]
@@ -79,6 +63,12 @@ def _tag(name: str) -> str:
 Language = Annotated[str, AfterValidator(_tag)]
 
 PasswordForm = Annotated[str, AfterValidator(check_form)]
+
+
+def _ten_words(text: str) -> str:
+    if len(text.split()) != 10:
+        raise ValueError("is not ten words, one for each digit from 0")
+    return text
 
 
 class PerClient(Section):
@@ -169,6 +159,18 @@ class TextSettings(Section):
     emergency_again: Annotated[str, template("digits", "minutes")] = Field(
         "Log in again with your PIN followed by one of your emergency codes.",
         description="the same as answer to the first step with `style: reject`",
+    )
+    ways: Annotated[str, template("ways")] = Field(
+        "Your ways: {ways}. ",
+        description="stands before the prompt if an answer asks for a way that there is not",
+    )
+    spoken: Annotated[str, template("code_spoken", "minutes", needs=["code_spoken"])] = Field(
+        "Your login code is: {code_spoken}. Once more: {code_spoken}.",
+        description="{message_spoken}: what a voice call says",
+    )
+    digits_spoken: Annotated[str, AfterValidator(_ten_words)] = Field(
+        "zero one two three four five six seven eight nine",
+        description="{code_spoken}: the words for the digits from 0 to 9, with blanks between them",
     )
     unavailable: Text = Field(
         "Login is not possible at the moment. Please try again later.",
@@ -411,7 +413,9 @@ class DeliverySettings(WaitSettings):
     """How messages leave."""
 
     order: tuple[str, ...] = Field(
-        (), description="providers, first choice first; empty: all, as they stand in the file"
+        (),
+        description="providers, first choice first; empty: all, as they stand in the file, but for "
+        "those of `ways`",
     )
     prefixes: Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
         default_factory=dict,
@@ -547,6 +551,11 @@ class Settings(CommonSettings):
     limits: LimitSettings = LimitSettings()
     delivery: DeliverySettings = DeliverySettings()
     receiver: ReceiverSettings = ReceiverSettings()
+    ways: Mapping[WayWord, WaySettings] = Field(
+        default_factory=dict,
+        description="other ways to the user, each a word of your choice: "
+        "{mail: {address: email, order: [office]}, call: {order: [voice]}}; empty: SMS alone",
+    )
     sms: SmsSettings = SmsSettings()
     audit: AuditSettings = AuditSettings()
     languages: Mapping[Language, LanguageSettings] = Field(

@@ -397,6 +397,10 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
             seen_at DOUBLE PRECISION NOT NULL
         ) WITHOUT ROWID
         """,
+        # Other ways to a person: see `model.ways`.
+        "ALTER TABLE account ADD COLUMN ways TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE message ADD COLUMN way TEXT NOT NULL DEFAULT 'sms'",
+        "ALTER TABLE message ADD COLUMN ways TEXT NOT NULL DEFAULT ''",
     ),
 )
 

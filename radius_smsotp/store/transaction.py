@@ -216,10 +216,13 @@ class Transaction(AttemptStatements, PersonStatements, ServerStatements, Station
         self._db.execute(CHALLENGE.insert, CHALLENGE.values(challenge))
 
     def save_answer(self, challenge: Challenge) -> None:
-        """Store what an answer changed: state, guesses left, and which answer it was."""
+        """
+        Store what an answer changed: state, guesses left, and which answer it was; and the hint,
+        if its code goes another way.
+        """
         one = challenge
-        sql = "UPDATE challenge SET state = ?, guesses_left = ?, answered = ? "
-        values = (one.state, one.guesses_left, one.answered, one.transaction_id)
+        sql = "UPDATE challenge SET state = ?, guesses_left = ?, answered = ?, phone_hint = ? "
+        values = (one.state, one.guesses_left, one.answered, one.phone_hint, one.transaction_id)
         self._db.execute(f"{sql} WHERE transaction_id = ?", values)
 
     def spend(self, transaction_ids: Sequence[str]) -> int:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.support.site import Gateways, Node, Site
 
 GERMAN = "Bitte geben Sie den 6-stelligen Code ein, der an ***67 gesendet wurde: "
-FRENCH = "Saisissez le code à 6 chiffres envoyé au ***67 : "
+FRENCH = "Saisissez le code à 6 chiffres envoyé à ***67 : "
 ENGLISH = "Enter the 6-digit code sent to ***67: "
 FAILED = Rejected("Login failed.")
 

@@ -89,11 +89,26 @@ def test_one_number_is_sealed_differently_in_each_transaction() -> None:
     assert len(seals) == 100
 
 
+@pytest.mark.parametrize("length", [31, 32, 33, 64, 65, 254])
+def test_a_seal_hides_addresses_of_any_length(length: int) -> None:
+    """The key stream comes in blocks of 32 octets, none of which comes twice."""
+    address = "a" * (length - 4) + "@b.c"
+    sealed = code.seal(b"k" * 32, "0", address)
+    assert code.unseal(b"k" * 32, "0", sealed) == address
+    blocks = [sealed[at : at + 64] for at in range(0, 2 * (length - 4) - 64, 64)]
+    assert len({*blocks}) == len(blocks)
+
+
+def test_two_addresses_of_one_challenge_have_seals_of_their_own() -> None:
+    """What is common to both must not show."""
+    nonces = [code.nonce("0" * 32, way) for way in ("sms", "call", "mail")]
+    assert nonces[0] == "0" * 32  # as it was while there were numbers alone
+    assert len({code.seal(b"k" * 32, nonce, "+491701234567") for nonce in nonces}) == 3
+
+
 def test_what_is_too_long_is_not_sealed_in_part() -> None:
-    """The key stream has 32 octets; a 33rd would stand there in the clear."""
-    assert code.unseal(b"k" * 32, "0", code.seal(b"k" * 32, "0", "+" + "1" * 31)) == "+" + "1" * 31
     with pytest.raises(ValueError, match="too long"):
-        code.seal(b"k" * 32, "0", "+" + "1" * 32)
+        code.seal(b"k" * 32, "0", "+" + "1" * 254)
 
 
 def test_another_key_does_not_open_a_seal() -> None:

@@ -11,7 +11,15 @@ from radius_smsotp.model.text import REPLY_MESSAGE_OCTETS
 from radius_smsotp.settings import languages
 from radius_smsotp.settings.schema import Settings, TextSettings
 
-VALUES = {"code": "0" * 9, "minutes": 60, "phone_hint": "***67", "digits": 6, "guesses": 10}
+VALUES = {
+    "code": "0" * 9,
+    "minutes": 60,
+    "phone_hint": "***67",
+    "digits": 6,
+    "guesses": 10,
+    "ways": "sms, mail, call, whatsapp",
+    "code_spoken": ", ".join(["sieben"] * 9),
+}
 GSM = {"de", "en", "es", "fr", "it", "nl", "pl"}
 """Languages whose SMS needs no letter beyond the GSM alphabet."""
 

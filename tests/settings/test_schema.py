@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 from radius_smsotp.model import pin
 from radius_smsotp.model.identity import Destinations
 from radius_smsotp.settings import schema
-from radius_smsotp.settings.schema import Section, Settings
+from radius_smsotp.settings.schema import Settings
+from radius_smsotp.settings.section import Section
 
 SECTIONS = [
     one

@@ -24,6 +24,8 @@ providers:
   clickatell: {type: http, url: "http://127.0.0.1:9/send?to={phone}&text={message}"}
   gateway: {type: folder, path: outbox}
   page: {type: folder, path: outbox}
+  office: {type: folder, path: outbox}
+ways: {mail: {address: email, order: [office]}, call: {}}
 clients:
   10.1.0.0/16: {country: DE, ssids: {Guests: {style: reject}}}
 receiver: {url: "https://sms.example.org/9f3c5b1e77a04d2c"}

@@ -99,7 +99,7 @@ def _providers(summary: Summary, loaded: Loaded) -> None:
     columns += ["Half in", "95 % in"]
     rows = [
         (
-            name,
+            " ".join([name, *(f"({way})" for way in _ways(name, loaded))]),
             *(_shown(one.outcomes[outcome]) for outcome in (*VERDICTS, "delivered", "lost")),
             *(_seconds(one.taking.quantile(part)) for part in (0.5, 0.95)),
         )
@@ -109,6 +109,11 @@ def _providers(summary: Summary, loaded: Loaded) -> None:
     output.table(
         columns, rows, empty=none, numbers=columns[1:], spare=["Lost", "Arrived", "Unknown"]
     )
+
+
+def _ways(name: str, loaded: Loaded) -> list[str]:
+    """The other ways that a provider carries."""
+    return [word for word, way in loaded.values.ways.items() if name in way.order]
 
 
 def ordered(summary: Summary, loaded: Loaded) -> Mapping[str, Provider]:
@@ -141,6 +146,7 @@ def _record(one: Summary, loaded: Loaded) -> dict[str, Any]:
         "providers": [
             {
                 "name": name,
+                **({"ways": _ways(name, loaded)} if loaded.values.ways else {}),
                 "verdicts": {verdict: found.outcomes[verdict] for verdict in VERDICTS},
                 "delivered": found.outcomes["delivered"],
                 "lost": found.outcomes["lost"],

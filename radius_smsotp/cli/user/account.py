@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import re
 import secrets
 import sys
 import unicodedata
@@ -17,7 +18,7 @@ import click
 
 from radius_smsotp.cli import completion, output
 from radius_smsotp.errors import SmsotpError
-from radius_smsotp.model import identity
+from radius_smsotp.model import identity, ways
 from radius_smsotp.model import pin as pins
 from radius_smsotp.model.identity import fold_name
 from radius_smsotp.model.records import Account, Event
@@ -180,6 +181,24 @@ def read_language(text: str, loaded: Loaded) -> str:
     return tag
 
 
+def read_ways(text: str, loaded: Loaded) -> tuple[str, ...]:
+    """
+    Other ways to a person, with commas or semicolons between them; see `model.ways`.
+
+    Raises:
+        ValueError: With a sentence, which holds no address.
+    """
+    found: dict[str, str] = {}
+    for one in re.split("[,;]", text):
+        way = ways.read(one, loaded.way_kinds, loaded.values.country)
+        if way.word in found:
+            raise ValueError(f"the way '{way.word}' is given twice")
+        if loaded.way_kinds[way.word] == "phone" and way.address:
+            read_phone(way.address, loaded)  # limits let messages go there
+        found[way.word] = str(way)
+    return tuple(found.values())
+
+
 YES = """yes true 1 on y x ja wahr j oui vrai si sí verdadero vero sim verdadeiro waar tak prawda
 ano pravda да истина"""
 NO = """no false 0 off n nein falsch non faux falso não nee onwaar nie fałsz ne nepravda нет ложь"""
@@ -201,13 +220,14 @@ FIELDS: Mapping[str, Callable[[str, Loaded], Any]] = {
     "provider": read_provider,
     "enabled": lambda text, _: read_switch(text),
     "language": read_language,
+    "ways": read_ways,
 }
 """What an account is made of, each with what reads it."""
 
 
 def option(loaded: Loaded, field: str, text: str | None) -> Any:
     """What follows the option of a field, None if it was not given.  Raises BadParameter."""
-    with faults_of(f"--{field}"):
+    with faults_of("--way" if field == "ways" else f"--{field}"):
         return None if text is None else FIELDS[field](text, loaded)
 
 
@@ -323,6 +343,7 @@ def differing(before: Account, after: Account) -> list[str]:
         "pin": lambda one: one.pin_hash,
         "provider": lambda one: one.provider,
         "language": lambda one: one.language,
+        "ways": lambda one: one.ways,
         # Who was disabled by a sync, and is by hand, stays so whatever its next file says.
         "enabled" if after.enabled else "disabled": lambda one: (one.enabled, one.gone),
     }

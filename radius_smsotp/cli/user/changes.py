@@ -65,6 +65,15 @@ _fields = _options(
     click.option(
         "--language", metavar="TAG", help="What this person reads, as de; see 'smsotp language'."
     ),
+    click.option(
+        "--way",
+        "ways",
+        metavar="WORD=ADDRESS",
+        multiple=True,
+        callback=lambda _context, _option, given: ",".join(given) or None,
+        help="Another way, as mail=alice@example.org, or as call for the number; several in their "
+        "order.  Words are those of the setting 'ways'.",
+    ),
 )
 """What an account is made of."""
 
@@ -78,6 +87,7 @@ _more_fields = _options(
     ),
     click.option("--no-provider", is_flag=True, help="Providers as in delivery.order."),
     click.option("--no-language", is_flag=True, help="The language of the client."),
+    click.option("--no-ways", is_flag=True, help="SMS alone."),
     account.elsewhere_option,
 )
 """The same for one that is there."""
@@ -141,6 +151,7 @@ def set_(site: Site, told: Results, /, name: str, new_name: str | None, **option
       smsotp user set alice --phone +491707654321
       smsotp user set alice --phone +491707654321 --until friday
       smsotp user set alice --pin-stdin
+      smsotp user set alice --way mail=alice@example.org --way call
       smsotp user set alice --name alice.smith
     """
     if new_name is None and not _says_anything(options):
@@ -271,14 +282,17 @@ def _say(told: Results, name: str, fields: list[str], result: str, *, dry_run: b
 
 
 def _read(site: Site, options: dict[str, Any]) -> dict[str, Any]:
-    """What options say of number, provider and language, for an account."""
-    found = {}
-    for field in ("phone", "provider", "language"):
+    """What options say of number, provider, language and other ways, for an account."""
+    found: dict[str, Any] = {}
+    for field in ("phone", "provider", "language", "ways"):
         text, none = options[field], options.get(f"no_{field}", False)
         if none and text is not None:
-            raise click.UsageError(f"--{field} and --no-{field} exclude each other")
+            given = "way" if field == "ways" else field
+            raise click.UsageError(f"--{given} and --no-{field} exclude each other")
         if none or text is not None:
             found[field] = account.option(site.loaded, field, text)
+    if "ways" in found:
+        found["ways"] = found["ways"] or ()
     return found
 
 

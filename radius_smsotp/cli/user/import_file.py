@@ -48,10 +48,10 @@ def import_accounts(
     Add the accounts of a CSV file; none if a line is faulty.
 
     The first line names the columns, in any order: name, phone, and if wanted pin, provider,
-    enabled (yes or no) and language; others are not read.  A spreadsheet's file is taken as it is,
-    separated by comma, semicolon or tab.  An empty field leaves what is there.  Logins go on
-    meanwhile.  An import that was interrupted is done by the same command with --update.  - reads
-    standard input.
+    enabled (yes or no), language and ways (as mail=alice@example.org; call); others are not read.
+    A spreadsheet's file is taken as it is, separated by comma, semicolon or tab.  An empty field
+    leaves what is there.  Logins go on meanwhile.  An import that was interrupted is done by the
+    same command with --update.  - reads standard input.
 
     \b
     Examples:

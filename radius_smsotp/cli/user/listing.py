@@ -150,6 +150,7 @@ def _print(found: _Found, *, as_json: bool) -> None:
     pairs = (
         ("Name", one.name),
         ("Phone", _phone_in_words(record, whole=True)),
+        *([("Other ways", ", ".join(one.ways))] if one.ways else []),
         ("PIN", kept),
         ("Provider", one.provider or "as in delivery.order"),
         ("Language", one.language or "as the client's"),
@@ -183,6 +184,7 @@ def _record(
         "phone": one.phone,
         "override": one.override if counts else None,
         "override_until": one.override_until if counts else None,
+        "ways": one.ways,
         "pin": one.pin_hash is not None,
         **output.fields(one, "provider", "language", "enabled", "gone"),
         "failures": counted.failures,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import starmap
 from typing import Any
 
 import click
@@ -15,8 +17,9 @@ from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.cli.statistics import figures
 from radius_smsotp.cli.user import account
 from radius_smsotp.errors import SmsotpError
-from radius_smsotp.model import code
+from radius_smsotp.model import code, ways
 from radius_smsotp.model import pin as pins
+from radius_smsotp.model.ways import Way
 from radius_smsotp.settings.keyring import Keyring
 from radius_smsotp.store import insist, statistics
 
@@ -62,7 +65,9 @@ def export_data(site: Site, name: str) -> None:
     for table, title in TABLES.items():
         found[title] = [_told(table, row) for at, row in rows if at == table]
     for told in found["messages"]:
-        told["phone"] = _number(told, key_ids, site.keys)
+        reached = _addresses(told, key_ids, site.keys)
+        told["phone"] = reached.get(told["way"])
+        told["ways"] = [*map(str, starmap(Way, reached.items()))]
         del told["sealed_phone"]
     output.as_json(found)
 
@@ -129,21 +134,25 @@ def _key_ids(rows: Rows) -> dict[str, str]:
 def _number_tags(rows: Rows, keys: Keyring) -> set[str]:
     """The names under which messages to this person's numbers are counted."""
     key_ids = _key_ids(rows)
-    numbers = {_number(row, key_ids, keys) for table, row in rows if table == "message"}
+    numbers: set[str | None] = set()
     for table, row in rows:
-        if table == "account":
+        if table == "message":
+            numbers |= {*_addresses(row, key_ids, keys).values()}
+        elif table == "account":
             numbers |= {row["phone"], row["override"]}
+            numbers |= {ways.of(one).address for one in row["ways"].split()}
     return {code.number_tag(keys.oldest_secret, number) for number in numbers if number}
 
 
-def _number(row: Mapping[str, Any], key_ids: Mapping[str, str], keys: Keyring) -> str | None:
-    """Where a message went; None if its key is gone."""
-    transaction_id = row["transaction_id"]
+def _addresses(row: Mapping[str, Any], key_ids: Mapping[str, str], keys: Keyring) -> dict[str, str]:
+    """Where a message went, and might have gone, by way; as far as its key is there."""
+    transaction_id, found = row["transaction_id"], {}
     key = keys.get(key_ids.get(transaction_id, ""))
-    try:
-        return code.unseal(key, transaction_id, row["sealed_phone"]) if key else None
-    except ValueError:
-        return None
+    sealed = [f"{row['way']}:{row['sealed_phone']}", *row["ways"].split()]
+    for way, _, octets in (one.partition(":") for one in sealed if key):
+        with contextlib.suppress(ValueError):
+            found[way] = code.unseal(key or b"", code.nonce(transaction_id, way), octets)
+    return found
 
 
 def _told(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,6 +166,7 @@ def _told(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
     if table == "event":
         told["detail"] = json.loads(row["detail"])
     if table == "account":
+        told["ways"] = row["ways"].split()
         pin_hash = row["pin_hash"]
         rounds = None if pin_hash is None else pins.iterations(pin_hash)
         told["pin"] = None if rounds is None else f"a sealed hash of {rounds} rounds"

@@ -101,13 +101,19 @@ def rejected(sheet: Sheet, faults: Iterable[Fault]) -> str:
 
 
 def exported(accounts: Iterable[Account]) -> str:
-    """Accounts without their PINs."""
-    rows = (
-        (one.name, one.phone, one.provider, "yes" if one.enabled else "no", one.language)
+    """Accounts without their PINs; their other ways, if anybody has some."""
+    rows = [
+        [
+            *(one.name, one.phone, one.provider, "yes" if one.enabled else "no", one.language),
+            "; ".join(one.ways),
+        ]
         for one in accounts
-    )
+    ]
+    columns = [name for name in account.FIELDS if name != "pin"]
+    if not any(row[-1] for row in rows):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
     guarded = [[_guarded(cell) for cell in row] for row in rows]
-    return _text([[name for name in account.FIELDS if name != "pin"], *guarded], ",")
+    return _text([columns, *guarded], ",")
 
 
 FORMULA = re.compile(r"'*(?!\+\d+$)[=+\-@\t\r\n]")

@@ -37,6 +37,7 @@ from pydantic import (
 
 from radius_smsotp.errors import DeliveryError, Refused
 from radius_smsotp.model.text import fill, shown
+from radius_smsotp.model.ways import MAIL_ADDRESS
 from radius_smsotp.providers import (
     TUNNEL,
     BaseProvider,
@@ -62,12 +63,6 @@ if TYPE_CHECKING:
 
 _SCHEMES: dict[str, Tls] = {"smtps": "tls", "smtp+tls": "starttls"}
 _PORTS: dict[Tls, int] = {"none": 25, "starttls": 587, "tls": 465}  # RFC 5321, 6409, 8314
-
-# RFC 5321 4.1.2: a Dot-string, then a domain or an address literal.
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-MAIL_ADDRESS = re.compile(
-    rf"{_ATOM}(?:\.{_ATOM})*@(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*|\[[0-9A-Za-z.:]+\])"
-)
 
 
 def _read_tls(value: Any) -> Any:
@@ -185,7 +180,7 @@ def validate_servers(raw: Mapping[str, Any]) -> dict[str, SmtpServer]:
 _POLICY = SMTP.clone(cte_type="7bit")
 """Not every server takes 8-bit octets (RFC 6152), and every gateway decodes what replaces them."""
 
-_SAMPLE = Message("0" * 32, "+491701234567", "123456", "123456")
+_SAMPLE = Message("0" * 32, "+491701234567", "123456", "123456", email="name@example.org")
 
 
 def _recipients(template: str) -> str:

@@ -114,3 +114,12 @@ def test_days_begin_at_midnight_whatever_the_clocks_do(
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+def test_a_provider_of_another_way_says_so(here: Installation) -> None:
+    a_month(here)
+    here.write(ways={"call": {"order": ["backup"]}})
+    shown = lines(here.done("stats"))
+    assert shown["backup (call)"][:2] == ["30", "0"]
+    [one] = json.loads(here.done("stats", "--days", "2", "--json"))
+    assert [found["ways"] for found in one["providers"] if found["name"] == "backup"] == [["call"]]

@@ -364,6 +364,7 @@ class TestShow:
             "emergency_codes": 0,
             "emergency_until": None,
             "phone": PHONE,
+            "ways": [],
             "pin": True,
             "provider": None,
             "language": None,

@@ -116,7 +116,7 @@ class TestForm:
             (
                 f"alice,{PHONE},1234\n",
                 "line 1: the column 'name' is missing; the first line names the columns: name, "
-                "phone, pin, provider, enabled, language; or give --column name=TITLE",
+                "phone, pin, provider, enabled, language, ways; or give --column name=TITLE",
             ),
             ("name,fone\n", "line 1: the title of column 2 is unknown; did you mean 'phone'?"),
             ("name,phone,Name\n", "line 1: column 3 has the title of one before it"),
