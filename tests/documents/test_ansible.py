@@ -85,6 +85,12 @@ cat >site.yml <<'END'
 {playbook}END
 cat >smsotp.yaml <<'END'
 {settings}END
+mkdir group_vars
+cat >group_vars/all.yml <<END
+smsotp_key: |
+  k20261201-0badcafe $(openssl rand -hex 32)
+  p20261201-0badcafe $(openssl rand -hex 32) pin
+END
 """
 
 
@@ -146,10 +152,11 @@ def test_the_second_time_nothing_has_changed(machine: Machine) -> None:
         assert machine.type(command)[0] == 0
     assert play(machine, look) == ["The package, in an environment of its own", RESTART]
     machine.do("! [ -e /etc/radius-smsotp ] && ! [ -e /opt/radius-smsotp/bin/smsotp ]")
-    assert len(play(machine, do)) == 11
+    assert len(play(machine, do)) == 12
     answers = {"PIN: ": lambda: "2580", "gesendet wurde: ": lambda: code(machine)}
     status, told = machine.type("smsotp login alice --secret testing123", answers, seconds=60)
     assert (status, "Access-Accept" in told) == (0, True), told
+    assert "sealed with p20261201-0badcafe" in machine.do("smsotp user show alice")
     before = accounts(machine)
     assert re.search(r"^alice .* yes .* de +enabled$", before, re.MULTILINE)
     assert re.search(r"^bob .* disabled$", before, re.MULTILINE)
