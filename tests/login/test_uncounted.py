@@ -13,6 +13,7 @@ from radius_smsotp.model.records import Counter, Tally
 from tests.support.site import Node, add, eventually, kind
 
 if TYPE_CHECKING:
+    from tests.store.postgres_server import PostgresServer
     from tests.support.site import Gateways, Site
 
 ONE = {"first": {"type": "scripted"}}
@@ -126,9 +127,11 @@ def test_what_no_courier_took_up_is_not_counted(site: Site, gateways: Gateways) 
     assert gateways.sent == []
 
 
-def test_two_servers_give_back_once(site: Site, gateways: Gateways) -> None:
+def test_two_servers_give_back_once(
+    site: Site, gateways: Gateways, postgres_server: PostgresServer
+) -> None:
     """And never more than was counted."""
-    node = site.node(providers=ONE)
+    node = site.node(providers=ONE, store=postgres_server.make_url())
     gateways.will("first", None)
     node.challenge("bob")
     gateways.will("first", Busy("503", retry_after=200))
