@@ -193,6 +193,11 @@ class Domain(TcpServer):
             f"replace: {attribute}\n{attribute}: {value}\n"
         )
 
+    def member(self, group: str, name: str, *, stays: bool) -> None:
+        """Put somebody into a group, or take them out of it."""
+        said = MEMBER.format(group=group, name=name, suffix=SUFFIX)
+        self.modify(said if stays else said.replace("add: member", "delete: member"))
+
     def start(self) -> None:
         """Start it, and wait until it answers."""
         self.run(

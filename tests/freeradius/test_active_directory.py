@@ -195,7 +195,7 @@ def test_who_is_disabled_between_the_steps_gets_in_no_more(
 
 
 def test_members_of_a_group_in_a_group(
-    make_site: Callable[..., Site], asks_domain: Callable[[Path], None]
+    make_site: Callable[..., Site], domain: Domain, asks_domain: Callable[[Path], None]
 ) -> None:
     def edit(raddb: Path) -> None:
         asks_domain(raddb)
@@ -205,18 +205,24 @@ def test_members_of_a_group_in_a_group(
         )
         recipe.install(raddb, "Groups in Active Directory", {})
 
-    site = make_site(**SETTINGS)
+    domain.member("vpn-users", "jürgen", stays=True)
+    site = make_site(**SETTINGS | {"limits": {"cooldown": 0}})
     radiusd = site.start(edit=edit)
     told = {11: b"vpn-users", 25: b"OU=vpn-users", 81: b"20"}
-    for name in ("alice", "bob"):
+    for name in ("alice", "bob", "jürgen"):
         challenge = radiusd.challenge(name, PASSWORD)
         assert not told.keys() & {number for number, _ in challenge.pairs}
         accepted = radiusd.ask(name, site.code(challenge.state), challenge.state)
         assert accepted.kind == "Access-Accept"
         found = {one: value.lstrip(b"\0") for one, value in accepted.pairs if one in told}
         assert found == told
-    assert radiusd.ask("jane", PASSWORD).kind == "Access-Reject"
-    assert site.events("jane")[-1].detail == {"reason": "refused"}
+    challenge = radiusd.challenge("jürgen", PASSWORD)
+    domain.member("vpn-users", "jürgen", stays=False)
+    code = site.code(challenge.state)
+    assert radiusd.ask("jürgen", code, challenge.state).kind == "Access-Reject"
+    for name in ("jane", "jürgen"):
+        assert radiusd.ask(name, PASSWORD).kind == "Access-Reject"
+        assert site.events(name)[-1].detail == {"reason": "refused"}
     assert radiusd.ask("nobody", PASSWORD).kind == "Access-Reject"
     assert site.events("nobody")[-1].detail == {"reason": "unknown-account"}
 
