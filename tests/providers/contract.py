@@ -27,7 +27,16 @@ PHONE = "+491701234567"
 
 def message(number: int = 0, text: str = "739154 is your login code. Grüße, 5 €") -> Message:
     """A message of its own transaction."""
-    return Message(f"{number:032x}", PHONE, text, CODE)
+    spoken = "sieben, drei, neun, eins, fünf, vier"
+    return Message(
+        f"{number:032x}",
+        PHONE,
+        text,
+        CODE,
+        language="de",
+        code_spoken=spoken,
+        message_spoken=f"Ihr Code: {spoken}.",
+    )
 
 
 def soon(seconds: float = 20.0) -> float:

@@ -229,6 +229,108 @@ HTTP = {
             )
         ],
     ),
+    "twilio-voice": Described(
+        path="/2010-04-01/Accounts/account-sid/Calls.json",
+        basic="account-sid:auth-token",
+        form={
+            "From": "number",
+            "To": PHONE,
+            "Twiml": '<Response><Say language="de-DE">Ihr Code: sieben, drei, neun, eins, fünf,'
+            " vier.</Say></Response>",
+        },
+        accepts=Answer(
+            201, '{"sid": "CAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "status": "queued", "to": "+1"}'
+        ),
+        message_id="CAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        refuses=[
+            Answer(
+                400,
+                '{"code": 21211, "message": "Invalid \'To\' Phone Number", "more_info":'
+                ' "https://www.twilio.com/docs/errors/21211", "status": 400}',
+            )
+        ],
+    ),
+    "twilio-whatsapp": Described(
+        path="/2010-04-01/Accounts/account-sid/Messages.json",
+        basic="account-sid:auth-token",
+        form={
+            "From": "whatsapp:sender",
+            "To": f"whatsapp:{PHONE}",
+            "ContentSid": "content-sid",
+            "ContentVariables": f'{{"1": "{CODE}"}}',
+        },
+        accepts=Answer(
+            201,
+            '{"account_sid": "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "error_code": null, "sid":'
+            ' "SMaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "status": "queued"}',
+        ),
+        message_id="SMaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        refuses=[Answer(400, '{"code": 21656, "message": "invalid", "status": 400}')],
+    ),
+    "meta-whatsapp": Described(
+        path="/v23.0/number-id/messages",
+        headers={"authorization": "Bearer token"},
+        json={
+            "messaging_product": "whatsapp",
+            "recipient_type": "individual",
+            "to": DIGITS,
+            "type": "template",
+            "template": {
+                "name": "template",
+                "language": {"code": "de"},
+                "components": [
+                    {"type": "body", "parameters": [{"type": "text", "text": CODE}]},
+                    {
+                        "type": "button",
+                        "sub_type": "url",
+                        "index": "0",
+                        "parameters": [{"type": "text", "text": CODE}],
+                    },
+                ],
+            },
+        },
+        accepts=Answer(
+            200,
+            '{"messaging_product": "whatsapp", "contacts": [{"input": "12015553931", "wa_id":'
+            ' "12015553931"}], "messages": [{"id": "wamid.HBgLMTY1MDM4Nzk0MzkVAgARGBI4QTNB"}]}',
+        ),
+        message_id="wamid.HBgLMTY1MDM4Nzk0MzkVAgARGBI4QTNB",
+        refuses=[Answer(400, '{"error": {"message": "no such template", "code": 132001}}')],
+    ),
+    "infobip-whatsapp": Described(
+        path="/whatsapp/1/message/template",
+        headers={"authorization": "App api-key", "accept": "application/json"},
+        json={
+            "messages": [
+                {
+                    "from": "sender",
+                    "to": DIGITS,
+                    "content": {
+                        "templateName": "template",
+                        "templateData": {
+                            "body": {"placeholders": [CODE]},
+                            "buttons": [{"type": "URL", "parameter": CODE}],
+                        },
+                        "language": "de",
+                    },
+                }
+            ]
+        },
+        accepts=Answer(
+            200,
+            '{"messages": [{"to": "441134960001", "messageCount": 1, "messageId": "a28dd97c",'
+            ' "status": {"groupId": 1, "groupName": "PENDING", "id": 7}}], "bulkId": "2034"}',
+        ),
+        message_id="a28dd97c",
+        refuses=[
+            Answer(
+                200,
+                '{"messages": [{"messageId": "1", "status": {"groupId": 5, "groupName":'
+                ' "REJECTED", "id": 12}}]}',
+            ),
+            Answer(401, '{"requestError": {"serviceException": {"messageId": "UNAUTHORIZED"}}}'),
+        ],
+    ),
     "vonage": Described(
         path="/v1/messages",
         basic="api-key:api-secret",

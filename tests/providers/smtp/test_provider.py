@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -344,3 +345,26 @@ class TestCheck:
         [problem] = one.check()
         assert problem.remedy.startswith("let the server take mails of this user")
         assert fails(Refused, one).out_of_order
+
+
+class TestToTheUser:
+    """By mail instead of an SMS: see `model.ways`."""
+
+    def test_a_mail_goes_to_the_address_of_the_user(self, stand_in: MailStandIn) -> None:
+        one = stand_in.provider(mailto="{email}", subject="Login", body="{code}")
+        assert one.check() == []
+        one.send(replace(message(), phone="", email="alice.b@example.org"), soon())
+        [mail] = stand_in.server.mails
+        assert (mail.recipients, mail.text) == (["alice.b@example.org"], CODE)
+
+    def test_what_a_server_says_of_it_is_told_without_it(self, stand_in: MailStandIn) -> None:
+        stand_in.server.refusals["RCPT"] = "550 no mailbox alice.b@example.org, nor 4711"
+        with pytest.raises(Refused) as caught:
+            one = stand_in.provider(mailto="{email}", subject="Login")
+            one.send(replace(message(), phone="", email="alice.b@example.org"), soon())
+        assert str(caught.value) == "RCPT: the mail server answered 550 no mailbox ***, nor 4711"
+        assert not caught.value.out_of_order
+
+    def test_without_an_address_there_is_none(self, stand_in: MailStandIn) -> None:
+        with pytest.raises(Refused, match="mailto is no mail address"):
+            stand_in.provider(mailto="{email}").send(message(), soon())
