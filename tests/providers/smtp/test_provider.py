@@ -359,8 +359,8 @@ class TestToTheUser:
 
     def test_what_a_server_says_of_it_is_told_without_it(self, stand_in: MailStandIn) -> None:
         stand_in.server.refusals["RCPT"] = "550 no mailbox alice.b@example.org, nor 4711"
+        one = stand_in.provider(mailto="{email}", subject="Login")
         with pytest.raises(Refused) as caught:
-            one = stand_in.provider(mailto="{email}", subject="Login")
             one.send(replace(message(), phone="", email="alice.b@example.org"), soon())
         assert str(caught.value) == "RCPT: the mail server answered 550 no mailbox ***, nor 4711"
         assert not caught.value.out_of_order
