@@ -42,6 +42,9 @@ are at most: a client that has started anew may count its sessions anew."""
 PRESENT_EVERY, PRESENT_FOR = timedelta(hours=1), timedelta(days=7)
 """How often a radiusd tells the store that it runs, and after what silence it is gone."""
 
+LOOK_AROUND = timedelta(seconds=10)
+"""How often it looks who else does: one that was added is to count before the next outage."""
+
 Fingerprint = tuple[tuple[int, int, int] | None, ...]
 
 
@@ -117,7 +120,7 @@ class Server:
             problems += error.problems
         self.lacking: list[Problem] = []
         self.has_others = is_database(self.loaded.store_url)
-        self._present_at = datetime.min.replace(tzinfo=UTC)
+        self._present_at = self._looked_at = datetime.min.replace(tzinfo=UTC)
         self._generation = 0
         try:
             self.store = open_store(self.loaded.store_url)
@@ -178,13 +181,16 @@ class Server:
 
     def _be_present(self, now: datetime) -> None:
         """Tell the store now and then that this radiusd uses it, and learn who else does."""
-        if not self.in_radiusd or now - self._present_at < PRESENT_EVERY:
+        if not self.in_radiusd or now - self._looked_at < LOOK_AROUND:
             return
         place = f"{socket.gethostname()}:{self.loaded.path}"
-        with self.store.write(place) as tx:
-            tx.put_server(place, now)
+        if now - self._present_at >= PRESENT_EVERY:
+            with self.store.write(place) as tx:
+                tx.put_server(place, now)
+            self._present_at = now
+        with self.store.read() as tx:
             servers = tx.servers()
-        self._present_at = now
+        self._looked_at = now
         self.has_others = any(
             other != place and now - seen_at < PRESENT_FOR for other, seen_at in servers.items()
         )

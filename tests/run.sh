@@ -62,9 +62,9 @@ if [ "${1:-}" = quick ]; then
     exit "$status"
 fi
 
-need_packages freeradius freeradius-ldap freeradius-mysql freeradius-python3 freeradius-utils python3-venv \
-    mmdebstrap eapoltest faketime gpg haproxy iproute2 mariadb-server openssl pgbouncer postgresql radsecproxy slapd strace \
-    samba samba-ad-provision winbind chromium jq prometheus systemd tzdata
+need_packages etcd-server freeradius freeradius-ldap freeradius-mysql freeradius-python3 freeradius-utils \
+    mmdebstrap eapoltest faketime gpg haproxy iproute2 mariadb-server openssl patroni pgbouncer postgresql \
+    python3-venv radsecproxy slapd strace samba samba-ad-provision winbind chromium jq prometheus systemd tzdata
 # Gateways and clients, for tests/peers.
 need_packages charon-systemd hostapd kannel libcharon-extauth-plugins libcharon-extra-plugins \
     libpam-radius-auth ocserv openconnect openssh-server openvpn openvpn-auth-radius pamtester \
