@@ -47,7 +47,7 @@ FIXTURES = dict.fromkeys(("machine", "postgres_server", "prometheus", "smsc"), "
 FIXTURES["children"] = "slow"
 """Fixture to the mark of whoever has it."""
 
-UNQUICK = ("server", "slow", "container", "install")
+UNQUICK = ("server", "slow", "container", "install", "jasmin")
 """Who carries one of these is not in ``sh tests/run.sh quick``."""
 
 

@@ -152,6 +152,8 @@ DELIVERED = re.compile("deliv(rd|erd|ered)?|delivered to (handset|terminal)|read
 LOST = re.compile(
     "(un|not|non) ?deliv|expir|delet|rejec|fail|skip|cancel|delivery (fail|impossible)|unreach"
     "|block|error|invalid"
+    # Of an SMSC behind a gateway that hands on its answer to the message, SMPP 3.4 5.1.3.
+    "|esme r(?!ok$)"
 )
 
 

@@ -44,6 +44,7 @@ LONG = {
     "sh tests/fuzz.sh",
     "sh tests/soak.sh",
     "sh tests/install.sh",
+    "sh tests/jasmin.sh",
     "sh tests/container.sh",
     "sh tests/freeradius/trixie.sh --run tests.freeradius.malformed 100000",
     "sh tests/freeradius/trixie.sh --run tests.measure.bench",

@@ -129,6 +129,17 @@ HTTP = {
             Answer(401, '{"errorCode": "E401", "description": "Invalid credentials"}'),
         ],
     ),
+    "jasmin": Described(
+        path="/send",
+        form={"username": "user", "password": "password", "to": PHONE, "content": TEXT},
+        accepts=Answer(200, 'Success "07033084-5cfd-4812-90a4-e4d24ffb6e3d"'),
+        message_id="07033084-5cfd-4812-90a4-e4d24ffb6e3d",
+        ucs2={"content": None, "coding": "8", "hex-content": HEX},
+        refuses=[
+            Answer(403, 'Error "Authentication failure for username:user"'),
+            Answer(412, 'Error "No route found"'),
+        ],
+    ),
     "kannel": Described(
         method="GET",
         path="/cgi-bin/sendsms",

@@ -185,7 +185,8 @@ class TestHttp:
         expected = {
             name: RUSSIAN if value == TEXT else value for name, value in leaves(as_described)
         }
-        expected |= described.ucs2 or {}
+        changed = expected | (described.ucs2 or {})
+        expected = {name: value for name, value in changed.items() if value is not None}
         body = taken.body if described.form else taken.query
         found = json.loads(taken.body) if described.json else dict(parse_qsl(body))
         assert dict(leaves(found)) == expected

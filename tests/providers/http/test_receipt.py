@@ -28,7 +28,7 @@ URL = "https://sms.example.org/5f2c81/gateway"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 UNCOMMENTED = re.compile(
-    r"^( *)# (?=receipt:|dlr-|delivery_report|reference: |[^#]*\{receipt_url\})", re.MULTILINE
+    r"^( *)# (?=receipt:|dlr|delivery_report|reference: |[^#]*\{receipt_url\})", re.MULTILINE
 )
 """What the presets tell to take the # away from."""
 
@@ -126,6 +126,14 @@ RECEIPTS = {
         (got(id="7-a", state="2"), [("7-a", False, "2")]),
         (got(id="7-a", state="16"), [("7-a", False, "16")]),
         (got(id="7-a", state="8"), []),
+    ],
+    "jasmin": [
+        (form(id="0703-a", message_status="UNDELIV", level="2"), [("0703-a", False, "UNDELIV")]),
+        (form(id="0703-a", message_status="ESME_ROK", level="1"), []),
+        (
+            form(id="0703-a", message_status="ESME_RINVDSTADR", level="1"),
+            [("0703-a", False, "ESME_RINVDSTADR")],
+        ),
     ],
     "twilio": [
         (
