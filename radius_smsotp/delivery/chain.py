@@ -148,11 +148,7 @@ class Chain:
             return min(waits).total_seconds()
 
     def patience(self, name: str, seconds: float) -> float:
-        """
-        Of `seconds`, those that make sense to wait for the verdict of a provider.
-
-        See `delivery.breaker.patience`; who has to wait for a turn need not wait for that.
-        """
+        """`delivery.breaker.patience` of a provider, in seconds."""
         most = timedelta(seconds=seconds)
         with self._lock:
             health = self._health.get(name, breaker.Health())

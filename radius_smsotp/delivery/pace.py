@@ -92,7 +92,9 @@ class Pace:
         """The same; the message leaves now if that is nothing, else it has this turn."""
         wait = self.wait(key, now, again=again, ahead=ahead)
         if wait > NONE:
-            self._turns[key] = now + wait
+            # Nobody has to come after one who is not to come for a minute.
+            if self._asked.get(key, NEVER) < now + wait:
+                self._turns[key] = now + wait
         else:
             self._turns.pop(key, None)
             self._next = now + self._interval

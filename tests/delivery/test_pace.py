@@ -164,6 +164,13 @@ class TestBusy:
         assert line_up(pace, 5, 2, again=True) == 0
         assert line_up(pace, 1, 30.01, again=True) == 0
 
+    def test_nobody_comes_after_one_who_is_to_come_much_later(self) -> None:
+        """It has no turn yet; the others have theirs."""
+        pace = throttled(2, 4)
+        ended(pace, 3, "busy", 0, 0.01, retry_after=60.0)
+        assert line_up(pace, 3, 2, again=True) == 58.01
+        assert [line_up(pace, number, 2, again=True) for number in (2, 4, 5)] == [0, 0.5, 1]
+
     def test_a_setting_counts_if_it_is_slower(self) -> None:
         """What was found makes nothing faster."""
         pace = Pace(1)
