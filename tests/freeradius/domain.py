@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 from tests.freeradius.tcp_server import TcpServer
+from tests.support.site import eventually
 
 REALM = "ad.example.org"
 SUFFIX = "dc=ad,dc=example,dc=org"
@@ -207,12 +208,14 @@ class Domain(TcpServer):
                 *("samba", "-F", "-M", "single", "--debug-stdout", "-s", self.configuration),
             ]
         )
+        eventually(lambda: self.log_in("radius", READER_PASSWORD))  # winbind comes later
 
     def log_in(self, name: str, password: str) -> bool:
         """Whether somebody gets in with this password, as at a computer of the domain."""
         program = ["ntlm_auth", f"--configfile={self.configuration}"]
         typed = [f"--username={name}", f"--password={password}"]
-        return not subprocess.run([*self.inside, *program, *typed], check=False).returncode
+        done = subprocess.run([*self.inside, *program, *typed], check=False, capture_output=True)
+        return done.returncode == 0
 
     @property
     def inside(self) -> list[str]:
