@@ -17,7 +17,7 @@ from radius_smsotp.cli.site import Site, acting_as, pass_site
 from radius_smsotp.cli.user import account
 from radius_smsotp.delivery import chain
 from radius_smsotp.delivery.compose import sample
-from radius_smsotp.model import identity, text
+from radius_smsotp.model import identity, text, ways
 from radius_smsotp.providers import presets
 from radius_smsotp.store import open_store
 
@@ -115,11 +115,17 @@ def preset(name: str | None) -> None:
     metavar="NUMBER",
     help="Where to send it, as +491701234567; on a terminal it is asked for.",
 )
+@click.option("--email", metavar="ADDRESS", help="The same for one that sends mails to the user.")
 @click.option("--language", metavar="TAG", help="Of the text, as de or pt-BR; else as of a login.")
 @results.told
 @pass_site
 def send_test(
-    site: Site, told: Results, name: str, number: str | None, language: str | None
+    site: Site,
+    told: Results,
+    name: str,
+    number: str | None,
+    email: str | None,
+    language: str | None,
 ) -> None:
     """
     Send the text of a login, with a made-up code, through one provider.
@@ -131,11 +137,18 @@ def send_test(
     Examples:
       smsotp provider test gateway --phone +491701234567
       smsotp provider test gateway --phone +491701234567 --language ru
+      smsotp provider test office --email alice@example.org
     """
     loaded = site.loaded
     with account.faults_of("NAME"):
         account.read_provider(name, loaded)
-    to = account.option(loaded, "phone", account.ask_phone(number))
+    if email is None:
+        to = account.option(loaded, "phone", account.ask_phone(number))
+    elif number is not None:
+        raise click.UsageError("--phone and --email exclude each other")
+    else:
+        with account.faults_of("--email"):
+            to = ways.read_mail(email)
     wanted = account.option(loaded, "language", language) or ""
     sent = sample(loaded, to, identity.choose_language(wanted, loaded.languages))
     with acting_as(site.owner):
@@ -148,7 +161,7 @@ def send_test(
     ]
     for path, fault, remedy in weak:
         told.note(output.clean(f"warning: {path}: {fault}; {remedy}"), err=True)
-    hint = identity.mask_number(to)
+    hint = ways.mask(to)
     line = f"{name}: {attempt.verdict} after {attempt.seconds:.2f} s, to {hint}, "
     line += text.extent(sent.text) + (f": {attempt.text}" if attempt.text else "")
     line += f"; message id {attempt.message_id}" if attempt.message_id else ""

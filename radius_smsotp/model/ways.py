@@ -76,14 +76,15 @@ def read(text: str, known: Mapping[str, Kind], country: str | None) -> Way:
     if word not in known:
         names = ", ".join(known) or "there is none"
         raise ValueError(f"the way '{shown(word)}' is not one of the settings' ways ({names})")
+    if known[word] == "email" and not address:
+        raise ValueError(f"the way '{word}' needs an address; write {word}=name@example.org")
     if known[word] == "email":
-        return Way(word, _mail_address(word, address))
+        return Way(word, read_mail(address))
     return Way(word, identity.normalise_number(address, country) if address else "")
 
 
-def _mail_address(word: str, address: str) -> str:
-    if not address:
-        raise ValueError(f"the way '{word}' needs an address; write {word}=name@example.org")
+def read_mail(address: str) -> str:
+    """A mail address in the one form that is kept.  Raises ValueError with a sentence."""
     if not MAIL_ADDRESS.fullmatch(address) or len(address) > LONGEST:
         raise ValueError("is no mail address; write it as name@example.org")
     name, _, domain = address.rpartition("@")

@@ -70,7 +70,7 @@ class TestTest:
         assert "warning" not in here.done("provider", "test", "gateway", "--phone", PHONE)
         text = here.settings_path.read_text("utf-8")
         here.settings_path.write_text(text.replace("localhost", "0.0.0.0"), "utf-8")
-        [line] = [n for n, one in enumerate(text.splitlines(), 1) if "url:" in one]
+        [line] = [n for n, one in enumerate(text.splitlines(), 1) if "url: http" in one]
         shown = here.done("provider", "test", "gateway", "--phone", PHONE)
         assert (
             f"warning: smsotp.yaml, line {line}: providers.gateway.url: numbers, codes and "
@@ -227,3 +227,16 @@ class TestPreset:
         result = here.run("provider", "preset", "twillio")
         assert result.exit_code == 2
         assert "there is no preset 'twillio'; did you mean 'twilio'?" in result.output
+
+
+def test_a_mail_to_a_user_is_tried_at_an_address(here: Installation) -> None:
+    """A folder takes it, as it takes an SMS."""
+    told = here.done("provider", "test", "demo", "--email", "Alice.B@Example.org")
+    assert "demo: accepted" in told
+    assert "to A…@e….org" in told
+    [message] = here.messages()
+    assert message["email"] == "Alice.B@example.org"
+    assert "phone" not in message
+    both = here.run("provider", "test", "demo", "--email", "a@b.org", "--phone", "+491701234567")
+    assert both.exit_code == 2
+    assert "is no mail address" in here.run("provider", "test", "demo", "--email", "x").output
