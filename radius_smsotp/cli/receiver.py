@@ -50,14 +50,33 @@ def receiver(
     """
     log_to_stderr()
     ending = Ending()
-    owner = Site(config).owner
+    owner = Site(config, lenient=True).owner
     desk = Desk(config)
     server = serving.Serving(desk.answer, listen, certificate, key)
     with acting_as(owner):
-        desk.open()
+        if not _opened(desk, ending):
+            return
         log.info("%s answers, for %s", server.place, ", ".join(desk.names) or "no provider yet")
         server.until(ending, desk.look)
         desk.close()
+
+
+def _opened(desk: Desk, ending: Ending) -> bool:
+    """Wait for a database that is not up yet.  Returns False if the end has come before."""
+    told = ""
+    while True:
+        try:
+            desk.open()
+        except ConfigurationError as error:
+            if not error.passing:
+                raise
+            if str(error) != told:
+                told = str(error)
+                log.warning("%s; tried again until it answers", told)
+        else:
+            return True
+        if ending.look():
+            return False
 
 
 def readings(loaded: Loaded) -> dict[str, tuple[Reading, str]]:
@@ -88,13 +107,13 @@ class Desk:
 
     def open(self) -> None:
         """
-        Read the settings.
+        Read the settings; the first time those that worked last do, too.
 
         Raises:
             ConfigurationError: They or the store cannot be used, or nobody could reach us.
         """
         seen = fingerprint(self._config)
-        site = Site(self._config, lenient=self._site is not None)
+        site = Site(self._config, lenient=self._site is None)
         loaded = site.loaded
         if not loaded.values.receiver.address:
             remedy = "write https://HOST/SECRET, as gateways reach this command"

@@ -210,6 +210,23 @@ def test_a_process_of_its_own(here: Installation) -> None:
     assert "5f2c81d09a" not in line + process.stderr.read()
 
 
+@pytest.mark.slow
+def test_a_database_that_is_not_up_yet_is_waited_for(here: Installation) -> None:
+    """As after a power cut; the end may come meanwhile."""
+    here.write(
+        providers={"sms": HTTP},
+        receiver={"url": ADDRESS},
+        store="postgresql://smsotp@127.0.0.1:1/smsotp",
+    )
+    process = here.start("receiver", "--listen", "127.0.0.1:0", stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    assert "tried again until it answers" in process.stderr.readline()
+    here.write(store=f"sqlite:///{here.folder}/smsotp.db")
+    assert "answers, for sms" in process.stderr.readline()
+    process.terminate()
+    assert process.wait(30) == 0
+
+
 def attempt(node: Node) -> tuple[Challenged, str]:
     """A message, and its id."""
     challenged = node.challenge()
