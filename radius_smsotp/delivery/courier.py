@@ -55,6 +55,9 @@ LATE_SECONDS = 2.0
 TROUBLE_SECONDS = 1.0
 """How long to leave a store alone that did not answer."""
 
+RECORD_SECONDS = 0.25
+"""How often it is tried to record what became of a message, while the store does not answer."""
+
 POLL_SECONDS = 0.02
 """How often a hook looks for the verdict of another process."""
 
@@ -316,7 +319,7 @@ class Courier:
                 full.append(name)
             name = None
             message = self._after(challenge, message, attempt, left, full)
-            message, is_wanted = insist(self._record, challenge, message, attempt)
+            message, is_wanted = self._keep(challenge, message, attempt)
             if attempt.message_id:
                 self._recorded.append((attempt.provider, attempt.message_id))
             if message.lease_owner is None or not is_wanted:
@@ -363,17 +366,48 @@ class Courier:
                 return replace(postpone(message, now, wait), tries=message.tries + 1)
         return replace(message, state="failed")
 
+    def _keep(
+        self, challenge: Challenge, message: Message, attempt: Attempt
+    ) -> tuple[Message, bool]:
+        """
+        `_record` one attempt, when the store is back if it is gone: else another courier would
+        send once more what has left.
+
+        Raises:
+            StoreError: It did not come back while the code was valid, or this courier closes.
+        """
+        is_again = False
+        while True:
+            try:
+                return insist(self._record, challenge, message, attempt, is_again=is_again)
+            except StoreError as error:
+                if self._closing.wait(RECORD_SECONDS) or not challenge.is_open(self._now()):
+                    raise
+                if not is_again:
+                    log.warning("a delivery is recorded when the store is back: %s", error)
+                is_again = True
+
     def _record(
-        self, challenge: Challenge, message: Message, attempt: Attempt | None = None
+        self,
+        challenge: Challenge,
+        message: Message,
+        attempt: Attempt | None = None,
+        *,
+        is_again: bool = False,
     ) -> tuple[Message, bool]:
         """
         Store what one attempt came to, or that there can be none.
+
+        Args:
+            is_again: It may have been done before, and nobody has heard of it.
 
         Returns:
             The message as it is now, and whether anybody still waits for it.
         """
         now = self._now()
         with self._store.write(challenge.account) as tx:
+            if is_again and tx.message(message.transaction_id) == message:
+                return message, True
             if attempt is not None:
                 tx.add_attempt(message, attempt, now)
                 tx.add_event(attempt_event(challenge, message, attempt, now), message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,9 @@ from radius_smsotp.errors import StoreError
 from tests.support.site import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from radius_smsotp.store.transaction import Transaction
     from tests.support.site import Gateways, Node, Site
 
 LEASE = 10 + MARGIN
@@ -24,6 +28,16 @@ LEASE = 10 + MARGIN
 def node(site: Site) -> Node:
     """A server with the default settings."""
     return site.node()
+
+
+def busy(node: Node, gateways: Gateways) -> None:
+    """From the next message on nobody can write to the store of a server, until told otherwise."""
+
+    def take() -> None:
+        node.store._writing.acquire()  # type: ignore[attr-defined]
+        node.store._patience = 0.02  # type: ignore[attr-defined]
+
+    gateways.will("first", take, None)
 
 
 class TestLeftBehind:
@@ -120,24 +134,58 @@ class TestLeftBehind:
         other.settle(challenged.transaction_id)
         assert gateways.names() == ["new"]
 
+    def test_what_has_left_is_recorded_when_the_store_is_back(
+        self, site: Site, node: Node, gateways: Gateways, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """However long that takes: nobody sends it once more."""
+        busy(node, gateways)
+        challenged = node.begun()
+        eventually(lambda: "is recorded when the store is back" in caplog.text)
+        assert node.message(challenged).state == "queued"
+        site.clock.advance(LEASE)
+        assert node.courier.sweep() == 0
+        node.store._writing.release()  # type: ignore[attr-defined]
+        node.settle(challenged.transaction_id)
+        assert node.message(challenged).state == "accepted"
+        assert gateways.names() == ["first"]
+
+    def test_what_was_recorded_unheard_is_not_recorded_twice(
+        self, node: Node, gateways: Gateways, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A connection may break after the commit."""
+        whole, answers = node.store.write, [StoreError("it was cut")]
+
+        @contextmanager
+        def cut(*accounts: str, **more: bool) -> Iterator[Transaction]:
+            with whole(*accounts, **more) as tx:
+                yield tx
+            if answers:
+                raise answers.pop()
+
+        gateways.will("first", lambda: monkeypatch.setattr(node.store, "write", cut))
+        challenged = node.challenge()
+        assert not answers
+        with node.store.read() as tx:
+            assert len(tx.attempts(challenged.transaction_id)) == 1
+        assert node.kinds().count("sms-accepted") == 1
+
     def test_a_verdict_that_could_not_be_recorded_is_not_the_end(
         self, site: Site, node: Node, gateways: Gateways, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """The lease runs out, and the message is taken up again."""
-
-        def busy() -> None:
-            node.store._writing.acquire()  # type: ignore[attr-defined]
-            node.store._patience = 0.02  # type: ignore[attr-defined]
-
-        gateways.will("first", busy, None)
+        """Of one that ends meanwhile the lease runs out, and the message is taken up again."""
+        busy(node, gateways)
         challenged = node.begun()
+        eventually(lambda: "is recorded when the store is back" in caplog.text)
+        node.courier.close()
         eventually(lambda: "could not be recorded" in caplog.text)
         node.store._writing.release()  # type: ignore[attr-defined]
         assert node.message(challenged).state == "queued"
+        other = site.node()
         site.clock.advance(LEASE)
-        assert node.courier.sweep() == 1
-        node.settle(challenged.transaction_id)
-        assert node.message(challenged).state == "accepted"
+        gateways.will("first", None)
+        assert other.courier.sweep() == 1
+        other.settle(challenged.transaction_id)
+        assert other.message(challenged).state == "accepted"
 
 
 class TestSweeping:
