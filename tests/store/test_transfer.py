@@ -89,6 +89,7 @@ def fill(store: Store) -> None:
         tx.put_emergency(EmergencyCodes("alice", "ab" * 16, "k1", NOW, NOW + HOUR, (1, 0)))
         tx.put_breaker("first", "open", NOW, "no route")
         tx.add_key("0123456789abcdef", "k1", NOW)
+        tx.put_server("radius1", NOW)
         tx.put_authority("radius1:/etc/freeradius/3.0", "ff", "radius.example.org", NOW)
         tx.figures.add({Cell(1, "opened"): Count(3)}, None, 2)
 
