@@ -521,7 +521,7 @@ class Courier:
     def _route(self, message: Message) -> tuple[str, ...]:
         """The providers that a message is to go through; the settings may have changed since."""
         known = tuple(one for one in message.route if one in self._loaded.providers)
-        return known or self._loaded.order
+        return known or self._loaded.route("", message.way)
 
 
 def postpone(message: Message, now: datetime, wait: float) -> Message:
