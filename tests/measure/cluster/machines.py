@@ -103,6 +103,17 @@ class HaProxy(Machine):
         path.write_text(shown("/etc/haproxy/haproxy.cfg"))
         self.run(["haproxy", "-db", "-f", str(path)])
 
+    def leads(self) -> bool:
+        """Whether it leads to the primary; before it has looked, to any of them."""
+        place = f"postgresql://postgres@{self.host.address}:5000/postgres?connect_timeout=2"
+        with contextlib.suppress(psycopg.Error):
+            for _ in range(6):
+                with psycopg.connect(place, password=PASSWORD) as db:
+                    if db.execute(b"SELECT pg_is_in_recovery()").fetchone() != (False,):
+                        return False
+            return True
+        return False
+
 
 class Member(Machine):
     """

@@ -25,7 +25,7 @@ from tests.measure.cluster.network import BRIDGE, PREFIX, network
 from tests.store.postgres_server import room
 from tests.support.freeradius import Radiusd, Site
 from tests.support.radius import NoReplyError, RadiusClient
-from tests.support.site import PIN, ROUNDS
+from tests.support.site import PIN, ROUNDS, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,6 +110,7 @@ class Round:
         self.cluster.start()
         if self._fault.by_haproxy:
             self.cluster.haproxy.start()
+            eventually(self.cluster.haproxy.leads)
         self._start_servers()
         clients = self._clients(PATIENCE)
         load = Load(clients, self._gateway, self._users, rate)
@@ -164,7 +165,10 @@ class Round:
                 _replace(raddb / "radiusd.conf", "ipaddr = 127.0.0.1", f"ipaddr = {host.address}")
                 _replace(raddb / "clients.conf", "127.0.0.0/8", f"{PREFIX}0/24")
 
-            self._daemons.append(self._sites[-1].start(edit=listen_there, prefix=host.prefix))
+            # Leases and places in the store go by the name of the host.
+            named = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', folder.name]
+            prefix = [*host.prefix, *named]
+            self._daemons.append(self._sites[-1].start(edit=listen_there, prefix=prefix))
 
     def _add_users(self, site: Site) -> None:
         keys = keyring.read(site.folder / "key")
