@@ -39,6 +39,7 @@ LONG = {
     "sh tests/bench.sh privacyidea",
     "sh tests/races.sh",
     "sh tests/measure/cluster.sh",
+    "sh tests/measure/cluster.sh --rate 4",
     "sh tests/crash.sh",
     "sh tests/crash.sh 150 --store postgres",
     "sh tests/fuzz.sh",

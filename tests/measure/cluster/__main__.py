@@ -27,8 +27,9 @@ QUICK_RATE = 3.0
 
 def main() -> None:
     """Let the faults happen one after the other, each to a cluster of its own."""
-    parser = argparse.ArgumentParser("tests/measure/cluster.sh", description=__doc__)
-    parser.add_argument("faults", nargs="*", choices=[[], *FAULTS], help="[all]", metavar="FAULT")
+    parser = argparse.ArgumentParser("tests/measure/cluster.sh", description="Faults under load.")
+    known = f"{', '.join(FAULTS)} [all]"
+    parser.add_argument("faults", nargs="*", choices=[[], *FAULTS], help=known, metavar="FAULT")
     parser.add_argument("--rate", type=float, default=10, help="logins a second [10]")
     parser.add_argument("--quick", action="store_true", help="one fault, and few logins")
     options = parser.parse_args()

@@ -58,6 +58,12 @@ def _freeze(cluster: Cluster, leader: Member, servers: list[Host]) -> None:
     leader.host.signal(signal.SIGCONT, *WHOLE)
 
 
+def _freeze_patroni(cluster: Cluster, leader: Member, servers: list[Host]) -> None:
+    leader.host.signal(signal.SIGSTOP, "patroni")
+    time.sleep(45)
+    leader.host.signal(signal.SIGCONT, "patroni")
+
+
 def _vanish(cluster: Cluster, leader: Member, servers: list[Host]) -> None:
     leader.host.unplug()
     time.sleep(35)
@@ -109,6 +115,7 @@ FAULTS = {
     "kill-postgres": Fault("``kill -9`` of PostgreSQL", _kill_postgres),
     "kill-both": Fault("``kill -9`` of Patroni and PostgreSQL", _kill_both),
     "freeze": Fault("both stopped for 30 s (SIGSTOP)", _freeze),
+    "freeze-patroni": Fault("Patroni alone stopped for 45 s", _freeze_patroni),
     "vanish": Fault("the primary's host vanishes", _vanish),
     "isolate": Fault("the primary cut off from etcd and standbys", _isolate),
     "part": Fault("the primary cut off from one radiusd for 25 s", _part_one_server),
