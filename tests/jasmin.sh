@@ -20,9 +20,9 @@ make_venv "[test,smpp]"
 if [ ! -d "$place/resource" ]; then
     mkdir -p "$place"
     python3 -m venv "$place/venv"
-    "$place/venv/bin/pip" install -q --disable-pip-version-check "jasmin==$version"
-    "$place/venv/bin/pip" download -q --disable-pip-version-check --no-deps --no-build-isolation \
-        --no-binary=:all: -d "$place" "jasmin==$version"
+    # What it needs beside its code is in the sources alone, and those are all there is.
+    "$place/venv/bin/pip" download -q --disable-pip-version-check --no-deps -d "$place" "jasmin==$version"
+    "$place/venv/bin/pip" install -q --disable-pip-version-check "$place/jasmin-$version.tar.gz"
     tar -xzf "$place/jasmin-$version.tar.gz" -C "$place"
     mv "$place/jasmin-$version/misc/config/resource" "$place/resource"
 fi
