@@ -40,6 +40,9 @@ ALL_SECONDS = 60.0
 ALL_MOST = 1000
 """What one such look takes at most."""
 
+YOUNG_MOST = 20
+"""Of the last receipts without a message, those whose message is looked for at each look."""
+
 STRANGE_SECONDS = 15.0
 """After so long a receipt is said to match nothing: most attempts have ended, and are written."""
 
@@ -93,11 +96,19 @@ class Receipts:
         return self._match(provider, receipts.normalise(message_id)) is not None
 
     def recorded(self, provider: str, message_id: str) -> None:
-        """Look for the receipt of an attempt that has just been recorded."""
+        """
+        Look for the receipt of an attempt that has just been recorded.
+
+        The store is asked only if one was heard here; of other processes `look_again` learns.
+        """
         provider_id = receipts.normalise(message_id)
+        writings = (provider_id, *receipts.other_writings(provider_id))
+        with self._lock:
+            if not any((provider, one) in self._strange for one in writings):
+                return
         try:
             with self._store.read() as tx:
-                early = tx.early(provider, (provider_id, *receipts.other_writings(provider_id)))
+                early = tx.early(provider, writings)
             for one, receipt in early.items():
                 self._settle(provider, one, receipt)
         except StoreError as error:
@@ -119,12 +130,16 @@ class Receipts:
             self._looked_at_all = now if all_due else self._looked_at_all
             unwritten = [*self._unwritten.items()]
             strange = [one for one, at in self._strange.items() if now >= at + STRANGE_SECONDS]
+            young = [*self._strange][-YOUNG_MOST:]
         for (provider, provider_id), receipt in unwritten:
             self._hear(provider, provider_id, receipt)
             with self._lock:
                 self._unwritten.pop((provider, provider_id), None)
         for one in strange:
-            self._wonder(*one)
+            self._wonder(*one, aloud=True)
+        # Another process may have recorded its attempt since.
+        for one in young:
+            self._wonder(*one, aloud=False)
         if all_due:
             self._look_at_all()
 
@@ -186,13 +201,14 @@ class Receipts:
             tx.save_message(replace(message, state="queued", lease_owner=None, lease_until=FREE))
             return True
 
-    def _wonder(self, provider: str, provider_id: str) -> None:
-        """Say of a receipt that it matches nothing, once; unless its message has come."""
+    def _wonder(self, provider: str, provider_id: str, *, aloud: bool) -> None:
+        """Look for a receipt's message again; aloud: say, once, that it matches nothing."""
         with self._store.read() as tx:
             receipt = tx.early(provider, (provider_id,)).get(provider_id)
-        with self._lock:
-            self._strange.pop((provider, provider_id), None)
-        if receipt is not None and not self._settle(provider, provider_id, receipt):
+        if aloud:
+            with self._lock:
+                self._strange.pop((provider, provider_id), None)
+        if receipt is not None and not self._settle(provider, provider_id, receipt) and aloud:
             told = "a receipt of %s matches no message of ours (message id %s): %s"
             log.warning(told, provider, provider_id, receipt.words)
 

@@ -84,12 +84,15 @@ def test_a_receipt_is_noted_with_how_long_it_took(store: Store, clock: Clock) ->
 
 def test_a_receipt_that_comes_first_survives_its_process(store: Store, clock: Clock) -> None:
     """Whoever records the attempt finds it; ids are the provider's own."""
-    Receipts(store, clock).hear("a", "1", LOST)
+    here = Receipts(store, clock)
+    here.hear("a", "1", LOST)
     Receipts(store, clock).hear("b", "1", DELIVERED)
     take(store, 1, "1")
-    Receipts(store, clock).recorded("a", "1")
+    here.recorded("a", "1")
     assert told(store) == [("sms-lost", 1, "REJECTD")]
     take(store, 2, "1", provider="b")
+    here.recorded("b", "1")
+    assert len(told(store)) == 1
     # Also if that one has ended in between.
     Receipts(store, clock).look_again()
     assert told(store)[1:] == [("sms-delivered", 2, "ok")]

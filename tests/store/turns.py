@@ -18,7 +18,7 @@ class TurnCounter:
 
     Attributes:
         port: Where clients find it.
-        turns: How often a client has spoken after the server had: each costs a way there and back.
+        turns: How often a client has asked for all answers so far: each costs a way there and back.
     """
 
     def __init__(self, port: int) -> None:
@@ -56,13 +56,32 @@ class TurnCounter:
 
     def _relay(self, client: socket.socket) -> None:
         with client, socket.create_connection(("127.0.0.1", self._server)) as server:
-            asked = False
+            said = b""
             while True:
                 for one in select.select([client, server], [], [])[0]:
                     data = one.recv(65536)
                     if not data:
                         return
-                    if one is client and not asked:
-                        self.turns += 1
-                    asked = one is client
+                    if one is client:
+                        number, said = asked(said + data)
+                        self.turns += number
                     (server if one is client else client).sendall(data)
+
+
+def asked(said: bytes) -> tuple[int, bytes]:
+    """
+    How many messages with which a client asks for answers (PostgreSQL 55.7: Query, Sync) there are.
+
+    Returns:
+        Also what there is of a message that has not come whole.
+    """
+    number = 0
+    while len(said) >= 5:
+        # Until a session has begun, messages have no type: their first octet is 0.
+        untyped = said[0] == 0
+        length = int.from_bytes(said[:4]) if untyped else 1 + int.from_bytes(said[1:5])
+        if len(said) < length:
+            break
+        number += said[:1] in {b"Q", b"S"}
+        said = said[length:]
+    return number, said

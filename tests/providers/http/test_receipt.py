@@ -119,6 +119,9 @@ def messages_api(document: Any) -> Incoming:
 
 GATEWAYAPI = {"id": 2381703, "msisdn": 4542609045, "time": 1522764062, "status": "DELIVERED"}
 
+TWILIO = ("twilio-whatsapp", "twilio")
+"""Of one interface."""
+
 RECEIPTS = {
     # Kannel 1.4.5 User's Guide, "Delivery reports": 1, 2, 4, 8, 16 by %d.
     "kannel": [
@@ -228,7 +231,9 @@ def test_what_a_gateway_sends_is_read_as_its_preset_says(name: str) -> None:
 def test_each_preset_that_speaks_of_receipts_is_tried() -> None:
     """And gets the address into its request, unless it is named elsewhere."""
     speaking = {name for name in presets.names() if "# receipt: " in presets.text(name)}
-    assert speaking == RECEIPTS.keys()
+    assert speaking == RECEIPTS.keys() | {"twilio-whatsapp"}
+    own, sms = (presets.text(name).partition("# receipt: ")[2] for name in TWILIO)
+    assert own == sms
     elsewhere = {"seven", "gatewayapi", "sms-gate"}
     asking = {name for name in speaking if with_receipts(name).asks_for_receipts()}
     assert asking == speaking - elsewhere

@@ -106,7 +106,7 @@ def test_a_sim_that_stays_busy_is_unavailable(modem: GsmModem, tmp_path: Path) -
     """And its PIN does not count as tried."""
     modem.sim, modem.busy_answers = "SIM PIN", 1000
     with pytest.raises(Unavailable, match="SIM busy"):
-        provider_for(modem, tmp_path, pin=PIN, timeout=1).send(message(1), soon())
+        provider_for(modem, tmp_path, pin=PIN, timeout=3).send(message(1), soon())
     assert not tried_file(modem, tmp_path).exists()
 
 
