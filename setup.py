@@ -47,7 +47,7 @@ setup(
         "pyserial>=3.5,<4",  # the modem provider: serial lines and socket://
     ],
     extras_require={
-        "postgres": ["psycopg[binary,pool]>=3.1,<4"],  # the PostgreSQL store
+        "postgres": ["psycopg[binary,pool]>=3.2,<4"],  # the PostgreSQL store; 3.2 cancels in time
         "smpp": ["smpplib>=2.2,<3"],  # the smpp provider
         "fuzz": ["atheris>=2.3"],  # looks for octets that reach new code: tests/fuzz.sh
         "test": [
