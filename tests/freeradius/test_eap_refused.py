@@ -94,7 +94,7 @@ def test_whatever_a_device_cannot_do_is_told_with_its_station(
         assert (event.kind, event.client) == ("eap-refused", "local"), user
         assert event.station == STATION.replace(":", "-")
         assert event.detail == {"reason": reason, "text": words, "ssid": "Office"}, user
-        assert advice(event), user
+        assert advice(event, radiusd.folder), user
     [hidden] = site.events("")
     assert Teller().tell(hidden).startswith("unknown device at local: the device does not know")
     assert len(found(site, STATION)) == len(DEVICES)
@@ -152,7 +152,7 @@ def test_who_falls_silent_after_the_certificate_is_told_of_once(
     assert (event.kind, event.account, event.client) == ("eap-abandoned", "", "local")
     assert event.detail == {"ssid": "Office"}
     assert Teller().tell(event).startswith("unknown device at local: the device was shown")
-    assert advice(event)
+    assert advice(event, radiusd.folder)
     assert "an unknown device (client local, station 02-00-00-00-00-09)" in radiusd.log()
     kinds = {event.kind for end in (6, 7, 8) for event in site.events(f"02-00-00-00-00-0{end}")}
     assert kinds == {"challenge-opened", "sms-accepted", "login-refused"}

@@ -165,7 +165,7 @@ def test_what_was_no_first_factor_is_told_for_what_it_was(site: Site, radiusd: R
         ("login-refused", "no-password"),
         *[("pin-wrong", "garbled")] * 3,
     ]
-    assert all(advice(event) for event in site.events("alice")[2:])
+    assert all(advice(event, radiusd.folder) for event in site.events("alice")[2:])
     assert [event.detail for event in site.events("")] == [{"reason": "nul"}]
     assert radiusd.ask("alice", PIN + one).kind == "Access-Accept"
 

@@ -78,7 +78,6 @@ def test_a_first_factor_that_is_down_is_not_counted_against_the_user(
     def edit(raddb: Path) -> None:
         path = raddb / "policy.d" / "smsotp_first_factor"
         path.write_text(path.read_text().replace("{\n\tpap\n}", "{\n\tfail\n}"))
-        (raddb / "mods-enabled" / "fail").write_text("always fail {\n\trcode = fail\n}\n")
 
     radiusd = site.start(edit=edit)
     reply = radiusd.ask("alice", PIN)
