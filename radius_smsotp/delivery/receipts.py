@@ -40,6 +40,10 @@ ALL_SECONDS = 60.0
 ALL_MOST = 1000
 """What one such look takes at most."""
 
+NEW_SECONDS, NEW_MOST = 5.0, 100
+"""How often the receipts without a message that came since the look at all are looked at, and how
+many of them."""
+
 YOUNG_MOST = 20
 """Of the last receipts without a message, those whose message is looked for at each look."""
 
@@ -71,7 +75,7 @@ class Receipts:
         self._lock = threading.Lock()
         self._strange: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._unwritten: OrderedDict[tuple[str, str], Receipt] = OrderedDict()
-        self._looked = self._looked_at_all = -ALL_SECONDS
+        self._looked = self._looked_at_all = self._looked_at_new = -ALL_SECONDS
 
     def hear(self, provider: str, message_id: str, receipt: Receipt) -> None:
         """
@@ -128,6 +132,8 @@ class Receipts:
             self._looked = now
             all_due = now >= self._looked_at_all + ALL_SECONDS
             self._looked_at_all = now if all_due else self._looked_at_all
+            new_due = now >= self._looked_at_new + NEW_SECONDS
+            self._looked_at_new = now if new_due else self._looked_at_new
             unwritten = [*self._unwritten.items()]
             strange = [one for one, at in self._strange.items() if now >= at + STRANGE_SECONDS]
             young = [*self._strange][-YOUNG_MOST:]
@@ -142,6 +148,8 @@ class Receipts:
             self._wonder(*one, aloud=False)
         if all_due:
             self._look_at_all()
+        elif new_due:
+            self._look_at_new()
 
     def _hear(self, provider: str, provider_id: str, receipt: Receipt) -> None:
         if self._settle(provider, provider_id, receipt):
@@ -211,6 +219,14 @@ class Receipts:
         if receipt is not None and not self._settle(provider, provider_id, receipt) and aloud:
             told = "a receipt of %s matches no message of ours (message id %s): %s"
             log.warning(told, provider, provider_id, receipt.words)
+
+    def _look_at_new(self) -> None:
+        """Of processes that have ended: `smsotp delivered` may be faster than the courier."""
+        since = self._now() - timedelta(seconds=ALL_SECONDS)
+        with self._store.read() as tx:
+            kept = tx.all_early(self._now() + SKEW, NEW_MOST, since)
+        for provider, provider_id, receipt, _ in kept:
+            self._settle(provider, provider_id, receipt)
 
     def _look_at_all(self) -> None:
         """Of processes that have ended, too; what is too old is kept no longer."""

@@ -133,10 +133,13 @@ class AttemptStatements:
         found = self._db.execute(sql, (provider, *provider_ids))
         return {row["provider_id"]: Receipt(bool(row["delivered"]), row["words"]) for row in found}
 
-    def all_early(self, before: datetime, most: int) -> list[tuple[str, str, Receipt, datetime]]:
-        """Those that came before then: provider, id, and since when; the oldest first."""
-        sql = "SELECT * FROM early_receipt WHERE time < ? ORDER BY time LIMIT ?"
-        found = self._db.execute(sql, (before.timestamp(), most))
+    def all_early(
+        self, before: datetime, most: int, since: datetime | None = None
+    ) -> list[tuple[str, str, Receipt, datetime]]:
+        """Those that came in a time: provider, id, and since when; the oldest first."""
+        sql = "SELECT * FROM early_receipt WHERE time >= ? AND time < ? ORDER BY time LIMIT ?"
+        begin = 0.0 if since is None else since.timestamp()
+        found = self._db.execute(sql, (begin, before.timestamp(), most))
         return [
             (
                 row["provider"],

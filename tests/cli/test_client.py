@@ -22,6 +22,7 @@ NAMES = [
     "prompt",
     "remember.hours",
     "resend",
+    "store_down",
     "style",
     *sorted(f"texts.{name}" for name in TextSettings.model_fields),
     "wait",

@@ -50,7 +50,7 @@ def offered(here: Installation, line: str, shell: str = "bash") -> list[str]:
         ("smsotp trace b", ["bob"]),
         ("smsotp provider test d", ["demo"]),
         ("smsotp user add x --provider d", ["demo"]),
-        ("smsotp provider preset twi", ["twilio"]),
+        ("smsotp provider preset vonage-", ["vonage-sms"]),
         ("smsotp completion z", ["zsh"]),
     ],
 )

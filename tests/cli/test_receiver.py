@@ -104,7 +104,12 @@ class TestReceiver:
         """It is kept in the store, which both share."""
         gateways.will("first", lambda: sending.ask(id="first-1", state="REJECTED"))
         challenged = sending.node.challenge()
-        eventually(lambda: sending.node.message(challenged).provider == "second")
+        eventually(
+            lambda: (
+                sending.node.courier.sweep() >= 0
+                and sending.node.message(challenged).provider == "second"
+            )
+        )
         assert sending.node.kinds()[-3:] == ["sms-accepted", "sms-lost", "sms-accepted"]
 
     @pytest.mark.parametrize(
@@ -268,7 +273,7 @@ class TestDelivered:
         assert "no provider gave a message of the last days this id" in done.output
         assert called("first-1", "--provider", "first").exit_code == 0
         node.challenge()
-        eventually(lambda: node.kinds()[-1] == "sms-delivered")
+        eventually(lambda: node.courier.sweep() >= 0 and node.kinds()[-1] == "sms-delivered")
         assert called("x", "--provider", "third").exit_code == 2
 
     def test_an_id_that_two_gave_needs_the_provider(

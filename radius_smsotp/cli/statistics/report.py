@@ -119,6 +119,7 @@ REASONS = {
     "locked": "locked",
     "noise": "locked",
     "no-number": "number",
+    "no-way": "number",
     "no-phone": "number",
     "bad-phone": "number",
     "country": "number",
