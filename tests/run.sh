@@ -98,9 +98,9 @@ for one in busy smpp; do
 done
 lane debian13 "sh tests/freeradius/trixie.sh tests/freeradius/test_[a-e]*.py $ours"
 lane debian13b "sh tests/freeradius/trixie.sh tests/freeradius/test_[f-z]*.py $ours"
-lane peers "$pytest tests/peers" "$pytest tests/providers"
+lane peers "$pytest tests/peers" "$pytest tests/providers" "$pytest tests/cli"
 lane lint ".venv/bin/ruff check ." ".venv/bin/ruff format --check ." .venv/bin/mypy \
-    "$pytest tests/measure tests/package" "$pytest tests/cli"
+    "$pytest tests/measure tests/package"
 lane rest "$pytest tests --ignore=tests/measure --ignore=tests/package --ignore=tests/peers \
     --ignore=tests/freeradius --ignore=tests/cli --ignore=tests/providers"
 all_lanes
