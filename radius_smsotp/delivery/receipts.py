@@ -40,12 +40,8 @@ ALL_SECONDS = 60.0
 ALL_MOST = 1000
 """What one such look takes at most."""
 
-NEW_SECONDS, NEW_MOST = 5.0, 100
-"""How often the receipts without a message that came since the look at all are looked at, and how
-many of them."""
-
-YOUNG_MOST = 20
-"""Of the last receipts without a message, those whose message is looked for at each look."""
+NEW_MOST = 100
+"""What a look in between takes at most."""
 
 STRANGE_SECONDS = 15.0
 """After so long a receipt is said to match nothing: most attempts have ended, and are written."""
@@ -75,7 +71,7 @@ class Receipts:
         self._lock = threading.Lock()
         self._strange: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._unwritten: OrderedDict[tuple[str, str], Receipt] = OrderedDict()
-        self._looked = self._looked_at_all = self._looked_at_new = -ALL_SECONDS
+        self._looked = self._looked_at_all = -ALL_SECONDS
 
     def hear(self, provider: str, message_id: str, receipt: Receipt) -> None:
         """
@@ -132,24 +128,15 @@ class Receipts:
             self._looked = now
             all_due = now >= self._looked_at_all + ALL_SECONDS
             self._looked_at_all = now if all_due else self._looked_at_all
-            new_due = now >= self._looked_at_new + NEW_SECONDS
-            self._looked_at_new = now if new_due else self._looked_at_new
             unwritten = [*self._unwritten.items()]
             strange = [one for one, at in self._strange.items() if now >= at + STRANGE_SECONDS]
-            young = [*self._strange][-YOUNG_MOST:]
         for (provider, provider_id), receipt in unwritten:
             self._hear(provider, provider_id, receipt)
             with self._lock:
                 self._unwritten.pop((provider, provider_id), None)
         for one in strange:
-            self._wonder(*one, aloud=True)
-        # Another process may have recorded its attempt since.
-        for one in young:
-            self._wonder(*one, aloud=False)
-        if all_due:
-            self._look_at_all()
-        elif new_due:
-            self._look_at_new()
+            self._wonder(*one)
+        self._look_at_kept(whole=all_due)
 
     def _hear(self, provider: str, provider_id: str, receipt: Receipt) -> None:
         if self._settle(provider, provider_id, receipt):
@@ -209,30 +196,29 @@ class Receipts:
             tx.save_message(replace(message, state="queued", lease_owner=None, lease_until=FREE))
             return True
 
-    def _wonder(self, provider: str, provider_id: str, *, aloud: bool) -> None:
-        """Look for a receipt's message again; aloud: say, once, that it matches nothing."""
+    def _wonder(self, provider: str, provider_id: str) -> None:
+        """Say of a receipt that it matches nothing, once; unless its message has come."""
         with self._store.read() as tx:
             receipt = tx.early(provider, (provider_id,)).get(provider_id)
-        if aloud:
-            with self._lock:
-                self._strange.pop((provider, provider_id), None)
-        if receipt is not None and not self._settle(provider, provider_id, receipt) and aloud:
+        with self._lock:
+            self._strange.pop((provider, provider_id), None)
+        if receipt is not None and not self._settle(provider, provider_id, receipt):
             told = "a receipt of %s matches no message of ours (message id %s): %s"
             log.warning(told, provider, provider_id, receipt.words)
 
-    def _look_at_new(self) -> None:
-        """Of processes that have ended: `smsotp delivered` may be faster than the courier."""
-        since = self._now() - timedelta(seconds=ALL_SECONDS)
-        with self._store.read() as tx:
-            kept = tx.all_early(self._now() + SKEW, NEW_MOST, since)
-        for provider, provider_id, receipt, _ in kept:
-            self._settle(provider, provider_id, receipt)
+    def _look_at_kept(self, *, whole: bool) -> None:
+        """
+        Look for the messages of what any process has heard: it may have ended, as does `smsotp
+        delivered`, before the attempt was recorded.  What is too old is kept no longer.
 
-    def _look_at_all(self) -> None:
-        """Of processes that have ended, too; what is too old is kept no longer."""
-        until = self._now() - KEPT
+        Args:
+            whole: Not only what came since it was last looked at whole.
+        """
+        now = self._now()
+        until = now - KEPT
+        since = None if whole else now - timedelta(seconds=ALL_SECONDS)
         with self._store.read() as tx:
-            kept = tx.all_early(self._now() + SKEW, ALL_MOST)
+            kept = tx.all_early(now + SKEW, ALL_MOST if whole else NEW_MOST, since)
         for provider, provider_id, receipt, _ in kept:
             self._settle(provider, provider_id, receipt)
         if any(since < until for *_, since in kept):
