@@ -119,7 +119,8 @@ class Server:
         except ConfigurationError as error:
             problems += error.problems
         self.lacking: list[Problem] = []
-        self.has_others = is_database(self.loaded.store_url)
+        is_shared = is_database(self.loaded.store_url)
+        self.has_others = is_shared
         self._present_at = self._looked_at = datetime.min.replace(tzinfo=UTC)
         self._generation = 0
         try:
@@ -138,8 +139,7 @@ class Server:
             _keep(self.loaded)
         self.courier = Courier(self.loaded, keys, self.store)
         self._reported: deque[Event] = deque(maxlen=REPORTED)
-        forgets = in_radiusd and is_database(self.loaded.store_url)
-        kept = path.with_name(f"{path.name}.accepted") if forgets else None
+        kept = path.with_name(f"{path.name}.accepted") if in_radiusd and is_shared else None
         self._replays = Replays(kept, datetime.now(UTC))
         self.service = Service(self.loaded, keys, self.store, self.courier, replays=self._replays)
 

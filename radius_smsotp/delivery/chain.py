@@ -129,12 +129,13 @@ class Chain:
         with self._lock:
             now = self.passed()
             used = [name for name in route if self._state(name, now) != "open"] or route
-            waits = {}
+            paced, waits = {}, {}
             for name in used:
-                wait = self._paces[name].wait(message.key, now, again=again, ahead=ahead)
-                waits[name] = max(wait, self._probed(name, now) if again else wait)
+                paced[name] = self._paces[name].wait(message.key, now, again=again, ahead=ahead)
+                probed = self._probed(name, now) if again else paced[name]
+                waits[name] = max(paced[name], probed)
             name = min(used, key=lambda one: max(waits[one], PATIENT))
-            if waits[name] == self._paces[name].wait(message.key, now, again=again, ahead=ahead):
+            if waits[name] == paced[name]:
                 self._paces[name].line_up(message.key, now, again=again, ahead=ahead)
             if not waits[name]:
                 self._tried[name] = now

@@ -43,7 +43,7 @@ class Use(NamedTuple):
 
 def of_emergency(codes: EmergencyCodes, number: int) -> Use:
     """The use of an emergency code, counted already."""
-    return Use(f"{codes.batch}-{number}", codes.uses[number - 1], codes.expires_at)
+    return Use(_name(codes, number), codes.uses[number - 1], codes.expires_at)
 
 
 class Replays:
@@ -94,7 +94,7 @@ class Replays:
                 uses = tuple(
                     min(left, self._uses[code].left) if code in self._uses else left
                     for number, left in enumerate(codes.uses, 1)
-                    for code in [f"{codes.batch}-{number}"]
+                    for code in [_name(codes, number)]
                 )
                 codes = replace(codes, uses=uses)
         return replace(known, challenges=challenges, emergency=codes)
@@ -137,6 +137,10 @@ class Replays:
                 error.strerror,
             )
             self._path = None
+
+
+def _name(codes: EmergencyCodes, number: int) -> str:
+    return f"{codes.batch}-{number}"
 
 
 def _line(use: Use) -> str:
