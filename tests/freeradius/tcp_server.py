@@ -8,6 +8,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+from tests.support.frozen import freeze
 from tests.support.ports import free_port
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class TcpServer:
     def hang(self) -> None:
         """From now on it is there, and says nothing."""
         assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
+        freeze(self.process.pid)
 
     def go_on(self) -> None:
         """Where it was stopped."""

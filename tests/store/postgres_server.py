@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 
+from tests.support.frozen import freeze
 from tests.support.ports import free_port
 
 USER = "smsotp"
@@ -148,11 +149,13 @@ class PostgresServer:
 
     def freeze(self) -> None:
         """From now on it takes connections and says nothing, like a machine whose disk hangs."""
-        self._tell(signal.SIGSTOP)
+        freeze(*self._processes())
 
     def thaw(self) -> None:
         """It goes on."""
-        self._tell(signal.SIGCONT)
+        for number in self._processes():
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(number, signal.SIGCONT)
 
     def close(self) -> None:
         """End it, and remove everything."""
@@ -173,11 +176,6 @@ class PostgresServer:
         command = [*become_nobody(), programs() / program, *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr
-
-    def _tell(self, kind: signal.Signals) -> None:
-        for number in self._processes():
-            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
-                os.kill(number, kind)
 
     def _processes(self) -> list[int]:
         """The server and its children."""

@@ -17,6 +17,7 @@ from radius_smsotp.model.records import Asker, Lockout
 from radius_smsotp.store import open_store
 from tests.store.contract import ALICE, HERE, NOW, add, challenge
 from tests.store.postgres_server import PostgresServer
+from tests.support.frozen import freeze
 from tests.support.site import eventually
 
 if TYPE_CHECKING:
@@ -126,8 +127,7 @@ class TestOutage:
             "SELECT pid FROM pg_stat_activity WHERE application_name = 'radius-smsotp'"
         )
         assert len(numbers) >= 5
-        for (number,) in numbers:
-            os.kill(int(str(number)), signal.SIGSTOP)
+        freeze(*(int(str(number)) for (number,) in numbers))
         assert "within 0.5 s" in refusal(store)
         eventually(lambda: works(store))
         server.thaw()
