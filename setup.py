@@ -13,7 +13,7 @@ setup(
     long_description=(ROOT / "README.rst").read_text(encoding="utf-8"),
     long_description_content_type="text/x-rst",
     license="MIT",
-    python_requires=">=3.11",
+    python_requires=">=3.10",
     packages=[
         *find_packages(include=["radius_smsotp", "radius_smsotp.*"]),
         "radius_smsotp.freeradius",
@@ -48,7 +48,10 @@ setup(
     ],
     extras_require={
         "postgres": ["psycopg[binary,pool]>=3.2,<4"],  # the PostgreSQL store; 3.2 cancels in time
-        "smpp": ["smpplib>=2.2,<3"],  # the smpp provider
+        "smpp": [
+            "smpplib>=2.2,<3",  # the smpp provider
+            'async-timeout>=4,<6; python_version < "3.11"',  # what asyncio has of itself since
+        ],
         "fuzz": ["atheris>=2.3"],  # looks for octets that reach new code: tests/fuzz.sh
         "test": [
             "pytest>=8",  # the test runner

@@ -23,7 +23,7 @@ import functools
 import logging
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import radiusd
@@ -278,7 +278,7 @@ class Hooks:
         """
         try:
             self.start()
-            now = datetime.now(UTC)
+            now = datetime.now(timezone.utc)
             if event := sessions.reported(lists, now):
                 self.server.report(event)
             elif event := self.tunnels.heard(lists, now, self.clock()):

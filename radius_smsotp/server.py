@@ -7,7 +7,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from radius_smsotp.delivery.courier import Courier
@@ -71,7 +71,7 @@ def introduce(keys: Keyring, loaded: Loaded, store: Store) -> None:
         if known and not ours.keys() & known.keys():
             raise ConfigurationError([strange_key(loaded, known)])
         for fingerprint, key_id in ours.items():
-            tx.add_key(fingerprint, key_id, datetime.now(UTC))
+            tx.add_key(fingerprint, key_id, datetime.now(timezone.utc))
 
 
 def strange_key(loaded: Loaded, known: Mapping[str, str]) -> Problem:
@@ -121,7 +121,7 @@ class Server:
         self.lacking: list[Problem] = []
         is_shared = is_database(self.loaded.store_url)
         self.has_others = is_shared
-        self._present_at = self._looked_at = datetime.min.replace(tzinfo=UTC)
+        self._present_at = self._looked_at = datetime.min.replace(tzinfo=timezone.utc)
         self._generation = 0
         try:
             self.store = open_store(self.loaded.store_url)
@@ -140,7 +140,7 @@ class Server:
         self.courier = Courier(self.loaded, keys, self.store)
         self._reported: deque[Event] = deque(maxlen=REPORTED)
         kept = path.with_name(f"{path.name}.accepted") if in_radiusd and is_shared else None
-        self._replays = Replays(kept, datetime.now(UTC))
+        self._replays = Replays(kept, datetime.now(timezone.utc))
         self.service = Service(self.loaded, keys, self.store, self.courier, replays=self._replays)
 
     def require_store(self) -> None:
@@ -169,7 +169,7 @@ class Server:
             self.store.migrate()
             if keys is not None:
                 introduce(keys, self.loaded, self.store)
-                self._be_present(datetime.now(UTC))
+                self._be_present(datetime.now(timezone.utc))
         except ConfigurationError as error:
             return error.problems
         except StoreError as error:
@@ -313,7 +313,7 @@ class Watch:
         loaded = self._current.loaded
         now = fingerprint(loaded.path) + _fingerprints(loaded)
         # What did not work may do so without a change here: a new key, a store, now in place.
-        is_due = self._current.keys.is_outdated(datetime.now(UTC))
+        is_due = self._current.keys.is_outdated(datetime.now(timezone.utc))
         is_replaced = self._current.store.is_replaced()
         if now == self._seen and not (self._problems or is_due or is_replaced):
             return False
@@ -352,7 +352,7 @@ class Watch:
             try:
                 if self._current.lacking:
                     self._current.seek_store()
-                self._current.settle(datetime.now(UTC))
+                self._current.settle(datetime.now(timezone.utc))
                 self.look()
             except Exception as error:  # noqa: BLE001  # later changes must be noticed as well
                 # The type only: the text of an unforeseen error may hold anything.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 import click
 
@@ -39,7 +39,7 @@ def list_challenges(site: Site, as_json: bool) -> None:
       smsotp challenge list
       smsotp challenge list --json
     """
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     with site.store.read() as tx:
         found = tx.open_challenges(now)
     records = [

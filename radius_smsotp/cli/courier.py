@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import click
@@ -105,7 +105,7 @@ class _Formatter(logging.Formatter):
         record: logging.LogRecord,
         datefmt: str | None = None,  # nobody sets one
     ) -> str:
-        return output.local(datetime.fromtimestamp(record.created, UTC))
+        return output.local(datetime.fromtimestamp(record.created, timezone.utc))
 
 
 def _one_line(record: logging.LogRecord) -> bool:

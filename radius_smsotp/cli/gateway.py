@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from typing import Any
@@ -65,7 +65,7 @@ class Inbox:
         """Take a message."""
         with self._changed:
             self._last += 1
-            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
             sms = Sms(self._last, to, text, now)
             self._messages.append(sms)
             self._changed.notify_all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import click
 
@@ -56,7 +56,7 @@ def list_keys(site: Site, as_json: bool) -> None:
     needed, sealed = Counter(one.key_id for one in _open(site)), bulk.sealed(site.store)
     codes: Counter[str] = Counter()
     for held in _emergencies(site):
-        codes[held.key_id] += len(held.left(datetime.now(UTC)))
+        codes[held.key_id] += len(held.left(datetime.now(timezone.utc)))
     records = [
         {
             "id": one,
@@ -113,7 +113,7 @@ def rotate(site: Site, told: Results, minutes: int | None) -> None:
         introduce(keys, site.loaded, site.store)
         # Those that are not sealed at all need no new key.
         bulk.seal(site.store, keys)
-        begins = datetime.now(UTC) + (timedelta(minutes=minutes) if minutes else NOTICE)
+        begins = datetime.now(timezone.utc) + (timedelta(minutes=minutes) if minutes else NOTICE)
         sealing = keyring.add(path, begins, for_pins=True)
         made = keyring.add(path, begins)
         introduce(keyring.read(path), site.loaded, site.store)
@@ -124,7 +124,7 @@ def rotate(site: Site, told: Results, minutes: int | None) -> None:
         if minutes:
             told.note(f"Copy {path} to every other server before that.")
         elif site.store.folder is not None and bulk.sealed(site.store):
-            time.sleep(max(0.0, (begins - datetime.now(UTC)).total_seconds()))
+            time.sleep(max(0.0, (begins - datetime.now(timezone.utc)).total_seconds()))
             number = bulk.seal(site.store, keyring.read(path))
             told.note(f"PINs sealed with it: {number}")
     # What is derived with the old one: codes of SMS, and emergency codes.
@@ -204,12 +204,12 @@ def retire(site: Site, told: Results, key_ids: tuple[str, ...], cancel: bool) ->
 
 def _open(site: Site) -> list[Challenge]:
     with site.store.read() as tx:
-        return [one for one, _ in tx.open_challenges(datetime.now(UTC))]
+        return [one for one, _ in tx.open_challenges(datetime.now(timezone.utc))]
 
 
 def _emergencies(site: Site) -> list[EmergencyCodes]:
     """The emergency codes of each account that has one left."""
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     with site.store.read() as tx:
         return [one for one in tx.emergencies(now) if one.left(now)]
 

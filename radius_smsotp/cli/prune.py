@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import click
 
@@ -94,7 +94,7 @@ def _is_full(store: Store) -> bool:
 
 def _clean(site: Site, days: int | None) -> tuple[int, int]:
     """Returns how many rows went, and how many octets the system has again."""
-    store, audit, now = site.store, site.loaded.values.audit, datetime.now(UTC)
+    store, audit, now = site.store, site.loaded.values.audit, datetime.now(timezone.utc)
     # What goes was counted before.
     figures.bring_forward(store, now)
     old = now - timedelta(days=days or audit.days)

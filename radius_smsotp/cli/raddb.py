@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -268,7 +268,7 @@ def certificate(folder: Path, renew: bool, as_json: bool) -> None:
     before = certificates.read(authority) if renew else None
     renewed = certificates.renew(place) if renew else []
     found = [certificates.read(one) for one in (server, authority) if one.exists()]
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     records: list[dict[str, Any]] = [
         output.fields(one, "path", "names", "subject", "ends_at", "fingerprint")
         | {"path": str(one.path), "days": one.left(now).days, "renewed": one.path in renewed}

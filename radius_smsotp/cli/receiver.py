@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import click
@@ -97,7 +97,7 @@ class Desk:
     """
 
     def __init__(
-        self, config: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, config: Path, now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
     ) -> None:
         self._config = config
         self._now = now

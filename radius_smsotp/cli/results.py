@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self
+from typing import Any, Concatenate, ParamSpec
 
 import click
 
@@ -36,7 +36,7 @@ class Results:
         self._records: list[dict[str, Any]] = []
         self._notes: list[str] = []
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Results:
         return self
 
     def __exit__(

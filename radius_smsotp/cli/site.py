@@ -8,7 +8,7 @@ import pwd
 from collections.abc import Callable, Iterator
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import Concatenate, ParamSpec, Self
+from typing import Concatenate, ParamSpec
 
 import click
 
@@ -47,7 +47,7 @@ class Site:
         self._lenient = lenient
         self.is_outdated = False
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Site:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -144,7 +144,9 @@ def _follow(
 
 def _with_realm(tx: Transaction, name: str) -> list[str]:
     """Under which other names somebody was refused lately who may be meant, as sentences."""
-    refused = tx.figures.recent("login-refused", datetime.now(UTC) - LATELY) if name else []
+    refused = (
+        tx.figures.recent("login-refused", datetime.now(timezone.utc) - LATELY) if name else []
+    )
     names = sorted({one.account for one in refused if bare_name(one.account) == name})
     return [f"somebody was refused as '{one}': smsotp trace '{one}'" for one in names[:MOST_NAMES]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Any, TypeVar
 
 import click
@@ -93,8 +93,10 @@ def since(text: str, now: datetime) -> datetime:
 def _moment(folded: str) -> datetime:
     """A time in ISO 8601, or as `output.local` prints it.  Raises ValueError."""
     if not (printed := PRINTED.fullmatch(folded)):
+        # Python 3.10 reads neither "Z" nor "+0100".
+        colon = re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", re.sub("z$", "+00:00", folded))
         # Where it says no zone, that of this machine; summer time may begin until then.
-        return datetime.fromisoformat(folded.upper()).astimezone()
+        return datetime.fromisoformat(colon.upper()).astimezone()
     clock, zone, offset = printed.groups()
     if zone in {"utc", "gmt"}:
         offset = "+00:00"
@@ -126,7 +128,7 @@ def end_of(most: timedelta) -> Callable[[Any, click.Parameter, str | None], date
     def read(_: Any, parameter: click.Parameter, text: str | None) -> datetime | None:
         if text is None:
             return None
-        now = datetime.now(UTC)
+        now = datetime.now(timezone.utc)
         end = until(text, now)
         if end < now:
             raise ValueError(f"'{text}' lies in the past")
@@ -141,7 +143,7 @@ def beginning() -> Callable[[Any, click.Parameter, str], datetime]:
     """The same for a beginning."""
 
     def read(_: Any, parameter: click.Parameter, text: str | None) -> datetime:
-        return since(text or "", datetime.now(UTC))
+        return since(text or "", datetime.now(timezone.utc))
 
     return _blamed(read)
 

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from functools import partial
 
 from radius_smsotp.delivery import compose, pace
@@ -93,7 +93,7 @@ class Courier:
         loaded: Loaded,
         keyring: Keyring,
         store: Store,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
         passed: Callable[[], timedelta] = passed,
         chance: Callable[[], float] = random.random,
     ) -> None:

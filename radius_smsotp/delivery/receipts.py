@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from radius_smsotp.errors import StoreError
 from radius_smsotp.model import receipts
@@ -18,7 +18,7 @@ from radius_smsotp.store import Store, insist
 
 log = logging.getLogger(__name__)
 
-FREE = datetime.fromtimestamp(0, UTC)
+FREE = datetime.fromtimestamp(0, timezone.utc)
 """When the lease of a message has ended that nobody holds: long ago by the clock of any courier."""
 
 EARLY = "\nreceipts"
@@ -62,7 +62,7 @@ class Receipts:
     def __init__(
         self,
         store: Store,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
         on_lost: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store

@@ -13,7 +13,7 @@ import os
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
@@ -152,6 +152,6 @@ def _use(line: str) -> Use | None:
         code, left, until = line.split()
         if not line.endswith("\n"):  # a crash while it was written
             return None
-        return Use(code, int(left), datetime.fromtimestamp(int(until), UTC))
+        return Use(code, int(left), datetime.fromtimestamp(int(until), timezone.utc))
     except ValueError:
         return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 from radius_smsotp.delivery.courier import Courier
 from radius_smsotp.login import answers, attributes, rules, stations
@@ -70,7 +70,7 @@ class Service:
         keyring: Keyring,
         store: Store,
         courier: Courier,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
         replays: Replays | None = None,
     ) -> None:
         self._for_all = loaded.values.texts

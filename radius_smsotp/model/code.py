@@ -66,7 +66,9 @@ def emergency(key: bytes, account: str, batch: str, count: int) -> list[str]:
     )
     octets = hashlib.shake_256(seed).digest(EMERGENCY_OCTETS * count)
     cut = (octets[at : at + EMERGENCY_OCTETS] for at in range(0, len(octets), EMERGENCY_OCTETS))
-    return [f"{int.from_bytes(one) % 10**EMERGENCY_DIGITS:0{EMERGENCY_DIGITS}}" for one in cut]
+    return [
+        f"{int.from_bytes(one, 'big') % 10**EMERGENCY_DIGITS:0{EMERGENCY_DIGITS}}" for one in cut
+    ]
 
 
 def key_fingerprint(key: bytes) -> str:

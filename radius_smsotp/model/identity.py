@@ -47,7 +47,7 @@ def bare_name(name: str) -> str:
 def share(name: str) -> int:
     """Which of `SHARES` equal shares of all names a folded name is in, always the same."""
     digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).digest()
-    return int.from_bytes(digest) % SHARES
+    return int.from_bytes(digest, "big") % SHARES
 
 
 def is_anonymous(name: str) -> bool:

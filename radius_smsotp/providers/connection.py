@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as LateError
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -303,7 +304,7 @@ def in_time(
     threading.Thread(target=run, name=name, daemon=True).start()
     try:
         return outcome.result(max(deadline - time.monotonic(), 0))
-    except TimeoutError:
+    except LateError:
         if outcome.cancel():
-            raise
+            raise TimeoutError("it was not done in time") from None
         return outcome.result()  # it came at the last moment

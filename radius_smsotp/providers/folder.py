@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 import threading
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
@@ -56,7 +56,7 @@ class Provider(BaseProvider[Settings]):
             "transaction_id": message.transaction_id,
             **({"email": message.email} if message.email else {"phone": message.phone}),
             "text": message.text,
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         }
         text = json.dumps(record, ensure_ascii=False).encode()
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import xmlrpc.client
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
@@ -122,7 +122,7 @@ class Provider(BaseProvider[Settings]):
         body = xmlrpc.client.dumps(parameters, method, encoding="utf-8").encode()
         request = Request("POST", self._settings.url, {"Content-Type": b"text/xml"}, body, "")
         answer = self._wire.exchange(request, limit)
-        verdict = judge(answer, Rules(), quote, datetime.now(UTC))
+        verdict = judge(answer, Rules(), quote, datetime.now(timezone.utc))
         if isinstance(verdict, DeliveryError):
             raise verdict
         return _read(answer.body, quote)

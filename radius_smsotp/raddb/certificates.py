@@ -17,7 +17,7 @@ import secrets
 import socket
 import subprocess
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -177,7 +177,7 @@ def renew(folder: Path) -> list[Path]:
     if not key.exists():
         raise SmsotpError(f"{key} is not here: bring it back, or renew {server} where it is")
     renewed = []
-    if read(authority).left(datetime.now(UTC)) < LATE:
+    if read(authority).left(datetime.now(timezone.utc)) < LATE:
         _sign_again(authority, key, AUTHORITY_DAYS, "-key", key)
         renewed.append(authority)
     own = folder / "server.key"
@@ -244,7 +244,9 @@ def read(certificate: Path) -> Certificate:
     told = dict(re.findall(r"(?m)^(subject|notAfter|\w+ Fingerprint)=(.*)$", shown))
     try:
         # "Nov 25 03:04:05 2027 GMT"
-        end = datetime.strptime(told["notAfter"], "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC)
+        end = datetime.strptime(told["notAfter"], "%b %d %H:%M:%S %Y GMT").replace(
+            tzinfo=timezone.utc
+        )
     except (KeyError, ValueError):
         if certificate.exists() and not os.access(certificate, os.R_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), certificate) from None

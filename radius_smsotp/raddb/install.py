@@ -15,7 +15,6 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.raddb import certificates, files
@@ -179,7 +178,7 @@ class _Raddb:
         self._manifest = files.manifest(folder)
         self.done = Installation()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> _Raddb:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:

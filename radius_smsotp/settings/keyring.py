@@ -18,7 +18,7 @@ import secrets
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
@@ -141,7 +141,7 @@ def read(path: Path, now: datetime | None = None) -> Keyring:
         raise _fault(path, fault, remedy) from None
     if mode & 0o077:
         raise _fault(path, f"is open to others (mode {mode:04o})", f"chmod 600 {path}")
-    now = now or datetime.now(UTC)
+    now = now or datetime.now(timezone.utc)
     lines: list[Line] = []
     for number, text in enumerate(content.splitlines(), 1):
         if _is_key(text):
@@ -219,7 +219,7 @@ def _rewrite(path: Path, lines: list[str]) -> None:
 
 def _new_line(begins: datetime | None = None, *, for_pins: bool = False) -> str:
     """A key with an id of its own, always: challenges and hashes find their keys by it."""
-    key_id = f"{'p' if for_pins else 'k'}{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4)}"
+    key_id = f"{'p' if for_pins else 'k'}{datetime.now(timezone.utc):%Y%m%d}-{secrets.token_hex(4)}"
     words = [key_id, secrets.token_hex(KEY_OCTETS)]
     words += [begins.isoformat(timespec="milliseconds")] if begins else []
     return " ".join([*words, *(["pin"] if for_pins else [])])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -35,7 +35,7 @@ class WaySettings(Section):
     )
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _fits(self) -> WaySettings:
         if self.address == "email" and not self.order:
             raise ValueError("a mail needs providers of its own; name them in order")
         if self.address == "email" and self.everyone:

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any, Generic, Protocol, TypeVar
 
 from radius_smsotp.model import records
@@ -45,7 +45,7 @@ def seconds(time: datetime | None) -> float | None:
 
 def at(value: float) -> datetime:
     """Undo `seconds` of a time that there is."""
-    return datetime.fromtimestamp(value, UTC)
+    return datetime.fromtimestamp(value, timezone.utc)
 
 
 def moment(value: float | None) -> datetime | None:

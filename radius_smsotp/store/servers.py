@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 from radius_smsotp.store.rows import Connection
 
@@ -45,7 +45,7 @@ class ServerStatements:
         """Place of each radiusd, and when it was last known to run."""
         sql = "SELECT place, seen_at FROM server ORDER BY place"
         found = self._db.execute(sql)
-        return {row["place"]: datetime.fromtimestamp(row["seen_at"], UTC) for row in found}
+        return {row["place"]: datetime.fromtimestamp(row["seen_at"], timezone.utc) for row in found}
 
     def put_authority(self, place: str, fingerprint: str, name: str, now: datetime) -> None:
         """Note which authority, and whose name, Wi-Fi devices have to know at a server."""
@@ -63,7 +63,7 @@ class ServerStatements:
             row["place"]: (
                 row["fingerprint"],
                 row["name"],
-                datetime.fromtimestamp(row["seen_at"], UTC),
+                datetime.fromtimestamp(row["seen_at"], timezone.utc),
             )
             for row in self._db.execute(sql)
         }

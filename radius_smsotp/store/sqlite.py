@@ -19,7 +19,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from radius_smsotp.errors import ConfigurationError, Problem, StoreError, unless_person
@@ -343,7 +343,7 @@ class SqliteStore(Durability):
             try:
                 db.execute("PRAGMA journal_mode = WAL")
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                if _name(error) != "SQLITE_BUSY" or time.monotonic() >= until:
                     raise
                 time.sleep(0.01)
             else:
@@ -384,7 +384,7 @@ class SqliteStore(Durability):
                 db.execute(statement)
             # From here on it is ahead of all that was: every copy of before shows to be one.
             number = max(_newest_event(db), noted[1] if noted and noted[0] == self._name else 0) + 1
-            restored = Event("store-restored", datetime.now(UTC), "")
+            restored = Event("store-restored", datetime.now(timezone.utc), "")
             columns, marks = ", ".join(EVENT.columns), ", ?" * len(EVENT.columns)
             db.execute(
                 f"INSERT INTO event (id, {columns}) VALUES (?{marks})",
@@ -399,9 +399,25 @@ def _newest_event(db: sqlite3.Connection) -> int:
     return db.execute("SELECT max(id) FROM event").fetchone()[0] or 0
 
 
+WORDS = {
+    "database is locked": "SQLITE_BUSY",
+    "attempt to write a readonly database": "SQLITE_READONLY",
+    "database or disk is full": "SQLITE_FULL",
+    "database disk image is malformed": "SQLITE_CORRUPT",
+    "file is not a database": "SQLITE_NOTADB",
+    "unable to open database file": "SQLITE_CANTOPEN",
+    "disk I/O error": "SQLITE_IOERR",
+}
+"""What sqlite3_errstr makes of them: all that Python 3.10 hands down."""
+
+
+def _name(error: sqlite3.Error) -> str:
+    return getattr(error, "sqlite_errorname", None) or WORDS.get(str(error)) or type(error).__name__
+
+
 def _sentence(error: sqlite3.Error) -> str:
     """What SQLite's error means, for a log."""
-    name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+    name = _name(error)
     meaning = {
         "SQLITE_BUSY": "another process is writing to the store for too long",
         "SQLITE_READONLY": "the store is read-only",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import NamedTuple
 
 from radius_smsotp.model.records import Event
@@ -205,7 +205,7 @@ def slot(time: datetime) -> int:
 
 def start(number: int) -> datetime:
     """When a slot begins."""
-    return datetime.fromtimestamp(number * SLOT_SECONDS, UTC)
+    return datetime.fromtimestamp(number * SLOT_SECONDS, timezone.utc)
 
 
 COUNTED_BY = ("reason", "provider", "seconds", "more")

@@ -9,7 +9,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import click
@@ -189,7 +189,7 @@ def _read(site: Site, path: Path) -> bytes:
 
 def _copy(site: Site, target: Path, raddb: Path, entries: list[Entry]) -> Manifest:
     """Copy the store; logins go on.  Returns what is in the backup."""
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     with site.store.read() as tx:
         opened = len(tx.open_challenges(now))
         codes = sum(len(one.left(now)) for one in tx.emergencies(now))

@@ -7,7 +7,7 @@ import re
 import stat
 import sys
 from collections.abc import Collection, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from radius_smsotp.cli.check import accounting, clients, directories, ways
@@ -137,7 +137,7 @@ def _wifi(raddb: Path) -> Iterator[Finding]:
     elif secret.stat().st_mode & (stat.S_IRWXO):
         why = "With it, anybody on this machine may pose as the tunnel of somebody else."
         yield error(str(secret), "is open to everybody", f"chmod o= {secret}", why=why)
-    yield from _certificates(raddb, datetime.now(UTC))
+    yield from _certificates(raddb, datetime.now(timezone.utc))
 
 
 def _certificates(raddb: Path, now: datetime) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from radius_smsotp.cli.check.finding import Finding, warning
@@ -29,7 +29,7 @@ def introduce(config: Path, raddb: Path) -> dict[str, tuple[str, str, datetime]]
         if shown is None:
             return {}
         with Site(config) as site, acting_as(site.owner), site.store.write() as tx:
-            tx.put_authority(_place(raddb), *shown, datetime.now(UTC))
+            tx.put_authority(_place(raddb), *shown, datetime.now(timezone.utc))
             return tx.authorities()
     return {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def findings(config: Path) -> list[Finding]:
     found += gateways.findings(loaded, texts.values())
     found += _replies(loaded, accounts)
     found += _accounts(loaded, accounts)
-    chain = Chain(loaded, store, lambda: datetime.now(UTC))
+    chain = Chain(loaded, store, lambda: datetime.now(timezone.utc))
     why = "Messages do not leave this way: the next provider sends them, if there is one."
     found += [error(one.path, one.fault, one.remedy, why=why) for one in chain.check()]
     why = "Whoever is on the way reads codes, or sends messages at your expense."
@@ -206,7 +206,7 @@ def _store(loaded: Loaded, store: Store, accounts: list[Account]) -> list[Findin
         found += _known_keys(loaded, store)
         if store.folder is not None:
             found += host.disk_findings(store.folder)
-        now = datetime.now(UTC)
+        now = datetime.now(timezone.utc)
         with store.read() as tx:
             accounts += [one for one, _ in tx.accounts()]
             found += _trail(loaded, *tx.figures.kept(), now)

@@ -6,7 +6,7 @@ import fcntl
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Self
+from typing import IO
 
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model.records import Event
@@ -33,7 +33,7 @@ class Place:
         self.number, self.seen = number, set(seen)
 
     @classmethod
-    def now(cls, tx: Transaction) -> Self:
+    def now(cls, tx: Transaction) -> Place:
         """Behind all that there is."""
         newest = tx.history.newest()
         return cls(newest, tx.history.numbers(newest - LATE, LATE))

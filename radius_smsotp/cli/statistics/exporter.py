@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,7 +79,7 @@ def _count(config: Path) -> None:
     """
     try:
         with Site(config, lenient=True) as site:
-            figures.bring_forward(site.store, datetime.now(UTC))
+            figures.bring_forward(site.store, datetime.now(timezone.utc))
     except ConfigurationError as error:
         if not error.passing:
             raise

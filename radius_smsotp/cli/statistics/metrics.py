@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ def _histogram(name: str, meaning: str, timings: Mapping[str, Timing]) -> Metric
 
 def _past(site: Site) -> Iterator[Metric]:
     """What has happened, ever."""
-    figures.bring_forward(site.store, datetime.now(UTC))
+    figures.bring_forward(site.store, datetime.now(timezone.utc))
     summary = figures.summarise(figures.ever(site.store))
     kinds = summary.kinds
     yield _counter("challenges", "Logins that were asked for a code.", [], {(): summary.opened})
@@ -156,7 +156,7 @@ def _past(site: Site) -> Iterator[Metric]:
 
 def _present(site: Site) -> Iterator[Metric]:
     """How things stand at this moment."""
-    loaded, now = site.loaded, datetime.now(UTC)
+    loaded, now = site.loaded, datetime.now(timezone.utc)
     with site.store.read() as tx:
         accounts = tx.count_accounts(now)
         running = len(tx.open_challenges(now))

@@ -6,7 +6,7 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from html import escape
 from pathlib import Path
 from string import Template
@@ -65,7 +65,7 @@ def report(site: Site, file: Path, days: int, title: str | None, language: str |
       smsotp report /var/www/html/sms.html --days 7 --title "VPN logins"
       smsotp report année.html --days 366 --language fr
     """
-    found = figures.look(site.store, days, datetime.now(UTC))
+    found = figures.look(site.store, days, datetime.now(timezone.utc))
     usual = choose_language(site.loaded.values.language, catalogue.FILES) or "en"
     words = Words(language or usual)
     above = output.clean(title or words("title", host=socket.gethostname()))

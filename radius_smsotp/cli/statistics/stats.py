@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import click
@@ -38,7 +38,7 @@ def stats(site: Site, days: int | None, as_json: bool) -> None:
       smsotp stats
       smsotp stats --days 90 --json | jq '.[0].sms_sent'
     """
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     spans = DAYS if days is None else (days,)
     whole = figures.look(site.store, max(spans), now)
     loaded = site.loaded

@@ -11,7 +11,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import click
@@ -305,7 +305,11 @@ def refuse_unknown(tx: Transaction, name: str, *, elsewhere: bool | None = None)
 
 def override_told(one: Account) -> str:
     """For how long the number of the helpdesk counts."""
-    if one.override is None or one.override_until is None or not one.overridden(datetime.now(UTC)):
+    if (
+        one.override is None
+        or one.override_until is None
+        or not one.overridden(datetime.now(timezone.utc))
+    ):
         return "the number for a time counts no more"
     hint, until = identity.mask_number(one.override), output.local(one.override_until)
     return f"{hint} goes before any other number until {until}"
@@ -322,7 +326,7 @@ def save(tx: Transaction, before: Account | None, after: Account, *, devices: bo
     Args:
         devices: Whether it may have any.
     """
-    tx.put_account(after, datetime.now(UTC))
+    tx.put_account(after, datetime.now(timezone.utc))
     if before is None or (before.is_bare and not after.is_bare):
         tx.add_event(event("account-added", after.name))
         return
@@ -370,7 +374,7 @@ def rename(tx: Transaction, before: Account, name: str, keys: Keyring) -> int:
             told = f"the PIN of '{before.name}' is sealed with a key that is not here"
             raise SmsotpError(f"{told}; see 'smsotp check'")
         after = replace(after, pin_hash=keys.seal_pin(name, opened))
-    codes, now = tx.emergency(before.name), datetime.now(UTC)
+    codes, now = tx.emergency(before.name), datetime.now(timezone.utc)
     tx.rename(before.name, name)
     if tx.account(name) is not None:
         tx.put_account(after, now)
@@ -391,7 +395,7 @@ def event(kind: str, name: str, fields: str = "") -> Event:
     """A line of the audit trail, with who did it."""
     detail: dict[str, str | int | float] = {"fields": fields} if fields else {}
     detail["by"] = os.environ.get("SUDO_USER") or _login_name()
-    return Event(kind, datetime.now(UTC), name, detail=detail)
+    return Event(kind, datetime.now(timezone.utc), name, detail=detail)
 
 
 def devices_forgotten(name: str, number: int, station: str = "") -> Event:

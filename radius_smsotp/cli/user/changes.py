@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import click
@@ -266,7 +266,7 @@ def _bring(
     _say(told, name, changed, "added" if is_new else "changed", dry_run=dry_run)
     if ended:
         told.note(f"{new_name}: worthless from now on: {output.many(ended, 'emergency code')}")
-    if until is not None or ("phone" in fields and after.overridden(datetime.now(UTC))):
+    if until is not None or ("phone" in fields and after.overridden(datetime.now(timezone.utc))):
         told.note(f"{name}: {account.override_told(after)}")
     _doubt(site, told, after, phone="phone" in fields, pin=chosen, new=is_new)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import secrets
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def make_codes(
       smsotp user code alice --for 3d --uses 5
       smsotp user code alice --for 2w --count 10 --page alice.html
     """
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     made = EmergencyCodes(
         account=name,
         batch=secrets.token_hex(16),
@@ -215,7 +215,7 @@ def list_codes(
     """
     if revoke is not None and (revoke_all or len(names) > 1):
         raise click.UsageError("--revoke takes one name, and excludes --revoke-all")
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     with Results(for_programs=as_json and (revoke is not None or revoke_all)) as told:
 
         def end(name: str) -> None:

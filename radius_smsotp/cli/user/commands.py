@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 import click
 
@@ -136,7 +136,7 @@ def unlock(site: Site, told: Results, names: tuple[str, ...]) -> None:
         with site.store.write(name, durable=True) as tx:
             # A lock-out may belong to a name that only LDAP knows.
             ended = tx.clear_lockout(name) | tx.unlock_stations(name)
-            if not ended | tx.forget_unanswered(name, datetime.now(UTC)):
+            if not ended | tx.forget_unanswered(name, datetime.now(timezone.utc)):
                 account.known(tx, name)
                 told.add(name, "ok", f"{name}: was not locked")
                 return
@@ -173,7 +173,7 @@ def devices(site: Site, name: str, forget: str | None, forget_all: bool, as_json
             told.add(name, "forgotten" if number else "ok", line, devices=number)
         return
     with site.store.read() as tx:
-        found = tx.devices(name, datetime.now(UTC))
+        found = tx.devices(name, datetime.now(timezone.utc))
     names = ("station", "ssid", "client")
     records = [output.fields(one, *names) | {"until": one.expires_at} for one in found]
     columns = {"Device": "station", "SSID": "ssid", "Client": "client", "Until": "until"}

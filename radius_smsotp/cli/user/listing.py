@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -46,7 +46,7 @@ def list_accounts(site: Site, pattern: str, state: str | None, as_json: bool) ->
       smsotp user list --state locked
       smsotp user list --json | jq -r '.[] | select(.pin | not) | .name'
     """
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     like = fold_name(pattern)
     with site.store.read() as tx:
         stations: dict[str, list[Station]] = {}
@@ -122,7 +122,7 @@ class _Found:
 
 
 def _found(site: Site, name: str) -> _Found:
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     with site.store.read() as tx:
         one = account.known(tx, name)
         counted, codes = tx.lockout(name), tx.emergency(name)

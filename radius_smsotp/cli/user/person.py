@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from itertools import starmap
 from typing import Any
 
@@ -61,7 +61,7 @@ def export_data(site: Site, name: str) -> None:
     """
     rows = _rows(site, name)
     key_ids = _key_ids(rows)
-    found: dict[str, Any] = {"name": name, "time": datetime.now(UTC)}
+    found: dict[str, Any] = {"name": name, "time": datetime.now(timezone.utc)}
     for table, title in TABLES.items():
         found[title] = [_told(table, row) for at, row in rows if at == table]
     for told in found["messages"]:
@@ -93,7 +93,7 @@ def erase(site: Site, told: Results, names: tuple[str, ...], yes: bool) -> None:
     question = "Erase all that is kept of {}, for good?"
     account.ask_to(question, there, "nothing was erased", yes=yes)
     # Events that go were counted before.
-    now, keys = datetime.now(UTC), site.keys
+    now, keys = datetime.now(timezone.utc), site.keys
     figures.bring_forward(site.store, now)
     counted = statistics.start(statistics.slot(now - figures.SETTLED))
 
@@ -162,7 +162,7 @@ def _told(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
         if column in SWITCHES:
             told[column] = bool(value)
         elif column in TIMES and value is not None:
-            told[column] = datetime.fromtimestamp(value, UTC)
+            told[column] = datetime.fromtimestamp(value, timezone.utc)
     if table == "event":
         told["detail"] = json.loads(row["detail"])
     if table == "account":

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -255,7 +255,7 @@ def _wait(headers: Mapping[str, str], now: datetime) -> float | None:
             date = parsedate_to_datetime(value)
         except (ValueError, OverflowError):
             return None
-        date = date if date.tzinfo else date.replace(tzinfo=UTC)
+        date = date if date.tzinfo else date.replace(tzinfo=timezone.utc)
         seconds = (date - now).total_seconds()
     return min(max(seconds, 0.0), LONGEST_PAUSE)
 

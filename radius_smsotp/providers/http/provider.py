@@ -13,7 +13,7 @@ import http
 import re
 import uuid
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -502,7 +502,7 @@ class Provider(BaseProvider[Settings]):
             # taken either where the account may not send.
             request, answer = self._submit(given, limit, refused=given["token"])
         quote = partial(excerpt, secrets=self._secrets_of(request), message=message)
-        verdict = judge(answer, self._rules, quote, datetime.now(UTC))
+        verdict = judge(answer, self._rules, quote, datetime.now(timezone.utc))
         if isinstance(verdict, DeliveryError):
             raise verdict
         if verdict.message_id is None and "attempt" in self._template.carries():
@@ -519,7 +519,9 @@ class Provider(BaseProvider[Settings]):
         request = self._template.request(given)
         if sign := SIGNERS.get(settings.auth):
             name, key = settings.credentials() or ("", "")
-            request = sign(request, Signer(name, key, datetime.now(UTC), str(uuid.uuid4())))
+            request = sign(
+                request, Signer(name, key, datetime.now(timezone.utc), str(uuid.uuid4()))
+            )
         return request, self._wire.exchange(request, limit)
 
     def _secrets_of(self, request: Request) -> list[str]:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 from radius_smsotp.errors import Busy, DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.providers.http.answer import Answer, Condition, Rules, judge
@@ -94,7 +94,7 @@ class Token:
     def _take(self, answer: Answer) -> DeliveryError | None:
         """Keep the token of an answer, or say why there is none."""
         source = self._source
-        verdict = judge(answer, Rules(), source.quote, datetime.now(UTC))
+        verdict = judge(answer, Rules(), source.quote, datetime.now(timezone.utc))
         if isinstance(verdict, Refused):
             return Refused(f"no token: {verdict}", out_of_order=True)
         if isinstance(verdict, Busy):

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as LateError
 from functools import partial
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal
@@ -50,6 +51,7 @@ if HAS_SMPPLIB:
         Rejected,
         Session,
         Smsc,
+        within,
     )
 
 
@@ -246,10 +248,10 @@ class Provider(BaseProvider[Settings]):
         key, remedy = "smsc_host", CHECK_ADDRESS
         session: Session | None = None
         try:
-            async with asyncio.timeout(limit - time.monotonic()):
+            async with within(limit - time.monotonic()):
                 session = await Session.connect(self._smsc, self._receive)
                 await session.bind(self._smsc)
-        except TimeoutError:
+        except asyncio.TimeoutError:
             fault = f"{where} does not answer{' the bind' if session else ''}"
         except Rejected as rejected:
             key, remedy = BIND_REMEDIES.get(rejected.name, OTHER_BIND_REMEDY)
@@ -285,7 +287,7 @@ class Provider(BaseProvider[Settings]):
             answer = self._link.start(self._submit(self._link, requests, limit))
         try:
             return answer.result(limit - time.monotonic() + GRACE_SECONDS)
-        except TimeoutError:
+        except LateError:
             answer.cancel()
             raise Unknown("the SMSC did not answer in time") from None
         except CancelledError:
@@ -295,11 +297,11 @@ class Provider(BaseProvider[Settings]):
         session: Session | None = None
         answer = b""
         try:
-            async with asyncio.timeout(limit - time.monotonic()):
+            async with within(limit - time.monotonic()):
                 session = await link.session()
                 for request in requests:
                     answer = await session.ask("submit_sm", **request)
-        except TimeoutError:
+        except asyncio.TimeoutError:
             if session is None:
                 raise Unavailable("the SMSC did not answer the bind in time") from None
             session.doubt()

@@ -63,7 +63,7 @@ def read_receipt(raw: bytes) -> DeliveryReceipt | None:
     kind = esm_class & 0x3C
     if kind != 0x04 and (kind or not (named or re.match("(?i)id:", told.lstrip()))):
         return None
-    number = int.from_bytes(tags.get(MESSAGE_STATE, b""))
+    number = int.from_bytes(tags.get(MESSAGE_STATE, b""), "big")
     state = FINAL_STATES.get(number, "") if number else written.get("stat", "")
     # 7 is an invalid state to SMPP 3.4: there is nothing to wait for.
     delivered = False if state.upper() == "UNKNOWN" else receipts.outcome(state)

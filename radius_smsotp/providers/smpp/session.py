@@ -11,10 +11,12 @@ import asyncio
 import contextlib
 import functools
 import struct
+import sys
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import TimeoutError as LateError
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from smpplib import consts, smpp
 from smpplib.command import Param
@@ -23,9 +25,20 @@ from radius_smsotp.errors import Busy, Refused, Unavailable
 from radius_smsotp.providers import connection
 from radius_smsotp.providers.smpp.receipt import DeliveryReceipt, read_receipt
 
+if sys.version_info >= (3, 11):
+    within = asyncio.timeout
+else:
+    import async_timeout
+
+    within = async_timeout.timeout
+
 if TYPE_CHECKING:
     import ssl
     from concurrent.futures import Executor, Future
+
+    from typing_extensions import TypeVarTuple, Unpack
+
+    Ts = TypeVarTuple("Ts")
 
 HEADER = struct.Struct(">LLLL")  # SMPP 3.4 3.2: command_length, _id, _status, sequence_number
 LONGEST_PASSWORD = 100  # characters: the longest limit found in an operator's documentation
@@ -55,7 +68,6 @@ PASSING = frozenset({"ESME_RSYSERR", "ESME_RX_T_APPN"})
 """Answers that may be others in a moment."""
 
 T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
 
 
 class Lost(Exception):  # noqa: N818  # a state of the connection, not the fault of a caller
@@ -203,12 +215,12 @@ class Session:
 
     async def unbind(self) -> None:
         """Take leave, within two seconds."""
-        with contextlib.suppress(Rejected, Lost, TimeoutError):
-            async with asyncio.timeout(1):
+        with contextlib.suppress(Rejected, Lost, asyncio.TimeoutError):
+            async with within(1):
                 await self.ask("unbind")
         self.end("closed")
-        with contextlib.suppress(OSError):  # TimeoutError is one
-            async with asyncio.timeout(1):
+        with contextlib.suppress(OSError, asyncio.TimeoutError):
+            async with within(1):
                 await self._writer.wait_closed()
 
     def end(self, why: str) -> None:
@@ -275,14 +287,14 @@ class Session:
     async def _watch(self, interval: float) -> None:
         """Ask for a sign of life every `interval` seconds, and when in doubt."""
         while self.lost is None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(interval):
+            with contextlib.suppress(asyncio.TimeoutError):
+                async with within(interval):
                     await self._doubt.wait()
             self._doubt.clear()
             try:
-                async with asyncio.timeout(min(interval, LINK_SECONDS)):
+                async with within(min(interval, LINK_SECONDS)):
                     await self.ask("enquire_link")
-            except TimeoutError:
+            except asyncio.TimeoutError:
                 self.end("the SMSC no longer answers (enquire_link)")
             except (Rejected, Lost):
                 pass  # an error is an answer, too; and a loss is known already
@@ -324,7 +336,7 @@ class Link:
 
     def stop(self) -> None:
         """Unbind, cancel what still runs, and end the thread; within about three seconds."""
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(LateError):
             self.start(self._leave()).result(3)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(1)
@@ -356,10 +368,10 @@ class Link:
         pause = STAY_SECONDS
         while True:
             try:
-                async with asyncio.timeout(timeout):
+                async with within(timeout):
                     await self.session()
                 pause = STAY_SECONDS
-            except (Refused, Unavailable, TimeoutError):
+            except (Refused, Unavailable, asyncio.TimeoutError):
                 pause = min(2 * pause, STAY_MOST)
             await asyncio.sleep(pause)
 
@@ -402,7 +414,7 @@ class _Loop(asyncio.SelectorEventLoop):
     """
 
     def run_in_executor(
-        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
     ) -> asyncio.Future[T]:
         """Run `func` in a daemon thread, whatever the executor."""
         future: asyncio.Future[T] = self.create_future()

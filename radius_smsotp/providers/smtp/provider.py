@@ -13,14 +13,14 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -133,7 +133,7 @@ class SmtpServer(Section):
     )
 
     @model_validator(mode="after")
-    def _is_of_one_piece(self) -> Self:
+    def _is_of_one_piece(self) -> SmtpServer:
         if self.token and (self.password or not self.username):
             raise ValueError("give the user name, and either password or token")
         if (self.username is None) != (self.password is None and self.token is None):
@@ -228,7 +228,7 @@ class Settings(ProviderSettings):
     regexp: Regexp = None
 
     @model_validator(mode="after")
-    def _has_one_server(self) -> Self:
+    def _has_one_server(self) -> Settings:
         if (self.identifier is None) == (self.mailserver is None):
             raise ValueError("name the mail server, either by identifier or by mailserver")
         own = ("tls", "ca_file", "mailuser", "mailpassword")
@@ -415,7 +415,7 @@ class Provider(BaseProvider[Settings]):
         mail["To"] = ", ".join(recipients)
         # On one line: a line break would begin another header.
         mail["Subject"] = one_line(fill(settings.subject, given))
-        mail["Date"] = format_datetime(datetime.now(UTC))
+        mail["Date"] = format_datetime(datetime.now(timezone.utc))
         mail["Message-ID"] = f"<{secrets.token_hex(16)}@{address.rpartition('@')[2]}>"
         mail["Auto-Submitted"] = "auto-generated"  # RFC 3834 5: answer no vacation notices
         mail.set_content(fill(settings.body, given))

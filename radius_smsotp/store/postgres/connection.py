@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -148,7 +148,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         self.add_notice_handler(self._note)
 
     @classmethod
-    def connect(cls, conninfo: str = "", **given: Any) -> Self:
+    def connect(cls, conninfo: str = "", **given: Any) -> Connection:
         """As psycopg's; with `hosts`, to whichever of them lets us in."""
         hosts: Hosts | None = given.pop("hosts", None)
         connect = partial(super().connect, conninfo, **given)

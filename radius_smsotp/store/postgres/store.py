@@ -48,7 +48,7 @@ from radius_smsotp.store.trail import Trail
 from radius_smsotp.store.transaction import Transaction
 from radius_smsotp.store.transfer import Contents
 
-EVERYTHING = int.from_bytes(b"smsotp")
+EVERYTHING = int.from_bytes(b"smsotp", "big")
 """The lock that whoever writes shares, and holds alone who writes about everything."""
 
 MIGRATION_SECONDS = 60.0
@@ -396,7 +396,7 @@ def _key(name: str) -> int:
     Should two names have the same one, they wait for each other.
     """
     digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, signed=True)
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def _lock_of(keys: list[int]) -> Question:
