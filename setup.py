@@ -52,11 +52,18 @@ setup(
             "smpplib>=2.2,<3",  # the smpp provider
             'async-timeout>=4,<6; python_version < "3.11"',  # what asyncio has of itself since
         ],
+        "docs": [
+            "sphinx>=8,<10",  # makes a site and pages for man of docs/
+            "furo>=2024.8,<2026",  # what the site looks like
+            "sphinx-copybutton>=0.5,<1",  # copies commands without their prompts
+            "sphinx-design>=0.6,<1",  # cards and tabs
+        ],
         "fuzz": ["atheris>=2.3"],  # looks for octets that reach new code: tests/fuzz.sh
         "test": [
             "pytest>=8",  # the test runner
             "aiosmtpd",  # a mail server that the smtp provider speaks to
             "docutils",  # reads README.rst as package indexes do
+            'radius-smsotp[docs]; python_version >= "3.11"',  # the site is built, too
             "smspdudecoder",  # reads what the modem provider sends, written by others
             "bitstring<5",  # smspdudecoder 2.2 imports a name that bitstring 5 dropped
             "pycryptodome",  # MD4 and DES, of which MS-CHAP is made, for a client of it

@@ -13,7 +13,7 @@ constraints=packaging/constraints.txt
 if [ "${1:-}" = --newest ]; then
     rm -rf "$place/newest"
     /usr/bin/python3 -m venv "$place/newest"
-    "$place/newest/bin/pip" install -q --disable-pip-version-check -e ".[postgres,smpp]"
+    "$place/newest/bin/pip" install -q --disable-pip-version-check -e ".[postgres,smpp,docs]"
     {
         grep '^#' "$constraints"
         "$place/newest/bin/pip" freeze --exclude-editable

@@ -6,7 +6,7 @@
 #   sh tests/bench.sh disks      one part of it, or several; --help names them
 #   sh tests/bench.sh privacyidea    the same two steps of privacyIDEA beside ours; it installs that
 #                                into .cache first, some hundred packages
-#   sh tests/bench.sh --write    puts ten rows into README.rst, all into tests/measure/bench/figures.txt
+#   sh tests/bench.sh --write    puts ten rows into docs/explanation/speed.rst, all into figures.txt
 #
 # Everything runs on loopback, in a temporary folder that goes with the end.
 set -eu

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The installation as README.rst has it, an upgrade and a removal, on a Debian 12 and a Debian 13
+# The installation as the documents have it, an upgrade and a removal, on a Debian 12 and a Debian 13
 # that have just been made, up to logins by PAP and Wi-Fi:
 #
 #   sh tests/install.sh [PYTEST-ARGUMENT...]
@@ -18,7 +18,7 @@ need_packages eapoltest mmdebstrap openssl python3-venv
 make_venv "[test,smpp,postgres]"
 mkdir -p "$place"
 
-# What README installs by apt-get is in there already: the test itself needs no network.
+# What the documents install by apt-get is in there already: the test itself needs no network.
 packages=freeradius,freeradius-python3,freeradius-utils,python3-venv,systemd
 for suite in bookworm trixie; do
     [ "$(cat "$place/$suite.packages" 2>/dev/null)" = "$packages" ] && continue

@@ -1,7 +1,7 @@
 """
 What a command that does something says of it: lines for people, or one JSON object for programs.
 
-The object is the same for all of them, see "For scripts" in README.rst: ``changed`` (whether
+The object is the same for all of them, see docs/reference/programs.rst: ``changed`` (whether
 anything is not as before), ``results`` (an object for each thing, with ``name`` and ``result``),
 ``notes`` (sentences) and ``error`` (why the whole came to nothing, or null).
 """

@@ -146,7 +146,8 @@ def closed() -> tuple[Path, str] | None:
         if path is None:
             continue
         if path in (whole or top).parents:
-            return path, "install it where every user can get to, as README says: into /opt"
+            remedy = "install it where every user can get to, into /opt"
+            return path, f"{remedy}: see docs/tutorial/freeradius.rst"
         place = whole if whole is not None and top.is_relative_to(whole) else top
         return path, f"chmod -R go+rX {place}"
     return None

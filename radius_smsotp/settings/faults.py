@@ -168,7 +168,7 @@ def _homes(model: type[BaseModel], name: str) -> list[str]:
 def _meaning(field: FieldInfo | None) -> str:
     """What a setting is for, which says what belongs there."""
     told = field.description if field else None
-    return f"this is: {told}" if told else "see the section Settings in README.rst"
+    return f"this is: {told}" if told else "see 'Settings' in docs/reference/settings.rst"
 
 
 def _field(model: type[BaseModel], loc: Sequence[str]) -> tuple[type[BaseModel], FieldInfo | None]:

@@ -300,7 +300,7 @@ def _trigger_problems(loaded: Loaded) -> list[Problem]:
 def _receipt_problems(loaded: Loaded) -> list[Problem]:
     """Providers that tell a gateway where to send receipts, and nobody says where."""
     fault = "{receipt_url} stands for what receiver.url says, which is not set"
-    remedy = "set it; see 'Receipts' in freeradius/providers.rst"
+    remedy = "set it; see 'Receipts' in docs/how-to/receipts.rst"
     return [
         Problem(f"providers.{name}", fault, remedy)
         for name, own in loaded.providers.items()

@@ -1,7 +1,7 @@
 """
 What the YAML file may hold: the kinds of values, what a client may have of its own, and the rest.
 
-The classes are the reference: each field's `description` is what the README prints.  Where a
+The classes are the reference: each field's `description` is what the documents print.  Where a
 setting stands says who may set it: what is in a class `PerClient` stands in the file once for all,
 and may stand once more in an entry of ``clients``, of its ``ssids`` and, if it is a text, of
 ``languages``.

@@ -8,6 +8,7 @@ begin with ``$`` or ``#``, the other lines are what the commands print.
 
 from __future__ import annotations
 
+import functools
 import re
 import textwrap
 from dataclasses import dataclass
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TOP = Path(__file__).resolve().parents[2]
-PAGES = ("README.rst", "freeradius/README.rst", "freeradius/providers.rst")
+PAGES = (
+    "README.rst",
+    *sorted(
+        str(path.relative_to(TOP))
+        for path in (TOP / "docs").rglob("*.rst")
+        if "_build" not in path.parts
+    ),
+)
 
 TYPED = {"", "shell", "console"}
 """Languages of blocks that hold commands."""
@@ -62,9 +70,36 @@ class Command:
     inline: bool = False
 
 
-def sections(page: str) -> Iterator[tuple[str, str]]:
+def sections(page: str) -> list[tuple[str, str]]:
     """Title and text of each section of a page, without those below it."""
-    yield from _sections((TOP / page).read_text("utf-8"))
+    return list(_sections((TOP / page).read_text("utf-8")))
+
+
+def text() -> str:
+    """All that the documents say."""
+    return "\n".join((TOP / page).read_text("utf-8") for page in PAGES)
+
+
+@functools.cache
+def _where() -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
+    for page in PAGES:
+        for title, part in sections(page):
+            assert title not in found, f"{page} and {found[title][0]} both have '{title}'"
+            found[title] = page, part
+    return found
+
+
+def section(title: str) -> str:
+    """The text of a section, without those below it: no two, on no two pages, have one title."""
+    assert title in _where(), f"no page has a section {title}"
+    return _where()[title][1]
+
+
+def page_of(title: str) -> str:
+    """On which page a section is."""
+    section(title)
+    return _where()[title][0]
 
 
 def _sections(text: str) -> Iterator[tuple[str, str]]:
@@ -84,16 +119,17 @@ def read(page: str, text: str) -> list[Command]:
     return [one for title, part in _sections(text) for one in _of_section(page, title, part)]
 
 
-def typed(page: str, section: str) -> list[str]:
+def typed(title: str) -> list[str]:
     """
     The commands of the blocks of one section.
 
-    A test that runs all of them says so by calling this with two literals:
+    A test that runs all of them says so by calling this with a literal:
     `tests/documents/test_commands.py` looks for such calls, and runs itself what no other test
     does.
     """
-    found = [one for one in commands(page) if one.section == section and not one.inline]
-    assert found, f"{page} has no commands in a section {section}"
+    every = commands(page_of(title))
+    found = [one for one in every if one.section == title and not one.inline]
+    assert found, f"section {title} has no commands"
     return [one.text for one in found]
 
 

@@ -7,8 +7,8 @@ The reference tables of the documents, made from the classes that the program re
 
 from __future__ import annotations
 
+import re
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, SecretStr
@@ -23,15 +23,12 @@ from radius_smsotp.providers.smtp import provider
 from radius_smsotp.radius.packets import ATTRIBUTES
 from radius_smsotp.settings import policy
 from radius_smsotp.settings.schema import ClientSettings, Settings, SsidSettings
+from tests.documents.pages import PAGES, TOP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydantic.fields import FieldInfo
-
-README = Path(__file__).resolve().parents[2] / "README.rst"
-PROVIDERS = README.parent / "freeradius" / "providers.rst"
-FREERADIUS = PROVIDERS.with_name("README.rst")
 
 Row = tuple[str, str, str]
 
@@ -59,12 +56,17 @@ def default(field: FieldInfo) -> str:
     return f"``{str(value).strip()}``"
 
 
+def told(field: FieldInfo) -> str:
+    """What a setting means; what stands in backticks there is a literal here."""
+    return re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", field.description or "")
+
+
 def rows(model: type[BaseModel], prefix: str = "") -> Iterator[Row]:
     """Setting, default and meaning of every field, sections within sections."""
     for name, field in model.model_fields.items():
         inner = section_class(field)
         if inner is None:
-            yield f"``{prefix}{name}``", default(field), field.description or ""
+            yield f"``{prefix}{name}``", default(field), told(field)
         else:
             yield from rows(inner, f"{prefix}{name}.")
 
@@ -88,15 +90,15 @@ def client_rows() -> list[tuple[str, str]]:
     }
     own = [(f"``{name}``", f"as ``{place}``") for name, place in sorted(places.items())]
     beyond = ClientSettings.model_fields.keys() - SsidSettings.model_fields.keys()
-    told = {name: ClientSettings.model_fields[name].description or "" for name in sorted(beyond)}
-    return [*own, *((f"``{name}``", text) for name, text in told.items())]
+    alone = [(f"``{name}``", told(ClientSettings.model_fields[name])) for name in sorted(beyond)]
+    return [*own, *alone]
 
 
 HEAD: Row = ("setting", "default", "meaning")
 
 
 COMMON = {"``type``", "``timeout``", "``per_second``", "``price``"}
-"""What all providers share; README says it once."""
+"""What all providers share; docs/explanation/providers.rst says it once."""
 
 
 def provider_table(kind: str) -> str:
@@ -159,7 +161,8 @@ def filled(text: str) -> str:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--write"]:
-        for page in (README, PROVIDERS, FREERADIUS):
-            page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+        for page in PAGES:
+            text = (TOP / page).read_text(encoding="utf-8")
+            (TOP / page).write_text(filled(text), encoding="utf-8")
     else:
         print("\n".join(blocks().values()))

@@ -1,4 +1,4 @@
-"""The role of Ansible, as README shows it, makes a server that people log in at."""
+"""The role of Ansible, as the documents show it, makes a server that people log in at."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     subprocess.run(["cp", "-a", *(TOP / name for name in names), folder / "src"], check=True)
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
     subprocess.run([*command, "-w", folder, folder / "src"], check=True)
-    [section] = [text for title, text in pages.sections("README.rst") if title == "With Ansible"]
+    section = pages.section("With Ansible")
     [playbook] = re.findall(r"\.\. code-block:: yaml\n\n((?:(?: {6}[^\n]*)?\n)+)", section)
     with Machine(TOP, ANSIBLE_PIPELINING="1") as one:
         one.do(
@@ -147,7 +147,7 @@ def code(machine: Machine) -> str:
 
 def test_the_second_time_nothing_has_changed(machine: Machine) -> None:
     """Somebody logs in at what it has made; --check says what would change, and changes nothing."""
-    make, copy, look, do = pages.typed("README.rst", "With Ansible")
+    make, copy, look, do = pages.typed("With Ansible")
     for command in (make, copy):
         assert machine.type(command)[0] == 0
     assert play(machine, look) == ["The package, in an environment of its own", RESTART]

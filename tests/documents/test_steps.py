@@ -11,7 +11,7 @@ import pytest
 import radius_smsotp
 from radius_smsotp.login.request import STEPS, Step
 from radius_smsotp.radius.packets import ATTRIBUTES
-from tests.documents import reference, unlang
+from tests.documents import pages, unlang
 
 PACKAGE = Path(radius_smsotp.__file__).parent
 OURS = re.compile(r"SMSOTP-[\w-]*\w|Tmp-Octets-[0-4]\b")
@@ -86,9 +86,9 @@ def test_no_use_in_the_policy_is_overlooked() -> None:
 
 
 def test_the_picture_shows_every_step_and_what_it_leads_to() -> None:
-    text = reference.FREERADIUS.read_text("utf-8")
-    section = text.partition("Steps of a login\n---")[2]
-    picture = section.partition("text\n\n")[2].partition("\n\nA Challenge")[0]
+    picture = (
+        pages.section("Steps of a login").partition("text\n\n")[2].partition("\n\nA Challenge")[0]
+    )
     shown = set(re.findall(r"-- ([a-z-]+\w) -", picture)) - {"right", "wrong"}
     assert shown == {step.value for step in Step}
     led = set(re.findall(r"-> ([a-z_]+) -", picture))

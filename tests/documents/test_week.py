@@ -1,5 +1,5 @@
 """
-A week at the helpdesk, as README tells it: its commands, on two servers, with real logins between.
+A week at the helpdesk, as its page tells it: its commands, on two servers, with real logins.
 
 What each command prints is compared with the page, but for times, codes and what chance has made.
 """
@@ -70,7 +70,7 @@ class Server:
         Args:
             then: Is called with each when it has been typed.
         """
-        of = itertools.groupby(pages.commands("README.rst"), lambda one: one.section)
+        of = itertools.groupby(pages.commands("docs/how-to/week.rst"), lambda one: one.section)
         blocks = ([one for one in part if not one.inline] for _, part in of)
         [section] = [block for block in blocks if [one.text for one in block] == commands]
         for one in section:
@@ -160,11 +160,11 @@ def test_a_week_at_the_helpdesk(servers: tuple[Server, Server]) -> None:
     """From nothing: the lines of the first hour that need no network, then those of each day."""
     server, second = servers
     pins = server.pins
-    for line in pages.typed("README.rst", "Add it to the FreeRADIUS you run"):
+    for line in pages.typed("Add it to the FreeRADIUS you run"):
         if line.startswith(("smsotp ", "sed ")):
             assert server.machine.type(line)[0] == 0
 
-    server.play(pages.typed("README.rst", "Monday: who is here"))
+    server.play(pages.typed("Monday: who is here"))
     for name in pins:
         server.log_in(name)
 
@@ -174,31 +174,31 @@ def test_a_week_at_the_helpdesk(servers: tuple[Server, Server]) -> None:
         elif line.startswith("smsotp user codes"):
             server.log_in("anna")
 
-    server.play(pages.typed("README.rst", 'Tuesday: "I have lost my phone"'), anna)
+    server.play(pages.typed('Tuesday: "I have lost my phone"'), anna)
     server.log_in("ben")
 
     server.guess("carl")
     server.refuse("carl")
-    server.play(pages.typed("README.rst", 'Wednesday: "It does not let me in"'))
+    server.play(pages.typed('Wednesday: "It does not let me in"'))
     pins["carl"] = NEW_PIN
     server.log_in("carl")
 
     known = server.messages()
     server.machine.do(f"mv {OUTBOX} {OUTBOX}.away && touch {OUTBOX}")
     state, _ = server.begin("dora")
-    server.play(pages.typed("README.rst", 'Thursday: "Nobody gets an SMS"'))
+    server.play(pages.typed('Thursday: "Nobody gets an SMS"'))
     server.machine.do(f"rm {OUTBOX} && mv {OUTBOX}.away {OUTBOX}")
     server.finish("dora", state, server.sent(known))
 
-    server.play(pages.typed("README.rst", "Friday: somebody leaves"))
+    server.play(pages.typed("Friday: somebody leaves"))
     server.refuse("dora")
     server.log_in("ben")
 
     server.machine.do(DATABASE + LET_IN)
-    server.play(pages.typed("README.rst", "Saturday: a backup"))
+    server.play(pages.typed("Saturday: a backup"))
     sealed = server.machine.do("base64 /root/smsotp.backup")
     second.machine.do(f"base64 -d >/root/smsotp.backup <<'END'\n{sealed}END\n")
-    second.play(pages.typed("README.rst", "Sunday: a second server"))
+    second.play(pages.typed("Sunday: a second server"))
     state, known = server.begin("anna")
     second.finish("anna", state, server.sent(known))
     state, known = second.begin("carl")

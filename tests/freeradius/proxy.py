@@ -1,4 +1,4 @@
-"""HAProxy before a directory, by the recipe of freeradius/README.rst, below Debian's settings."""
+"""HAProxy before a directory, by docs/how-to/accounts/hanging.rst, below Debian's settings."""
 
 from __future__ import annotations
 

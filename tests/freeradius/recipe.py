@@ -1,26 +1,19 @@
-"""The recipes of freeradius/README.rst, read from there: what is written is what is tested."""
+"""The recipes of docs/how-to, read from there: what is written is what is tested."""
 
 from __future__ import annotations
 
 import re
 import textwrap
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.documents.pages import section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-TEXT = (Path(__file__).resolve().parents[2] / "freeradius" / "README.rst").read_text("utf-8")
 BLOCK = r"\n\n((?:(?: {4}.*)?\n)+)"
 """A literal block: indented lines and empty ones."""
-
-
-def section(title: str) -> str:
-    """What stands below a title of the third level, up to the next title."""
-    upto = r"(.*?)(?=^[^\n]+\n[-~]{3,}\n|\Z)"
-    found = re.search(rf"^{re.escape(title)}\n~+\n{upto}", TEXT, re.MULTILINE | re.DOTALL)
-    assert found, f"freeradius/README.rst has no section {title}"
-    return found[1]
 
 
 def files(title: str) -> dict[str, str]:
@@ -39,8 +32,8 @@ def code(title: str, language: str) -> str:
 
 def read() -> dict[str, list[str]]:
     """The table of clients: client to the texts that its user reads, word for word."""
-    table = TEXT.partition("its user reads, word for word")[2].partition("\n\n")[0]
-    rows = re.findall(r"^   \* - `+([^`]+)`+.*\n.*\n     -(.*)$", table, re.MULTILINE)
+    table = section("Clients").partition("its user reads, word for word")[2].partition("\n\n")[0]
+    rows = re.findall(r"^   \* - (?::ref:)?`+([^`]+)`+.*\n.*\n     -(.*)$", table, re.MULTILINE)
     return {client: re.findall("``(.*?)``", texts) for client, texts in rows}
 
 
@@ -52,19 +45,18 @@ def assert_read(client: str, shown: str) -> None:
         assert one in shown, f"{one!r} is not in {shown!r}"
 
 
-def calls(title: str = "") -> dict[str, str]:
+def calls(title: str = "What goes where") -> dict[str, str]:
     """
     What stands in the sections of an existing virtual server: `…` is what was there before.
 
     Args:
-        title: Of the recipe that says so; by default it is the page's first such block.
+        title: Of the section whose first such block says so.
 
     Returns:
         Section of the server to what is added; of those in ``post-auth`` by its type, ``REJECT``.
     """
-    text = section(title) if title else TEXT.partition("\nIn an existing virtual server")[2]
-    found = re.search(rf"^\.\. code-block:: text{BLOCK}", text, re.MULTILINE)
-    assert found, "freeradius/README.rst shows no calls"
+    found = re.search(rf"^\.\. code-block:: text{BLOCK}", section(title), re.MULTILINE)
+    assert found, f"section {title} shows no calls"
     blocks = re.findall(
         r"^(\S+) \{\n(.*?)^\}\n", textwrap.dedent(found[1]), re.MULTILINE | re.DOTALL
     )

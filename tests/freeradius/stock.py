@@ -1,4 +1,4 @@
-"""Debian's own raddb, with ours added by ``smsotp raddb install``, called as README.rst says."""
+"""Debian's own raddb, with ours added by ``smsotp raddb install``, called as the documents say."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def replace(path: Path, pattern: str, text: str, count: int = 0) -> None:
 
 def call(folder: Path, before: str = "pap", site: str = "default", title: str = "") -> None:
     """
-    Call the policies in a site, as freeradius/README.rst says.
+    Call the policies in a site, as docs/reference/files.rst says.
 
     Args:
         before: The line of ``authorize`` above which `smsotp_authorize` goes.

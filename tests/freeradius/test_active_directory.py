@@ -1,4 +1,4 @@
-"""Accounts of Active Directory by the recipe of freeradius/README.rst, with Samba as the domain."""
+"""Accounts of Active Directory by the recipe of docs/how-to/accounts, with Samba as the domain."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def unanswered(radiusd: Radiusd, pairs: list[tuple[int, bytes]], source: str = "
 
 
 def called(raddb: Path) -> None:
-    """Debian's raddb, as README says; what a user may have comes from a module before ours."""
+    """Debian's raddb, as documented; what a user may have comes from a module before ours."""
     stock.call(raddb)
     stock.replace(raddb / "radiusd.conf", r"^\s*auth = no$", "auth = yes")
     own = "client localhost {\n\trequire_message_authenticator = no"

@@ -1,4 +1,4 @@
-"""Accounts that only LDAP, SQL or a file knows, set up as freeradius/README.rst says."""
+"""Accounts that only LDAP, SQL or a file knows, set up as docs/how-to/accounts says."""
 
 from __future__ import annotations
 

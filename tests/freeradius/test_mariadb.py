@@ -1,4 +1,4 @@
-"""Accounts in MariaDB, with FreeRADIUS's own tables, set up as freeradius/README.rst says."""
+"""Accounts in MariaDB, with FreeRADIUS's own tables, by docs/how-to/accounts/mariadb.rst."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-Some with a code and some without, and realms, in Debian's own raddb, as freeradius/README.rst says.
+Some with a code and some without, and realms, in Debian's own raddb, as docs/how-to/mixed says.
 
 One FreeRADIUS has all of the recipes, each in a virtual server and at a port of its own.
 """

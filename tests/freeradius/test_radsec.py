@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.documents import pages
 from tests.freeradius.wall_clock import WallClock
 from tests.support.freeradius import Site
 from tests.support.ports import free_port
@@ -32,13 +33,12 @@ if TYPE_CHECKING:
 
     from tests.support.radius import Reply
 
-RECIPE = Path(__file__).resolve().parents[2] / "freeradius" / "README.rst"
 START_SECONDS = 20.0
 
 
 def block(opening: str) -> str:
     """What stands in the recipe, from this line to the end of its block."""
-    text = RECIPE.read_text(encoding="utf-8")
+    text = pages.section("BlastRADIUS, and RadSec in front")
     found = re.search(rf"\n(    {re.escape(opening)}.*?\n)(?=\S|\Z)", text, re.DOTALL)
     assert found, opening
     return textwrap.dedent(found[1])

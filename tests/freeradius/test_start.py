@@ -206,7 +206,7 @@ def test_install_keeps_a_file_that_was_edited_and_updates_the_others(
 
 
 def test_a_login_works_in_a_stock_raddb_as_its_own_user(site: Site, stock: Path) -> None:
-    """As README says: install, `virtual_server = smsotp` for a client, user freerad."""
+    """As the tutorial says: install, `virtual_server = smsotp` for a client, user freerad."""
     assert site.server is not None
     install.install(stock, site.settings_path, site.server)
     folder, port = site.make_raddb("scratch")

@@ -125,7 +125,7 @@ def test_a_client_that_names_no_station_has_the_common_counters(site: Site) -> N
 def test_who_guesses_elsewhere_spoils_few_logins_or_none(
     site: Site, bind: str, spoilt: int
 ) -> None:
-    """As README says: a guess at PIN and code is one at every challenge that it could answer."""
+    """As documented: a guess at PIN and code is one at every challenge that it could answer."""
     node = site.node(challenge={"bind": bind}, limits={"cooldown": 0, "per_account_hour": 100})
     log_in(node, HOME)
     found = 0

@@ -1,19 +1,17 @@
-"""Who knows name and PIN and guesses codes gets no further than README says."""
+"""Who knows name and PIN and guesses codes gets no further than the documents say."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from radius_smsotp.settings.schema import Settings
+from tests.documents import pages
 from tests.measure.guessing import challenges_a_day, chance, computed, simulate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-README = (Path(__file__).resolve().parents[2] / "README.rst").read_text("utf-8")
 
 
 def test_the_chance_in_closed_form() -> None:
@@ -31,8 +29,8 @@ def test_the_chance_in_closed_form() -> None:
     ],
     ids=["6 digits", "8 digits", "all accounts"],
 )
-def test_readme_has_the_chance_of_the_default_settings(shown: Callable[[], str]) -> None:
-    assert shown() in README
+def test_the_documents_have_the_chance_of_the_default_settings(shown: Callable[[], str]) -> None:
+    assert shown() in pages.section("Guessing")
 
 
 def test_no_way_to_guess_gets_more_challenges_or_guesses_than_computed() -> None:

@@ -1,5 +1,5 @@
 """
-A backup on one machine, a new server on another one, and a second server: by what README says.
+A backup on one machine, a new server on another one, and a second server: by the documents.
 
 Two machines with a cable between them, a real FreeRADIUS on each, which runs as its own user.
 """
@@ -74,19 +74,19 @@ def test_a_server_that_is_lost_comes_back_on_another_machine(
     first.type(f"{LOGIN} --station 02-00-00-00-00-01")
     # Another one waits for its code.
     one.do(f"echo {PIN} | {LOGIN} --station 02-00-00-00-00-02 || :")
-    commands = pages.typed("README.rst", "Make a backup")
+    commands = pages.typed("Make a backup")
     for command in [*commands, "rm /root/smsotp.backup", *commands[:2]]:
         first.type(command)
     bring(one, other, "/root/smsotp.backup")
     one.do("systemctl stop freeradius")
-    for command in pages.typed("README.rst", "Restore it on a new machine"):
+    for command in pages.typed("Restore it on a new machine"):
         second.type(command)
     assert "; ended: 1 login that waited for a code, " in other.shown
     assert authority(other) == authority(one)
     assert "Access-Accept" in other.do(f"echo {PIN} | {LOGIN} --station 02-00-00-00-00-01")
     second.type(f"{LOGIN} --station 02-00-00-00-00-03")
     other.do("smsotp user delete alice --yes")
-    for command in pages.typed("README.rst", "Restore it where it was"):
+    for command in pages.typed("Restore it where it was"):
         second.type(command)
     second.type(f"{LOGIN} --station 02-00-00-00-00-03")
 
@@ -118,9 +118,9 @@ def test_a_second_server_joins_the_first(machines: tuple[Machine, Machine]) -> N
     one.do(DATABASE)
     other.do(EMPTY)
     one.do("rm -f /root/smsotp.backup")
-    for command in pages.typed("README.rst", "Move the first one to PostgreSQL"):
+    for command in pages.typed("Move the first one to PostgreSQL"):
         first.type(command)
-    for command in pages.typed("README.rst", "Back it up for the second"):
+    for command in pages.typed("Back it up for the second"):
         first.type(command)
     bring(one, other, "/root/smsotp.backup")
     # The database does not know the second one yet: that is told, and nothing done.
@@ -128,7 +128,7 @@ def test_a_second_server_joins_the_first(machines: tuple[Machine, Machine]) -> N
         second.type("smsotp restore /root/smsotp.backup --join")
     assert other.do("ls -d /etc/radius-smsotp 2>&1 || :").startswith("ls: cannot access")
     one.do(LET_IN)
-    for command in pages.typed("README.rst", "Let the second one join"):
+    for command in pages.typed("Let the second one join"):
         second.type(command)
     for machine in machines:
         machine.do(VPN)

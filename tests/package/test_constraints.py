@@ -12,10 +12,12 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.documents import pages
+
 TOP = Path(__file__).parents[2]
 CONSTRAINTS = TOP / "packaging" / "constraints.txt"
-EXTRAS = ("postgres", "smpp")
-"""That an installation may have; the others are for tests."""
+EXTRAS = ("postgres", "smpp", "docs")
+"""That an installation may have, and what the site is made with; the others are for tests."""
 
 
 def pinned() -> dict[str, str]:
@@ -55,7 +57,9 @@ def requirements() -> list[Requirement]:
     said = {word.arg: word.value for word in call.keywords}
     lines = ast.literal_eval(said["install_requires"])
     extras = ast.literal_eval(said["extras_require"])
-    return [Requirement(line) for line in [*lines, *(extras[one][0] for one in EXTRAS)]]
+    return [
+        Requirement(line) for line in [*lines, *(line for one in EXTRAS for line in extras[one])]
+    ]
 
 
 def test_each_version_is_named_and_is_the_one_that_the_tests_run_with() -> None:
@@ -75,12 +79,12 @@ def test_without_the_file_no_major_version_comes_that_nobody_has_tried(wanted: R
 def test_each_way_to_install_takes_it() -> None:
     """As the documents and the container have it."""
     shown = 0
-    for name in ("README.rst", "freeradius/providers.rst", "freeradius/container/Dockerfile"):
+    for name in (*pages.PAGES, "freeradius/container/Dockerfile"):
         text = (TOP / name).read_text("utf-8").replace("\\\n", " ")
         for line in re.findall(r"pip\b[^\n]* install .*(?:\. *$|'?\.\[|\[)", text, re.MULTILINE):
             assert re.search(r"(-c|--constraint) (/src/)?packaging/constraints\.txt", line), line
             shown += 1
-    assert shown == 5
+    assert shown == 6
 
 
 def test_a_shell_can_read_the_audit() -> None:

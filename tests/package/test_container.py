@@ -358,7 +358,7 @@ def test_the_commands_of_readme_work_as_they_stand_there(tmp_path: Path) -> None
     own = tmp_path / "smsotp.yaml"
     starts = 0
     try:
-        for command in pages.typed("README.rst", "In a container"):
+        for command in pages.typed("In a container"):
             # What is fetched and edited lies in a folder of the test's, not in the checkout.
             line = command.replace("smsotp.yaml", str(own)) if "editor" in command else command
             line = re.sub(r"(?<=[<>])smsotp\.yaml$", str(own), line)

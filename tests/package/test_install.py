@@ -1,5 +1,5 @@
 """
-Installing, upgrading and removing, with the commands of README.rst.
+Installing, upgrading and removing, with the commands of the documents.
 
 Marked ``install``: ``sh tests/install.sh`` makes the systems that it needs, and runs it.
 """
@@ -135,12 +135,12 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
 
 
 def test_the_first_hour(system: System) -> None:
-    """Each line of README, as it stands there; then a login by Wi-Fi; then the way back."""
+    """Each line of the tutorial, as it stands there; then a login by Wi-Fi; then the way back."""
     before = snapshot(system.raddb)
     system.umask = "umask 077"
-    commands = pages.typed("README.rst", "Add it to the FreeRADIUS you run")
+    commands = pages.typed("Add it to the FreeRADIUS you run")
     assert commands[1].startswith("apt-get install ")
-    commands += pages.typed("README.rst", "The first user, the first login")
+    commands += pages.typed("The first user, the first login")
     for command in commands:
         if "user add" in command:
             system.run(command, PIN=PIN, The_same_PIN_again=PIN)
@@ -159,7 +159,7 @@ def test_the_first_hour(system: System) -> None:
     assert not [line for line in shown if line["level"] == "error"]
     with (system.raddb / "policy.d/smsotp").open("a") as file:
         file.write("# mine\n")
-    for command in pages.typed("README.rst", "Removing it"):
+    for command in pages.typed("Removing it"):
         system.run(command)
     # Without effect, and FreeRADIUS starts all the same.
     left = {name for name in snapshot(system.raddb) if name not in before}
@@ -241,7 +241,7 @@ def test_an_upgrade_keeps_what_is_there(system: System) -> None:
     (system.settings / "smsotp.yaml").write_text(settings + "# mine\n", "utf-8")
     policy = system.raddb / "policy.d/smsotp"
     policy.write_text(policy.read_text("utf-8") + "# mine\n", "utf-8")
-    commands = pages.typed("README.rst", "Upgrading")
+    commands = pages.typed("Upgrading")
     refusing = commands.index("smsotp raddb install")
     for command in commands[:refusing]:
         system.run(command)

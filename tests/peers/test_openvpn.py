@@ -128,7 +128,7 @@ def test_our_script_asks_for_the_code(make_site: Callable[..., Site], tmp_path: 
     """
     site = make_site()
     radiusd = site.start()
-    for line in pages.typed("freeradius/README.rst", "OpenVPN"):
+    for line in pages.typed("OpenVPN"):
         typed = line.replace("/etc/openvpn/", f"{tmp_path}/")
         subprocess.run(typed, shell=True, check=True, cwd=pages.TOP)
     servers = tmp_path / "radius.conf"

@@ -56,7 +56,7 @@ def test_an_empty_file_holds_the_defaults_of_the_design() -> None:
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda one: one.__name__)
 def test_every_setting_is_described(section: type[BaseModel]) -> None:
-    """The descriptions are what the README prints; a part has a docstring instead."""
+    """The descriptions are what the documents print; a part has a docstring instead."""
     assert section.__doc__
     for name, field in section.model_fields.items():
         is_part = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)

@@ -54,7 +54,7 @@ mkdir -p /base /srv/work /usr/local/share/zsh/site-functions /root/.config/fish/
 smsotp init /base/site
 cp -a /etc/radius-smsotp /etc/freeradius /base
 """
-"""What README's first hour leaves behind; its commands are those of `package/test_install.py`."""
+"""What the tutorial leaves behind; its commands are those of `package/test_install.py`."""
 
 AGAIN = """
 systemctl stop freeradius
@@ -218,7 +218,7 @@ def fails(shown: str) -> bool:
 
 
 def prepare() -> Machine:
-    """A machine on which only the program is: README's first hour, up to ``ln``."""
+    """A machine on which only the program is: the tutorial, up to ``ln``."""
     offline = {
         "PATH": f"{PATH}:/opt/radius-smsotp/bin",
         "PIP_NO_INDEX": "1",
@@ -237,7 +237,7 @@ def prepare() -> Machine:
 
 
 def install() -> Machine:
-    """A machine with all of this package on it, as README's first hour leaves it."""
+    """A machine with all of this package on it, as the tutorial leaves it."""
     one = prepare()
     try:
         settings = f"\ncat >/etc/radius-smsotp/smsotp.yaml <<'END'\n{SETTINGS}END\n"

@@ -37,7 +37,7 @@ BY_NETWORK = {"rlm_sql_mysql", "rlm_sql_postgresql"}
 THREADS = "32"
 """``max_servers`` of ``thread pool`` unless it is said (src/main/threads.c)."""
 
-PAGE = "see 'A directory that hangs' in freeradius/README.rst"
+PAGE = "see 'A directory that hangs' in docs/how-to/accounts/hanging.rst"
 
 
 def findings(raddb: Path, server: FreeRadius) -> Iterator[Finding]:

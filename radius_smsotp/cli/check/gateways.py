@@ -48,7 +48,7 @@ def receipts(loaded: Loaded) -> Iterator[Finding]:
         here = loaded.place(f"providers.{name}")
         if getattr(own, "receipt", None) and not address.netloc:
             fault = "receipt is set, and receiver.url is not"
-            yield warning(here, fault, "see 'Receipts' in freeradius/providers.rst", why=why)
+            yield warning(here, fault, "see 'Receipts' in docs/how-to/receipts.rst", why=why)
         elif own.asks_for_receipts() and not getattr(own, "receipt", None):
             fault = "the gateway is told {receipt_url}, and receipt does not say how to read it"
             yield warning(here, fault, "write receipt, as the presets have it", why=why)

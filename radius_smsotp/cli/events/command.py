@@ -66,8 +66,8 @@ def _kinds(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -
     for one in given:
         if one not in trail.KINDS and one not in GROUPS:
             groups = ", ".join(GROUPS)
-            told = f"'{one}' is none of {groups}, and no kind of event; README.rst names them"
-            raise click.BadParameter(told)
+            told = f"'{one}' is none of {groups}, and no kind of event"
+            raise click.BadParameter(f"{told}; docs/reference/events.rst names them")
         found |= GROUPS.get(one, {one})
     return found
 

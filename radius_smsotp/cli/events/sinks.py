@@ -29,7 +29,7 @@ TAIL = 1 << 20
 
 
 def record(number: int, event: Event, told: str) -> dict[str, Any]:
-    """An event as one JSON object; README.rst says what it holds."""
+    """An event as one JSON object; docs/reference/commands/events.rst says what it holds."""
     return {
         "id": number,
         **trace.record(event),

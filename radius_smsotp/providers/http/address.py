@@ -79,6 +79,6 @@ ProxyUrl = Annotated[SecretStr, AfterValidator(_usable_proxy)]
 
 Proxy = Annotated[
     ProxyUrl | None,
-    Field(description="HTTP proxy to go through, http://USER:PASSWORD@HOST:PORT"),
+    Field(description="HTTP proxy to go through, `http://USER:PASSWORD@HOST:PORT`"),
 ]
 """The setting that names one."""

@@ -275,8 +275,8 @@ class Settings(ProviderSettings):
         None, description="how to read what the gateway tells `smsotp receiver`"
     )
     proxy: Proxy = None
-    http_proxy: ProxyUrl | None = Field(None, description="proxy if url begins with http://")
-    https_proxy: ProxyUrl | None = Field(None, description="proxy if url begins with https://")
+    http_proxy: ProxyUrl | None = Field(None, description="proxy if url begins with `http://`")
+    https_proxy: ProxyUrl | None = Field(None, description="proxy if url begins with `https://`")
     check_ssl: bool = Field(True, description="whether the gateway's certificate is verified")
     ca_file: CaFile = None
     client_cert: Path | None = Field(None, description="our own certificate, in PEM")

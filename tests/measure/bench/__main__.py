@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radius_smsotp.raddb import freeradius
-from tests.documents.reference import README
+from tests.documents.pages import TOP
 from tests.measure.bench import (
     disks,
     gateways,
@@ -37,11 +37,12 @@ if TYPE_CHECKING:
 
     from tests.measure.bench.extent import Extent
 
+PAGE = TOP / "docs" / "explanation" / "speed.rst"
 FIGURES = Path(__file__).with_name("figures.txt")
 """All rows."""
 
 BEGIN, END = ".. begin speed\n", ".. end speed\n"
-"""Where in README.rst those of `READER` stand."""
+"""Where on the page those of `READER` stand."""
 
 READER = (
     "logins a second, 32 users, default settings",
@@ -95,10 +96,10 @@ def told(rows: Iterable[table.Row]) -> list[table.Row]:
 
 
 def filled(text: str, made: str) -> str:
-    """README.rst with another table between the marks."""
+    """The page with another table between the marks."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    assert after, "README.rst has no place for the table"
+    assert after, f"{PAGE} has no place for the table"
     return f"{before}{BEGIN}\n{made}\n\n{END}{after}"
 
 
@@ -113,7 +114,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser("tests/bench.sh", description="How fast radius_smsotp is.")
     parser.add_argument("--quick", action="store_true", help="seconds; shows that it works")
-    parser.add_argument("--write", action="store_true", help="renew README.rst and figures.txt")
+    parser.add_argument("--write", action="store_true", help="renew speed.rst and figures.txt")
     parser.add_argument(
         "parts", nargs="*", metavar="PART", help=f"only {', '.join(ALL)}", default=[*PARTS]
     )
@@ -132,8 +133,8 @@ def main() -> None:
             end_children()
     print(table.plain(rows, note(extent)))
     if options.write:
-        text = README.read_text(encoding="utf-8")
-        README.write_text(filled(text, table.rst(told(rows), note(extent))), encoding="utf-8")
+        text = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(filled(text, table.rst(told(rows), note(extent))), encoding="utf-8")
         FIGURES.write_text(f"{table.plain(rows, note(extent))}\n", encoding="utf-8")
 
 

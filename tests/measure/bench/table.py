@@ -1,4 +1,4 @@
-"""One table from all measurements, as plain text or for README.rst."""
+"""One table from all measurements, as plain text or for docs/explanation/speed.rst."""
 
 from __future__ import annotations
 

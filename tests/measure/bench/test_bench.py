@@ -15,7 +15,6 @@ import pytest
 from radius_smsotp.model.records import Event
 from radius_smsotp.raddb import freeradius
 from radius_smsotp.store import open_store
-from tests.documents.reference import README
 from tests.measure.bench import (
     disks,
     gateways,
@@ -28,7 +27,7 @@ from tests.measure.bench import (
     stores,
     table,
 )
-from tests.measure.bench.__main__ import BEGIN, END, READER, filled, told
+from tests.measure.bench.__main__ import BEGIN, END, PAGE, READER, filled, told
 from tests.measure.bench.extent import FULL, QUICK
 from tests.measure.bench.servers import Server
 from tests.support.site import eventually
@@ -122,7 +121,7 @@ def test_gateways_and_starts_have_their_rows(tmp_path: Path) -> None:
 
 
 def test_what_happens_inside_is_counted(tmp_path: Path) -> None:
-    """A login is three transactions, one of them synced: see "Speed" in README.rst."""
+    """A login is three transactions, one of them synced: see docs/explanation/speed.rst."""
     hooks, _, counts = inside.measure(tmp_path, QUICK)
     assert len(hooks.ours.split(" / ")) == len(inside.PARTS[:3])
     statements, transactions, syncs = map(number, counts.ours.split(" / "))
@@ -162,22 +161,22 @@ def test_a_database_is_further_away_and_memory_is_looked_at(tmp_path: Path) -> N
     assert len(memory.ours.split(" / ")) == len(threads.ours.split(" / ")) == 3
 
 
-def test_ten_rows_go_into_the_readme() -> None:
+def test_ten_rows_go_into_the_page() -> None:
     """In their order, whatever else was measured."""
     assert len(READER) == 10
     rows = [table.Row(what, "1") for what in (*reversed(READER), "another")]
     assert [row.what for row in told(rows)] == [*READER]
-    readme = README.read_text("utf-8")
-    shown = readme.partition(BEGIN)[2].partition(END)[0]
+    page = PAGE.read_text("utf-8")
+    shown = page.partition(BEGIN)[2].partition(END)[0]
     assert 1 < shown.count("   * - ") <= 1 + len(READER)
-    made = filled(readme, "a table")
+    made = filled(page, "a table")
     assert "\n\na table\n\n" in made
     assert filled(made, "a table") == made
-    assert len(made.splitlines()) < len(readme.splitlines())
+    assert len(made.splitlines()) < len(page.splitlines())
 
 
 def test_parts_are_measured_alone_and_never_written() -> None:
-    """README.rst would lose the others."""
+    """The page would lose the others."""
 
     def run(*options: str) -> tuple[int, str]:
         command = [sys.executable, "-m", "tests.measure.bench", *options]

@@ -1,7 +1,7 @@
 """
 A PostgreSQL under Patroni, its etcd, and the HAProxy before it, as the documents show them.
 
-The configuration is read from README.rst: what is written there is what runs here.
+The configuration is read from docs/how-to/cluster.rst: what is written there is what runs here.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from tests.documents import pages
 from tests.freeradius.recipe import fill_in
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
 
     from tests.measure.cluster.network import Host
 
-README = Path(__file__).resolve().parents[3] / "README.rst"
-SECTION = "PostgreSQL as a cluster"
+SECTION = "Make it"
 PASSWORD = "geheim"
 PATIENCE = 120.0
 """Seconds until something is there that has to be."""
@@ -39,11 +39,11 @@ PATIENCE = 120.0
 @functools.cache
 def shown(path: str) -> str:
     """A file as the documents show it."""
-    text = README.read_text("utf-8").partition(f"\n{SECTION}\n---")[2]
     found = re.search(
-        rf"(?m)^ *``{re.escape(path)}``::\n\n((?:(?: +.*)?\n)+?)(?=^ {{0,3}}\S)", text
+        rf"(?m)^ *``{re.escape(path)}``::\n\n((?:(?: +.*)?\n)+?)(?=^ {{0,3}}\S)",
+        pages.section(SECTION),
     )
-    assert found, f"{README} does not show {path}"
+    assert found, f"section {SECTION} does not show {path}"
     return textwrap.dedent(found[1]).strip() + "\n"
 
 

@@ -220,7 +220,7 @@ class Crashes:
 
         Args:
             may_lose: A challenge may be gone that nobody has answered: it is not synced when it is
-                opened (README, What is durable), and its user logs in again.
+                opened (docs/explanation/stores.rst, What is durable), and its user logs in again.
         """
         faults = list(ledger.odd)
         for state in ledger.owners:
