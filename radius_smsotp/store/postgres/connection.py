@@ -8,8 +8,8 @@ import os
 import pwd
 import select
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
-from functools import lru_cache, partial
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from radius_smsotp.errors import (
     StoreError,
     freeradius_user,
 )
+from radius_smsotp.store.postgres.statements import Answer, Statements, results
 from radius_smsotp.store.questions import Question
 
 if TYPE_CHECKING:
@@ -81,8 +82,6 @@ LEFT_OPEN = {psycopg.pq.TransactionStatus.INTRANS, psycopg.pq.TransactionStatus.
 CHANGES = ("INSERT ", "UPDATE ", "DELETE ")
 """How statements begin that have nothing to tell but how many rows they have changed."""
 
-Cursor = psycopg.Cursor[tuple[Any, ...]]
-
 POLLED = {Wait.R: select.POLLIN, Wait.W: select.POLLOUT, Wait.RW: select.POLLIN | select.POLLOUT}
 
 
@@ -92,31 +91,6 @@ class OverdueError(psycopg.OperationalError):
 
 class CutError(Exception):
     """The server had closed a connection while nobody used it; nothing is changed."""
-
-
-class Row(tuple[Any, ...]):
-    """A row, by the names of its columns too: see `store.rows.Row`."""
-
-    places: dict[str, int]
-
-    def __getitem__(self, column: Any) -> Any:
-        """A value, by name or by place."""
-        return super().__getitem__(self.places[column] if isinstance(column, str) else column)
-
-
-def rows_by_name(cursor: psycopg.Cursor[Any]) -> Callable[[Sequence[Any]], Row]:
-    """The row factory of our connections."""
-    # `Cursor.description` would look up the type of each.
-    result = cursor.pgresult
-    names = [result.fname(at) for at in range(result.nfields)] if result else []
-    places = {(name or b"").decode(): at for at, name in enumerate(names)}
-
-    def made(values: Sequence[Any]) -> Row:
-        row = Row(values)
-        row.places = places
-        return row
-
-    return made
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
@@ -141,8 +115,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.row_factory = rows_by_name
-        self._gathers = False
+        self._statements = Statements(self)
         self.opening: list[Question] = []
         self.warnings: list[str] = []
         self.add_notice_handler(self._note)
@@ -156,8 +129,6 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
     def wait(self, gen: Generator[Wait, Ready, Any], *_: Any, **__: Any) -> Any:
         """As psycopg's, which waits for as long as it takes."""
-        if self._gathers:
-            return self._leave_queued(gen)
         poll = select.poll()
         start = time.monotonic()
         until = start + self.patience
@@ -183,26 +154,18 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
                 gen.close()
             self.patience -= time.monotonic() - start
 
-    def gather(
-        self, pipeline: psycopg.Pipeline, statements: Iterable[tuple[str, Any]]
-    ) -> list[Cursor]:
+    def ask(self, statements: Sequence[tuple[str, Any]]) -> list[Answer]:
         """
-        Put statements into a pipeline.  They leave together, with its next `sync`.
-
-        psycopg writes each by itself: a system call, a packet, and a process of the database that
-        is woken up.  Without that two cores do a third more logins.
+        Run statements one after the other: one way there and back for all of them.
 
         Args:
             statements: Each with its parameters; values are marked with ``?``.
+
+        Raises:
+            psycopg.Error: Of the first one that failed; none after it was run.
         """
-        self._gathers = True
-        try:
-            cursors = [self.execute(_marked(sql), values) for sql, values in statements]
-        finally:
-            self._gathers = False
-        while pipeline.command_queue:
-            pipeline.command_queue.popleft()()  # into libpq's buffer
-        return cursors
+        sent = self._statements.send(statements)
+        return self._statements.answers(sent, self.wait(results(self.pgconn)))
 
     def is_cut(self) -> bool:
         """Whether the server has closed it, while nobody used it."""
@@ -222,13 +185,6 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
                 self.cancel_safe(timeout=CANCEL_SECONDS)
         self.close()
 
-    @staticmethod
-    def _leave_queued(gen: Generator[Wait, Ready, Any]) -> None:
-        """Go as far as psycopg goes without the server: the statement is in its queue then."""
-        with contextlib.suppress(StopIteration):
-            next(gen)
-        gen.close()
-
     def _note(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         if diagnostic.severity_nonlocalized == "WARNING":
             self.warnings.append(diagnostic.sqlstate or "")
@@ -240,7 +196,7 @@ class Deferred:
     def __init__(self, session: Session, sql: str, parameters: Any = ()) -> None:
         self.sql = sql
         self.parameters = parameters
-        self.cursor: Cursor | None = None
+        self.answered: Answer | None = None
         self._session = session
 
     @property
@@ -248,12 +204,12 @@ class Deferred:
         """How many rows it has changed; the server is asked now."""
         return self.answer().rowcount
 
-    def answer(self) -> Cursor:
+    def answer(self) -> Answer:
         """What the server has answered; it is asked now."""
-        if self.cursor is None:
+        if self.answered is None:
             self._session.flush()
-        assert self.cursor is not None  # noqa: S101  # `flush` has raised, or sent it
-        return self.cursor
+        assert self.answered is not None  # noqa: S101  # `flush` has raised, or sent it
+        return self.answered
 
 
 class Session:
@@ -264,10 +220,6 @@ class Session:
     FreeRADIUS's lock.  So nothing is sent before an answer is wanted: the start of a transaction,
     and what only changes rows, go along with the next question, or with the commit; what they fail
     with is raised there.
-
-    The whole transaction is one pipeline.  psycopg ends a pipeline with a message after which
-    PostgreSQL does not count a transaction as idle, and would not end one that stands still.  That
-    end is one more way there and back: what is asked without a transaction has no pipeline.
 
     Args:
         take: Calls what it is given with a connection, and with another one after `CutError`.
@@ -290,12 +242,10 @@ class Session:
         self._start = start
         self._patience = patience
         self._waiting: list[Deferred] = []
-        self._pipeline = contextlib.ExitStack()
-        self._way: psycopg.Pipeline | None = None
-        self._ends = False
+        self._begun = self._ends = False
 
     def execute(self, sql: str, parameters: Any = ()) -> Any:
-        """Run one statement.  Returns a cursor, or what has its `rowcount`."""
+        """Run one statement.  Returns its answer, or what has the `rowcount` of that."""
         one = self.defer(sql, parameters)
         return one if sql.startswith(CHANGES) else one.answer()
 
@@ -305,11 +255,11 @@ class Session:
         self._waiting.append(one)
         return one
 
-    def executemany(self, sql: str, parameters: Any) -> Any:
-        """Run one statement for each of several rows.  Returns a cursor."""
-        cursor = self.flush().cursor()
-        cursor.executemany(_marked(sql), parameters)
-        return cursor
+    def executemany(self, sql: str, parameters: Any) -> None:
+        """Run one statement for each of several rows."""
+        for one in parameters:
+            self.defer(sql, one)
+        self.flush()
 
     def flush(self) -> Connection:
         """Run what was deferred."""
@@ -328,14 +278,14 @@ class Session:
         Raises:
             StoreError: A statement in it had failed, or what was committed may be lost.
         """
-        nothing = self._way is None if self.connection else not self._waiting
+        nothing = not (self._begun if self.connection else self._waiting)
         if nothing:
             return
         self._ends = True
         done = self.defer("COMMIT").answer()
         # "canceling wait for synchronous replication": a fail-over may lose it.
         warned = self.connection is not None and self.connection.warnings
-        if warned or done.statusmessage != "COMMIT":
+        if warned or done.status != "COMMIT":
             raise StoreError("the database does not confirm that it will keep a change")
 
     def leave(self) -> None:
@@ -353,7 +303,7 @@ class Session:
         start = [Deferred(self, *statement) for statement in self._start(db.patience)]
         if start:
             start[1:1] = [Deferred(self, *statement) for statement in db.opening]
-            self._way = self._pipeline.enter_context(db.pipeline())
+            self._begun = True
         try:
             self._send(db, [*start, *self._waiting])
         except BaseException as error:
@@ -371,29 +321,17 @@ class Session:
         if self._ends:
             db.warnings.clear()
         try:
-            if self._way is None:
-                for one in statements:
-                    one.cursor = db.execute(_marked(one.sql), one.parameters)
-                return
-            cursors = db.gather(self._way, [(one.sql, one.parameters) for one in statements])
-            for one, cursor in zip(statements, cursors, strict=True):
-                one.cursor = cursor
-            if self._ends:
-                self._pipeline.close()
-            else:
-                self._way.sync()
+            answers = db.ask([(one.sql, one.parameters) for one in statements])
         except psycopg.errors.ReadOnlySqlTransaction:
             db.close()  # it was the primary once; the next connection finds the one of today
             raise
-        except psycopg.OperationalError as error:
-            # psycopg minds more that the pipeline cannot be left then.
-            raise (OverdueError(GONE) if db.overdue else error) from None
+        for one, answer in zip(statements, answers, strict=True):
+            one.answered = answer
 
-    def _leave(self, db: Connection) -> None:
-        # What went wrong is known by now.
-        with contextlib.suppress(psycopg.Error):
-            self._pipeline.close()
+    @staticmethod
+    def _leave(db: Connection) -> None:
         if db.pgconn.transaction_status in LEFT_OPEN:
+            # What went wrong is known by now.
             with contextlib.suppress(psycopg.Error):
                 db.execute(b"ROLLBACK")
 
@@ -403,12 +341,6 @@ def _is_cut(error: BaseException) -> bool:
     if not isinstance(error, psycopg.OperationalError) or isinstance(error, OverdueError):
         return False
     return error.sqlstate is None or error.sqlstate in CUT
-
-
-@lru_cache(1000)
-def _marked(sql: str) -> bytes:
-    """The paramstyle of psycopg.  No statement of ours holds a per cent sign."""
-    return sql.replace("?", "%s").encode()
 
 
 def parameters(url: str) -> dict[str, Any]:

@@ -73,6 +73,7 @@ NO_HURRY = Question(
     "SELECT set_config('statement_timeout', '0', true), "
     "set_config('idle_in_transaction_session_timeout', '0', true)"
 )
+LOCK_TIMEOUT = "SELECT set_config('lock_timeout', ?, true)"
 KEEPALIVES = {
     "tcp_keepalives_idle": 10,
     "tcp_keepalives_interval": 2,
@@ -196,8 +197,8 @@ class PostgresStore(Durability):
 
         def start(seconds: float) -> list[Question]:
             # Some of the time may have gone into waiting for a connection.
-            limit = f"SET LOCAL lock_timeout TO {_milliseconds(seconds)}"
-            hurry = [Question(limit)] if seconds < self._patience * PROMPT else []
+            limit = f"{_milliseconds(seconds)}"
+            hurry = [Question(LOCK_TIMEOUT, (limit,))] if seconds < self._patience * PROMPT else []
             return [WRITE, *lasts, *hurry, lock]
 
         def lock_number(tag: str) -> None:
