@@ -13,10 +13,14 @@ from typing import Literal
 
 import phonenumbers
 
+NAMES = 4096
+"""Remembered results: a login asks for its name a dozen times."""
+
 SHARES = 256
 """Into so many shares names are told apart where each cannot have a place of its own."""
 
 
+@functools.lru_cache(NAMES)
 def fold_name(name: str) -> str:
     """
     The name by which an account is found.

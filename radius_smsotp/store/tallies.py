@@ -71,6 +71,8 @@ def changes(more: Iterable[Counted], less: Iterable[Counted]) -> list[tuple[str,
 def without(tally: Tally, counter: Counter, number_tag: str, messages: Iterable[Counted]) -> Tally:
     """A tally of these scopes, without some messages that are counted in it."""
     counted = [scope for one in messages for scope, _ in one]
+    if not counted:
+        return tally
     less = [counted.count(scope) for scope in scopes(counter, number_tag)]
     return Tally(*(max(sent - of, 0) for sent, of in zip(astuple(tally), less, strict=True)))
 
