@@ -25,10 +25,21 @@ def answer(store: Store, sql: str, *values: Any) -> list[Any]:
 
 def test_none_after_one_that_fails_is_run(postgres_store: Store) -> None:
     """Nor taken for one that the server knows from then on."""
-    with pytest.raises(StoreError), postgres_store.write() as tx:
-        tx._db.execute("INSERT INTO tally VALUES (?, ?, ?)", ("all", 1, 1))
-        tx._db.execute("INSERT INTO tally VALUES (?, ?, ?)", ("all", 1, 1))
-        tx.add_key("fingerprint", "key", NOW)
+
+    def fail() -> None:
+        with postgres_store.write() as tx:
+            tx._db.executemany("INSERT INTO tally VALUES (?, ?, ?)", [("all", 1, 1)] * 2)
+
+    with pytest.raises(StoreError):
+        fail()
+
+    def fail_later() -> None:
+        with postgres_store.write() as tx:
+            tx._db.execute("INSERT INTO tally VALUES (?, ?, ?)", ("all", "?", 1))
+            tx.add_key("fingerprint", "key", NOW)
+
+    with pytest.raises(StoreError):
+        fail_later()
     with postgres_store.write() as tx:
         tx.add_key("fingerprint", "key", NOW)
     with postgres_store.read() as tx:
