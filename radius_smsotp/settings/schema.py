@@ -216,6 +216,7 @@ class CommonSettings(WordingSettings):
 
     country: Country | None = Field(
         None,
+        examples=["DE"],
         description='where numbers without country code belong, as "DE"; absent: all need one; for '
         "a client: those that FreeRADIUS gives with its requests",
     )
@@ -382,15 +383,19 @@ class LimitSettings(Section):
     per_day: int = Field(5000, ge=0, description="messages in 24 hours, all together")
     countries: tuple[str, ...] = Field(
         (),
+        examples=[["DE", "+43"]],
         description='where messages may go, by country ("DE") or number prefix ("+49"); a country '
         'code that several share means the one it is named for: "+1" is US and Canada, "+44" not '
         "Jersey; empty: anywhere",
     )
     refused: tuple[str, ...] = Field(
-        (), description='number prefixes that messages may not go to all the same, as "+4475"'
+        (),
+        examples=[["+4475"]],
+        description='number prefixes that messages may not go to all the same, as "+4475"',
     )
     special: tuple[str, ...] = Field(
         (),
+        examples=[["+1800"]],
         description="number prefixes of premium, free, shared-cost, personal, voicemail and "
         'company-wide numbers that messages may go to, as "+1800"; the others are refused, unless '
         "`countries` names them by a prefix with two digits or more behind the country code",
@@ -414,11 +419,13 @@ class DeliverySettings(WaitSettings):
 
     order: tuple[str, ...] = Field(
         (),
+        examples=[["clickatell", "backup"]],
         description="providers, first choice first; empty: all, as they stand in the file, but for "
         "those of `ways`",
     )
     prefixes: Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
         default_factory=dict,
+        examples=[{"+43": ["austria", "backup"]}],
         description='another order for numbers that begin so, as {"+43": [austria, backup]}; the '
         "longest prefix counts",
     )
@@ -467,6 +474,7 @@ class ReceiverSettings(Section):
 
     url: Annotated[SecretStr, AfterValidator(_receiver)] | None = Field(
         None,
+        examples=["https://sms.example.org/9f3c5b1e77a04d2c"],
         description="how gateways reach `smsotp receiver`, with a secret in its path: "
         "``https://HOST/SECRET``; ``{receipt_url}`` in a provider is this, a slash and its name",
     )
@@ -486,6 +494,7 @@ class SmsSettings(Section):
     )
     autofill: str | None = Field(
         None,
+        examples=["vpn.example.org"],
         pattern=r"^[a-z0-9.-]+$",
         description="a domain for whose login pages phones offer the code: adds @DOMAIN #CODE",
     )
@@ -536,6 +545,7 @@ class Settings(CommonSettings):
 
     store: str = Field(
         "sqlite:////var/lib/radius-smsotp/smsotp.db",
+        examples=["postgresql://smsotp@db.example.org/smsotp?sslmode=verify-full"],
         description="sqlite:///PATH (a path that is not absolute counts from the settings file) "
         "or postgresql://USER@HOST/DATABASE with any parameter of libpq; a password lies better "
         "in ``~/.pgpass`` or a service file; see Stores",
@@ -553,6 +563,7 @@ class Settings(CommonSettings):
     receiver: ReceiverSettings = ReceiverSettings()
     ways: Mapping[WayWord, WaySettings] = Field(
         default_factory=dict,
+        examples=[{"mail": {"address": "email", "order": ["office"]}, "private": {}}],
         description="other ways to the user, each a word of your choice: "
         "{mail: {address: email, order: [office]}, call: {order: [voice]}}; empty: SMS alone",
     )
@@ -560,12 +571,14 @@ class Settings(CommonSettings):
     audit: AuditSettings = AuditSettings()
     languages: Mapping[Language, LanguageSettings] = Field(
         default_factory=dict,
+        examples=[{"fr": {"message": "{code} est votre code ACME."}}],
         description='your own texts for whoever reads another language: {fr: {message: "…"}}',
     )
     # As they were written, with their passwords: not in repr().
     providers: Mapping[str, Any] = Field(
         default_factory=dict,
         repr=False,
+        examples=[{"backup": {"type": "modem", "port": "/dev/ttyUSB0", "timeout": 30}}],
         description="each a name of your choice, with `type` and its settings",
     )
     currency: str = Field(
@@ -576,6 +589,7 @@ class Settings(CommonSettings):
     smtp_servers: Mapping[str, Any] = Field(
         default_factory=dict,
         repr=False,
+        examples=[{"office": {"server": "smtps://mail.example.org", "username": "radius"}}],
         description="mail servers that providers of type smtp name",
     )
     clients: Mapping[ClientKey, ClientSettings] = Field(

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
+import click
+import yaml
 from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
-from radius_smsotp import providers
+from radius_smsotp import cli, providers
 from radius_smsotp.login.request import STEPS
 from radius_smsotp.model import events
 from radius_smsotp.providers.http.provider import TokenSettings
@@ -22,6 +27,7 @@ from radius_smsotp.providers.http.receiving import ReceiptSettings
 from radius_smsotp.providers.smtp import provider
 from radius_smsotp.radius.packets import ATTRIBUTES
 from radius_smsotp.settings import policy
+from radius_smsotp.settings.faults import ENDS
 from radius_smsotp.settings.schema import ClientSettings, Settings, SsidSettings
 from tests.documents.pages import PAGES, TOP
 
@@ -30,7 +36,7 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
-Row = tuple[str, str, str]
+Row = tuple[str, str, str, str]
 
 
 def section_class(field: FieldInfo) -> type[BaseModel] | None:
@@ -62,18 +68,110 @@ def told(field: FieldInfo) -> str:
 
 
 def rows(model: type[BaseModel], prefix: str = "") -> Iterator[Row]:
-    """Setting, default and meaning of every field, sections within sections."""
+    """Setting, range, default and meaning of every field, sections within sections."""
+    for name, field in fields(model, prefix):
+        yield f"``{name}``", span(field), default(field), told(field)
+
+
+def choice(words: Sequence[Any]) -> str:
+    """Any of them, as they are written."""
+    literals = [f"``{str(one).lower() if isinstance(one, bool) else one}``" for one in words]
+    return " or ".join(filter(None, (", ".join(literals[:-1]), literals[-1])))
+
+
+def limits(field: FieldInfo) -> dict[str, Any]:
+    """What bounds a value, by pydantic's names."""
+    names = ("ge", "gt", "le", "lt", "min_length", "max_length", "pattern")
+    found = ((name, getattr(one, name, None)) for one in field.metadata for name in names)
+    return {name: value for name, value in found if value is not None}
+
+
+def span(field: FieldInfo) -> str:
+    """What may stand there: the kind of value, and from where to where it goes."""
+    kind, inside = field.annotation, get_args(field.annotation)
+    if type(None) in inside:
+        kind = next(one for one in inside if one is not type(None))
+        inside = get_args(kind)
+    bounds = limits(field)
+    if get_origin(kind) is Literal:
+        return choice(inside)
+    if kind is bool:
+        return choice((True, False))
+    if kind in (int, float):
+        told = "a whole number" if kind is int else "a number"
+        if {"ge", "le"} <= bounds.keys():
+            return f"{told} from {bounds['ge']:,} to {bounds['le']:,}"
+        return told + "".join(
+            f" {word} {bounds[name]:,}" for name, word in ENDS.items() if name in bounds
+        )
+    if "pattern" in bounds:
+        return f"text of the form ``{bounds['pattern']}``"
+    return KINDS.get(get_origin(kind) or kind, "text")
+
+
+KINDS = {
+    tuple: "a list",
+    Mapping: "names, and what belongs to each",
+    dict: "names, and what belongs to each",
+    Path: "a path",
+    SecretStr: "text, which is never shown",
+}
+
+
+def example(name: str, field: FieldInfo) -> str:
+    """A line of YAML, with the first of its `examples`, else with its default."""
+    value = field.examples[0] if field.examples else field.default
+    value = str(value) if isinstance(value, Path) else value
+    value = list(value) if isinstance(value, tuple) else value
+    for part in reversed(name.split(".")):
+        value = {part: value}
+    shown = yaml.safe_dump(
+        value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10_000
+    )
+    return shown.strip()[1:-1]
+
+
+def fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every field, sections within sections, by its path."""
     for name, field in model.model_fields.items():
-        inner = section_class(field)
-        if inner is None:
-            yield f"``{prefix}{name}``", default(field), told(field)
+        if (inner := section_class(field)) is None:
+            yield f"{prefix}{name}", field
         else:
-            yield from rows(inner, f"{prefix}{name}.")
+            yield from fields(inner, f"{prefix}{name}.")
+
+
+def settings() -> str:
+    """What stands in the file, section by section: what each is for, its range, and an example."""
+    known = [one for one in fields(Settings) if one[0] != "clients"]
+    known.sort(key=lambda one: one[0].partition(".")[0] if "." in one[0] else "")
+    lines = []
+    for section, found in groupby(
+        known, key=lambda one: one[0].partition(".")[0] if "." in one[0] else ""
+    ):
+        title = "At the top of the file"
+        if section:
+            model = section_class(Settings.model_fields[section])
+            assert model is not None
+            says = (model.__doc__ or "").strip().rstrip(".").partition(";")[0]
+            title = f"{section}: {says[:1].lower()}{says[1:]}"
+        lines += [title, "-" * len(title), ""]
+        for name, field in found:
+            lines += [setting(name, field, example(name, field)), ""]
+    return "\n".join(lines)
+
+
+def setting(name: str, field: FieldInfo, shown: str) -> str:
+    """One of them."""
+    kind = span(field)
+    usual = f"*{kind}*" if "``" not in kind else kind
+    lines = [f".. confval:: {name}", "", f"   {told(field)}", ""]
+    lines += [f"   {usual[:1]}{usual[1:]}; unless set: {default(field)}", ""]
+    return "\n".join([*lines, "   .. code-block:: yaml", "", f"      {shown}"])
 
 
 def table(head: tuple[str, ...], body: list[Any]) -> str:
     """A list-table, which needs no counting of columns."""
-    widths = {5: "18 34 16 14 18", 3: "28 22 50", 2: "28 72"}[len(head)]
+    widths = {5: "18 34 16 14 18", 4: "22 20 16 42", 2: "28 72"}[len(head)]
     lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
     for row in [head, *body]:
         for mark, cell in zip(["* -"] + ["  -"] * len(row), row, strict=False):
@@ -94,7 +192,7 @@ def client_rows() -> list[tuple[str, str]]:
     return [*own, *alone]
 
 
-HEAD: Row = ("setting", "default", "meaning")
+HEAD: Row = ("setting", "what it may be", "default", "meaning")
 
 
 COMMON = {"``type``", "``timeout``", "``per_second``", "``price``"}
@@ -128,12 +226,58 @@ def attribute_table() -> str:
     return table(head, [(f"``{n}``", a.says, a.place, a.set_by, a.read_by) for n, a in rows])
 
 
+def commands(
+    group: click.Group, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command below a group, with its words."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+def command_list() -> str:
+    """All commands, by when they are called, each with what it is for."""
+    lines = []
+    for title, found in cli.SECTIONS.items():
+        lines += [f"**{title}**", ""]
+        for name, says in found.items():
+            lines += [f":ref:`smsotp {name}`", f"    {sentence(says)}", ""]
+    return "\n".join(lines)
+
+
+def command_options(words: tuple[str, ...], command: click.Command) -> str:
+    """How one is called: its words, what it is for, its options."""
+    called = " ".join(("smsotp", *words))
+    context = click.Context(command, info_name=called)
+    title = called if len(words) > 1 else f"{called}, by its options"
+    usage = " ".join(f"*{one}*" for one in command.collect_usage_pieces(context))
+    says = (command.help or "").split("\n\n")[0].replace("\b", "")
+    lines = [title, "-" * len(title), "", f"**{called}** {usage}", "", sentence(says), ""]
+    lines += [f".. program:: {called}", ""]
+    for option in command.get_params(context):
+        record = option.get_help_record(context)
+        if isinstance(option, click.Option) and record and option.name != "help":
+            lines += [f".. option:: {record[0]}", "", f"   {sentence(record[1])}", ""]
+    return "\n".join(lines)
+
+
+def sentence(text: str) -> str:
+    """A text for the terminal in reStructuredText: what is quoted there is a literal here."""
+    text = re.sub(r"([*`|@\\])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"'(smsotp [^']+|[a-z_.]+)'", r"``\1``", text)
+
+
 def blocks() -> dict[str, str]:
     """Name of each mark in the documents to what stands there."""
     made = {
         "steps": step_table(),
         "attributes": attribute_table(),
-        "settings": table(HEAD, sorted(row for row in rows(Settings) if row[0] != "``clients``")),
+        "settings": settings(),
         "clients": table(("setting", "meaning"), client_rows()),
         "token": table(HEAD, list(rows(TokenSettings))),
         "receipt": table(HEAD, list(rows(ReceiptSettings))),
@@ -146,6 +290,9 @@ def blocks() -> dict[str, str]:
     made["eap reasons"] = table(
         ("reason", "meaning"), [(f"``{k}``", v) for k, v in events.EAP_REASONS.items()]
     )
+    made["commands"] = command_list()
+    for name, found in groupby(commands(cli.smsotp), key=lambda one: one[0][0]):
+        made[f"command {name}"] = "\n".join(command_options(*one) for one in found)
     return made | {f"provider {kind}": provider_table(kind) for kind in providers.TYPES}
 
 

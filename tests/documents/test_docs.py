@@ -20,7 +20,7 @@ from tests.documents import pages, reference
 from tests.freeradius import recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 TOP = Path(__file__).resolve().parents[2]
 README = (TOP / "README.rst").read_text(encoding="utf-8")
@@ -43,21 +43,7 @@ SOURCES = [
 ADDRESS = re.compile(r"""(?:["']([^"']+)["'] in )?\b(docs/[\w/-]+\.rst)""")
 
 
-def commands(
-    group: click.Group, path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Every command below a group, with its words."""
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        if isinstance(command, click.Group):
-            yield from commands(command, (*path, name))
-        else:
-            yield (*path, name), command
-
-
-COMMANDS = dict(commands(cli.smsotp))
+COMMANDS = dict(reference.commands(cli.smsotp))
 
 
 def test_every_page_is_read_for_commands() -> None:
@@ -97,7 +83,7 @@ def test_every_provider_has_a_section_of_its_name(kind: str) -> None:
 @pytest.mark.parametrize("kind", providers.TYPES)
 def test_every_setting_of_a_provider_has_a_description(kind: str) -> None:
     rows = list(reference.rows(providers.module(kind).Settings))
-    assert [row[0] for row in rows if not row[2]] in (["``type``"], [])
+    assert [row[0] for row in rows if not row[3]] in (["``type``"], [])
 
 
 @pytest.mark.parametrize("words", sorted(COMMANDS), ids=" ".join)

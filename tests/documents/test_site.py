@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import html
+import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,26 +13,35 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from radius_smsotp.cli import COMMANDS
 from tests.documents.pages import PAGES, TOP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As `sh docs/build.sh` makes it, but in Sphinx's plainest dress, which takes half as long."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `sh docs/build.sh` does it, but in Sphinx's plainest dress, which takes half as long."""
     folder = tmp_path_factory.mktemp("site")
     script = (TOP / "docs" / "build.sh").read_text("utf-8")
-    [line] = re.findall(r"(?m)^\.venv/bin/python (-m sphinx .* docs/_build/html)$", script)
-    options = shlex.split(line)[:-1]
-    command = [sys.executable, *options, "-D", "html_theme=basic", "-d", folder / "read"]
-    done = subprocess.run(
-        [*command, folder / "html"], cwd=TOP, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert {"-W", "-n"} <= set(options)
-    return folder / "html"
+    [builders] = re.findall(r"(?m)^for builder in (.+); do$", script)
+    [line] = re.findall(r"(?m)^ +\.venv/bin/python (-m sphinx .*)$", script)
+    assert {"-W", "-n"} <= set(line.split())
+    for builder in builders.split():
+        options = line.replace("$builder", builder).replace("docs/_build", str(folder)).split()
+        command = [sys.executable, *options, "-D", "html_theme=basic"]
+        done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(built: Path) -> Path:
+    """Its pages for a browser."""
+    return built / "html"
 
 
 def links(site: Path) -> Iterator[tuple[Path, str]]:
@@ -75,3 +84,16 @@ def test_it_needs_nobody_else(site: Path) -> None:
         text = page.read_text("utf-8")
         assert not re.search(r'<(?:script|img|iframe)[^>]* src="(?:https?:)?//', text), page
         assert not re.search(r'<link[^>]* href="(?:https?:)?//', text), page
+
+
+@pytest.mark.server
+def test_each_command_has_a_page_for_man(built: Path) -> None:
+    """Which man can read without a complaint on a wide screen, and on which no address of the site is left."""
+    made = sorted(path.name for path in (built / "man").iterdir())
+    assert made == sorted(["smsotp.1", "smsotp.yaml.5", *(f"smsotp-{name}.1" for name in COMMANDS)])
+    for name in made:
+        command = ["man", "--local-file", "--warnings", built / "man" / name]
+        wide = {**os.environ, "MANWIDTH": "300"}
+        done = subprocess.run(command, env=wide, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), name
+        assert "<#" not in done.stdout, name
