@@ -88,7 +88,7 @@ def test_it_needs_nobody_else(site: Path) -> None:
 
 @pytest.mark.server
 def test_each_command_has_a_page_for_man(built: Path) -> None:
-    """Which man can read without a complaint on a wide screen, and on which no address of the site is left."""
+    """Which man can read without a complaint, and on which no address of the site is left."""
     made = sorted(path.name for path in (built / "man").iterdir())
     assert made == sorted(["smsotp.1", "smsotp.yaml.5", *(f"smsotp-{name}.1" for name in COMMANDS)])
     for name in made:
