@@ -7,13 +7,14 @@ gateway would stop everyone.  This is the only place that tries again.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -21,10 +22,12 @@ from functools import partial
 from radius_smsotp.delivery import compose, pace
 from radius_smsotp.delivery.alarm import Alarm
 from radius_smsotp.delivery.chain import Chain, passed
-from radius_smsotp.delivery.leases import Leases
-from radius_smsotp.delivery.receipts import FREE, Receipts, challenge_event
+from radius_smsotp.delivery.departures import Departures
+from radius_smsotp.delivery.events import attempt_event, challenge_event, postponed_event
+from radius_smsotp.delivery.leases import Leases, due_in, postpone
+from radius_smsotp.delivery.receipts import FREE, Receipts
 from radius_smsotp.delivery.threads import Threads
-from radius_smsotp.errors import StoreError
+from radius_smsotp.errors import StoreConflictError, StoreError
 from radius_smsotp.model import code, ways
 from radius_smsotp.model.receipts import Receipt
 from radius_smsotp.model.records import (
@@ -32,7 +35,6 @@ from radius_smsotp.model.records import (
     Attempt,
     Challenge,
     Counter,
-    Event,
     Message,
     MessageState,
 )
@@ -54,6 +56,9 @@ LATE_SECONDS = 2.0
 
 TROUBLE_SECONDS = 1.0
 """How long to leave a store alone that did not answer."""
+
+REPEATED = 50
+"""Events of a challenge that are looked through for a client that was given it after all."""
 
 RECORD_SECONDS = 0.25
 """How often it is tried to record what became of a message, while the store does not answer."""
@@ -109,6 +114,8 @@ class Courier:
         self._sendings: dict[str, Sending] = {}
         self._receipts = Receipts(store, now, self._sweep_now)
         self._recorded: deque[tuple[str, str]] = deque()
+        self._departures = Departures()
+        self._withheld: deque[Challenge] = deque()
         self._chance = chance
         self._alarm = Alarm()
         self._closing = threading.Event()
@@ -130,6 +137,25 @@ class Courier:
         """Send a message that is in the store under this courier's lease."""
         if self.internal:
             self._take(Sending(challenge, message))
+
+    @contextlib.contextmanager
+    def sending(self) -> Iterator[list[tuple[Challenge, Message]]]:
+        """
+        Around a transaction that opens a challenge: what is put into the list is handed over when
+        it has ended.  Where it fails, see `_see_to_withheld`.
+        """
+        stored: list[tuple[Challenge, Message]] = []
+        try:
+            yield stored
+        except StoreConflictError:
+            raise
+        except StoreError:
+            # Whoever has asked is given no challenge; whether there is one nobody knows.
+            if self.internal:
+                self._withheld.extend(challenge for challenge, _ in stored)
+            raise
+        for one in stored:
+            self.hand_over(*one)
 
     def waiting(self, transaction_id: str) -> Callable[[float], MessageState]:
         """
@@ -189,6 +215,7 @@ class Courier:
             most = min(self._loaded.values.delivery.threads - len(self._sendings), SWEEP_MOST)
             if most <= 0 or self._closing.is_set():
                 return 0
+            self._see_to_withheld()
             now = self._now()
             with self._store.read() as tx:
                 unsent = {message: challenge for challenge, message in tx.unsent(now, most)}
@@ -202,7 +229,12 @@ class Courier:
                     # Another process may have been faster.
                     for challenge, message in tx.unsent(now, most):
                         name, wait = turns.get(message, ("", math.inf))
-                        if wait == 0:
+                        lost = self._departures.lost(tx, message) if message in turns else None
+                        if lost is not None:
+                            left = [one for one in message.route if one != lost.provider]
+                            after = self._after(challenge, message, lost, left, ())
+                            self._note(tx, challenge, after, lost)
+                        elif wait == 0:
                             taken.append(Sending(challenge, self._lease(tx, message, now), name))
                         elif message in turns:
                             later = postpone(message, now, wait)
@@ -214,6 +246,36 @@ class Courier:
                 self._take(sending)
             self._close_late(now)
             return len(taken)
+
+    def _see_to_withheld(self) -> None:
+        """
+        See to messages whose hook did not hear that they are stored.  Those whose challenge a
+        client was given when it asked again are sent; the others nobody could use.
+        """
+        while self._withheld:
+            asked = self._withheld[0]
+            # Who still waits for a standby to confirm it holds the lock of the account.
+            with self._store.write(asked.account) as tx:
+                found = self._wanted_after_all(tx, asked.transaction_id)
+            self._withheld.popleft()
+            if found is not None:
+                self._take(found)
+
+    def _wanted_after_all(self, tx: Transaction, transaction_id: str) -> Sending | None:
+        """What is to be sent after all; the challenge is ended where there is nothing."""
+        now = self._now()
+        challenge, message = tx.challenge(transaction_id), tx.message(transaction_id)
+        if challenge is None or message is None or not challenge.is_open(now):
+            return None
+        if (message.state, message.lease_owner) != ("queued", self.owner):
+            return None
+        if any(one.kind == "challenge-repeated" for one in tx.events(transaction_id, REPEATED)):
+            return Sending(challenge, self._lease(tx, message, now))
+        tx.save_message(replace(message, state="failed"))
+        tx.give_back(message)
+        tx.save_answer(replace(challenge, state="cancelled"))
+        tx.add_event(challenge_event("login-refused", challenge, now, reason="unconfirmed"))
+        return None
 
     def _turn(self, message: Message) -> tuple[str | None, float]:
         """`Chain.turn` of a message; at once where it has no provider: that is found out then."""
@@ -238,14 +300,18 @@ class Courier:
         """Sweep until `close`, and hear receipts meanwhile; for a thread of its own."""
         self.chain.listen()
         pause = SWEEP_SECONDS[self._loaded.values.delivery.courier]
+        in_trouble = False
         while not self._closing.is_set():
             self._alarm.wait(pause)
             if self._closing.is_set():
                 return
             try:
                 self.sweep()
+                in_trouble = False
             except StoreError as error:
-                log.warning("cannot look for messages to send: %s", error)
+                if not in_trouble:
+                    log.warning("cannot look for messages to send: %s", error)
+                in_trouble = True
                 self._closing.wait(TROUBLE_SECONDS)
             except Exception as error:  # noqa: BLE001  # nobody else would send what is left behind
                 log.error("looking for messages to send met %s", type(error).__name__)
@@ -317,6 +383,8 @@ class Courier:
             )
             if attempt.verdict in {"busy", "unavailable"}:
                 full.append(name)
+            elif attempt.verdict != "refused" and self._store.generation:
+                self._departures.add(challenge, message, attempt, self._now())
             name = None
             message = self._after(challenge, message, attempt, left, full)
             message, is_wanted = self._keep(challenge, message, attempt)
@@ -404,14 +472,20 @@ class Courier:
         Returns:
             The message as it is now, and whether anybody still waits for it.
         """
-        now = self._now()
         with self._store.write(challenge.account) as tx:
             if is_again and tx.message(message.transaction_id) == message:
                 return message, True
-            if attempt is not None:
-                tx.add_attempt(message, attempt, now)
-                tx.add_event(attempt_event(challenge, message, attempt, now), message)
-            return self._save(tx, message, now, attempt)
+            return self._note(tx, challenge, message, attempt)
+
+    def _note(
+        self, tx: Transaction, challenge: Challenge, message: Message, attempt: Attempt | None
+    ) -> tuple[Message, bool]:
+        """The same, in a transaction."""
+        now = self._now()
+        if attempt is not None:
+            tx.add_attempt(message, attempt, now)
+            tx.add_event(attempt_event(challenge, message, attempt, now), message)
+        return self._save(tx, message, now, attempt)
 
     def _reported(self, provider: str, message_id: str, delivered: bool, words: str) -> None:
         """A receipt came: note it, and move on by itself if the message is lost."""
@@ -444,7 +518,7 @@ class Courier:
             if challenge is not None and message.postponed:
                 paced = message.route[0] if attempt is None else None
                 tx.add_event(postponed_event(challenge, message, now, paced))
-                self._alarm.set(_until(message, now))
+                self._alarm.set(due_in(message, now))
             return message, is_open
         attempts = tx.attempts(message.transaction_id)
         silent = (message.number, "unknown") in {(number, one.verdict) for number, one in attempts}
@@ -522,39 +596,3 @@ class Courier:
         """The providers that a message is to go through; the settings may have changed since."""
         known = tuple(one for one in message.route if one in self._loaded.providers)
         return known or self._loaded.route("", message.way)
-
-
-def postpone(message: Message, now: datetime, wait: float) -> Message:
-    """A message that is left to whoever finds it when its time has come."""
-    at = now + timedelta(seconds=wait)
-    return replace(message, not_before=at, lease_owner=None, lease_until=at)
-
-
-def attempt_event(challenge: Challenge, message: Message, attempt: Attempt, now: datetime) -> Event:
-    """The event of one attempt at one provider."""
-    detail: dict[str, str | int | float]
-    detail = {"provider": attempt.provider, "seconds": attempt.seconds}
-    detail |= {"way": message.way} if message.ways else {}
-    detail |= {"text": attempt.text} if attempt.text else {}
-    detail |= {"message_id": attempt.message_id} if attempt.message_id else {}
-    return challenge_event(f"sms-{attempt.verdict}", challenge, now, **detail)
-
-
-def postponed_event(
-    challenge: Challenge, message: Message, now: datetime, paced: str | None
-) -> Event:
-    """
-    The event of a message that waits.
-
-    Args:
-        paced: The provider whose pace it waits for; None if none had room.
-    """
-    detail: dict[str, str | int | float] = {"reason": "pace" if paced else "busy"}
-    detail |= {"provider": paced} if paced else {}
-    wait = round(_until(message, now), 1)
-    return challenge_event("sms-postponed", challenge, now, **detail, wait=wait)
-
-
-def _until(message: Message, now: datetime) -> float:
-    """Seconds until the time of a message has come."""
-    return max(((message.not_before or now) - now).total_seconds(), 0.0)

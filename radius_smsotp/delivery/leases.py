@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from radius_smsotp.delivery.chain import Chain
@@ -104,3 +104,14 @@ def sort_out(
         else:
             seen[message.transaction_id] = one
     return due, seen
+
+
+def postpone(message: Message, now: datetime, wait: float) -> Message:
+    """A message that is left to whoever finds it when its time has come."""
+    at = now + timedelta(seconds=wait)
+    return replace(message, not_before=at, lease_owner=None, lease_until=at)
+
+
+def due_in(message: Message, now: datetime) -> float:
+    """Seconds until the time of a message has come."""
+    return max(((message.not_before or now) - now).total_seconds(), 0.0)

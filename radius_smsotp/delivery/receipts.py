@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
+from radius_smsotp.delivery.events import challenge_event
 from radius_smsotp.errors import StoreError
 from radius_smsotp.model import receipts
 from radius_smsotp.model.receipts import HABITS_SEEN, LIVES, Match, Receipt
-from radius_smsotp.model.records import SKEW, Challenge, Event
+from radius_smsotp.model.records import SKEW
 from radius_smsotp.store import Store, insist
 
 log = logging.getLogger(__name__)
@@ -224,11 +225,3 @@ class Receipts:
         if any(since < until for *_, since in kept):
             with self._store.write(EARLY) as tx:
                 tx.forget_early(until)
-
-
-def challenge_event(
-    kind: str, challenge: Challenge, now: datetime, **detail: str | int | float
-) -> Event:
-    """An event of a challenge, with nobody asking: of its delivery."""
-    one = challenge
-    return Event(kind, now, one.account, one.transaction_id, one.client, one.station, detail)

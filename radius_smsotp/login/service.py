@@ -165,7 +165,10 @@ class Service:
         durable = sync and request.judged
         named = self._reader.named(request)
         asker = replace(request.asker, number_tag=named.tag)
-        with self._store.login(asker, now, durable=durable) as (tx, stored):
+        with (
+            self._courier.sending() as to_send,
+            self._store.login(asker, now, durable=durable) as (tx, stored),
+        ):
             known = self._replays.correct(stored)
             facts = self._reader.facts(tx, known, request, named, now)
             self._pins.renew(facts.account, None if request.handshake else request.password)
@@ -206,13 +209,13 @@ class Service:
             counted = tx.count_message(facts.counter, facts.number_tag, now, less)
             message = replace(message, counted=counted)
             tx.add_message(message)
+            to_send.append((challenge, message))
             if known.number_tag != facts.number_tag:
                 tx.put_number_tag(request.account, facts.number_tag)
             told = _told(facts.faults) | (BY_CLIENT if request.unasked else {})
             if facts.account is not None and facts.account.overridden(now):
                 told["override"] = identity.mask_number(facts.phone or "")
             tx.add_event(_event("challenge-opened", request, now, challenge, **told))
-        self._courier.hand_over(challenge, message)
         asked = self._challenged(request, challenge, own, message=message)
         # It may have gone another way by the time that this is said.
         hints = {one.word: ways.mask(one.address) for one in facts.ways}

@@ -64,6 +64,7 @@ REASONS = {
     "domain-hours": "the domain lets the account in at other hours only",
     "domain-workstation": "the domain lets the account in from other computers only",
     "domain-locked": "the account is locked in the domain",
+    "unconfirmed": "the database did not confirm in time that it keeps the challenge: no SMS",
     "other-method": "neither a password nor EAP of ours, but another method, without a code",
     "unsigned": "it came through a proxy (Proxy-State) without Message-Authenticator: BlastRADIUS",
     "unfit": "what came through the device's tunnel makes no login, or does not fit into a packet",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -17,12 +17,14 @@ from radius_smsotp.store import open_store
 from tests.store.contract import ALICE, HERE, NOW, add, challenge
 from tests.store.postgres_server import PostgresServer
 from tests.support.frozen import freeze
-from tests.support.site import eventually
+from tests.support.site import Node, eventually
+from tests.support.site import add as add_person
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from radius_smsotp.store import Store
+    from tests.support.site import Gateways, Site
 
 pytestmark = pytest.mark.server
 
@@ -72,6 +74,13 @@ def works(store: Store) -> bool:
             return tx.account("alice") == ALICE
     except StoreError:
         return False
+
+
+def sweep(node: Node) -> list[int]:
+    """What `Courier.sweep` says; nothing as long as the store does not answer."""
+    with suppress(StoreError):
+        return [node.courier.sweep()]
+    return []
 
 
 def refusal(store: Store) -> str:
@@ -180,6 +189,31 @@ class TestOutage:
         begin(1)
         with lacking_standby(server), pytest.raises(StoreError, match="within"):
             begin(2)
+
+    @pytest.mark.parametrize("asks_again", [False, True])
+    def test_what_a_client_was_not_given_is_not_sent(
+        self, server: PostgresServer, site: Site, gateways: Gateways, asks_again: bool
+    ) -> None:
+        """
+        The database has kept the challenge all the same: so it is ended when that is seen.
+
+        Unless the client has asked once more, and was given it.
+        """
+        site.write(store=server.make_url())
+        node, other = Node(site, PATIENCE), Node(site)
+        site.nodes += [node, other]
+        add_person(node, "alice")
+        with lacking_standby(server), pytest.raises(StoreError, match="within"):
+            node.begun()
+        again = other.begun() if asks_again else None
+        swept = eventually(lambda: sweep(node))
+        assert swept == [0]
+        if again is None:
+            assert node.kinds() == ["challenge-opened", "login-refused"]
+            again = other.begun()
+        other.settle(again.transaction_id)
+        assert [one.transaction_id for _, one in gateways.sent] == [again.transaction_id]
+        assert node.message(again).state == "accepted"
 
     def test_nothing_stays_behind_at_a_database_whose_standby_is_gone(
         self, server: PostgresServer, store: Store, caplog: pytest.LogCaptureFixture

@@ -132,6 +132,7 @@ REASONS = {
     "per_day": "limit",
     "undelivered": "unsent",
     "first-factor-down": "server",
+    "unconfirmed": "server",
     "clock": "server",
     "other-key": "server",
     "eap": "device",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -131,3 +131,6 @@ FAULTS = {
     ),
 }
 """By their names at the command line."""
+
+QUICK = replace(FAULTS["kill-postgres"], changed={"loop_wait: 5": "loop_wait: 1"})
+"""One for the tests: Patroni looks every second, and what is waited for comes sooner."""

@@ -198,7 +198,7 @@ class Cluster:
         self.is_synchronous = "synchronous_mode: true" not in changed
 
     def start(self) -> None:
-        """Start all, make the database, and wait until each is what it has to be."""
+        """Start all, and make the database; see `complete`."""
         self.etcd.start()
         first, *others = self.members
         first.start()
@@ -207,6 +207,9 @@ class Cluster:
             one.start()
         first.sql(f"CREATE ROLE smsotp LOGIN PASSWORD '{PASSWORD}'")
         first.sql("CREATE DATABASE smsotp OWNER smsotp ENCODING 'UTF8' TEMPLATE template0")
+
+    def complete(self) -> None:
+        """Wait until each is what it has to be."""
         self._wait(self.is_healthy)
 
     def roles(self) -> dict[str, str]:

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from tests.measure.cluster.machines import Member
     from tests.measure.cluster.network import Host
 
-USERS = 3000
+LONGEST = 300
+"""Seconds of load for which there are users."""
+
 PATIENCE = 3.0
 """Seconds that a client waits for a reply."""
 
@@ -111,7 +113,8 @@ class Round:
         if self._fault.by_haproxy:
             self.cluster.haproxy.start()
             eventually(self.cluster.haproxy.leads)
-        self._start_servers()
+        self._start_servers(int(rate * LONGEST))
+        self.cluster.complete()
         clients = self._clients(PATIENCE)
         load = Load(clients, self._gateway, self._users, rate)
         gauge = _Gauge(self.cluster)
@@ -139,7 +142,7 @@ class Round:
         logs = [f"-- radiusd\n{one.log()[-5000:]}" for one in self._daemons]
         return "\n".join([self.cluster.story(), *logs])
 
-    def _start_servers(self) -> None:
+    def _start_servers(self, users: int) -> None:
         hosts = ",".join(one.host.address for one in self.cluster.members)
         if self._fault.by_haproxy:
             hosts = f"{self.cluster.haproxy.host.address}:5000"
@@ -158,28 +161,20 @@ class Round:
             self._sites.append(Site(folder, **sections))
             if len(self._sites) > 1:
                 shutil.copy(self._sites[0].folder / "key", folder / "key")
-            else:
-                self._add_users(self._sites[0])
+        self._add_users(self._sites[0], users)
+        with ThreadPoolExecutor() as pool:
+            self._daemons = list(pool.map(_start, self._sites, self._hosts))
 
-            def listen_there(raddb: Path, host: Host = host) -> None:
-                _replace(raddb / "radiusd.conf", "ipaddr = 127.0.0.1", f"ipaddr = {host.address}")
-                _replace(raddb / "clients.conf", "127.0.0.0/8", f"{PREFIX}0/24")
-
-            # Leases and places in the store go by the name of the host.
-            named = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', folder.name]
-            prefix = [*host.prefix, *named]
-            self._daemons.append(self._sites[-1].start(edit=listen_there, prefix=prefix))
-
-    def _add_users(self, site: Site) -> None:
+    def _add_users(self, site: Site, number: int) -> None:
         keys = keyring.read(site.folder / "key")
         digest = pin.digest(PIN, b"0123456789abcdef", ROUNDS)
-        self._users = [f"user{number}" for number in range(USERS)]
+        self._users = [f"user{place}" for place in range(number)]
         with site.store.write() as tx:
             # As if both had run before: each knows of another one.
             tx.put_server("another:/etc/radius-smsotp/smsotp.yaml", datetime.now(UTC))
-            for number, name in enumerate(self._users):
+            for place, name in enumerate(self._users):
                 sealed = keys.seal_pin(name, digest)
-                tx.put_account(Account(name, f"+4917{number:08}", sealed), datetime.now(UTC))
+                tx.put_account(Account(name, f"+4917{place:08}", sealed), datetime.now(UTC))
 
     def _clients(self, patience: float) -> list[RadiusClient]:
         return [
@@ -276,6 +271,18 @@ def made(fault: Fault) -> Iterator[Round]:
             yield one
         finally:
             one.close()
+
+
+def _start(site: Site, host: Host) -> Radiusd:
+    """A radiusd on its host."""
+
+    def listen_there(raddb: Path) -> None:
+        _replace(raddb / "radiusd.conf", "ipaddr = 127.0.0.1", f"ipaddr = {host.address}")
+        _replace(raddb / "clients.conf", "127.0.0.0/8", f"{PREFIX}0/24")
+
+    # Leases and places in the store go by the name of the host.
+    named = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', site.folder.name]
+    return site.start(edit=listen_there, prefix=[*host.prefix, *named])
 
 
 def _gap(times: Sequence[float | None], begin: float, end: float) -> float:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from radius_smsotp.store.postgres.pool import CONNECTIONS
 from tests.measure.cluster.__main__ import QUICK_RATE
-from tests.measure.cluster.faults import FAULTS
+from tests.measure.cluster.faults import QUICK
 from tests.measure.cluster.rounds import SETTLED, made
 
 
 def test_a_cluster_that_loses_its_primary_lets_nobody_in_twice() -> None:
     """Both servers find the next one by themselves, and what was spent stays spent."""
-    with made(FAULTS["kill-postgres"]) as one:
+    with made(QUICK) as one:
         result = one.run(before=0, rate=QUICK_RATE)
     assert result.logins - result.failed >= 2 * SETTLED
     assert result.twice_here == result.twice_elsewhere == result.marks_lost == 0
