@@ -217,17 +217,19 @@ class Courier:
                 return 0
             self._see_to_withheld()
             now = self._now()
-            with self._store.read() as tx:
-                unsent = {message: challenge for challenge, message in tx.unsent(now, most)}
             with self._lock:
                 under_way = {one.message.key for one in self._sendings.values()}
-            due = self._leases.left_behind(unsent, under_way)
+            # What may not be taken up yet stands in nobody's way.
+            looked_at = most + len(under_way) + self._leases.watched
+            with self._store.read() as tx:
+                unsent = {message: challenge for challenge, message in tx.unsent(now, looked_at)}
+            due = self._leases.left_behind(unsent, under_way)[:most]
             taken: list[Sending] = []
             if due:
                 turns = {one: self._turn(one) for one in due}
                 with self._store.write(*{unsent[message].account for message in due}) as tx:
                     # Another process may have been faster.
-                    for challenge, message in tx.unsent(now, most):
+                    for challenge, message in tx.unsent(now, looked_at):
                         name, wait = turns.get(message, ("", math.inf))
                         lost = self._departures.lost(tx, message) if message in turns else None
                         if lost is not None:

@@ -12,6 +12,9 @@ from datetime import datetime, timedelta
 from radius_smsotp.delivery.chain import Chain
 from radius_smsotp.model.records import Message
 
+WATCHED_MOST = 1000
+"""Leases of other hosts beside which others are looked at."""
+
 MARGIN = 5.0
 """Seconds by which a lease outlives the attempt it is for, so that no two processes send."""
 
@@ -29,6 +32,11 @@ class Leases:
         self._host = socket.gethostname()
         self.owner = f"{self._host}:{os.getpid()}:{secrets.token_hex(4)}"
         self._watched: dict[str, Watched] = {}
+
+    @property
+    def watched(self) -> int:
+        """How many leases of other hosts have run out, and are watched; up to `WATCHED_MOST`."""
+        return min(len(self._watched), WATCHED_MOST)
 
     def end(self, now: datetime, route: tuple[str, ...]) -> datetime:
         """When a lease ends that begins now."""

@@ -125,6 +125,27 @@ class TestLeftBehind:
         gate.set()
         eventually(lambda: node.courier.sweep() == 1)
 
+    def test_what_another_host_may_still_hold_stands_in_nobodys_way(
+        self, site: Site, gateways: Gateways
+    ) -> None:
+        """However many messages a host has left behind, which are not taken up at once."""
+        gateways.hang("first")
+        far, near = site.node(), site.node()
+        far.courier.owner = "elsewhere:1:2"
+        far.begun()
+        site.clock.advance(1)
+        near.begun("bob")
+        eventually(lambda: len(gateways.names()) == 2)
+        site.clock.advance(LEASE)
+        gateways.will("first", None)
+        other = site.node(delivery={"threads": 1})
+        assert other.courier.sweep() == 0  # it looks at as many as it could begin
+        assert other.courier.sweep() == 1
+        eventually(lambda: not other.courier._sendings)
+        assert other.courier.sweep() == 0
+        site.clock.advance(LEASE)
+        assert other.courier.sweep() == 1
+
     def test_providers_that_are_gone_are_replaced(self, site: Site, gateways: Gateways) -> None:
         """The settings may have changed while the message waited."""
         node = site.node(delivery={"courier": "external"})

@@ -14,6 +14,7 @@ import pytest
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.model.records import Asker, Lockout
 from radius_smsotp.store import open_store
+from radius_smsotp.store.postgres.store import OWN_TABLE
 from tests.store.contract import ALICE, HERE, NOW, add, challenge
 from tests.store.postgres_server import PostgresServer
 from tests.support.frozen import freeze
@@ -267,6 +268,20 @@ class TestOutage:
         server.start()
         one.migrate()
         assert one.exists()
+
+    def test_a_start_is_tried_again_during_which_it_has_ended(self, server: PostgresServer) -> None:
+        """Not only one before which it had: a courier that gave up would leave messages unsent."""
+        url = server.make_url()
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = "
+        with psycopg.connect(url) as other, ThreadPoolExecutor(1) as pool:
+            other.execute(OWN_TABLE.encode())
+            other.commit()
+            other.execute("SELECT * FROM smsotp_schema FOR UPDATE")
+            start = pool.submit(open_store(url, PATIENCE).migrate)
+            eventually(lambda: server.run_sql(f"{ended} 'transactionid'"))
+            with pytest.raises(ConfigurationError, match="is being stopped") as caught:
+                start.result(60)
+        assert caught.value.passing
 
 
 def test_what_was_acknowledged_survives_a_failover() -> None:

@@ -338,7 +338,10 @@ class PostgresStore(Durability):
             db.patience = MIGRATION_SECONDS
             yield db
         except psycopg.Error as error:
-            raise self._fault(str(store_error(error)), "see the log of the database") from None
+            # Of those are a server that ends just now, and one that has no room.
+            passing = isinstance(error, psycopg.OperationalError)
+            fault, remedy = str(store_error(error)), "see the log of the database"
+            raise self._fault(fault, remedy, passing=passing) from None
         finally:
             db.abandon()
 

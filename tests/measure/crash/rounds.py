@@ -129,15 +129,20 @@ class Crashes:
             raise BrokenPromiseError(f"{kind}: {'; '.join(faults)}")
 
     def finish(self) -> None:
-        """After the last round: every message that was promised has been sent."""
+        """
+        After the last round: every message that was promised has been sent.
+
+        Who logged in again before it was has got another one in its place.
+        """
         for target in self._targets():
 
             def unsent(target: Target = target) -> list[str]:
                 with target.site.store.read() as tx:
                     return [
                         one.transaction_id
-                        for one, _ in tx.open_challenges(datetime.now(UTC))
-                        if not (target.site.outbox / f"{one.transaction_id}.json").exists()
+                        for one, message in tx.open_challenges(datetime.now(UTC))
+                        if (message is None or message.state != "replaced")
+                        and not (target.site.outbox / f"{one.transaction_id}.json").exists()
                     ]
 
             eventually(lambda unsent=unsent: not unsent(), 60)
