@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import re
 import shlex
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,10 +119,22 @@ class Unknown(DeliveryError):
 FREERADIUS_USERS = ("freerad", "radiusd", "radius", "freeradius")
 """Who FreeRADIUS runs as: Debian, Red Hat and SUSE, Alpine, FreeBSD."""
 
+RADDBS = ("/etc/freeradius/3.0", "/etc/freeradius", "/etc/raddb", "/usr/local/etc/raddb")
+"""Where its configuration is: Debian; InkBridge's packages for Debian; Red Hat, SUSE and Alpine;
+FreeBSD and from source."""
+
+USER = re.compile(r"(?m)^[ \t]*user[ \t]*=[ \t]*[\"']?([\w.-]+)")
+
 
 def freeradius_user() -> pwd.struct_passwd | None:
     """The user that FreeRADIUS runs as on this machine, None if there is none."""
-    for name in FREERADIUS_USERS:
+    said = []
+    for folder in RADDBS:
+        # Whoever may not read it is told by the name that the system gives.
+        with contextlib.suppress(OSError):
+            text = Path(folder, "radiusd.conf").read_text(encoding="utf-8", errors="replace")
+            said += USER.findall(text)[:1]
+    for name in (*said, *FREERADIUS_USERS):
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
     return None
@@ -138,6 +152,36 @@ def unless_person(remedy: str) -> str:
     user = freeradius_user()
     privileged = {0, user.pw_uid} if user else {0}
     return remedy if privileged & {*os.getresuid()} else "run this as root, by sudo"
+
+
+MANAGERS = {
+    "apt-get": "apt-get install",
+    "dnf": "dnf install",
+    "zypper": "zypper install",
+    "apk": "apk add",
+}
+"""What installs packages: Debian and Ubuntu, Red Hat and Fedora, SUSE, Alpine."""
+
+PACKAGES = {
+    "freeradius": {"zypper": "freeradius-server"},
+    "freeradius-python3": {"dnf": "python3-freeradius", "zypper": "freeradius-server-python3"},
+    "gpg": {"dnf": "gnupg2", "zypper": "gpg2", "apk": "gnupg"},
+}
+"""Debian's names to those that others have."""
+
+
+def package_command(*names: str) -> str:
+    """
+    What installs packages on this machine.
+
+    Args:
+        names: As Debian has them.
+    """
+    for manager, command in MANAGERS.items():
+        if shutil.which(manager):
+            theirs = (PACKAGES.get(name, {}).get(manager, name) for name in names)
+            return " ".join((command, *theirs))
+    return f"install {' and '.join(names)}"
 
 
 def pip_command(extra: str) -> str:

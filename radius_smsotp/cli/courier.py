@@ -35,7 +35,7 @@ def courier(config: Path) -> None:
 
     \b
     Example:
-      runuser -u freerad -- smsotp courier
+      smsotp courier
     """
     log_to_stderr()
     with acting_as(Site(config).owner):

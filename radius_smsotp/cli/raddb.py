@@ -70,8 +70,8 @@ def raddb_folder(meaning: str) -> Decorator:
     return click.option(
         "--raddb",
         "folder",
-        default="/etc/freeradius/3.0",
-        show_default=True,
+        default=freeradius.raddb,
+        show_default="where FreeRADIUS reads it",
         type=click.Path(path_type=Path),
         help=meaning,
     )
@@ -201,7 +201,6 @@ def install(
     \b
     Example:
       smsotp raddb install
-      freeradius -XC
     """
     loaded = file.load(config)  # FreeRADIUS would not start any more
     _refuse_closed()
@@ -214,7 +213,7 @@ def install(
     _tell(told, folder, done)
     told.note(
         "Now name 'virtual_server = smsotp' for the clients that shall need a code, in\n"
-        f"{folder / 'clients.conf'}, and restart FreeRADIUS."
+        f"{folder / 'clients.conf'}, and {freeradius.restart()}"
     )
     if wifi:
         told.note(f"Wi-Fi devices trust {_trusted(folder)}.")
@@ -261,7 +260,6 @@ def certificate(folder: Path, renew: bool, as_json: bool) -> None:
     Examples:
       smsotp raddb certificate
       smsotp raddb certificate --renew
-      systemctl restart freeradius
     """
     place = certificate_folder(folder)
     server, authority = place / "server.pem", place / "ca.pem"

@@ -21,7 +21,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from radius_smsotp.errors import SmsotpError
+from radius_smsotp.errors import SmsotpError, package_command
 from radius_smsotp.settings import whole_file
 
 AUTHORITY_DAYS = 3650
@@ -274,4 +274,4 @@ def _openssl(*arguments: str | Path, given: str | None = None) -> subprocess.Com
             env={**os.environ, "LC_ALL": "C"},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SmsotpError(f"openssl does not run: {error}; apt-get install openssl") from None
+        raise SmsotpError(f"openssl does not run: {error}; {package_command('openssl')}") from None

@@ -63,6 +63,12 @@ class Section:
                 yield one
             yield from one.within(kind)
 
+    def everywhere(self) -> Iterator[Section]:
+        """All sections, those within as well."""
+        for one in self.sections:
+            yield one
+            yield from one.everywhere()
+
     def everything(self) -> Iterator[tuple[int, str]]:
         """All lines, those of the sections within as well."""
         yield from self.lines
@@ -118,7 +124,8 @@ def whole(raddb: Path) -> Iterator[tuple[Path, Section]]:
             yield path, file
             for _, line in file.everything():
                 if found := INCLUDE.fullmatch(line):
-                    place = re.sub(r"\$\{(?:confdir|raddbdir)\}", str(raddb), found[1].strip("\"'"))
+                    place = re.sub(r"\$\{modconfdir\}", "${confdir}/mods-config", found[1])
+                    place = re.sub(r"\$\{(?:confdir|raddbdir)\}", str(raddb), place.strip("\"'"))
                     todo.append(path.parent / place)
 
 

@@ -141,7 +141,12 @@ def closed() -> tuple[Path, str] | None:
     # A virtual environment as a whole was made under the umask of its maker.
     whole = Path(sys.prefix).resolve() if sys.prefix != sys.base_prefix else None
     for top in dict.fromkeys(one.resolve() for one in (PACKAGE, *LIBRARIES)):
-        needs = [(one, os.X_OK) for one in top.parents[::-1]] + [*_within(top)]
+        if _is_gone(top):  # Debian names a folder of the administrator's, too
+            continue
+        is_shared = top.name != PACKAGE.name and (whole is None or not top.is_relative_to(whole))
+        needs = [(one, os.X_OK) for one in (*top.parents[::-1], top)]
+        for one in _loaded(top) if is_shared else (top,):
+            needs += _within(one)
         path = next((one for one, mode in needs if not os.access(one, mode)), None)
         if path is None:
             continue
@@ -153,9 +158,31 @@ def closed() -> tuple[Path, str] | None:
     return None
 
 
+LATER = ("psycopg", "psycopg_binary", "psycopg_c", "psycopg_pool", "smpplib")
+"""Imported by what needs them."""
+
+
+def _loaded(library: Path) -> Iterator[Path]:
+    """What is ours in a library that others have put theirs into, too."""
+    for name in sorted({*(one.partition(".")[0] for one in sys.modules), *LATER}):
+        for path in (library / name, library / f"{name}.py"):
+            if os.path.lexists(path):
+                yield path
+
+
+def _is_gone(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # it may be there: this user cannot look
+        return False
+    return False
+
+
 def _within(top: Path) -> Iterator[tuple[Path, int]]:
     """What Python may import, and how; what it has compiled itself it can do without."""
-    yield top, os.R_OK | os.X_OK
+    yield top, os.R_OK | (os.X_OK if top.is_dir() else 0)
     for folder, folders, names in os.walk(top):
         folders[:] = [one for one in folders if one != "__pycache__"]
         yield from ((Path(folder, one), os.R_OK | os.X_OK) for one in folders)

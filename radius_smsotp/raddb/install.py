@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,7 +91,7 @@ def create(
     ports = {"auth": port, "acct": acct_port or port + 1}
     values = {
         "RADDB": str(folder),
-        "LIBDIR": str(server.libdir),
+        "LIBDIR": server.libdir,
         "LISTEN": raddb_clients.listen(listen, networks, ports),
     }
     texts = {"radiusd.conf": files.text("radiusd.conf", values)}
@@ -234,6 +235,7 @@ class _Raddb:
         for path in certificates.ensure(place, name):
             self._give(path)
             self.done.written.append(str(path.relative_to(self._folder)))
+        self._let_in(place / "server.key")
         self._link(files.WIFI_LINKS)
 
     def put(self, name: str, text: str) -> None:
@@ -254,11 +256,13 @@ class _Raddb:
         """A file with a secret: made where there is none, and never changed afterwards."""
         path = self._folder / name
         if path.exists():
-            self.done.unchanged.append(name)
+            if not self._let_in(path):
+                self.done.unchanged.append(name)
             return
         self._make(path.parent)
         self._write(name, text, 0o600)
         self.done.written.append(name)
+        self._let_in(path)
 
     def _link(self, names: Iterable[str]) -> None:
         """Enable files, as Debian does: by links into …-available."""
@@ -305,6 +309,22 @@ class _Raddb:
             self._make(folder.parent)
             _make(folder)
             self._give(folder)
+
+    def _let_in(self, path: Path) -> bool:
+        """
+        Let the group of a secret read it where raddb is root's, as Red Hat, SUSE and Alpine have
+        it: FreeRADIUS's user is in that group.  Returns whether it could not before.
+        """
+        status = self._folder.stat()
+        mode = path.stat().st_mode if path.exists() else stat.S_IRGRP
+        if os.geteuid() != 0 or status.st_uid != 0 or status.st_gid == 0 or mode & stat.S_IRGRP:
+            return False
+        self._give(path)
+        path.chmod(0o640)
+        name = str(path.relative_to(self._folder))
+        if name not in self.done.written:
+            self.done.written.append(name)
+        return True
 
     def _give(self, path: Path) -> None:
         """Give a file the owner and group of raddb, so that FreeRADIUS's user can read it."""

@@ -40,6 +40,7 @@ def stand_in(folder: Path, version: str, library: bytes | None = OUR_PYTHON) -> 
     program.write_text(f"#!/bin/sh\necho 'radiusd: FreeRADIUS Version {version}, for host x'\n")
     program.chmod(0o755)
     (folder / "lib" / "freeradius").mkdir(parents=True)
+    (folder / "lib" / "freeradius" / "rlm_pap.so").touch()
     if library is not None:
         (folder / "lib" / "freeradius" / "rlm_python3.so").write_bytes(library)
     return f"{folder / 'bin'}:{os.environ['PATH']}"

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from radius_smsotp.errors import SmsotpError
+from radius_smsotp.errors import SmsotpError, package_command
 
 ALONE = ("--no-options", "--no-autostart", "--batch", "--no-tty", "--pinentry-mode", "loopback")
 """Whatever whoever runs us has set up for GnuPG, and without its agent, which keeps passphrases."""
@@ -34,7 +34,7 @@ STATUS = "[GNUPG:] "
 def program() -> str:
     """Where gpg is.  Raises SmsotpError if it is not here."""
     if (found := shutil.which("gpg")) is None:
-        raise SmsotpError("gpg is not installed, which seals backups: apt-get install gpg")
+        raise SmsotpError(f"gpg is not installed, which seals backups: {package_command('gpg')}")
     return found
 
 

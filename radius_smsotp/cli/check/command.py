@@ -76,6 +76,7 @@ def _found(config: Path, user: pwd.struct_passwd | None, folder: Path) -> list[F
             return found
         found = site.findings(config)
     found += raddb.findings(folder, config)
+    found += raddb.closed_findings(folder, user)
     found += servers.findings(config, folder)
     found += host.clock_findings()
     found += host.exporter_findings()

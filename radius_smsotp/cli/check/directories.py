@@ -73,7 +73,7 @@ def number_attributes(raddb: Path) -> tuple[str, ...]:
 
 def keeps_time_in_tls(server: FreeRadius) -> bool:
     """Whether the libldap of FreeRADIUS gives up a TLS handshake; so it does if there is none."""
-    module = server.libdir / "rlm_ldap.so"
+    module = server.module("ldap")
     found = LIBLDAP.search(module.read_bytes()) if module.is_file() else None
     if found is None:
         return True

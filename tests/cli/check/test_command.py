@@ -476,9 +476,14 @@ class TestWarnings:
 
 @pytest.mark.slow
 class TestFreeRadius:
-    @pytest.mark.parametrize("version", [(3, 0, 22), (3, 2, 1), (3, 2, 8), (3, 2, 11)])
-    def test_a_version_that_works(self, version: tuple[int, int, int]) -> None:
-        assert [one.level for one in version_findings(version)] == ["note"]
+    @pytest.mark.parametrize("version", ["3.0.22", "3.2.1", "3.2.8"])
+    def test_a_version_that_works(
+        self, here: Installation, tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PATH", stand_in(tmp_path, version))
+        server = freeradius.installed()
+        found = version_findings(server, tmp_path, here.settings_path)
+        assert [one.level for one in found] == ["note"]
 
     @pytest.mark.parametrize("version", ["3.2.9", "3.2.10"])
     def test_a_version_that_loses_replies(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,8 +100,8 @@ class TestCalls:
 
     @pytest.fixture(autouse=True)
     def nothing_calls(self, folder: Path) -> None:
-        text = "# virtual_server = smsotp\nlisten {\n\ttype = acct\n}\n"
-        (folder / "radiusd.conf").write_text(text)
+        conf = folder / "radiusd.conf"
+        conf.write_text(conf.read_text().replace("virtual_server = smsotp\n", "\n"))
 
     def test_no_client_leads_to_it(self, here: Installation, folder: Path) -> None:
         level, fault = found(folder, here)["clients.conf"]
@@ -192,8 +194,15 @@ class TestWifi:
         assert found(folder, here)[f"{files.CERTIFICATES}/server.pem"][0] == "error"
 
     def test_a_secret_that_everybody_can_read(self, here: Installation, folder: Path) -> None:
+        """Where nothing above it is closed."""
         (folder / files.GTC).chmod(0o644)
-        assert found(folder, here)[files.GTC] == ("error", "is open to everybody")
+        assert found(folder, here) == {}
+        with tempfile.TemporaryDirectory() as name:
+            place = Path(name, "raddb")
+            shutil.copytree(folder, place, symlinks=True)
+            for one in (place.parent, place, place / "mods-config", (place / files.GTC).parent):
+                one.chmod(0o755)
+            assert found(place, here)[files.GTC] == ("error", "is open to everybody")
 
     def test_without_wifi_nobody_asks_for_them(self, here: Installation, folder: Path) -> None:
         (folder / files.WIFI_LINKS[0]).unlink()
