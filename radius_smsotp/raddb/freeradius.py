@@ -32,6 +32,9 @@ UNITS = (
 )
 """systemd.unit(5), "System Unit Search Path", without what is made at run time."""
 
+SCRIPTS = "/etc/init.d"
+"""Those of OpenRC."""
+
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -142,6 +145,6 @@ def restart() -> str:
     for name in ("freeradius", "radiusd"):
         if any((Path(folder) / f"{name}.service").exists() for folder in UNITS):
             return f"restart FreeRADIUS: systemctl restart {name}"
-        if shutil.which("rc-service") and Path("/etc/init.d", name).exists():
+        if shutil.which("rc-service") and Path(SCRIPTS, name).exists():
             return f"restart FreeRADIUS: rc-service {name} restart"
     return "restart FreeRADIUS"
