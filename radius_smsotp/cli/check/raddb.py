@@ -30,7 +30,7 @@ CALLED = re.compile(
 )
 """What sends a request to us: a client, a listener, or a site of the administrator's own."""
 
-LED = re.compile(r"virtual_server\s*=\s*[\"']?smsotp[\"']?\s*")
+LED = re.compile(r"virtual_server\s*=\s*[\"']?smsotp[\"']?$")
 """A line that needs our site."""
 
 INCLUDED = re.compile(r"(?m)^\s*\$INCLUDE\s+(?:\S*/)?dictionary\.smsotp\s*$")

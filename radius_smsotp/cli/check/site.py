@@ -94,7 +94,8 @@ def _settings(loaded: Loaded) -> Iterator[Finding]:
             remedy = "write your own; the comment above it says where to find it"
             fault = f"{blank[0]} is still to be filled in"
             why = "The gateway takes no messages from us."
-            yield error(f"{name}, line {number}", fault, remedy, why=why)
+            level = warning if _is_idle(loaded, number) else error
+            yield level(f"{name}, line {number}", fault, remedy, why=why)
     if loaded.values.pin.iterations < FEW_ROUNDS:
         fault = f"{loaded.values.pin.iterations} rounds are few"
         remedy = f"take {FEW_ROUNDS} or more"
@@ -124,6 +125,21 @@ def _settings(loaded: Loaded) -> Iterator[Finding]:
         remedy = "remove it, or name the others in delivery.order"
         why = "When its turn comes, the user waits in vain, and who reads the folder has the code."
         yield warning(loaded.place(f"providers.{one}"), fault, remedy, why=why)
+
+
+def _is_idle(loaded: Loaded, line: int) -> bool:
+    """Whether a line is of a provider that nobody's messages go through, but an account's own."""
+    begins = {
+        at.line: name
+        for name in loaded.providers
+        if (at := loaded.written.place(f"providers.{name}")) is not None
+    }
+    name = begins[max(begins)] if (begins := {a: b for a, b in begins.items() if a <= line}) else ""
+    routes = [
+        *loaded.values.delivery.prefixes.values(),
+        *(w.order for w in loaded.values.ways.values()),
+    ]
+    return bool(name) and name not in {*loaded.order, *(one for route in routes for one in route)}
 
 
 def _limits(loaded: Loaded) -> Iterator[Finding]:

@@ -498,6 +498,7 @@ class TestFreeRadius:
     def test_a_version_that_cannot_read_the_hashes(
         self, here: Installation, tmp_path: Path
     ) -> None:
+        put(here, Account("alice", PHONE, hashed()))
         done = here.call("check", *OURSELVES, env={"PATH": stand_in(tmp_path, "3.0.21")})
         assert done.returncode == 3
         assert "FreeRADIUS 3.0.21: cannot read the PIN hashes; install 3.0.22" in done.stdout
