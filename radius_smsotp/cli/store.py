@@ -52,7 +52,7 @@ def copy(told: Results, source: str, target: str, overwrite: bool) -> None:
     FROM is as it was at one moment; it may be in use, and no login waits.  TO is made if it is
     not there.  Challenges that are open end in TO: a code that is spent in one store would count in
     the other.  Both are written as the setting 'store' is.  A password does not belong on a
-    command line, where others can see it: see 'Stores' in docs/explanation/stores.rst.
+    command line, where others can see it: see 'PostgreSQL' in docs/how-to/postgresql.rst.
 
     \b
     Examples:

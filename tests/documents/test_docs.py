@@ -86,6 +86,13 @@ def test_every_setting_of_a_provider_has_a_description(kind: str) -> None:
     assert [row[0] for row in rows if not row[3]] in (["``type``"], [])
 
 
+def test_every_preset_is_on_the_page_of_its_gateway() -> None:
+    """As it is printed, and once."""
+    presets = TOP / "radius_smsotp" / "providers" / "presets"
+    shown = re.findall(r"(?m)^\.\. literalinclude:: .*/presets/(.+)\.yaml$", TEXT)
+    assert sorted(shown) == sorted(path.stem for path in presets.glob("*.yaml"))
+
+
 @pytest.mark.parametrize("words", sorted(COMMANDS), ids=" ".join)
 def test_every_command_is_in_the_documents(words: tuple[str, ...]) -> None:
     assert f"smsotp {' '.join(words)}" in TEXT.replace("\n", " ")

@@ -145,7 +145,7 @@ BEFORE = {
     "smsotp courier": EXTERNAL,
     "smsotp store": SHARED,
     "smsotp events --sink": "echo 'audit: {sink: file}' >>/etc/radius-smsotp/smsotp.yaml",
-    "Stores": POSTGRES,
+    "PostgreSQL": POSTGRES,
     "smsotp user devices alice": PAST,
     "smsotp user devices alice --forget 02:00:00:00:00:01": PAST,
     "freeradius -f -d ./raddb": "cd /srv/work\nsmsotp raddb create ./raddb",
