@@ -10,6 +10,8 @@ set -eu
 cd "$(dirname "$0")/.."
 . tests/setup.sh
 
+# Hundreds of processes import the same modules: the first one compiles them.
+unset PYTHONDONTWRITEBYTECODE
 pytest=".venv/bin/python -m pytest"
 quick="not server and not slow and not container and not install"
 status=0

@@ -22,7 +22,7 @@ PEAP_GTC = 'eap=PEAP phase2="auth=GTC"'
 TTLS_GTC = 'eap=TTLS phase2="autheap=GTC"'
 TTLS_PAP = 'eap=TTLS phase2="auth=PAP"'
 STATION = "02:00:00:00:00:01"
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 120.0
 
 
 class Supplicant:

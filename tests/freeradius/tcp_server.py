@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-READY_SECONDS = 20.0
+READY_SECONDS = 120.0
 
 NAMES = "DNS:ldap.example.org,DNS:dc1.ad.example.org"
 """By which the recipes call it."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tests.support.radius import Reply
 
-START_SECONDS = 20.0
+START_SECONDS = 120.0
 
 
 def block(opening: str) -> str:

@@ -64,8 +64,9 @@ user=$(sed -n 's/^User=//p' $unit 2>/dev/null | head -n 1)
 setsid setpriv --reuid "${user:-freerad}" --regid freerad --init-groups \\
     freeradius -f -l stdout >/run/radiusd.out 2>&1 </dev/null &
 echo $! >/run/radiusd.pid
-for _ in $(seq 100); do
+for _ in $(seq 600); do
     ! grep -q 'Ready to process requests' /run/radiusd.out || exit 0
+    kill -0 "$!" 2>/dev/null || break
     sleep 0.1
 done
 cat /run/radiusd.out
@@ -158,7 +159,7 @@ class Machine:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
@@ -170,7 +171,7 @@ class Machine:
         answers: Mapping[str, Callable[[], str]] | None = None,
         until: str = "",
         ready: Callable[[], None] | None = None,
-        seconds: float = 30.0,
+        seconds: float = 120.0,
     ) -> tuple[int, str]:
         """
         Type a line, and answer what is asked for.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-READY_SECONDS = 30.0
+READY_SECONDS = 120.0
 
 
 class Site(site.Site):

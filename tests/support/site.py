@@ -40,7 +40,7 @@ ROUNDS = 10
 CHANCE = 0.5
 """By which messages that come again are spread."""
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds; longer than anything that is waited for takes on a machine that does much else."""
 
 

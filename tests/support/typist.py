@@ -289,7 +289,7 @@ class Typist:
 
     def listens(self, program: str) -> None:
         """Wait until a program has a UDP port."""
-        looking = f"for _ in $(seq 100); do ! ss -Hlunp | grep -q '\"{program}\"' || exit 0"
+        looking = f"for _ in $(seq 600); do ! ss -Hlunp | grep -q '\"{program}\"' || exit 0"
         self.machine.do(f"{looking}; sleep 0.1; done; exit 1")
 
     def type(self, command: str, shown: str = "") -> None:

@@ -21,7 +21,7 @@ PASSWORD = "s3cr3t-8"
 PACKAGE = "smpp@0.5.1"
 HERE = Path(__file__).parent
 CACHE = HERE.parents[2] / ".cache" / "npm-smpp"
-PATIENCE = 10.0  # seconds for an event that is bound to come
+PATIENCE = 60.0  # seconds for an event that is bound to come
 
 
 def modules() -> Path:
