@@ -20,14 +20,14 @@ def free_port(more: int = 0) -> int:
         more: So many ports behind it are the caller's as well.
     """
     path = Path(f"/tmp/smsotp-test-ports-{os.getuid()}")
-    with path.open("a+", encoding="ascii") as file:
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
         port = int(file.read() or PAST) + 1
         while not all(map(_is_free, range(port, port + more + 1))):
             port = port + 1 if port < PAST else FIRST
-        file.truncate(0)
-        file.write(str(port + more))
+        file.seek(0)
+        # Of one width: to cut a file off can take as long as the disk does.
+        file.write(f"{port + more:5}")
     return port
 
 

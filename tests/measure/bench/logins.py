@@ -39,7 +39,7 @@ HASHED = ("default", "passwords")
 """Servers whose PIN hashes have the rounds of `Extent.hashes`."""
 
 WARM_UP = 0.3
-"""Seconds."""
+"""Seconds, at most."""
 
 NO_WAIT: dict[str, Any] = {"delivery": {"wait": 0}}
 """No login waits for the verdict of the provider."""
@@ -79,8 +79,9 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
             one.add(CHEAP)
             one.live_through_a_day(CHEAP[0])
         names = itertools.cycle(CHEAP)
-        counted = sum(run(one, names, BUSY, WARM_UP).logins for one in product)
-        run(floor, names, BUSY, WARM_UP)
+        warm_up = min(WARM_UP, extent.seconds)
+        counted = sum(run(one, names, BUSY, warm_up).logins for one in product)
+        run(floor, names, BUSY, warm_up)
         for _ in range(extent.rounds):
             for kind, rounds in zip(HASHED, extent.hashes, strict=True):
                 hashes[kind].append([_hashes_a_second(rounds, extent.hashed)])

@@ -52,7 +52,7 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
                     servers[away, kind] = stack.enter_context(one)
             names = itertools.cycle(CHEAP)
             for one in servers.values():
-                logins.run(one, names, BUSY, logins.WARM_UP)
+                logins.run(one, names, BUSY, min(logins.WARM_UP, extent.seconds))
             for _ in range(extent.rounds):
                 for (away, kind), one in servers.items():
                     done[away][kind].append(logins.run(one, names, BUSY, extent.seconds))
