@@ -261,7 +261,7 @@ def command_options(words: tuple[str, ...], command: click.Command) -> str:
     lines += [f".. program:: {called}", ""]
     for option in command.get_params(context):
         record = option.get_help_record(context)
-        if isinstance(option, click.Option) and record and option.name != "help":
+        if isinstance(option, click.Option) and record and "--help" not in option.opts:
             lines += [f".. option:: {record[0]}", "", f"   {sentence(record[1])}", ""]
     return "\n".join(lines)
 
