@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from radius_smsotp.errors import StoreError
@@ -108,7 +109,8 @@ class Pool:
                 target=_abandon, args=(db,), name="smsotp-abandon", daemon=True
             ).start()
             return
-        if db.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        conn = db.pgconn
+        if conn.transaction_status != TransactionStatus.IDLE or conn.pipeline_status:
             db.close()
         db.home.putconn(db)
 
