@@ -100,6 +100,8 @@ for one in busy smpp; do
     ours="$ours --deselect=tests/freeradius/test_$one.py"
 done
 lane debian13 "sh tests/freeradius/trixie.sh tests/freeradius/test_[a-e]*.py $ours"
+# Debian testing: one whole login, secrets, and what `smsotp check` says of its FreeRADIUS.
+lane testing "env SUITE=forky sh tests/freeradius/trixie.sh"
 lane debian13b "sh tests/freeradius/trixie.sh tests/freeradius/test_[f-z]*.py $ours"
 lane peers "$pytest tests/peers" "$pytest tests/providers" "$pytest tests/cli"
 lane lint ".venv/bin/ruff check ." ".venv/bin/ruff format --check ." .venv/bin/mypy \

@@ -57,9 +57,9 @@ def test_debug_output_shows_no_code_that_nobody_has_typed(make_site: Callable[..
     before = radiusd.log()
     assert radiusd.ask("alice", code, challenge.state).kind == "Access-Accept"
     after = radiusd.log()
-    # What was looked for is there at all.
+    # What was looked for is there at all, if FreeRADIUS does not hide it.
     assert "User-Password" in before
-    assert code in after
+    assert code in after or "User-Password = <<< secret >>>" in after
     assert code not in before
     secrets = [GATEWAY, PHONE.lstrip("+"), SECRET, keyring.read(site.folder / "key").secret.hex()]
     for secret in secrets:

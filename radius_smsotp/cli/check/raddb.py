@@ -344,7 +344,7 @@ def version_findings(server: freeradius.FreeRadius, raddb: Path, config: Path) -
         return [error(path, fault, told, why="No login gets as far as the code.")]
     found = [note(path, "is one that this works on")]
     if is_mended:
-        fault = "shows PINs and codes in debug mode (-X), whatever suppress_secrets says"
+        fault = "shows PINs and their hashes in debug mode (-X), whatever suppress_secrets says"
         found.append(note(path, fault, "give its output to nobody"))
     return found
 
