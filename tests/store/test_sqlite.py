@@ -27,7 +27,7 @@ from tests.store.contract_crowd import BEGIN, is_whole
 from tests.store.contract_whole import WholeContract
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from radius_smsotp.store import Store
     from tests.support.site import Gateways, Site
@@ -338,6 +338,41 @@ with store.read() as tx:
         ):
             with pytest.raises(ConfigurationError, match="sqlite:///PATH"):
                 open_store(url)
+
+
+def faults(path: Path) -> Iterator[sqlite3.Error]:
+    """Errors of SQLite's own."""
+
+    def fault(*statements: str, place: Path | str = path) -> sqlite3.Error:
+        try:
+            with contextlib.closing(sqlite3.connect(place, timeout=0, isolation_level=None)) as db:
+                for statement in statements:
+                    db.execute(statement)
+        except sqlite3.Error as error:
+            return error
+        pytest.fail(f"{statements} is no fault")
+
+    yield fault("SELECT 1", place=path.parent / "nowhere" / "db")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("CREATE TABLE a (b)")
+        db.execute("BEGIN IMMEDIATE")
+        yield fault("BEGIN IMMEDIATE")
+    yield fault("PRAGMA query_only = on", "INSERT INTO a VALUES (1)")
+    yield fault("PRAGMA max_page_count = 2", "INSERT INTO a VALUES (zeroblob(100000))")
+    strange = path.parent / "strange"
+    strange.write_bytes(b"no store" * 1000)
+    yield fault("SELECT * FROM a", place=strange)
+    whole = bytearray(path.read_bytes())
+    whole[100:120] = b"\xff" * 20
+    strange.write_bytes(whole)
+    yield fault("SELECT * FROM a", place=strange)
+
+
+def test_what_sqlite_means_is_known_by_its_words_too(tmp_path: Path) -> None:
+    """All that Python 3.10 hands down."""
+    found = {str(error): error.sqlite_errorname for error in faults(tmp_path / "db")}
+    assert len(found) == 6
+    assert found.items() <= sqlite.WORDS.items()
 
 
 def test_a_fork_after_close_shares_nothing(store: Store, path: Path) -> None:

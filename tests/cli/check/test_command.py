@@ -21,18 +21,20 @@ from click.testing import CliRunner
 
 from radius_smsotp.cli import smsotp
 from radius_smsotp.cli.check import host
+from radius_smsotp.cli.check import raddb as check_raddb
 from radius_smsotp.cli.check.raddb import version_findings
 from radius_smsotp.model import pin
 from radius_smsotp.model.records import Account, Event
 from radius_smsotp.raddb import freeradius
 from radius_smsotp.settings import keyring
-from tests.cli.installation import ROUNDS, stand_in
+from tests.cli.installation import OUR_PYTHON, ROUNDS, stand_in
 from tests.cli.test_courier import queue
 from tests.cli.test_prune import add_events
 from tests.providers.gateway import Gateway
 from tests.support.ports import free_port
 
 if TYPE_CHECKING:
+    from radius_smsotp.cli.check.finding import Finding
     from tests.cli.installation import Installation
 
 PHONE = "+491701234567"
@@ -494,6 +496,46 @@ class TestFreeRadius:
         assert done.returncode == 3
         assert f"error    FreeRADIUS {version}: loses every reply of a Python module" in done.stdout
         assert "(issue 5911); install 3.2.11 or later" in done.stdout
+
+    def test_one_that_is_mended_is_known_by_its_module(
+        self, here: Installation, tmp_path: Path
+    ) -> None:
+        """And its debug output is for nobody else."""
+        module = OUR_PYTHON + b"\0FAILED converting attribute %s with value %s"
+        done = here.call("check", *OURSELVES, env={"PATH": stand_in(tmp_path, "3.2.10", module)})
+        assert done.returncode == 0
+        assert "note     FreeRADIUS 3.2.10: is one that this works on" in done.stdout
+        assert "shows PINs and their hashes in debug mode (-X)" in done.stdout
+
+    @pytest.mark.parametrize("how", ["radiusd.conf", "default"])
+    def test_in_debug_mode_no_reply_is_lost(
+        self,
+        here: Installation,
+        tmp_path: Path,
+        how: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """What `smsotp check` names as a stopgap, and what it costs."""
+        monkeypatch.setenv("PATH", stand_in(tmp_path / "server", "3.2.10"))
+        server = freeradius.installed()
+        options = tmp_path / "default"
+        monkeypatch.setattr(check_raddb, "OPTIONS", (str(options),))
+
+        def found() -> Finding:
+            [one] = version_findings(server, tmp_path, here.settings_path)
+            return one
+
+        (tmp_path / "radiusd.conf").write_text("debug_level = 0\n# debug_level = 1\n")
+        options.write_text('#FREERADIUS_OPTIONS="-x"\nFREERADIUS_OPTIONS=""\n')
+        assert found().level == "error"
+        assert "until then write 'debug_level = 1' into radiusd.conf" in found().remedy
+        assert found().remedy.endswith("are then in the log, PINs and codes are not")
+        if how == "default":
+            options.write_text('FREERADIUS_OPTIONS="-fx"\n')
+        else:
+            (tmp_path / "radiusd.conf").write_text("debug_level = 1\n")
+        assert found().level == "warning"
+        assert found().remedy.endswith("; then leave debug mode")
 
     def test_a_version_that_cannot_read_the_hashes(
         self, here: Installation, tmp_path: Path
