@@ -105,7 +105,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     subprocess.run([*command, "-w", folder, folder / "src"], check=True)
     section = pages.section("With Ansible")
     [playbook] = re.findall(r"\.\. code-block:: yaml\n\n((?:(?: {6}[^\n]*)?\n)+)", section)
-    with Machine(TOP, ANSIBLE_PIPELINING="1") as one:
+    with Machine(TOP, ANSIBLE_PIPELINING="1", ANSIBLE_GATHERING="explicit") as one:
         one.do(
             READY.format(
                 systemctl=SYSTEMCTL,

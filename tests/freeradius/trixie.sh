@@ -4,6 +4,7 @@
 #   sh tests/freeradius/trixie.sh [PYTEST-ARGUMENT...]
 #   sh tests/freeradius/trixie.sh --run tests.freeradius.malformed 100000     a long form there
 #   SUITE=forky sh tests/freeradius/trixie.sh                                 what a login takes, on Debian testing
+#   sh tests/freeradius/trixie.sh --make                       no more than the system, for later
 set -eu
 cd "$(dirname "$0")/../.."
 top=$PWD
@@ -21,6 +22,7 @@ else
 fi
 case $1 in
     --run) shift ;;
+    --make) ;;
     *) set -- pytest -p no:cacheprovider "$@" ;;
 esac
 
@@ -54,6 +56,7 @@ if [ "$(cat "$root/complete" 2>/dev/null)" != "$packages $unpacked" ]; then
     rm -rf "$root/unpacked"
     printf '%s\n' "$packages $unpacked" >"$root/complete"
 fi
+[ "$1" != --make ] || exit 0
 
 # Wheels come from outside: the chroot needs neither network nor certificates.
 wanted=$(cat setup.py packaging/constraints.txt)
@@ -61,11 +64,11 @@ if [ "$(cat "$root/installed" 2>/dev/null)" != "$wanted" ]; then
     echo "Installing Python packages into it …"
     rm -rf "$root/venv"
     chroot "$root" /usr/bin/python3 -m venv --without-pip /venv
-    .venv/bin/python tests/freeradius/requirements.py >"$top/.cache/requirements.txt"
+    .venv/bin/python tests/freeradius/requirements.py >"$root/requirements.txt"
     library=$(echo "$root"/venv/lib/python3.*)
     .venv/bin/pip install -q --disable-pip-version-check --no-compile --only-binary=:all: \
         --python-version "${library##*python}" --target "$library/site-packages" \
-        -c packaging/constraints.txt -r "$top/.cache/requirements.txt"
+        -c packaging/constraints.txt -r "$root/requirements.txt"
     printf '%s\n' "$wanted" >"$root/installed"
 fi
 

@@ -20,6 +20,7 @@ class Extent:
         hashed: Rounds on each core, to see how many hashes a second it can do.
         gateway: Seconds that the slow gateway takes.
         hanging: Seconds for which the hanging gateway is watched.
+        late: Seconds that our answers may come later, where other programs are at work.
         crowd: Users who wait for either.
         turned_away: Users who come at once to a gateway that takes two messages a second.
         sizes: Accounts, and past challenges and events, in a store.
@@ -34,6 +35,7 @@ class Extent:
     hashed: int
     gateway: float
     hanging: float
+    late: float
     crowd: int
     turned_away: int
     sizes: tuple[int, ...]
@@ -49,6 +51,7 @@ FULL = Extent(
     hashed=1_000_000,
     gateway=1.0,
     hanging=10.0,
+    late=0.0,
     crowd=200,
     turned_away=60,
     sizes=(1_000, 100_000, 1_000_000),
@@ -63,6 +66,7 @@ QUICK = Extent(
     hashed=1_000,
     gateway=0.2,
     hanging=1.5,
+    late=60.0,
     crowd=40,
     turned_away=6,
     sizes=(100, 1_000),

@@ -58,7 +58,9 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
                 last[kind].append([seconds / extent.gateway])
             with _server(kind, folder / f"{kind}-hanging{turn}") as (server, gateway):
                 waiting = [f"user{number}" for number in range(extent.crowd)]
-                times = asyncio.run(_second_steps(server, gateway, waiting, extent.hanging))
+                late = extent.late if kind == "ours" else 0.0
+                steps = _second_steps(server, gateway, waiting, extent.hanging, late)
+                times = asyncio.run(steps)
                 arrived = int(ARRIVAL / PAUSE)
                 arriving[kind].append([max(times[:arrived])])
                 others[kind].append(percentiles(times[arrived:]))
@@ -230,7 +232,7 @@ async def _until_all_are_challenged(server: Server) -> float:
 
 
 async def _second_steps(
-    server: Server, gateway: Gateway, crowded: list[str], seconds: float
+    server: Server, gateway: Gateway, crowded: list[str], seconds: float, late: float
 ) -> list[float]:
     """
     Users who were challenged before answer one by one, while a crowd waits for the gateway.
@@ -243,7 +245,7 @@ async def _second_steps(
     async with (
         load.crowd(server, len(names)) as others,
         load.crowd(server, len(crowded)) as crowd,
-        asyncio.timeout(ARRIVAL + seconds + load.PATIENCE),
+        asyncio.timeout(ARRIVAL + seconds + late + load.PATIENCE),
     ):
         pairs = list(zip(others, names, strict=True))
         states = [await other.first_step(name) for other, name in pairs]
@@ -256,6 +258,7 @@ async def _second_steps(
         for (other, name), state in zip(pairs, states, strict=True):
             answering.append(asyncio.create_task(other.second_step(name, state)))
             await asyncio.sleep(PAUSE)
+        await asyncio.wait(answering, timeout=late)
         for task in waiting + answering:
             task.cancel()
         ended = await asyncio.gather(*answering, return_exceptions=True)

@@ -33,6 +33,9 @@ CHAPTER_SECONDS = 30.0
 MOST_CHAPTERS, FEWEST_CHAPTERS = 60, 12
 """In so many steps the time passes: after each something happens, and everything is looked at."""
 
+FEWEST_ACTS = 40
+"""In each of them, however long that takes where others are at work."""
+
 RESTART_EACH, SETTINGS_EACH, PRUNE_EACH = 6, 4, 3
 """Chapters."""
 
@@ -86,8 +89,10 @@ class Life:
         chapter = seconds / chapters
         for number in range(1, chapters + 1):
             state = self._happen(number, timedelta(seconds=chapter))
-            while time.monotonic() < began + number * chapter:
+            acts = 0
+            while acts < FEWEST_ACTS or time.monotonic() < began + number * chapter:
                 self.people.act()
+                acts += 1
                 time.sleep(PACE)
             self.readings.append(gauge.read(self._first().pid, self.site.folder / "smsotp.db"))
             if number % (chapters // 12) == 0:
