@@ -7,6 +7,7 @@ The reference tables of the documents, made from the classes that the program re
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
 from radius_smsotp import cli, providers
+from radius_smsotp.cli import trace
 from radius_smsotp.login.request import STEPS
 from radius_smsotp.model import events
 from radius_smsotp.providers.http.provider import TokenSettings
@@ -29,6 +31,7 @@ from radius_smsotp.radius.packets import ATTRIBUTES
 from radius_smsotp.settings import policy
 from radius_smsotp.settings.faults import ENDS
 from radius_smsotp.settings.schema import ClientSettings, Settings, SsidSettings
+from tests.documents import messages
 from tests.documents.pages import PAGES, TOP
 
 if TYPE_CHECKING:
@@ -171,7 +174,7 @@ def setting(name: str, field: FieldInfo, shown: str) -> str:
 
 def table(head: tuple[str, ...], body: list[Any]) -> str:
     """A list-table, which needs no counting of columns."""
-    widths = {5: "18 34 16 14 18", 4: "22 20 16 42", 2: "28 72"}[len(head)]
+    widths = {5: "18 34 16 14 18", 4: "22 20 16 42", 3: "22 34 44", 2: "28 72"}[len(head)]
     lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
     for row in [head, *body]:
         for mark, cell in zip(["* -"] + ["  -"] * len(row), row, strict=False):
@@ -272,6 +275,32 @@ def sentence(text: str) -> str:
     return re.sub(r"'(smsotp [^']+|[a-z_.]+)'", r"``\1``", text)
 
 
+def message_list() -> str:
+    """Whatever ``smsotp check`` and a settings file that does not work may lead to."""
+    lines = []
+    every = sorted(messages.found(), key=lambda one: list(messages.TOPICS).index(one[0]))
+    for title, found in groupby(every, key=lambda one: one[0]):
+        head = f"Messages: {title}"
+        lines += [head, "-" * len(head), "", f"See {messages.TOPICS[title][1]}.", ""]
+        for fault, remedy in dict.fromkeys((fault, remedy) for _, fault, remedy in found):
+            helps = sentence(remedy) if remedy.strip("… ") else "the message says it"
+            lines += [f"{sentence(fault)}", f"    {helps}", ""]
+    return "\n".join(lines)
+
+
+def remedy_table() -> str:
+    """What ``smsotp trace`` says that helps."""
+    body = []
+    for key, remedy in trace.REMEDIES.items():
+        kind, _, reason = key.partition(" ")
+        meaning = events.REASONS.get(reason) or events.EAP_REASONS.get(reason)
+        says = meaning or events.KINDS.get(kind, "") or "a limit is reached"
+        told = re.sub(r"{(\w+)}", lambda one: one[1].upper(), remedy)
+        body.append((f"``{key}``", sentence(says), sentence(told)))
+    return table(("event and reason", "it says", "what helps"), body)
+
+
+@functools.cache
 def blocks() -> dict[str, str]:
     """Name of each mark in the documents to what stands there."""
     made = {
@@ -291,6 +320,8 @@ def blocks() -> dict[str, str]:
         ("reason", "meaning"), [(f"``{k}``", v) for k, v in events.EAP_REASONS.items()]
     )
     made["commands"] = command_list()
+    made["messages"] = message_list()
+    made["remedies"] = remedy_table()
     for name, found in groupby(commands(cli.smsotp), key=lambda one: one[0][0]):
         made[f"command {name}"] = "\n".join(command_options(*one) for one in found)
     return made | {f"provider {kind}": provider_table(kind) for kind in providers.TYPES}

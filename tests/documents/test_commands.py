@@ -80,7 +80,7 @@ MARK = ":Not tried here:"
 NOT_HERE = {
     r"(config|/radius|/ppp|/interface|Add-VpnConnection) ": MARK,  # of other systems
     r"nmcli ": MARK,  # wants a Wi-Fi adapter
-    r".*pip (download|install .*--no-index) ": MARK,  # would fetch; wants what was fetched
+    r".*pip (download|install .*--no-index)\b": MARK,  # would fetch; wants what was fetched
     # Would fetch an image: the test builds that of the same Dockerfile on one of its own.
     r"docker compose up -d --build$": "``sh tests/container.sh`` builds the image",
     r"sh tests/audit\.sh$": "asks PyPI, by pip-audit",  # whose answer changes from day to day

@@ -103,10 +103,14 @@ def _show(one: Finding) -> None:
         click.echo(output.wrapped(f"=> {remedy}", INDENT))
 
 
+PAGE = "docs/reference/messages.rst"
+
+
 def _verdict(found: Sequence[Finding]) -> str:
     errors = sum(one.level == "error" for one in found)
     warnings = sum(one.level == "warning" for one in found)
     if not errors + warnings:
         return "No problem found."
     parts = [(errors, "error"), (warnings, "warning")]
-    return ", ".join(output.many(*part) for part in parts if part[0]) + "."
+    told = ", ".join(output.many(*part) for part in parts if part[0])
+    return f"{told}.  More of each: {PAGE}"

@@ -235,7 +235,10 @@ def _own_eap(whole: Raddb) -> Iterator[Finding]:
             cache = section.find("cache")
             if cache is not None and cache.value("enable") == "yes":
                 fault = f"TLS sessions are resumed (module {name}), without PIN and code"
-                remedy = "leave it so if you mean it: see 'Devices that come back'"
+                remedy = (
+                    "leave it so if you mean it: see 'Devices that come back' in "
+                    "docs/how-to/wi-fi/come-back.rst"
+                )
                 yield warning(str(path), fault, remedy)
 
 
