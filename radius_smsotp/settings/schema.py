@@ -589,7 +589,7 @@ class Settings(CommonSettings):
     smtp_servers: Mapping[str, Any] = Field(
         default_factory=dict,
         repr=False,
-        examples=[{"office": {"server": "smtps://mail.example.org", "username": "radius"}}],
+        examples=[{"office": {"server": "smtps://mail.example.org", "sender": "sms@example.org"}}],
         description="mail servers that providers of type smtp name",
     )
     clients: Mapping[ClientKey, ClientSettings] = Field(
