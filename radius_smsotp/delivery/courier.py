@@ -57,9 +57,6 @@ LATE_SECONDS = 2.0
 TROUBLE_SECONDS = 1.0
 """How long to leave a store alone that did not answer."""
 
-REPEATED = 50
-"""Events of a challenge that are looked through for a client that was given it after all."""
-
 RECORD_SECONDS = 0.25
 """How often it is tried to record what became of a message, while the store does not answer."""
 
@@ -147,11 +144,9 @@ class Courier:
         stored: list[tuple[Challenge, Message]] = []
         try:
             yield stored
-        except StoreConflictError:
-            raise
-        except StoreError:
+        except StoreError as error:
             # Whoever has asked is given no challenge; whether there is one nobody knows.
-            if self.internal:
+            if self.internal and not isinstance(error, StoreConflictError):
                 self._withheld.extend(challenge for challenge, _ in stored)
             raise
         for one in stored:
@@ -271,7 +266,7 @@ class Courier:
             return None
         if (message.state, message.lease_owner) != ("queued", self.owner):
             return None
-        if any(one.kind == "challenge-repeated" for one in tx.events(transaction_id, REPEATED)):
+        if any(one.kind == "challenge-repeated" for one in tx.events(transaction_id, SWEEP_MOST)):
             return Sending(challenge, self._lease(tx, message, now))
         tx.save_message(replace(message, state="failed"))
         tx.give_back(message)
@@ -383,6 +378,9 @@ class Courier:
             attempt = self.chain.attempt(
                 name, sms, number=message.number, tries=message.tries, seconds=life
             )
+            if attempt.verdict == "accepted":  # who waits need not wait for the store as well
+                sending.state = "accepted"
+                sending.done.set()
             if attempt.verdict in {"busy", "unavailable"}:
                 full.append(name)
             elif attempt.verdict != "refused" and self._store.generation:

@@ -175,6 +175,18 @@ class TestWaiting:
         until = time.monotonic() + 20
         assert node.courier.wait(challenged.transaction_id, until) == "accepted"
 
+    def test_nor_does_the_record_prolong_it(self, node: Node, gateways: Gateways) -> None:
+        """A database further away, say: what it is told then changes nothing for who waits."""
+        writing = node.store._writing  # type: ignore[attr-defined]
+        gateways.will("first", writing.acquire)
+        challenged = node.begun()
+        until = time.monotonic() + 20
+        assert node.courier.wait(challenged.transaction_id, until) == "accepted"
+        assert node.message(challenged).state == "queued"
+        writing.release()
+        node.settle(challenged.transaction_id)
+        assert node.message(challenged).state == "accepted"
+
     def test_who_comes_late_need_not_ask_the_store(
         self, node: Node, gateways: Gateways, monkeypatch: pytest.MonkeyPatch
     ) -> None:

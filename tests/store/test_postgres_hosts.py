@@ -98,6 +98,22 @@ def test_the_last_one_that_let_us_in_is_asked_first(network: Network) -> None:
     assert network.asked == ["5434", "5434", "5432", "5433"]
 
 
+def test_one_of_no_use_is_asked_behind_the_others(network: Network) -> None:
+    """Of two that both let us in: one has been replaced, and does not know that."""
+    three = hosts()
+    three.connect(network.connect)
+    three.doubt()
+    network.asked.clear()
+    three.connect(network.connect)
+    three.connect(network.connect)
+    assert network.asked == ["5433", "5433"]
+    network.refuses = {"5432", "5434"}
+    three.doubt()
+    network.asked.clear()
+    three.connect(network.connect)
+    assert network.asked == ["5432", "5434", "5433"]
+
+
 def test_what_each_host_says_is_told(network: Network) -> None:
     """Until one lets us in."""
     three = hosts()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -20,12 +20,15 @@ from tests.store.turns import TurnCounter
 from tests.support.site import eventually, request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from radius_smsotp.store import Store
     from tests.store.postgres_server import PostgresServer
     from tests.support.site import Gateways, Site
+
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -72,6 +75,52 @@ def test_a_login_waits_six_times(
             turns.append([after - before for before, after in pairwise(taken)])
         assert [min(step) for step in zip(*turns, strict=True)] == [1, 2, 1, 2]
     node.close()
+
+
+def test_what_else_may_happen_waits_as_often(
+    site: Site, gateways: Gateways, counter: TurnCounter, far: str
+) -> None:
+    """What the table of the documents says, beside a login that goes as it should."""
+    unlimited = {"per_account_hour": 0, "per_number_hour": 0}
+    node = site.node(store=far, limits=unlimited, lockout={"failures": 99})
+    turns: dict[str, list[int]] = {}
+
+    def counted(what: str, step: Callable[..., T], *given: Any) -> T:
+        before = counter.turns
+        found = step(*given)
+        turns.setdefault(what, []).append(counter.turns - before)
+        return found
+
+    def challenge_for(what: str) -> Challenged:
+        gateway = gateways.hang("first")
+        found = counted(what, node.first, "alice")
+        gateway.set()
+        eventually(lambda: not node.courier._sendings)
+        assert isinstance(found, Challenged)
+        return found
+
+    for _ in range(6):
+        counted("a wrong PIN", node.first, "alice", "falsch")
+        challenged = challenge_for("the first step")
+        counted("a wrong code", node.second, challenged, "000000")
+        again = challenge_for("the first step once more")
+        assert again.transaction_id == challenged.transaction_id
+        gateway = gateways.hang("second")
+        counted("one more SMS", node.second, challenged, "r")
+        gateway.set()
+        eventually(lambda: not node.courier._sendings)
+        answer = node.code(challenged)
+        outcome = counted("the second step", node.second, challenged, answer)
+        assert isinstance(outcome, Accepted)
+    node.close()
+    assert {what: min(each) for what, each in turns.items()} == {
+        "a wrong PIN": 3,
+        "the first step": 3,
+        "a wrong code": 2,
+        "the first step once more": 4,
+        "one more SMS": 4,
+        "the second step": 2,
+    }
 
 
 def test_what_only_changes_rows_waits_once(counter: TurnCounter, far: str) -> None:

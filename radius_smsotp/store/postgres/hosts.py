@@ -3,7 +3,8 @@ The hosts of a database: which of them lets us in now, and what each of the othe
 
 A host that has vanished says nothing at all, and keeps whoever asks it waiting.  So they are asked
 side by side: each a moment after the one before, or as soon as that has said no (RFC 8305, section
-5).  The one that let us in last comes first.
+5).  The one that let us in last comes first; last, if it was of no use then: a primary that others
+have replaced, and that nobody could tell so, lets everybody in and keeps nothing.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Hosts:
         self._told = told
         self._each = _single(given)
         self._last: dict[str, Any] | None = None
+        self._is_doubtful = False
 
     def connect(self, connect: Callable[..., C]) -> C:
         """
@@ -59,7 +61,7 @@ class Hosts:
             psycopg.Error: None; what the last one has failed with.
         """
         waiting = [one for host in self._each for one in _addresses(host)]
-        waiting.sort(key=lambda one: one != self._last)
+        waiting.sort(key=lambda one: (one == self._last) == self._is_doubtful)
         if len(waiting) == 1:
             return self._alone(connect, waiting[0])
         race = _Race(connect)
@@ -74,13 +76,17 @@ class Hosts:
             one, found = ended
             if not isinstance(found, psycopg.Error):
                 race.decide()
-                self._last, self.failure = one, ""
+                self._last, self._is_doubtful, self.failure = one, False, ""
                 return found
             error = found
             failures.setdefault(_place(one), self._told(found))
         self.failure = "; ".join(f"{place}: {why}" for place, why in failures.items())
         assert error is not None  # noqa: S101  # there is one address at least
         raise error
+
+    def doubt(self) -> None:
+        """The one that let us in last is of no use: from now on it is asked behind the others."""
+        self._is_doubtful = True
 
     def _alone(self, connect: Callable[..., C], one: dict[str, Any]) -> C:
         try:

@@ -120,6 +120,7 @@ class Pool:
             if self._down or self._closing.is_set():
                 return
             self._down = True
+        self._hosts.doubt()
         why = f" ({self._hosts.failure})" if self._hosts.failure else ""
         log.error("%s%s; logins are refused until it is back", GONE, why)
         threading.Thread(target=self._look, name="smsotp-database", daemon=True).start()
@@ -181,6 +182,9 @@ class Pool:
                     db.execute(LASTING, prepare=False)
                     if not db.warnings:
                         return None
+                self._hosts.doubt()
+                if not db.overdue:  # else there is something to be called off before
+                    db.close()
                 return UNCONFIRMED if standbys else "nothing is committed (is its disk in order?)"
             finally:
                 self.give_back(db)

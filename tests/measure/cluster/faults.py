@@ -16,6 +16,8 @@ ASYNCHRONOUS = {"synchronous_mode: true": "synchronous_mode: false"}
 STRICT = {"synchronous_mode_strict: false": "synchronous_mode_strict: true"}
 NOT_SAFE = {"failsafe_mode: true": "failsafe_mode: false"}
 
+FRONTS = ("haproxy", "pgbouncer")
+
 WHOLE = ("patroni", "postgres")
 """The programs of a database's host."""
 
@@ -30,13 +32,15 @@ class Fault:
         happen: Does it, and mends what comes to be mended; with the cluster, the primary of before,
             and the RADIUS servers' hosts.
         changed: What Patroni is told otherwise than the documents say.
-        by_haproxy: Whether the RADIUS servers ask that.
+        fronts: What stands before the databases, of which the RADIUS servers ask the last.
+        loses_server: Whether the first of them is gone for good.
     """
 
     name: str
     happen: Callable[[Cluster, Member, list[Host]], None]
     changed: Mapping[str, str] = field(default_factory=dict)
-    by_haproxy: bool = False
+    fronts: tuple[str, ...] = ()
+    loses_server: bool = False
 
 
 def _switch_over(cluster: Cluster, leader: Member, servers: list[Host]) -> None:
@@ -110,6 +114,13 @@ def _lag_and_vanish(cluster: Cluster, leader: Member, servers: list[Host]) -> No
     _vanish(cluster, leader, servers)
 
 
+def _lose_both(cluster: Cluster, leader: Member, servers: list[Host]) -> None:
+    leader.host.part(*(one.host for one in cluster.members if one is not leader))
+    time.sleep(4)
+    servers[0].signal(signal.SIGKILL, "freeradius")
+    _vanish(cluster, leader, servers)
+
+
 FAULTS = {
     "switchover": Fault("switchover", _switch_over),
     "kill-postgres": Fault("``kill -9`` of PostgreSQL", _kill_postgres),
@@ -122,12 +133,24 @@ FAULTS = {
     "etcd": Fault("etcd gone for 30 s", _end_etcd),
     "etcd-unsafe": Fault("the same without ``failsafe_mode``", _end_etcd, NOT_SAFE),
     "strict": Fault("strict, both standbys killed for 20 s", _kill_standbys, STRICT),
-    "haproxy": Fault("HAProxy killed, and started a second later", _kill_haproxy, by_haproxy=True),
+    "haproxy": Fault(
+        "HAProxy killed, and started a second later", _kill_haproxy, fronts=FRONTS[:1]
+    ),
+    "pooled-switchover": Fault("by PgBouncer: switchover", _switch_over, fronts=FRONTS),
+    "pooled-kill": Fault(
+        "by PgBouncer: ``kill -9`` of Patroni and PostgreSQL", _kill_both, fronts=FRONTS
+    ),
     "async-isolate": Fault("asynchronous: the primary cut off", _isolate, ASYNCHRONOUS),
     "async-lag": Fault(
         "asynchronous: standbys cut off for 4 s, then its host vanishes",
         _lag_and_vanish,
         ASYNCHRONOUS,
+    ),
+    "async-both": Fault(
+        "asynchronous: the same, and a radiusd is lost with it",
+        _lose_both,
+        ASYNCHRONOUS,
+        loses_server=True,
     ),
 }
 """By their names at the command line."""

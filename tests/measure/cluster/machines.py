@@ -40,8 +40,8 @@ PATIENCE = 120.0
 def shown(path: str) -> str:
     """A file as the documents show it."""
     found = re.search(
-        rf"(?m)^ *``{re.escape(path)}``::\n\n((?:(?: +.*)?\n)+?)(?=^ {{0,3}}\S)",
-        pages.section(SECTION),
+        rf"(?m)^ *``{re.escape(path)}``::\n\n((?:(?: +.*)?\n)+?)(?=^ {{0,3}}\S|\Z)",
+        f"{pages.section(SECTION)}\n",
     )
     assert found, f"section {SECTION} does not show {path}"
     return textwrap.dedent(found[1]).strip() + "\n"
@@ -94,18 +94,14 @@ class Etcd(Machine):
         self.run(["etcd"], {name: value for name, _, value in lines})
 
 
-class HaProxy(Machine):
-    """The one address of all databases."""
+class Front(Machine):
+    """One address of all databases."""
 
-    def start(self) -> None:
-        """Start it, or start it again."""
-        path = self.folder / "haproxy.cfg"
-        path.write_text(shown("/etc/haproxy/haproxy.cfg"))
-        self.run(["haproxy", "-db", "-f", str(path)])
+    port = 0
 
     def leads(self) -> bool:
         """Whether it leads to the primary; before it has looked, to any of them."""
-        place = f"postgresql://postgres@{self.host.address}:5000/postgres?connect_timeout=2"
+        place = f"postgresql://smsotp@{self.host.address}:{self.port}/smsotp?connect_timeout=2"
         with contextlib.suppress(psycopg.Error):
             for _ in range(6):
                 with psycopg.connect(place, password=PASSWORD) as db:
@@ -113,6 +109,32 @@ class HaProxy(Machine):
                         return False
             return True
         return False
+
+
+class HaProxy(Front):
+    """It asks each Patroni."""
+
+    port = 5000
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        path = self.folder / "haproxy.cfg"
+        path.write_text(shown("/etc/haproxy/haproxy.cfg"))
+        self.run(["haproxy", "-db", "-f", str(path)])
+
+
+class PgBouncer(Front):
+    """Before HAProxy: several clients share a connection in turns."""
+
+    port = 6432
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        users, settings = self.folder / "userlist.txt", self.folder / "pgbouncer.ini"
+        users.write_text(fill_in(shown("/etc/pgbouncer/userlist.txt"), {"SECRET": PASSWORD}))
+        said = {"/etc/pgbouncer/userlist.txt": str(users)}
+        settings.write_text(fill_in(shown("/etc/pgbouncer/pgbouncer.ini"), said))
+        self.run(["/usr/sbin/pgbouncer", str(settings)])
 
 
 class Member(Machine):
@@ -191,6 +213,10 @@ class Cluster:
     def __init__(self, hosts: list[Host], folder: Path, changed: Mapping[str, str]) -> None:
         self.etcd = Etcd(hosts[0], folder / "etcd")
         self.haproxy = HaProxy(hosts[0], folder / "haproxy")
+        self.fronts = {
+            "haproxy": self.haproxy,
+            "pgbouncer": PgBouncer(hosts[0], folder / "pgbouncer"),
+        }
         self.members = [
             Member(host, folder / f"db{number}", number, changed)
             for number, host in enumerate(hosts[1:], 1)
@@ -242,7 +268,7 @@ class Cluster:
 
     def story(self) -> str:
         """What they have said last."""
-        each = [self.etcd, *self.members]
+        each = [self.etcd, *self.fronts.values(), *self.members]
         return "\n".join(f"-- {type(one).__name__} {one.name}\n{one.log()}" for one in each)
 
     def _wait(self, what: Any) -> None:

@@ -97,6 +97,7 @@ class Round:
         self._hosts = hosts[4:]
         self._folder = folder
         self.cluster = Cluster(hosts[:4], folder, fault.changed)
+        self._fronts = [self.cluster.fronts[name] for name in fault.fronts]
         self._gateway = Gateway(BRIDGE)
         self._sites: list[Site] = []
         self._daemons: list[Radiusd] = []
@@ -110,9 +111,9 @@ class Round:
             rate: Logins a second.
         """
         self.cluster.start()
-        if self._fault.by_haproxy:
-            self.cluster.haproxy.start()
-            eventually(self.cluster.haproxy.leads)
+        for front in self._fronts:
+            front.start()
+            eventually(front.leads)
         self._start_servers(int(rate * LONGEST))
         self.cluster.complete()
         clients = self._clients(PATIENCE)
@@ -144,8 +145,8 @@ class Round:
 
     def _start_servers(self, users: int) -> None:
         hosts = ",".join(one.host.address for one in self.cluster.members)
-        if self._fault.by_haproxy:
-            hosts = f"{self.cluster.haproxy.host.address}:5000"
+        for front in self._fronts:
+            hosts = f"{front.host.address}:{front.port}"
         passwords = self._folder / "pgpass"
         passwords.write_text(f"*:*:*:smsotp:{PASSWORD}\n")
         passwords.chmod(0o600)
@@ -210,11 +211,14 @@ class Round:
                 return reply.kind == "Access-Accept"
             return False
 
+        lost = 0 if self._fault.loses_server else None
+
         def again(login: Login) -> tuple[bool, bool]:
             assert login.server is not None
             # The other one first: it does not know what the first one does.
-            elsewhere = is_accepted(login, 1 - login.server)
-            return is_accepted(login, login.server), elsewhere
+            order = (1 - login.server, login.server)
+            elsewhere, here = (one != lost and is_accepted(login, one) for one in order)
+            return here, elsewhere
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             found = list(pool.map(again, accepted))
@@ -226,7 +230,7 @@ class Round:
                 for state in gateway.codes.keys() - ended
                 if states.get(state) != "spent"
             ]
-            usable = pool.map(lambda one: one is not None and is_accepted(one, 0), left)
+            usable = pool.map(lambda one: one is not None and is_accepted(one, 1), left)
             result.sms_useless = sum(not one for one in usable)
 
     def _states(self) -> dict[str | None, str]:
