@@ -2,7 +2,7 @@
 Statements for a PostgreSQL server, any number of them in one way there and back.
 
 psycopg's cursors and pipelines do that as well.  But they take four times as long, which was a
-third of the CPU of a login; so only the values are psycopg's here, and the rest is libpq's.
+fifth of the CPU of a login; so only the values are psycopg's here, and the rest is libpq's.
 """
 
 from __future__ import annotations
