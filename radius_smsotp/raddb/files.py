@@ -182,7 +182,7 @@ def _is_gone(path: Path) -> bool:
 
 def _within(top: Path) -> Iterator[tuple[Path, int]]:
     """What Python may import, and how; what it has compiled itself it can do without."""
-    yield top, os.R_OK | (os.X_OK if top.is_dir() else 0)
+    yield top, os.R_OK if top.suffix == ".py" else os.R_OK | os.X_OK
     for folder, folders, names in os.walk(top):
         folders[:] = [one for one in folders if one != "__pycache__"]
         yield from ((Path(folder, one), os.R_OK | os.X_OK) for one in folders)

@@ -405,7 +405,7 @@ class TestBackup:
         for words in (["backup", str(tmp_path / "x")], ["restore", str(here.settings_path)]):
             done = here.run(*words)
             assert done.exit_code == 1
-            assert "gpg is not installed, which seals backups: apt-get install gpg" in done.output
+            assert "gpg is not installed, which seals backups: install gpg" in done.output
 
     def test_a_key_that_is_not_the_stores_is_told_before_it_is_of_no_use(
         self, here: Installation, sealed: Path, passphrase: tuple[str, str]
