@@ -184,6 +184,8 @@ class Hooks:
         """Tell FreeRADIUS how to check the first factor of the user who asks."""
         request = packets.parse(lists)
         if request is None:
+            # Status-Server (RFC 5997), say: who does not reach its store is not well.
+            self.server.ask_store()
             return packets.result(radiusd.RLM_MODULE_NOOP)
         service = self.server.service
         self.tunnels.stands(request.client)

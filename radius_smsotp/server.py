@@ -153,6 +153,11 @@ class Server:
         if self.lacking:
             raise StoreError(f"{self.lacking[0].fault}; it is tried again all the time")
 
+    def ask_store(self) -> None:
+        """Ask the store something, as a login does.  Raises StoreError: it does not answer."""
+        with self.store.read() as tx:
+            tx.known_keys()
+
     def seek_store(self) -> None:
         """Try again what the store has not answered to; what else it says is logged once."""
         lacking = self._lacking(self.keys)

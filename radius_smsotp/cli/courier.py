@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -39,15 +38,22 @@ def courier(config: Path) -> None:
     """
     log_to_stderr()
     with acting_as(Site(config).owner):
-        server = _server(config)
+        ending = Ending()
+        if (server := _server(config, ending)) is None:
+            return
         if server.courier.internal:
             fault, remedy = "is internal: radiusd sends by itself", "set it to external"
             raise ConfigurationError([Problem(f"{config.name}: delivery.courier", fault, remedy)])
-        _Run(server).until_told_to_end()
+        _Run(server, ending).until_told_to_end()
 
 
-def _server(config: Path) -> Server:
-    """The server, as soon as its database answers: after a power cut it may be up after us."""
+def _server(config: Path, ending: Ending) -> Server | None:
+    """
+    The server, as soon as its database answers: after a power cut it may be up after us.
+
+    Returns:
+        None if the end has come before.
+    """
     told = ""
     while True:
         try:
@@ -58,15 +64,16 @@ def _server(config: Path) -> Server:
             if str(error) != told:
                 told = str(error)
                 log.warning("%s; tried again every %.0f s", told, RETRY_SECONDS)
-        time.sleep(RETRY_SECONDS)
+        if ending.within(RETRY_SECONDS):
+            return None
 
 
 class _Run:
     """The time between start and end, with a new server whenever the settings change."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, ending: Ending) -> None:
         self._servers = [server]
-        self._ending = Ending()
+        self._ending = ending
 
     def until_told_to_end(self) -> None:
         """Send what comes; at the end, finish what was begun."""

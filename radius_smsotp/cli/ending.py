@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
@@ -28,6 +29,14 @@ class Ending(threading.Event):
     def look(self) -> bool:
         """Wait a little.  Returns whether it is set."""
         return self.wait(LOOK_SECONDS)
+
+    def within(self, seconds: float) -> bool:
+        """Wait so long at most.  Returns whether it is set."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if self.look():
+                return True
+        return self.is_set()
 
     def _told(self, kind: int, _: FrameType | None) -> None:
         self.set()

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import click
 
+from radius_smsotp.cli.ending import LOOK_SECONDS, Ending
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.model import code
 
@@ -210,6 +211,8 @@ def gateway(listen: str, key: str) -> None:
     host = host.strip("[]")
     if not host or not port.isdecimal() or int(port) > 65535:
         raise click.BadParameter("write it as 127.0.0.1:8025", param_hint="--listen")
+    # Process 1 of a container ends at no signal that it does not ask for.
+    ending = Ending()
     try:
         server = Gateway((host, int(port)), key)
     except OSError as error:
@@ -219,4 +222,6 @@ def gateway(listen: str, key: str) -> None:
         click.echo(f"Open http://{shown}:{server.server_port} in a browser.")
         if host not in LOOPBACK:
             click.echo("Whoever can reach that address reads every code.", err=True)
-        server.serve_forever()
+        threading.Thread(target=server.serve_forever, args=(LOOK_SECONDS,), daemon=True).start()
+        ending.come()
+        server.shutdown()

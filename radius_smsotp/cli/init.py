@@ -8,6 +8,7 @@ import os
 import pwd
 import re
 import shlex
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import click
 from radius_smsotp.cli import output, results
 from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import (
+    BRING_BACK,
     ENDS,
     PATIENCE,
     acting_as,
@@ -24,7 +26,7 @@ from radius_smsotp.cli.site import (
     store_files,
 )
 from radius_smsotp.cli.user import bulk
-from radius_smsotp.errors import ConfigurationError, SmsotpError, freeradius_user
+from radius_smsotp.errors import ConfigurationError, Problem, SmsotpError, freeradius_user
 from radius_smsotp.raddb import files as raddb_files
 from radius_smsotp.server import introduce, strange_key
 from radius_smsotp.settings import DEFAULT_PATH, keyring, whole_file
@@ -38,6 +40,9 @@ KEY = "key"
 STORE = "smsotp.db"
 OURS = {SETTINGS, KEY, STORE, *(f"{STORE}{end}" for end in ENDS), "outbox"}
 """What a folder may hold that is given away as a whole."""
+
+LONGEST_WAIT, AGAIN_SECONDS = 3600, 1.0
+"""For a database, and between two attempts."""
 
 
 @click.command()
@@ -56,6 +61,18 @@ OURS = {SETTINGS, KEY, STORE, *(f"{STORE}{end}" for end in ENDS), "outbox"}
     is_flag=True,
     help="Make a key though the store was used with another one, which is lost.",
 )
+@click.option(
+    "--upgrade",
+    is_flag=True,
+    help="Make nothing: bring a store that is there to this version.",
+)
+@click.option(
+    "--wait",
+    type=click.IntRange(0, LONGEST_WAIT),
+    default=0,
+    metavar="SECONDS",
+    help="So long at most for a database that cannot be reached yet.",
+)
 @results.told
 def init(
     told: Results,
@@ -63,6 +80,8 @@ def init(
     owner: pwd.struct_passwd | None,
     store: str | None,
     new_key: bool,
+    upgrade: bool,
+    wait: int,
 ) -> None:
     """
     Make settings, key and store in DIR.
@@ -80,8 +99,12 @@ def init(
       smsotp init ./site
       smsotp init /etc/radius-smsotp --store postgresql://smsotp@db/smsotp
     """
+    if upgrade and new_key:
+        raise click.UsageError("--upgrade and --new-key exclude each other")
     folder = folder.absolute()
     settings = folder / SETTINGS
+    if upgrade:
+        settings_file.load(settings)
     if store is not None:
         # In new settings, what is no store would stand in the way.
         open_store(settings_file.absolute_store(store, folder))
@@ -94,13 +117,22 @@ def init(
     loaded = settings_file.load(settings)
     if store is not None and loaded.values.store != store:
         there = open_store(loaded.store_url).name
-        remedy = "change 'store' in it, or leave --store out"
-        raise SmsotpError(f"{settings} names another store already: {there}; {remedy}")
+        fault = f"{settings} names another store already: {there}"
+        if not upgrade:
+            raise SmsotpError(f"{fault}; change 'store' in it, or leave --store out")
+        other = open_store(settings_file.absolute_store(store, folder)).name
+        copy = f"smsotp store copy {shlex.quote(there)} {shlex.quote(other)}"
+        told.note(f"{fault}; that stays in use.  To move: {copy}; then change 'store' in it")
     with acting_as(keeper):
+        _await(loaded, wait)
+        if upgrade:
+            _refuse_absent(loaded)
         _refuse_second_key(loaded, new_key=new_key)
         is_made = _make(told, loaded.key_path, lambda: keyring.create(loaded.key_path))
         keys = keyring.read(loaded.key_path)
         ours += [settings, loaded.key_path, *_make_store(told, loaded, keys)]
+    if upgrade:
+        return
     if is_made:
         told.note(
             f"{loaded.key_path} seals the PINs.  Without it no PIN can be checked: it is in each "
@@ -168,6 +200,33 @@ def _make(told: Results, path: Path, create: Callable[[], None]) -> bool:
         return False
     told.add(path, "made", f"made       {path}")
     return True
+
+
+def _await(loaded: Loaded, seconds: int) -> None:
+    """Wait for a database that cannot be reached yet.  Raises ConfigurationError at the end."""
+    until = time.monotonic() + seconds
+    is_told = False
+    while True:
+        try:
+            open_store(loaded.store_url, PATIENCE).exists()
+        except ConfigurationError as error:
+            if not error.passing or time.monotonic() >= until:
+                raise
+            if not is_told:
+                click.echo(f"smsotp: {error}; tried again for {seconds} s", err=True)
+            is_told = True
+        else:
+            return
+        time.sleep(AGAIN_SECONDS)
+
+
+def _refuse_absent(loaded: Loaded) -> None:
+    """Raise ConfigurationError where the key or the store that was used has gone."""
+    keyring.read(loaded.key_path)
+    store = open_store(loaded.store_url, PATIENCE)
+    if not store.exists():
+        remedy = f"{BRING_BACK}, or make a new one: 'smsotp init {loaded.path.parent}'"
+        raise ConfigurationError([Problem(store.name, "is not there", remedy)])
 
 
 def _refuse_second_key(loaded: Loaded, *, new_key: bool) -> None:

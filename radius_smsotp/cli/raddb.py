@@ -120,6 +120,11 @@ def raddb() -> None:
     help="Addresses that may ask; may be given several times.",
 )
 @click.option(
+    "--signed-local",
+    is_flag=True,
+    help="Requests of this machine must be signed, as those of 'smsotp login' and radclient are.",
+)
+@click.option(
     "--listen",
     multiple=True,
     metavar="ADDRESS",

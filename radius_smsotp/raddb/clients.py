@@ -29,6 +29,12 @@ SEVERAL = """\
 """
 """For a network, and for this machine, whose programs need not do alike."""
 
+SIGNED = """\
+	#  All must be signed (RFC 3579 section 3.2), as those of "smsotp login" and radclient are.
+	require_message_authenticator = yes
+"""
+"""For this machine, where all that ask from here sign."""
+
 KNOWN = frozenset(("testing123",))
 """Secrets that everybody knows: FreeRADIUS's own documents have them."""
 
@@ -47,13 +53,16 @@ def networks(clients: Iterable[str]) -> list[Network]:
     return list(dict.fromkeys(ip_network(one, strict=False) for one in clients))
 
 
-def text(clients: Sequence[Network], secret: str, *, auto: bool) -> str:
+def text(
+    clients: Sequence[Network], secret: str, *, auto: bool, signed_local: bool = False
+) -> str:
     """
     ``clients.conf``.
 
     Args:
         secret: ``$ENV{NAME}`` stays as it is, for FreeRADIUS to replace.
         auto: Whether FreeRADIUS knows ``require_message_authenticator = auto``.
+        signed_local: Whether requests of this machine must be signed.
 
     Raises:
         ValueError: FreeRADIUS would read the secret as another one, or not at all; or everybody
@@ -70,9 +79,13 @@ def text(clients: Sequence[Network], secret: str, *, auto: bool) -> str:
         if network.version == 6 and network.is_loopback:
             name = "local6"
         address = "ipaddr" if network.version == 4 else "ipv6addr"
-        own = auto and network.num_addresses == 1 and not network.is_loopback
-        lines = f"\t{address} = {network}\n\tsecret = {secret}\n{BLASTRADIUS}"
-        sections.append(f"client {name} {{\n{lines}{ONE if own else SEVERAL}}}\n")
+        signature = SEVERAL
+        if network.is_loopback and signed_local:
+            signature = SIGNED
+        elif auto and network.num_addresses == 1 and not network.is_loopback:
+            signature = ONE
+        lines = f"\t{address} = {network}\n\tsecret = {secret}\n{BLASTRADIUS}{signature}"
+        sections.append(f"client {name} {{\n{lines}}}\n")
     return "\n".join(sections)
 
 

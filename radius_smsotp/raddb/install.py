@@ -61,6 +61,7 @@ def create(
     gtc_port: int = GTC_PORT,
     name: str | None = None,
     database: bool = False,
+    signed_local: bool = False,
 ) -> Installation:
     """
     Make a whole raddb in an empty or new folder, or bring one that it has made to this version.
@@ -78,6 +79,7 @@ def create(
         name: Of the server, in its certificate; by default the one that its authority was made for,
             or this host's.
         database: What the store is: see `files.instance_links`.
+        signed_local: Whether requests of this machine must be signed.
 
     Raises:
         ValueError: A client or an address is none, or FreeRADIUS cannot read folder or secret.
@@ -97,7 +99,9 @@ def create(
     texts = {"radiusd.conf": files.text("radiusd.conf", values)}
     texts |= {name: files.text(name, {}) for name in OWN_FILES}
     secret = secret or raddb_clients.secret_in(folder / "clients.conf") or secrets.token_urlsafe(24)
-    texts["clients.conf"] = raddb_clients.text(networks, secret, auto=server.limits_proxy_state)
+    texts["clients.conf"] = raddb_clients.text(
+        networks, secret, auto=server.limits_proxy_state, signed_local=signed_local
+    )
     folder.parent.mkdir(parents=True, exist_ok=True)
     _make(folder)
     if any(folder.iterdir()) and not (folder / files.MANIFEST).exists():

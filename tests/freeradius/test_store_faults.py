@@ -13,6 +13,14 @@ import pytest
 
 from radius_smsotp.store import open_store, transfer
 from tests.support.freeradius import Radiusd, Site
+from tests.support.radius import (
+    KINDS,
+    SECRET,
+    STATUS_SERVER,
+    access_request,
+    exchange,
+    is_signed,
+)
 from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
@@ -20,6 +28,8 @@ if TYPE_CHECKING:
 
     from radius_smsotp.store import Store
     from tests.support.radius import Reply
+
+KEY = SECRET.encode()
 
 SMALL_DISK = """#!/bin/sh
 set -e
@@ -48,6 +58,15 @@ def on_a_small_disk(site: Site, then: str = ":") -> Callable[[Path], None]:
         site.server = dataclasses.replace(site.server, program=script)
 
     return edit
+
+
+def status(radiusd: Radiusd) -> str:
+    """What Status-Server gets (RFC 5997): health checks and clients ask so."""
+    request = access_request(KEY, [], code=STATUS_SERVER)
+    reply = exchange(radiusd.port, request)
+    assert reply is not None
+    assert is_signed(KEY, request, reply)
+    return KINDS[reply[0]]
 
 
 @pytest.fixture
@@ -188,11 +207,13 @@ def test_a_damaged_store_lets_nobody_in(site: Site, tmp_path: Path) -> None:
     path.write_bytes(octets)
     for reply in (radiusd.ask("alice", PIN), radiusd.ask("alice", code, challenged.state)):
         assert is_unavailable(reply)
+    assert status(radiusd) == "Access-Reject"
     assert "the store is damaged" in radiusd.log()
     (tmp_path / "backup.db").replace(path)
     for end in ("-wal", "-shm"):
         path.with_name(f"smsotp.db{end}").unlink(missing_ok=True)
     again = eventually(lambda: radiusd.ask("alice", PIN).state)
+    assert status(radiusd) == "Access-Accept"
     # What was open when it was copied has ended there.
     assert radiusd.ask("alice", code, challenged.state).kind == "Access-Reject"
     assert radiusd.ask("alice", site.code(again), again).kind == "Access-Accept"

@@ -106,9 +106,10 @@ def _providers(summary: Summary, loaded: Loaded) -> None:
         for name, one in ordered(summary, loaded).items()
     ]
     none = "No provider is named in the settings."
-    output.table(
-        columns, rows, empty=none, numbers=columns[1:], spare=["Lost", "Arrived", "Unknown"]
-    )
+    # What did not happen at all is missed least.
+    never = [title for title, *cells in zip(columns, *rows, strict=True) if {*cells} == {"0"}]
+    spare = dict.fromkeys([*(one for one in never if one != "Sent"), "Unknown", "Arrived", "Lost"])
+    output.table(columns, rows, empty=none, numbers=columns[1:], spare=[*spare])
 
 
 def _ways(name: str, loaded: Loaded) -> list[str]:

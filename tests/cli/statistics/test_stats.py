@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.cli.statistics import figures
-from tests.cli.statistics.events import A_DAY, a_month
+from radius_smsotp.model.records import Event
+from tests.cli.statistics.events import A_DAY, PROVIDERS, a_month
 from tests.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -91,6 +92,22 @@ def test_a_terminal_of_80_columns_holds_it(here: Installation) -> None:
     # Headings are bold, which is no colour.
     shown = re.sub(r"\x1b\[[0-9;]*m", "", terminal.shown).splitlines()
     assert max(map(len, shown)) <= 80
+    assert "Lost" in terminal.shown
+
+
+def test_what_never_happened_makes_room_for_what_was_lost(here: Installation) -> None:
+    """The name of a provider may be longer, and figures of five digits are."""
+    longer = "clickatell-ch"
+    here.write(providers={longer: PROVIDERS["gateway"]}, delivery={"order": [longer]})
+    now = datetime.now(UTC)
+    with here.store.write() as tx:
+        for kind in ("sms-accepted", "sms-delivered", "sms-lost"):
+            for _ in range(1200):
+                tx.add_event(Event(kind, now, "alice", detail={"provider": longer, "seconds": 1}))
+    with Terminal(here, "stats", NO_COLOR="1") as terminal:
+        assert terminal.wait() == 0
+    assert re.search(r"Sent  .*Arrived   Lost", terminal.shown), terminal.shown
+    assert re.search("Not shown here: Refused;", terminal.shown), terminal.shown
 
 
 @pytest.mark.parametrize(
