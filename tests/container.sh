@@ -8,6 +8,12 @@
 set -eu
 [ "$(id -u)" -eq 0 ] || exec sudo sh "$0" "$@"
 cd "$(dirname "$0")/.."
+if [ -z "${SMSOTP_MOUNTS:-}" ]; then
+    # What is mounted and noted of mounts ends with this process, however it ends.
+    SMSOTP_MOUNTS=own exec unshare --mount sh tests/container.sh "$@"
+fi
+mkdir -p /run/containers
+mount -t tmpfs tmpfs /run/containers
 . tests/setup.sh
 
 box=$PWD/.cache/container
@@ -15,8 +21,9 @@ base=localhost/debian:trixie-slim
 image=localhost/radius-smsotp
 postgres=docker.io/library/postgres:17
 
-need_packages aardvark-dns buildah eapoltest iproute2 iptables mmdebstrap netavark nftables podman python3-venv runc
-make_venv "[test,smpp]"
+need_packages aardvark-dns buildah eapoltest freeradius freeradius-python3 freeradius-utils gpg \
+    iproute2 iptables mmdebstrap netavark nftables podman postgresql python3-venv runc
+make_venv "[test,smpp,postgres]"
 
 mkdir -p "$box/wheels"
 export BUILDAH_ISOLATION=chroot
@@ -40,16 +47,27 @@ runtime = "runc"
 network_config_dir = "$box/networks"
 END
 
+# What was begun and not finished may lack anything, and what another version has made be another.
+version=$(sha256sum <tests/container.sh)
+if [ "$(cat "$box/made" 2>/dev/null)" != "$version" ]; then
+    rm -rf "$box/storage" "$box/compose" "$box/wheels" "$box/fetched"
+    mkdir -p "$box/wheels"
+fi
+rm -f "$box/made"
+
 if [ ! -x "$box/compose/bin/podman-compose" ]; then
     echo "Installing podman-compose …"
-    /usr/bin/python3 -m venv "$box/compose"
+    /usr/bin/python3 -m venv --clear "$box/compose"
     "$box/compose/bin/pip" install -q --disable-pip-version-check podman-compose==1.6.0
 fi
 
 if ! buildah inspect --type image "$base" >/dev/null 2>&1; then
     echo "Making a Debian 13 …"
-    # As in Debian's own images: the installation of a package starts no service.
-    mmdebstrap --quiet --variant=minbase --customize-hook='
+    # As in Debian's own slim images: the installation of a package starts no service, and there are
+    # no documents and languages.
+    mmdebstrap --quiet --variant=minbase \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*' --customize-hook='
         printf "#!/bin/sh\nexit 101\n" >"$1/usr/sbin/policy-rc.d"
         chmod +x "$1/usr/sbin/policy-rc.d"' trixie "$box/base.tar"
     new=$(buildah from scratch)
@@ -110,7 +128,9 @@ END
         exit 1
     }
 fi
-podman image prune --force >/dev/null 2>&1
+# Containers that an earlier run has left may need what is old: the tests remove them.
+buildah rmi --prune >/dev/null 2>&1 || :
+printf '%s\n' "$version" >"$box/made"
 
 # With the first process all others end, and with the last one the mounts and the network.
 export SMSOTP_CONTAINER="$image"

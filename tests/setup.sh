@@ -58,7 +58,8 @@ need_command() {
 # make_venv EXTRAS: a virtual environment in .venv of the Python that FreeRADIUS embeds,
 # which is the system's, not the first one on the PATH.
 make_venv() {
-    [ -x .venv/bin/python ] || /usr/bin/python3 -m venv .venv
+    # pip comes last.
+    [ -x .venv/bin/pip ] || /usr/bin/python3 -m venv .venv
     wanted=$(cat setup.py pyproject.toml packaging/constraints.txt)
     stamp=".venv/installed$1"
     if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The start of the container, in the folder that is its volume: makes what is missing there, and
 # brings store and FreeRADIUS's files to the version of the image, those that nobody has edited.
-# A command of smsotp is started as it is.
+# Any other command than FreeRADIUS is started as it is.
 #
 #   SMSOTP_SECRET   shared secret of the clients; there is none by default
 #   SMSOTP_LISTEN   address at which the machine publishes the port, if only this machine may ask
@@ -42,7 +42,7 @@ case "${1:-} ${2:-}" in
         done
         ;;
 esac
-[ "${1:-}" != smsotp ] || exec "$@"
+[ "${1:-}" = freeradius ] || exec "$@"
 
 : "${SMSOTP_SECRET:?is not set; it is the secret that the RADIUS clients share with this server}"
 case $SMSOTP_SECRET/${SMSOTP_LISTEN:-} in

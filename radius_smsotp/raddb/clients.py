@@ -53,9 +53,7 @@ def networks(clients: Iterable[str]) -> list[Network]:
     return list(dict.fromkeys(ip_network(one, strict=False) for one in clients))
 
 
-def text(
-    clients: Sequence[Network], secret: str, *, auto: bool, signed_local: bool = False
-) -> str:
+def text(clients: Sequence[Network], secret: str, *, auto: bool, signed_local: bool = False) -> str:
     """
     ``clients.conf``.
 

@@ -25,7 +25,6 @@ TOP = Path(__file__).parents[2]
 COMPOSE = TOP / "docker-compose.yml"
 
 PROJECT = "smsotp-test"
-NAME = f"{PROJECT}_radius_1"
 NETWORK = "10.89.0.0/16"
 """Podman's own networks, as 172.16.0.0/12 is Docker's."""
 
@@ -33,7 +32,7 @@ PIN = "1234"
 
 
 def commands() -> list[list[str]]:
-    """The commands at the top of docker-compose.yml, without ``docker compose``."""
+    """The commands for the demo at the top of docker-compose.yml, without ``docker compose``."""
     lines = re.findall(r"(?m)^#   docker compose (.+?)(?:   .*)?$", COMPOSE.read_text("utf-8"))
     return [line.split() for line in lines]
 
@@ -97,9 +96,16 @@ class Engine:
         more: What else it would say.
     """
 
+    service = "radius"
+
     def __init__(self, secret: str, **more: str) -> None:
         self.secret = secret
         self.more = more
+
+    @property
+    def name(self) -> str:
+        """The container."""
+        return f"{PROJECT}_{self.service}_1"
 
     def compose(self, *arguments: str) -> str:
         """Run a command and return its output."""
@@ -111,31 +117,53 @@ class Engine:
 
     def inside(self, *command: str) -> str:
         """Run a command in the container."""
-        return self.compose("exec", "-T", "radius", *command)
+        return self.podman("exec", self.name, *command)
 
     def texts(self) -> list[str]:
-        """What the phone on the page shows."""
-        with urllib.request.urlopen(f"{PAGE}/messages?after=0", timeout=30) as reply:
-            return [one["text"] for one in json.load(reply)]
+        """What was sent, the last one last: the provider of new settings writes into a folder."""
+        found = self.inside("sh", "-c", "ls -tr outbox/*.json | xargs cat")
+        return [json.loads(line)["text"] for line in found.splitlines()]
 
     def up(self) -> None:
         """Start it as docker-compose.yml says, and wait until it answers."""
-        up, *_ = commands()
-        self.compose(*up, "--no-build")
+        self.compose("up", "-d", "--no-build")
         self.wait(1)
+
+    def remove(self) -> None:
+        """All of it, whatever is there."""
+        self.compose("--profile", "demo", "--profile", "postgres", "down", "--volumes")
 
     def wait(self, starts: int) -> None:
         """Wait until this container is ready for the `starts`-th time."""
         eventually(lambda: self.log().count("Ready to process requests") >= starts)
 
     def log(self) -> str:
-        """What the container has written."""
-        return self.podman("logs", NAME)
+        """What the container has written, on both streams."""
+        return self._run("podman", "logs", self.name, stderr=subprocess.STDOUT)
+
+    def ended(self, service: str) -> tuple[str, int]:
+        """
+        Stop a service by SIGTERM alone.
+
+        Returns:
+            Its exit code, and how often it was started again by itself before.
+        """
+        name = f"{PROJECT}_{service}_1"
+        # Nobody is killed sooner.
+        self.podman("stop", "--time", "300", name)
+        state, restarts = self.podman(
+            "inspect", "-f", "{{.State.ExitCode}} {{.RestartCount}}", name
+        ).split()
+        return state, int(restarts)
+
+    def add(self, user: str = "alice") -> None:
+        """An account."""
+        add = f"smsotp user add {user} --phone +491701234567 --pin-stdin"
+        self.inside("sh", "-c", f"echo {PIN} | {add}")
 
     def login(self) -> tuple[Terminal, str]:
-        """Log in with the commands at the top of docker-compose.yml.  Returns the code, too."""
-        _, login, *_ = commands()
-        command = ["podman-compose", "-p", PROJECT, *login]
+        """Log in.  Returns the code, too."""
+        command = ["podman-compose", "-p", PROJECT, *self.typed_login()]
         with Terminal(command, self.environment()) as terminal:
             terminal.wait_for("PIN: ")
             terminal.type(PIN)
@@ -146,19 +174,46 @@ class Engine:
             assert terminal.status() == 0, terminal.shown
         return terminal, code
 
+    def typed_login(self) -> list[str]:
+        """The command for it."""
+        return ["exec", self.service, "smsotp", "login", "alice"]
+
     def environment(self) -> dict[str, str]:
         """What the commands are to see."""
         return {**os.environ, "SMSOTP_SECRET": self.secret, "SMSOTP_CLIENT": NETWORK, **self.more}
 
-    def _run(self, *command: str) -> str:
+    def _run(self, *command: str, stderr: int = subprocess.PIPE) -> str:
         done = subprocess.run(
             command,
             cwd=TOP,
             env=self.environment(),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             check=False,
         )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
+
+
+class Demo(Engine):
+    """The demonstration, by the commands at the top of docker-compose.yml."""
+
+    service = "demo"
+
+    def texts(self) -> list[str]:
+        """What the phone on the page shows."""
+        with urllib.request.urlopen(f"{PAGE}/messages?after=0", timeout=30) as reply:
+            return [one["text"] for one in json.load(reply)]
+
+    def up(self) -> None:
+        """Start it, and wait until it answers."""
+        up, *_ = commands()
+        options, [service] = up[:-1], up[-1:]
+        self.compose(*options, "--no-build", service)
+        self.wait(1)
+
+    def typed_login(self) -> list[str]:
+        """The second command."""
+        return commands()[1]

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -22,11 +23,24 @@ import yaml
 
 from tests.documents import pages
 from tests.freeradius.supplicant import PEAP_GTC, Supplicant
-from tests.package.engine import COMPOSE, NAME, PAGE, PIN, PROJECT, TOP, Engine, Terminal
+from tests.package.engine import (
+    COMPOSE,
+    PAGE,
+    PIN,
+    PROJECT,
+    TOP,
+    Demo,
+    Engine,
+    Terminal,
+    commands,
+)
 from tests.support.radius import RadiusClient
+from tests.support.site import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.store.postgres_server import PostgresServer
 
 DOCKERFILE = TOP / "freeradius" / "container" / "Dockerfile"
 ENTRYPOINT = TOP / "freeradius" / "container" / "entrypoint.sh"
@@ -36,29 +50,54 @@ SECRET = "one \"two\" \\n ${three} %{four} #five 'six'"
 """Whatever FreeRADIUS could take for more than letters."""
 
 
+SERVICES = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]
+OURS = {name: one for name, one in SERVICES.items() if one["image"] == "radius-smsotp"}
+
+
 class TestFiles:
     def test_no_other_machine_can_ask_until_somebody_says_so(self) -> None:
-        """The secret is known, so the port is for this machine only."""
-        radius = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]["radius"]
+        """No secret is there by itself, and the ports are for this machine only."""
+        radius = SERVICES["radius"]
         ports = [f"${{SMSOTP_LISTEN:-127.0.0.1}}:{port}:{port}/udp" for port in (1812, 1813)]
         assert radius["ports"] == ports
+        assert radius["environment"]["SMSOTP_SECRET"] == "${SMSOTP_SECRET:-}"
+        for name, one in OURS.items():
+            if name != "radius":
+                assert all(port.startswith("127.0.0.1:") for port in one.get("ports", ())), name
 
-    def test_the_container_has_no_rights(self) -> None:
-        """It writes into its volume only."""
-        radius = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]["radius"]
-        assert radius["read_only"] is True
-        assert radius["cap_drop"] == ["ALL"]
-        assert radius["volumes"] == ["site:/etc/radius-smsotp"]
+    def test_the_demo_is_a_profile_of_its_own(self) -> None:
+        """What everybody knows never gets into the volume of a real site."""
+        demo = {name for name, one in SERVICES.items() if one.get("profiles") == ["demo"]}
+        assert demo == {"demo", "gateway"}
+        for name, one in SERVICES.items():
+            said = json.dumps(one)
+            is_demo = name in demo
+            assert is_demo or not re.search("testing123|SMSOTP_DEMO|8025", said), name
+            assert not is_demo or "volumes" not in one, name
+        assert SERVICES["demo"]["tmpfs"][0].startswith("/etc/radius-smsotp:")
+
+    @pytest.mark.parametrize("name", OURS)
+    def test_the_containers_have_no_rights(self, name: str) -> None:
+        """They write into their volume only."""
+        assert OURS[name]["read_only"] is True
+        assert OURS[name]["cap_drop"] == ["ALL"]
+        assert OURS[name].get("volumes") in (None, ["site:/etc/radius-smsotp"])
         assert re.search(r"(?m)^USER freerad\b", DOCKERFILE.read_text("utf-8"))
+
+    def test_zone_and_name_of_the_machine_are_passed_on(self) -> None:
+        """Times that people read are those of .env; what a container is called is no number."""
+        for name, one in OURS.items():
+            assert one["environment"]["TZ"] == "${TZ:-UTC}", name
+        assert SERVICES["radius"]["hostname"] == "${SMSOTP_HOSTNAME:-radius}"
 
     def test_every_variable_is_described(self) -> None:
         """At the top of docker-compose.yml, and where it is read."""
-        set_ = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]["radius"]["environment"]
-        described = re.findall(r"(?m)^#   (SMSOTP_\w+) ", ENTRYPOINT.read_text("utf-8"))
-        set_ = {name for name in set_ if name.startswith("SMSOTP_")}
-        assert set_ == set(described)
-        in_dotenv = set(re.findall(r"(?m)^#   (SMSOTP_\w+)=", COMPOSE.read_text("utf-8")))
-        assert in_dotenv == {*set_, "SMSOTP_STORE_PASSWORD"}
+        described = set(re.findall(r"(?m)^#   (SMSOTP_\w+) ", ENTRYPOINT.read_text("utf-8")))
+        set_ = {name for one in OURS.values() for name in one["environment"]}
+        assert described == {name for name in set_ if name.startswith("SMSOTP_")}
+        in_dotenv = set(re.findall(r"(?m)^#   (\w+)=", COMPOSE.read_text("utf-8")))
+        read = set(re.findall(r"\$\{(\w+)", COMPOSE.read_text("utf-8")))
+        assert in_dotenv == {*read, "COMPOSE_PROFILES"}
 
     def test_what_the_image_is_built_from_is_there(self) -> None:
         """And .dockerignore lets it through."""
@@ -93,19 +132,33 @@ class Volume:
         self, *command: str, programs: Path = Path(sys.executable).parent, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run the script with these variables and no others, and then `command`."""
-        own = f"{programs}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         return subprocess.run(
-            ["/bin/sh", ENTRYPOINT, *(command or ("true",))],
+            ["/bin/sh", ENTRYPOINT, *(command or ("freeradius", "-v"))],
             cwd=self.folder,
-            env={"PATH": own, "SMSOTP_CONFIG": str(self.folder / "smsotp.yaml"), **variables},
+            env=self._environment(programs, variables),
             capture_output=True,
             text=True,
             check=False,
         )
 
+    def going(self, *command: str, **variables: str) -> subprocess.Popen[str]:
+        """The same, while it goes on; what it writes comes together."""
+        return subprocess.Popen(
+            ["/bin/sh", ENTRYPOINT, *command],
+            cwd=self.folder,
+            env=self._environment(Path(sys.executable).parent, variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def _environment(self, programs: Path, variables: dict[str, str]) -> dict[str, str]:
+        own = f"{programs}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        return {"PATH": own, "SMSOTP_CONFIG": str(self.folder / "smsotp.yaml"), **variables}
+
     def smsotp(self, *arguments: str) -> str:
         """Run a command of ours in it, as `docker compose exec` would."""
-        done = self.start("smsotp", *arguments, SMSOTP_SECRET=SECRET)
+        done = self.start("smsotp", *arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -171,20 +224,24 @@ class TestStart:
         for path in volume.folder.rglob("*"):
             assert not path.is_file() or b"known-by-nobody" not in path.read_bytes()
 
-    def test_the_script_becomes_the_command(self, volume: Volume) -> None:
+    def test_the_script_becomes_the_command(self, volume: Volume, nothing: Path) -> None:
         """FreeRADIUS is process 1, and gets the signals."""
+        (nothing / "freeradius").write_text("#!/bin/sh\necho this is $$\n")
+        (nothing / "freeradius").chmod(0o755)
         with subprocess.Popen(
-            ["/bin/sh", ENTRYPOINT, "sh", "-c", "echo this is $$"],
+            ["/bin/sh", ENTRYPOINT, "freeradius"],
             cwd=volume.folder,
-            env={
-                "PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/bin",
-                "SMSOTP_CONFIG": str(volume.folder / "smsotp.yaml"),
-                "SMSOTP_SECRET": SECRET,
-            },
+            env={"PATH": f"{nothing}:/usr/bin:/bin", "SMSOTP_SECRET": SECRET},
             stdout=subprocess.PIPE,
             text=True,
         ) as process:
             assert f"this is {process.pid}\n" in process.communicate()[0]
+
+    def test_another_command_is_started_as_it_is(self, volume: Volume) -> None:
+        """A backup is put back where nothing is yet."""
+        assert volume.smsotp("--version").startswith("smsotp ")
+        assert volume.start("sh", "-c", "echo there").stdout == "there\n"
+        assert not list(volume.folder.iterdir())
 
     def test_the_next_start_keeps_what_is_there(self, volume: Volume) -> None:
         """Key, accounts, and what the administrator has changed in FreeRADIUS's files."""
@@ -214,34 +271,201 @@ class TestStart:
         assert f"written    raddb/{name}" in volume.start(SMSOTP_SECRET=SECRET).stdout
         assert path.read_text("utf-8") == new
 
-    def test_the_demo_account_comes_once_and_only_if_asked_for(self, volume: Volume) -> None:
-        """Who has deleted it does not find it again after a restart."""
+    def test_the_demo_is_made_once_and_what_it_has_left_is_told(self, volume: Volume) -> None:
+        """Alice and the page: at each start of a real site, until they are gone."""
+        settings = volume.folder / "smsotp.yaml"
         assert "alice: added" in volume.start(SMSOTP_SECRET=SECRET, SMSOTP_DEMO="1").stdout
+        told = volume.start(SMSOTP_SECRET=SECRET).stderr
+        assert "smsotp.yaml sends codes to its page" in told
+        assert "'smsotp user delete alice'" in told
         volume.smsotp("user", "delete", "alice", "--yes")
-        assert "alice" not in volume.start(SMSOTP_SECRET=SECRET, SMSOTP_DEMO="1").stdout
-        assert json.loads(volume.smsotp("user", "list", "--json")) == []
+        settings.write_text(settings.read_text("utf-8").replace("http://gateway:8025", "http://x"))
+        again = volume.start(SMSOTP_SECRET=SECRET, SMSOTP_DEMO="1")
+        assert "alice" not in again.stdout + again.stderr
+
+    def test_another_store_in_the_environment_is_told_and_changes_nothing(
+        self, volume: Volume
+    ) -> None:
+        """The accounts are in the one that the settings name."""
+        volume.start(SMSOTP_SECRET=SECRET)
+        done = volume.start(SMSOTP_SECRET=SECRET, SMSOTP_STORE="postgresql://smsotp@db.invalid/x")
+        assert done.returncode == 0
+        old, new = f"sqlite:///{volume.folder}/smsotp.db", "postgresql://smsotp@db.invalid/x"
+        assert f"smsotp store copy {old} {new}; then change 'store'" in done.stdout
+        assert "FreeRADIUS" in done.stdout
+
+    def test_what_has_gone_is_told_and_not_made_anew(self, volume: Volume) -> None:
+        """An empty store in its place would be worse than none, and so would another key."""
+        volume.start(SMSOTP_SECRET=SECRET)
+        for name in ("smsotp.db", "key"):
+            gone = (volume.folder / name).rename(volume.folder / "elsewhere")
+            done = volume.start(SMSOTP_SECRET=SECRET)
+            assert done.returncode == 3
+            assert f"/{name}" in done.stderr
+            assert "backup" in done.stderr
+            assert not (volume.folder / name).exists()
+            gone.rename(volume.folder / name)
+
+    def test_what_is_no_store_ends_the_first_start_at_once(self, volume: Volume) -> None:
+        done = volume.start(SMSOTP_SECRET=SECRET, SMSOTP_STORE="mysql://smsotp@db/smsotp")
+        assert done.returncode == 3
+        assert "mysql" in done.stderr
+        assert "tried again" not in done.stderr
+
+    def test_a_database_that_is_not_up_yet_is_waited_for_until_the_end_comes(
+        self, volume: Volume
+    ) -> None:
+        """And that comes at once."""
+        store = "postgresql://smsotp@127.0.0.1:1/smsotp"
+        with volume.going("freeradius", SMSOTP_SECRET=SECRET, SMSOTP_STORE=store) as process:
+            assert process.stdout is not None
+            eventually(lambda: "tried again for 60 s" in (process.stdout or ()).readline())  # type: ignore[union-attr]  # it is there
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+
+    def test_services_wait_for_what_they_work_with(self, volume: Volume) -> None:
+        """And end at once, before and afterwards."""
+        prune = ("smsotp", "prune", "--every", "1d")
+        for told in ("", "removed: 0"):
+            with volume.going(*prune) as process:
+                assert process.stdout is not None
+                if told:
+                    assert told in process.stdout.readline()
+                else:
+                    pid = process.pid
+                    eventually(lambda pid=pid: child(pid) == "sleep")  # type: ignore[misc]  # bool
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(20) == 0
+            volume.start(SMSOTP_SECRET=SECRET)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+    @pytest.mark.parametrize("whose", ["folder", "file"])
+    def test_it_says_whose_a_bind_mount_must_be(self, volume: Volume, whose: str) -> None:
+        """The kernel says no more than that it may not be written to."""
+        os.chown(volume.folder, 65534 if whose == "file" else 0, 65534)
+        (volume.folder / "key").touch(0o600)
+        for folder in volume.folder.parents[:3]:
+            folder.chmod(0o755)
+        done = subprocess.run(
+            ["/bin/sh", ENTRYPOINT, "freeradius"],
+            cwd=volume.folder,
+            env={"PATH": "/usr/bin:/bin", "SMSOTP_SECRET": SECRET},
+            user=65534,
+            group=65534,
+            extra_groups=[],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 3
+        assert "belongs to another user; on the host: chown -R 65534:65534 FOLDER" in done.stderr
+
+    def test_two_servers_share_a_database_and_one_key(
+        self, tmp_path: Path, postgres_server: PostgresServer
+    ) -> None:
+        """The second one begins with a backup of the first; without it, it does not start."""
+        first, second = Volume(tmp_path / "first"), Volume(tmp_path / "second")
+        said = {"SMSOTP_SECRET": SECRET, "SMSOTP_STORE": postgres_server.make_url()}
+        for one in (first, second):
+            one.folder.mkdir()
+        assert first.start(**said).returncode == 0
+        done = second.start(**said)
+        assert done.returncode == 3
+        assert "the store was used with another key" in done.stderr
+        assert not (second.folder / "key").exists()
+        secret = tmp_path / "passphrase"
+        secret.touch(0o600)
+        secret.write_text("a long passphrase\n")
+        sealed = ("smsotp.backup", "--passphrase-file", str(secret))
+        first.smsotp("backup", *sealed)
+        for path in second.folder.iterdir():
+            path.unlink()
+        (first.folder / "smsotp.backup").rename(second.folder / "smsotp.backup")
+        second.smsotp("restore", *sealed, "--join")
+        assert second.start(**said).returncode == 0
+        keys = [(one.folder / "key").read_bytes() for one in (first, second)]
+        assert keys[0] == keys[1]
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    """The container, running; removed afterwards with its volume."""
-    one = Engine(SECRET)
-    one.compose("down", "--volumes")
+def child(number: int) -> str:
+    """The name of the last process that a process has started."""
+    children = Path(f"/proc/{number}/task/{number}/children").read_text("ascii").split()
+    return Path(f"/proc/{children[-1]}/comm").read_text("utf-8").strip() if children else ""
+
+
+def running(one: Engine) -> Iterator[Engine]:
+    """Start it, and remove it afterwards with its volumes."""
+    one.remove()
     try:
         one.up()
         yield one
     finally:
-        one.compose("down", "--volumes")
+        one.remove()
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Engine]:
+    """The demonstration, running."""
+    yield from running(Demo(""))
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    """The container with alice in it, running, and beside it what docker-compose.yml starts."""
+    for one in running(Engine(SECRET, SMSOTP_HOSTNAME="radius1", TZ="Europe/Berlin")):
+        one.add()
+        yield one
+
+
+@pytest.mark.container
+class TestDemo:
+    def test_a_new_user_logs_in(self, demo: Engine) -> None:
+        """With nothing but the commands at the top of docker-compose.yml."""
+        terminal, code = demo.login()
+        assert "<- Access-Accept" in terminal.shown
+        assert re.search(r"PIN: \r\n", terminal.shown), "what is typed is shown"
+        assert code not in terminal.shown
+
+    def test_the_page_is_there_for_this_machine(self, demo: Engine) -> None:
+        """And the message on it is the one that the account's number got."""
+        with urllib.request.urlopen(PAGE, timeout=30) as reply:
+            assert b"<title>SMS</title>" in reply.read()
+        reply = RadiusClient(18120, "testing123").ask("alice", PIN)
+        assert reply.kind == "Access-Challenge"
+        assert re.match(r"\d{6} ", demo.texts()[-1])
+
+    def test_it_ends_at_once_and_leaves_nothing(self, demo: Engine) -> None:
+        """By the third command; a real site has neither account nor page."""
+        assert [demo.ended(service) for service in ("gateway", "demo")] == [("0", 0)] * 2
+        demo.compose(*commands()[2])
+        assert PROJECT not in demo.podman("ps", "--all", "--format", "{{.Names}}")
+        assert PROJECT not in demo.podman("volume", "ls", "--format", "{{.Name}}")
 
 
 @pytest.mark.container
 class TestContainer:
-    def test_a_new_user_logs_in(self, engine: Engine) -> None:
-        """With nothing but the commands at the top of docker-compose.yml."""
+    def test_the_first_login_leaves_no_error_in_the_log(self, engine: Engine) -> None:
+        """FreeRADIUS has much to say of requests that might as well be signed."""
         terminal, code = engine.login()
-        assert "<- Access-Accept" in terminal.shown
-        assert re.search(r"PIN: \r\n", terminal.shown), "what is typed is shown"
         assert code not in terminal.shown
+        assert not re.findall("(?i).*(?:error|blastradius).*", engine.log())
+
+    def test_nobody_has_heard_of_the_demo(self, engine: Engine) -> None:
+        """Neither its page nor its account is there."""
+        shown = engine.podman("ps", "--format", "{{.Names}}").split()
+        assert sorted(shown) == [f"{PROJECT}_{one}_1" for one in ("exporter", "prune", "radius")]
+        assert "8025" not in engine.inside("cat", "smsotp.yaml")
+
+    def test_the_services_serve(self, engine: Engine) -> None:
+        """Figures for Prometheus, and a clean-up at the start and then once a day."""
+        with urllib.request.urlopen("http://127.0.0.1:9812/metrics", timeout=30) as reply:
+            assert "smsotp_up 1.0" in reply.read().decode()
+        eventually(lambda: "removed: " in engine.podman("logs", f"{PROJECT}_prune_1"))
+
+    def test_times_and_titles_are_those_of_the_site(self, engine: Engine) -> None:
+        """Zone and name come from .env."""
+        assert re.search(r"\d CES?T", engine.inside("smsotp", "trace", "alice"))
+        assert "radius1" in engine.inside("smsotp", "report", "-")
 
     def test_this_machine_can_ask_at_the_published_port(self, engine: Engine) -> None:
         """With the secret of the environment, whatever letters it has."""
@@ -292,22 +516,15 @@ class TestContainer:
         found = json.loads(engine.inside("smsotp", "check", "--json"))
         assert not [one for one in found if one["level"] == "error"]
 
-    def test_the_page_is_there_for_this_machine(self, engine: Engine) -> None:
-        """And the message on it is the one that the account's number got."""
-        with urllib.request.urlopen(PAGE, timeout=30) as reply:
-            assert b"<title>SMS</title>" in reply.read()
-        _, code = engine.login()
-        assert engine.texts()[-1].startswith(f"{code} ")
-
     def test_who_does_not_answer_is_not_healthy(self, engine: Engine) -> None:
         """The check asks with Status-Server, and takes no other answer than a signed one."""
-        command = ["podman", "healthcheck", "run", NAME]
+        command = ["podman", "healthcheck", "run", engine.name]
         assert subprocess.run(command, check=False).returncode == 0
-        engine.podman("kill", "--signal", "STOP", NAME)
+        engine.podman("kill", "--signal", "STOP", engine.name)
         try:
             assert subprocess.run(command, check=False).returncode != 0
         finally:
-            engine.podman("kill", "--signal", "CONT", NAME)
+            engine.podman("kill", "--signal", "CONT", engine.name)
 
     def test_log_and_environment_tell_nothing(self, engine: Engine) -> None:
         """No code, no number; and of secrets the one that the environment is there for."""
@@ -316,8 +533,9 @@ class TestContainer:
         assert "+491701234567" not in engine.log()
         variables = engine.inside("env").splitlines()
         ours = {line.partition("=")[0] for line in variables if line.startswith("SMSOTP_")}
-        described = re.findall(r"(?m)^#   (SMSOTP_\w+) ", ENTRYPOINT.read_text("utf-8"))
-        assert ours == set(described)
+        assert ours == {
+            name for name in OURS["radius"]["environment"] if name.startswith("SMSOTP_")
+        }
         key = engine.inside("cat", "key").split()[-1]
         assert key not in "".join(variables)
 
@@ -335,12 +553,48 @@ class TestContainer:
         assert engine.inside("smsotp", "user", "list").count("alice") == 1
 
     def test_it_ends_when_it_is_told_to(self, engine: Engine) -> None:
-        """By itself: FreeRADIUS closes down, and is not killed."""
-        engine.compose("stop")
-        assert engine.podman("inspect", "-f", "{{.State.ExitCode}}", NAME).strip() == "0"
+        """By itself: FreeRADIUS closes down, nothing is killed, nor was started anew before."""
+        services = ("prune", "exporter", "radius")
+        assert [engine.ended(one) for one in services] == [("0", 0)] * 3
         assert "Exiting normally" in engine.log()
         engine.compose("start")
         engine.wait(2)
+
+    def test_a_backup_makes_another_one(self, engine: Engine) -> None:
+        """With key, accounts and certificate; the file comes into an empty volume."""
+        key = engine.inside("sha256sum", "key")
+        phrase = "umask 077; printf 'a long passphrase\n' >/tmp/phrase"
+        engine.inside("sh", "-c", f"{phrase}; smsotp backup b --passphrase-file /tmp/phrase")
+        whole = Path(
+            engine.podman("volume", "inspect", f"{PROJECT}_site", "-f", "{{.Mountpoint}}").strip()
+        )
+        sealed = (whole / "b").read_bytes()
+        engine.compose("down", "--volumes")
+        put = f"{phrase}; cat >b; smsotp restore b --passphrase-file /tmp/phrase"
+        command = ("podman-compose", "-p", PROJECT, "run", "--rm", "-T", "radius", "sh", "-c", put)
+        done = subprocess.run(
+            command,
+            cwd=TOP,
+            env=engine.environment(),
+            input=sealed,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done
+        engine.up()
+        assert engine.inside("sha256sum", "key") == key
+        engine.login()
+
+
+@pytest.mark.container
+def test_a_bind_mount_of_root_is_told(tmp_path: Path) -> None:
+    """With whose it must be, not as what the kernel says."""
+    mount = ("--volume", f"{tmp_path}:/etc/radius-smsotp", "--env", "SMSOTP_SECRET=x")
+    done = subprocess.run(
+        ["podman", "run", "--rm", *mount, IMAGE], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert "on the host: chown -R 812:812" in done.stderr
 
 
 @pytest.mark.container
@@ -402,9 +656,10 @@ def test_postgresql_keeps_the_accounts_where_the_profile_says_so() -> None:
         re.findall(r"(?m)^#   (COMPOSE_\w+|SMSOTP_STORE)=(.+)$", COMPOSE.read_text("utf-8"))
     )
     one = Engine(SECRET, SMSOTP_STORE_PASSWORD="a password", **said)
-    one.compose("down", "--volumes")
+    one.remove()
     try:
         one.up()
+        one.add()
         one.login()
         shown = json.loads(one.inside("smsotp", "check", "--json"))
         assert "PostgreSQL 17" in next(line["fault"] for line in shown if line["path"] == "store")
@@ -414,7 +669,7 @@ def test_postgresql_keeps_the_accounts_where_the_profile_says_so() -> None:
         one.up()
         one.login()
     finally:
-        one.compose("down", "--volumes")
+        one.remove()
 
 
 @pytest.mark.container
@@ -432,6 +687,11 @@ class TestImage:
                 if path.is_file() and not path.is_symlink():
                     with path.open("rb") as file:
                         assert not re.match(rb"-----BEGIN [A-Z ]*PRIVATE KEY", file.read(64)), path
+
+    def test_it_is_small(self) -> None:
+        """Without what nobody asks for: the towns of numbers, Perl, documents, languages."""
+        described = json.loads(Engine(SECRET).podman("image", "inspect", IMAGE))[0]
+        assert described["Size"] < 350e6
 
     def test_the_health_check_is_in_it(self) -> None:
         """For those who start it without docker-compose.yml."""
