@@ -21,7 +21,9 @@ from radius_smsotp import providers
 TESTS = Path(__file__).parent
 
 # Their assertions shall say as much as those of a test module; so before they are imported.
-pytest.register_assert_rewrite("tests.support.site", "tests.store", "tests.providers.contract")
+pytest.register_assert_rewrite(
+    "tests.support.site", "tests.store", "radius_smsotp.providers.contract"
+)
 
 # The same examples in every run, however busy the machine; chance has its place in measure/fuzz.
 hypothesis.settings.register_profile("same", derandomize=True, database=None, deadline=None)

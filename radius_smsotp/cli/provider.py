@@ -67,13 +67,13 @@ def list_providers(site: Site, as_json: bool) -> None:
             }
         )
     if as_json:
-        output.as_json({"providers": found, "types": list(providers.TYPES)})
+        output.as_json({"providers": found, "types": list(providers.types())})
         return
     rows = [(one["name"], one["type"], f"{one['timeout']:g} s", _state(one)) for one in found]
     titles = ("Name", "Type", "Timeout", "State")
     none = "There is no provider."
     output.table(titles, rows, empty=none, numbers=["Timeout"], sentences=["State"])
-    types = f"Types: {', '.join(providers.TYPES)}"
+    types = f"Types: {', '.join(providers.types())}"
     click.echo(f"\n{output.wrapped(types, '') if sys.stdout.isatty() else types}")
 
 

@@ -214,7 +214,14 @@ class Chain:
 
     def check(self) -> list[Problem]:
         """Every problem that the providers find in their own configuration."""
-        return [problem for one in self._providers.values() for problem in one.check()]
+        found: list[Problem] = []
+        for name, one in self._providers.items():
+            try:
+                found += one.check()
+            except Exception as error:  # noqa: BLE001  # of another package, say
+                fault = f"looking at it has failed ({type(error).__name__})"
+                found.append(Problem(f"providers.{name}", fault, "tell those who have made it"))
+        return found
 
     def weaknesses(self) -> list[Problem]:
         """What their settings let others read or do; each once, also if several name it."""

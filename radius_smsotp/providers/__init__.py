@@ -1,12 +1,14 @@
 """
 Ways to send an SMS.
 
-One provider is one module here with two names: `Settings`, what its part of the YAML file
-may hold, and `Provider`, which sends.  Only the modules of configured types are imported.
+One provider is one module with two names: `Settings`, what its part of the YAML file
+may hold, and `Provider`, which sends.  Ours are here; others come as an entry point of another
+package (`GROUP`).  Only the modules of configured types are imported.
 """
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import time
 import uuid
@@ -15,7 +17,16 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Generic, Protocol, TypeVar, get_args, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    Protocol,
+    TypeVar,
+    get_args,
+    runtime_checkable,
+)
 
 from pydantic import (
     BaseModel,
@@ -26,11 +37,17 @@ from pydantic import (
     model_validator,
 )
 
-from radius_smsotp.errors import Problem, Unavailable
+from radius_smsotp.errors import ConfigurationError, Problem, Unavailable
 from radius_smsotp.model.text import shown
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 TYPES = ("folder", "http", "modem", "script", "sipgate", "smpp", "smtp")
-"""Every value of ``providers.NAME.type``; each is also the name of its module, or package, here."""
+"""Values of ``providers.NAME.type``; each is also the name of its module, or package, here."""
+
+GROUP = "radius_smsotp.providers"
+"""Entry points of other packages: each name is a type more, its value a module with both names."""
 
 PACKAGES = {"http", "modem", "smpp", "smtp"}
 """Those that are packages; the two names are in their modules ``provider``."""
@@ -325,14 +342,69 @@ def kind(entry: Mapping[Any, Any]) -> Any:
     return next(fitting, "sipgate" if {"username", "password"} <= set(lowered) else None)
 
 
+class BrokenTypeError(Exception):
+    """A package says that it has a type, and does not come to one."""
+
+
+@functools.cache
+def _plugged() -> Mapping[str, list[EntryPoint]]:
+    """The types of other packages.  It takes a look at every package that is installed."""
+    from importlib.metadata import entry_points  # noqa: PLC0415  # who has none of them, needs none
+
+    found: dict[str, list[EntryPoint]] = {}
+    for one in entry_points(group=GROUP):
+        # A package that is found twice on the path says the same twice.
+        if one.name not in TYPES and one not in found.setdefault(one.name, []):
+            found[one.name].append(one)
+    return found
+
+
+def types() -> tuple[str, ...]:
+    """Every value of ``providers.NAME.type``: ours, and then those of other packages."""
+    return (*TYPES, *sorted(_plugged()))
+
+
 def module(kind: str) -> ModuleType:
-    """The module that has one type's two names.  Raises KeyError if there is no such type."""
-    if kind not in TYPES:
-        raise KeyError(kind)
-    return import_module(f"{__name__}.{kind}{'.provider' if kind in PACKAGES else ''}")
+    """
+    The module that has one type's two names.
+
+    Raises:
+        KeyError: There is no such type.
+        BrokenTypeError: There is, and it cannot be used.
+    """
+    if kind in TYPES:
+        return import_module(f"{__name__}.{kind}{'.provider' if kind in PACKAGES else ''}")
+    found, *others = _plugged()[kind]
+    packages = sorted({one.dist.name for one in (found, *others) if one.dist})
+    if others:
+        raise BrokenTypeError(f"{' and '.join(packages)} both have it")
+    whose = f"the package {packages[0]}" if packages else "its package"
+    try:
+        made: ModuleType = found.load()
+    except Exception as error:
+        fault = f"{whose} cannot be loaded ({type(error).__name__}: {shown(str(error))})"
+        raise BrokenTypeError(fault) from error
+    for name, base in (("Settings", ProviderSettings), ("Provider", BaseProvider)):
+        one = getattr(made, name, None)
+        if not (isinstance(one, type) and issubclass(one, base)):
+            raise BrokenTypeError(f"{whose} has no class {name} that is a {base.__name__}")
+    return made
 
 
 def build(name: str, settings: ProviderSettings, surroundings: Surroundings) -> Provider:
-    """Build the provider that `settings` describes."""
-    provider: Provider = module(settings.type).Provider(name, settings, surroundings)
+    """
+    Build the provider that `settings` describes.
+
+    Raises:
+        ConfigurationError: It is of another package, which does not keep its promise.
+    """
+    try:
+        provider: Provider = module(settings.type).Provider(name, settings, surroundings)
+    except Exception as error:
+        if settings.type in TYPES:
+            raise
+        # The type only: the text may hold what is in the settings.
+        fault = f"its package cannot set it up ({type(error).__name__})"
+        problem = Problem(f"providers.{name}", fault, "tell those who have made that")
+        raise ConfigurationError([problem]) from error
     return provider

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from radius_smsotp.model.text import placeholders, shown
-from radius_smsotp.providers import TYPES, kind, module
+from radius_smsotp.providers import TYPES, kind, module, types
 from radius_smsotp.providers.template import OF_NUMBER, OF_TEXT
 
 KEYS = {"sms_phonenumber_key": ("phone", OF_NUMBER), "sms_text_key": ("sms", OF_TEXT)}
@@ -47,7 +47,7 @@ def understood(entry: Mapping[Any, Any]) -> tuple[dict[Any, Any], list[str]]:
     found = _unpacked(entry)
     notes: list[str] = []
     is_theirs = "URL" in found
-    if is_theirs and (kind(found) == "http" or found.get("type") not in TYPES):
+    if is_theirs and (kind(found) == "http" or not _is_type(found.get("type"))):
         found = _with_parameters(found, notes)
         found = _with_keys(found, notes)
         if any(placeholders(one) & {"otp"} for one in _texts(found)):
@@ -105,11 +105,16 @@ def _with_parameters(entry: dict[Any, Any], notes: list[str]) -> dict[Any, Any]:
     return {"type": "http"} | found
 
 
+def _is_type(value: Any) -> bool:
+    # Who writes one of ours need not look at every package.
+    return value in TYPES or value in types()
+
+
 def _is_setting(name: Any, value: Any, known: set[str]) -> bool:
     """Whether an option is one of ours, or meant to be."""
     word = str(name)
     if word == "type":
-        return value in TYPES
+        return _is_type(value)
     if word in OF_GATEWAYS:
         return isinstance(value, Mapping)
     if word.lower() in known:

@@ -211,14 +211,18 @@ def _load_providers(
             continue
         entry, understood[str(key)] = privacyidea.understood(given)
         kind = providers.kind(entry)
-        if kind not in providers.TYPES:
-            choice = f"one of {', '.join(providers.TYPES)}"
+        try:
+            settings_class = providers.module(kind if isinstance(kind, str) else "").Settings
+        except KeyError:
+            choice = f"one of {', '.join(providers.types())}"
             fault, remedy = "is missing", f"write {choice}"
             if isinstance(kind, str):
                 fault, remedy = f"'{shown(kind)}' is not {choice}", ""
             problems.append(Problem(f"{path}.type", fault, remedy))
+        except providers.BrokenTypeError as error:
+            remedy = "install a version of it that works with this one"
+            problems.append(Problem(f"{path}.type", f"'{shown(kind)}': {error}", remedy))
         else:
-            settings_class = providers.module(kind).Settings
             named = {word: value for word, value in entry.items() if str(word).lower() != "type"}
             try:
                 own[str(key)] = settings_class.model_validate({"type": kind, **named})

@@ -51,7 +51,10 @@ class References:
         if not isinstance(entry, Mapping):
             return entry
         kind = providers.kind(entry)
-        fields = providers.module(kind).Settings.model_fields if kind in providers.TYPES else {}
+        try:
+            fields = providers.module(kind if isinstance(kind, str) else "").Settings.model_fields
+        except (KeyError, providers.BrokenTypeError):
+            fields = {}  # which is said elsewhere
         trees = {name for name, field in fields.items() if isinstance(field.default, dict)}
         return {
             key: self._inside(value, f"{path}.{key}", is_template=True)

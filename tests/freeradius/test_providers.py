@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from radius_smsotp.providers.contract import PHONE
 from tests.freeradius.held_gateway import code_of, http
-from tests.providers.contract import PHONE
 from tests.providers.gateway import Gateway, answers
 from tests.providers.modem.gsm_cable import TcpCable
 from tests.providers.modem.gsm_modem import GsmModem

@@ -94,22 +94,27 @@ class Engine:
     Args:
         secret: What a file .env would say.
         more: What else it would say.
+
+    Attributes:
+        program: What stands for ``docker compose``.
     """
 
+    project = PROJECT
     service = "radius"
 
     def __init__(self, secret: str, **more: str) -> None:
         self.secret = secret
         self.more = more
+        self.program = ["podman-compose", "-p", self.project]
 
     @property
     def name(self) -> str:
         """The container."""
-        return f"{PROJECT}_{self.service}_1"
+        return f"{self.project}_{self.service}_1"
 
     def compose(self, *arguments: str) -> str:
         """Run a command and return its output."""
-        return self._run("podman-compose", "-p", PROJECT, *arguments)
+        return self._run(*self.program, *arguments)
 
     def podman(self, *arguments: str) -> str:
         """Run a command about containers and images."""
@@ -137,6 +142,11 @@ class Engine:
         """Wait until this container is ready for the `starts`-th time."""
         eventually(lambda: self.log().count("Ready to process requests") >= starts)
 
+    def is_healthy(self) -> bool:
+        """What its own health check says."""
+        command = ["podman", "healthcheck", "run", self.name]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
     def log(self) -> str:
         """What the container has written, on both streams."""
         return self._run("podman", "logs", self.name, stderr=subprocess.STDOUT)
@@ -148,7 +158,7 @@ class Engine:
         Returns:
             Its exit code, and how often it was started again by itself before.
         """
-        name = f"{PROJECT}_{service}_1"
+        name = f"{self.project}_{service}_1"
         # Nobody is killed sooner.
         self.podman("stop", "--time", "300", name)
         state, restarts = self.podman(
@@ -163,7 +173,7 @@ class Engine:
 
     def login(self) -> tuple[Terminal, str]:
         """Log in.  Returns the code, too."""
-        command = ["podman-compose", "-p", PROJECT, *self.typed_login()]
+        command = [*self.program, *self.typed_login()]
         with Terminal(command, self.environment()) as terminal:
             terminal.wait_for("PIN: ")
             terminal.type(PIN)
@@ -195,6 +205,24 @@ class Engine:
         )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
+
+
+class Second(Engine):
+    """
+    Another machine, which reaches the database of the first one.
+
+    Args:
+        folder: For a file that says how.
+    """
+
+    project = f"{PROJECT}-two"
+
+    def __init__(self, secret: str, folder: Path, **more: str) -> None:
+        super().__init__(secret, **more)
+        shared = folder / "shared.yml"
+        network = {"external": True, "name": f"{PROJECT}_default"}
+        shared.write_text(json.dumps({"networks": {"default": network}}), "utf-8")
+        self.program += ["-f", str(COMPOSE), "-f", str(shared)]
 
 
 class Demo(Engine):

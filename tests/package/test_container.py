@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from tests.package.engine import (
     TOP,
     Demo,
     Engine,
+    Second,
     Terminal,
     commands,
 )
@@ -518,11 +520,10 @@ class TestContainer:
 
     def test_who_does_not_answer_is_not_healthy(self, engine: Engine) -> None:
         """The check asks with Status-Server, and takes no other answer than a signed one."""
-        command = ["podman", "healthcheck", "run", engine.name]
-        assert subprocess.run(command, check=False).returncode == 0
+        assert engine.is_healthy()
         engine.podman("kill", "--signal", "STOP", engine.name)
         try:
-            assert subprocess.run(command, check=False).returncode != 0
+            assert not engine.is_healthy()
         finally:
             engine.podman("kill", "--signal", "CONT", engine.name)
 
@@ -560,31 +561,6 @@ class TestContainer:
         engine.compose("start")
         engine.wait(2)
 
-    def test_a_backup_makes_another_one(self, engine: Engine) -> None:
-        """With key, accounts and certificate; the file comes into an empty volume."""
-        key = engine.inside("sha256sum", "key")
-        phrase = "umask 077; printf 'a long passphrase\n' >/tmp/phrase"
-        engine.inside("sh", "-c", f"{phrase}; smsotp backup b --passphrase-file /tmp/phrase")
-        whole = Path(
-            engine.podman("volume", "inspect", f"{PROJECT}_site", "-f", "{{.Mountpoint}}").strip()
-        )
-        sealed = (whole / "b").read_bytes()
-        engine.compose("down", "--volumes")
-        put = f"{phrase}; cat >b; smsotp restore b --passphrase-file /tmp/phrase"
-        command = ("podman-compose", "-p", PROJECT, "run", "--rm", "-T", "radius", "sh", "-c", put)
-        done = subprocess.run(
-            command,
-            cwd=TOP,
-            env=engine.environment(),
-            input=sealed,
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, done
-        engine.up()
-        assert engine.inside("sha256sum", "key") == key
-        engine.login()
-
 
 @pytest.mark.container
 def test_a_bind_mount_of_root_is_told(tmp_path: Path) -> None:
@@ -597,56 +573,109 @@ def test_a_bind_mount_of_root_is_told(tmp_path: Path) -> None:
     assert "on the host: chown -R 812:812" in done.stderr
 
 
-@pytest.mark.container
-def test_the_commands_of_readme_work_as_they_stand_there(tmp_path: Path) -> None:
-    """One after the other, from the first start to the removal, with `docker` and `editor` here."""
-    engine = Engine(SECRET)
-    engine.compose("down", "--volumes")
-    for name, script in (
-        ("docker", f'[ "$1" = compose ] || exit 1; shift\nexec podman-compose -p {PROJECT} "$@"'),
-        ("editor", 'echo "# mine" >>"$1"'),
-    ):
-        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n", "utf-8")
-        (tmp_path / name).chmod(0o755)
-    environment = {**engine.environment(), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    own = tmp_path / "smsotp.yaml"
-    starts = 0
-    try:
-        for command in pages.typed("In a container"):
-            # What is fetched and edited lies in a folder of the test's, not in the checkout.
-            line = command.replace("smsotp.yaml", str(own)) if "editor" in command else command
-            line = re.sub(r"(?<=[<>])smsotp\.yaml$", str(own), line)
+class Page:
+    """
+    Types commands of the page, with `docker` and `editor` of its own.
+
+    Args:
+        folder: Where what is fetched and edited lies; not in the checkout.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def type(self, commands: list[str], one: Engine) -> None:
+        """One after the other; each has to succeed."""
+        compose = " ".join(map(shlex.quote, one.program))
+        for name, script in (
+            ("docker", f'[ "$1" = compose ] || exit 1; shift\nexec {compose} "$@"'),
+            ("editor", 'echo "# mine" >>"$1"'),
+        ):
+            (self._folder / name).write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+            (self._folder / name).chmod(0o755)
+        environment = {**one.environment(), "PATH": f"{self._folder}:{os.environ['PATH']}"}
+        for command in commands:
+            line = re.sub(r"(?<=[<>])(?=(?:smsotp|clients)\.\w+$)", f"{self._folder}/", command)
+            line = line.replace("editor ", f"editor {self._folder}/")
             with Terminal(["sh", "-c", line], environment) as terminal:
-                if " login " in command:
-                    terminal.wait_for("PIN: ")
-                    terminal.type(PIN)
-                    terminal.wait_for("sent to ***67: ")
-                    terminal.type(re.findall(r"\b\d{6}\b", engine.texts()[-1])[0])
-                elif "user add" in command:
-                    for question in ("PIN: ", "The same PIN again: "):
-                        terminal.wait_for(question)
-                        terminal.type(PIN)
-                elif "user delete" in command:
-                    terminal.wait_for("[y/N]: ")
-                    terminal.type("y")
-                elif command.endswith(("logs -f", "freeradius -X -d raddb")):
-                    terminal.wait_for("Ready to process requests", 120)
-                    if command.endswith("-d raddb"):
-                        # Its terminal is the container's, where Ctrl-C ends FreeRADIUS.
-                        terminal.type("\x03")
-                        terminal.status(120)
-                    continue
-                assert terminal.status(120) == 0, terminal.shown
-            if command.endswith(("up -d", "restart")):
-                starts += 1
-                engine.wait(starts)
-            if command.startswith("editor"):
-                assert own.read_text("utf-8").endswith("# mine\n")
-        assert PROJECT not in engine.podman("ps", "--all", "--format", "{{.Names}}")
+                self._answer(terminal, command, one)
+
+    def _answer(self, terminal: Terminal, command: str, one: Engine) -> None:
+        if " login " in command:
+            terminal.wait_for("PIN: ")
+            terminal.type(PIN)
+            terminal.wait_for("sent to ***67: ")
+            terminal.type(re.findall(r"\b\d{6}\b", one.texts()[-1])[0])
+        for part, asked in ASKED.items():
+            for question, answer in asked if part in command else ():
+                terminal.wait_for(question)
+                terminal.type(answer)
+        if command.endswith(("logs -f", "freeradius -X -d raddb")):
+            terminal.wait_for("Ready to process requests", 120)
+            if command.endswith("-d raddb"):
+                # Its terminal is the container's, where Ctrl-C ends FreeRADIUS.
+                terminal.type("\x03")
+                terminal.status(120)
+            return
+        assert terminal.status(120) == 0, terminal.shown
+        if command.endswith(("up -d", "up -d demo", "restart", " start")):
+            eventually(one.is_healthy)
+
+
+PHRASE = "a long passphrase"
+ASKED = {
+    "user add": [("PIN: ", PIN), ("The same PIN again: ", PIN)],
+    "smsotp backup smsotp": [("assphrase: ", PHRASE), ("again: ", PHRASE)],
+    "smsotp restore": [("assphrase: ", PHRASE)],
+}
+"""Part of a command, to what it asks and what is typed then."""
+
+
+@pytest.mark.container
+def test_the_commands_of_the_page_work_as_they_stand_there(tmp_path: Path) -> None:
+    """One after the other, from the first start to the removal, and a second server meanwhile."""
+    page, store = Page(tmp_path), "postgresql://smsotp@postgres/smsotp"
+    demo, one = Demo(""), Engine(SECRET, SMSOTP_HOSTNAME="radius1")
+    shared = {"SMSOTP_STORE": store, "SMSOTP_STORE_PASSWORD": "a password"}
+    two = Second(SECRET, tmp_path, SMSOTP_LISTEN="127.0.0.2", SMSOTP_HOSTNAME="radius2", **shared)
+    one.remove()
+    try:
+        page.type(pages.typed("In a container"), demo)
+        assert PROJECT not in one.podman("ps", "--all", "--format", "{{.Names}}")
+
+        page.type(pages.typed("A container for good"), one)
+        assert one.inside("cat", "smsotp.yaml").endswith("# mine\n")
+        page.type(pages.typed("Back a container up"), one)
+        assert "client local {" in (tmp_path / "clients.conf").read_text("utf-8")
+        key = one.inside("cat", "key")
+        one.remove()
+        page.type(pages.typed("Restore a container"), one)
+        assert one.inside("cat", "key") == key
+
+        one.more |= {"COMPOSE_PROFILES": "postgres", **shared}
+        page.type(pages.typed("Move a container to PostgreSQL"), one)
+        assert "bob" in one.inside("smsotp", "user", "list")
+        found = json.loads(one.inside("smsotp", "check", "--json"))
+        assert "PostgreSQL" in next(line["fault"] for line in found if line["path"] == "store")
+
+        page.type(pages.typed("Back a container up"), one)
+        one.podman("rm", "--force", f"{PROJECT}_exporter_1")  # two machines have two such ports
+        page.type(pages.typed("Two containers on one PostgreSQL"), two)
+        first, second = RadiusClient(1812, SECRET), RadiusClient(1812, SECRET, host="127.0.0.2")
+        state = first.ask("bob", PIN).state
+        code = re.findall(r"\b\d{6}\b", one.texts()[-1])[0]
+        assert second.ask("bob", code, state).kind == "Access-Accept"
+        assert first.ask("bob", code, state).kind == "Access-Reject"
+
+        page.type(pages.typed("Remove a container"), two)
+        page.type(pages.typed("Remove a container"), one)
+        assert PROJECT not in one.podman("ps", "--all", "--format", "{{.Names}}")
+        assert PROJECT not in one.podman("volume", "ls", "--format", "{{.Name}}")
     finally:
         # `down` knows nothing of what `run` has left, should this have failed meanwhile.
-        engine.podman("rm", "--all", "--force")
-        engine.compose("down", "--volumes")
+        one.podman("rm", "--all", "--force")
+        two.compose("down", "--volumes")
+        one.remove()
 
 
 @pytest.mark.container

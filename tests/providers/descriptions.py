@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.providers.contract import CODE, PHONE, message
+from radius_smsotp.providers.contract import CODE, PHONE, message
 from tests.providers.recorder import Answer
 
 TEXT = message().text

@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from radius_smsotp.providers import Surroundings
+from radius_smsotp.providers.contract import PHONE, message
 from radius_smsotp.providers.sipgate import Provider, Settings
-from tests.providers.contract import PHONE, message
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.providers import connection
-from tests.providers.contract import soon
+from radius_smsotp.providers.contract import soon
 from tests.providers.peers import Certificate, Peer, closed_port, drip, make_certificate
 
 if TYPE_CHECKING:

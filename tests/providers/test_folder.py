@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from radius_smsotp.errors import Unavailable
 from radius_smsotp.providers import Receipt, Surroundings, build
+from radius_smsotp.providers.contract import PHONE, ProviderContract, message, soon
 from radius_smsotp.providers.folder import Provider, Settings
-from tests.providers.contract import PHONE, ProviderContract, message, soon
 
 
 def provider(folder: Path, path: str | Path = "out") -> Provider:

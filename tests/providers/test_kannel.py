@@ -8,7 +8,7 @@ import pytest
 
 from radius_smsotp.errors import Refused
 from radius_smsotp.providers import Surroundings, build
-from tests.providers.contract import PHONE, message, soon
+from radius_smsotp.providers.contract import PHONE, message, soon
 from tests.providers.descriptions import RUSSIAN
 from tests.providers.smpp.smsc import PASSWORD, Smsc
 from tests.providers.test_presets import filled, load

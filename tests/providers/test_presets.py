@@ -15,10 +15,10 @@ import yaml
 
 from radius_smsotp.errors import Busy, DeliveryError, Refused
 from radius_smsotp.providers import Surroundings, build, module, presets
+from radius_smsotp.providers.contract import message, soon
 from radius_smsotp.providers.http.provider import Settings
 from radius_smsotp.providers.http.request import leaves
 from radius_smsotp.providers.http.signing import SIGNERS
-from tests.providers.contract import message, soon
 from tests.providers.descriptions import HTTP, RUSSIAN, TEXT, Described
 from tests.providers.recorder import Answer, RecordingGateway, Taken
 

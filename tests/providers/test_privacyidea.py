@@ -9,8 +9,8 @@ import pytest
 
 from radius_smsotp.errors import ConfigurationError
 from radius_smsotp.providers import Surroundings, build
+from radius_smsotp.providers.contract import CODE, PHONE, message, soon
 from radius_smsotp.settings import file
-from tests.providers.contract import CODE, PHONE, message, soon
 from tests.providers.gateway import Gateway
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pytest
 from pydantic import ValidationError
 
 from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
+from radius_smsotp.providers.contract import CODE, PHONE, ProviderContract, message, soon
 from radius_smsotp.providers.script import Provider, Settings
-from tests.providers.contract import CODE, PHONE, ProviderContract, message, soon
 from tests.providers.script_gateway import (
     API_KEY,
     OTHERS,

@@ -13,8 +13,8 @@ import pytest
 from pydantic import ValidationError
 
 from radius_smsotp.errors import Busy, DeliveryError, Refused, Unavailable, Unknown
+from radius_smsotp.providers.contract import CODE, PHONE, ProviderContract, message, soon
 from radius_smsotp.providers.sipgate import Provider, Settings
-from tests.providers.contract import CODE, PHONE, ProviderContract, message, soon
 from tests.providers.peers import (
     Certificate,
     Peer,

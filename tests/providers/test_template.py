@@ -13,9 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 from radius_smsotp.errors import ConfigurationError
 from radius_smsotp.model.text import compose, fill
 from radius_smsotp.providers import Message, Surroundings, build
+from radius_smsotp.providers.contract import soon
 from radius_smsotp.providers.template import PLACEHOLDERS, Regexp, rewrite, values
 from radius_smsotp.settings import file
-from tests.providers.contract import soon
 from tests.providers.gateway import Gateway
 from tests.providers.peers import make_certificate, starting
 from tests.providers.smtp.mail_server import MailServer

@@ -67,7 +67,11 @@ def findings(config: Path) -> list[Finding]:
     found += gateways.findings(loaded, texts.values())
     found += _replies(loaded, accounts)
     found += _accounts(loaded, accounts)
-    chain = Chain(loaded, store, lambda: datetime.now(timezone.utc))
+    try:
+        chain = Chain(loaded, store, lambda: datetime.now(timezone.utc))
+    except ConfigurationError as raised:
+        store.close()
+        return found + errors(raised, "FreeRADIUS does not start with it.")
     why = "Messages do not leave this way: the next provider sends them, if there is one."
     found += [error(one.path, one.fault, one.remedy, why=why) for one in chain.check()]
     why = "Whoever is on the way reads codes, or sends messages at your expense."

@@ -9,8 +9,8 @@ import pytest
 
 from radius_smsotp.errors import DeliveryError
 from radius_smsotp.providers import Surroundings
+from radius_smsotp.providers.contract import CODE, PHONE, message, soon
 from radius_smsotp.providers.http.provider import Provider, Settings
-from tests.providers.contract import CODE, PHONE, message, soon
 from tests.providers.gateway import Authority, Gateway
 
 if TYPE_CHECKING:

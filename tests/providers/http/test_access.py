@@ -15,9 +15,9 @@ import pytest
 
 from radius_smsotp.errors import Refused, Unavailable
 from radius_smsotp.providers import connection
+from radius_smsotp.providers.contract import message, soon
 from radius_smsotp.providers.http.provider import Provider
 from tests.providers import gateway as gw
-from tests.providers.contract import message, soon
 from tests.providers.gateway import Authority, Gateway
 from tests.providers.http.http_tests import PASSWORD, HttpTests, failure
 

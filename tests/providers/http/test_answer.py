@@ -11,10 +11,10 @@ import pytest
 
 from radius_smsotp.errors import Busy, DeliveryError, Refused, Unavailable, Unknown
 from radius_smsotp.providers import Receipt
+from radius_smsotp.providers.contract import PHONE, message
 from radius_smsotp.providers.excerpt import excerpt
 from radius_smsotp.providers.http.answer import LONGEST_PAUSE, Answer, judge
 from radius_smsotp.providers.http.provider import Settings
-from tests.providers.contract import PHONE, message
 from tests.providers.http.http_tests import KEYS
 
 NOW = datetime(2024, 5, 6, 12, 0, tzinfo=UTC)

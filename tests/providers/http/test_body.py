@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radius_smsotp.providers import Message
+from radius_smsotp.providers.contract import CODE, PHONE, soon
 from radius_smsotp.providers.http.request import NO_XML, Template
 from radius_smsotp.providers.template import values
 from tests.providers import gateway as gw
-from tests.providers.contract import CODE, PHONE, soon
 from tests.providers.http.http_tests import HttpTests
 
 if TYPE_CHECKING:

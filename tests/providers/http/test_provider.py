@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from radius_smsotp.providers import Message
+from radius_smsotp.providers.contract import CODE, PHONE, ProviderContract, message, soon
 from radius_smsotp.providers.http.provider import Provider
 from tests.providers import gateway as gw
-from tests.providers.contract import CODE, PHONE, ProviderContract, message, soon
 from tests.providers.gateway import Authority, Gateway
 from tests.providers.http.http_tests import PASSWORD, HttpTests
 

@@ -9,9 +9,9 @@ import pytest
 
 from radius_smsotp import providers
 from radius_smsotp.errors import Unavailable
+from radius_smsotp.providers.contract import PHONE, message, soon
 from radius_smsotp.providers.http.provider import Provider
 from tests.providers import gateway as gw
-from tests.providers.contract import PHONE, message, soon
 from tests.providers.gateway import Authority, Gateway
 from tests.providers.http.http_tests import PASSWORD, HttpTests, failure
 from tests.providers.peers import Peer, closed_port

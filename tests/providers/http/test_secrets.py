@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.providers import Receipt
+from radius_smsotp.providers.contract import CODE, PHONE, message, soon
 from radius_smsotp.providers.http import transport
 from radius_smsotp.providers.http.provider import Provider, Settings
 from radius_smsotp.providers.template import values
 from tests.providers import gateway as gw
-from tests.providers.contract import CODE, PHONE, message, soon
 from tests.providers.gateway import Gateway
 from tests.providers.http.http_tests import PASSWORD, HttpTests, failure
 

@@ -14,10 +14,10 @@ import pytest
 
 from radius_smsotp.errors import Refused, Unavailable, Unknown
 from radius_smsotp.providers import Receipt
+from radius_smsotp.providers.contract import message, soon
 from radius_smsotp.providers.http import transport
 from radius_smsotp.providers.http.provider import Provider
 from tests.providers import gateway as gw
-from tests.providers.contract import message, soon
 from tests.providers.gateway import Gateway
 from tests.providers.http.http_tests import HttpTests, failure
 from tests.providers.peers import Peer, closed_port

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.errors import DeliveryError, Refused, Unavailable
+from radius_smsotp.providers.contract import message, soon
 from radius_smsotp.providers.http import token as of_token
 from tests.providers import gateway as gw
-from tests.providers.contract import message, soon
 from tests.providers.http.http_tests import KEYS, PASSWORD, HttpTests, failure
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from radius_smsotp.errors import Refused, Unavailable, Unknown
 from radius_smsotp.providers import Surroundings
+from radius_smsotp.providers.contract import PHONE, message, soon
 from radius_smsotp.providers.modem import line
 from radius_smsotp.providers.modem.line import LONGEST_LINE, Line
 from radius_smsotp.providers.modem.pdu import DeliveryReceipt
 from radius_smsotp.providers.modem.provider import Provider, Settings
-from tests.providers.contract import PHONE, message, soon
 from tests.providers.modem.gsm_modem import LONG, PLAIN, GsmModem, provider_for
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ import pytest
 
 from radius_smsotp.errors import Unavailable, Unknown
 from radius_smsotp.providers import Surroundings
+from radius_smsotp.providers.contract import message, soon
 from radius_smsotp.providers.modem.device import file_name
 from radius_smsotp.providers.modem.provider import Provider, Settings
-from tests.providers.contract import message, soon
 from tests.providers.modem.gsm_modem import PLAIN, GsmModem, provider_for
 
 if TYPE_CHECKING:

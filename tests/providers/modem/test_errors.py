@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from radius_smsotp.errors import DeliveryError, Refused, Unavailable, Unknown
+from radius_smsotp.providers.contract import message, soon
 from radius_smsotp.providers.modem.errors import CODES, ModemError, explain
-from tests.providers.contract import message, soon
 from tests.providers.modem.gsm_modem import LONG, PLAIN, GsmModem, provider_for
 
 

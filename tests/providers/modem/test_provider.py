@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from radius_smsotp.errors import Refused
 from radius_smsotp.providers import Surroundings, build
+from radius_smsotp.providers.contract import CODE, PHONE, ProviderContract, message, soon
 from radius_smsotp.providers.modem.provider import Provider, Settings
-from tests.providers.contract import CODE, PHONE, ProviderContract, message, soon
 from tests.providers.modem.gsm_modem import LONG, PLAIN, GsmModem, decode, provider_for
 
 if TYPE_CHECKING:

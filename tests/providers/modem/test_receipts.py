@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.errors import Unavailable
+from radius_smsotp.providers.contract import message, soon
 from radius_smsotp.providers.modem.device import Listener
 from radius_smsotp.providers.modem.provider import Provider
-from tests.providers.contract import message, soon
 from tests.providers.modem.gsm_modem import PLAIN, GsmModem, provider_for
 
 if TYPE_CHECKING:

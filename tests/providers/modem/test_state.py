@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.errors import Refused, Unavailable
+from radius_smsotp.providers.contract import PHONE, message, soon
 from radius_smsotp.providers.modem.device import file_name
-from tests.providers.contract import PHONE, message, soon
 from tests.providers.modem.gsm_modem import LONG, PLAIN, GsmModem, decode, provider_for
 
 if TYPE_CHECKING:

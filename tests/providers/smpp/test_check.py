@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.errors import Unavailable
-from tests.providers.contract import message, soon
+from radius_smsotp.providers.contract import message, soon
 from tests.providers.smpp.smsc import PATIENCE, Smsc
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from radius_smsotp import errors
 from radius_smsotp.errors import Refused
+from radius_smsotp.providers.contract import PHONE, ProviderContract, message, soon
 from radius_smsotp.providers.smpp.provider import Settings
-from tests.providers.contract import PHONE, ProviderContract, message, soon
 from tests.providers.smpp.smsc import Smsc
 
 if TYPE_CHECKING:

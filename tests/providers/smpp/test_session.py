@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.errors import Busy, DeliveryError, Refused, Unavailable, Unknown
+from radius_smsotp.providers.contract import CODE, message, soon
 from radius_smsotp.providers.smpp import session
 from radius_smsotp.providers.smpp.receipt import DeliveryReceipt, read_receipt
-from tests.providers.contract import CODE, message, soon
 from tests.providers.smpp.smsc import PATIENCE, Smsc
 from tests.support.site import eventually
 

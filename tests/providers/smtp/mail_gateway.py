@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.providers import Surroundings
+from radius_smsotp.providers.contract import CODE, PHONE, message, soon
 from radius_smsotp.providers.smtp.provider import Provider, Settings
-from tests.providers.contract import CODE, PHONE, message, soon
 from tests.providers.smtp.mail_server import PASSWORD, USER
 
 if TYPE_CHECKING:

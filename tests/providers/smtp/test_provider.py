@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.errors import Busy, DeliveryError, Refused, Unavailable
-from tests.providers.contract import CODE, PHONE, ProviderContract, message, soon
+from radius_smsotp.providers.contract import CODE, PHONE, ProviderContract, message, soon
 from tests.providers.peers import Certificate, Peer, closed_port, make_certificate, starting
 from tests.providers.smtp.mail_gateway import MAILTO, MailStandIn, fails, old_form, provider
 from tests.providers.smtp.mail_server import PASSWORD, USER, MailServer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from radius_smsotp.errors import Refused, Unavailable, Unknown
-from tests.providers.contract import message, soon
+from radius_smsotp.providers.contract import message, soon
 from tests.providers.peers import Certificate, Peer, closed_port, drip, make_certificate, starting
 from tests.providers.smtp.mail_gateway import MailStandIn, fails, old_form, provider
 from tests.providers.smtp.mail_server import PASSWORD, USER, MailServer

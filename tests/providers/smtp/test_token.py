@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from radius_smsotp.errors import Refused, Unavailable
+from radius_smsotp.providers.contract import message, soon
 from radius_smsotp.providers.smtp.provider import validate_servers
-from tests.providers.contract import message, soon
 from tests.providers.gateway import Call, Gateway
 from tests.providers.peers import Certificate, closed_port, make_certificate, starting
 from tests.providers.smtp.mail_gateway import MAILTO, fails, provider

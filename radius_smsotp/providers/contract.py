@@ -1,8 +1,9 @@
 """
-The promises of `radius_smsotp.providers.Provider`, run against every provider.
+The promises of a provider, as a suite for pytest: ours keep them, and so does one of yours.
 
-A provider's test module subclasses `ProviderContract` and gives the fixture `stand_in`: a
-`StandIn` for the gateway, with the means to make it accept, refuse, be away, or fall silent.
+The test module of a provider subclasses `ProviderContract` and gives the fixture `stand_in`: a
+`StandIn` for the gateway, with the means to make it accept, refuse, be away, or fall silent.  See
+docs/how-to/own-provider.rst.
 """
 
 from __future__ import annotations
@@ -163,10 +164,11 @@ class ProviderContract:
         """And only for as long as that lasts (RLIMIT_NPROC, TasksMax of systemd)."""
         provider = stand_in.provider()
         start = threading.Thread.start
+        own = ("radius_smsotp.", type(provider).__module__.partition(".")[0])
 
         def start_theirs(thread: threading.Thread) -> None:
             of = getattr(thread, "_target", None) or type(thread)
-            if of.__module__.startswith("radius_smsotp."):
+            if of.__module__.startswith(own):
                 raise RuntimeError("can't start new thread")
             start(thread)
 
