@@ -190,6 +190,7 @@ rm -r /srv/work/site
 ENDLESS = {
     r"smsotp gateway": r"Open http://\S+ in a browser",
     r"smsotp exporter": r"/metrics answers",
+    r"smsotp prune --every": r"removed: ",
     r"smsotp receiver": r" answers, for ",
     r"smsotp courier$": r"has started",
     r"trace \S+ --follow": r"\n",
