@@ -9,6 +9,7 @@
 #   SMSOTP_SERVER_NAME   DNS name in the certificate for Wi-Fi, which the first start makes
 #   SMSOTP_STORE    where the first start puts the data, as postgresql://USER@HOST/DATABASE; by
 #                   default a file in the volume; the password stands in PGPASSWORD
+#   SMSOTP_CONFIG   smsotp.yaml in this folder, if that is not /etc/radius-smsotp
 #   SMSOTP_DEMO     1: the first start makes the account alice, whose PIN is 1234, and sends SMS to
 #                   the service "gateway"; for a volume that is thrown away
 set -eu
