@@ -273,9 +273,11 @@ class TestAuthorize:
         ids=["nothing", "no lists", "no name", "no password"],
     )
     def test_what_is_no_login_is_nobodys(self, hooks: Any, server: Server, given: Any) -> None:
-        """Status-Server, say."""
+        """Status-Server, say, which tells whether the store answers."""
+        named = given is not None and "User-Name" in str(given)
         assert call(hooks.authorize, given) == Called("NOOP", {}, {}, {})
         assert server.service.calls == []
+        assert ("asked the store" in server.done) != named
 
     @pytest.mark.parametrize("which", ["Tmp-Octets-0", "Tmp-Octets-1"])
     def test_a_nul_is_refused(self, hooks: Any, server: Server, which: str) -> None:
