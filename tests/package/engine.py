@@ -126,7 +126,7 @@ class Engine:
 
     def texts(self) -> list[str]:
         """What was sent, the last one last: the provider of new settings writes into a folder."""
-        found = self.inside("sh", "-c", "ls -tr outbox/*.json | xargs cat")
+        found = self.inside("sh", "-c", "ls -tr outbox/*.json | xargs -n 1 sed '$a\\'")
         return [json.loads(line)["text"] for line in found.splitlines()]
 
     def up(self) -> None:
