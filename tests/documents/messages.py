@@ -33,7 +33,10 @@ TOPICS = {
         ":ref:`Clients`, :ref:`Accounting`, :ref:`BlastRADIUS, and RadSec in front`",
     ),
     "Directories and databases": (("cli/check/directories",), ":ref:`A directory that hangs`"),
-    "Gateways": (("providers", "cli/check/gateways"), ":ref:`Gateways`, :ref:`Receipts`"),
+    "Gateways": (
+        ("providers", "delivery", "cli/check/gateways"),
+        ":ref:`Gateways`, :ref:`Receipts`",
+    ),
     "The machine, and other servers": (
         ("cli/check/host", "cli/check/servers", "cli"),
         ":ref:`A second server`, :ref:`Clocks`",
