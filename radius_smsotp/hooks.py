@@ -20,9 +20,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import functools
+import json
 import logging
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -346,6 +347,77 @@ class Hooks:
         return answered
 
 
+class Rehearsal(Hooks):
+    """
+    What ``smsotp check --as`` has FreeRADIUS call: what it calls in a login, but looking on.
+
+    No thread is started; nothing is written but what there is to report, a line of JSON at each
+    call, into the file that the module's ``config`` names.  Nobody is let in: the process is asked
+    by that command alone, and knows no other client.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(functools.partial(Server, in_radiusd=False, starting=True))
+
+    def instantiate(self, lists: Lists | None) -> int:
+        """As in a login; the report begins when all is ready."""
+        result = super().instantiate(lists)
+        if result == 0:
+            self._report("instantiate")
+        return result
+
+    def authorize(self, lists: Lists) -> packets.Result:
+        """Say how FreeRADIUS would be told to check the first factor, and what would follow."""
+        from radius_smsotp.login.prospect import Foresight  # noqa: PLC0415  # no login needs it
+
+        request = packets.parse(lists)
+        if request is None or (request.password is None and not request.malformed):
+            return packets.result(radiusd.RLM_MODULE_NOOP)
+        # The packet comes from the command; whom it stands for is said beside the settings.
+        address = radiusd.config.get("address", "")
+        request = replace(request, client=replace(request.client, address=address))
+        if request.malformed:
+            self._report("authorize", reason="nul")
+            return packets.result(radiusd.RLM_MODULE_REJECT)
+        server = self.server
+        try:
+            server.require_store()
+            preparation = server.service.prepare(request)
+            foresight = Foresight(server.loaded, server.keys, server.store, server.courier)
+            prospect = asdict(foresight.of(request))
+        except StoreError as error:
+            self._report("authorize", fault=str(error))
+            return packets.result(radiusd.RLM_MODULE_REJECT)
+        reason = preparation.reason or prospect["reason"]
+        told = {"reason": reason, "phones": len(request.phones), "checkable": request.known_good}
+        self._report("authorize", **prospect | told)
+        return _prepared(request, replace(preparation, reason=reason))
+
+    def authenticate(self, lists: Lists) -> packets.Result:
+        """Whoever gets here would be asked for the code: see what the Access-Accept would hold."""
+        request = packets.parse(lists)
+        if request is None or request.step is not Step.PIN:
+            return _render(None, Rejected(""))
+        return _render(request, Accepted())
+
+    def post_auth(self, lists: Lists) -> packets.Result:
+        """Say why FreeRADIUS has refused."""
+        request = packets.parse(lists)
+        if request is not None and not request.settled:
+            step = request.step.value if request.step else ""
+            said = packets.failures(lists)
+            self._report("post_auth", step=step, reason=request.reason, failures=said)
+        return packets.result(radiusd.RLM_MODULE_NOOP)
+
+    def accounting(self, _: Lists) -> packets.Result:
+        """What is told beside a login is of no interest."""
+        return packets.result(radiusd.RLM_MODULE_NOOP)
+
+    def _report(self, call: str, **told: Any) -> None:
+        with Path(radiusd.config["report"]).open("a", encoding="utf-8") as report:
+            report.write(json.dumps({"call": call, **told}, default=datetime.isoformat) + "\n")
+
+
 def _answered(server: Server, outcome: Challenged, wait: Callable[[], str]) -> Outcome:
     """The answer to the first step, once the verdict is there or the time is up."""
     try:
@@ -412,3 +484,11 @@ authenticate = _hooks.authenticate
 await_delivery = await_disk = _hooks.conclude
 post_auth = _hooks.post_auth
 accounting = _hooks.accounting
+
+_rehearsal = Rehearsal()
+rehearse_instantiate = _rehearsal.instantiate
+rehearse_detach = _rehearsal.detach
+rehearse_authorize = _rehearsal.authorize
+rehearse_authenticate = _rehearsal.authenticate
+rehearse_post_auth = _rehearsal.post_auth
+rehearse_accounting = _rehearsal.accounting

@@ -62,12 +62,7 @@ class Issuer:
     ) -> Message:
         """The first message of a challenge, under the courier's lease."""
         transaction_id, number = challenge.transaction_id, facts.phone or ""
-        wanted = attributes.provider(request, self._loaded.providers)
-        if wanted is None and facts.account is not None:
-            wanted = facts.account.provider
-        route = self._loaded.route(number)
-        if wanted is not None and wanted in self._loaded.providers:
-            route = tuple(dict.fromkeys((wanted, *route)))
+        route = self.route(request, facts)
         owner, until = self._courier.lease(now, route)
         return Message(
             transaction_id=transaction_id,
@@ -80,6 +75,16 @@ class Issuer:
             lease_until=until,
             ways=tuple(f"{one.word}:{self._sealed(transaction_id, *one)}" for one in facts.ways),
         )
+
+    def route(self, request: Request, facts: Facts) -> tuple[str, ...]:
+        """The providers that the first message of a login goes through, in their order."""
+        wanted = attributes.provider(request, self._loaded.providers)
+        if wanted is None and facts.account is not None:
+            wanted = facts.account.provider
+        route = self._loaded.route(facts.phone or "")
+        if wanted is None or wanted not in self._loaded.providers:
+            return route
+        return tuple(dict.fromkeys((wanted, *route)))
 
     def _sealed(self, transaction_id: str, way: str, address: str) -> str:
         return code.seal(self._keyring.secret, code.nonce(transaction_id, way), address)

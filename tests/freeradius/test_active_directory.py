@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from radius_smsotp.cli.check import rehearsal
 from tests.freeradius import recipe, stock
 from tests.freeradius.domain import LOCKOUT, PASSWORD, Domain
 from tests.freeradius.handshakes import HandshakeClient
@@ -206,8 +207,22 @@ def test_members_of_a_group_in_a_group(
         recipe.install(raddb, "Groups in Active Directory", {})
 
     domain.member("vpn-users", "jürgen", stays=True)
+    seen = domain.log().count("simple bind")
     site = make_site(**SETTINGS | {"limits": {"cooldown": 0}})
     radiusd = site.start(edit=edit)
+    for name, outcome, met in (("alice", "open", "met"), ("jane", "refused", "not met")):
+        ahead = rehearsal.tell(site.settings_path, radiusd.folder, None, name, "local")
+        assert (ahead["outcome"], ahead["first_factor"]) == (outcome, ["ldap"])
+        assert ahead["steps"][1]["what"] == '(&LDAP-Group == "vpn-users")'
+        assert (ahead["steps"][0]["meaning"], ahead["steps"][1]["meaning"]) == (
+            "knows the account",
+            met,
+        )
+        assert ahead["reply"].get("Filter-Id", []) == ['"vpn-users"'] * (outcome == "open")
+        assert ahead["attributes"] == ("mobile", "otherMobile")
+    # Nobody has bound to it but who may look around.
+    binds = [one for one in domain.log().splitlines() if "simple bind" in one][seen:]
+    assert [one for one in binds if "[radius@ad.example.org]" not in one] == []
     told = {11: b"vpn-users", 25: b"OU=vpn-users", 81: b"20"}
     for name in ("alice", "bob", "jürgen"):
         challenge = radiusd.challenge(name, PASSWORD)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.cli.check import ways
+from radius_smsotp.cli.check import rehearsal, ways
 from tests.freeradius import recipe, stock
 from tests.freeradius.directory import Directory
 from tests.freeradius.supplicant import PEAP_GTC, Supplicant
@@ -175,6 +175,21 @@ def test_a_pilot_needs_a_code_and_nobody_else(
         assert radiusd.ask(*other).kind == "Access-Accept"
         assert radiusd.ask(other[0], "wrong").kind == "Access-Reject"
         assert len(mixed.site.kinds(other[0])) == others
+
+
+def test_who_is_of_the_pilot_is_told_beforehand(mixed: Mixed) -> None:
+    """By the condition, at the port that the client sends to."""
+    for name, outcome, reply in (("erin", "open", []), ("frank", "without-code", [])):
+        folder, port = mixed.radiusd.folder, mixed.radiusd.port
+        told = rehearsal.tell(mixed.site.settings_path, folder, None, name, "localhost", port=port)
+        assert (told["outcome"], told["first_factor"]) == (outcome, ["ldap"])
+        assert told["auth_type"] == ("smsotp" if outcome == "open" else "LDAP")
+        asked = '(&LDAP-Group == "cn=pilot,ou=groups,dc=example,dc=org")'
+        met = [one["meaning"] for one in told["steps"] if one["what"] == asked]
+        assert met == (["met"] if outcome == "open" else ["not met"]) * 2  # post-auth, too
+        assert told["client"]["server"] == "default"
+        assert told["client"]["other_ports"][str(mixed.at["client"].port)] == "client"
+        assert [*told["reply"]] == reply
 
 
 def asked_twice(mixed: Mixed, place: str, **more: str) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from radius_smsotp.cli import CONFIGURATION, output
-from radius_smsotp.cli.check import host, raddb, servers, site
+from radius_smsotp.cli.check import host, raddb, rehearsal, servers, site
 from radius_smsotp.cli.check.finding import Finding
 from radius_smsotp.cli.site import acting_as, existing_user
 from radius_smsotp.errors import freeradius_user
@@ -37,9 +37,36 @@ INDENT = " " * 9
     help="The configuration of FreeRADIUS to look at.  [default: the folder raddb beside the "
     "settings, or this machine's]",
 )
+@click.option(
+    "--as",
+    "wanted",
+    metavar="NAME@CLIENT",
+    callback=rehearsal.option,
+    help="Tell what would happen to this user at this RADIUS client, and why.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="With --as: where that client sends to, where its section names no virtual server.  "
+    "[default: 1812]",
+)
+@click.option(
+    "--wifi",
+    is_flag=True,
+    help="With --as: for a device behind that client, in the tunnel of PEAP or EAP-TTLS.",
+)
 @output.json_option
 @click.pass_obj
-def check(config: Path, user: pwd.struct_passwd | None, folder: Path | None, as_json: bool) -> None:
+def check(
+    config: Path,
+    user: pwd.struct_passwd | None,
+    folder: Path | None,
+    wanted: tuple[str, str],
+    port: int | None,
+    wifi: bool,
+    as_json: bool,
+) -> None:
     """
     Find every problem of settings, key, store, providers and FreeRADIUS.
 
@@ -47,16 +74,30 @@ def check(config: Path, user: pwd.struct_passwd | None, folder: Path | None, as_
     sent.  Run as root, it checks with the rights of the user that FreeRADIUS runs as.  Exits
     with 3 if there is an error, with 0 if there are only warnings.
 
+    With --as it walks through the raddb for one user instead, without a password: a FreeRADIUS of
+    its own answers, by the site's words, and sends, writes and counts nothing.  Exits with 1 if
+    the user would be refused.
+
     \b
     Examples:
       smsotp check
+      smsotp check --as alice@vpn
+      smsotp check --as alice@example.org@192.0.2.1 --json
       smsotp --config ./site/smsotp.yaml check --json
     """
     if os.geteuid() == 0:
         user = user or freeradius_user()
     elif user is not None:
         raise click.UsageError("only root can check with the rights of somebody else")
-    found = _found(config, user, folder or raddb.place(config))
+    folder = folder or raddb.place(config)
+    if wanted[0]:
+        told = rehearsal.tell(config, folder, user, *wanted, port=port, wifi=wifi)
+        if as_json:
+            output.as_json(told)
+        else:
+            rehearsal.show(told)
+        sys.exit(told["outcome"] in {"refused", "down"})
+    found = _found(config, user, folder)
     if as_json:
         output.as_json([asdict(one) for one in found])
     else:
