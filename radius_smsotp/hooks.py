@@ -455,15 +455,17 @@ def _render(request: Request | None, outcome: Outcome) -> packets.Result:
     turn = None if request is None else request.eap
     if isinstance(outcome, Accepted):
         success = [] if turn is None else [packets.eap_message(eap.succeed(turn))]
-        return packets.result(radiusd.RLM_MODULE_OK, success, [("SMSOTP-Settled", "accepted")])
+        begun = str(int(outcome.begun.timestamp())) if outcome.begun else None
+        settled = [("SMSOTP-Settled", "accepted"), ("SMSOTP-Begun", begun)]
+        return packets.result(radiusd.RLM_MODULE_OK, success, settled)
     message = packets.reply_message(outcome.text)
     unasked = turn is not None and turn.last
     if isinstance(outcome, Rejected) and outcome.silent:
         silence = [("Response-Packet-Type", "Do-Not-Respond"), ("SMSOTP-Settled", "refused")]
         return packets.result(radiusd.RLM_MODULE_HANDLED, (), silence)
     if isinstance(outcome, Rejected) or outcome.style == "reject" or unasked:
-        settled = [("SMSOTP-Settled", "refused")]
-        return packets.result(radiusd.RLM_MODULE_REJECT, [message], settled)
+        refused = [("SMSOTP-Settled", "refused")]
+        return packets.result(radiusd.RLM_MODULE_REJECT, [message], refused)
     asked = [("State", outcome.transaction_id), message]
     if turn is not None:
         state, packet = eap.ask(turn, outcome.text, outcome.transaction_id, outcome.echo)

@@ -248,6 +248,9 @@ REMEDIES = {
     "login-refused domain-workstation": "add the domain controllers to the computers that the "
     "account may log on to (userWorkstations), as they see no other one in a bind",
     "login-refused domain-locked": "unlock it in the domain, and look who tries passwords there",
+    "login-refused domain-changed": "the user has to log in again, with the new password",
+    "login-refused domain-rules": "tell the user what the domain wants of a new password: "
+    "its length, its letters, how old the one before has to be",
     "login-refused other-method": "set the client to PAP, or to EAP of ours; what may come in "
     "beside is said in smsotp_beside, in policy.d/smsotp_first_factor",
     "login-refused unsigned": "let the proxy sign its requests; until it can, write "

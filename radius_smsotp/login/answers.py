@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from radius_smsotp.login.replays import Use
 from radius_smsotp.login.request import Step
@@ -72,9 +73,11 @@ class Accepted:
 
     Attributes:
         uses: The codes that this has spent, of which none may count again.
+        begun: When the first factor was right, if that was in a request before this one.
     """
 
     uses: tuple[Use, ...] = field(default=(), compare=False)
+    begun: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ class Candidates:
         client, codes = request.client, facts.emergency
         running = [one for one in facts.running if one.emergency == (codes is not None)]
         kept = facts.remembered or not (running or codes)
-        if refused and refused not in rules.WITHHELD:
+        if request.changes or (refused and refused not in rules.WITHHELD):
             running = []
         elif kept and facts.spent and request.cleartext is not None and read_as:
             old, step = facts.spent[0], Step.PIN_AND_OLD_CODE

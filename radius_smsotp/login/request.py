@@ -128,6 +128,7 @@ class Request:
         transaction_id: From `State`, if it has the form of ours.
         handshake: The password is proved, not sent.
         method: How: CHAP, MS-CHAP or MS-CHAPv2; "" if it is sent.
+        changes: There is a new password beside it, which FreeRADIUS sets if the old one is right.
         tunnelled: A device has said it, in EAP or in a tunnel, past the client that asks.
         eap: The round of EAP-GTC that this request is, if it is one.
         step: What FreeRADIUS's control list says that came; None if nothing that we know.
@@ -159,6 +160,7 @@ class Request:
     identity: str = ""
     handshake: bool = False
     method: str = ""
+    changes: bool = False
     tunnelled: bool = False
     eap: Round | None = None
     step: Step | None = None

@@ -300,7 +300,7 @@ class Service:
                 codes = codes.less(number)
                 tx.put_emergency(codes)
                 uses.append(of_emergency(codes, number))
-            outcome = Accepted(tuple(uses))
+            outcome = Accepted(tuple(uses), begun=decision.challenge.created_at)
         return outcome, again
 
     def _remembered(self, outcome: Outcome) -> Outcome:
@@ -328,7 +328,7 @@ class Service:
             # No code that is open was tried.
             alone = request.step in {Step.PIN, Step.PIN_AND_OLD_CODE}
             uncounted = request.uncompared and alone
-            if not uncounted and alone:
+            if not uncounted and alone and not request.changes:
                 failures = counter.lockout.failures
                 if uncounted := self._methods.is_counted(request, failures, now):
                     reason = "in-turn"
@@ -526,7 +526,7 @@ class Service:
     def _answered(self, request: Request, challenge: Challenge, own: ClientPolicy) -> Outcome:
         """The reply that the same packet got before."""
         if challenge.state == "spent":
-            return Accepted()
+            return Accepted(begun=challenge.created_at)
         again = rules.asks_again(request.password or "", own.login)
         before = own.texts.resent if again else answers.wrong_code(challenge, own)
         return self._challenged(request, challenge, own, before)

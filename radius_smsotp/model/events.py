@@ -65,6 +65,8 @@ REASONS = {
     "domain-workstation": "the domain lets the account in from other computers only",
     "domain-locked": "the account is locked in the domain",
     "unconfirmed": "the database did not confirm in time that it keeps the challenge: no SMS",
+    "domain-changed": "the password was changed in the domain since the login began",
+    "domain-rules": "the domain does not take the new password",
     "other-method": "neither a password nor EAP of ours, but another method, without a code",
     "unsigned": "it came through a proxy (Proxy-State) without Message-Authenticator: BlastRADIUS",
     "unfit": "what came through the device's tunnel makes no login, or does not fit into a packet",

@@ -36,6 +36,10 @@ HANDSHAKES = {
 }
 """Attributes that prove a password (RFC 2865 section 5.3; RFC 2548 sections 2.1.3 and 2.3.2)."""
 
+CHANGE, MAY_CHANGE = "MS-CHAP2-CPW", "change"
+"""What a client sends beside a new password (RFC 2548 section 2.3.4), and the value of
+``SMSOTP-MSCHAP`` with which it may."""
+
 REFUSALS = frozenset(("Access-Reject", "Do-Not-Respond"))
 """Values of ``Response-Packet-Type`` by which a module before ours has refused."""
 
@@ -58,7 +62,8 @@ UNCOMPARED = "No NT-Password"
 
 BY_DOMAIN = re.compile(
     r"[\w.-]+: (?:Server said: \w+: LdapErr: .*AcceptSecurityContext error, data (?P<ldap>\w+),.*"
-    r"|Program returned code \(\d+\) and output '.*\(0xc000(?P<ntlm>\w{4})\).*')",
+    r"|Program returned code \(\d+\) and output '.*\(0xc000(?P<ntlm>\w{4})\).*'"
+    r"|ntlm auth password change failed: .*password update (?P<change>rule).*)",
     re.IGNORECASE | re.DOTALL,
 )
 """What ldap says that Active Directory has said, and what ntlm_auth has told mschap or exec."""
@@ -71,9 +76,11 @@ DOMAIN_REASONS = {
     ("701", "0193"): "domain-expired",
     ("773", "0224"): "domain-must-change",
     ("775", "0234"): "domain-locked",
+    ("rule",): "domain-rules",
 }
 """Codes of a bind and of NTLM ([MS-ERREF] sections 2.2 and 2.3) to why the domain refuses somebody,
-whose password was right; of the last one it does not look at the password."""
+whose password was right; of who is locked it does not look at the password.  The last one is what
+ntlm_auth says of STATUS_PASSWORD_RESTRICTION, of which it tells no code."""
 
 BY_CLIENT = "client"
 """Of ``SMSOTP-Proved``: the client has checked the first factor."""
@@ -103,7 +110,7 @@ _ROWS = {
     "SMSOTP-Style": ("control", "modules policy", "hook", "how the code is asked for"),
     "SMSOTP-Text": ("control", "modules", "hook", "the text of the message"),
     "SMSOTP-Language": ("control", "modules", "hook", "the language of the account"),
-    "SMSOTP-MSCHAP": ("control", "modules", "hook", "ntlm_auth can check MS-CHAPv2"),
+    "SMSOTP-MSCHAP": ("control", "modules", "policy hook", "ntlm_auth checks MS-CHAPv2"),
     "SMSOTP-Client": ("request", "policy", "policy hook", "the RADIUS client that asks"),
     "SMSOTP-Client-Address": ("request", "policy", "policy hook", "its address"),
     "SMSOTP-Packet": ("request", "policy", "policy hook", "the Request Authenticator"),
@@ -116,6 +123,7 @@ _ROWS = {
     "SMSOTP-Matched": ("control", "hook", "hook", "what code came with the PIN"),
     "SMSOTP-Reason": ("control", "policy hook", "policy hook", "why the login is refused"),
     "SMSOTP-Settled": ("control", "hook", "policy hook", "how a hook has decided the login"),
+    "SMSOTP-Begun": ("control", "hook", "modules", "when the login began that is accepted now"),
     "SMSOTP-Ticket": ("control", "hook", "policy hook", "what another instance waits for"),
     "SMSOTP-Candidate": ("control", "hook", "policy", "what a handshake is to prove first"),
     "SMSOTP-Proved": ("control", "policy hook", "policy hook", "that it is proved, or by whom"),
@@ -178,6 +186,10 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
     pin_hash = octets(config.get("PBKDF2-Password")) or b""
     proofs = [] if password is not None else [one for one in HANDSHAKES if one in request]
     method = HANDSHAKES[proofs[0]] if proofs else ""
+    # mschap proves the new one, once it has changed it; that has nothing to do with codes.
+    changes = CHANGE in request and config.get("SMSOTP-MSCHAP") == MAY_CHANGE and not state
+    if CHANGE in request:
+        method = "MS-CHAPv2, with a new password" if changes else ""
     # smsotp_handshake refuses CHAP without a word where there is nothing in the clear.
     silent = method == "CHAP" and "Cleartext-Password" not in config and not said
     matched, _, number = config.get("SMSOTP-Matched", "").partition(" ")
@@ -201,6 +213,7 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         ),
         handshake=method != "",
         method=method,
+        changes=changes,
         tunnelled="EAP-Message" in request or "SMSOTP-EAP" in config,
         eap=turn,
         step=STEPS.get(config.get("SMSOTP-Step", "")),
@@ -279,7 +292,7 @@ def failures(lists: Mapping[str, Any] | None) -> tuple[str, ...]:
 def _by_domain(said: Iterable[str]) -> str:
     """Why Active Directory has refused somebody, whatever the password; "" if it has not."""
     found = [match for one in said if (match := BY_DOMAIN.fullmatch(one))]
-    codes = {(one["ldap"] or one["ntlm"]).lower() for one in found}
+    codes = {(one["ldap"] or one["ntlm"] or one["change"]).lower() for one in found}
     return next((why for known, why in DOMAIN_REASONS.items() if codes & {*known}), "")
 
 

@@ -29,7 +29,7 @@ netbios name = DC1
 realm = {realm}
 workgroup = EXAMPLE
 server role = active directory domain controller
-server services = ldap, cldap, kdc, winbindd
+server services = ldap, cldap, kdc, rpc, winbindd
 private dir = {folder}/private
 state directory = {folder}/state
 cache directory = {folder}/cache
@@ -58,6 +58,7 @@ PEOPLE: dict[str, str] = {
     "disabled": "userAccountControl: 514\nmobile: +49 170 1234511",
     "expired": "accountExpires: 1\nmobile: +49 170 1234512",
     "must-change": "pwdLastSet: 0\nmobile: +49 170 1234513",
+    "newcomer": "pwdLastSet: 0\nmobile: +49 170 1234517",
     "outside-hours": "logonHours:: AAAAAAAAAAAAAAAAAAAAAAAAAAAA\nmobile: +49 170 1234514",
     "elsewhere": "userWorkstations: DESK7\nmobile: +49 170 1234515",
     "locked": "mobile: +49 170 1234516",
@@ -194,6 +195,13 @@ class Domain(TcpServer):
             f"replace: {attribute}\n{attribute}: {value}\n"
         )
 
+    def set_password(self, name: str, password: str) -> None:
+        """As the helpdesk does, whether it runs or not."""
+        self.modify(
+            f"dn: cn={name},cn=users,{SUFFIX}\nchangetype: modify\n"
+            f"replace: unicodePwd\nunicodePwd:: {written(password)}\n"
+        )
+
     def member(self, group: str, name: str, *, stays: bool) -> None:
         """Put somebody into a group, or take them out of it."""
         said = MEMBER.format(group=group, name=name, suffix=SUFFIX)
@@ -224,6 +232,11 @@ class Domain(TcpServer):
         return ["nsenter", "--target", str(self.process.pid), "--mount", "--root", "--wd"]
 
 
+def written(password: str) -> str:
+    """A value of ``unicodePwd``, in LDIF."""
+    return base64.b64encode(f'"{password}"'.encode("utf-16-le")).decode()
+
+
 def account(name: str, password: str, more: str) -> str:
     """The LDIF of somebody; what `more` says counts."""
     if "userAccountControl" not in more:
@@ -234,6 +247,6 @@ def account(name: str, password: str, more: str) -> str:
         name=name,
         suffix=SUFFIX,
         encoded=base64.b64encode(name.encode()).decode(),
-        password=base64.b64encode(f'"{password}"'.encode("utf-16-le")).decode(),
+        password=written(password),
         more=more,
     )

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
-from Crypto.Cipher import DES
+from Crypto.Cipher import ARC4, DES
 from Crypto.Hash import MD4
 
 from tests.support import radius
@@ -28,7 +28,7 @@ Kind = Literal["chap", "mschap", "mschapv2"]
 
 CHAP_PASSWORD, CHAP_CHALLENGE = 3, 60
 MICROSOFT = 311
-RESPONSE, ERROR, CHALLENGE, RESPONSE2, SUCCESS2 = 1, 2, 11, 25, 26
+RESPONSE, ERROR, ENCRYPTED, CHALLENGE, RESPONSE2, SUCCESS2, CHANGE2 = 1, 2, 6, 11, 25, 26, 27
 KEYS = {12, 16, 17}
 """Attributes of Microsoft (RFC 2548 section 2): the last, those with keys for MPPE."""
 
@@ -74,9 +74,19 @@ class HandshakeClient:
         self.identifier = b"\x05"
 
     def ask(
-        self, kind: Kind, password: str, state: bytes | None = None, user: str = "alice"
+        self,
+        kind: Kind,
+        password: str,
+        state: bytes | None = None,
+        user: str = "alice",
+        old: str | None = None,
     ) -> Reply:
-        """One request; the signature of the reply is checked."""
+        """
+        One request; the signature of the reply is checked.
+
+        Args:
+            old: In its place `password` is to be from now on, with MS-CHAPv2.
+        """
         pairs = [(USER_NAME, user.encode()), (CALLING_STATION_ID, self._station)]
         if state is not None:
             pairs.append((STATE, state))
@@ -91,8 +101,12 @@ class HandshakeClient:
         else:
             hashed = hashlib.sha1(peer + challenge + user.encode()).digest()[:8]
             proof = _proof(password, hashed)
-            told = self.identifier + b"\x00" + peer + bytes(8) + proof
-            pairs += [_microsoft(CHALLENGE, challenge), _microsoft(RESPONSE2, told)]
+            told = peer + bytes(8) + proof
+            pairs.append(_microsoft(CHALLENGE, challenge))
+            if old is None:
+                pairs.append(_microsoft(RESPONSE2, self.identifier + b"\x00" + told))
+            else:
+                pairs += self._change(old, password, told)
         reply = self._client.send(pairs)
         # RFC 2865 section 5.26: type, length and value of what a vendor adds; one in each here.
         heads = MICROSOFT.to_bytes(4, "big")
@@ -111,6 +125,25 @@ class HandshakeClient:
             added.get(ERROR, b"")[1:],
             reply,
         )
+
+    def _change(self, old: str, new: str, told: bytes) -> list[tuple[int, bytes]]:
+        """Another password (RFC 2548 sections 2.1.7 and 2.3.4), and what proves it."""
+        text = new.encode("utf-16-le")
+        # RFC 2759 section 8.10.
+        block = os.urandom(512 - len(text)) + text + len(text).to_bytes(4, "little")
+        sealed = ARC4.new(_hash(old)).encrypt(block)
+        key = _hash(new)
+        halves = zip((_hash(old)[:8], _hash(old)[8:]), (key[:7], key[7:14]), strict=True)
+        # RFC 2759 section 8.13.
+        known = b"".join(_des(by).encrypt(half) for half, by in halves)
+        parts = [sealed[at : at + 243] for at in range(0, len(sealed), 243)]
+        return [
+            _microsoft(CHANGE2, b"\x07" + self.identifier + known + told + bytes(2)),
+            *(
+                _microsoft(ENCRYPTED, b"\x06" + self.identifier + number.to_bytes(2, "big") + part)
+                for number, part in enumerate(parts, 1)
+            ),
+        ]
 
 
 def _microsoft(kind: int, value: bytes) -> tuple[int, bytes]:

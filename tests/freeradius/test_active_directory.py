@@ -195,6 +195,17 @@ def test_who_is_disabled_between_the_steps_gets_in_no_more(
     assert radiusd.site.events("bob")[-1].detail == {"reason": "domain-disabled"}
 
 
+def test_whose_password_is_changed_between_the_steps_gets_in_no_more(
+    radiusd: Radiusd, domain: Domain
+) -> None:
+    """An attacker has sent the code to himself, say, and the helpdesk has heard of it."""
+    challenge = radiusd.challenge("bob", PASSWORD)
+    code = radiusd.site.code(challenge.state)
+    domain.set_password("bob", PASSWORD)
+    assert radiusd.ask("bob", code, challenge.state).kind == "Access-Reject"
+    assert radiusd.site.events("bob")[-1].detail == {"reason": "domain-changed"}
+
+
 def test_members_of_a_group_in_a_group(
     make_site: Callable[..., Site], domain: Domain, asks_domain: Callable[[Path], None]
 ) -> None:
@@ -267,3 +278,46 @@ def test_ms_chap_is_proved_to_winbind(
         assert client.ask("mschapv2", PASSWORD, user=name).kind == "Access-Reject"
         assert site.events(name)[-1].detail["reason"] == reason
     assert site.kinds("disabled") == ["login-refused", "pin-wrong", "login-refused"]
+
+
+def test_a_password_that_has_to_be_changed(
+    make_site: Callable[..., Site], domain: Domain, asks_domain: Callable[[Path], None]
+) -> None:
+    def edit(raddb: Path) -> None:
+        asks_domain(raddb)
+        program = "/usr/bin/ntlm_auth"
+        here = {program: f"{program} --configfile={domain.configuration}"}
+        recipe.install(raddb, "Passwords that have expired", here)
+
+    site = make_site(**SETTINGS)
+    radiusd = site.start(edit=edit, prefix=domain.inside)
+    client = HandshakeClient(radiusd.port)
+
+    def refused(password: str, **more: str) -> bytes:
+        reply = client.ask("mschapv2", password, **{"user": "newcomer"} | more)
+        assert reply.kind == "Access-Reject"
+        return reply.error
+
+    for client.identifier in (b"\x05", b"\x5c", b"\x85"):
+        error = refused(PASSWORD)
+        assert re.fullmatch(rb"E=648 R=0 C=[0-9a-f]{32} V=3 M=Password expired", error)
+    assert site.events("newcomer")[-1].detail == {"reason": "domain-must-change"}
+    assert refused("wrong") == b""
+    # What a client sends for a new password counts like any other.
+    assert refused("Other.word", old="wrong") == b"E=709 R=0 M=Password change failed"
+    assert site.kinds("newcomer")[-2:] == ["pin-wrong", "pin-wrong"]
+    assert refused("short", old=PASSWORD) == b"E=709 R=0 M=Password change failed"
+    assert site.events("newcomer")[-1].detail["reason"] == "domain-rules"
+    challenge = client.ask("mschapv2", "Other.word", user="newcomer", old=PASSWORD)
+    assert challenge.kind == "Access-Challenge"
+    accepted = client.ask("mschapv2", site.code(challenge.state), challenge.state, user="newcomer")
+    assert (accepted.kind, accepted.proved) == ("Access-Accept", True)
+    assert domain.log_in("newcomer", "Other.word")
+    # Nothing else shows.
+    client.identifier = b"\x05"
+    assert refused(PASSWORD, user="disabled").startswith(b"E=691 R=0 C=")
+    challenge = client.ask("mschapv2", "Other.word", user="newcomer")
+    code = site.code(challenge.state)
+    guess = client.ask("mschapv2", "Third.word", challenge.state, user="newcomer", old=code)
+    assert guess.kind == "Access-Reject"
+    assert domain.log_in("newcomer", "Other.word")

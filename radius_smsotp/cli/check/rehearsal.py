@@ -147,7 +147,9 @@ def tell(
     told["remedy"] = None
     if (reason := told["reason"]) in REASONS:
         account, detail = told["account"] or name, {"reason": reason}
-        event = Event("login-refused", datetime.now(timezone.utc), account, "", shortname, "", detail)
+        event = Event(
+            "login-refused", datetime.now(timezone.utc), account, "", shortname, "", detail
+        )
         told["remedy"] = trace.advice(event, whole.folder)
     return told
 
@@ -275,7 +277,11 @@ def _steps(found: Rehearsed, whole: Raddb) -> Iterator[dict[str, str]]:
             if one.section.startswith("Auth-Type"):
                 meaning = BY_PASSWORD.get(kind, "with the password")
         elif one.kind == "module" and kind not in {"", "always"} and one.text != "smsotp":
-            if (one.policy in own or kind in READ - LOOK_UP) and one.result in {"ok", "noop", "updated"}:
+            if (one.policy in own or kind in READ - LOOK_UP) and one.result in {
+                "ok",
+                "noop",
+                "updated",
+            }:
                 continue
             meaning = KNOWING.get(one.result, one.result) if kind in LOOK_UP else one.result
         else:
