@@ -151,6 +151,28 @@ def test_a_group_of_ldap_is_said_with_the_accept(
         assert b"OU=vpn-users".hex() in device.output().rpartition("(Access-Accept)")[2]
 
 
+def test_a_directory_that_is_down_may_keep_out_who_has_a_code(
+    make_site: Callable[..., Site], directory: Directory
+) -> None:
+    """In the first step it is nobody's fault all the same."""
+
+    def edit(raddb: Path) -> None:
+        directory.asked(raddb)
+        said = recipe.files("Between the two steps")["policy.d/smsotp_first_factor"]
+        recipe.replace_policies(raddb / "policy.d" / "smsotp_first_factor", said)
+
+    site = make_site(**GERMAN)
+    radiusd = site.start(edit=edit)
+    log_in(site, radiusd, "erin", "s3cret", "***99")
+    challenge = radiusd.challenge("frank", "s3cret")
+    code = site.code(challenge.state)
+    directory.stop()
+    reply = radiusd.ask("frank", code, challenge.state)
+    assert (reply.kind, site.events("frank")[-1].detail) == ("Access-Reject", {"reason": "refused"})
+    radiusd.ask("erin", "s3cret")
+    assert site.kinds("erin")[-1] == "first-factor-down"
+
+
 def test_an_account_of_ldap_is_locked_limited_traced_and_unlocked(
     share: Callable[..., Radiusd], asks_ldap: Callable[[Path], None], directory: Directory
 ) -> None:

@@ -80,6 +80,19 @@ def test_the_rows_of_the_recipe_and_a_number_in_radreply(radiusd: Radiusd) -> No
     assert radiusd.site.events("nobody")[-1].detail == {"reason": "unknown-account"}
 
 
+def test_who_is_refused_between_the_steps_gets_in_no_more(
+    radiusd: Radiusd, database: Database
+) -> None:
+    challenge = radiusd.challenge("dave", PASSWORD)
+    code = radiusd.site.code(challenge.state)
+    database.run_sql(
+        "INSERT INTO radcheck VALUES (NULL, 'dave', 'Auth-Type', ':=', 'Reject');", "radius"
+    )
+    assert radiusd.ask("dave", code, challenge.state).kind == "Access-Reject"
+    database.run_sql("DELETE FROM radcheck WHERE attribute = 'Auth-Type';", "radius")
+    assert radiusd.site.events("dave")[-1].detail == {"reason": "refused"}
+
+
 def test_accounting_goes_into_its_table(radiusd: Radiusd, database: Database) -> None:
     for status in (START, INTERIM, STOP):
         assert account(radiusd.port + 1, told(status, user=b"bob")) == {}

@@ -81,8 +81,8 @@ def check(
     \b
     Examples:
       smsotp check
-      smsotp check --as alice@vpn
-      smsotp check --as alice@example.org@192.0.2.1 --json
+      smsotp check --as alice@localhost
+      smsotp check --as alice@127.0.0.1 --wifi --json
       smsotp --config ./site/smsotp.yaml check --json
     """
     if os.geteuid() == 0:
