@@ -32,12 +32,15 @@ from tests.radius.stand_ins import (
 )
 from tests.support.eap import PEAP, hello
 from tests.support.radiusd import Called, lists
-from tests.support.site import PIN, add, eventually, pap
+from tests.support.site import PIN, Clock, add, eventually, pap
 
 if TYPE_CHECKING:
     from radius_smsotp.model.records import Event
     from tests.support.radiusd import Radiusd
     from tests.support.site import Gateways, Node
+
+BEGUN = {"SMSOTP-Begun": f"{Clock().now.timestamp():.0f}"}
+"""When all logins here do."""
 
 
 class TestStart:
@@ -319,7 +322,7 @@ class TestEap:
         last = Packet(hooks, None, state, EAP_Message=answer, SMSOTP_EAP="gtc").authorized()
         assert last.config["SMSOTP-Step"] == "code"
         let_in = last.call("authenticate")
-        assert (let_in.code, let_in.config) == ("OK", ACCEPTED)
+        assert (let_in.code, let_in.config) == ("OK", ACCEPTED | BEGUN)
         assert let_in.reply == {"EAP-Message": octets(b"\x03\x09\x00\x04")}
 
     def test_a_device_that_may_be_asked_twice_is_not_asked_again(
@@ -376,7 +379,7 @@ class TestOutcomes:
         wrong = Packet(hooks, f"{(int(good) + 1) % 10**6:06}", state).second()
         assert (wrong.code, wrong.reply["State"]) == ("HANDLED", state)
         assert wrong.reply["Reply-Message"].startswith("Wrong code, 2 left.")
-        assert Packet(hooks, good, state).second() == Called("OK", {}, {}, ACCEPTED)
+        assert Packet(hooks, good, state).second() == Called("OK", {}, {}, ACCEPTED | BEGUN)
         again = Packet(hooks, good, state).second()
         assert (again.code, again.config) == REFUSED
         assert again.reply == {"Reply-Message": TEXTS.start_again}
