@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> str:
-    """An empty database."""
-    return postgres_server.make_url()
+def postgres_url(request: pytest.FixtureRequest, postgres_server: PostgresServer) -> str:
+    """That of `postgres_store`, or an empty database."""
+    return postgres_server.make_url(store="postgres_store" in request.fixturenames)
 
 
 @pytest.fixture

@@ -125,9 +125,19 @@ class StoreContract:
         raise NotImplementedError
 
     @pytest.fixture
-    def url(self, make_url: Callable[[], str]) -> str:
-        """A store that is not there yet."""
-        return make_url()
+    def new_url(self, make_url: Callable[[], str]) -> Callable[[], str]:
+        """The same for a store that may be there already, as `migrate` makes it."""
+        return make_url
+
+    @pytest.fixture
+    def url(
+        self,
+        request: pytest.FixtureRequest,
+        make_url: Callable[[], str],
+        new_url: Callable[[], str],
+    ) -> str:
+        """That of `store`, or one that is not there yet."""
+        return new_url() if "store" in request.fixturenames else make_url()
 
     @pytest.fixture
     def store(self, url: str) -> Iterator[Store]:

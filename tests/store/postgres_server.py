@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import psycopg
 
+from radius_smsotp.store import open_store
 from tests.support.frozen import freeze
 from tests.support.ports import free_port
 
@@ -79,11 +81,21 @@ class PostgresServer:
         """What names a database of it."""
         return f"postgresql://{user}@{host}:{self.port}/{database}"
 
-    def make_url(self) -> str:
-        """A new, empty database."""
+    def make_url(self, *, store: bool = False) -> str:
+        """A new database: empty, or with a new store in it, copied from one that was made so."""
         name = f"smsotp{next(self._names)}"
-        self.run_sql(f"CREATE DATABASE {name}")
+        like = f" STRATEGY file_copy TEMPLATE {self._new_store}" if store else ""
+        self.run_sql(f"CREATE DATABASE {name}{like}")
         return self.url(name)
+
+    @functools.cached_property
+    def _new_store(self) -> str:
+        """The database that has it."""
+        url = self.make_url()
+        one = open_store(url, START_SECONDS)
+        one.migrate()
+        one.close()
+        return url.rpartition("/")[2]
 
     def run_sql(self, sql: str, database: str = "postgres") -> list[tuple[object, ...]]:
         """Run a statement as the role that owns the server."""

@@ -40,6 +40,10 @@ class TestContract(WholeContract):
     def make_url(self, postgres_server: PostgresServer) -> Callable[[], str]:
         return postgres_server.make_url
 
+    @pytest.fixture
+    def new_url(self, postgres_server: PostgresServer) -> Callable[[], str]:
+        return lambda: postgres_server.make_url(store=True)
+
 
 def run(program: str, url: str) -> str:
     """What a process of its own prints."""
@@ -271,7 +275,7 @@ class TestConnections:
         self, postgres_store: Store, postgres_url: str
     ) -> None:
         """A virtual machine that is paused in the middle of a login: others go on within 1 s."""
-        stuck = open_store(postgres_url, patience=0.2)
+        stuck = open_store(postgres_url, patience=1.0)
 
         def stand_still() -> None:
             with stuck.write("alice") as tx:

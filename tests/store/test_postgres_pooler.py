@@ -38,6 +38,10 @@ class TestContract(WholeContract):
     def make_url(self, pooler: Pooler, postgres_server: PostgresServer) -> Callable[[], str]:
         return lambda: pooler.url(postgres_server.make_url())
 
+    @pytest.fixture
+    def new_url(self, pooler: Pooler, postgres_server: PostgresServer) -> Callable[[], str]:
+        return lambda: pooler.url(postgres_server.make_url(store=True))
+
 
 def test_check_names_it(pooler: Pooler, postgres_server: PostgresServer) -> None:
     """Whoever looks for a slow way sees that there is one."""
