@@ -121,6 +121,7 @@ def _found(config: Path, user: pwd.struct_passwd | None, folder: Path) -> list[F
     found += servers.findings(config, folder)
     found += host.clock_findings()
     found += host.exporter_findings()
+    found += host.unit_findings()
     return found
 
 

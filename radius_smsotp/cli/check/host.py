@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import pwd
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from radius_smsotp.cli.check.finding import Finding, error, note, warning
+from radius_smsotp.errors import freeradius_user
 
 NETWORKED = {
     "9p", "afs", "beegfs", "ceph", "cifs", "coda", "fuse.ceph-fuse", "fuse.glusterfs",
@@ -114,3 +118,30 @@ def exporter_findings(folders: Iterable[str | Path] = UNITS) -> Iterator[Finding
                 if host not in {"localhost", "::1"} and not host.startswith("127."):
                     fault = f"serves the figures to whoever reaches {address}, without a password"
                     yield note(str(path), fault, "let a firewall admit Prometheus alone")
+
+
+def unit_findings(folders: Iterable[str | Path] = UNITS) -> Iterator[Finding]:
+    """Whether our units, written for Debian, name a user and a program of this machine."""
+    for path in sorted(one for folder in folders for one in Path(folder).glob("smsotp-*.service")):
+        said: dict[str, str] = {}
+        for place in (path, *sorted(Path(f"{path}.d").glob("*.conf"))):
+            with contextlib.suppress(OSError):
+                text = place.read_text(encoding="utf-8", errors="replace")
+                said |= dict(re.findall(r"(?m)^(User|ExecStart)=[-@:+!]*(\S+)", text))
+        why = "It does not start."
+        user, own = said.get("User", "root"), freeradius_user()
+        try:
+            pwd.getpwnam(user)
+        except KeyError:
+            fault = f"runs as {user}, who is not on this machine"
+            remedy = f"write User={own.pw_name if own else 'USER'} and its Group= there"
+            yield warning(str(path), fault, remedy, why=why)
+        program = Path(said.get("ExecStart", "/"))
+        try:
+            program.stat()
+        except FileNotFoundError:
+            found = shutil.which("smsotp") or "PROGRAM"
+            fault = f"starts {program}, which is not there"
+            yield warning(str(path), fault, f"write {found} in its place", why=why)
+        except OSError:  # this user cannot look
+            continue

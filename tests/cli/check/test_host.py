@@ -113,3 +113,20 @@ def test_figures_that_others_may_read_are_noted(tmp_path: Path, address: str, no
         found = list(host.exporter_findings([tmp_path]))
         assert [(one.level, one.path) for one in found] == [("note", str(path))] * noted
         path.unlink()
+
+
+def test_units_that_name_what_is_not_on_this_machine(tmp_path: Path) -> None:
+    """As those for Debian do elsewhere; what stands beside them wins."""
+    unit = tmp_path / "smsotp-prune.service"
+    unit.write_text("[Service]\nExecStart=/no/such/smsotp prune\nUser=nobody-of-here\n")
+    (tmp_path / "other.service").write_text("[Service]\nUser=nobody-of-here\n")
+    found = list(host.unit_findings([tmp_path]))
+    assert [(one.level, one.path) for one in found] == [("warning", str(unit))] * 2
+    assert [one.fault for one in found] == [
+        "runs as nobody-of-here, who is not on this machine",
+        "starts /no/such/smsotp, which is not there",
+    ]
+    drop_in = tmp_path / "smsotp-prune.service.d" / "here.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text("[Service]\nExecStart=\nExecStart=-/bin/true prune\nUser=nobody\n")
+    assert list(host.unit_findings([tmp_path])) == []
