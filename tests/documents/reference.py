@@ -272,7 +272,9 @@ def command_options(words: tuple[str, ...], command: click.Command) -> str:
 def sentence(text: str) -> str:
     """A text for the terminal in reStructuredText: what is quoted there is a literal here."""
     text = re.sub(r"([*`|@\\])", r"\\\1", " ".join(text.split()))
-    return re.sub(r"'(smsotp [^']+|[a-z_.]+)'", r"``\1``", text)
+    text = re.sub(r"'(smsotp [^']+|[a-z_.]+)'", r"``\1``", text)
+    # Else it would be a link.
+    return re.sub(r"https?://[\w/.-]*", r"``\g<0>``", text)
 
 
 def message_list() -> str:

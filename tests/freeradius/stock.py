@@ -69,7 +69,9 @@ def replace(path: Path, pattern: str, text: str, count: int = 0) -> None:
     path.write_text(found)
 
 
-def call(folder: Path, before: str = "pap", site: str = "default", title: str = "") -> None:
+def call(
+    folder: Path, before: str = "pap", site: str = "default", title: str = "What goes where"
+) -> None:
     """
     Call the policies in a site, as docs/reference/files.rst says.
 
