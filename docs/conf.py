@@ -23,6 +23,7 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 highlight_language = "text"
+smartquotes = False  # --option is two hyphens
 
 html_theme = "furo"
 html_title = f"{project} {version}"
