@@ -12,7 +12,22 @@ setup(
     description="SMS one-time codes as second factor for the FreeRADIUS you already run",
     long_description=(ROOT / "README.rst").read_text(encoding="utf-8"),
     long_description_content_type="text/x-rst",
+    author="The radius_smsotp authors",
     license="MIT",
+    license_files=["LICENSE"],
+    keywords=["freeradius", "radius", "otp", "one-time password", "sms", "2fa", "mfa"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Environment :: No Input/Output (Daemon)",
+        "Intended Audience :: System Administrators",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 15)),
+        "Topic :: Security",
+        "Topic :: System :: Systems Administration :: Authentication/Directory",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.10",
     packages=[
         *find_packages(include=["radius_smsotp", "radius_smsotp.*"]),
@@ -38,9 +53,9 @@ setup(
         "urllib3>=2,<3",  # what requests stands on; the http provider bounds its time with it
         "PyYAML>=6,<7",  # the settings file
         "pydantic>=2.6,<3",  # settings with types, all errors at once
-        "phonenumbers>=8.13,<10",  # numbers in any writing to E.164
+        "phonenumbers>=8.12.57,<10",  # numbers in any writing to E.164
         "click>=8.1,<9",  # the command line
-        "pyrad>=2.4,<3",  # `smsotp login` and `smsotp demo`: a RADIUS client
+        "pyrad>=2.5,<3",  # `smsotp login` and `smsotp demo`: a RADIUS client
         "prometheus_client>=0.19,<1",  # `smsotp exporter` writes its format, never inside radiusd
         "uvicorn>=0.30,<1",  # what `smsotp receiver` and `exporter` answer HTTP with
         "rich>=13,<16",  # progress, and how wide letters are, never inside radiusd

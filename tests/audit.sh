@@ -15,7 +15,7 @@ if [ "${1:-}" = --newest ]; then
     /usr/bin/python3 -m venv "$place/newest"
     "$place/newest/bin/pip" install -q --disable-pip-version-check -e ".[postgres,smpp,docs]"
     {
-        grep '^#' "$constraints"
+        grep '^#\|;' "$constraints"  # comments, and what only other Pythons need
         "$place/newest/bin/pip" freeze --exclude-editable
     } >"$place/constraints.txt"
     cp "$place/constraints.txt" "$constraints"

@@ -73,6 +73,8 @@ need_packages charon-systemd hostapd kannel libcharon-extauth-plugins libcharon-
     squid strongswan-swanctl sudo wpasupplicant
 # Ansible, without its 260 MB of modules for others.
 need_bare ansible-core python3-apt
+# What reads the spec file and compiles the SELinux module, for tests/package.
+need_packages checkpolicy rpm semodule-utils
 # NetworkManager, which would take over this machine, what it needs, and libnm, as Python reads it.
 need_packages dbus-daemon gir1.2-nm-1.0 libaudit1 libbluetooth3 libcurl3-gnutls libjansson4 libmm-glib0 \
     libndp0 libnewt0.52 libnm0 libpsl5 libteamdctl0 python3-gi

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -79,7 +80,7 @@ def _build(folder: Path, server: freeradius.FreeRadius, port: int) -> None:
 def _smsotp(*arguments: str, standard_input: str = "") -> None:
     """Run a command of this program."""
     done = subprocess.run(  # noqa: S603  # ourselves
-        [sys.executable, "-m", "radius_smsotp", *arguments],
+        [*_program(), *arguments],
         input=standard_input,
         text=True,
         capture_output=True,
@@ -87,6 +88,12 @@ def _smsotp(*arguments: str, standard_input: str = "") -> None:
     )
     if done.returncode:
         raise SmsotpError(f"smsotp {arguments[0]}: {done.stderr.strip()}")
+
+
+def _program() -> list[str]:
+    """How this program is called; ``-m`` does not find where packages of Debian keep it."""
+    called = Path(sys.argv[0]).absolute()
+    return [str(called)] if called.name == "smsotp" else [sys.executable, "-m", "radius_smsotp"]
 
 
 @contextlib.contextmanager
@@ -147,7 +154,7 @@ def _ask(client: RadiusClient, step: str, password: str, state: bytes | None = N
 
 def _invite(folder: Path, port: int) -> None:
     """Say what to try, and wait."""
-    program = f"{sys.executable} -m radius_smsotp"
+    program = shlex.join(_program())
     settings = folder / "site" / "smsotp.yaml"
     example = secrets.token_hex(16)
     click.secho("\nIt goes on running; Ctrl-C ends it.  Try, in another terminal:", bold=True)

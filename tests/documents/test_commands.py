@@ -48,6 +48,10 @@ LONG = {
     "sh tests/jasmin.sh",
     "sh tests/container.sh",
     "sh docs/build.sh",
+    "sh packaging/deb/build.sh trixie",
+    "sh packaging/deb/test.sh trixie",
+    "sh packaging/pypi.sh",
+    "sh packaging/rpm/build.sh",
     "sh tests/freeradius/trixie.sh --run tests.freeradius.malformed 100000",
     "sh tests/freeradius/trixie.sh --run tests.measure.bench",
     "sh tests/freeradius/trixie.sh --run tests.measure.soak",
@@ -83,6 +87,7 @@ NOT_HERE = {
     r".*pip (download|install .*--no-index)\b": MARK,  # would fetch; wants what was fetched
     # Would fetch an image: the test builds that of the same Dockerfile on one of its own.
     r"docker compose up -d --build$": "``sh tests/container.sh`` builds the image",
+    r"pip wheel ": "``sh packaging/pypi.sh`` does the same",  # asks PyPI
     r"sh tests/audit\.sh$": "asks PyPI, by pip-audit",  # whose answer changes from day to day
 }
 """Commands that cannot run here, to what their section has to say because of that."""
@@ -168,7 +173,8 @@ def runs_in_short(command: str) -> None:
         subprocess.run(["/bin/sh", "-n", script], check=True)
         text = script.read_text("utf-8")
     started = re.findall(r"(?:-m|--run) (tests(?:\.\w+)+)", f"{command} {text}")
-    assert started or "-m pytest" in text or "-m sphinx" in text  # test_site.py reads that line
+    # test_site.py reads the line with sphinx, test_packaging.py what builds packages.
+    assert started or re.search("-m (pytest|sphinx)|packaging/", f"{command} {text}")
     for module in started:
         assert any(one == module or one.startswith(f"{module}.") for one in imports()), module
     for path in re.findall(r"tests/\w+\.py", text):

@@ -36,11 +36,16 @@ pytestmark = pytest.mark.install
 
 
 class System:
-    """A Debian in a folder, and somebody at its terminal."""
+    """
+    A Debian in a folder, and somebody at its terminal.
+
+    Args:
+        wheels: See `Systemd`.
+    """
 
     port = 1812
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, wheels: Path) -> None:
         self.umask = "umask 022"
         self.root = root
         self.raddb = root / "etc/freeradius/3.0"
@@ -49,9 +54,7 @@ class System:
         (root / "etc/hostname").write_text("radius\n")
         (root / "etc/hosts").write_text("127.0.0.1 radius.example.org radius localhost\n")
         (root / "etc/pip.conf").write_text("[global]\nno-index = true\nfind-links = /wheels\n")
-        self.copy(TOP, "src")
-        self.copy(PLACE / "older", "older")
-        self.systemd = Systemd(root, PLACE / "wheels")
+        self.systemd = Systemd(root, wheels)
 
     def copy(self, source: Path, name: str) -> None:
         """Put a checkout into it."""
@@ -70,7 +73,8 @@ class System:
         command = f"{self.umask} && {command}"
         with Terminal(self.systemd.command(command, f"/{folder}"), dict(os.environ)) as terminal:
             for question, answer in answers.items():
-                terminal.wait_for(question.replace("_", " "))
+                # With the space: before it, the terminal still shows, and forgets, what is typed.
+                terminal.wait_for(f"{question.replace('_', ' ')}: ")
                 terminal.type(answer)
             assert terminal.status(120) == status, f"{command}\n{terminal.shown}"
         return terminal.shown
@@ -117,7 +121,9 @@ class System:
         """A service runs, as who it is to run as.  Returns its process, by its number inside."""
         pid = self.systemd.main_pid(unit)
         assert pid, self.systemd.run(f"journalctl --no-pager --unit {unit}")
-        assert self.systemd.run(f"stat --format %U:%G /proc/{pid}").strip() == "freerad:freerad"
+        # Before it is the program it is systemd, as root.
+        owner = f"stat --format %U:%G /proc/{pid}"
+        eventually(lambda: self.systemd.run(owner).strip() == "freerad:freerad")
         return pid
 
 
@@ -127,8 +133,10 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
     root = tmp_path / request.param
     root.mkdir()
     subprocess.run(["tar", "-xf", PLACE / f"{request.param}.tar", "-C", root], check=True)
-    one = System(root)
+    one = System(root, PLACE / "wheels")
     try:
+        one.copy(TOP, "src")
+        one.copy(PLACE / "older", "older")
         yield one
     finally:
         one.systemd.close()

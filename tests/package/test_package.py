@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.metadata import Metadata
 
 TOP = Path(__file__).parents[2]
 DATA = {".conf", ".html", ".service", ".sh", ".smsotp", ".yaml", ".yml", ""}
@@ -16,16 +17,37 @@ DATA = {".conf", ".html", ".service", ".sh", ".smsotp", ".yaml", ".yml", ""}
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One that is built of what git has, as a copy: setuptools leaves traces where it builds."""
+    """One of the archive of sources that goes to PyPI with it, both of what git has, as a copy."""
     folder = tmp_path_factory.mktemp("package")
-    names = ["LICENSE", "README.rst", "pyproject.toml", "setup.py", "freeradius", "radius_smsotp"]
+    names = ["CHANGELOG.rst", "LICENSE", "MANIFEST.in", "README.rst", "pyproject.toml", "setup.py"]
+    names += ["freeradius", "packaging", "radius_smsotp"]
     (folder / "src").mkdir()
     subprocess.run(["cp", "-a", *(TOP / name for name in names), folder / "src"], check=True)
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
-    command += ["--disable-pip-version-check", "-w", folder, folder / "src"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return next(folder.glob("*.whl"))
+    # As `python -m build` does, which needs the network for an environment of its own.
+    build = "import sys, setuptools.build_meta as b; print(b.build_{}(sys.argv[1]))"
+
+    def make(kind: str, place: Path) -> Path:
+        command = [sys.executable, "-c", build.format(kind), folder]
+        done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return folder / done.stdout.splitlines()[-1]
+
+    archive = make("sdist", folder / "src")
+    subprocess.run(["tar", "-xf", archive, "-C", folder], check=True)
+    return make("wheel", folder / archive.name.removesuffix(".tar.gz"))
+
+
+def test_an_index_understands_what_it_says_of_itself(wheel: Path) -> None:
+    """Which Python, which licence, and what is needed."""
+    inside = zipfile.ZipFile(wheel).read("radius_smsotp-0.1.0.dist-info/METADATA")
+    # Debian 12's setuptools has fields that its version of metadata has not.
+    said = Metadata.from_email(inside, validate=False)
+    assert "MIT" in {said.license_expression, said.license}
+    assert said.description_content_type == "text/x-rst"
+    floor = str(said.requires_python).removeprefix(">=")
+    versions = [one for one in said.classifiers or () if " :: 3." in one]
+    assert versions[0].endswith(f" {floor}")
+    assert {"postgres", "smpp"} <= {*(said.provides_extra or ())}
 
 
 def test_every_file_of_the_package_is_in_it(wheel: Path) -> None:
@@ -49,40 +71,31 @@ def test_every_file_of_the_package_is_in_it(wheel: Path) -> None:
     assert not [name for name in inside if name.startswith("tests")]
 
 
-def test_it_makes_a_site_and_a_raddb(wheel: Path, tmp_path: Path) -> None:
-    """Installed alone, beside the libraries that are here."""
-    place = tmp_path / "site-packages"
-    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index"]
-    subprocess.run([*command, "--disable-pip-version-check", "--target", place, wheel], check=True)
-    environment = {
-        "PATH": "/usr/sbin:/usr/bin:/bin",
-        "PYTHONPATH": f"{place}:{sysconfig.get_path('purelib')}",
-        "SMSOTP_CONFIG": f"{tmp_path}/site/smsotp.yaml",
-    }
+def test_the_wheel_alone_logs_in(wheel: Path, tmp_path: Path) -> None:
+    """In an environment with its libraries and nothing of the checkout; on a real FreeRADIUS."""
+    environment = tmp_path / "environment"
+    subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", environment], check=True)
+    [libraries] = environment.glob("lib/python3*/site-packages")
+    for one in Path(sysconfig.get_path("purelib")).iterdir():
+        # An editable installation is of files with its name, and would lead to the checkout.
+        if "radius_smsotp" not in one.name:
+            (libraries / one.name).symlink_to(one)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    pip += ["--python", environment / "bin" / "python"]
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", wheel], check=True)
 
     def run(*arguments: str) -> str:
-        # -S: an editable installation would put the checkout before all.
-        program = [sys.executable, "-S", "-m", "radius_smsotp", *arguments]
         done = subprocess.run(
-            program, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            [environment / "bin" / "smsotp", *arguments],
+            cwd=tmp_path,
+            env={"PATH": "/usr/sbin:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    run("init", f"{tmp_path}/site")
-    run("raddb", "create", f"{tmp_path}/raddb")
-    assert str(place) in (tmp_path / "raddb/mods-available/python3_smsotp").read_text("utf-8")
     assert "Anmeldecode" in run("language", "show", "de")
     assert "clickatell" in run("provider", "preset")
-    # FreeRADIUS finds the package by what was written; the libraries lie elsewhere here only.
-    path = tmp_path / "raddb/mods-available/python3_smsotp"
-    libraries = sysconfig.get_path("purelib")
-    path.write_text(path.read_text("utf-8").replace(f"{place}:", f"{place}:{libraries}:", 1))
-    found = subprocess.run(
-        ["freeradius", "-C", "-l", "stdout", "-d", f"{tmp_path}/raddb"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"PATH": environment["PATH"]},
-    )
-    assert found.returncode == 0, found.stdout
+    assert "<- Access-Accept" in run("demo")
