@@ -138,7 +138,15 @@ class TestTheLayout:
 
 
 @pytest.fixture(scope="module")
-def nasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def _no_freeradius(stand_in_path: str) -> Iterator[None]:
+    """What a module shares is made before each test gets this."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", stand_in_path)
+        yield
+
+
+@pytest.fixture(scope="module")
+def nasty(tmp_path_factory: pytest.TempPathFactory, _no_freeradius: None) -> Iterator[Installation]:
     """An installation with all that is hard to show."""
     here = Installation(tmp_path_factory.mktemp("nasty") / "site")
     here.write(
