@@ -40,6 +40,7 @@ LONG = {
     "sh tests/races.sh",
     "sh tests/measure/cluster.sh",
     "sh tests/measure/cluster.sh --rate 4",
+    "sh tests/measure/cluster.sh async-both",
     "sh tests/crash.sh",
     "sh tests/crash.sh 150 --store postgres",
     "sh tests/fuzz.sh",
