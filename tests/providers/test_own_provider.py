@@ -116,9 +116,6 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 WHOLE = """
 from typing import Literal
 from radius_smsotp import providers
-from radius_smsotp.delivery.chain import Chain
-from radius_smsotp.errors import ConfigurationError
-from radius_smsotp.settings import file
 class Settings(providers.ProviderSettings):
     type: Literal["acme"]
 class Provider(providers.BaseProvider):

@@ -17,6 +17,7 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import radius_smsotp
+from radius_smsotp import providers
 from radius_smsotp.cli.check import host, raddb, site
 from radius_smsotp.errors import Problem, StoreError
 from radius_smsotp.model.records import Account
@@ -285,6 +287,28 @@ def folder_provider(path: str) -> Step:
     return work
 
 
+def package(begins: str) -> Step:
+    """A provider of another package, by how it begins."""
+
+    def work(case: Case) -> None:
+        (case.here.folder / "acme_gateway.py").write_text(
+            "from typing import Literal\n"
+            "from radius_smsotp.providers import folder\n"
+            "class Settings(folder.Settings):\n"
+            "    type: Literal['acme']\n"
+            "class Provider(folder.Provider):\n"
+            "    def __init__(self, *given):\n"
+            f"        {begins}\n"
+        )
+        case.patch.syspath_prepend(case.here.folder)
+        case.patch.delitem(sys.modules, "acme_gateway", raising=False)
+        found = {"acme": [EntryPoint("acme", "acme_gateway", providers.GROUP)]}
+        case.patch.setattr(providers, "_plugged", lambda: found)
+        case.here.write(providers={"demo": {"type": "acme", "path": "outbox"}})
+
+    return work
+
+
 def other_key(case: Case) -> None:
     path = case.here.folder / "key"
     path.write_text("k1 " + "ab" * 32 + "\n")
@@ -480,6 +504,7 @@ PAIRS = {
             nothing,
         ),
         Pair("", folder_provider("file/folder"), folder_provider("new/folder")),
+        Pair("cannot set it up", package("1 / 0"), package("super().__init__(*given)")),
     ],
     "site._settings": [
         Pair("is still to be filled in", placeholder(ordered=True), placeholder(ordered=False)),
