@@ -14,10 +14,14 @@ from radius_smsotp.cli import output
 from radius_smsotp.cli.results import Results
 from radius_smsotp.cli.site import Site, pass_site
 from radius_smsotp.cli.user import account, sessions
-from radius_smsotp.model import lockout
+from radius_smsotp.model import events, lockout
 from radius_smsotp.model import pin as pins
 from radius_smsotp.model.identity import fold_name
-from radius_smsotp.model.records import Account, EmergencyCodes, Lockout, Station
+from radius_smsotp.model.records import Account, EmergencyCodes, Event, Lockout, Station
+
+REFUSED = "login-refused"
+LET_ON = {"challenge-opened", "code-accepted", "device-accepted"}
+"""Events after which a refusal before them is over."""
 
 
 @click.command("list", short_help="List accounts: all, or by name or state.")
@@ -119,6 +123,7 @@ class _Found:
     devices: int
     challenges: int
     sessions: list[sessions.Session]
+    refused: Event | None
 
 
 def _found(site: Site, name: str) -> _Found:
@@ -126,20 +131,30 @@ def _found(site: Site, name: str) -> _Found:
     with site.store.read() as tx:
         one = account.known(tx, name)
         counted, codes = tx.lockout(name), tx.emergency(name)
+        trail = tx.events(name, sessions.RECENT)
         return _Found(
             one,
             _record(one, counted, tx.locked_stations(now, name), codes, now),
             counted,
             len(tx.devices(name, now)),
             len(tx.open_challenges(now, name)),
-            sessions.paired(tx.events(name, sessions.RECENT)),
+            sessions.paired(trail),
+            _last_refusal(trail),
         )
 
 
+def _last_refusal(trail: Sequence[Event]) -> Event | None:
+    """The refusal of a first step, unless the account has come further since."""
+    steps = [one for one in trail if one.kind == REFUSED or one.kind in LET_ON]
+    return steps[-1] if steps and steps[-1].kind == REFUSED else None
+
+
 def _print(found: _Found, *, as_json: bool) -> None:
-    one, record = found.one, found.record
+    one, record, refused = found.one, found.record, found.refused
+    reason = str(refused.detail.get("reason", "")) if refused else ""
     if as_json:
-        more = {"devices": found.devices, "open_challenges": found.challenges}
+        more: dict[str, Any] = {"devices": found.devices, "open_challenges": found.challenges}
+        more["refused"] = {"at": refused.time, "reason": reason} if refused else None
         told = [asdict(session) for session in found.sessions]
         output.as_json(record | more | {"sessions": told})
         return
@@ -160,6 +175,7 @@ def _print(found: _Found, *, as_json: bool) -> None:
             for at in record["locked_stations"]
             if (until := at["until"]) is not None
         ),
+        *([("Last refused", _refusal_in_words(refused.time, reason))] if refused else []),
         ("Failures in a row", found.counted.failures),
         ("Emergency codes", _codes_in_words(record)),
         ("Remembered devices", found.devices),
@@ -209,6 +225,10 @@ def _phone_in_words(record: Mapping[str, Any], *, whole: bool = False) -> str:
 def _codes_in_words(record: Mapping[str, Any]) -> str:
     until = record["emergency_until"]
     return f"{record['emergency_codes']}, until {output.local(until)}" if until else "0"
+
+
+def _refusal_in_words(time: datetime, reason: str) -> str:
+    return f"{output.local(time)}: {events.REASONS.get(reason, reason)}"
 
 
 def _state(record: Mapping[str, Any]) -> str:

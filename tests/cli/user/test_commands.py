@@ -375,6 +375,7 @@ class TestShow:
             "locked_stations": [],
             "devices": 1,
             "open_challenges": 1,
+            "refused": None,
             "sessions": [],
         }
         assert "PBKDF2" not in shown

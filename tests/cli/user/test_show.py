@@ -1,4 +1,4 @@
-"""``smsotp user list`` shows those accounts that are asked for, on both stores."""
+"""``smsotp user list`` and ``show``: those accounts that are asked for, on both stores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.model.records import Lockout
+from radius_smsotp.model.records import Event, Lockout
 from radius_smsotp.store import open_store
 from tests.cli.installation import Installation
 
@@ -55,3 +55,25 @@ def test_nobody_is_told_to_add_an_account_where_some_do_not_fit(here: Installati
     for asked in (["zoe"], ["--state", "locked"]):
         assert here.run("user", "list", *asked).output == "There is no such account.\n"
     assert "There is no account yet" in here.run("user", "list").output
+
+
+def test_why_a_directory_has_refused_is_shown_until_it_lets_in(
+    crowd: Installation, store_url: str
+) -> None:
+    """The helpdesk looks at one place, whoever has refused."""
+
+    def happens(kind: str, **detail: str) -> str:
+        store = open_store(store_url)
+        with store.write() as tx:
+            tx.add_event(Event(kind, datetime.now(UTC), "alice", detail=detail))
+        store.close()
+        return crowd.done("user", "show", "alice")
+
+    assert "Last refused" not in crowd.done("user", "show", "alice")
+    told = happens("login-refused", reason="domain-hours")
+    told = happens("pin-wrong")
+    [line] = [one for one in told.splitlines() if one.startswith("Last refused")]
+    assert line.endswith(": the domain lets the account in at other hours only")
+    shown = json.loads(crowd.done("user", "show", "alice", "--json"))
+    assert shown["refused"]["reason"] == "domain-hours"
+    assert "Last refused" not in happens("challenge-opened")
