@@ -32,7 +32,7 @@ SERVICES = ("courier", "events", "exporter", "receiver")
 
 ELSEWHERE = {
     *("build", "dev", "proc", "run", "src", "sys", "tmp", "wheels"),
-    *("var/cache", "var/lib/apt", "var/lib/dpkg", "var/lib/logrotate", "var/log"),
+    *("var/cache", "var/lib/apt", "var/lib/dpkg", "var/lib/logrotate", "var/log", "var/tmp"),
 }
 """Where a package leaves nothing, or what every other one leaves as well."""
 
