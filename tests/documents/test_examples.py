@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,14 @@ def told(value: Any) -> Any:
             return FOLDER
         return {name: told(one) for name, one in value.items()}
     return [told(one) for one in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(autouse=True)
+def own_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of "A provider of your own" is installed."""
+    monkeypatch.syspath_prepend(pages.TOP / "docs" / "how-to" / "own-provider")
+    found = {"snpp": [EntryPoint("snpp", "smsotp_snpp", providers.GROUP)]}
+    monkeypatch.setattr(providers, "_plugged", lambda: found)
 
 
 @pytest.mark.parametrize(("page", "text"), EXAMPLES, ids=[page for page, _ in EXAMPLES])
