@@ -133,11 +133,11 @@ def test_kinds_of_refusal_cannot_be_told_apart(refusing: Site) -> None:
 
 def test_rounds_of_another_number_are_seen_and_tell_nobody_apart(refusing: Site) -> None:
     """
-    Five times the rounds are some milliseconds, which this measure finds.  It is the same for
+    Twenty times the rounds are many milliseconds, which this measure finds.  It is the same for
     the account, for another one that may not log in, and for its neighbour who does not exist.
     """
-    refusing.add("slow", rounds=5 * ROUNDS)
-    refusing.add("slow2", rounds=5 * ROUNDS, enabled=False)
+    refusing.add("slow", rounds=20 * ROUNDS)
+    refusing.add("slow2", rounds=20 * ROUNDS, enabled=False)
     radiusd = refusing.start()
     names = {"usual": "alice", "slow": "slow", "disabled": "slow2", "nobody": "slow1"}
     kinds = {kind: (name, "4321") for kind, name in names.items()}
