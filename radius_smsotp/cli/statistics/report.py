@@ -115,6 +115,8 @@ REASONS = {
     "domain-workstation": "disabled",
     "domain-must-change": "outdated",
     "domain-password-expired": "outdated",
+    "domain-changed": "outdated",
+    "domain-rules": "outdated",
     "domain-locked": "locked",
     "locked": "locked",
     "noise": "locked",
