@@ -181,7 +181,10 @@ def test_tls_with_a_certificate_that_is_renewed(
             to.with_suffix(".new").replace(to)
 
     def shown() -> str:
-        return ssl.get_server_certificate(place, timeout=30)
+        try:
+            return ssl.get_server_certificate(place, timeout=30)
+        except ssl.SSLError:  # between the two files they do not fit together
+            return ""
 
     install(old)
     with running(echo, *used) as place:
