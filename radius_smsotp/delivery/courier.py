@@ -378,8 +378,7 @@ class Courier:
             attempt = self.chain.attempt(
                 name, sms, number=message.number, tries=message.tries, seconds=life
             )
-            # A database may be far away: who waits for the verdict need not wait for that as well.
-            if attempt.verdict == "accepted" and self._store.generation:
+            if attempt.verdict == "accepted":  # who waits need not wait for the store as well
                 sending.state = "accepted"
                 sending.done.set()
             if attempt.verdict in {"busy", "unavailable"}:
