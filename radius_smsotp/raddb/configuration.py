@@ -14,6 +14,7 @@ GROUPS = {"group", "redundant", "load-balance", "redundant-load-balance", "Auth-
 NAME = re.compile(r"[\w.-]+")
 """Of a file that FreeRADIUS reads in a folder (src/main/conffile.c)."""
 
+VARIABLE = re.compile(r"\$\{(\w+)\}")
 INCLUDE = re.compile(r"\$-?INCLUDE\s+(\S+)", re.IGNORECASE)
 
 
@@ -124,9 +125,14 @@ def whole(raddb: Path) -> Iterator[tuple[Path, Section]]:
             yield path, file
             for _, line in file.everything():
                 if found := INCLUDE.fullmatch(line):
-                    place = re.sub(r"\$\{modconfdir\}", "${confdir}/mods-config", found[1])
-                    place = re.sub(r"\$\{(?:confdir|raddbdir)\}", str(raddb), place.strip("\"'"))
-                    todo.append(path.parent / place)
+                    todo.append(path.parent / placed(raddb, found[1].strip("\"'")))
+
+
+def placed(raddb: Path, text: str) -> str:
+    """A path with the folders of a raddb in the place of their names; other names stay."""
+    folders = {"modconfdir": raddb / "mods-config", "certdir": raddb / "certs"}
+    folders |= dict.fromkeys(("confdir", "raddbdir"), raddb)
+    return VARIABLE.sub(lambda name: str(folders.get(name[1], name[0])), text)
 
 
 Call = tuple[str, tuple[str, ...]]

@@ -35,8 +35,6 @@ UNITS = (
 SCRIPTS = "/etc/init.d"
 """Those of OpenRC."""
 
-VARIABLE = re.compile(r"\$\{(\w+)\}")
-
 
 @dataclass(frozen=True, slots=True)
 class FreeRadius:
@@ -89,8 +87,8 @@ def _said(raddb: Path, key: str) -> str:
     except OSError:
         return ""
     value, most = file.value(key), len(file.lines)
-    while VARIABLE.search(value) and most:
-        value, most = VARIABLE.sub(lambda name: file.value(name[1]), value), most - 1
+    while configuration.VARIABLE.search(value) and most:
+        value, most = configuration.VARIABLE.sub(lambda name: file.value(name[1]), value), most - 1
     return value
 
 

@@ -236,8 +236,7 @@ def _shown(raddb: Path, read: Read) -> Path:
             if (one.kind, one.name) == SECTIONS[files.WIFI_LINKS[0]]:
                 tls = one.find("tls-config") or one
                 said = tls.value("certificate_file") or str(own)
-                said = said.replace("${certdir}", "${confdir}/certs")
-                return Path(re.sub(r"\$\{(?:confdir|raddbdir)\}", str(raddb), said))
+                return Path(configuration.placed(raddb, said))
     return own
 
 
