@@ -364,14 +364,19 @@ def types() -> tuple[str, ...]:
     return (*TYPES, *sorted(_plugged()))
 
 
-def module(kind: str) -> ModuleType:
+def module(kind: object) -> ModuleType:
     """
     The module that has one type's two names.
+
+    Args:
+        kind: The ``type`` as it is written, whatever that is.
 
     Raises:
         KeyError: There is no such type.
         BrokenTypeError: There is, and it cannot be used.
     """
+    if not isinstance(kind, str):
+        raise KeyError(kind)
     if kind in TYPES:
         return import_module(f"{__name__}.{kind}{'.provider' if kind in PACKAGES else ''}")
     found, *others = _plugged()[kind]

@@ -212,7 +212,7 @@ def _load_providers(
         entry, understood[str(key)] = privacyidea.understood(given)
         kind = providers.kind(entry)
         try:
-            settings_class = providers.module(kind if isinstance(kind, str) else "").Settings
+            settings_class = providers.module(kind).Settings
         except KeyError:
             choice = f"one of {', '.join(providers.types())}"
             fault, remedy = "is missing", f"write {choice}"

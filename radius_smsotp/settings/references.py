@@ -52,7 +52,7 @@ class References:
             return entry
         kind = providers.kind(entry)
         try:
-            fields = providers.module(kind if isinstance(kind, str) else "").Settings.model_fields
+            fields = providers.module(kind).Settings.model_fields
         except (KeyError, providers.BrokenTypeError):
             fields = {}  # which is said elsewhere
         trees = {name for name, field in fields.items() if isinstance(field.default, dict)}
