@@ -10,7 +10,7 @@ import io
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pyrad import client, dictionary, packet
 
@@ -73,13 +73,7 @@ class RadiusClient:
         self, host: str, port: int, secret: str, timeout: float = 10.0, attempts: int = 2
     ) -> None:
         self._where = f"{host}:{port}"
-        self._client = client.Client(
-            server=host,
-            authport=port,
-            secret=_octets(secret),
-            dict=dictionary.Dictionary(io.StringIO(DICTIONARY)),
-            enforce_ma=True,
-        )
+        self._client = _client(host, secret, authport=port, enforce_ma=True)
         self._client.timeout = timeout
         self._client.retries = attempts
         # pyrad sets SO_REUSEADDR, with which Linux may give two sockets the same port: of two
@@ -97,9 +91,7 @@ class RadiusClient:
             NoReplyError: No valid reply came in time.
             ValueError: Something is longer than an attribute can hold.
         """
-        request = self._client.CreateAuthPacket(code=packet.AccessRequest)
-        request.add_message_authenticator()
-        _fill(request, user, password)
+        request = _request(self._client, user, password)
         if state is not None:
             request["State"] = state
         if station:
@@ -133,11 +125,7 @@ def access_request(
     Raises:
         ValueError: Something is longer than an attribute can hold.
     """
-    known = dictionary.Dictionary(io.StringIO(DICTIONARY))
-    maker = client.Client(server="", secret=_octets(secret), dict=known)
-    request = maker.CreateAuthPacket(code=packet.AccessRequest)
-    request.add_message_authenticator()
-    _fill(request, user, password)
+    request = _request(_client("", secret), user, password)
     if address:
         request["NAS-IP-Address"] = address
     for number, text in more.items():
@@ -145,12 +133,20 @@ def access_request(
     return bytes(request.RequestPacket())
 
 
-def _fill(request: packet.AuthPacket, user: str, password: str | bytes) -> None:
-    """Put name and password in."""
+def _client(host: str, secret: str, **more: Any) -> client.Client:
+    known = dictionary.Dictionary(io.StringIO(DICTIONARY))
+    return client.Client(server=host, secret=_octets(secret), dict=known, **more)
+
+
+def _request(maker: client.Client, user: str, password: str | bytes) -> packet.AuthPacket:
+    """A signed request with name and password."""
     octets = _octets(password, "a password", LONGEST_PASSWORD)
+    request = maker.CreateAuthPacket(code=packet.AccessRequest)
+    request.add_message_authenticator()
     # By number: what was typed goes out as it is, UTF-8 or not.
     request[1] = [_octets(user, "a user name", LONGEST_TEXT)]
     request[2] = [request.PwCrypt(octets)]
+    return request
 
 
 def _octets(text: str | bytes, what: str = "a secret", longest: int | None = None) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Literal
@@ -74,18 +73,10 @@ class Prospect:
 class Foresight:
     """Looks ahead, under one set of settings; see `login.service.Service`."""
 
-    def __init__(
-        self,
-        loaded: Loaded,
-        keyring: Keyring,
-        store: Store,
-        courier: Courier,
-        now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
-    ) -> None:
+    def __init__(self, loaded: Loaded, keyring: Keyring, store: Store, courier: Courier) -> None:
         self._store = store
         self._issuer = Issuer(loaded, keyring, courier)
         self._reader = FactReader(loaded, self._issuer)
-        self._now = now
 
     def of(self, request: Request) -> Prospect:
         """
@@ -94,7 +85,7 @@ class Foresight:
         Raises:
             StoreError: The store did not answer in time.
         """
-        now = self._now()
+        now = datetime.now(timezone.utc)
         named = self._reader.named(request)
         own = self._reader.policy(request)
         # As `Service.begin` has it from its transaction, which this is not: nobody waits for it.

@@ -96,7 +96,7 @@ def check(
             output.as_json(told)
         else:
             rehearsal.show(told)
-        sys.exit(told["outcome"] in {"refused", "down"})
+        sys.exit(rehearsal.is_refusal(told))
     found = _found(config, user, folder)
     if as_json:
         output.as_json([asdict(one) for one in found])

@@ -48,6 +48,9 @@ KNOWING = {
 }
 """What a module says that looks accounts up, by its return code."""
 
+SILENT = {"ok", "noop", "updated"}
+"""Return codes of other modules that decide nothing."""
+
 LOOK_UP = {"ldap", "sql", "files", "passwd", "rest", "sql_map", "winbind"}
 
 DECIDED = {
@@ -277,11 +280,7 @@ def _steps(found: Rehearsed, whole: Raddb) -> Iterator[dict[str, str]]:
             if one.section.startswith("Auth-Type"):
                 meaning = BY_PASSWORD.get(kind, "with the password")
         elif one.kind == "module" and kind not in {"", "always"} and one.text != "smsotp":
-            if (one.policy in own or kind in READ - LOOK_UP) and one.result in {
-                "ok",
-                "noop",
-                "updated",
-            }:
+            if (one.policy in own or kind in READ - LOOK_UP) and one.result in SILENT:
                 continue
             meaning = KNOWING.get(one.result, one.result) if kind in LOOK_UP else one.result
         else:
@@ -296,15 +295,15 @@ def _steps(found: Rehearsed, whole: Raddb) -> Iterator[dict[str, str]]:
         }
 
 
+def _checks_password(step: Mapping[str, str]) -> bool:
+    return step["kind"] == "hidden" and step["section"].startswith("Auth-Type")
+
+
 def _ours(found: Rehearsed, steps: list[dict[str, str]]) -> dict[str, Any]:
     """What our module would do, and the outcome of it all."""
     said, after = found.report.get("authorize"), found.report.get("post_auth", {})
     accepted = found.transcript.reply == "Access-Accept"
-    checks = [
-        one["what"]
-        for one in steps
-        if one["kind"] == "hidden" and one["section"].startswith("Auth-Type")
-    ]
+    checks = [one["what"] for one in steps if _checks_password(one)]
     told: dict[str, Any] = {"account": None, "reason": "", "first_factor": checks}
     told |= {key: value for key, value in (said or {}).items() if key != "phones"}
     if after.get("step") == "down" or told.get("fault"):
@@ -331,11 +330,16 @@ def _reply(found: Rehearsed) -> dict[str, list[str]]:
     return told
 
 
+def is_refusal(told: Mapping[str, Any]) -> bool:
+    """Whether the user would not be let in."""
+    return told["outcome"] in {"refused", "down"}
+
+
 def show(told: Mapping[str, Any]) -> None:
     """The same for people."""
     output.record(list(_lines(told)))
     click.echo()
-    good = told["outcome"] not in {"refused", "down"}
+    good = not is_refusal(told)
     sentence = _sentence(told)
     click.echo(output.styled(output.clean(sentence), "green" if good else "red"))
     if good and told["only_then"]:
@@ -361,7 +365,7 @@ def _lines(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Account", told["account"]
     for one in told["steps"]:
         title = {"condition": "Condition", "module": "Asked", "hidden": "Not asked"}[one["kind"]]
-        if one["kind"] == "hidden" and one["section"].startswith("Auth-Type"):
+        if _checks_password(one):
             title = "Password"
         place = one["policy"] or one["section"]
         yield title, f"{one['what']} ({place}): {one['meaning']}"
