@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import textwrap
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from radius_smsotp import providers
 from radius_smsotp.settings import file
 from radius_smsotp.settings.schema import Settings
 from tests.documents import pages
+from tests.providers.plugged import plug_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,9 +77,8 @@ def told(value: Any) -> Any:
 @pytest.fixture(autouse=True)
 def own_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     """That of "A provider of your own" is installed."""
-    monkeypatch.syspath_prepend(pages.TOP / "docs" / "how-to" / "own-provider")
-    found = {"snpp": [EntryPoint("snpp", "smsotp_snpp", providers.GROUP)]}
-    monkeypatch.setattr(providers, "_plugged", lambda: found)
+    folder = pages.TOP / "docs" / "how-to" / "own-provider"
+    plug_in(monkeypatch, "snpp", folder, "smsotp_snpp")
 
 
 @pytest.mark.parametrize(("page", "text"), EXAMPLES, ids=[page for page, _ in EXAMPLES])

@@ -253,14 +253,18 @@ def test_members_of_a_group_in_a_group(
     assert site.events("nobody")[-1].detail == {"reason": "unknown-account"}
 
 
+def by_ntlm_auth(raddb: Path, domain: Domain, title: str) -> None:
+    """Install a recipe that calls ntlm_auth, which finds our domain's winbind here."""
+    program = "/usr/bin/ntlm_auth"
+    recipe.install(raddb, title, {program: f"{program} --configfile={domain.configuration}"})
+
+
 def test_ms_chap_is_proved_to_winbind(
     make_site: Callable[..., Site], domain: Domain, knows_names: Callable[[Path], None]
 ) -> None:
     def edit(raddb: Path) -> None:
         knows_names(raddb)
-        program = "/usr/bin/ntlm_auth"
-        here = {program: f"{program} --configfile={domain.configuration}"}
-        recipe.install(raddb, "MS-CHAP in Active Directory", here)
+        by_ntlm_auth(raddb, domain, "MS-CHAP in Active Directory")
 
     site = make_site(**SETTINGS)
     radiusd = site.start(edit=edit, prefix=domain.inside)
@@ -285,9 +289,7 @@ def test_a_password_that_has_to_be_changed(
 ) -> None:
     def edit(raddb: Path) -> None:
         asks_domain(raddb)
-        program = "/usr/bin/ntlm_auth"
-        here = {program: f"{program} --configfile={domain.configuration}"}
-        recipe.install(raddb, "Passwords that have expired", here)
+        by_ntlm_auth(raddb, domain, "Passwords that have expired")
 
     site = make_site(**SETTINGS)
     radiusd = site.start(edit=edit, prefix=domain.inside)

@@ -17,7 +17,6 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import radius_smsotp
-from radius_smsotp import providers
 from radius_smsotp.cli.check import host, raddb, site
 from radius_smsotp.errors import Problem, StoreError
 from radius_smsotp.model.records import Account
@@ -36,6 +34,7 @@ from tests.cli.check.test_command import hashed, put, wait
 from tests.cli.check.test_raddb import make_certificate
 from tests.cli.installation import Installation, stand_in
 from tests.cli.test_courier import queue
+from tests.providers.plugged import plug_in
 from tests.support.site import PHONE
 
 if TYPE_CHECKING:
@@ -300,10 +299,7 @@ def package(begins: str) -> Step:
             "    def __init__(self, *given):\n"
             f"        {begins}\n"
         )
-        case.patch.syspath_prepend(case.here.folder)
-        case.patch.delitem(sys.modules, "acme_gateway", raising=False)
-        found = {"acme": [EntryPoint("acme", "acme_gateway", providers.GROUP)]}
-        case.patch.setattr(providers, "_plugged", lambda: found)
+        plug_in(case.patch, "acme", case.here.folder, "acme_gateway")
         case.here.write(providers={"demo": {"type": "acme", "path": "outbox"}})
 
     return work
