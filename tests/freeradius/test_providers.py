@@ -28,7 +28,8 @@ def log_in_through(site: Site, received: Callable[[], list[tuple[str, str]]]) ->
     """One login, whose code is read where the provider has brought it."""
     radiusd = site.start()
     challenge = radiusd.challenge()
-    assert site.kinds("alice") == ["challenge-opened", "sms-accepted"]
+    # It is recorded beside the answer.
+    eventually(lambda: site.kinds("alice") == ["challenge-opened", "sms-accepted"])
     [(phone, text)] = eventually(received)
     assert phone.lstrip("+") == PHONE.lstrip("+")
     code = code_of(site, challenge.state)
