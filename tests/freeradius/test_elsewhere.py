@@ -268,6 +268,30 @@ def test_a_directory_that_is_down_is_not_the_users_fault(
     assert "account-locked" not in site.kinds("erin")
 
 
+def test_a_directory_that_was_restarted_knows_everybody(
+    make_site: Callable[..., Site], directory: Directory
+) -> None:
+    """
+    Whichever connections of the pool search and bind.
+
+    FreeRADIUS binds as the user on one that it renews for that, and then takes it for its own.
+    """
+
+    def edit(raddb: Path) -> None:
+        directory.asked(raddb)
+        module = raddb / "mods-enabled" / "ldap"
+        text = module.read_text().replace("pool {", "pool {\nspread = yes")
+        for name, value in (("start", 3), ("min", 3), ("max", 3), ("spare", 0)):
+            text = re.sub(rf"(?m)^\s*{name} = \d+$", f"{name} = {value}", text)
+        module.write_text(text)
+
+    radiusd = make_site(**GERMAN).start(edit=edit)
+    directory.stop()
+    directory.start()
+    for _ in range(6):
+        radiusd.challenge("erin", "s3cret")
+
+
 def test_an_account_of_ldap_logs_in_over_wi_fi_and_a_directory_that_is_down_is_not_its_fault(
     make_site: Callable[..., Site], directory: Directory
 ) -> None:

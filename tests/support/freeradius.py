@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from radius_smsotp.errors import StoreError
 from radius_smsotp.raddb import freeradius, install
 from radius_smsotp.store import is_database
+from radius_smsotp.store.history import Wanted
 from tests.support import site
 from tests.support.ports import free_port
 from tests.support.radius import SECRET, NoReplyError, RadiusClient, Reply
@@ -83,20 +84,25 @@ class Site(site.Site):
         super().close()
 
     def code(self, state: bytes | None) -> str:
-        """The code that was sent for a challenge."""
+        """The code that was sent for a challenge.  That it was is in the store by then."""
         assert state is not None
         path = self.outbox / f"{state.decode()}.json"
         text = json.loads(eventually(lambda: path.exists() and path.read_text("utf-8")))["text"]
         found = re.search(r"\b\d{6}\b", text)
         assert found, text
+        eventually(lambda: not self._is_queued(state.decode()))
         return found[0]
+
+    def _is_queued(self, transaction_id: str) -> bool:
+        with self.store.read() as tx:
+            message = tx.message(transaction_id)
+        return message is not None and message.state == "queued"
 
     def story(self) -> list[tuple[str, str]]:
         """What has happened here, in titled sections, for who has to find out why it did."""
         try:
             with self.store.read() as tx:
-                names = [account.name for account, _ in tx.accounts()]
-                events = [str(event) for name in names for event in tx.events(name, 20)]
+                events = [str(event) for _, event in tx.history.last(Wanted(), 40)]
         except StoreError as error:
             events = [str(error)]
         logs = [(f"FreeRADIUS {one.port}", one.log()[-5000:]) for one in self.daemons]
