@@ -9,6 +9,7 @@ import pytest
 
 from radius_smsotp.errors import StoreError
 from radius_smsotp.store.postgres import statements
+from radius_smsotp.store.postgres.pool import CONNECTIONS
 from tests.store.contract import NOW
 
 if TYPE_CHECKING:
@@ -50,15 +51,21 @@ def test_none_after_one_that_fails_is_run(postgres_store: Store) -> None:
 def test_one_whose_table_has_changed_works_the_next_time(
     postgres_store: Store, postgres_url: str
 ) -> None:
-    """What the server keeps of it is not that any more."""
+    """What the server keeps of it is not that any more, for each connection, which take turns."""
     rows = "SELECT * FROM server"
     with postgres_store.write() as tx:
         tx.put_server("here", NOW)
-    assert len(answer(postgres_store, rows)[0]) == 2
+    for _ in range(CONNECTIONS):
+        assert len(answer(postgres_store, rows)[0]) == 2
     with psycopg.connect(postgres_url, autocommit=True) as db:
         db.execute("ALTER TABLE server ADD COLUMN more TEXT")
-    with pytest.raises(StoreError):
-        answer(postgres_store, rows)
+    failed = 0
+    for _ in range(2 * CONNECTIONS):
+        try:
+            answer(postgres_store, rows)
+        except StoreError:
+            failed += 1
+    assert 0 < failed <= CONNECTIONS
     [row] = answer(postgres_store, rows)
     assert (row["place"], row["more"]) == ("here", None)
 
