@@ -78,6 +78,7 @@ class Server:
         folder: A new folder for everything.
         edit: Changes its raddb before the start; unchanged, it is ours.
         rounds: Of PIN hashes: so few that the hash is none of what is measured.
+        beside: One that runs already, and shares its settings, key and store with this one.
         settings: Sections of smsotp.yaml.
 
     Attributes:
@@ -90,14 +91,18 @@ class Server:
         folder: Path,
         edit: Callable[[Path], None] | None = None,
         rounds: int = 1,
+        beside: Server | None = None,
         **settings: Any,
     ) -> None:
-        folder.mkdir()
         self._rounds = rounds
-        self.site = Site(folder, limits=LIMITS, pin={"iterations": rounds}, **settings)
+        if beside is None:
+            folder.mkdir()
+            self.site = Site(folder, limits=LIMITS, pin={"iterations": rounds}, **settings)
+        else:
+            self.site = beside.site
         self.ready_after = 0.0
-        self.keys = keyring.read(folder / "key")
-        raddb, self.port = self.site.make_raddb()
+        self.keys = keyring.read(self.site.folder / "key")
+        raddb, self.port = self.site.make_raddb(folder.name)
         conf = raddb / "radiusd.conf"
         text = re.sub("(?m)^\tport = .*", rf"\g<0>\n\t{RECEIVE_BUFFER}", conf.read_text())
         conf.write_text(text)
