@@ -154,8 +154,13 @@ def test_a_big_store_is_what_it_says(tmp_path: Path) -> None:
 
 def test_a_database_is_further_away_and_memory_is_looked_at(tmp_path: Path) -> None:
     assert [row.what for row in stores.measure(tmp_path, QUICK)] == [
-        "logins a second, 32 users, PostgreSQL, 0 ms away each way",
-        "logins a second, 32 users, PostgreSQL, 1 ms away each way",
+        what
+        for where in ("PostgreSQL, 0 ms away each way", "PostgreSQL, 1 ms away each way")
+        for what in (
+            f"logins a second, 32 users, {where}",
+            f"logins a second, 16 users, {where}, one server / two",
+            f"first / second step, 1 user, {where}, p50, ms",
+        )
     ]
     memory, threads = lasting.measure(tmp_path, QUICK)
     assert len(memory.ours.split(" / ")) == len(threads.ours.split(" / ")) == 3
