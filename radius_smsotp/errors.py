@@ -184,14 +184,28 @@ def package_command(*names: str) -> str:
     return f"install {' and '.join(names)}"
 
 
-def pip_command(extra: str) -> str:
-    """
-    What installs an extra into the virtual environment that this package runs from.
+PACKAGED = Path("/usr/lib/radius-smsotp")
+"""Where a package of the system keeps the program, with all extras."""
 
-    Debian's own pip refuses to install anything (PEP 668), and radiusd's Python is not ours.
+
+def extra_command(extra: str) -> str:
     """
+    What installs an extra for the program that runs.
+
+    Of a package that is the package, which has lost something.  Else it is the pip of the virtual
+    environment that it is in: Debian's own pip refuses to install anything (PEP 668), and radiusd's
+    Python is not ours.
+    """
+    here = Path(__file__).resolve()
+    if PACKAGED in here.parents:
+        is_debian = shutil.which("apt-get")
+        return (
+            "apt-get install --reinstall ./radius-smsotp_*.deb"
+            if is_debian
+            else "dnf reinstall ./radius-smsotp-*.rpm"
+        )
     # …/lib/python3.11/site-packages/radius_smsotp/errors.py; else a checkout, whose Python knows.
-    places = [*Path(__file__).resolve().parents[4:5], Path(sys.prefix)]
+    places = [*here.parents[4:5], Path(sys.prefix)]
     pips = [place / "bin" / "pip" for place in places if (place / "pyvenv.cfg").exists()]
     pip = next((shlex.quote(str(one)) for one in pips if one.exists()), "pip")
     return f"{pip} install 'radius-smsotp[{extra}]'"

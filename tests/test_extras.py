@@ -26,7 +26,7 @@ def place(tmp_path: Path) -> Path:
 
 def command(packages: Path) -> str:
     """What is shown by a Python that is not that of the environment: that inside radiusd."""
-    program = "from radius_smsotp import errors; print(errors.pip_command('smpp'))"
+    program = "from radius_smsotp import errors; print(errors.extra_command('smpp'))"
     return subprocess.run(
         ["/usr/bin/python3", "-c", program],
         cwd="/",
@@ -48,6 +48,23 @@ def test_where_there_is_none_it_is_pip(tmp_path: Path) -> None:
     assert command(tmp_path / "dist-packages") == "pip install 'radius-smsotp[smpp]'"
 
 
+@pytest.mark.parametrize(
+    ("manager", "expected"),
+    [
+        ("apt-get", "apt-get install --reinstall ./radius-smsotp_*.deb"),
+        ("dnf", "dnf reinstall ./radius-smsotp-*.rpm"),
+    ],
+)
+def test_a_package_of_the_system_is_installed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manager: str, expected: str
+) -> None:
+    """It has all extras: one that is missing was lost."""
+    (tmp_path / manager).touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(errors, "PACKAGED", PACKAGE.parent)
+    assert errors.extra_command("smpp") == expected
+
+
 def test_a_checkout_names_the_pip_of_its_python() -> None:
     if (Path(sys.prefix) / "pyvenv.cfg").exists():
-        assert errors.pip_command("smpp").startswith(f"{sys.prefix}/bin/pip ")
+        assert errors.extra_command("smpp").startswith(f"{sys.prefix}/bin/pip ")

@@ -20,6 +20,7 @@ import click
 
 from radius_smsotp.cli.ending import LOOK_SECONDS
 from radius_smsotp.cli.radius_client import RadiusClient, Reply
+from radius_smsotp.cli.site import invocation
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.raddb import freeradius, install
 
@@ -80,7 +81,7 @@ def _build(folder: Path, server: freeradius.FreeRadius, port: int) -> None:
 def _smsotp(*arguments: str, standard_input: str = "") -> None:
     """Run a command of this program."""
     done = subprocess.run(  # noqa: S603  # ourselves
-        [*_program(), *arguments],
+        [*invocation(), *arguments],
         input=standard_input,
         text=True,
         capture_output=True,
@@ -88,12 +89,6 @@ def _smsotp(*arguments: str, standard_input: str = "") -> None:
     )
     if done.returncode:
         raise SmsotpError(f"smsotp {arguments[0]}: {done.stderr.strip()}")
-
-
-def _program() -> list[str]:
-    """How this program is called; ``-m`` does not find where packages of Debian keep it."""
-    called = Path(sys.argv[0]).absolute()
-    return [str(called)] if called.name == "smsotp" else [sys.executable, "-m", "radius_smsotp"]
 
 
 @contextlib.contextmanager
@@ -154,7 +149,7 @@ def _ask(client: RadiusClient, step: str, password: str, state: bytes | None = N
 
 def _invite(folder: Path, port: int) -> None:
     """Say what to try, and wait."""
-    program = shlex.join(_program())
+    program = shlex.join(invocation())
     settings = folder / "site" / "smsotp.yaml"
     example = secrets.token_hex(16)
     click.secho("\nIt goes on running; Ctrl-C ends it.  Try, in another terminal:", bold=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import grp
 import json
 import os
 import pwd
@@ -22,6 +24,7 @@ from radius_smsotp.cli.site import (
     PATIENCE,
     acting_as,
     existing_user,
+    invocation,
     make_folder,
     store_files,
 )
@@ -40,6 +43,10 @@ KEY = "key"
 STORE = "smsotp.db"
 OURS = {SETTINGS, KEY, STORE, *(f"{STORE}{end}" for end in ENDS), "outbox"}
 """What a folder may hold that is given away as a whole."""
+
+UNITS = "systemd"
+"""Where our units are among `raddb_files.folder`, as Debian needs them: a package of the system has
+them where systemd looks, and not there."""
 
 LONGEST_WAIT, AGAIN_SECONDS = 3600, 1.0
 """For a database, and between two attempts."""
@@ -73,6 +80,12 @@ LONGEST_WAIT, AGAIN_SECONDS = 3600, 1.0
     metavar="SECONDS",
     help="So long at most for a database that cannot be reached yet.",
 )
+@click.option(
+    "--units",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Put our units for systemd there, as in /etc/systemd/system; each is off until enabled.",
+)
 @results.told
 def init(
     told: Results,
@@ -82,6 +95,7 @@ def init(
     new_key: bool,
     upgrade: bool,
     wait: int,
+    units: Path | None,
 ) -> None:
     """
     Make settings, key and store in DIR.
@@ -96,11 +110,13 @@ def init(
     \b
     Examples:
       smsotp init /etc/radius-smsotp
+      smsotp init /etc/radius-smsotp --units /etc/systemd/system
       smsotp init ./site
       smsotp init /etc/radius-smsotp --store postgresql://smsotp@db/smsotp
     """
-    if upgrade and new_key:
-        raise click.UsageError("--upgrade and --new-key exclude each other")
+    for name, is_given in (("--new-key", new_key), ("--units", units)):
+        if upgrade and is_given:
+            raise click.UsageError(f"--upgrade and {name} exclude each other")
     folder = folder.absolute()
     settings = folder / SETTINGS
     if upgrade:
@@ -143,6 +159,8 @@ def init(
         told.note(f"All of it belongs to the user {user.pw_name}.")
         if folder not in ours:
             told.note(f"{folder} holds other files too: let {user.pw_name} write there yourself.")
+    if units is not None:
+        _make_units(told, units, loaded)
     named = "" if settings == DEFAULT_PATH else f" --config {shlex.quote(str(settings))}"
     told.note(f"Next: smsotp{named} user add NAME --phone NUMBER")
 
@@ -269,6 +287,40 @@ def _make_store(told: Results, loaded: Loaded, keys: Keyring) -> list[Path]:
         return []
     files = store_files(loaded.store_url)
     return [store.folder, *files] if made else files
+
+
+def _make_units(told: Results, folder: Path, loaded: Loaded) -> None:
+    """Write our units: they start this program, with these settings, as who can read the key."""
+    source = raddb_files.folder() / UNITS
+    if not source.is_dir():
+        raise SmsotpError("the package has brought the units already; leave --units out")
+    user = pwd.getpwuid(loaded.key_path.stat().st_uid)
+    called = invocation()
+    if loaded.path != DEFAULT_PATH:
+        called += ["--config", str(loaded.path)]
+    there = loaded.path.parent
+    places = dict.fromkeys([there, open_store(loaded.store_url).folder or there])
+    values = {
+        "/usr/local/bin/smsotp ": f"{_unit_words(called)} ".replace("$", "$$"),
+        "User=freerad\n": f"User={user.pw_name}\n",
+        "Group=freerad\n": f"Group={grp.getgrgid(user.pw_gid).gr_name}\n",
+        "ReadWritePaths=/etc/radius-smsotp ": f"ReadWritePaths={_unit_words(places)} ",
+    }
+    for unit in sorted(source.iterdir()):
+        text = unit.read_text(encoding="utf-8")
+        for old, new in values.items():
+            text = text.replace(old, new)
+        path = folder / unit.name
+        _make(told, path, functools.partial(whole_file.create, path, text, 0o644))
+
+
+def _unit_words(words: Iterable[str | Path]) -> str:
+    """As a unit has them: systemd.syntax(7), "Quoting"; systemd.unit(5), "Specifiers"."""
+    texts = (str(word).replace("%", "%%") for word in words)
+    return " ".join(
+        text if re.fullmatch(r"[\w./%-]+", text) else json.dumps(text, ensure_ascii=False)
+        for text in texts
+    )
 
 
 def _give(paths: Iterable[Path], user: pwd.struct_passwd) -> None:

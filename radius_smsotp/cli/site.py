@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import sys
 from collections.abc import Callable, Iterator
 from functools import cached_property, wraps
 from pathlib import Path
@@ -25,6 +26,12 @@ PATIENCE = 10.0
 
 BRING_BACK = "bring it back from a backup ('smsotp restore')"
 """Who has lost a store does not want an empty one."""
+
+
+def invocation() -> list[str]:
+    """How this program is called; ``-m`` does not find where packages of Debian keep it."""
+    called = Path(sys.argv[0]).absolute()
+    return [str(called)] if called.name == "smsotp" else [sys.executable, "-m", "radius_smsotp"]
 
 
 class Site:

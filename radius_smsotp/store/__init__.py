@@ -240,7 +240,7 @@ def open_store(url: str, patience: float = 1.0) -> Store:
         except ModuleNotFoundError as error:
             if error.name not in {"psycopg", "psycopg_pool"}:
                 raise
-            remedy = errors.pip_command("postgres")
+            remedy = errors.extra_command("postgres")
             raise ConfigurationError(
                 [Problem("store", f"the Python package {error.name} is not installed", remedy)]
             ) from None

@@ -206,6 +206,57 @@ class TestWhatIsMade:
         assert "is open to others (mode 0644)" in result.output
 
 
+class TestUnits:
+    def test_they_start_this_program_with_these_settings_as_who_has_the_key(
+        self, tmp_path: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sys.argv", ["/opt/100% $x/smsotp"])
+        folder, me = open_folder / "my site", pwd.getpwuid(os.geteuid()).pw_name
+        user = "nobody" if me == "root" else me
+        store = f"sqlite:///{open_folder}/data/smsotp.db"
+        shown = init(folder, "--owner", user, "--store", store, "--units", tmp_path)
+        assert shown.count("smsotp-prune.timer") == 1
+        courier = (tmp_path / "smsotp-courier.service").read_text("utf-8")
+        settings = f'--config "{folder}/smsotp.yaml"'
+        assert f'\nExecStart="/opt/100%% $$x/smsotp" {settings} courier\n' in courier
+        assert f"\nUser={user}\nGroup=" in courier
+        assert f'\nReadWritePaths="{folder}" {open_folder}/data -/var/lib' in courier
+        assert {one.name for one in tmp_path.iterdir()} == {
+            one.name for one in (files.folder() / "systemd").iterdir()
+        }
+
+    def test_on_debian_they_are_those_of_the_checkout(self) -> None:
+        """But for the program, all that is replaced stands there, and is what is wanted there."""
+        for unit in (files.folder() / "systemd").glob("*.service"):
+            text = unit.read_text("utf-8")
+            for line in ("ReadWritePaths=/etc/radius-smsotp ", "User=freerad\n", "Group=freerad\n"):
+                assert text.count(line) == 1, unit
+
+    def test_one_that_is_there_stays_as_it_is(self, tmp_path: Path) -> None:
+        (tmp_path / "smsotp-prune.timer").write_text("mine")
+        shown = init(tmp_path / "site", "--units", tmp_path)
+        assert f"was there  {tmp_path}/smsotp-prune.timer" in shown
+        assert (tmp_path / "smsotp-prune.timer").read_text() == "mine"
+
+    def test_a_package_has_brought_them(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Below /etc they would hide those of its next version."""
+        monkeypatch.setattr("radius_smsotp.cli.init.UNITS", "no-such-folder")
+        result = CliRunner().invoke(
+            smsotp, ["init", str(tmp_path / "site"), "--units", str(tmp_path)]
+        )
+        assert result.exit_code == 1
+        assert "the package has brought the units already" in result.output
+
+    def test_an_upgrade_makes_none(self, here: Installation, tmp_path: Path) -> None:
+        result = CliRunner().invoke(
+            smsotp, ["init", str(here.folder), "--upgrade", "--units", str(tmp_path)]
+        )
+        assert result.exit_code == 2
+        assert "exclude each other" in result.output
+
+
 class TestOwner:
     def test_an_unknown_user_is_wrong_usage(self, tmp_path: Path) -> None:
         result = CliRunner().invoke(smsotp, ["init", str(tmp_path / "site"), "--owner", "nobody-x"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from radius_smsotp import __version__
+from radius_smsotp import __version__, errors
 from radius_smsotp.raddb import files
 
 TOP = Path(__file__).parents[2]
@@ -54,6 +54,7 @@ def test_all_packages_keep_the_program_in_one_place() -> None:
     place = "/usr/lib/radius-smsotp"
     assert f'sys.path.insert(0, "{place}")' in (PACKAGING / "smsotp").read_text("utf-8")
     assert f'"{place}:' in (PACKAGING / "upgrade").read_text("utf-8")
+    assert Path(place) == errors.PACKAGED
     assert f"%global place {place}\n" in SPEC
     assert f"place = debian/radius-smsotp{place}\n" in (DEBIAN / "rules").read_text("utf-8")
     # By this `upgrade` knows a site that runs from there.

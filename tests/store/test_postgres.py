@@ -349,7 +349,8 @@ open_store("postgresql://smsotp:geheim@db/smsotp")
             [sys.executable, "-c", program], capture_output=True, text=True, check=False
         )
         assert done.stderr.splitlines()[-1].endswith(
-            "store: the Python package psycopg is not installed; " + errors.pip_command("postgres")
+            "store: the Python package psycopg is not installed; "
+            + errors.extra_command("postgres")
         )
         assert "geheim@" not in done.stderr.splitlines()[-1]
 

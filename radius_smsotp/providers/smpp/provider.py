@@ -230,7 +230,7 @@ class Provider(BaseProvider[Settings]):
     def _faults(self, limit: float) -> list[Fault]:
         """Bind and unbind, and name what is in the way."""
         if not HAS_SMPPLIB:
-            return [("type", NOT_INSTALLED, f"run {errors.pip_command('smpp')}")]
+            return [("type", NOT_INSTALLED, f"run {errors.extra_command('smpp')}")]
         ca_file = self._path(self._settings.ca_file)
         if self._settings.tls and (faults := connection.ca_faults(ca_file)):
             return faults
@@ -278,7 +278,7 @@ class Provider(BaseProvider[Settings]):
             Unknown: No response after submitting.
         """
         if not HAS_SMPPLIB:
-            fault = f"{NOT_INSTALLED}; run {errors.pip_command('smpp')}"
+            fault = f"{NOT_INSTALLED}; run {errors.extra_command('smpp')}"
             raise Refused(fault, out_of_order=True)
         requests = submit_requests(self._settings, message)
         with self._lock:

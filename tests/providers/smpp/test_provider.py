@@ -183,7 +183,7 @@ provider.close()
     shown = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    command = errors.pip_command("smpp")
+    command = errors.extra_command("smpp")
     assert shown == [
         f"providers.backup.type: the library smpplib is not installed; run {command}",
         f"the library smpplib is not installed; run {command} True",
