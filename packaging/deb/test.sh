@@ -23,7 +23,7 @@ if [ ! -e "$place/$suite-older" ]; then
 fi
 
 # What it depends on is there already: the test itself needs no network.
-packages=freeradius-utils,logrotate,systemd-sysv,$(dpkg-deb -f "$deb" Depends | sed 's/ *([^)]*)//g; s/:any//g; s/ //g')
+packages=freeradius-utils,logrotate,mount,systemd-sysv,$(dpkg-deb -f "$deb" Depends | sed 's/ *([^)]*)//g; s/:any//g; s/ //g')
 if [ "$(cat "$place/$suite-system.packages" 2>/dev/null)" != "$packages" ]; then
     echo "Making a $suite …"
     mmdebstrap --quiet --variant=apt --include="$packages" --aptopt='APT::Install-Recommends "0"' \
