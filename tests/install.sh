@@ -1,6 +1,6 @@
 #!/bin/sh
-# The installation as the documents have it, an upgrade and a removal, on a Debian 12 and a Debian 13
-# that have just been made, up to logins by PAP and Wi-Fi:
+# The installation as the documents have it, an upgrade and a removal, on a Debian 12, a Debian 13 and
+# a Debian testing that have just been made, up to logins by PAP and Wi-Fi:
 #
 #   sh tests/install.sh [PYTEST-ARGUMENT...]
 #
@@ -19,21 +19,22 @@ make_venv "[test,smpp,postgres]"
 mkdir -p "$place"
 
 # What the documents install by apt-get is in there already: the test itself needs no network.
-packages=freeradius,freeradius-python3,freeradius-utils,python3-venv,systemd
-for suite in bookworm trixie; do
+packages=freeradius,freeradius-python3,freeradius-utils,mount,python3-venv,systemd
+for suite in bookworm trixie forky; do
     [ "$(cat "$place/$suite.packages" 2>/dev/null)" = "$packages" ] && continue
     echo "Making a $suite …"
+    # What a mirror has of testing may be some weeks old.
     mmdebstrap --quiet --variant=apt --include="$packages" --aptopt='APT::Install-Recommends "0"' \
-        "$suite" "$place/$suite.tar"
+        --aptopt='Acquire::Check-Valid-Until "false"' "$suite" "$place/$suite.tar"
     printf '%s\n' "$packages" >"$place/$suite.packages"
 done
 
-# Wheels are fetched outside, for both Pythons.
+# Wheels are fetched outside, for all Pythons.
 wanted=$(cat setup.py packaging/constraints.txt)
 if [ "$(cat "$place/fetched" 2>/dev/null)" != "$wanted" ]; then
     echo "Fetching Python packages …"
     mkdir -p "$place/wheels"
-    for version in 3.11 3.13; do
+    for version in 3.11 3.13 3.14; do
         .venv/bin/pip download -q --disable-pip-version-check --only-binary=:all: \
             --python-version "$version" -c packaging/constraints.txt -d "$place/wheels" . "setuptools>=66" wheel
     done

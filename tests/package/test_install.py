@@ -127,7 +127,7 @@ class System:
         return pid
 
 
-@pytest.fixture(params=["bookworm", "trixie"])
+@pytest.fixture(params=["bookworm", "trixie", "forky"])
 def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
     """A Debian with FreeRADIUS and Python as they come, and a checkout in /src."""
     root = tmp_path / request.param
