@@ -444,7 +444,11 @@ def _prepared(asked: Request, preparation: Preparation) -> packets.Result:
         ("SMSOTP-Proved", packets.BY_CLIENT if preparation.unasked else None),
         ("SMSOTP-Reason", preparation.reason or None),
     ]
-    request = [("User-Name", asked.name), ("User-Password", preparation.password)]
+    request = [
+        ("User-Name", asked.name),
+        ("Stripped-User-Name", asked.stripped),
+        ("User-Password", preparation.password),
+    ]
     if mschapv2 and asked.eap is not None:
         request.append(packets.eap_message(eap.begin(asked.eap, asked.identity)))
     return packets.result(radiusd.RLM_MODULE_UPDATED, config=config, request=request)

@@ -120,6 +120,7 @@ class Request:
             neither.
         packet: The Request Authenticator, as FreeRADIUS writes it; "" if the policy says none.
         name: `User-Name` as text, if FreeRADIUS has only its octets left.
+        stripped: The same of `Stripped-User-Name`.
         malformed: Nothing that could log in.  Name or password hold a NUL (FreeRADIUS would
             compare what stands before), or `eap` is unfit.
         nul: Whether that is so for the NUL.
@@ -178,6 +179,7 @@ class Request:
     uncompared: bool = False
     by_domain: str = ""
     name: str | None = None
+    stripped: str | None = None
     phones: tuple[str, ...] = field(default=(), repr=False)
     ways: tuple[str, ...] = field(default=(), repr=False)
     provider: str | None = None

@@ -158,9 +158,9 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
     config = first_values((lists or {}).get("config"))
     # radreply, and indented lines of a users file, are the reply list.
     of_account = first_values((lists or {}).get("reply")) | config
-    given = _decoded(request, "Tmp-Octets-0")
+    given, stripped = _decoded(request, "Tmp-Octets-0"), _decoded(request, "Tmp-Octets-2")
     name = (
-        _decoded(request, "Tmp-Octets-2")
+        stripped
         or request.get("Stripped-User-Name")
         or given
         or request.get("User-Name")
@@ -198,6 +198,7 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
         user=name,
         password=password,
         name=given,
+        stripped=stripped,
         malformed=nul or unfit,
         nul=nul,
         identity=given or request.get("User-Name", name),
