@@ -159,12 +159,7 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
     # radreply, and indented lines of a users file, are the reply list.
     of_account = first_values((lists or {}).get("reply")) | config
     given, stripped = _decoded(request, "Tmp-Octets-0"), _decoded(request, "Tmp-Octets-2")
-    name = (
-        stripped
-        or request.get("Stripped-User-Name")
-        or given
-        or request.get("User-Name")
-    )
+    name = stripped or request.get("Stripped-User-Name") or given or request.get("User-Name")
     if not name:
         return None
     sent = request.get("User-Password")

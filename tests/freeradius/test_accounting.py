@@ -68,6 +68,7 @@ def test_a_session_is_answered_kept_and_told_of(site: Site, radiusd: Radiusd) ->
     assert "at local from 02-00-00-00-00-01 with 192.0.2.9: 1 h 1 min, 4.3 GB in, 5 B out" in line
 
 
+@pytest.mark.once
 def test_a_session_that_goes_on_is_shown(site: Site, radiusd: Radiusd) -> None:
     account(radiusd.port + 1, told(START))
     reported(site, 1)
@@ -76,6 +77,7 @@ def test_a_session_that_goes_on_is_shown(site: Site, radiusd: Radiusd) -> None:
     )
 
 
+@pytest.mark.once
 def test_what_is_sent_again_counts_once(make_site: Callable[..., Site]) -> None:
     """By a client that got no answer, to whichever server; not what comes an hour later."""
     site = make_site()

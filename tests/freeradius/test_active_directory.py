@@ -108,6 +108,7 @@ def test_every_writing_of_a_name_is_one_account(
         assert device.accepted()
 
 
+@pytest.mark.once
 def test_every_writing_of_a_name_counts_for_one_lock_out(
     share: Callable[..., Radiusd], knows_names: Callable[[Path], None]
 ) -> None:
@@ -122,6 +123,7 @@ def test_every_writing_of_a_name_counts_for_one_lock_out(
     assert radiusd.challenge("EXAMPLE\\alice", PASSWORD)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "shown", "remedy"),
     [
@@ -172,6 +174,7 @@ def test_why_the_domain_refuses_somebody_is_told_to_us_alone(radiusd: Radiusd, n
     assert site.kinds(name)[-1] == ("login-refused" if name == "disabled" else "pin-wrong")
 
 
+@pytest.mark.once
 def test_an_account_that_the_domain_has_locked(radiusd: Radiusd, domain: Domain) -> None:
     for _ in range(LOCKOUT):
         domain.log_in("locked", "wrong")

@@ -213,6 +213,7 @@ def test_inside_a_tunnel_where_the_password_is_proved(radiusd: Radiusd, method: 
         assert not any(received(device, 11))
 
 
+@pytest.mark.once
 def test_on_another_server_and_for_a_remembered_device(make_site: Callable[..., Site]) -> None:
     site = make_site(remember={"hours": 12})
     one, two = (
@@ -229,6 +230,7 @@ def test_on_another_server_and_for_a_remembered_device(make_site: Callable[..., 
     assert site.kinds("erin")[-1] == "device-accepted"
 
 
+@pytest.mark.once
 def test_where_the_first_step_is_answered_by_a_rejection(make_site: Callable[..., Site]) -> None:
     site = make_site(challenge={"style": "reject"})
     radiusd = site.start(edit=lambda raddb: edit(raddb, "before ours"))

@@ -71,6 +71,7 @@ def test_nul_octets_at_the_end_are_padding(radiusd: Radiusd) -> None:
     assert radiusd.ask("alice", PIN.encode() + b"\0").kind == "Access-Challenge"
 
 
+@pytest.mark.once
 def test_hostile_answers_are_wrong_codes(tolerant: Radiusd) -> None:
     for password in HOSTILE:
         challenge = tolerant.challenge()
@@ -218,6 +219,7 @@ def test_a_request_without_name_or_password_is_rejected(radiusd: Radiusd) -> Non
     healthy(radiusd)
 
 
+@pytest.mark.once
 def test_random_states_and_passwords_never_get_in(tolerant: Radiusd) -> None:
     dice = random.Random(4226)
     for _ in range(300):

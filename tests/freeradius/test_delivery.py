@@ -56,6 +56,7 @@ def all_at_once(radiusd: Radiusd, names: list[str]) -> list[Any]:
         return list(pool.map(radiusd.ask, names))
 
 
+@pytest.mark.once
 def test_twelve_who_start_together_are_challenged_before_a_slow_gateway_answers_one(
     make_site: Callable[..., Site], held: HeldGateway
 ) -> None:
@@ -88,6 +89,7 @@ def test_second_steps_get_through_while_forty_wait_for_a_gateway_that_hangs(
     assert not held.released.is_set()
 
 
+@pytest.mark.once
 def test_when_every_provider_refuses_the_first_step_is_rejected_and_nothing_stays_open(
     make_site: Callable[..., Site],
 ) -> None:
@@ -106,6 +108,7 @@ def test_when_every_provider_refuses_the_first_step_is_rejected_and_nothing_stay
     assert (late.kind, late.message) == ("Access-Reject", UNDELIVERED)
 
 
+@pytest.mark.once
 def test_a_message_refused_after_the_challenge_is_told_at_the_second_step(
     make_site: Callable[..., Site],
 ) -> None:
@@ -118,6 +121,7 @@ def test_a_message_refused_after_the_challenge_is_told_at_the_second_step(
     assert (reply.kind, reply.message) == ("Access-Reject", UNDELIVERED)
 
 
+@pytest.mark.once
 def test_the_next_provider_sends_the_same_code_when_one_refuses_or_is_away(
     make_site: Callable[..., Site],
 ) -> None:
@@ -144,6 +148,7 @@ def test_the_next_provider_sends_the_same_code_when_one_refuses_or_is_away(
     ]
 
 
+@pytest.mark.once
 def test_r_goes_through_the_next_provider(make_site: Callable[..., Site]) -> None:
     with Gateway() as gateway:
         chain = {"first": http(gateway), "second": {"type": "folder", "path": "outbox"}}
@@ -156,6 +161,7 @@ def test_r_goes_through_the_next_provider(make_site: Callable[..., Site]) -> Non
         assert len(gateway.requests) == 1
 
 
+@pytest.mark.once
 def test_a_message_of_a_server_that_was_killed_is_sent_after_its_restart(
     make_site: Callable[..., Site], held: HeldGateway
 ) -> None:
@@ -211,6 +217,7 @@ def test_a_second_instance_lets_everybody_wait_for_their_own_verdict(
             eventually(lambda name=name: site.kinds(name) == ["challenge-opened", "sms-accepted"])
 
 
+@pytest.mark.once
 def test_style_reject_waits_for_the_verdict_too(make_site: Callable[..., Site]) -> None:
     with Gateway(answers(400, "no")) as gateway:
         chain = {"one": http(gateway)}

@@ -9,6 +9,8 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.freeradius import Radiusd, Site
 from tests.support.site import PIN, eventually
 
@@ -82,6 +84,7 @@ def test_answers_share_a_sync_where_they_wait_elsewhere(site: Site) -> None:
     assert syncs <= 4 if site.server.runs_several_instances else syncs == len(names)
 
 
+@pytest.mark.once
 def test_a_wrong_pin_is_counted_on_the_disk(site: Site) -> None:
     """Before its rejection leaves, or a power cut would give the guess back."""
     radiusd = site.start()
@@ -93,6 +96,7 @@ def test_a_wrong_pin_is_counted_on_the_disk(site: Site) -> None:
     assert site.kinds("alice") == ["pin-wrong", "pin-wrong"]
 
 
+@pytest.mark.once
 def test_a_disk_that_fails_lets_nobody_in(make_site: Callable[..., Site]) -> None:
     """Neither with the right code nor with PIN and code in one; then it goes on."""
     site = make_site(limits={"cooldown": 0})

@@ -173,6 +173,7 @@ def test_a_directory_that_is_down_may_keep_out_who_has_a_code(
     assert site.kinds("erin")[-1] == "first-factor-down"
 
 
+@pytest.mark.once
 def test_an_account_of_ldap_is_locked_limited_traced_and_unlocked(
     share: Callable[..., Radiusd], asks_ldap: Callable[[Path], None], directory: Directory
 ) -> None:
@@ -195,6 +196,7 @@ def test_an_account_of_ldap_is_locked_limited_traced_and_unlocked(
     log_in(site, radiusd, "erin", "s3cret", "***99")
 
 
+@pytest.mark.once
 def test_a_directory_is_not_asked_about_who_may_not_log_in(
     share: Callable[..., Radiusd], asks_ldap: Callable[[Path], None], directory: Directory
 ) -> None:
@@ -221,6 +223,7 @@ def test_a_directory_is_not_asked_about_who_may_not_log_in(
     assert binds("erin") > 3
 
 
+@pytest.mark.once
 def test_blanks_around_a_name_make_no_other_account(
     share: Callable[..., Radiusd], asks_ldap: Callable[[Path], None], directory: Directory
 ) -> None:
@@ -237,6 +240,7 @@ def test_blanks_around_a_name_make_no_other_account(
         assert site.events("erin")[-1].detail == {"reason": "locked"}
 
 
+@pytest.mark.once
 def test_limits_hold_for_an_account_of_ldap(
     make_site: Callable[..., Site], directory: Directory
 ) -> None:
@@ -292,6 +296,7 @@ def test_a_directory_that_was_restarted_knows_everybody(
         radiusd.challenge("erin", "s3cret")
 
 
+@pytest.mark.once
 def test_an_account_of_ldap_logs_in_over_wi_fi_and_a_directory_that_is_down_is_not_its_fault(
     make_site: Callable[..., Site], directory: Directory
 ) -> None:
@@ -325,6 +330,7 @@ def test_a_directory_that_is_down_at_the_start_is_found_later(
     eventually(lambda: radiusd.ask("erin", "s3cret").kind == "Access-Challenge")
 
 
+@pytest.mark.once
 def test_an_account_of_ours_counts_beside_that_of_ldap(
     make_site: Callable[..., Site], directory: Directory
 ) -> None:
@@ -372,6 +378,7 @@ def test_local_accounts_beside_a_directory(
     log_in(site, radiusd, "Local-Alice", PIN, "***67")
 
 
+@pytest.mark.once
 def test_whether_there_is_a_hash_decides_as_well(
     make_site: Callable[..., Site], directory: Directory
 ) -> None:
@@ -533,6 +540,7 @@ NUMBERS = {
 }
 
 
+@pytest.mark.once
 def test_a_number_that_costs_more_is_refused_from_a_directory_too(
     make_site: Callable[..., Site],
 ) -> None:

@@ -65,6 +65,7 @@ def radiusd(share: Callable[..., Radiusd]) -> Radiusd:
     return share(clients=CLIENTS, limits=NO_LIMITS)
 
 
+@pytest.mark.once
 def test_a_code_is_taken_as_it_is_written_and_a_pin_with_the_end_of_a_line(
     site: Site, radiusd: Radiusd
 ) -> None:
@@ -77,6 +78,7 @@ def test_a_code_is_taken_as_it_is_written_and_a_pin_with_the_end_of_a_line(
         assert failures(site) == 0
 
 
+@pytest.mark.once
 def test_a_device_may_write_it_so_too(site: Site, radiusd: Radiusd) -> None:
     """In a tunnel: as the answer to the second question, and as one password."""
     with Supplicant(radiusd, PEAP_GTC) as device:
@@ -98,6 +100,7 @@ def elsewhere(raddb: Path) -> None:
     path.write_text(path.read_text().replace("{\n\tpap\n}", "{\n\t" + unlang + "\n}"))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("edit", [None, elsewhere], ids=["hash", "elsewhere"])
 def test_pin_and_code_stand_in_one_password_as_the_client_has_it(
     share: Callable[..., Radiusd], edit: Callable[[Path], None] | None
@@ -120,6 +123,7 @@ def test_pin_and_code_stand_in_one_password_as_the_client_has_it(
     assert ask("4321", "", "SCRV1") == "Access-Reject"
 
 
+@pytest.mark.once
 def test_a_form_is_of_its_client(radiusd: Radiusd) -> None:
     """What nobody has set is none."""
     one = opened(radiusd)
@@ -185,6 +189,7 @@ def test_what_sshd_sends_for_who_is_unknown_to_it_is_no_password(
     assert failures(site) == 1
 
 
+@pytest.mark.once
 def test_a_long_prompt_loses_words_and_neither_the_number_nor_how_long_the_code_is(
     share: Callable[..., Radiusd],
 ) -> None:

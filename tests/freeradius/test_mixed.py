@@ -177,6 +177,7 @@ def test_a_pilot_needs_a_code_and_nobody_else(
         assert len(mixed.site.kinds(other[0])) == others
 
 
+@pytest.mark.once
 def test_who_is_of_the_pilot_is_told_beforehand(mixed: Mixed) -> None:
     """By the condition, at the port that the client sends to."""
     for name, outcome, reply in (("erin", "open", []), ("frank", "without-code", [])):

@@ -92,7 +92,7 @@ def test_a_code_that_comes_to_both_at_once_counts_once(pair: tuple[Radiusd, Radi
             assert sorted(reply.kind for reply in replies) == ["Access-Accept", "Access-Reject"]
 
 
-@pytest.mark.parametrize("gone", ["stopped", "hanging"])
+@pytest.mark.parametrize("gone", [pytest.param("stopped", marks=pytest.mark.once), "hanging"])
 def test_without_the_database_logins_are_refused_until_it_is_back(
     database: PostgresServer, make_site: Callable[..., Site], gone: str
 ) -> None:
@@ -125,6 +125,7 @@ def test_without_the_database_logins_are_refused_until_it_is_back(
     assert "Traceback" not in log
 
 
+@pytest.mark.once
 def test_a_server_that_starts_before_its_database_serves_when_that_comes(
     database: PostgresServer, make_site: Callable[..., Site]
 ) -> None:
@@ -141,6 +142,7 @@ def test_a_server_that_starts_before_its_database_serves_when_that_comes(
     assert "the store is there now" in log
 
 
+@pytest.mark.once
 def test_where_there_is_another_server_nothing_is_said(
     database: PostgresServer, make_site: Callable[..., Site]
 ) -> None:

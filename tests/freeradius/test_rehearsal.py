@@ -140,6 +140,7 @@ def command(radiusd: Radiusd, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(asked, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.once
 def test_it_is_told_to_people(radiusd: Radiusd) -> None:
     done = command(radiusd, "--as", "alice@example.org@192.0.2.77")
     assert (done.returncode, done.stderr) == (0, "")

@@ -82,6 +82,7 @@ def test_with_faulty_settings_it_names_them_all_and_does_not_start(site: Site) -
         assert fault in log, log
 
 
+@pytest.mark.once
 def test_key_and_settings_faults_are_told_together(site: Site) -> None:
     (site.folder / "key").chmod(0o640)
     site.store.close()
@@ -91,6 +92,7 @@ def test_key_and_settings_faults_are_told_together(site: Site) -> None:
     assert "is no SQLite file" in log
 
 
+@pytest.mark.once
 def test_changed_settings_are_read_again(site: Site, radiusd: Radiusd) -> None:
     assert radiusd.challenge().message == PROMPT
     site.write(challenge={"prompt": "Code: "})
@@ -98,12 +100,14 @@ def test_changed_settings_are_read_again(site: Site, radiusd: Radiusd) -> None:
     assert "smsotp: the settings were read again" in radiusd.log()
 
 
+@pytest.mark.once
 def test_settings_changed_before_the_first_request_hold_for_it(site: Site) -> None:
     radiusd = site.start()
     site.write(challenge={"prompt": "Code: "})
     assert radiusd.challenge().message == "Code: "
 
 
+@pytest.mark.once
 def test_changed_settings_that_do_not_work_leave_the_old_ones(site: Site, radiusd: Radiusd) -> None:
     assert radiusd.challenge().message == PROMPT
     site.write(challenge={"prompt": "{nonsense}"}, code={"digits": 99})
@@ -121,6 +125,7 @@ def test_changed_settings_that_do_not_work_leave_the_old_ones(site: Site, radius
     eventually(lambda: radiusd.ask("alice", PIN).message == "Code: ")
 
 
+@pytest.mark.once
 def test_a_challenge_outlives_a_change_of_the_settings(site: Site, radiusd: Radiusd) -> None:
     challenge = radiusd.challenge()
     code = site.code(challenge.state)
@@ -129,6 +134,7 @@ def test_a_challenge_outlives_a_change_of_the_settings(site: Site, radiusd: Radi
     assert radiusd.ask("alice", code, challenge.state).kind == "Access-Accept"
 
 
+@pytest.mark.once
 def test_a_store_that_goes_away_is_no_accept_and_comes_back(site: Site, radiusd: Radiusd) -> None:
     challenge = radiusd.challenge()
     code = site.code(challenge.state)
@@ -213,7 +219,7 @@ def give_to_root(folder: Path) -> None:
             path.chmod(0o750 if path.is_dir() else 0o640)
 
 
-@pytest.mark.parametrize("owner", ["its own user", "root"])
+@pytest.mark.parametrize("owner", ["its own user", pytest.param("root", marks=pytest.mark.once)])
 def test_a_login_works_in_a_stock_raddb_as_its_own_user(
     site: Site, stock: Path, owner: str
 ) -> None:

@@ -26,6 +26,7 @@ def newest_code(site: Site) -> str:
     return site.code(site.messages()[-1]["transaction_id"].encode())
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "clients",
     [
@@ -52,6 +53,7 @@ def test_the_first_attempt_sends_the_code_and_the_second_is_let_in(
     assert radiusd.ask(password=PIN + code, called=called).kind == "Access-Reject"
 
 
+@pytest.mark.once
 def test_one_access_point_serves_networks_that_differ(make_site: Callable[..., Site]) -> None:
     # One radiusd for all of them: what differs is in the packet alone.
     networks = {

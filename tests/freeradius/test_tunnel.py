@@ -217,6 +217,7 @@ def test_so_is_what_comes_through_peap(tunnels: Radiusd, said: list[bytes]) -> N
     assert_alive(tunnels)
 
 
+@pytest.mark.once
 def test_random_attributes_keep_nobody_out(tunnels: Radiusd) -> None:
     """Any of those that FreeRADIUS knows, of any length, as often as one likes; none lets in."""
     dice = random.Random(5281)

@@ -8,6 +8,8 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import pytest
+
 from radius_smsotp.settings import keyring
 from tests.freeradius import recipe
 from tests.support.freeradius import Radiusd, Site
@@ -65,6 +67,7 @@ def test_a_code_is_accepted_once(site: Site, radiusd: Radiusd) -> None:
     assert (again.kind, again.message) == ("Access-Reject", START_AGAIN)
 
 
+@pytest.mark.once
 def test_a_code_at_the_same_moment_from_two_servers_is_accepted_once(
     make_site: Callable[..., Site],
 ) -> None:
@@ -81,6 +84,7 @@ def test_a_code_at_the_same_moment_from_two_servers_is_accepted_once(
         assert kinds == ["Access-Accept"] + ["Access-Reject"] * 7
 
 
+@pytest.mark.once
 def test_a_challenge_opened_on_one_server_is_answered_on_the_other(site: Site) -> None:
     one, two = site.start("one"), site.start("two")
     challenge = one.challenge()
@@ -131,6 +135,7 @@ def test_an_expired_challenge_says_to_start_again(site: Site, radiusd: Radiusd) 
     assert (reply.kind, reply.message) == ("Access-Reject", START_AGAIN)
 
 
+@pytest.mark.once
 def test_a_challenge_survives_a_restart_of_the_server(site: Site, radiusd: Radiusd) -> None:
     challenge = radiusd.challenge()
     assert radiusd.stop() == 0
@@ -139,6 +144,7 @@ def test_a_challenge_survives_a_restart_of_the_server(site: Site, radiusd: Radiu
     assert reply.kind == "Access-Accept"
 
 
+@pytest.mark.once
 def test_a_repeat_within_the_cooldown_gets_the_same_challenge_and_no_second_sms(
     site: Site, radiusd: Radiusd
 ) -> None:
@@ -152,6 +158,7 @@ def test_a_repeat_within_the_cooldown_gets_the_same_challenge_and_no_second_sms(
     assert site.kinds("alice").count("sms-accepted") == 1
 
 
+@pytest.mark.once
 def test_a_new_key_in_front_lets_running_challenges_end(site: Site, radiusd: Radiusd) -> None:
     challenge = radiusd.challenge()
     code = site.code(challenge.state)

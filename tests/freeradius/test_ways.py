@@ -58,6 +58,7 @@ def made(
     return site
 
 
+@pytest.mark.once
 def test_who_asks_for_a_mail_gets_one(make_site: Callable[..., Site], mails: MailServer) -> None:
     radiusd = made(make_site, mails, DEMO).start()
     challenge = radiusd.challenge()
@@ -67,6 +68,7 @@ def test_who_asks_for_a_mail_gets_one(make_site: Callable[..., Site], mails: Mai
     assert radiusd.ask("alice", code(mails), challenge.state).kind == "Access-Accept"
 
 
+@pytest.mark.once
 def test_an_sms_that_is_refused_comes_by_mail_and_the_prompt_says_so(
     make_site: Callable[..., Site], mails: MailServer
 ) -> None:
@@ -83,6 +85,7 @@ def test_an_sms_that_is_refused_comes_by_mail_and_the_prompt_says_so(
     assert kinds[1:4] == ["sms-unavailable", "sms-next-way", "sms-accepted"]
 
 
+@pytest.mark.once
 def test_a_wifi_device_may_ask_for_a_mail(
     make_site: Callable[..., Site], mails: MailServer
 ) -> None:

@@ -38,6 +38,7 @@ def cut_ssid(raddb: Path) -> None:
     site.write_text(text.replace("server smsotp {\n\tauthorize {\n", CUT))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("edit", [None, cut_ssid], ids=["as it comes", "SSID cut off"])
 @pytest.mark.parametrize("method", [PEAP_GTC, TTLS_GTC], ids=["PEAP", "TTLS"])
 def test_the_second_login_needs_the_pin_alone(

@@ -55,6 +55,7 @@ def test_a_pin_as_long_as_a_code_is_no_guess_either(site: Site, radiusd: Radiusd
 
 
 @ONCE
+@pytest.mark.once
 def test_where_the_style_is_reject_the_first_attempt_only_sends_the_code(
     make_site: Callable[..., Site], method: str
 ) -> None:

@@ -83,5 +83,7 @@ exec unshare --mount --net --fork sh -euc '
     mount -t tmpfs tmpfs "$0/dev/shm"
     mount -t tmpfs tmpfs "$0/src"
     tar -cf - --exclude=./.venv --exclude=./.git --exclude="./.*cache" . | tar -xf - -C "$0/src"
+    mkdir "$0/src/.cache"
+    mount --bind .cache "$0/src/.cache"
     exec chroot "$0" sh -euc "cd /src && exec /venv/bin/python -m \"\$@\"" python "$@"
 ' "$root" "$@"
