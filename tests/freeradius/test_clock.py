@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ import pytest
 
 from radius_smsotp.delivery.breaker import FAILURES_TO_OPEN, FIRST_PAUSE
 from tests.freeradius.held_gateway import LEFT, code_of, hold_alices, http, leave_behind, to
+from tests.freeradius.test_elsewhere import command
 from tests.freeradius.wall_clock import DAY, HOUR, MINUTE, WallClock
 from tests.providers.gateway import Gateway, answers
 from tests.support.freeradius import Radiusd, Site
@@ -81,11 +80,8 @@ def refused(radiusd: Radiusd, name: str, challenge: Reply) -> None:
 
 def trace(site: Site, name: str) -> list[str]:
     """What ``smsotp trace`` tells, without the times."""
-    command = [sys.executable, "-m", "radius_smsotp", "--config", site.settings_path]
-    done = subprocess.run([*command, "trace", name], capture_output=True, text=True, check=True)
-    return [
-        re.sub(r"^[-0-9]{10} [:0-9]{8} [A-Z]+  ", "", line) for line in done.stdout.splitlines()
-    ]
+    told = command(site, "trace", name).splitlines()
+    return [re.sub(r"^[-0-9]{10} [:0-9]{8} [A-Z]+  ", "", line) for line in told]
 
 
 def test_between_the_steps_of_a_login(start: Callable[..., Radiusd], clock: WallClock) -> None:

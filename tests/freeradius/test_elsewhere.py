@@ -6,13 +6,13 @@ import json
 import re
 import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
+from radius_smsotp.cli import smsotp
 from tests.freeradius import recipe, stock
 from tests.freeradius.directory import Directory
 from tests.freeradius.supplicant import PEAP_GTC, Supplicant
@@ -55,13 +55,8 @@ def log_in(site: Site, radiusd: Radiusd, name: str, password: str, hint: str) ->
 
 def command(site: Site, *words: str) -> str:
     """What ``smsotp`` prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "radius_smsotp", "--config", site.settings_path, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(smsotp, ["--config", str(site.settings_path), *words])
+    assert done.exit_code == 0, done.output
     return done.stdout
 
 

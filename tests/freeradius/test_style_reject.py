@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.freeradius import Site
+from tests.support.freeradius import Radiusd, Site
 from tests.support.radius import (
     ACCESS_POINT,
     CALLED_STATION_ID,
@@ -79,10 +79,9 @@ def test_one_access_point_serves_networks_that_differ(make_site: Callable[..., S
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
-def test_an_ssid_of_any_bytes_is_read(make_site: Callable[..., Site], encoding: str) -> None:
+def test_an_ssid_of_any_bytes_is_read(share: Callable[..., Radiusd], encoding: str) -> None:
     # A byte that is not UTF-8 must not keep FreeRADIUS from calling the module.
-    site = make_site(clients={"local": {"ssids": {"Café 4": {"prompt": "café"}}}})
-    radiusd = site.start()
+    radiusd = share(clients={"local": {"ssids": {"Café 4": {"prompt": "café"}}}})
     for name, station, prompt in (
         ("Café 4".encode(encoding), b"02-00-00-00-00-01", "café"),
         (b"\xff\xfe\x00x", b"\xe9\xff", "Enter the 6-digit code sent to ***67: "),

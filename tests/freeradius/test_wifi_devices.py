@@ -8,15 +8,21 @@ import pytest
 
 from tests.freeradius.supplicant import PEAP_GTC, TTLS_GTC, Supplicant
 from tests.support.eap import TtlsClient, avp
-from tests.support.freeradius import Site
 from tests.support.site import PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.support.freeradius import Radiusd
+
 USER_NAME, USER_PASSWORD, CALLED, CALLING = 1, 2, 30, 31
 """RFC 2865 section 5."""
+
+SETTINGS = {
+    "clients": {"local": {"ssids": {"Office": {"remember": 8}}}},
+    "limits": {"cooldown": 0},
+}
 
 CUT = """server smsotp {
 	authorize {
@@ -42,12 +48,10 @@ def cut_ssid(raddb: Path) -> None:
 @pytest.mark.parametrize("edit", [None, cut_ssid], ids=["as it comes", "SSID cut off"])
 @pytest.mark.parametrize("method", [PEAP_GTC, TTLS_GTC], ids=["PEAP", "TTLS"])
 def test_the_second_login_needs_the_pin_alone(
-    make_site: Callable[..., Site], method: str, edit: Callable[[Path], None] | None
+    share: Callable[..., Radiusd], method: str, edit: Callable[[Path], None] | None
 ) -> None:
-    site = make_site(
-        clients={"local": {"ssids": {"Office": {"remember": 8}}}}, limits={"cooldown": 0}
-    )
-    radiusd = site.start(edit=edit)
+    radiusd = share(edit, **SETTINGS)
+    site = radiusd.site
     with Supplicant(radiusd, method) as device:
         device.question()
         device.answer(PIN)
@@ -67,13 +71,11 @@ def test_the_second_login_needs_the_pin_alone(
 
 @pytest.mark.parametrize("named", [True, False], ids=["named", "nameless"])
 def test_a_device_cannot_say_inside_its_tunnel_that_it_is_another(
-    make_site: Callable[..., Site], named: bool
+    share: Callable[..., Radiusd], named: bool
 ) -> None:
     """Station and SSID are what the access point says, if it says anything."""
-    site = make_site(
-        clients={"local": {"ssids": {"Office": {"remember": 8}}}}, limits={"cooldown": 0}
-    )
-    radiusd = site.start()
+    radiusd = share(**SETTINGS)
+    site = radiusd.site
     here = ((CALLING, b"02-00-00-00-00-EE"), (CALLED, b"02-00-00-00-00-FF:Guests"))
     claimed = (avp(CALLING, b"02-00-00-00-00-01"), avp(CALLED, b"02-00-00-00-00-FF:Office"))
     login = (avp(USER_NAME, b"alice"), avp(USER_PASSWORD, PIN.encode()))

@@ -57,10 +57,10 @@ def test_a_pin_as_long_as_a_code_is_no_guess_either(site: Site, radiusd: Radiusd
 @ONCE
 @pytest.mark.once
 def test_where_the_style_is_reject_the_first_attempt_only_sends_the_code(
-    make_site: Callable[..., Site], method: str
+    share: Callable[..., Radiusd], method: str
 ) -> None:
-    site = make_site(clients={"local": {"style": "reject"}})
-    radiusd = site.start()
+    radiusd = share(clients={"local": {"style": "reject"}})
+    site = radiusd.site
     assert not attempt(radiusd, method, PIN)
     assert site.kinds("alice")[0] == "challenge-opened"
     assert "password-repeated" not in site.kinds("alice")
