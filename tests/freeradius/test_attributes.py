@@ -240,16 +240,17 @@ def test_where_the_first_step_is_answered_by_a_rejection(make_site: Callable[...
     assert (accepted.kind, granted(accepted)) == ("Access-Accept", GRANTED)
 
 
+def both(raddb: Path) -> None:
+    """The edits for a gateway that speaks EAP itself."""
+    edit(raddb, "smsotp_account")
+    directly(raddb)
+
+
 @pytest.mark.parametrize("method", ["gtc", "mschapv2"])
-def test_for_a_gateway_that_speaks_eap_itself(make_site: Callable[..., Site], method: str) -> None:
+def test_for_a_gateway_that_speaks_eap_itself(share: Callable[..., Radiusd], method: str) -> None:
     """As IKEv2 does: no round but the last one says what the user may do."""
-    site = make_site()
-
-    def both(raddb: Path) -> None:
-        edit(raddb, "smsotp_account")
-        directly(raddb)
-
-    client = RadiusClient(site.start(edit=both).port)
+    radiusd = share(both)
+    site, client = radiusd.site, RadiusClient(radiusd.port)
 
     def send(packet: bytes, state: bytes | None) -> Reply:
         pairs = [(USER_NAME, b"erin"), (EAP_MESSAGE, packet)]

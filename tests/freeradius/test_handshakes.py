@@ -104,11 +104,11 @@ def test_a_wrong_pin_is_counted(
 
 @KINDS
 def test_without_a_challenge_pin_and_code_are_proved_as_one_password(
-    make_site: Callable[..., Site], kind: Kind
+    share: Callable[..., Radiusd], kind: Kind
 ) -> None:
     """As behind L2TP and SSTP: the first dial sends the code, the second one gets in."""
-    site = make_site(clients={"local": {"style": "reject"}})
-    client = HandshakeClient(site.start(edit=in_the_clear).port)
+    radiusd = share(in_the_clear, clients={"local": {"style": "reject"}})
+    site, client = radiusd.site, HandshakeClient(radiusd.port)
     first = client.ask(kind, PIN)
     assert first.kind == "Access-Reject"
     assert first.message == SENT
