@@ -75,6 +75,7 @@ def told(radiusd: Radiusd, name: str, client: str = "vpn", **more: Any) -> dict[
     return rehearsal.tell(radiusd.site.settings_path, radiusd.folder, None, name, client, **more)
 
 
+@pytest.mark.once
 def test_an_account_of_ours(radiusd: Radiusd) -> None:
     """Nothing is sent, written or counted; what limits it is told."""
     site = radiusd.site
