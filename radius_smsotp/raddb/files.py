@@ -6,6 +6,7 @@ somebody has edited since.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -144,12 +145,13 @@ def closed() -> tuple[Path, str] | None:
         if _is_gone(top):  # Debian names a folder of the administrator's, too
             continue
         is_shared = top.name != PACKAGE.name and (whole is None or not top.is_relative_to(whole))
-        needs = [(one, os.X_OK) for one in (*top.parents[::-1], top)]
-        for one in _loaded(top) if is_shared else (top,):
-            needs += _within(one)
-        path = next((one for one, mode in needs if not os.access(one, mode)), None)
-        if path is None:
+        way = ((str(one), os.X_OK) for one in (*top.parents[::-1], top))
+        inside = map(_within, _loaded(top) if is_shared else (top,))
+        needs = itertools.chain(way, *inside)
+        shut = next((one for one, mode in needs if not os.access(one, mode)), None)
+        if shut is None:
             continue
+        path = Path(shut)
         if path in (whole or top).parents:
             remedy = "install it where every user can get to, into /opt"
             return path, f"{remedy}: see docs/tutorial/freeradius.rst"
@@ -180,13 +182,16 @@ def _is_gone(path: Path) -> bool:
     return False
 
 
-def _within(top: Path) -> Iterator[tuple[Path, int]]:
+def _within(top: Path) -> Iterator[tuple[str, int]]:
     """What Python may import, and how; what it has compiled itself it can do without."""
-    yield top, os.R_OK if top.suffix == ".py" else os.R_OK | os.X_OK
+    yield str(top), os.R_OK if top.suffix == ".py" else os.R_OK | os.X_OK
     for folder, folders, names in os.walk(top):
         folders[:] = [one for one in folders if one != "__pycache__"]
-        yield from ((Path(folder, one), os.R_OK | os.X_OK) for one in folders)
-        yield from ((Path(folder, one), os.R_OK) for one in names)
+        # Texts, as these may be ten thousand files.
+        for one in folders:
+            yield f"{folder}/{one}", os.R_OK | os.X_OK
+        for one in names:
+            yield f"{folder}/{one}", os.R_OK
 
 
 def find(raddb: Path) -> Path:
