@@ -17,6 +17,7 @@ from radius_smsotp.store.schema import VERSIONS
 from tests.store.contract import ALICE, NOW, challenge
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.store.postgres_server import PostgresServer
@@ -72,28 +73,32 @@ class SqliteDatabase:
 
 
 class PostgresDatabase:
-    """A database, without our store around it."""
+    """A database, without our store around it; looked at through one connection."""
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._db = psycopg.connect(url, autocommit=True)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._db.close()
 
     def make(self, version: int) -> None:
         """Bring it to an earlier version."""
         if version == 0:
             return
-        with psycopg.connect(self.url, autocommit=True) as db:
-            db.execute(postgres.OWN_TABLE.encode())
+        with self._db.transaction():
+            self._db.execute(postgres.OWN_TABLE.encode())
             if version < STRIPES_GONE:
-                db.execute("CREATE TABLE stripe (number INTEGER PRIMARY KEY)")
+                self._db.execute("CREATE TABLE stripe (number INTEGER PRIMARY KEY)")
             for statement in (one for step in VERSIONS[:version] for one in step):
-                db.execute(postgres._dialect(statement).encode())
-            db.execute("UPDATE smsotp_schema SET version = %s", [version])
+                self._db.execute(postgres._dialect(statement).encode())
+            self._db.execute("UPDATE smsotp_schema SET version = %s", [version])
 
     def run(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a statement."""
-        with psycopg.connect(self.url, autocommit=True) as db:
-            done = db.execute(sql.encode())
-            return done.fetchall() if done.description else []
+        done = self._db.execute(sql.encode())
+        return done.fetchall() if done.description else []
 
     def columns(self) -> dict[str, dict[str, str]]:
         """Table to column to type."""
@@ -125,12 +130,14 @@ def fill(database: Database) -> Rows:
     for table, kinds in columns.items():
         if table in GONE:
             continue
+        rows = []
         for number in range(1, ROWS + 1):
             values = (
                 f"'{VALUES[kind].format(number)}'"  # a literal of any type
                 for kind in kinds.values()
             )
-            database.run(f"INSERT INTO {table} ({', '.join(kinds)}) VALUES ({', '.join(values)})")
+            rows.append(f"({', '.join(values)})")
+        database.run(f"INSERT INTO {table} ({', '.join(kinds)}) VALUES {', '.join(rows)}")
     return read(database)
 
 
@@ -145,32 +152,61 @@ def read(database: Database) -> Rows:
     }
 
 
-def make_database(kind: str, path: Path, server: PostgresServer) -> Database:
+@pytest.fixture(params=["sqlite", "postgresql"], scope="module")
+def kind(request: pytest.FixtureRequest) -> str:
+    """Of the store."""
+    name: str = request.param
+    return name
+
+
+@contextlib.contextmanager
+def made(kind: str, folder: Path, server: PostgresServer) -> Iterator[Database]:
+    """An empty database."""
+    if kind == "sqlite":
+        yield SqliteDatabase(folder / "store")
+    else:
+        with contextlib.closing(PostgresDatabase(server.make_url())) as one:
+            yield one
+
+
+@pytest.fixture
+def database(kind: str, tmp_path: Path, postgres_server: PostgresServer) -> Iterator[Database]:
     """An empty one."""
-    return SqliteDatabase(path) if kind == "sqlite" else PostgresDatabase(server.make_url())
+    with made(kind, tmp_path, postgres_server) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def newest(
+    kind: str, tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer
+) -> object:
+    """The structure of a new store."""
+    with made(kind, tmp_path_factory.mktemp("new"), postgres_server) as one:
+        come_forward(one)
+        return one.structure()
+
+
+def come_forward(database: Database) -> None:
+    """Make it a store of today, which works."""
+    store = open_store(database.url, 10)
+    store.migrate()
+    with store.write("alice", durable=True) as tx:
+        tx.put_account(ALICE, NOW)
+        tx.add_challenge(challenge())
+        assert tx.account("alice") == ALICE
+        tx.delete_account("alice")
+    assert store.inspect()[0].endswith(f"schema {len(VERSIONS)}")
+    store.close()
 
 
 @pytest.mark.parametrize("version", range(len(VERSIONS) + 1))
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_every_version_comes_forward(
-    kind: str, version: int, tmp_path: Path, postgres_server: PostgresServer
-) -> None:
+def test_every_version_comes_forward(database: Database, newest: object, version: int) -> None:
     """To the same schema as a new store has; every row stays, in every column that is left."""
-    old, new = (make_database(kind, tmp_path / name, postgres_server) for name in ("old", "new"))
-    old.make(version)
-    before = fill(old)
-    for database in (old, new):
-        store = open_store(database.url, 10)
-        store.migrate()
-        with store.write("alice", durable=True) as tx:
-            tx.put_account(ALICE, NOW)
-            tx.add_challenge(challenge())
-            assert tx.account("alice") == ALICE
-            tx.delete_account("alice")
-        assert store.inspect()[0].endswith(f"schema {len(VERSIONS)}")
-        store.close()
-    assert old.structure() == new.structure()
-    after = read(old)
+    database.make(version)
+    before = fill(database)
+    come_forward(database)
+    assert database.structure() == newest
+    after = read(database)
     kept = [table for table in before if GIVEN_UP.get(table, 0) <= version and table in after]
     assert version == 0 or len(kept) >= 6
     for table in kept:
@@ -210,12 +246,9 @@ INSERT INTO staged_account
 """Of schema 6: two imports that count and are not in their place yet, and one that does not."""
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_an_import_that_counts_moves_into_its_place(
-    kind: str, tmp_path: Path, postgres_server: PostgresServer
-) -> None:
+def test_an_import_that_counts_moves_into_its_place(database: Database) -> None:
     """With all that follows from a change; one that was killed before leaves nothing, as ever."""
-    old = make_database(kind, tmp_path / "old", postgres_server)
+    old = database
     old.make(6)
     for statement in filter(str.strip, IMPORTS.split(";\n")):
         old.run(statement)
@@ -262,12 +295,8 @@ INSERT INTO lockout (account, failures, last_failure_at, locked_until)
 """Schema 6: a challenge's message in its row, stations and refusals of nobody among lock-outs."""
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_messages_and_stations_become_rows_of_their_own(
-    kind: str, tmp_path: Path, postgres_server: PostgresServer
-) -> None:
+def test_messages_and_stations_become_rows_of_their_own(database: Database) -> None:
     """A login that is open goes on, its message is sent, and a station is as known as before."""
-    database = make_database(kind, tmp_path / "store", postgres_server)
     database.make(6)
     for statement in BEFORE_MESSAGES.split(";\n")[:-1]:
         database.run(statement)

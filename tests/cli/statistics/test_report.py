@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 import stat
@@ -15,7 +14,7 @@ import pytest
 from radius_smsotp.cli.statistics import chart, figures, report, words
 from radius_smsotp.settings import languages, strict_yaml
 from tests.cli.installation import Installation
-from tests.cli.statistics import browser
+from tests.cli.statistics.browser import Browser, started
 from tests.cli.statistics.events import LONG, PROVIDERS, a_month, a_year
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ const key = page => Object.fromEntries([...page.querySelectorAll(".key i")].map(
 }));
 const found = {faults: [], dark: {}, key: {}, columns: {}, texts: {}};
 const pages = PAGES, widths = WIDTHS;
-Promise.all(pages.flatMap(name => widths.map(width => new Promise(done => {
+const looked = Promise.all(pages.flatMap(name => widths.map(width => new Promise(done => {
   const frame = document.createElement("iframe");
   frame.style.cssText = `width:${width}px;height:800px;border:0`;
   frame.onload = () => {
@@ -126,22 +125,28 @@ Promise.all(pages.flatMap(name => widths.map(width => new Promise(done => {
     done();
   };
   frame.src = name; document.body.append(frame);
-})))).then(() => { document.body.textContent = JSON.stringify(found); });
+})))).then(() => found);
 </script></body>
 """
 
 
-def look(folder: Path, *options: str, widths: Sequence[int] = WIDTHS) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A real one."""
+    with started(tmp_path_factory.mktemp("browser")) as one:
+        yield one
+
+
+def look(
+    browser: Browser, folder: Path, *, dark: bool, widths: Sequence[int] = WIDTHS
+) -> dict[str, Any]:
     """What a browser makes of the pages in a folder, and that it has nothing to complain of."""
     pages = sorted(one.name for one in folder.glob("*.html") if one.name != "look.html")
     outer = folder / "look.html"
     text = LOOK.replace("PAGES", json.dumps(pages)).replace("WIDTHS", json.dumps([*widths]))
     outer.write_text(text)
-    done = browser.run(folder, outer, "--dump-dom", *options)
-    assert "CONSOLE" not in done.stderr, done.stderr
-    body = re.search(r"<body>(.*)</body>", done.stdout, re.DOTALL)
-    assert body, done.stdout
-    found: dict[str, Any] = json.loads(html.unescape(body[1]))
+    browser.open(outer, dark=dark)
+    found: dict[str, Any] = browser.value("looked")
     return found
 
 
@@ -172,9 +177,11 @@ TITLE = f"{'x' * 90} <at> R&D"
 
 @pytest.mark.server
 class TestInABrowser:
-    def test_every_width_and_language_is_as_a_designer_would_have_it(self, pages: Path) -> None:
+    def test_every_width_and_language_is_as_a_designer_would_have_it(
+        self, browser: Browser, pages: Path
+    ) -> None:
         """Nothing scrolls sideways, hides another, leaves its place, or is hard to read."""
-        found = look(pages, "--blink-settings=preferredColorScheme=1")
+        found = look(browser, pages, dark=False)
         assert found["faults"] == []
         assert not any(found["dark"].values())
         assert found["columns"] == {
@@ -189,15 +196,18 @@ class TestInABrowser:
         assert "Hour by hour" in found["texts"]["day.html"]
         assert "When people log in" not in found["texts"]["day.html"]
 
-    def test_it_is_dark_where_the_reader_wants_that(self, pages: Path) -> None:
-        found = look(pages, "--blink-settings=preferredColorScheme=0", widths=(690,))
+    def test_it_is_dark_where_the_reader_wants_that(self, browser: Browser, pages: Path) -> None:
+        found = look(browser, pages, dark=True, widths=(690,))
         assert found["faults"] == []
         assert all(found["dark"].values())
 
     @pytest.mark.parametrize("width", WIDTHS)
-    def test_a_screen_reader_gets_all_of_it(self, pages: Path, tmp_path: Path, width: int) -> None:
+    def test_a_screen_reader_gets_all_of_it(
+        self, browser: Browser, pages: Path, width: int
+    ) -> None:
         """Also on a phone, where tables are drawn as cards; and no heading twice."""
-        told = browser.read_aloud(tmp_path, pages / "month.html", width)
+        browser.open(pages / "month.html", width)
+        told = browser.read_aloud()
         roles = Counter(role for role, _ in told)
         named = {role: [name for one, name in told if one == role] for role in roles}
         assert "Day by day" in named["heading"]
@@ -215,11 +225,11 @@ class TestInABrowser:
         assert any("Columns; the table below" in one for one in named["image"])
         assert any("taken: " in one and "not reachable: " in one for one in named["image"])
 
-    def test_paper_needs_no_colours(self, pages: Path, tmp_path: Path) -> None:
+    def test_paper_needs_no_colours(self, browser: Browser, pages: Path, tmp_path: Path) -> None:
         """Also in landscape: greys that differ, or patterns; and nothing runs out of the page."""
         for name in ("month.html", "year-ru.html"):
             (tmp_path / name).write_text(on_paper(pages / name), "utf-8")
-        found = look(tmp_path, "--blink-settings=preferredColorScheme=0", widths=PAPER)
+        found = look(browser, tmp_path, dark=True, widths=PAPER)
         assert found["faults"] == []
         assert not any(found["dark"].values())
         for key in found["key"].values():
@@ -232,12 +242,12 @@ class TestInABrowser:
             assert (len(set(looks)), len(set(bars))) == (3, 4)
 
     @pytest.mark.parametrize("turned", ["", "size: A4 landscape;"])
-    def test_it_prints(self, pages: Path, tmp_path: Path, turned: str) -> None:
-        page, pdf = tmp_path / "page.html", tmp_path / "page.pdf"
+    def test_it_prints(self, browser: Browser, pages: Path, tmp_path: Path, turned: str) -> None:
+        page = tmp_path / "page.html"
         text = (pages / "year-de.html").read_text("utf-8")
         page.write_text(text.replace("@page {", f"@page {{ {turned}"), "utf-8")
-        browser.run(tmp_path, page, "--no-pdf-header-footer", f"--print-to-pdf={pdf}")
-        octets = pdf.read_bytes()
+        browser.open(page)
+        octets = browser.printed()
         assert octets.startswith(b"%PDF-")
         assert 1 <= len(re.findall(rb"/Type\s*/Page\b", octets)) <= 2
 
