@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 DAY = 86400.0
 
-STEP = 30.0
+STEP = 60.0
 """Seconds after which an attacker to whom nothing is open tries again."""
 
 TOLD = 1000

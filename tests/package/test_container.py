@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,6 +159,19 @@ class Volume:
         own = f"{programs}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         return {"PATH": own, "SMSOTP_CONFIG": str(self.folder / "smsotp.yaml"), **variables}
 
+    def keep(self) -> None:
+        """Put a copy aside."""
+        shutil.copytree(self.folder, self._kept, symlinks=True)
+
+    def restore(self) -> None:
+        """Make it what it was then, under the same path, which files in it name."""
+        shutil.rmtree(self.folder)
+        shutil.copytree(self._kept, self.folder, symlinks=True)
+
+    @property
+    def _kept(self) -> Path:
+        return self.folder.with_suffix(".kept")
+
     def smsotp(self, *arguments: str) -> str:
         """Run a command of ours in it, as `docker compose exec` would."""
         done = self.start("smsotp", *arguments)
@@ -169,6 +183,26 @@ class Volume:
 def volume(tmp_path: Path) -> Volume:
     """An empty one."""
     return Volume(tmp_path)
+
+
+OLD_SECRET = "known-by-nobody"
+
+
+@pytest.fixture(scope="module")
+def first_start(tmp_path_factory: pytest.TempPathFactory) -> Volume:
+    """One that has been started once."""
+    volume = Volume(tmp_path_factory.mktemp("volume"))
+    done = volume.start(SMSOTP_SECRET=OLD_SECRET)
+    assert done.returncode == 0, done.stderr
+    volume.keep()
+    return volume
+
+
+@pytest.fixture
+def started(first_start: Volume) -> Volume:
+    """The same, as the first start has left it."""
+    first_start.restore()
+    return first_start
 
 
 KNOWN = {"SMSOTP_SECRET": "testing123", "SMSOTP_CLIENT": "172.16.0.0/12"}
@@ -211,20 +245,22 @@ class TestStart:
         assert volume.start(programs=nothing, **another).returncode == 0
 
     def test_where_nobody_else_can_ask_it_is_good_enough(
-        self, volume: Volume, nothing: Path
+        self, started: Volume, nothing: Path
     ) -> None:
         """As docker-compose.yml has it for the first try."""
-        done = volume.start(**KNOWN, SMSOTP_LISTEN="127.0.0.1")
+        done = started.start(**KNOWN, SMSOTP_LISTEN="127.0.0.1")
         assert done.returncode == 0, done.stderr
         for listen in ("127.0.0.53", "::1", "[::1]", "localhost"):
-            done = volume.start(programs=nothing, **KNOWN, SMSOTP_LISTEN=listen)
+            done = started.start(programs=nothing, **KNOWN, SMSOTP_LISTEN=listen)
             assert done.returncode == 0, (listen, done.stderr)
 
-    def test_the_secret_stays_in_the_environment(self, volume: Volume) -> None:
+    def test_the_secret_stays_in_the_environment(self, started: Volume) -> None:
         """A copy of the volume does not hold it, and a new one needs no new volume."""
-        assert volume.start(SMSOTP_SECRET="known-by-nobody").returncode == 0
-        for path in volume.folder.rglob("*"):
-            assert not path.is_file() or b"known-by-nobody" not in path.read_bytes()
+        assert started.start(SMSOTP_SECRET=SECRET).returncode == 0
+        paths = [path for path in started.folder.rglob("*") if path.is_file()]
+        assert started.folder / "raddb" / "clients.conf" in paths
+        for path in paths:
+            assert OLD_SECRET.encode() not in path.read_bytes()
 
     def test_the_script_becomes_the_command(self, volume: Volume, nothing: Path) -> None:
         """FreeRADIUS is process 1, and gets the signals."""
@@ -245,32 +281,31 @@ class TestStart:
         assert volume.start("sh", "-c", "echo there").stdout == "there\n"
         assert not list(volume.folder.iterdir())
 
-    def test_the_next_start_keeps_what_is_there(self, volume: Volume) -> None:
+    def test_the_next_start_keeps_what_is_there(self, started: Volume) -> None:
         """Key, accounts, and what the administrator has changed in FreeRADIUS's files."""
-        volume.start(SMSOTP_SECRET=SECRET, SMSOTP_DEMO="1")
-        edited = [volume.folder / "raddb" / name for name in ("clients.conf", "policy.d/smsotp")]
+        started.smsotp("user", "add", "alice", "--phone", "+491701234567", "--no-pin")
+        edited = [started.folder / "raddb" / name for name in ("clients.conf", "policy.d/smsotp")]
         for path in edited:
             path.write_text(path.read_text("utf-8") + "# mine\n", "utf-8")
-        key = (volume.folder / "key").read_bytes()
-        done = volume.start(SMSOTP_SECRET=SECRET, SMSOTP_DEMO="1")
+        key = (started.folder / "key").read_bytes()
+        done = started.start(SMSOTP_SECRET=SECRET)
         assert done.returncode == 0
         assert "policy.d/smsotp: kept" in done.stdout
-        assert (volume.folder / "key").read_bytes() == key
-        assert "alice" in volume.smsotp("user", "list")
+        assert (started.folder / "key").read_bytes() == key
+        assert "alice" in started.smsotp("user", "list")
         for path in edited:
             assert path.read_text("utf-8").endswith("# mine\n")
 
-    def test_a_new_image_brings_the_files_that_nobody_has_edited(self, volume: Volume) -> None:
+    def test_a_new_image_brings_the_files_that_nobody_has_edited(self, started: Volume) -> None:
         """A file that is as an older version has written it becomes that of this one."""
-        volume.start(SMSOTP_SECRET=SECRET)
         name = "sites-available/smsotp"
-        path, manifest = volume.folder / "raddb" / name, volume.folder / "raddb" / ".smsotp.json"
+        path, manifest = started.folder / "raddb" / name, started.folder / "raddb" / ".smsotp.json"
         new = path.read_text("utf-8")
         path.write_text("# of an older version\n", "utf-8")
         digests = json.loads(manifest.read_text("utf-8"))
         digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
         manifest.write_text(json.dumps(digests), "utf-8")
-        assert f"written    raddb/{name}" in volume.start(SMSOTP_SECRET=SECRET).stdout
+        assert f"written    raddb/{name}" in started.start(SMSOTP_SECRET=SECRET).stdout
         assert path.read_text("utf-8") == new
 
     def test_the_demo_is_made_once_and_what_it_has_left_is_told(self, volume: Volume) -> None:
@@ -286,27 +321,25 @@ class TestStart:
         assert "alice" not in again.stdout + again.stderr
 
     def test_another_store_in_the_environment_is_told_and_changes_nothing(
-        self, volume: Volume
+        self, started: Volume
     ) -> None:
         """The accounts are in the one that the settings name."""
-        volume.start(SMSOTP_SECRET=SECRET)
-        done = volume.start(SMSOTP_SECRET=SECRET, SMSOTP_STORE="postgresql://smsotp@db.invalid/x")
+        done = started.start(SMSOTP_SECRET=SECRET, SMSOTP_STORE="postgresql://smsotp@db.invalid/x")
         assert done.returncode == 0
-        old, new = f"sqlite:///{volume.folder}/smsotp.db", "postgresql://smsotp@db.invalid/x"
+        old, new = f"sqlite:///{started.folder}/smsotp.db", "postgresql://smsotp@db.invalid/x"
         assert f"smsotp store copy {old} {new}; then change 'store'" in done.stdout
         assert "FreeRADIUS" in done.stdout
 
-    def test_what_has_gone_is_told_and_not_made_anew(self, volume: Volume) -> None:
+    def test_what_has_gone_is_told_and_not_made_anew(self, started: Volume) -> None:
         """An empty store in its place would be worse than none, and so would another key."""
-        volume.start(SMSOTP_SECRET=SECRET)
         for name in ("smsotp.db", "key"):
-            gone = (volume.folder / name).rename(volume.folder / "elsewhere")
-            done = volume.start(SMSOTP_SECRET=SECRET)
+            gone = (started.folder / name).rename(started.folder / "elsewhere")
+            done = started.start(SMSOTP_SECRET=SECRET)
             assert done.returncode == 3
             assert f"/{name}" in done.stderr
             assert "backup" in done.stderr
-            assert not (volume.folder / name).exists()
-            gone.rename(volume.folder / name)
+            assert not (started.folder / name).exists()
+            gone.rename(started.folder / name)
 
     def test_what_is_no_store_ends_the_first_start_at_once(self, volume: Volume) -> None:
         done = volume.start(SMSOTP_SECRET=SECRET, SMSOTP_STORE="mysql://smsotp@db/smsotp")

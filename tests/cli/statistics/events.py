@@ -67,20 +67,26 @@ LONG = f"{'operator-of-the-north-' * 3}with-long-name"
 
 
 def a_year(here: Installation, now: datetime | None = None, days: int = 366) -> None:
-    """Every fifth hour of so many days, today among them: millions of everything there is."""
+    """
+    So many days, today among them: millions of everything there is.
+
+    The last ones have every fifth hour, those before every twenty-fifth, with five times as much.
+    """
     priced = {LONG: {"type": "folder", "path": "outbox", "price": 11.75}}
     here.write(providers=PROVIDERS | priced, currency="EUR")
     latest = (now or datetime.now(UTC)).astimezone()
     newest = statistics.slot(latest)
     dice = random.Random(1)
     counts: dict[Cell, Count] = {}
-    for hours in range(0, days * 24, 5):
+    dense = 31 * 24
+    for hours in (*range(0, dense, 5), *range(dense, days * 24, 25)):
+        times = 1 if hours < dense else 5
         slot = newest - 4 * hours
         if slot < statistics.slot(figures.midnight(latest, days - 1)):
             break
         for kind, reason, provider, most in _everything():
             bucket = dice.randrange(len(BOUNDS) + 1) if kind == "sms-accepted" else 0
-            number = dice.randrange(most)
+            number = dice.randrange(most) * times
             if number:
                 counts[Cell(slot, kind, reason, provider, bucket)] = Count(number, number * 0.3)
     with here.store.write() as tx:

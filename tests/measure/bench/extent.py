@@ -70,7 +70,7 @@ QUICK = Extent(
     crowd=40,
     turned_away=6,
     sizes=(100, 1_000),
-    milliseconds=(0, 1),
+    milliseconds=(1,),
     inside=20,
     lasting=20,
 )
