@@ -14,6 +14,7 @@ import functools
 import re
 import shlex
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import click
@@ -80,6 +81,9 @@ def taken() -> dict[str, str]:
 TAKEN = taken()
 ALL = [one for page in PAGES for one in pages.commands(page)]
 SECTIONS = list(dict.fromkeys((one.page, one.section) for one in ALL if not one.inline))
+
+HEARD = "What arrives"
+"""The section whose commands are typed while somebody logs in."""
 
 MARK = ":Not tried here:"
 NOT_HERE = {
@@ -197,7 +201,7 @@ def imports() -> set[str]:
 
 @pytest.mark.parametrize(
     ("page", "section"),
-    [one for one in SECTIONS if one[1] not in TAKEN],
+    [one for one in SECTIONS if one[1] not in {*TAKEN, HEARD}],
     ids=lambda one: one.replace(" ", "_"),
 )
 def test_the_commands_of_a_section_work(page: str, section: str, typist: Typist) -> None:
@@ -208,6 +212,38 @@ def test_the_commands_of_a_section_work(page: str, section: str, typist: Typist)
     typist.prepare(section, blocks)
     for one in blocks:
         run(typist, one)
+
+
+STRANGERS = """
+ip address replace 192.0.2.7/32 dev lo
+ip address replace 192.0.2.9/32 dev lo
+echo 'User-Name = alice, Packet-Src-IP-Address = 192.0.2.9' |
+    radclient -r 1 -t 0.2 192.0.2.7 auth testing123 || :
+echo 'User-Name = alice, Message-Authenticator = 0x00' |
+    radclient -r 1 -t 0.2 127.0.0.1 auth another-secret || :
+echo 'User-Name = alice, User-Password = 1234' | radclient 127.0.0.1 auth testing123 || :
+"""
+"""An address that is no client, another secret, and a login; the last one waits for its answer."""
+
+
+def test_freeradius_says_what_its_page_looks_for(typist: Typist) -> None:
+    """The words in the table below its commands are in what it writes, letter by letter."""
+    [stop, listen] = [one for one in ALL if one.section == HEARD and not one.inline]
+    words = re.findall(r"(?m)^   \* - .*?``([^`\n]* [^`\n]*)``", pages.section(HEARD))
+    assert len(words) == 4
+    typist.type(stop.text)
+
+    def come() -> None:
+        typist.listens("freeradius")
+        typist.machine.do(STRANGERS)
+
+    # Beside it: FreeRADIUS stops while nobody reads its screen.
+    with ThreadPoolExecutor(1) as pool:
+        others = pool.submit(come)
+        _, told = typist.machine.type(listen.text, until="Sent Access-Challenge")
+        others.result()
+    for one in words:
+        assert one in told, one
 
 
 def examples(text: str) -> list[str]:

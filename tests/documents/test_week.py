@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.documents import pages
+from tests.support.shown import agrees
 from tests.support.site import eventually
 from tests.support.typist import DATABASE, fails, prepare
 
@@ -28,24 +29,6 @@ NEW_PIN, PASSPHRASE = "7531", "correct horse battery staple"
 
 OUTBOX = "/etc/radius-smsotp/outbox"
 """Where the provider writes messages that `smsotp init` has set up."""
-
-CHANCE = (
-    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+", "TIME"),
-    (r"\b\d{5} \d{5}\b", "CODE"),
-    (r"\b\d+\.\d\d s\b", "SECONDS"),
-    # A time of another zone may be wider.
-    (r"─+", "─"),
-    (r"(?<=\S)  +", "  "),
-    (r" +$", ""),
-)
-"""What is another at each time, to what stands for it."""
-
-
-def usual(text: str) -> str:
-    """A text without what chance has made."""
-    for like, word in CHANCE:
-        text = re.sub(like, word, text, flags=re.MULTILINE)
-    return text.strip()
 
 
 class Server:
@@ -89,8 +72,7 @@ class Server:
         status, told = self.machine.type(command.text, answers)
         print(f"\n# {command.text}\n{told}", end="")
         assert (status != 0) == fails(command.shown), told
-        like = ".*?".join(map(re.escape, usual(command.shown).split("…")))
-        assert re.fullmatch(like, usual(told), re.DOTALL), told
+        assert agrees(command.shown, told), told
         for code in re.findall(r"\b\d{5} \d{5}\b", told):
             self.told = code.replace(" ", "")
 

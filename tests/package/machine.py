@@ -185,17 +185,18 @@ class Machine:
             The exit status, and what was shown.
         """
         os.write(self._end, f"{line}\n".encode())
+        before = ""
         if ready:
             ready()
             os.write(self._end, b"\x03")
         elif until:
             either = re.compile(f"(?P<there>{until})|{PROMPT.pattern}")
-            status, told = self._read_until(either, answers or {}, seconds)
-            assert status is None, f"{line}: it ended with {status}: {told}"
+            status, before = self._read_until(either, answers or {}, seconds)
+            assert status is None, f"{line}: it ended with {status}: {before}"
             os.write(self._end, b"\x03")
         status, told = self._read_until(PROMPT, answers or {}, seconds)
         assert status is not None
-        return status, told
+        return status, before + told
 
     def _read_until(
         self, end: re.Pattern[str], answers: Mapping[str, Callable[[], str]], seconds: float
@@ -214,5 +215,6 @@ class Machine:
                 if new.endswith(question):
                     os.write(self._end, f"{answer()}\n".encode())
                     new = ""
-        status = found["status"]
-        return None if status is None else int(status), seen[: found.start()]
+        if (status := found["status"]) is None:
+            return None, seen
+        return int(status), seen[: found.start()]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from typing import TYPE_CHECKING
 
-from tests.documents.pages import TOP
+from tests.documents.pages import TOP, section
 from tests.package.machine import PATH, SYSTEMCTL, Machine
+from tests.support.shown import agrees, usual
 from tests.support.site import eventually
 
 if TYPE_CHECKING:
     from tests.documents.pages import Command
 
-PIN = "1234"
+PIN, OTHER_PIN = "1234", "7531"
 PASSPHRASE = "correct horse battery"
 
 SETTINGS = """
@@ -20,7 +22,7 @@ store: sqlite:///smsotp.db
 pin: {iterations: 10000}
 delivery: {order: [backup, clickatell]}
 providers:
-  backup: {type: folder, path: outbox}
+  backup: {type: folder, path: outbox, price: 0.073}
   clickatell: {type: http, url: "http://127.0.0.1:9/send?to={phone}&text={message}"}
   gateway: {type: folder, path: outbox}
   page: {type: folder, path: outbox}
@@ -93,18 +95,7 @@ runuser -u postgres -- createdb --owner smsotp --encoding UTF8 --template templa
 """
 """The same for who asks from another machine, once pg_hba.conf lets it in."""
 
-PAST = f"""{TOP}/.venv/bin/python - <<END
-from datetime import UTC, datetime, timedelta
-from radius_smsotp.model.records import Device, Event
-from radius_smsotp.store import open_store
-now = datetime.now(UTC)
-login = "0b9f3e0c5d7a4f16a2c84d9e6b1f7a30"
-with open_store("sqlite:////etc/radius-smsotp/smsotp.db").write() as tx:
-    for number in (1, 7):
-        tx.remember_device(Device("alice", client="wifi", ssid="Office Wi-Fi",
-            station=f"02-00-00-00-00-0{{number}}", number_tag="tag", expires_at=now + timedelta(1)))
-    tx.add_event(Event("code-accepted", now, "alice", login, "wifi", "02-00-00-00-00-01"))
-END"""
+PAST = f"cd {TOP}; .venv/bin/python -m tests.support.past"
 
 THERE = "smsotp user export /srv/work/staff.csv"
 BACKED_UP = f"""
@@ -112,19 +103,6 @@ printf '%s\\n' '{PASSPHRASE}' | install -m 600 /dev/stdin /root/secret
 rm -f /root/smsotp.backup
 smsotp backup /root/smsotp.backup --passphrase-file /root/secret
 """
-
-TAKEN = f"""{TOP}/.venv/bin/python - <<END
-from datetime import UTC, datetime
-from radius_smsotp.model.records import Attempt, Challenge, Message
-from radius_smsotp.store import open_store
-now = datetime.now(UTC)
-challenge = Challenge("0b" * 16, "alice", "vpn", "", "k1", 6, "***67", now, now, 3, "spent")
-message = Message("0b" * 16, 1, "accepted", (), "00", "", "gateway")
-with open_store("sqlite:////etc/radius-smsotp/smsotp.db").write() as tx:
-    tx.add_challenge(challenge)
-    tx.add_message(message)
-    tx.add_attempt(message, Attempt("gateway", "accepted", message_id="4711"), now)
-END"""
 
 CERTIFICATE = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
 CERTIFICATE += "-subj /CN=radius -keyout /tmp/key.pem -out /tmp/host.pem 2>/dev/null\n"
@@ -135,13 +113,45 @@ ADDRESS = "ip address replace 192.0.2.7/32 dev lo"
 CALLED = "sed -i '/virtual_server = smsotp$/d' /etc/freeradius/3.0/clients.conf"
 EXTERNAL = "sed -i 's/^delivery: {/&courier: external, /' /etc/radius-smsotp/smsotp.yaml"
 
+RECEIPT = """
+grep -q receipt: /etc/radius-smsotp/smsotp.yaml || sed -i \\
+    's/{type: http,/& message_id_json: id, receipt: {id: id, state: state},/' \\
+    /etc/radius-smsotp/smsotp.yaml
+"""
+
+PASTED = re.findall(
+    r"(?s)    providers:\n      gateway:\n        \{ .*?\n        \}\n", section("http")
+)[0]
+"""A provider of privacyIDEA's, as the page about them has it."""
+
+
+def settings(text: str) -> str:
+    """What makes them the settings."""
+    return f"cat >/etc/radius-smsotp/smsotp.yaml <<'END'\n{text}END\n"
+
+
 BEFORE = {
+    "Settings": settings(
+        "providers: {demo: {type: folder, path: outbox}}\n"
+        + "#\n" * 9
+        + "limits:\n  per_day: 5.000\n"
+    ),
+    "http": settings("store: sqlite:///smsotp.db\n" + textwrap.dedent(PASTED)),
     "smsotp user import staff.csv --column name=Login --column phone=Mobile": (
         "printf 'Login,Mobile,Room\\nzoe,+491701112299,12\\n' >/srv/work/staff.csv"
     ),
     "smsotp user sync staff.csv --json >sync.json": THERE,
     'smsotp user sync staff.csv --keep "ext-*"': THERE,
-    "smsotp user": "smsotp user delete alice --yes",
+    "smsotp user": f"{PAST}\nsmsotp user delete alice --yes",
+    "smsotp user list": PAST,
+    "smsotp challenge": PAST,
+    "smsotp events": PAST,
+    "smsotp init": "rm -r /etc/radius-smsotp",
+    "smsotp provider": PAST,
+    "smsotp receiver": RECEIPT,
+    "smsotp stats": PAST,
+    "smsotp trace": PAST,
+    "The audit trail": PAST,
     "smsotp courier": EXTERNAL,
     "smsotp store": SHARED,
     "smsotp events --sink": "echo 'audit: {sink: file}' >>/etc/radius-smsotp/smsotp.yaml",
@@ -151,9 +161,7 @@ BEFORE = {
     "freeradius -f -d ./raddb": "cd /srv/work\nsmsotp raddb create ./raddb",
     "smsotp user codes alice --revoke 3": "smsotp user code alice --count 3",
     "smsotp trace 0b9f3e0c5d7a4f16a2c84d9e6b1f7a30 --json": PAST,
-    "smsotp trace 02:00:00:00:00:01": PAST,
-    "smsotp trace dave": "systemctl restart freeradius\n"
-    "! echo 1234 | smsotp login dave --secret testing123",
+    "smsotp raddb": "echo '# ours' >>/etc/freeradius/3.0/policy.d/smsotp_first_factor",
     "smsotp raddb uninstall": CALLED,
     "smsotp raddb uninstall --purge": CALLED,
     "openssl rand -hex 4 | smsotp user add bob --phone +491707654321 --pin-stdin": "smsotp "
@@ -166,7 +174,8 @@ BEFORE = {
     + "cp /etc/radius-smsotp/smsotp.db /srv",
     "smsotp backup /root/smsotp.backup": "rm -f /root/smsotp.backup",
     "smsotp backup /root/smsotp.backup --overwrite --passphrase-file /root/secret": BACKED_UP,
-    "smsotp restore /root/smsotp.backup": f"{BACKED_UP}\nrm -r /etc/radius-smsotp",
+    "smsotp restore /root/smsotp.backup": f"{BACKED_UP}\nrm -r /etc/radius-smsotp "
+    "/etc/freeradius/3.0/.smsotp.json /etc/freeradius/3.0/certs/smsotp",
     "smsotp restore /root/smsotp.backup --join": f"""{SHARED}
 smsotp store copy sqlite:////etc/radius-smsotp/smsotp.db postgresql://smsotp@db/smsotp
 sed -i 's|^store: .*|store: postgresql://smsotp@db/smsotp|' /etc/radius-smsotp/smsotp.yaml
@@ -181,9 +190,9 @@ rm -r /srv/work/site
     "smsotp exporter --listen 192.0.2.7:9812 --certificate /etc/ssl/host.pem": f"{ADDRESS}\n"
     + CERTIFICATE,
     "smsotp receiver --listen 0.0.0.0:8443 --certificate /etc/ssl/host.pem": CERTIFICATE,
-    "smsotp delivered": TAKEN,
-    "smsotp delivered 4711": TAKEN,
-    'smsotp delivered 4711 --failed --provider gateway --words "no such number"': TAKEN,
+    "smsotp delivered": PAST,
+    "smsotp delivered 4711": PAST,
+    'smsotp delivered 4711 --failed --provider gateway --words "no such number"': PAST,
 }
 """What has to have happened before the commands of a section, or before one of them."""
 
@@ -201,6 +210,13 @@ ENDLESS = {
     r"demo\.sh --keep": r"Ctrl-C",
 }
 """Commands that go on until Ctrl-C, to what they show when they work."""
+
+FIGURES = (
+    *("smsotp backup", "smsotp restore", "smsotp key list", "smsotp language list"),
+    *("smsotp prune", "smsotp stats", "smsotp store restored", "smsotp check$"),
+    "smsotp raddb certificate",
+)
+"""Commands whose page shows how much there is at a larger site than this one."""
 
 SILENT = {r"freeradius -f": "freeradius"}
 """Commands that do, and show nothing: to the program that has a UDP port when they work."""
@@ -300,11 +316,12 @@ class Typist:
         text = self.fill_in(command)
         there = re.search(r"\b((sh|cp) (tests|freeradius)/|python -m tests|pip install)", text)
         until = next((end for like, end in ENDLESS.items() if re.search(like, text)), "")
+        pin = PIN if "login" in text else OTHER_PIN
         answers = {
-            "PIN: ": lambda: PIN,
+            "PIN: ": lambda: pin,
             "Passphrase: ": lambda: PASSPHRASE,
             "The same passphrase again: ": lambda: PASSPHRASE,
-            "The same PIN again: ": lambda: PIN,
+            "The same PIN again: ": lambda: pin,
             "assword: ": lambda: PIN,
             "sent to ***67: ": self.code,
         }
@@ -315,5 +332,10 @@ class Typist:
         else:
             status, told = self.machine.type(text, answers, until)
         assert until or silent or (status != 0) == fails(shown), f"{command}: {status}\n{told}"
+        if shown:
+            figures = any(re.match(like, text) for like in FIGURES)
+            whole = f"{shown}\n…" if until else shown
+            same = agrees(whole, told, figures=figures)
+            assert same, f"{command} shows\n{usual(told)}\nand the page\n{usual(shown)}"
         if found := re.search(r"State = (0x\w+)", told):
             self.state = found[1]
