@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -13,10 +14,11 @@ import pytest
 
 import radius_smsotp
 from radius_smsotp import cli, providers
+from radius_smsotp.cli.check import finding
 from radius_smsotp.model import events
 from radius_smsotp.settings import file
 from radius_smsotp.settings.schema import Settings
-from tests.documents import pages, reference
+from tests.documents import messages, pages, reference
 from tests.freeradius import recipe
 
 if TYPE_CHECKING:
@@ -185,6 +187,23 @@ def test_an_address_of_a_page_leads_there() -> None:
             found += 1
         assert "README" not in text or "tests" in path.parts, path
     assert found > 40
+
+
+def test_what_check_finds_leads_to_the_section_that_has_it() -> None:
+    """By the title that its last line names."""
+    folder = TOP / "radius_smsotp" / "cli" / "check"
+    seen = set()
+    for path in folder.glob("*.py"):
+        module = importlib.import_module(f"radius_smsotp.cli.check.{path.stem}")
+        for name in ("error", "warning", "note"):
+            if told := getattr(module, name, None):
+                title = messages.topic(f"cli/check/{path.name}")
+                assert told.__self__.title == f"Messages: {title}", path
+                seen.add(path.stem)
+    assert len(seen) > 8
+    titles = [one.title for one in vars(finding).values() if isinstance(one, finding.Topic)]
+    assert {pages.page_of(one) for one in titles} == {finding.PAGE}
+    assert {one.removeprefix("Messages: ") for one in titles} == messages.TOPICS.keys()
 
 
 def test_the_version_is_the_one_that_is_packaged() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from radius_smsotp.cli.check.finding import Finding, warning
+from radius_smsotp.cli.check.finding import CLIENTS, Finding
 from radius_smsotp.cli.check.ways import Raddb
 from radius_smsotp.raddb import configuration
 from radius_smsotp.raddb.configuration import Section
+
+warning = CLIENTS.warning
 
 LOGINS = {"smsotp_authorize", "smsotp_eap"}
 """Called where logins are ours."""

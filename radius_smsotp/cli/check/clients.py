@@ -10,10 +10,12 @@ from collections.abc import Collection, Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
-from radius_smsotp.cli.check.finding import Finding, error, warning
+from radius_smsotp.cli.check.finding import CLIENTS, Finding
 from radius_smsotp.raddb import configuration
 from radius_smsotp.raddb.clients import KNOWN, Network
 from radius_smsotp.raddb.configuration import Section
+
+error, warning = CLIENTS.error, CLIENTS.warning
 
 REQUIRE, LIMIT = "require_message_authenticator", "limit_proxy_state"
 

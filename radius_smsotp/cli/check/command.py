@@ -13,7 +13,7 @@ import click
 
 from radius_smsotp.cli import CONFIGURATION, output
 from radius_smsotp.cli.check import host, raddb, rehearsal, servers, site
-from radius_smsotp.cli.check.finding import Finding
+from radius_smsotp.cli.check.finding import PAGE, Finding
 from radius_smsotp.cli.site import acting_as, existing_user
 from radius_smsotp.errors import freeradius_user
 
@@ -145,9 +145,6 @@ def _show(one: Finding) -> None:
         click.echo(output.wrapped(f"=> {remedy}", INDENT))
 
 
-PAGE = "docs/reference/messages.rst"
-
-
 def _verdict(found: Sequence[Finding]) -> str:
     errors = sum(one.level == "error" for one in found)
     warnings = sum(one.level == "warning" for one in found)
@@ -155,4 +152,5 @@ def _verdict(found: Sequence[Finding]) -> str:
         return "No problem found."
     parts = [(errors, "error"), (warnings, "warning")]
     told = ", ".join(output.many(*part) for part in parts if part[0])
-    return f"{told}.  More of each: {PAGE}"
+    titles = dict.fromkeys(f"'{one.page}'" for one in found if one.level != "note")
+    return f"{told}.  More of each: {', '.join(titles)} in {PAGE}"

@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from radius_smsotp.cli.check.finding import Finding, warning
+from radius_smsotp.cli.check.finding import DIRECTORIES, Finding
 from radius_smsotp.cli.check.ways import CALLED, Raddb
 from radius_smsotp.raddb import configuration
 from radius_smsotp.raddb.configuration import Section
 from radius_smsotp.raddb.freeradius import FreeRadius
+
+warning = DIRECTORIES.warning
 
 LOOPBACK = re.compile(r"localhost|127\.[\d.]+|\[?::1\]?")
 

@@ -8,11 +8,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 
-from radius_smsotp.cli.check.finding import Finding, note, warning
+from radius_smsotp.cli.check.finding import GATEWAYS, Finding
 from radius_smsotp.model import text
 from radius_smsotp.providers import is_loopback, presets
 from radius_smsotp.providers.http.request import leaves
 from radius_smsotp.settings.file import Loaded
+
+note, warning = GATEWAYS.note, GATEWAYS.warning
 
 MOST = 8
 """Letters that are named."""

@@ -11,8 +11,10 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from radius_smsotp.cli.check.finding import Finding, error, note, warning
+from radius_smsotp.cli.check.finding import MACHINE, Finding
 from radius_smsotp.errors import freeradius_user
+
+error, note, warning = MACHINE.error, MACHINE.note, MACHINE.warning
 
 NETWORKED = {
     "9p", "afs", "beegfs", "ceph", "cifs", "coda", "fuse.ceph-fuse", "fuse.glusterfs",

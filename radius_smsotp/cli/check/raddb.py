@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from radius_smsotp.cli.check import accounting, clients, directories, ways
-from radius_smsotp.cli.check.finding import Finding, error, note, warning
+from radius_smsotp.cli.check.finding import RADDB, Finding
 from radius_smsotp.cli.check.site import waits
 from radius_smsotp.cli.site import PATIENCE, acting_as
 from radius_smsotp.errors import ConfigurationError, SmsotpError, package_command
@@ -22,6 +22,8 @@ from radius_smsotp.raddb import certificates, configuration, files, freeradius
 from radius_smsotp.raddb.configuration import Section
 from radius_smsotp.settings import file as settings_file
 from radius_smsotp.store import is_database, open_store
+
+error, note, warning = RADDB.error, RADDB.note, RADDB.warning
 
 CALLED = re.compile(
     r"^[^#\n]*\bvirtual_server\s*=\s*[\"']?smsotp(-gtc)?[\"']?\s*(#.*)?$"

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-from radius_smsotp.cli.check.finding import Finding, warning
+from radius_smsotp.cli.check.finding import MACHINE, Finding
 from radius_smsotp.cli.site import Site, acting_as
 from radius_smsotp.errors import SmsotpError
 from radius_smsotp.raddb import certificates, files
+
+warning = MACHINE.warning
 
 Shown = tuple[str, str]
 """Fingerprint of an authority's key, and the server's names."""

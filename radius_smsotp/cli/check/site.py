@@ -11,7 +11,7 @@ from typing import Any
 
 from radius_smsotp.cli import output
 from radius_smsotp.cli.check import gateways, host
-from radius_smsotp.cli.check.finding import Finding, error, errors, note, warning
+from radius_smsotp.cli.check.finding import GATEWAYS, SETTINGS, SITE, Finding
 from radius_smsotp.cli.site import BRING_BACK, PATIENCE
 from radius_smsotp.delivery import compose
 from radius_smsotp.delivery.chain import Chain
@@ -23,6 +23,8 @@ from radius_smsotp.settings import file, keyring, last_good, policy
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
 from radius_smsotp.store import Store, open_store
+
+error, errors, note, warning = SITE.error, SITE.errors, SITE.note, SITE.warning
 
 FEW_ROUNDS = 10_000
 """PBKDF2 rounds below which a stolen store with its key gives PINs away too easily (NIST SP 800-63B
@@ -54,7 +56,7 @@ def findings(config: Path) -> list[Finding]:
         why = "FreeRADIUS goes on with the settings from before, but does not start any more."
         if kept := last_good.load(config):
             why = f"FreeRADIUS goes on, and starts, with those of {kept[1]:%c}, which worked."
-        return errors(raised, why)
+        return SETTINGS.errors(raised, why)
     found = [*_settings(loaded), *_limits(loaded), *client_findings(loaded), *_key(loaded)]
     try:
         store = open_store(loaded.store_url, PATIENCE)
@@ -71,12 +73,12 @@ def findings(config: Path) -> list[Finding]:
         chain = Chain(loaded, store, lambda: datetime.now(timezone.utc))
     except ConfigurationError as raised:
         store.close()
-        return found + errors(raised, "FreeRADIUS does not start with it.")
+        return found + GATEWAYS.errors(raised, "FreeRADIUS does not start with it.")
     why = "Messages do not leave this way: the next provider sends them, if there is one."
-    found += [error(one.path, one.fault, one.remedy, why=why) for one in chain.check()]
+    found += [GATEWAYS.error(one.path, one.fault, one.remedy, why=why) for one in chain.check()]
     why = "Whoever is on the way reads codes, or sends messages at your expense."
     found += [
-        warning(loaded.place(one.path), one.fault, one.remedy, why=why)
+        GATEWAYS.warning(loaded.place(one.path), one.fault, one.remedy, why=why)
         for one in chain.weaknesses()
     ]
     chain.close()

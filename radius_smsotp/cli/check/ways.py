@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from radius_smsotp.cli.check.clients import network
-from radius_smsotp.cli.check.finding import Finding, error, note, warning
+from radius_smsotp.cli.check.finding import RADDB, Finding
 from radius_smsotp.raddb import configuration
 from radius_smsotp.raddb.configuration import Section
+
+error, note, warning = RADDB.error, RADDB.note, RADDB.warning
 
 ADMIT, COUNT = "smsotp_admit", "smsotp_post_auth"
 

@@ -29,6 +29,9 @@ from radius_smsotp.store.statistics import Cell, Count
 
 T = TypeVar("T")
 
+ABOUT = "docs/reference/commands/report.rst"
+"""What says what the report shows, and where it has it from."""
+
 FILE = click.Path(path_type=Path, allow_dash=True, dir_okay=False)
 
 
@@ -183,6 +186,7 @@ def page(title: str, period: Period, loaded: Loaded, words: Words) -> str:
         style=STYLE.read_text(encoding="utf-8"),
         days=words.day(last) if first == last else days,
         sections="\n".join(sections or [f"<section><h2>{words('nothing')}</h2></section>"]),
+        page=ABOUT,
         notes=words("notes") if sections else "",
         made=escape(words("made", time=output.local(period.now, "%Y-%m-%d %H:%M"))),
     )

@@ -94,6 +94,7 @@ class TestWhole:
             "remedy": "take 10000 or more",
             "why": "Who steals the store, and the key file as well, finds PINs by trying them all.",
             "line": "",
+            "page": "Messages: Key, store, accounts",
         }
 
     def test_pins_that_may_be_too_short(self, here: Installation) -> None:

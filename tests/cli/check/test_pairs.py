@@ -609,7 +609,9 @@ def sites() -> Counter[str]:
         for function in ast.parse(path.read_text("utf-8")).body:
             if path.stem in {"finding", "command"} or not isinstance(function, ast.FunctionDef):
                 continue
-            names = [one.id for one in ast.walk(function) if isinstance(one, ast.Name)]
+            nodes = list(ast.walk(function))
+            names = [one.id for one in nodes if isinstance(one, ast.Name)]
+            names += [one.attr for one in nodes if isinstance(one, ast.Attribute)]
             if number := sum(one in {"error", "errors"} for one in names):
                 found[f"{path.stem}.{function.name}"] = number
     return found
