@@ -202,10 +202,93 @@ COMMON = {"``type``", "``timeout``", "``per_second``", "``price``"}
 """What all providers share; docs/explanation/providers.rst says it once."""
 
 
+EXAMPLES: dict[str, Any] = {
+    "arguments": ["--to", "{phone_digits}"],
+    "body": "<sms to={phone}>{message}</sms>",
+    "body_ucs2": "<sms to={phone} coding=2>{message}</sms>",
+    "ca_file": "/etc/ssl/certs/ca-certificates.crt",
+    "client_cert": "/etc/radius-smsotp/client.pem",
+    "client_key": "/etc/radius-smsotp/client.key",
+    "directory": "/usr/local/lib/sms",
+    "environment": {"TEXT": "{message}"},
+    "headers": {"Authorization": "Bearer YOUR-TOKEN"},
+    "http_proxy": "http://proxy.example.org:3128",
+    "https_proxy": "http://proxy.example.org:3128",
+    "identifier": "office",
+    "mailpassword": "YOUR-PASSWORD",
+    "mailsender": "otp@example.org",
+    "mailserver": "smtps://mail.example.org:465",
+    "mailto": "{phone_digits}@sms.example.org",
+    "mailuser": "otp",
+    "message_id_json": "messages.0.id",
+    "message_id_regex": "ID: (\\w+)",
+    "parameter": {"to": "{phone}", "text": "{message}"},
+    "parameter_ucs2": {"coding": 2},
+    "password": "YOUR-PASSWORD",
+    "path": "outbox",
+    "pin": "0123",
+    "port": "/dev/ttyUSB0",
+    "proxy": "http://proxy.example.org:3128",
+    "receipt": {"id": "message-id", "state": "status"},
+    "regexp": "/^\\+49/0/",
+    "return_busy": "THROTTLED",
+    "return_busy_json": "messages.0.status = 1",
+    "return_busy_regex": "^(429|THROTTLED)",
+    "return_fail": "ERR",
+    "return_fail_json": "errors",
+    "return_fail_regex": "^ERR: \\d+",
+    "return_success": "ID:",
+    "return_success_json": "messages.0.status = 0",
+    "return_success_regex": "^ID: \\w+",
+    "s_addr": "Example",
+    "s_addr_npi": 0,
+    "s_addr_ton": 5,
+    "script": "send-sms",
+    "service_type": "OTP",
+    "sms_phonenumber_key": "to",
+    "sms_text_key": "text",
+    "smsc": "+491710760000",
+    "smsc_host": "smpp.example.org",
+    "system_id": "YOUR-NAME",
+    "system_type": "VMA",
+    "tls": "starttls",
+    "token": {
+        "url": "https://id.example.org/token",
+        "username": "YOUR-NAME",
+        "password": "YOUR-PASSWORD",
+    },
+    "url": "https://sms.example.org/send",
+    "username": "YOUR-NAME",
+}
+"""What a setting of a provider may look like whose default and range do not show it."""
+
+
+UNSHOWN = {"none", "must be given"}
+"""Defaults that show nothing."""
+
+
+def provider_examples(kind: str) -> dict[str, Any]:
+    """Setting to its example, for all that have one of their own."""
+    known = providers.module(kind).Settings.model_fields
+    return {
+        name: EXAMPLES[name]
+        for name, field in known.items()
+        if name in EXAMPLES and default(field) in UNSHOWN
+    }
+
+
 def provider_table(kind: str) -> str:
-    """The settings of one type of provider, without those that all share."""
+    """The settings of one type of provider, without those that all share, each with an example."""
     model = providers.module(kind).Settings
-    own = [row for row in rows(model) if row[0] not in COMMON]
+    examples = provider_examples(kind)
+    own = []
+    for name, *cells, says in (row for row in rows(model) if row[0] not in COMMON):
+        shown = examples.get(name.strip("`"))
+        line = yaml.safe_dump(
+            {name.strip("`"): shown}, default_flow_style=True, sort_keys=False, width=10_000
+        )
+        more = f"; as in ``{line.strip()[1:-1]}``" if shown is not None else ""
+        own.append((name, *cells, f"{says}{more}"))
     return table(HEAD, own)
 
 

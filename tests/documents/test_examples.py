@@ -13,7 +13,7 @@ import yaml
 from radius_smsotp import providers
 from radius_smsotp.settings import file
 from radius_smsotp.settings.schema import Settings
-from tests.documents import pages
+from tests.documents import pages, reference
 from tests.providers.plugged import plug_in
 
 if TYPE_CHECKING:
@@ -90,6 +90,51 @@ def test_an_example_loads(page: str, text: str, tmp_path: Path) -> None:
         path.write_text(yaml.safe_dump(made, allow_unicode=True), "utf-8")
         (tmp_path / "send-sms").touch(0o700)
         file.load(path)
+
+
+NEEDED = {
+    "http": {"url": "https://sms.example.org", "sms_phonenumber_key": "to", "sms_text_key": "text"},
+    "modem": {"port": "/dev/ttyUSB0"},
+    "sipgate": {"username": "YOUR-NAME", "password": "YOUR-PASSWORD"},
+    "smpp": {"smsc_host": "smpp.example.org"},
+    "script": {"script": "send-sms"},
+    "folder": {"path": "outbox"},
+    "smtp": {"mailto": "{phone}@sms.example.org", "mailserver": "mail.example.org"},
+}
+"""What each type has to be told."""
+
+POSTED = {"http_method": "POST", "sms_phonenumber_key": None, "sms_text_key": None}
+
+BESIDE: dict[str, dict[str, Any]] = {
+    "body": POSTED,
+    "body_ucs2": {**POSTED, "body": "<sms to={phone}>{message}</sms>"},
+    "username": {"password": "YOUR-PASSWORD"},
+    "password": {"username": "YOUR-NAME"},
+    "mailuser": {"mailpassword": "YOUR-PASSWORD"},
+    "mailpassword": {"mailuser": "otp"},
+    "client_key": {"client_cert": "/etc/radius-smsotp/client.pem"},
+    "identifier": {"mailserver": None},
+}
+"""What goes along with one setting alone."""
+
+
+@pytest.mark.parametrize("kind", providers.TYPES)
+def test_each_setting_of_a_provider_has_an_example_that_loads(kind: str, tmp_path: Path) -> None:
+    """Its own, or what its range or its default shows."""
+    (tmp_path / "send-sms").touch(0o700)
+    examples = reference.provider_examples(kind)
+    for name, span, default, _ in reference.rows(providers.module(kind).Settings):
+        bare = name.strip("`")
+        if name not in reference.COMMON and "``" not in span and default in reference.UNSHOWN:
+            assert bare in examples, name
+        if bare in examples:
+            beside = BESIDE.get(bare, {}) if kind != "smpp" else {}
+            one = {"type": kind, **NEEDED[kind], **beside, bare: examples[bare]}
+            path = tmp_path / "smsotp.yaml"
+            servers = {"office": {"server": "mail.example.org"}}
+            whole_file = {"smtp_servers": servers, "providers": {"x": one}}
+            path.write_text(yaml.safe_dump(whole_file), "utf-8")
+            file.load(path)
 
 
 def test_there_are_many() -> None:
