@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from radius_smsotp.raddb import files
 from tests.cli.installation import Installation, stand_in
 
 if TYPE_CHECKING:
@@ -31,6 +34,25 @@ def _freeradius(
     """It is the one that is found, whatever this machine has, but by who wants a real one."""
     if request.node.get_closest_marker("server") is None:
         monkeypatch.setenv("PATH", stand_in_path)
+
+
+CLOSED = files.closed
+
+
+@functools.cache
+def _closed(user: int, places: tuple[Path, ...]) -> tuple[Path, str] | None:
+    """What it finds for this user in these places."""
+    return CLOSED()
+
+
+@pytest.fixture(autouse=True)
+def _looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`check` looks at the thousands of files of the program once a user, not once a test."""
+
+    def closed() -> tuple[Path, str] | None:
+        return _closed(os.geteuid(), (files.PACKAGE, *files.LIBRARIES))
+
+    monkeypatch.setattr(files, "closed", closed)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

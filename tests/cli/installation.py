@@ -102,9 +102,10 @@ class Installation(Site):
 
     # The program
 
-    def run(self, *arguments: str, stdin: str | bytes = "") -> Result:
+    def run(self, *arguments: str, stdin: str | bytes = "", **environment: str) -> Result:
         """Call a command within this process.  Errors end as the program's do."""
-        return CliRunner().invoke(smsotp, self._with_config(arguments), input=stdin)
+        words = self._with_config(arguments)
+        return CliRunner().invoke(smsotp, words, input=stdin, env=environment)
 
     def done(self, *arguments: str, stdin: str | bytes = "") -> str:
         """Call a command that must succeed.  Returns what it prints."""
@@ -113,7 +114,7 @@ class Installation(Site):
         return result.output
 
     def call(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
-        """Call a command as a program of its own."""
+        """Call a command as a program of its own, which takes twenty times as long as `run`."""
         environment = environ() | more.pop("env", {})
         command = [*PROGRAM, *self._with_config(arguments)]
         options = {"capture_output": True, "text": True, "timeout": 60, "input": ""} | more

@@ -567,8 +567,8 @@ class TestRefused:
         """As a secret that is in the environment, and so in no backup."""
         here.write(providers={"one": GATEWAY | {"password": {"env": "GATEWAY"}}})
         path = tmp_path / "smsotp.backup"
-        done = here.call("backup", str(path), *passphrase, env={"GATEWAY": "geheim-4711"})
-        assert done.returncode == 0, done.stderr
+        done = here.run("backup", str(path), *passphrase, GATEWAY="geheim-4711")
+        assert done.exit_code == 0, done.output
         assert "$GATEWAY is not set" in self.refused(elsewhere, path, *passphrase)
 
     def test_a_second_server_on_a_file(

@@ -231,8 +231,8 @@ class TestTheEnd:
 
 class TestSettings:
     def test_it_refuses_where_radiusd_sends(self, here: Installation) -> None:
-        done = here.call("courier")
-        assert done.returncode == 3
+        done = here.run("courier")
+        assert done.exit_code == 3
         assert done.stderr == (
             "smsotp: smsotp.yaml: delivery.courier: is internal: radiusd sends by itself; "
             "set it to external\n"

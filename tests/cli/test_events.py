@@ -194,13 +194,13 @@ class TestService:
         assert file.stat().st_mode & 0o007 == 0
 
     def test_there_is_one_and_without_a_sink_there_is_none(self, here: Installation) -> None:
-        done = here.call("events", "--sink")
-        assert done.returncode == 3
+        done = here.run("events", "--sink")
+        assert done.exit_code == 3
         assert "audit.sink: is none; set it to journal, syslog or file" in done.stderr
         here.write(audit={"sink": "file"})
         service = Service(here)
-        done = here.call("events", "--sink")
-        assert done.returncode == 1
+        done = here.run("events", "--sink")
+        assert done.exit_code == 1
         assert "another process writes the events already" in done.stderr
         assert service.end() == 0
 

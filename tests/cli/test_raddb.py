@@ -72,8 +72,8 @@ def test_a_secret_in_the_environment_does_not_clash_with_its_name(
 ) -> None:
     """As in the container."""
     options = ("--secret-env", "SMSOTP_SECRET", *NAME)
-    done = here.call("raddb", "create", str(raddb), *options, env={"SMSOTP_SECRET": "x"})
-    assert done.returncode == 0, done.stderr
+    done = here.run("raddb", "create", str(raddb), *options, SMSOTP_SECRET="x")
+    assert done.exit_code == 0, done.output
     assert "secret = $ENV{SMSOTP_SECRET}\n" in (raddb / "clients.conf").read_text()
 
 

@@ -196,7 +196,7 @@ class TestTables:
             assert "\x9b" not in shown
             assert "02?]0;title??2J[bold]" in shown
         for arguments in (("challenge", "list", "--json"), ("trace", "alice", "--json")):
-            assert here.call(*arguments).stdout.isascii()
+            assert here.done(*arguments).isascii()
 
 
 class TestProgress:

@@ -61,8 +61,8 @@ def test_a_link_stays_one(here: Installation, command: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("name", [".", ""])
 def test_a_folder_is_refused(here: Installation, command: tuple[str, ...], name: str) -> None:
-    done = here.call(*command, str(here.folder / name) if name else name)
-    assert done.returncode in {1, 2}
+    done = here.run(*command, str(here.folder / name) if name else name)
+    assert done.exit_code in {1, 2}
     assert "is a directory" in done.stderr.lower()
     assert "Traceback" not in done.stderr
 
@@ -71,6 +71,6 @@ def test_a_folder_is_refused(here: Installation, command: tuple[str, ...], name:
 def test_an_error_names_the_file_that_was_asked_for(
     here: Installation, command: tuple[str, ...]
 ) -> None:
-    done = here.call(*command, str(here.folder / "no" / "file"))
-    assert done.returncode == 1
+    done = here.run(*command, str(here.folder / "no" / "file"))
+    assert done.exit_code == 1
     assert done.stderr == f"smsotp: {here.folder}/no/file: No such file or directory\n"

@@ -493,20 +493,20 @@ class TestFreeRadius:
         self, here: Installation, tmp_path: Path, version: str
     ) -> None:
         path = stand_in(tmp_path, version)
-        done = here.call("check", *OURSELVES, env={"PATH": path})
-        assert done.returncode == 3
-        assert f"error    FreeRADIUS {version}: loses every reply of a Python module" in done.stdout
-        assert "(issue 5911); install 3.2.11 or later" in done.stdout
+        done = here.run("check", *OURSELVES, PATH=path)
+        assert done.exit_code == 3
+        assert f"error    FreeRADIUS {version}: loses every reply of a Python module" in done.output
+        assert "(issue 5911); install 3.2.11 or later" in done.output
 
     def test_one_that_is_mended_is_known_by_its_module(
         self, here: Installation, tmp_path: Path
     ) -> None:
         """And its debug output is for nobody else."""
         module = OUR_PYTHON + b"\0FAILED converting attribute %s with value %s"
-        done = here.call("check", *OURSELVES, env={"PATH": stand_in(tmp_path, "3.2.10", module)})
-        assert done.returncode == 0
-        assert "note     FreeRADIUS 3.2.10: is one that this works on" in done.stdout
-        assert "shows PINs and their hashes in debug mode (-X)" in done.stdout
+        done = here.run("check", *OURSELVES, PATH=stand_in(tmp_path, "3.2.10", module))
+        assert done.exit_code == 0
+        assert "note     FreeRADIUS 3.2.10: is one that this works on" in done.output
+        assert "shows PINs and their hashes in debug mode (-X)" in done.output
 
     @pytest.mark.parametrize("how", ["radiusd.conf", "default"])
     def test_in_debug_mode_no_reply_is_lost(
@@ -542,46 +542,46 @@ class TestFreeRadius:
         self, here: Installation, tmp_path: Path
     ) -> None:
         put(here, Account("alice", PHONE, hashed()))
-        done = here.call("check", *OURSELVES, env={"PATH": stand_in(tmp_path, "3.0.21")})
-        assert done.returncode == 3
-        assert "FreeRADIUS 3.0.21: cannot read the PIN hashes; install 3.0.22" in done.stdout
+        done = here.run("check", *OURSELVES, PATH=stand_in(tmp_path, "3.0.21"))
+        assert done.exit_code == 3
+        assert "FreeRADIUS 3.0.21: cannot read the PIN hashes; install 3.0.22" in done.output
 
     def test_the_module_for_python_is_missing(self, here: Installation, tmp_path: Path) -> None:
-        done = here.call("check", *OURSELVES, env={"PATH": stand_in(tmp_path, "3.2.1", None)})
-        assert done.returncode == 3
-        assert "its module python3 is missing" in done.stdout
-        assert "apt-get install freeradius-python3" in done.stdout
+        done = here.run("check", *OURSELVES, PATH=stand_in(tmp_path, "3.2.1", None))
+        assert done.exit_code == 3
+        assert "its module python3 is missing" in done.output
+        assert "apt-get install freeradius-python3" in done.output
 
     def test_it_embeds_another_python(self, here: Installation, tmp_path: Path) -> None:
         path = stand_in(tmp_path, "3.2.1", b"\0libpython3.9.so.1.0\0")
-        done = here.call("check", *OURSELVES, env={"PATH": path})
-        assert done.returncode == 0
+        done = here.run("check", *OURSELVES, PATH=path)
+        assert done.exit_code == 0
         own = f"3.{sys.version_info.minor}"
-        assert f"runs Python 3.9, this program runs on Python {own}" in done.stdout
+        assert f"runs Python 3.9, this program runs on Python {own}" in done.output
 
     def test_two_instances_abort_an_older_version(self, here: Installation, tmp_path: Path) -> None:
         raddb = make_raddb(tmp_path, "smsotp", "mine")
-        done = here.call("check", *OURSELVES, "--raddb", str(raddb))
-        assert done.returncode == 3
+        done = here.run("check", *OURSELVES, "--raddb", str(raddb))
+        assert done.exit_code == 3
         assert (
             f"error    {raddb}/mods-enabled: 2 python3 instances, mine and smsotp, abort this "
             "version at the start (issue 5111); remove file-mine there, or install 3.2.7 or later"
-        ) in done.stdout.splitlines()
+        ) in done.output.splitlines()
         (raddb / "mods-enabled" / "file-mine").unlink()
-        assert here.call("check", *OURSELVES, "--raddb", str(raddb)).returncode == 0
+        assert here.run("check", *OURSELVES, "--raddb", str(raddb)).exit_code == 0
 
     def test_what_an_upgrade_has_made_possible(self, here: Installation, tmp_path: Path) -> None:
         """With 3.2.7 all waiting leaves FreeRADIUS's lock."""
         raddb = make_raddb(tmp_path, "smsotp")
         words = ("check", *OURSELVES, "--raddb", str(raddb))
         path = stand_in(tmp_path, "3.2.7")
-        done = here.call(*words, env={"PATH": path})
+        done = here.run(*words, PATH=path)
         for name in ("smsotp_delivery", "smsotp_disk"):
-            assert f"{name} is not enabled; smsotp raddb install --raddb {raddb}" in done.stdout
+            assert f"{name} is not enabled; smsotp raddb install --raddb {raddb}" in done.output
         make_raddb(tmp_path, "smsotp_delivery", "smsotp_disk", "mine")
-        done = here.call(*words, env={"PATH": path})
-        assert done.returncode == 0
-        assert f"{raddb}/mods-enabled" not in done.stdout
+        done = here.run(*words, PATH=path)
+        assert done.exit_code == 0
+        assert f"{raddb}/mods-enabled" not in done.output
 
     def test_it_is_not_installed(self, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", "")

@@ -145,8 +145,8 @@ def test_an_address_in_use_is_a_sentence(here: Installation) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         address = f"127.0.0.1:{other.getsockname()[1]}"
-        done = here.call("exporter", "--listen", address)
-    assert done.returncode == 1
+        done = here.run("exporter", "--listen", address)
+    assert done.exit_code == 1
     assert f"smsotp: cannot listen on {address}: Address already in use" in done.stderr
 
 

@@ -344,9 +344,9 @@ class TestTheFile:
 
     def test_a_dash_is_standard_output(self, here: Installation) -> None:
         here.write(providers=PROVIDERS)
-        done = here.call("report", "-")
-        assert done.stdout.startswith("<!DOCTYPE html>")
-        assert done.stdout.endswith("</html>\n")
+        shown = here.done("report", "-")
+        assert shown.startswith("<!DOCTYPE html>")
+        assert shown.endswith("</html>\n")
 
     def test_a_title_that_is_not_utf_8_is_shown_as_far_as_it_goes(self, here: Installation) -> None:
         """As from a terminal that is set to Latin-1."""
@@ -354,8 +354,8 @@ class TestTheFile:
         assert "<title>Anmeldungen f?r alle</title>" in done.stdout, done.stderr
 
     def test_a_folder_that_is_not_there_is_a_sentence(self, here: Installation) -> None:
-        done = here.call("report", str(here.folder / "no" / "report.html"))
-        assert done.returncode == 1
+        done = here.run("report", str(here.folder / "no" / "report.html"))
+        assert done.exit_code == 1
         assert "No such file or directory" in done.stderr
         assert "Traceback" not in done.stderr
 

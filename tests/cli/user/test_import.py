@@ -198,8 +198,8 @@ class TestForm:
         assert "is not ASCII" in refused(here, path, "--encoding", "ascii")[0]
 
     def test_a_dash_is_standard_input(self, here: Installation) -> None:
-        done = here.call("user", "import", "-", input=f"name,phone\nalice,{PHONE}\n")
-        assert (done.returncode, names(here)) == (0, ["alice"])
+        here.done("user", "import", "-", stdin=f"name,phone\nalice,{PHONE}\n")
+        assert names(here) == ["alice"]
 
     def test_numbers_that_a_spreadsheet_rounded_are_faults_told_once(
         self, here: Installation
@@ -597,8 +597,8 @@ class TestExport:
         """A name that is a number, and one with a quote."""
         for name in ("+4711", "'t-hooft", "o'neil=x"):
             here.done("user", "add", name, "--phone", PHONE)
-        done = here.call("user", "export", "-")
-        assert {line.partition(",")[0] for line in done.stdout.splitlines()[1:]} == {
+        shown = here.done("user", "export", "-")
+        assert {line.partition(",")[0] for line in shown.splitlines()[1:]} == {
             "+4711",
             "'t-hooft",
             "o'neil=x",
