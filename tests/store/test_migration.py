@@ -160,10 +160,10 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @contextlib.contextmanager
-def made(kind: str, folder: Path, server: PostgresServer) -> Iterator[Database]:
-    """An empty database."""
+def made(kind: str, path: Path, server: PostgresServer) -> Iterator[Database]:
+    """An empty database; if it is a file, there."""
     if kind == "sqlite":
-        yield SqliteDatabase(folder / "store")
+        yield SqliteDatabase(path)
     else:
         with contextlib.closing(PostgresDatabase(server.make_url())) as one:
             yield one
@@ -172,7 +172,7 @@ def made(kind: str, folder: Path, server: PostgresServer) -> Iterator[Database]:
 @pytest.fixture
 def database(kind: str, tmp_path: Path, postgres_server: PostgresServer) -> Iterator[Database]:
     """An empty one."""
-    with made(kind, tmp_path, postgres_server) as one:
+    with made(kind, tmp_path / "store", postgres_server) as one:
         yield one
 
 
@@ -181,7 +181,7 @@ def newest(
     kind: str, tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer
 ) -> object:
     """The structure of a new store."""
-    with made(kind, tmp_path_factory.mktemp("new"), postgres_server) as one:
+    with made(kind, tmp_path_factory.mktemp("new") / "store", postgres_server) as one:
         come_forward(one)
         return one.structure()
 

@@ -12,7 +12,7 @@ from radius_smsotp.login.answers import Accepted, Challenged
 from radius_smsotp.model import code, pin
 from radius_smsotp.model.records import Client
 from radius_smsotp.settings import keyring
-from tests.store.test_migration import make_database
+from tests.store.test_migration import Database, made
 from tests.support import leaks
 from tests.support.site import PHONE, PIN, ROUNDS, Node, kind, request
 
@@ -34,17 +34,8 @@ INSERT INTO challenge (transaction_id, account, client, station, key_id, digits,
 """
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def node(
-    request: pytest.FixtureRequest, site: Site, gateways: Gateways, postgres_server: PostgresServer
-) -> Node:
-    """
-    A server of this version on a store of schema 6.
-
-    Alice's message was taken, bob's was under way when his server ended.  Alice has logged in from
-    here; somewhere else somebody has guessed at her account, which is locked.
-    """
-    old = make_database(request.param, site.store_path, postgres_server)
+def fill(site: Site, old: Database) -> None:
+    """Have it hold what is left of a login of alice's, and of one of bob's."""
     old.make(6)
     site.write(store=old.url)
     keys, now = keyring.read(site.folder / "key"), site.clock().timestamp()
@@ -69,6 +60,20 @@ def node(
     run("INSERT INTO lockout VALUES ('alice', 10, {now} - 60, {now} + 840)")
     run("INSERT INTO lockout VALUES ('{seen}', 0, {now} - 3600, NULL)", seen=seen)
     run("INSERT INTO tally VALUES ('account {seen}', {slot}, 5)", seen=seen, slot=int(now) // 300)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def node(
+    request: pytest.FixtureRequest, site: Site, gateways: Gateways, postgres_server: PostgresServer
+) -> Node:
+    """
+    A server of this version on a store of schema 6.
+
+    Alice's message was taken, bob's was under way when his server ended.  Alice has logged in from
+    here; somewhere else somebody has guessed at her account, which is locked.
+    """
+    with made(request.param, site.store_path, postgres_server) as old:
+        fill(site, old)
     one = Node(site)
     site.nodes.append(one)
     return one
