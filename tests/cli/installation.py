@@ -146,7 +146,7 @@ class Installation(Site):
             challenged = node.challenge("alice", "1234")
             assert kind(node.second(challenged, node.code(challenged))) == "accepted"
             logins += 1
-            time.sleep(0.02)  # what it waits for shall get on
+            time.sleep(0.05)  # what it waits for shall get on
         return logins
 
     def close(self) -> None:

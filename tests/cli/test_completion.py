@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
+from radius_smsotp.cli import smsotp
 from tests.cli.installation import PROGRAM, environ
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.cli.installation import Installation
+    from radius_smsotp.cli import smsotp
+from tests.cli.installation import Installation
 
 pytestmark = pytest.mark.slow
 """Each starts processes of its own."""
@@ -28,13 +30,7 @@ def offered(here: Installation, line: str, shell: str = "bash") -> list[str]:
         "_SMSOTP_COMPLETE": f"{shell}_complete",
         "SMSOTP_CONFIG": str(here.settings_path),
     }
-    done = subprocess.run(
-        [sys.executable, "-c", "from radius_smsotp.cli import main; main()"],
-        env=environ() | asked,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = CliRunner().invoke(smsotp, [], prog_name="smsotp", env=asked)
     assert done.stderr == ""
     return [one.partition(",")[2] for one in done.stdout.splitlines() if one]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 import time
 import unicodedata
 from datetime import UTC, datetime, timedelta
@@ -19,7 +17,6 @@ from radius_smsotp.model.records import Challenge, Event
 from tests.cli import several
 from tests.cli.installation import Installation, remember
 from tests.cli.statistics.events import PROVIDERS
-from tests.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -200,17 +197,8 @@ PROSE = {"trace", "events"}
 def shown(nasty: Installation) -> dict[int, dict[tuple[str, ...], str]]:
     """What each command shows, by the columns of the terminal; 0 is a pipe."""
     found = {0: {command: nasty.done(*command) for command in EVERYWHERE}}
-    for columns in (60, 80, 120):
-        with Terminal(
-            nasty,
-            json.dumps([*EVERYWHERE]),
-            columns=columns,
-            program=[sys.executable, "-m", "tests.cli.several"],
-            NO_COLOR="1",
-        ) as terminal:
-            assert terminal.wait() == 0, terminal.shown
-        parts = terminal.shown.replace("\r\n", "\n").split(several.END)
-        found[columns] = dict(zip(EVERYWHERE, parts, strict=False))
+    for columns, parts in several.shown(nasty, EVERYWHERE, 60, 80, 120).items():
+        found[columns] = dict(zip(EVERYWHERE, parts, strict=True))
     return found
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.model.records import Client
+from tests.cli import several
 from tests.cli.terminal import Terminal
 from tests.support.site import eventually, pap
 
@@ -141,13 +142,10 @@ class TestTables:
         here.done("user", "add", "alice", "--phone", PHONE, "--pin", PIN)
         here.node().first("alice", PIN)
         name = json.loads(here.done("challenge", "list", "--json"))[0]["transaction_id"]
-        with Terminal(here, "challenge", "list", columns=40) as terminal:
-            assert terminal.wait() == 0
-        lines = terminal.shown.splitlines()
+        shown = several.shown(here, [("challenge", "list")], 40, 160)
+        lines = shown[40][0].splitlines()
         assert lines[:2] == [f"Transaction  {name}", "Account      alice"]
-        with Terminal(here, "challenge", "list", columns=160) as terminal:
-            assert terminal.wait() == 0
-        assert COLOUR.sub("", terminal.shown).split()[:3] == ["Transaction", "Account", "Client"]
+        assert COLOUR.sub("", shown[160][0]).split()[:3] == ["Transaction", "Account", "Client"]
 
     def test_a_terminal_without_unicode_has_its_line_too(self, here: Installation) -> None:
         here.done("user", "add", "alice", "--phone", PHONE)
@@ -156,15 +154,12 @@ class TestTables:
         assert "----- " in terminal.shown
         assert "?" not in terminal.shown
 
-    @pytest.mark.parametrize("columns", [10, 25, 40, 55, 70])
-    def test_no_width_breaks_a_heading_or_loses_a_short_value(
-        self, here: Installation, columns: int
-    ) -> None:
+    def test_no_width_breaks_a_heading_or_loses_a_short_value(self, here: Installation) -> None:
         here.done("user", "add", "alice", "--phone", PHONE)
-        with Terminal(here, "user", "list", columns=columns) as terminal:
-            assert terminal.wait() == 0
-        shown = COLOUR.sub("", terminal.shown).split()
-        assert set(shown) >= {"Name", "Phone", "PIN", "State", "alice", "no"}
+        widths = (10, 25, 40, 55, 70)
+        for columns, [told] in several.shown(here, [("user", "list")], *widths).items():
+            shown = set(COLOUR.sub("", told).split())
+            assert shown >= {"Name", "Phone", "PIN", "State", "alice", "no"}, columns
 
     @pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
     def test_nothing_depends_on_colour(
@@ -188,10 +183,9 @@ class TestTables:
         here.done("user", "add", "alice", "--phone", PHONE, "--pin", PIN)
         challenged = here.node().first("alice", PIN, client=Client("vpn", "192.0.2.1", evil))
         assert challenged
-        for arguments in (("challenge", "list"), ("trace", "alice")):
-            with Terminal(here, *arguments, columns=200) as terminal:
-                assert terminal.wait() == 0
-            shown = COLOUR.sub("", terminal.shown)
+        commands = [("challenge", "list"), ("trace", "alice")]
+        for told in several.shown(here, commands, 200)[200]:
+            shown = COLOUR.sub("", told)
             assert "\x1b" not in shown
             assert "\x9b" not in shown
             assert "02?]0;title??2J[bold]" in shown
@@ -200,15 +194,6 @@ class TestTables:
 
 
 class TestProgress:
-    def test_an_import_shows_how_far_it_is(self, here: Installation) -> None:
-        here.write(pin={"iterations": 300_000})
-        rows = "".join(f"user{number},+49170{number:07},1234\n" for number in range(8))
-        (here.folder / "some.csv").write_text(f"name,phone,pin\n{rows}")
-        with Terminal(here, "user", "import", str(here.folder / "some.csv")) as terminal:
-            terminal.expect("Hashing PINs")
-            assert terminal.wait() == 0
-        assert "added: 8" in terminal.shown
-
     def test_a_terminal_that_cannot_go_back_gets_no_bar(self, here: Installation) -> None:
         (here.folder / "some.csv").write_text("name,phone,pin\nalice,+491701234567,1470\n")
         with Terminal(here, "user", "import", str(here.folder / "some.csv"), TERM="dumb") as one:
@@ -216,8 +201,8 @@ class TestProgress:
         assert one.shown.startswith("added: 1")
 
     def test_ctrl_c_meanwhile_imports_nothing(self, here: Installation) -> None:
-        here.write(pin={"iterations": 500_000})
-        rows = "".join(f"user{number},+49170{number:07},1234\n" for number in range(200))
+        here.write(pin={"iterations": 100_000})
+        rows = "".join(f"user{number},+49170{number:07},1234\n" for number in range(1000))
         (here.folder / "some.csv").write_text(f"name,phone,pin\n{rows}")
         with Terminal(here, "user", "import", str(here.folder / "some.csv")) as terminal:
             terminal.expect("Hashing PINs")

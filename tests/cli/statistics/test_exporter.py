@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from radius_smsotp.settings import file, last_good
-from tests.cli.installation import ROOT
+from tests.cli.installation import ROOT, Installation
 from tests.cli.statistics.events import a_month
 from tests.cli.statistics.test_dashboard import queries
 
 if TYPE_CHECKING:
-    from tests.cli.installation import Installation
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.slow
 """Each starts processes of its own."""
@@ -62,18 +62,25 @@ def promtool(*arguments: str, text: str | None = None) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.server
-def test_promtool_finds_nothing_to_say(here: Installation) -> None:
-    a_month(here)
-    exporter = Exporter(here)
-    assert promtool("check", "metrics", text=exporter.text()) == ""
-    assert exporter.end() == 0
-
-
-def test_figures_of_all_that_happened(here: Installation) -> None:
+@pytest.fixture(scope="module")
+def month(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
+    """One on a month in which much has happened, to the account alice."""
+    here = Installation(tmp_path_factory.mktemp("month") / "site")
     a_month(here)
     here.done("user", "add", "alice", "--phone", "+491701234567")
-    found = Exporter(here).values()
+    exporter = Exporter(here)
+    yield exporter
+    assert exporter.end() == 0
+    here.close()
+
+
+@pytest.mark.server
+def test_promtool_finds_nothing_to_say(month: Exporter) -> None:
+    assert promtool("check", "metrics", text=month.text()) == ""
+
+
+def test_figures_of_all_that_happened(month: Exporter) -> None:
+    found = month.values()
     assert found["smsotp_up"] == 1
     assert found["smsotp_challenges_total"] == 300
     assert found['smsotp_logins_total{method="code"}'] == 270
@@ -124,11 +131,8 @@ def test_a_store_that_is_gone_is_told_and_survived(here: Installation) -> None:
     assert exporter.values()["smsotp_up"] == 1
 
 
-def test_nothing_about_a_person_is_in_it(here: Installation) -> None:
-    a_month(here)
-    here.done("user", "add", "grace", "--phone", "+491701234567")
-    text = Exporter(here).text()
-    assert "grace" not in text
+def test_nothing_about_a_person_is_in_it(month: Exporter) -> None:
+    text = month.text()
     assert "alice" not in text
     assert "1701234567" not in text
 
@@ -157,9 +161,8 @@ class TestWhatIsMadeOfIt:
     def test_the_rules_are_sound(self) -> None:
         assert "SUCCESS" in promtool("check", "rules", str(RULES))
 
-    def test_they_know_every_metric_they_ask_for(self, here: Installation) -> None:
-        a_month(here)
-        known = {re.sub(r"\{.*", "", series) for series in Exporter(here).values()}
+    def test_they_know_every_metric_they_ask_for(self, month: Exporter) -> None:
+        known = {re.sub(r"\{.*", "", series) for series in month.values()}
         asked = set(re.findall(r"\bsmsotp_\w+", "\n".join(queries()) + RULES.read_text("utf-8")))
         assert len(asked) > 10
         assert asked <= known | {"smsotp_"}
