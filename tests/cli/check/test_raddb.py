@@ -24,10 +24,20 @@ pytestmark = pytest.mark.slow
 SERVER = freeradius.FreeRadius(Path("/usr/sbin/freeradius"), (3, 2, 1))
 
 
+@pytest.fixture(scope="module")
+def signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority and what it has signed, made once."""
+    made = tmp_path_factory.mktemp("certificates")
+    certificates.ensure(made, "radius.example.org")
+    return made
+
+
 @pytest.fixture
-def folder(here: Installation, tmp_path: Path) -> Path:
+def folder(here: Installation, tmp_path: Path, signed: Path) -> Path:
     """A raddb of our own making, for this installation."""
     made = tmp_path / "raddb"
+    shutil.copytree(signed, made / files.CERTIFICATES)
+    (made / files.MANIFEST).write_text("{}")  # as `restore` leaves it
     install.create(made, here.settings_path, SERVER, secret="geheim", name="radius.example.org")
     return made
 
