@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from radius_smsotp.store import Store
 
-RACES = 200
-KILLS = 5
-STARTS = 4
+RACES = 50
+KILLS = 2
+STARTS = 2
 
 BEGIN = """
 import sys

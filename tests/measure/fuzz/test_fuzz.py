@@ -10,7 +10,7 @@ import pytest
 
 from tests.measure.fuzz.__main__ import TARGETS, load, plainly
 
-CASES = 500
+CASES = 150
 """The long form, ``sh tests/fuzz.sh``, has 150,000 of each."""
 
 
