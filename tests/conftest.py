@@ -153,10 +153,14 @@ def gateways(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateways]:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """A PostgreSQL server for all tests that leave it running.  No power cut is to come."""
+    """
+    A PostgreSQL server for all tests that leave it running.
+
+    No power cut is to come, and nobody has to look after the hundreds of databases in it.
+    """
     server = PostgresServer()
     try:
-        server.start("fsync=off", "deadlock_timeout=50ms")
+        server.start("fsync=off", "autovacuum=off", "deadlock_timeout=50ms")
         yield server
     finally:
         server.close()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from radius_smsotp.delivery.departures import SPARE, Departures
 from radius_smsotp.delivery.leases import MARGIN
 from radius_smsotp.model.records import Attempt
-from tests.store.contract import NOW, challenge, message
+from tests.store.samples import NOW, challenge, message
 from tests.support.site import eventually
 
 if TYPE_CHECKING:

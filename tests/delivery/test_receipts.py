@@ -12,7 +12,7 @@ from radius_smsotp.delivery.receipts import Receipts
 from radius_smsotp.model.receipts import LIVES, Receipt
 from radius_smsotp.model.records import Attempt
 from radius_smsotp.store import open_store
-from tests.store.contract import NOW, SECOND, add, challenge, message
+from tests.store.samples import NOW, SECOND, add, challenge, message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from radius_smsotp.login import replays
 from radius_smsotp.login.answers import Accepted, Rejected
 from radius_smsotp.login.replays import Replays, Use
 from radius_smsotp.login.service import Service
-from tests.store.contract import NOW
+from tests.store.samples import NOW
 
 if TYPE_CHECKING:
     from pathlib import Path

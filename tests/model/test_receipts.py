@@ -6,7 +6,7 @@ import pytest
 
 from radius_smsotp.model import receipts
 from radius_smsotp.model.receipts import Match, Sent, choose, habit, normalise, other_writings
-from tests.store.contract import NOW, challenge, message
+from tests.store.samples import NOW, challenge, message
 
 
 def sent(number: int, provider_id: str, receipt: str | None = None) -> Sent:

@@ -15,7 +15,7 @@ import pytest
 from radius_smsotp.errors import StoreError
 from radius_smsotp.model.records import Lockout
 from radius_smsotp.store import open_store
-from tests.store.contract import ALICE, NOW, SECOND, add, challenge, event
+from tests.store.samples import ALICE, NOW, SECOND, add, challenge, event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from radius_smsotp.store import open_store
-from tests.store.contract import NOW, SECOND, add, challenge, event
+from tests.store.samples import NOW, SECOND, add, challenge, event
 store = open_store(sys.argv[1], patience=20)
 def say(text):
     print(text, flush=True)

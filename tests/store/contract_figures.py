@@ -10,7 +10,7 @@ import pytest
 from radius_smsotp.cli.statistics import figures
 from radius_smsotp.model.records import Event
 from radius_smsotp.store import statistics
-from tests.store.contract import NOW
+from tests.store.samples import NOW
 
 if TYPE_CHECKING:
     from radius_smsotp.store import Store

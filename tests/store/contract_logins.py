@@ -14,7 +14,7 @@ from radius_smsotp.errors import StoreError
 from radius_smsotp.login import stations
 from radius_smsotp.model.lockout import STATION_KNOWN
 from radius_smsotp.model.records import Asker, Counter, Known, Lockout, Spent, Tally
-from tests.store.contract import (
+from tests.store.samples import (
     ALICE,
     HERE,
     HOUR,

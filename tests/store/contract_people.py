@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from radius_smsotp.model import code
 from radius_smsotp.model.lockout import STATION_KNOWN
 from radius_smsotp.model.records import Asker, Attempt, Counter, EmergencyCodes, Lockout
-from tests.store.contract import (
+from tests.store.samples import (
     ALICE,
     HERE,
     HOUR,

@@ -16,7 +16,7 @@ from radius_smsotp.model.records import Account, Asker, Attempt, Counter, Lockou
 from radius_smsotp.store import tallies
 from radius_smsotp.store.tallies import HOUR_SLOTS, SLOT
 from radius_smsotp.store.transaction import LATE, PRUNE_SLICE
-from tests.store.contract import (
+from tests.store.samples import (
     ALICE,
     HERE,
     HOUR,

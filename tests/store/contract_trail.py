@@ -12,7 +12,7 @@ from radius_smsotp.errors import StoreError
 from radius_smsotp.model.records import Event, Lockout
 from radius_smsotp.store import open_store, settle
 from radius_smsotp.store.trail import LINES
-from tests.store.contract import ALICE, NOW
+from tests.store.samples import ALICE, NOW
 
 if TYPE_CHECKING:
     from radius_smsotp.store import Store

@@ -14,7 +14,7 @@ from radius_smsotp.model.records import Asker, Client, Station
 from radius_smsotp.store import open_store
 from radius_smsotp.store.postgres import store as postgres
 from radius_smsotp.store.schema import VERSIONS
-from tests.store.contract import ALICE, NOW, challenge
+from tests.store.samples import ALICE, NOW, challenge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

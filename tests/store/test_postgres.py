@@ -20,9 +20,9 @@ from radius_smsotp.model.records import Asker, Counter, Lockout, Tally
 from radius_smsotp.store import insist, open_store
 from radius_smsotp.store.postgres import pool as postgres_pool
 from radius_smsotp.store.postgres import store as postgres
-from tests.store.contract import ALICE, HERE, NOW, add, challenge, event
 from tests.store.contract_crowd import BEGIN
 from tests.store.contract_whole import WholeContract
+from tests.store.samples import ALICE, HERE, NOW, add, challenge, event
 from tests.support.site import eventually
 
 if TYPE_CHECKING:

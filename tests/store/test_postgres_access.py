@@ -17,8 +17,8 @@ from radius_smsotp.store import open_store
 from radius_smsotp.store.postgres import condition, connection, store
 from radius_smsotp.store.postgres.connection import Connection
 from radius_smsotp.store.schema import TABLES, VERSIONS
-from tests.store.contract import ALICE, HOUR, NOW, event
 from tests.store.postgres_server import PASSWORD
+from tests.store.samples import ALICE, HOUR, NOW, event
 from tests.support.site import eventually
 
 if TYPE_CHECKING:

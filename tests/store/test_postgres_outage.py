@@ -15,8 +15,8 @@ from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.model.records import Asker, Lockout
 from radius_smsotp.store import open_store
 from radius_smsotp.store.postgres.store import OWN_TABLE
-from tests.store.contract import ALICE, HERE, NOW, add, challenge
 from tests.store.postgres_server import PostgresServer
+from tests.store.samples import ALICE, HERE, NOW, add, challenge
 from tests.support.frozen import freeze
 from tests.support.site import Node, eventually
 from tests.support.site import add as add_person

@@ -9,9 +9,9 @@ import pytest
 
 from radius_smsotp.model.records import Lockout
 from radius_smsotp.store import open_store
-from tests.store.contract import NOW
 from tests.store.contract_whole import WholeContract
 from tests.store.pooler import Pooler
+from tests.store.samples import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,7 +10,7 @@ import pytest
 from radius_smsotp.errors import StoreError
 from radius_smsotp.store.postgres import statements
 from radius_smsotp.store.postgres.pool import CONNECTIONS
-from tests.store.contract import NOW
+from tests.store.samples import NOW
 
 if TYPE_CHECKING:
     from radius_smsotp.store import Store

@@ -15,7 +15,7 @@ from radius_smsotp.login.answers import Accepted, Challenged
 from radius_smsotp.model import code
 from radius_smsotp.model.records import Asker
 from radius_smsotp.store import open_store
-from tests.store.contract import ALICE, HERE, NOW, challenge
+from tests.store.samples import ALICE, HERE, NOW, challenge
 from tests.store.turns import TurnCounter
 from tests.support.site import eventually, request
 

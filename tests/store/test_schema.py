@@ -14,7 +14,7 @@ import pytest
 from radius_smsotp.model.records import Asker
 from radius_smsotp.store import open_store, rows, sqlite
 from radius_smsotp.store.schema import VERSIONS
-from tests.store.contract import ALICE, HERE, NOW, challenge, device, message
+from tests.store.samples import ALICE, HERE, NOW, challenge, device, message
 
 if TYPE_CHECKING:
     from pathlib import Path

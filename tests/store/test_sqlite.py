@@ -22,9 +22,9 @@ from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.store import open_store, sqlite
 from radius_smsotp.store.schema import VERSIONS
 from radius_smsotp.store.transaction import Transaction
-from tests.store.contract import ALICE, NOW, add, challenge, event
 from tests.store.contract_crowd import BEGIN, is_whole
 from tests.store.contract_whole import WholeContract
+from tests.store.samples import ALICE, NOW, add, challenge, event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,8 +24,9 @@ from radius_smsotp.model.records import (
 from radius_smsotp.store import open_store, transfer
 from radius_smsotp.store.schema import TABLES
 from radius_smsotp.store.statistics import Cell, Count
-from tests.store.contract import ALICE, HERE, HOUR, NOW, add, challenge, event, message, station
 from tests.store.contract_crowd import BEGIN, WRITE
+from tests.store.samples import ALICE, HERE, HOUR, NOW, add, challenge, event, message, station
+from tests.support.site import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from radius_smsotp.store import Store
     from tests.store.postgres_server import PostgresServer
 
-MANY = transfer.SLICE + 7
+SLICE = 50
+MANY = SLICE + 7
 WAYS = [
     ("sqlite", "postgresql"),
     ("postgresql", "sqlite"),
@@ -49,13 +50,16 @@ def ignore(done: int, whole: int) -> None:
 
 
 @pytest.fixture
-def make(tmp_path: Path, postgres_server: PostgresServer) -> Iterator[Callable[[str], Store]]:
-    """Make an empty store of a kind."""
+def make(
+    tmp_path: Path, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], Store]]:
+    """Make an empty store of a kind.  Slices are small, so that there are several of few rows."""
+    monkeypatch.setattr(transfer, "SLICE", SLICE)
     made: list[Store] = []
 
     def one(kind: str) -> Store:
         new = f"sqlite:///{tmp_path}/{len(made)}.db"
-        store = open_store(new if kind == "sqlite" else postgres_server.make_url(), 10)
+        store = open_store(new if kind == "sqlite" else postgres_server.make_url(store=True), 10)
         store.migrate()
         made.append(store)
         return store
@@ -211,6 +215,12 @@ def test_a_copy_of_a_store_in_use_is_of_one_moment(
     one, other = make(source), make("sqlite")
     fill(one)
     url = one.name
+    beside = open_store(url, 10)
+
+    def challenges() -> int:
+        with beside.snapshot() as here:
+            return sum(len(rows) for _, rows in here.slices("challenge"))
+
     writer = subprocess.Popen(
         [sys.executable, "-c", BEGIN + WRITE, url, "1000"], stdout=subprocess.PIPE, text=True
     )
@@ -219,12 +229,20 @@ def test_a_copy_of_a_store_in_use_is_of_one_moment(
         assert writer.stdout.readline() == "writing\n"
         with one.write(durable=True) as tx:
             tx.cancel_challenges("bob")
-        before = len(everything(one)["challenge"])
-        transfer.copy(one, other, lambda done, whole: time.sleep(0.05))
-        after = len(everything(one)["challenge"])
+        before = challenges()
+        seen: list[int] = []
+
+        def go_on(done: int, whole: int) -> None:
+            if not seen:
+                seen.append(challenges())
+                eventually(lambda: challenges() > seen[0])
+
+        transfer.copy(one, other, go_on)
+        after = challenges()
     finally:
         writer.kill()
         writer.wait(20)
+        beside.close()
     copied = everything(other)
     opened = [row for row in copied["event"] if row[1] == "opened" and row[2] == "alice"]
     # Two challenges were there before, one of them open, and no event for them.

@@ -36,6 +36,8 @@ receiver: {url: "https://sms.example.org/9f3c5b1e77a04d2c"}
 PROGRAM = """
 ln -sfn {top}/.venv /opt/radius-smsotp
 ln -sf /opt/radius-smsotp/bin/smsotp /usr/local/bin/
+# What is to be installed is there: apt need not read for seconds what else there is.
+rm -rf /var/lib/apt/lists
 echo "127.0.0.1 radius.example.org radius localhost db" >/etc/hosts
 """
 

@@ -17,7 +17,7 @@ from tests.measure.bench import load
 from tests.measure.bench.logins import BUSY, NO_WAIT
 from tests.measure.bench.servers import Server
 from tests.measure.bench.table import Row, compared, medians
-from tests.store.contract import challenge, event, message
+from tests.store.samples import challenge, event, message
 from tests.support.site import PHONE
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.measure.crash import stores
+from tests.measure.crash import rounds, stores
 from tests.measure.crash.rounds import Crashes
 
 if TYPE_CHECKING:
@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("kind", stores.KINDS)
-def test_a_crash_undoes_nothing_that_was_acknowledged(tmp_path: Path, kind: str) -> None:
+def test_a_crash_undoes_nothing_that_was_acknowledged(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of radiusd, of the courier, of a command, of the database: one of each, and radiusd again."""
+    monkeypatch.setattr(rounds, "IMPORTED", 150)
+    monkeypatch.setattr(rounds, "USERS", 2)
     with contextlib.closing(stores.KINDS[kind]()) as store:
         crashes = Crashes(tmp_path, store, seed=3)
         try:

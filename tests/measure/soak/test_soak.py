@@ -12,7 +12,7 @@ from tests.measure.soak.life import Life
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECONDS = 25.0
+SECONDS = 10.0
 """The long form, ``sh tests/soak.sh``, takes half an hour."""
 
 MAY_GROW = replace(gauge.MAY_GROW, memory=6.0)
