@@ -67,14 +67,18 @@ cat >/usr/local/bin/systemctl <<'END'
 chmod +x /usr/local/bin/systemctl*
 echo "127.0.0.1 radius1.example.org radius localhost" >/etc/hosts
 rm -f /usr/local/bin/smsotp
+# The packages are there: apt need not read for seconds what else there is.
+rm -rf /var/lib/apt/lists
 
-# No network: what pip would fetch is there already, but for what is to be installed.
-/usr/bin/python3 -m venv /opt/radius-smsotp
+# No network: what pip would fetch is there already, pip as well, but for what is to be installed.
+/usr/bin/python3 -m venv --without-pip /opt/radius-smsotp
+printf '#!/bin/sh\nexec /opt/radius-smsotp/bin/python3 -m pip "$@"\n' >/opt/radius-smsotp/bin/pip3
+chmod +x /opt/radius-smsotp/bin/pip3
 printf '[global]\nno-index = true\nfind-links = {wheels}\n' >/opt/radius-smsotp/pip.conf
 cd {libraries}
 for one in *; do
     case $one in
-        radius_smsotp* | __* | pip*) ;;
+        radius_smsotp* | __*) ;;
         *) ln -s "$PWD/$one" /opt/radius-smsotp/lib/python3*/site-packages/ 2>/dev/null || : ;;
     esac
 done
