@@ -108,14 +108,12 @@ ours() {
 }
 lane debian13 "sh tests/freeradius/trixie.sh -m 'not once' $(ours | xargs)"
 # Debian testing: one whole login, secrets, and what `smsotp check` says of its FreeRADIUS.
-lane testing "env SUITE=forky sh tests/freeradius/trixie.sh" "$pytest tests/cli/check"
-lane cli "$pytest tests/cli --ignore=tests/cli/check --ignore=tests/cli/statistics --ignore=tests/cli/user"
-lane peers "$pytest tests/peers tests/providers tests/cli/statistics tests/cli/user"
+lane testing "env SUITE=forky sh tests/freeradius/trixie.sh" "$pytest tests/cli"
+lane peers "$pytest tests/peers tests/providers tests/measure"
 lane lint ".venv/bin/ruff check ." ".venv/bin/ruff format --check ." .venv/bin/mypy "$pytest tests/package"
-lane measure "$pytest tests/measure"
 lane commands "$pytest tests/documents/test_commands.py"
-lane documents "$pytest tests/documents --ignore=tests/documents/test_commands.py"
 lane rest "$pytest tests --ignore=tests/measure --ignore=tests/package --ignore=tests/peers \
-    --ignore=tests/freeradius --ignore=tests/cli --ignore=tests/providers --ignore=tests/documents"
+    --ignore=tests/freeradius --ignore=tests/cli --ignore=tests/providers \
+    --ignore=tests/documents/test_commands.py"
 all_lanes
 exit "$status"

@@ -16,6 +16,7 @@ class Extent:
     Attributes:
         rounds: All is measured so often, in turn; a figure is the median.
         seconds: One run of logins.
+        crowds: Users at once.
         hashes: Rounds of PIN hashes: by default, and as recommended for passwords.
         hashed: Rounds on each core, to see how many hashes a second it can do.
         gateway: Seconds that the slow gateway takes.
@@ -31,6 +32,7 @@ class Extent:
 
     rounds: int
     seconds: float
+    crowds: tuple[int, ...]
     hashes: tuple[int, int]
     hashed: int
     gateway: float
@@ -47,6 +49,7 @@ class Extent:
 FULL = Extent(
     rounds=3,
     seconds=4.0,
+    crowds=(1, 32, 256),
     hashes=(PinSettings().iterations, PASSWORD_ROUNDS),
     hashed=1_000_000,
     gateway=1.0,
@@ -62,6 +65,7 @@ FULL = Extent(
 QUICK = Extent(
     rounds=1,
     seconds=0.1,
+    crowds=(1, 32),
     hashes=(10, 210),
     hashed=1_000,
     gateway=0.2,

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from tests.measure.bench.extent import Extent
     from tests.measure.bench.load import Load
 
-CROWDS = (1, 32, 256)
-"""Users at once."""
-
 BUSY = 32
 """The crowd that rates and costs are taken of: more than radiusd has threads."""
 
@@ -86,7 +83,7 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
             for kind, rounds in zip(HASHED, extent.hashes, strict=True):
                 hashes[kind].append([_hashes_a_second(rounds, extent.hashed)])
                 busy[kind].append(run(servers[kind], names, BUSY, extent.seconds))
-            for size in CROWDS:
+            for size in extent.crowds:
                 for kind, loads in crowds.items():
                     loads[size].append(run(servers[kind], names, size, extent.seconds))
             for kind, rate in (*ARRIVING.items(), ("floor", ARRIVING["ours"])):
@@ -109,7 +106,7 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
         times = (_step_times(calm[kind], step) for kind in ("ours", "floor"))
         what = f"{step} step, {ARRIVING['ours']:g} logins a second come at random, p50 / p99, ms"
         yield compared(what, *times, FLOOR, 1e3)
-    for step, size in itertools.product(("first", "second"), CROWDS):
+    for step, size in itertools.product(("first", "second"), extent.crowds):
         times = (_step_times(loads[size], step) for loads in both)
         users = "1 user" if size == 1 else f"{size} users"
         yield compared(f"{step} step, {users}, p50 / p99, ms", *times, FLOOR, 1e3)

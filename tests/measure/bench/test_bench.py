@@ -51,7 +51,7 @@ def test_logins_are_counted_only_if_the_server_accepted_them(tmp_path: Path) -> 
     steps = [
         f"{step} step, {users}, p50 / p99, ms"
         for step in ("first", "second")
-        for users in ("1 user", "32 users", "256 users")
+        for users in ("1 user", "32 users")
     ]
     assert list(rows) == [
         "logins a second, 32 users, default settings",
@@ -108,8 +108,8 @@ def test_gateways_have_their_rows(tmp_path: Path) -> None:
     assert "no reply" not in hanging.ours.split(" / ")[0]
     assert hanging.other.startswith("no reply / no reply")
     assert "no reply" not in coming.ours
-    # 64 that send, and those of FreeRADIUS.
-    assert number(bounds.ours) < 64 + 80
+    # For each of 40 one that sends and one that connects, and those of FreeRADIUS.
+    assert number(bounds.ours) < 2 * 40 + 80
     assert busy.what.startswith("6 users together, gateway takes 2 a second")
     # Two at once, and then one every half second, after a second of rest.
     assert 2 <= number(busy.ours) < 20

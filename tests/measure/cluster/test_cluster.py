@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from radius_smsotp.settings.schema import TextSettings
 from radius_smsotp.store.postgres.pool import CONNECTIONS
 from tests.measure.cluster.__main__ import QUICK_RATE
 from tests.measure.cluster.faults import QUICK
@@ -16,5 +17,7 @@ def test_a_cluster_that_loses_its_primary_lets_nobody_in_twice() -> None:
     assert result.twice_here == result.twice_elsewhere == result.marks_lost == 0
     # As many as the documents say: those in use, and those that are just being given up.
     assert 0 < result.backends <= 2 * 2 * CONNECTIONS
-    # It was an outage, and clients were silently sent to the other server.
-    assert not [why for why in result.failures if "Access-Reject" in why], result.failures
+    # It was an outage, and clients were silently sent to the other server.  A challenge of the last
+    # moment is lost with the primary: no login waits for standbys to have it.
+    refused = {why for why in result.failures if "Access-Reject" in why}
+    assert refused <= {f"second step: Access-Reject {TextSettings().start_again}"}, result.failures
