@@ -118,7 +118,8 @@ class LazyGroup(click.Group):
             sys.stdout.flush()
         except ConfigurationError as error:
             told = ((str(one), f"    {one.line}" if one.line else "") for one in error.problems)
-            _end(ctx, CONFIGURATION, *(filter(None, itertools.chain(*told))))
+            more = _more_of(error)
+            _end(ctx, CONFIGURATION, *(filter(None, (*itertools.chain(*told), more))))
         except SmsotpError as error:
             _end(ctx, REFUSED, str(error))
         except BrokenPipeError:
@@ -131,6 +132,13 @@ class LazyGroup(click.Group):
         except (KeyboardInterrupt, click.Abort):
             click.echo(err=True)  # the terminal shows ^C, or a question, on this line
             _end(ctx, INTERRUPTED, "interrupted")
+
+
+def _more_of(error: ConfigurationError) -> str:
+    """Where the documents have what is wrong within the settings, as `check` says it."""
+    from radius_smsotp.cli.check.finding import PAGE, SETTINGS  # noqa: PLC0415  # few need it
+
+    return f"more: '{SETTINGS.title}' in {PAGE}" if any(one.line for one in error.problems) else ""
 
 
 def _end(ctx: click.Context, code: int, *sentences: str) -> None:

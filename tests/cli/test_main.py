@@ -18,9 +18,11 @@ from click.testing import CliRunner, Result
 
 import radius_smsotp
 from radius_smsotp.cli import COMMANDS, ROOMS, smsotp
+from radius_smsotp.cli.check.finding import PAGE, SETTINGS
 from radius_smsotp.cli.site import acting_as
 from tests.cli.installation import PROGRAM, environ
 from tests.cli.terminal import Terminal
+from tests.documents import pages
 
 if TYPE_CHECKING:
     from tests.cli.installation import Installation
@@ -149,9 +151,11 @@ class TestExitCodes:
             r"line (\d+), column 1: message: {code} is missing; this is: .*\n"
             r"\1 \| message: no code\n"
             r"line (\d+), column \d+: code.digits: is 3, and has to be a whole number .*\n"
-            r"\2 \| digits: 3\n",
+            r"\2 \| digits: 3\n"
+            rf"more: '{SETTINGS.title}' in {PAGE}\n",
             told,
         ), told
+        assert pages.page_of(SETTINGS.title) == PAGE
 
     def test_missing_settings_are_3_and_name_init(self, tmp_path: Path) -> None:
         done = elsewhere(tmp_path / "smsotp.yaml")

@@ -76,7 +76,7 @@ exec 9>&-
 
 # The checkout as it is now, in memory; what runs in the chroot cannot change it.  Mounts and a network of its own:
 # mounts go with the last process, and nobody takes its ports.
-exec unshare --mount --net --fork sh -euc '
+exec unshare --mount --net sh -euc '
     ip link set lo up
     mkdir -p "$0/dev/shm" "$0/src"
     mount -t proc proc "$0/proc"
