@@ -236,7 +236,7 @@ class TestExitCodes:
 class TestPipes:
     def test_a_reader_that_goes_is_no_error_worth_a_word(self, here: Installation) -> None:
         """`smsotp user list | head -1`."""
-        rows = "".join(f"user{number},+49170{number:07}\n" for number in range(1000))
+        rows = "".join(f"user{number},+49170{number:07}\n" for number in range(2000))
         (here.folder / "many.csv").write_text(f"name,phone\n{rows}")
         here.done("user", "import", str(here.folder / "many.csv"))
         process = here.start("user", "list", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
