@@ -92,8 +92,9 @@ if [ $# -gt 0 ]; then
 fi
 
 # More lanes than cores: there are always two that do not wait.  Those with FreeRADIUS wait most.
-lane freeradius "$pytest tests/freeradius/test_[a-e]*.py"
-lane freeradius2 "$pytest tests/freeradius/test_[f-z]*.py"
+lane freeradius "$pytest tests/freeradius/test_[a-c]*.py"
+lane freeradius2 "$pytest tests/freeradius/test_[d-o]*.py"
+lane freeradius3 "$pytest tests/freeradius/test_[p-z]*.py"
 # Debian 13 runs what FreeRADIUS has a say in, which are neither these files nor single tests with the
 # mark `once`; `sh tests/freeradius/trixie.sh` runs all of it.  The SMSC of test_busy and test_smpp needs
 # Node.js, which is not in there.
