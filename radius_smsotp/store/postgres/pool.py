@@ -24,8 +24,8 @@ from radius_smsotp.store.postgres.hosts import Hosts
 
 log = logging.getLogger(__name__)
 
-CONNECTIONS = 16
-"""Of one process at most: eight logins at a time are in here, and couriers write briefly."""
+CONNECTIONS = 24
+"""Of one process at most: 16 logins at a time are in here, and couriers write briefly."""
 
 IDLE_SECONDS = 300.0
 """After which a connection beyond the first is let go of."""
