@@ -44,7 +44,7 @@ def measure(folder: Path, extent: Extent) -> Iterator[Row]:
     shared: dict[float, list[list[float]]] = {one: [] for one in extent.milliseconds}
     alone: dict[float, list[list[float]]] = {one: [] for one in extent.milliseconds}
     try:
-        postgres.start()
+        postgres.start("max_connections=500")  # for all the radiusd together
         with ExitStack() as stack:
             outbox = stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm"))
             servers = {}
