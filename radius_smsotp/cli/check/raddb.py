@@ -393,7 +393,9 @@ def instance_findings(server: freeradius.FreeRadius, raddb: Path, config: Path) 
         return []
     enabled = raddb / "mods-enabled"
     others = dict.fromkeys(file for name, file in instances.items() if name != "smsotp")
-    fault = f"{len(instances)} python3 instances, {' and '.join(sorted(instances))}, abort this"
+    named = sorted(instances, key=lambda name: (len(name), name))[:2]
+    named += ["others"] if len(instances) > len(named) else []
+    fault = f"{len(instances)} python3 instances, {' and '.join(named)}, abort this"
     oldest = ".".join(map(str, freeradius.SECOND_INSTANCE_FROM))
     remedy = f"remove {' and '.join(others)} there, or install {oldest} or later"
     if {f"mods-enabled/{file}" for file in others} <= set(files.INSTANCE_LINKS):

@@ -35,6 +35,12 @@ VARIABLES = {"__rate_interval": "5m", "__interval": "5m", "__range": "1h", "job"
 """What Grafana puts in their place; `job` is its "All"."""
 
 
+LOOKED = "max(count_over_time(up[1h]))"
+"""How often Prometheus has looked."""
+
+ENOUGH = 20
+
+
 def dashboard() -> Any:
     """The dashboard, as Grafana reads it."""
     return json.loads(DASHBOARD.read_text("utf-8"))
@@ -113,9 +119,14 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         exporter = Exporter(site)
         try:
             with Prometheus(folder / "prometheus", exporter.address) as one:
-                logins(site, site.start(), modem)
+                radiusd = site.start()
+                # 'increase' does not count what was there when it looked for the first time.
+                eventually(lambda: one.value(LOOKED) > 1)
+                logins(site, radiusd, modem)
                 seen = 'sum(smsotp_refusals_total{reason="wrong-pin"})'
                 eventually(lambda: one.value(seen) == 3)
+                # And with few looks it reckons with much that it has not seen.
+                eventually(lambda: one.value(LOOKED) > ENOUGH)
                 yield one
         finally:
             exporter.end()
