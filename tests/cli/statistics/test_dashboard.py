@@ -125,6 +125,9 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
                 logins(site, radiusd, modem)
                 seen = 'sum(smsotp_refusals_total{reason="wrong-pin"})'
                 eventually(lambda: one.value(seen) == 3)
+                # What became of a message is recorded beside the answer.
+                sent = 'sum(smsotp_messages_total{verdict="accepted"})'
+                eventually(lambda: one.value(sent) == 3)
                 # And with few looks it reckons with much that it has not seen.
                 eventually(lambda: one.value(LOOKED) > ENOUGH)
                 yield one
