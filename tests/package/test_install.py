@@ -202,7 +202,9 @@ def test_systemd_runs_courier_and_exporter(system: System) -> None:
     courier = system.runs("smsotp-courier")
     ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9812/metrics').read().decode())"
     system.runs("smsotp-exporter")
-    shown = eventually(lambda: system.run(f'/usr/bin/python3 -c "{ask}"'))
+    # It is started, and does not listen yet.
+    again = f'until /usr/bin/python3 -c "{ask}" 2>/dev/null; do sleep 0.5; done'
+    shown = system.run(again)
     assert 'smsotp_logins_total{method="code"} 1.0' in shown
     # Who dies comes back; who is told to end does so in time; and whose settings are wrong stays
     # down until somebody mends them.
