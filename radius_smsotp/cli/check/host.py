@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import pwd
@@ -110,11 +109,7 @@ EXPORTER = "smsotp-exporter.service"
 def exporter_findings(folders: Iterable[str | Path] = UNITS) -> Iterator[Finding]:
     """Whether others than this machine may read the figures."""
     for folder in map(Path, folders):
-        for path in (folder / EXPORTER, *sorted((folder / f"{EXPORTER}.d").glob("*.conf"))):
-            try:
-                text = path.read_text(encoding="utf-8", errors="replace")
-            except OSError:
-                continue
+        for path, text in _files(folder / EXPORTER):
             for address in re.findall(r"(?m)^ExecStart=.*?--listen[= ]([^\s]+):\d+", text):
                 host = address.strip("[]\"'")
                 if host not in {"localhost", "::1"} and not host.startswith("127."):
@@ -126,10 +121,8 @@ def unit_findings(folders: Iterable[str | Path] = UNITS) -> Iterator[Finding]:
     """Whether our units, written for Debian, name a user and a program of this machine."""
     for path in sorted(one for folder in folders for one in Path(folder).glob("smsotp-*.service")):
         said: dict[str, str] = {}
-        for place in (path, *sorted(Path(f"{path}.d").glob("*.conf"))):
-            with contextlib.suppress(OSError):
-                text = place.read_text(encoding="utf-8", errors="replace")
-                said |= dict(re.findall(r"(?m)^(User|ExecStart)=[-@:+!]*(\S+)", text))
+        for _, text in _files(path):
+            said |= dict(re.findall(r"(?m)^(User|ExecStart)=[-@:+!]*(\S+)", text))
         why = "It does not start."
         user, own = said.get("User", "root"), freeradius_user()
         try:
@@ -147,3 +140,13 @@ def unit_findings(folders: Iterable[str | Path] = UNITS) -> Iterator[Finding]:
             yield warning(str(path), fault, f"write {found} in its place", why=why)
         except OSError:  # this user cannot look
             continue
+
+
+def _files(unit: Path) -> Iterator[tuple[Path, str]]:
+    """What makes a unit, itself and its drop-ins, of which any may be missing: path and text."""
+    for path in (unit, *sorted(Path(f"{unit}.d").glob("*.conf"))):
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        yield path, text
