@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import termios
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,7 +26,7 @@ from radius_smsotp.providers.modem.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import serial
 
@@ -148,13 +148,19 @@ class Line:
         self._write(command.encode("ascii") + b"\r")
         return self._answer(_name(command), min(deadline, time.monotonic() + ANSWER))
 
-    def _until_the_sim_is_free(self, action: Callable[[], T], deadline: float) -> T:
+    def _until_the_sim_is_free(
+        self, action: Callable[[], T], deadline: float, *, is_question: bool = False
+    ) -> T:
+        busy: CommandError | None = None
         while True:
             try:
-                return action()
+                # What is more than a question may have been done before the modem fell silent.
+                with _said_before(busy if is_question else None, deadline):
+                    return action()
             except CommandError as error:
                 if error.code not in SIM_BUSY or time.monotonic() + POLL >= deadline:
                     raise
+                busy = error
             self.listen(POLL)
 
     def accepts(self, command: str, deadline: float) -> bool:
@@ -169,10 +175,13 @@ class Line:
         """
         Send a question, as "AT+CSQ" or "AT+CPIN?"; what follows "+CSQ:" in the answer.
 
-        Raises as `command` does.
+        Raises as `command` does; that the SIM is busy also if the time is up within the question
+        that followed.
         """
         prefix = _name(command).removeprefix("AT") + ":"
-        lines = self.command(command, deadline)
+        lines = self._until_the_sim_is_free(
+            lambda: self._command(command, deadline), deadline, is_question=True
+        )
         found = [line for line in lines if line.startswith(prefix)]
         # The last one: an unsolicited line of the same name may stand before it.
         return found[-1].removeprefix(prefix).strip() if found else ""
@@ -451,8 +460,10 @@ def unlock_sim(line: Line, pin: str | None, tried: Path, deadline: float) -> Non
         ModemError: no SIM, no PIN or the wrong one, or it is not ready in time.
     """
     entered = False
+    not_ready: ModemError | None = None
     while True:
-        state = line.ask("AT+CPIN?", deadline).upper()
+        with _said_before(not_ready, deadline):
+            state = line.ask("AT+CPIN?", deadline).upper()
         if state == "READY":
             _strike_out(tried)
             return
@@ -467,8 +478,9 @@ def unlock_sim(line: Line, pin: str | None, tried: Path, deadline: float) -> Non
             raise ModemError(Unavailable, "no SIM inserted", "insert a SIM")
         if state not in ("", "NOT READY", "SIM BUSY", "SIM PIN"):
             raise ModemError(OutOfOrder, f"the modem asks for {state[:20]}", "unlock it")
+        not_ready = ModemError(Busy, "the SIM is not ready in time")
         if time.monotonic() + POLL >= deadline:
-            raise ModemError(Busy, "the SIM is not ready in time")
+            raise not_ready
         line.listen(POLL)
 
 
@@ -514,29 +526,36 @@ def await_network(line: Line, until: float, deadline: float) -> None:
     Raises:
         ModemError: it is not in time, or the network does not want it.
     """
-    reason = ""
+    unregistered: ModemError | None = None
     while True:
-        try:
+        with _said_before(unregistered, deadline):
             answers = [_registration(line, each, deadline) for each in ("AT+CREG?", "AT+CEREG?")]
-        except ModemError:
-            # The time is up within a question: what the modem has said before tells more.
-            if reason and time.monotonic() >= deadline:
-                raise _unregistered(reason) from None
-            raise
         states = [state for state in answers if state is not None]
         # No answer to either: whether it works will show.
         if not states or any(state not in _REGISTRATION for state in states):
             return
         denied = all(state == 3 for state in states)
         reason = ", ".join(dict.fromkeys(_REGISTRATION[state] for state in states))
+        remedy = "check the antenna, and with the operator that the SIM is active"
+        unregistered = ModemError(Unavailable, f"not registered in a network: {reason}", remedy)
         if denied or time.monotonic() + POLL >= until:
-            raise _unregistered(reason)
+            raise unregistered
         line.listen(POLL)
 
 
-def _unregistered(reason: str) -> ModemError:
-    remedy = "check the antenna, and with the operator that the SIM is active"
-    return ModemError(Unavailable, f"not registered in a network: {reason}", remedy)
+@contextmanager
+def _said_before(fault: ModemError | None, deadline: float) -> Iterator[None]:
+    """
+    Around a question that is asked again: raises `fault` if the time is up within it.
+
+    What the modem said before tells more than that it did not answer in time.
+    """
+    try:
+        yield
+    except ModemError:
+        if fault is not None and time.monotonic() >= deadline:
+            raise fault from None
+        raise
 
 
 def _registration(line: Line, question: str, deadline: float) -> int | None:

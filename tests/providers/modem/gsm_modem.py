@@ -110,7 +110,7 @@ class GsmModem:
         self.busy_answers = 0  # "SIM busy" to so many questions, and so many PINs
         self.busy_answer = "+CME ERROR: 14"
         self.busy_texts = 0  # the same, to so many texts
-        self.sim_comes_up: list[str] = []  # what AT+CPIN? is answered with before that
+        self.sim_comes_up: list[str] = []  # answers to AT+CPIN? before that; "" for none
         self.makers_answers: dict[str, str] = {}  # command -> line without OK or ERROR behind it
         self.incoming = b""  # an SMS that comes in with each answer, until AT+CNMI switches it off
         self.stores_receipts = False  # knows +CDSI, and not +CDS
@@ -331,7 +331,8 @@ class GsmModem:
             self.busy_answers -= 1
             self._answer(self.busy_answer)
         elif self.sim_comes_up and not pin:
-            self._answer(f"+CPIN: {self.sim_comes_up.pop(0)}", "OK")
+            if state := self.sim_comes_up.pop(0):
+                self._answer(f"+CPIN: {state}", "OK")
         elif not pin:
             self._answer(f"+CPIN: {self.sim}", "OK")
         elif self.sim != "SIM PIN":

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from radius_smsotp.errors import Refused, Unavailable
+from radius_smsotp.errors import Busy, Refused, Unavailable
 from radius_smsotp.providers.contract import PHONE, message, soon
 from radius_smsotp.providers.modem.device import file_name
 from tests.providers.modem.gsm_modem import LONG, PLAIN, GsmModem, decode, provider_for
-
-if TYPE_CHECKING:
-    pass
-
 
 PIN = "4711"
 
@@ -108,6 +104,33 @@ def test_a_sim_that_stays_busy_is_unavailable(modem: GsmModem, tmp_path: Path) -
     with pytest.raises(Unavailable, match="SIM busy"):
         provider_for(modem, tmp_path, pin=PIN, timeout=3).send(message(1), soon())
     assert not tried_file(modem, tmp_path).exists()
+
+
+@pytest.mark.parametrize(
+    ("busy", "states", "words"),
+    [(2, [""], "SIM busy"), (0, ["NOT READY", ""], "the SIM is not ready in time")],
+)
+def test_a_sim_that_falls_silent_is_told_by_what_it_said_before(
+    modem: GsmModem, tmp_path: Path, busy: int, states: list[str], words: str
+) -> None:
+    modem.sim, modem.busy_answers, modem.sim_comes_up = "SIM PIN", busy, states
+    with pytest.raises(Busy, match=words):
+        provider_for(modem, tmp_path, pin=PIN, timeout=3).send(message(1), soon())
+    assert not tried_file(modem, tmp_path).exists()
+
+
+def test_a_pin_whose_answer_is_missing_counts_as_tried_though_the_sim_was_busy(
+    modem: GsmModem, tmp_path: Path
+) -> None:
+    modem.sim = "SIM PIN"
+    modem.failures_of_lines[f'AT+CPIN="{PIN}"'] = "+CME ERROR: 14"
+    sender = provider_for(modem, tmp_path, pin=PIN, timeout=3)
+    with ThreadPoolExecutor() as pool:
+        sending = pool.submit(sender.send, message(1), soon())
+        assert modem.wait_for(lambda: f'AT+CPIN="{PIN}"' in modem.commands)
+        modem.mute_on_lines.add(f'AT+CPIN="{PIN}"')
+        assert isinstance(sending.exception(), Unavailable)
+    assert tried_file(modem, tmp_path).exists()
 
 
 @pytest.mark.parametrize("states", [["NOT READY"] * 3, ["Not Ready", "SIM busy", "NOT READY"]])
