@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
@@ -13,13 +13,35 @@ LOOK_SECONDS = 0.5
 """A signal wakes the main thread only if that waits already, and if no other thread got it."""
 
 
-class Ending(threading.Event):
-    """Set by the first signal; a second one ends the process at once."""
+class Ending:
+    """
+    Set by the first signal; a second one ends the process at once.
+
+    No threading.Event: its lock may be held by the very thread that a signal interrupts, and then
+    both wait for ever.  To put something into a SimpleQueue may interrupt anything.
+    """
 
     def __init__(self) -> None:
-        super().__init__()
+        self._is_set = False
+        self._signs: queue.SimpleQueue[None] = queue.SimpleQueue()
         for kind in (signal.SIGTERM, signal.SIGINT):
             signal.signal(kind, self._told)
+
+    def is_set(self) -> bool:
+        """Whether the end has come."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Let it come.  From any thread."""
+        self._is_set = True
+        self._signs.put(None)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long at most, in one thread.  Returns whether it is set."""
+        with contextlib.suppress(queue.Empty):
+            if not self._is_set:
+                self._signs.get(timeout=seconds)
+        return self._is_set
 
     def come(self) -> None:
         """Return when it is set."""

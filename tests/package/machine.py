@@ -125,7 +125,7 @@ class Machine:
             preexec_fn=lambda: os.login_tty(inner),  # noqa: PLW1509  # no threads; for Ctrl-C
         )
         os.close(inner)
-        self._read_until(PROMPT, {}, 20.0)
+        self._read_until("bash", PROMPT, {}, 60.0)
         self.type("stty -echo cols 200; set +H")
 
     def __enter__(self) -> Self:
@@ -191,22 +191,26 @@ class Machine:
             os.write(self._end, b"\x03")
         elif until:
             either = re.compile(f"(?P<there>{until})|{PROMPT.pattern}")
-            status, before = self._read_until(either, answers or {}, seconds)
+            status, before = self._read_until(line, either, answers or {}, seconds)
             assert status is None, f"{line}: it ended with {status}: {before}"
             os.write(self._end, b"\x03")
-        status, told = self._read_until(PROMPT, answers or {}, seconds)
+        status, told = self._read_until(line, PROMPT, answers or {}, seconds)
         assert status is not None
         return status, before + told
 
     def _read_until(
-        self, end: re.Pattern[str], answers: Mapping[str, Callable[[], str]], seconds: float
+        self,
+        line: str,
+        end: re.Pattern[str],
+        answers: Mapping[str, Callable[[], str]],
+        seconds: float,
     ) -> tuple[int | None, str]:
         """Returns what came before `end`, and the exit status if that is a prompt."""
         stop = time.monotonic() + seconds
         seen = new = ""
         while not (found := end.search(seen)):
             left = stop - time.monotonic()
-            assert left > 0, f"nothing like {end.pattern!r} came: {seen}"
+            assert left > 0, f"{line}: nothing like {end.pattern!r} came: {seen}"
             if not select.select([self._end], [], [], left)[0]:
                 continue
             some = os.read(self._end, 65536).decode("utf-8", "replace").replace("\r\n", "\n")
