@@ -5,21 +5,19 @@ from __future__ import annotations
 import logging
 import sys
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 import click
 
 from radius_smsotp.cli import output
-from radius_smsotp.cli.ending import Ending
+from radius_smsotp.cli.ending import Ending, once_there
 from radius_smsotp.cli.site import Site, acting_as
 from radius_smsotp.errors import ConfigurationError, Problem
 from radius_smsotp.radius import process
 from radius_smsotp.server import FAREWELL_SECONDS, Server, Watch
 
 log = logging.getLogger(__name__)
-
-RETRY_SECONDS = 2.0
-"""Between two looks whether the database is there."""
 
 
 @click.command()
@@ -39,33 +37,13 @@ def courier(config: Path) -> None:
     log_to_stderr()
     with acting_as(Site(config).owner):
         ending = Ending()
-        if (server := _server(config, ending)) is None:
+        started = partial(Server, config, in_radiusd=False, starting=True)
+        if (server := once_there(started, ending)) is None:
             return
         if server.courier.internal:
             fault, remedy = "is internal: radiusd sends by itself", "set it to external"
             raise ConfigurationError([Problem(f"{config.name}: delivery.courier", fault, remedy)])
         _Run(server, ending).until_told_to_end()
-
-
-def _server(config: Path, ending: Ending) -> Server | None:
-    """
-    The server, as soon as its database answers: after a power cut it may be up after us.
-
-    Returns:
-        None if the end has come before.
-    """
-    told = ""
-    while True:
-        try:
-            return Server(config, in_radiusd=False, starting=True)
-        except ConfigurationError as error:
-            if not error.passing:
-                raise
-            if str(error) != told:
-                told = str(error)
-                log.warning("%s; tried again every %.0f s", told, RETRY_SECONDS)
-        if ending.within(RETRY_SECONDS):
-            return None
 
 
 class _Run:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import TypeVar
+
+from radius_smsotp.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 LOOK_SECONDS = 0.5
 """A signal wakes the main thread only if that waits already, and if no other thread got it."""
+
+AGAIN_SECONDS = 2.0
+"""Between two looks whether the database, or whoever else is needed, is there again."""
 
 
 class Ending:
@@ -63,6 +74,30 @@ class Ending:
     def _told(self, kind: int, _: FrameType | None) -> None:
         self.set()
         signal.signal(kind, signal.SIG_DFL)
+
+
+def once_there(attempt: Callable[[], T], ending: Ending) -> T | None:
+    """
+    Try until the database that is needed answers: after a power cut it may be up after us.
+
+    Args:
+        attempt: Raises ConfigurationError; one that is not `passing` is raised.
+
+    Returns:
+        None if the end has come before.
+    """
+    told = ""
+    while True:
+        try:
+            return attempt()
+        except ConfigurationError as error:
+            if not error.passing:
+                raise
+            if str(error) != told:
+                told = str(error)
+                log.warning("%s; tried again every %.0f s", told, AGAIN_SECONDS)
+        if ending.within(AGAIN_SECONDS):
+            return None
 
 
 @contextlib.contextmanager

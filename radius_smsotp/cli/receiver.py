@@ -12,7 +12,7 @@ import click
 
 from radius_smsotp.cli import serving
 from radius_smsotp.cli.courier import log_to_stderr
-from radius_smsotp.cli.ending import Ending
+from radius_smsotp.cli.ending import Ending, once_there
 from radius_smsotp.cli.serving import Request, Response
 from radius_smsotp.cli.site import Site, acting_as
 from radius_smsotp.delivery.receipts import Receipts
@@ -54,29 +54,11 @@ def receiver(
     desk = Desk(config)
     server = serving.Serving(desk.answer, listen, certificate, key)
     with acting_as(owner):
-        if not _opened(desk, ending):
+        if once_there(desk.open, ending) is None:
             return
         log.info("%s answers, for %s", server.place, ", ".join(desk.names) or "no provider yet")
         server.until(ending, desk.look)
         desk.close()
-
-
-def _opened(desk: Desk, ending: Ending) -> bool:
-    """Wait for a database that is not up yet.  Returns False if the end has come before."""
-    told = ""
-    while True:
-        try:
-            desk.open()
-        except ConfigurationError as error:
-            if not error.passing:
-                raise
-            if str(error) != told:
-                told = str(error)
-                log.warning("%s; tried again until it answers", told)
-        else:
-            return True
-        if ending.look():
-            return False
 
 
 def readings(loaded: Loaded) -> dict[str, tuple[Reading, str]]:
@@ -105,9 +87,9 @@ class Desk:
         self._seen: tuple[object, ...] = ()
         self._site: Site | None = None
 
-    def open(self) -> None:
+    def open(self) -> Desk:
         """
-        Read the settings; the first time those that worked last do, too.
+        Read the settings; the first time those that worked last do, too.  Returns itself.
 
         Raises:
             ConfigurationError: They or the store cannot be used, or nobody could reach us.
@@ -126,6 +108,7 @@ class Desk:
             self._readings = readings(loaded)
         if before is not None:
             before.close()
+        return self
 
     @property
     def names(self) -> list[str]:

@@ -225,7 +225,7 @@ def test_a_database_that_is_not_up_yet_is_waited_for(here: Installation) -> None
     )
     process = here.start("receiver", "--listen", "127.0.0.1:0", stderr=subprocess.PIPE)
     assert process.stderr is not None
-    assert "tried again until it answers" in process.stderr.readline()
+    assert "tried again every 2 s" in process.stderr.readline()
     here.write(store=f"sqlite:///{here.folder}/smsotp.db")
     assert "answers, for sms" in process.stderr.readline()
     process.terminate()

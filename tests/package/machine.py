@@ -51,8 +51,12 @@ fi
 [ "$2" = freeradius ] || exit 1
 if pid=$(cat /run/radiusd.pid 2>/dev/null); then
     kill "$pid" 2>/dev/null
-    # Who has ended stays a zombie, as nobody waits for it here.
-    while grep -q '^State:.[^Z]' "/proc/$pid/status" 2>/dev/null; do sleep 0.05; done
+    # Who has ended stays a zombie, as nobody waits for it here; who does not, is killed.
+    for _ in $(seq 400); do
+        grep -q '^State:.[^Z]' "/proc/$pid/status" 2>/dev/null || break
+        sleep 0.05
+    done
+    kill -KILL "$pid" 2>/dev/null
     rm /run/radiusd.pid
 fi
 [ "$1" != stop ] || exit 0

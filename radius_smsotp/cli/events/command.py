@@ -16,7 +16,7 @@ import click
 
 from radius_smsotp.cli import completion, output, when
 from radius_smsotp.cli.courier import log_to_stderr
-from radius_smsotp.cli.ending import Ending
+from radius_smsotp.cli.ending import AGAIN_SECONDS, Ending
 from radius_smsotp.cli.events import sinks
 from radius_smsotp.cli.events.following import Bookmark, Place
 from radius_smsotp.cli.site import Site, acting_as
@@ -56,9 +56,6 @@ GROUPS = {
 
 MOST = 5000
 """Events that are read at once, where there are many to make up for."""
-
-AGAIN_SECONDS = 2.0
-"""Between two tries to write where nobody takes it."""
 
 
 def _kinds(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> set[str]:
