@@ -17,18 +17,29 @@ quick="not server and not slow and not container and not install"
 status=0
 lanes=
 
-# lane NAME COMMAND...: run commands one after the other, beside all other lanes.
+# Two lanes at once for each core, and the others take turns: a test hardly waits for anything but cores, and
+# the more of them share one, the less its limits of time say.
+mkdir -p .cache
+rm -f .cache/turns
+mkfifo .cache/turns
+exec 8<>.cache/turns
+rm .cache/turns
+for _ in $(seq $((2 * $(nproc)))); do echo >&8; done
+
+# lane NAME COMMAND...: run commands one after the other, beside other lanes.
 lane() {
     name=$1
     shift
     (
+        read -r _ <&8
         trap 'kill -INT "$!" 2>/dev/null; wait "$!"; exit 143' TERM
         failed=0
         for command in "$@"; do
             # In the background, so that the signal does not wait for its end.
-            sh -c "exec $command" &
+            sh -c "exec $command" 8<&- &
             wait "$!" || failed=$?
         done
+        echo >&8
         exit "$failed"
     ) >".cache/$name.log" 2>&1 &
     lanes="$lanes $name=$!"
@@ -50,7 +61,6 @@ all_lanes() {
     lanes=
 }
 
-mkdir -p .cache
 if [ "${1:-}" = quick ]; then
     need_packages openssl python3-venv tzdata
     make_venv "[test,smpp,postgres]"
@@ -88,13 +98,13 @@ make_venv "[test,smpp,postgres]"
 .venv/bin/python -m compileall -q radius_smsotp
 
 if [ $# -gt 0 ]; then
-    exec $pytest "$@"
+    exec $pytest "$@" 8<&-
 fi
 
-# More lanes than cores: there are always two that do not wait.  Those with FreeRADIUS wait most.
-lane freeradius "$pytest tests/freeradius/test_[a-c]*.py"
-lane freeradius2 "$pytest tests/freeradius/test_[d-o]*.py"
-lane freeradius3 "$pytest tests/freeradius/test_[p-z]*.py"
+# The long ones first: the last ones should end together.
+lane commands "$pytest tests/documents/test_commands.py"
+lane documents "$pytest tests/documents --ignore=tests/documents/test_commands.py"
+lane cli "$pytest tests/cli --ignore=tests/cli/check --ignore=tests/cli/statistics --ignore=tests/cli/user"
 # Debian 13 runs what FreeRADIUS has a say in, which are neither these files nor single tests with the
 # mark `once`; `sh tests/freeradius/trixie.sh` runs all of it.  The SMSC of test_busy and test_smpp needs
 # Node.js, which is not in there.
@@ -108,15 +118,17 @@ ours() {
     done
 }
 lane debian13 "sh tests/freeradius/trixie.sh -m 'not once' $(ours | xargs)"
+lane package "$pytest tests/package"
+lane measure "$pytest tests/measure"
+lane rest "$pytest tests --ignore=tests/cli --ignore=tests/documents --ignore=tests/freeradius \
+    --ignore=tests/measure --ignore=tests/package --ignore=tests/peers --ignore=tests/providers"
+lane cli2 "$pytest tests/cli/check tests/cli/statistics tests/cli/user"
+lane freeradius "$pytest tests/freeradius/test_[a-c]*.py"
+lane freeradius2 "$pytest tests/freeradius/test_[d-m]*.py"
+lane freeradius3 "$pytest tests/freeradius/test_[n-z]*.py"
+lane peers "$pytest tests/peers tests/providers"
+lane lint ".venv/bin/ruff check ." ".venv/bin/ruff format --check ." .venv/bin/mypy
 # Debian testing: one whole login, secrets, and what `smsotp check` says of its FreeRADIUS.
-lane testing "env SUITE=forky sh tests/freeradius/trixie.sh" \
-    "$pytest tests/cli --ignore=tests/cli/check --ignore=tests/cli/statistics --ignore=tests/cli/user"
-lane peers "$pytest tests/peers tests/providers tests/measure"
-lane lint ".venv/bin/ruff check ." ".venv/bin/ruff format --check ." .venv/bin/mypy \
-    "$pytest tests/package tests/cli/statistics tests/cli/user"
-lane commands "$pytest tests/documents/test_commands.py tests/cli/check"
-lane rest "$pytest tests --ignore=tests/measure --ignore=tests/package --ignore=tests/peers \
-    --ignore=tests/freeradius --ignore=tests/cli --ignore=tests/providers \
-    --ignore=tests/documents/test_commands.py"
+lane testing "env SUITE=forky sh tests/freeradius/trixie.sh"
 all_lanes
 exit "$status"

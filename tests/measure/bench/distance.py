@@ -34,10 +34,11 @@ def distant(port: int, seconds: float) -> Iterator[int]:
 
 
 async def carry(source: asyncio.StreamReader, target: asyncio.StreamWriter, seconds: float) -> None:
-    """Pass on what comes, each piece as late as the others."""
+    """Pass on what comes, each piece as late as the others, until one side is gone."""
     loop = asyncio.get_running_loop()
-    while data := await source.read(65536):
-        loop.call_later(seconds, target.write, data)
+    with contextlib.suppress(ConnectionError):
+        while data := await source.read(65536):
+            loop.call_later(seconds, target.write, data)
     loop.call_later(seconds, target.close)
 
 
