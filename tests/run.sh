@@ -17,14 +17,14 @@ quick="not server and not slow and not container and not install"
 status=0
 lanes=
 
-# Two lanes at once for each core, and the others take turns: a test hardly waits for anything but cores, and
-# the more of them share one, the less its limits of time say.
+# Three lanes at once for each core, of which two do not wait, and the others take turns: the more of them share a core,
+# the less a test's limits of time say.
 mkdir -p .cache
 rm -f .cache/turns
 mkfifo .cache/turns
 exec 8<>.cache/turns
 rm .cache/turns
-for _ in $(seq $((2 * $(nproc)))); do echo >&8; done
+for _ in $(seq $((3 * $(nproc)))); do echo >&8; done
 
 # lane NAME COMMAND...: run commands one after the other, beside other lanes.
 lane() {
@@ -101,10 +101,14 @@ if [ $# -gt 0 ]; then
     exec $pytest "$@" 8<&-
 fi
 
-# The long ones first: the last ones should end together.
-lane commands "$pytest tests/documents/test_commands.py"
-lane documents "$pytest tests/documents --ignore=tests/documents/test_commands.py"
+# The long ones first, and with each that computes one that waits: the last ones should end together.
+lane freeradius3 "$pytest tests/freeradius/test_[n-z]*.py"
 lane cli "$pytest tests/cli --ignore=tests/cli/check --ignore=tests/cli/statistics --ignore=tests/cli/user"
+lane peers "$pytest tests/peers tests/providers"
+lane commands "$pytest tests/documents/test_commands.py"
+lane freeradius2 "$pytest tests/freeradius/test_[d-m]*.py"
+lane rest "$pytest tests --ignore=tests/cli --ignore=tests/documents --ignore=tests/freeradius \
+    --ignore=tests/measure --ignore=tests/package --ignore=tests/peers --ignore=tests/providers"
 # Debian 13 runs what FreeRADIUS has a say in, which are neither these files nor single tests with the
 # mark `once`; `sh tests/freeradius/trixie.sh` runs all of it.  The SMSC of test_busy and test_smpp needs
 # Node.js, which is not in there.
@@ -118,17 +122,13 @@ ours() {
     done
 }
 lane debian13 "sh tests/freeradius/trixie.sh -m 'not once' $(ours | xargs)"
-lane package "$pytest tests/package"
-lane measure "$pytest tests/measure"
-lane rest "$pytest tests --ignore=tests/cli --ignore=tests/documents --ignore=tests/freeradius \
-    --ignore=tests/measure --ignore=tests/package --ignore=tests/peers --ignore=tests/providers"
 lane cli2 "$pytest tests/cli/check tests/cli/statistics tests/cli/user"
+lane measure "$pytest tests/measure"
 lane freeradius "$pytest tests/freeradius/test_[a-c]*.py"
-lane freeradius2 "$pytest tests/freeradius/test_[d-m]*.py"
-lane freeradius3 "$pytest tests/freeradius/test_[n-z]*.py"
-lane peers "$pytest tests/peers tests/providers"
-lane lint ".venv/bin/ruff check ." ".venv/bin/ruff format --check ." .venv/bin/mypy
+lane documents "$pytest tests/documents --ignore=tests/documents/test_commands.py"
+lane package "$pytest tests/package"
 # Debian testing: one whole login, secrets, and what `smsotp check` says of its FreeRADIUS.
 lane testing "env SUITE=forky sh tests/freeradius/trixie.sh"
+lane lint ".venv/bin/ruff check ." ".venv/bin/ruff format --check ." .venv/bin/mypy
 all_lanes
 exit "$status"

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from radius_smsotp.model.records import Event
+
 READY_SECONDS = 120.0
+
+RECORDED_SECONDS = 2.0
+"""From a challenge to the record of what the gateway has said: a gateway of a test may hang."""
 
 
 class Site(site.Site):
@@ -92,6 +97,18 @@ class Site(site.Site):
         assert found, text
         eventually(lambda: not self._is_queued(state.decode()))
         return found[0]
+
+    def events(self, name: str = "alice") -> list[Event]:
+        """The audit trail of an account.  It has what a gateway said, which follows the reply."""
+        until = time.monotonic() + RECORDED_SECONDS
+        while time.monotonic() < until:
+            found = super().events(name)
+            told = {one.transaction_id for one in found if one.kind.startswith("sms-")}
+            opened = {one.transaction_id for one in found if one.kind == "challenge-opened"}
+            if not any(map(self._is_queued, opened - told)):
+                break
+            time.sleep(0.02)
+        return super().events(name)
 
     def _is_queued(self, transaction_id: str) -> bool:
         with self.store.read() as tx:
