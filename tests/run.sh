@@ -1,7 +1,7 @@
 #!/bin/sh
 # All checks and all tests, from nothing, as root on Debian 12 or 13:
 #
-#   sh tests/run.sh                     everything, in about twelve minutes
+#   sh tests/run.sh                     everything, in about a quarter of an hour
 #   sh tests/run.sh quick               what needs no server and no patience, in less than one
 #   sh tests/run.sh tests/model -k pin  arguments go to pytest; no lint, no Debian 13
 #
