@@ -102,13 +102,6 @@ if [ $# -gt 0 ]; then
 fi
 
 # The long ones first, and with each that computes one that waits: the last ones should end together.
-lane freeradius3 "$pytest tests/freeradius/test_[n-z]*.py"
-lane cli "$pytest tests/cli --ignore=tests/cli/check --ignore=tests/cli/statistics --ignore=tests/cli/user"
-lane peers "$pytest tests/peers tests/providers"
-lane commands "$pytest tests/documents/test_commands.py"
-lane freeradius2 "$pytest tests/freeradius/test_[d-m]*.py"
-lane rest "$pytest tests --ignore=tests/cli --ignore=tests/documents --ignore=tests/freeradius \
-    --ignore=tests/measure --ignore=tests/package --ignore=tests/peers --ignore=tests/providers"
 # Debian 13 runs what FreeRADIUS has a say in, which are neither these files nor single tests with the
 # mark `once`; `sh tests/freeradius/trixie.sh` runs all of it.  The SMSC of test_busy and test_smpp needs
 # Node.js, which is not in there.
@@ -122,9 +115,16 @@ ours() {
     done
 }
 lane debian13 "sh tests/freeradius/trixie.sh -m 'not once' $(ours | xargs)"
-lane cli2 "$pytest tests/cli/check tests/cli/statistics tests/cli/user"
+lane freeradius3 "$pytest tests/freeradius/test_[n-z]*.py"
+lane commands "$pytest tests/documents/test_commands.py"
+lane rest "$pytest tests --ignore=tests/cli --ignore=tests/documents --ignore=tests/freeradius \
+    --ignore=tests/measure --ignore=tests/package --ignore=tests/peers --ignore=tests/providers"
 lane measure "$pytest tests/measure"
+lane freeradius2 "$pytest tests/freeradius/test_[d-m]*.py"
+lane cli "$pytest tests/cli --ignore=tests/cli/check --ignore=tests/cli/statistics --ignore=tests/cli/user"
+lane peers "$pytest tests/peers tests/providers"
 lane freeradius "$pytest tests/freeradius/test_[a-c]*.py"
+lane cli2 "$pytest tests/cli/check tests/cli/statistics tests/cli/user"
 lane documents "$pytest tests/documents --ignore=tests/documents/test_commands.py"
 lane package "$pytest tests/package"
 # Debian testing: one whole login, secrets, and what `smsotp check` says of its FreeRADIUS.
