@@ -552,6 +552,8 @@ def _said_before(fault: ModemError | None, deadline: float) -> Iterator[None]:
     """
     try:
         yield
+    except CommandError:  # an answer
+        raise
     except ModemError:
         if fault is not None and time.monotonic() >= deadline:
             raise fault from None
