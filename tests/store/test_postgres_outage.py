@@ -212,7 +212,7 @@ class TestOutage:
         if again is None:
             assert node.kinds() == ["challenge-opened", "login-refused"]
             again = other.begun()
-        other.settle(again.transaction_id)
+        (node if asks_again else other).settle(again.transaction_id)
         assert [one.transaction_id for _, one in gateways.sent] == [again.transaction_id]
         assert node.message(again).state == "accepted"
 
