@@ -152,7 +152,7 @@ def test_a_modem_that_speaks_nonsense_is_unavailable(modem: GsmModem, tmp_path: 
         try:
             sender = provider_for(modem, tmp_path, baudrate=9600)
             with pytest.raises(Unavailable, match=r"does not answer to AT \(9600 baud\)"):
-                sender.send(message(1), soon(0.8))
+                sender.send(message(1), soon(4))
         finally:
             stop.set()
         running.result()
@@ -206,7 +206,7 @@ def test_receipts_are_read_in_every_form(said: bytes, receipts: list[DeliveryRec
 def test_a_mute_modem_is_unavailable(modem: GsmModem, tmp_path: Path) -> None:
     modem.is_mute = True
     with pytest.raises(Unavailable, match="does not answer to AT"):
-        provider_for(modem, tmp_path).send(message(), soon(1))
+        provider_for(modem, tmp_path).send(message(), soon(4))
 
 
 @pytest.mark.parametrize("command", ["AT+CPIN", "AT+CREG", "AT+CMGF", "AT+CSMP"])
@@ -215,7 +215,7 @@ def test_silence_before_the_text_is_unavailable(
 ) -> None:
     modem.mute_on.add(command)
     with pytest.raises(Unavailable, match=rf"did not answer {command[:2]}\{command[2:]} in time"):
-        provider_for(modem, tmp_path).send(message(1, PLAIN), soon(2))
+        provider_for(modem, tmp_path).send(message(1, PLAIN), soon(4))
     assert modem.submitted == []
 
 
@@ -223,7 +223,7 @@ def test_a_prompt_that_does_not_come_is_left_with_escape(modem: GsmModem, tmp_pa
     modem.mute_on.add("AT+CMGS")
     sender = provider_for(modem, tmp_path)
     with pytest.raises(Unavailable, match=r"did not answer AT\+CMGS in time"):
-        sender.send(message(1, PLAIN), soon(2))
+        sender.send(message(1, PLAIN), soon(4))
     # One when the port was opened, one to leave the prompt.
     assert modem.wait_for(lambda: modem.escapes == 2)
     modem.mute_on.clear()
@@ -235,7 +235,7 @@ def test_a_prompt_that_does_not_come_is_left_with_escape(modem: GsmModem, tmp_pa
 def test_silence_after_the_text_is_unknown(modem: GsmModem, tmp_path: Path, text: str) -> None:
     modem.is_mute_after_text = True
     with pytest.raises(Unknown, match="after it took the text"):
-        provider_for(modem, tmp_path).send(message(1, text), soon(0.8))
+        provider_for(modem, tmp_path).send(message(1, text), soon(4))
     assert len(modem.submitted) == 1
 
 
@@ -260,11 +260,11 @@ def test_the_deadline_holds_where_the_modem_never_ends_to_talk(
 
     with ThreadPoolExecutor(2) as pool:
         sender = provider_for(modem, tmp_path)
-        sending = pool.submit(sender.send, message(), soon(0.8))
+        sending = pool.submit(sender.send, message(), soon(4))
         assert modem.wait_for(lambda: "AT+CREG?" in modem.commands)
         talking = pool.submit(talk)
         try:
-            assert isinstance(sending.exception(timeout=8), Unavailable)
+            assert isinstance(sending.exception(timeout=30), Unavailable)
         finally:
             stop.set()
         talking.result()
@@ -274,7 +274,7 @@ def test_the_time_limit_of_the_settings_ends_an_attempt(modem: GsmModem, tmp_pat
     modem.is_mute_after_text = True
     started = time.monotonic()
     with pytest.raises(Unknown):
-        provider_for(modem, tmp_path, timeout=0.7).send(message(), soon(60))
+        provider_for(modem, tmp_path, timeout=4).send(message(), soon(60))
     assert time.monotonic() - started < 30
 
 

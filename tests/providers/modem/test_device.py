@@ -108,8 +108,8 @@ def test_a_modem_that_another_process_has_is_unavailable_at_the_deadline(
 ) -> None:
     sender = provider_for(modem, tmp_path)
     with pytest.raises(Unavailable, match="in use by another process"):
-        sender.send(message(), soon(0.8))
-    [problem] = provider_for(modem, tmp_path, timeout=0.6).check()
+        sender.send(message(), soon(4))
+    [problem] = provider_for(modem, tmp_path, timeout=4).check()
     assert "in use by another process" in problem.fault
     assert modem.commands == []
     other_process()
@@ -128,11 +128,11 @@ def test_a_thread_that_gets_no_turn_is_unavailable_at_its_deadline(
     modem.is_mute_after_text = True
     sender = provider_for(modem, tmp_path)
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(sender.send, message(1, PLAIN), soon(2))
+        slow = pool.submit(sender.send, message(1, PLAIN), soon(12))
         assert modem.wait_for(lambda: len(modem.submitted) == 1)
         with pytest.raises(Unavailable, match="other messages kept the modem busy"):
-            sender.send(message(2, PLAIN), soon(0.6))
-        assert isinstance(slow.exception(timeout=8), Unknown)
+            sender.send(message(2, PLAIN), soon(4))
+        assert isinstance(slow.exception(timeout=60), Unknown)
     assert len(modem.submitted) == 1
 
 

@@ -206,7 +206,7 @@ def test_a_recorder_that_hangs_costs_a_message_but_not_its_deadline(
     modem.receipt(12)
     assert entered.wait(10)
     with pytest.raises(Unavailable, match="a delivery receipt is still being recorded"):
-        sender.send(message(2, PLAIN), soon(0.5))
+        sender.send(message(2, PLAIN), soon(4))
     leave.set()
     sender.send(message(3, PLAIN), soon())
     assert len(modem.received()) == 2

@@ -67,7 +67,7 @@ def test_a_pin_that_got_no_answer_counts_as_tried(modem: GsmModem, tmp_path: Pat
     modem.sim = "SIM PIN"
     modem.mute_on_lines.add(f'AT+CPIN="{PIN}"')
     with pytest.raises(Unavailable, match="did not answer"):
-        provider_for(modem, tmp_path, pin=PIN).send(message(1), soon(0.7))
+        provider_for(modem, tmp_path, pin=PIN).send(message(1), soon(4))
     with pytest.raises(Refused, match="it is not tried again"):
         provider_for(modem, tmp_path, pin=PIN).send(message(2), soon())
 
@@ -102,7 +102,7 @@ def test_a_sim_that_stays_busy_is_unavailable(modem: GsmModem, tmp_path: Path) -
     """And its PIN does not count as tried."""
     modem.sim, modem.busy_answers = "SIM PIN", 1000
     with pytest.raises(Unavailable, match="SIM busy"):
-        provider_for(modem, tmp_path, pin=PIN, timeout=3).send(message(1), soon())
+        provider_for(modem, tmp_path, pin=PIN, timeout=4).send(message(1), soon())
     assert not tried_file(modem, tmp_path).exists()
 
 
@@ -115,7 +115,7 @@ def test_a_sim_that_falls_silent_is_told_by_what_it_said_before(
 ) -> None:
     modem.sim, modem.busy_answers, modem.sim_comes_up = "SIM PIN", busy, states
     with pytest.raises(Busy, match=words):
-        provider_for(modem, tmp_path, pin=PIN, timeout=3).send(message(1), soon())
+        provider_for(modem, tmp_path, pin=PIN, timeout=4).send(message(1), soon())
     assert not tried_file(modem, tmp_path).exists()
 
 
@@ -124,7 +124,7 @@ def test_a_pin_whose_answer_is_missing_counts_as_tried_though_the_sim_was_busy(
 ) -> None:
     modem.sim = "SIM PIN"
     modem.failures_of_lines[f'AT+CPIN="{PIN}"'] = "+CME ERROR: 14"
-    sender = provider_for(modem, tmp_path, pin=PIN, timeout=3)
+    sender = provider_for(modem, tmp_path, pin=PIN, timeout=4)
     with ThreadPoolExecutor() as pool:
         sending = pool.submit(sender.send, message(1), soon())
         assert modem.wait_for(lambda: f'AT+CPIN="{PIN}"' in modem.commands)
@@ -195,7 +195,7 @@ def test_a_modem_without_network_is_unavailable_and_named(
     modem: GsmModem, tmp_path: Path, state: int, words: str
 ) -> None:
     modem.registration = [state]
-    sender = provider_for(modem, tmp_path, timeout=2)
+    sender = provider_for(modem, tmp_path, timeout=4)
     with pytest.raises(Unavailable, match=f"not registered in a network: {words}"):
         sender.send(message(), soon())
     problems = [str(problem) for problem in sender.check()]
@@ -207,7 +207,7 @@ def test_what_was_known_before_the_time_is_up_is_told(modem: GsmModem, tmp_path:
     """However slow the modem is, and whichever question it leaves without an answer."""
     modem.registration = [2, 2, None]
     with pytest.raises(Unavailable, match="not registered in a network: searching"):
-        provider_for(modem, tmp_path, timeout=2).send(message(), soon())
+        provider_for(modem, tmp_path, timeout=4).send(message(), soon())
 
 
 def test_an_answer_that_comes_late_is_none_to_the_next_question(
@@ -215,7 +215,7 @@ def test_an_answer_that_comes_late_is_none_to_the_next_question(
 ) -> None:
     """Else signal and service centre would seem to be missing as well."""
     modem.registration = [2, 2, -2]
-    problems = [str(problem) for problem in provider_for(modem, tmp_path, timeout=2).check()]
+    problems = [str(problem) for problem in provider_for(modem, tmp_path, timeout=4).check()]
     assert len(problems) == 1
     assert "not registered in a network: searching" in problems[0]
 
