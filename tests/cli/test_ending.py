@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 INTERRUPTED_ANYWHERE = """
-import os, signal, sys, time
+import os, signal, sys
 from radius_smsotp.cli.ending import Ending
 
 def interrupt_at(step):

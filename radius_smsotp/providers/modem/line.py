@@ -134,15 +134,21 @@ class Line:
                 return True
         return False
 
-    def command(self, command: str, deadline: float) -> list[str]:
+    def command(self, command: str, deadline: float, *, is_question: bool = False) -> list[str]:
         """
         Send one command; the lines of its answer, without the final OK.  A busy SIM is waited for.
+
+        Args:
+            is_question: Nothing is done by it: that the SIM was busy is raised also where the time
+                is up within the next try.
 
         Raises:
             CommandError: the answer is an error.
             ModemError: no answer in time, or the line is broken.
         """
-        return self._until_the_sim_is_free(lambda: self._command(command, deadline), deadline)
+        return self._until_the_sim_is_free(
+            lambda: self._command(command, deadline), deadline, is_question=is_question
+        )
 
     def _command(self, command: str, deadline: float) -> list[str]:
         self._write(command.encode("ascii") + b"\r")
@@ -175,13 +181,10 @@ class Line:
         """
         Send a question, as "AT+CSQ" or "AT+CPIN?"; what follows "+CSQ:" in the answer.
 
-        Raises as `command` does; that the SIM is busy also if the time is up within the question
-        that followed.
+        Raises as `command` does.
         """
         prefix = _name(command).removeprefix("AT") + ":"
-        lines = self._until_the_sim_is_free(
-            lambda: self._command(command, deadline), deadline, is_question=True
-        )
+        lines = self.command(command, deadline, is_question=True)
         found = [line for line in lines if line.startswith(prefix)]
         # The last one: an unsolicited line of the same name may stand before it.
         return found[-1].removeprefix(prefix).strip() if found else ""
