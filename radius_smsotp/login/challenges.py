@@ -12,7 +12,7 @@ from radius_smsotp.login import attributes
 from radius_smsotp.login.request import Request
 from radius_smsotp.login.rules import Facts
 from radius_smsotp.model import code, forms, identity
-from radius_smsotp.model.records import SMS, Challenge, EmergencyCodes, Message, Spent
+from radius_smsotp.model.records import SMS, Challenge, Counted, EmergencyCodes, Message, Spent
 from radius_smsotp.settings.file import Loaded
 from radius_smsotp.settings.keyring import Keyring
 from radius_smsotp.settings.policy import ClientPolicy
@@ -58,6 +58,7 @@ class Issuer:
         request: Request,
         facts: Facts,
         own: ClientPolicy,
+        counted: Counted,
         now: datetime,
     ) -> Message:
         """The first message of a challenge, under the courier's lease."""
@@ -73,6 +74,7 @@ class Issuer:
             template=attributes.template(request, own.message),
             lease_owner=owner,
             lease_until=until,
+            counted=counted,
             ways=tuple(f"{one.word}:{self._sealed(transaction_id, *one)}" for one in facts.ways),
         )
 

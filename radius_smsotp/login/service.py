@@ -29,6 +29,7 @@ from radius_smsotp.login.request import login_event as _event
 from radius_smsotp.model import forms, identity, lockout, pin, ways
 from radius_smsotp.model.events import REASONS
 from radius_smsotp.model.records import (
+    Asker,
     Challenge,
     Client,
     Counted,
@@ -98,7 +99,7 @@ class Service:
         if request.transaction_id is not None and request.password is not None:
             return Preparation(Step.CODE, None, None)
         if request.transaction_id is not None:
-            asker = replace(request.asker, transaction_id=request.transaction_id)
+            asker = Asker(request.account, request.client, request.transaction_id)
             known = self._replays.correct(self._store.look(asker, now := self._now()))
             return self._candidates.answer(known, request.transaction_id, now)
         now = self._now()
@@ -107,7 +108,7 @@ class Service:
         if typed != (request.password or ""):
             request = replace(request, password=typed, rewritten=True)
         named = self._reader.named(request)
-        asker = replace(request.asker, number_tag=named.tag)
+        asker = Asker(request.account, request.client, number_tag=named.tag)
         known = self._replays.correct(self._store.look(asker, now))
         facts = self._reader.facts(None, known, request, named, now)
         decision = rules.admit(facts, own.login, now)
@@ -164,7 +165,7 @@ class Service:
         own = self._reader.policy(request)
         durable = sync and request.judged
         named = self._reader.named(request)
-        asker = replace(request.asker, number_tag=named.tag)
+        asker = Asker(request.account, request.client, number_tag=named.tag)
         with (
             self._courier.sending() as to_send,
             self._store.login(asker, now, durable=durable) as (tx, stored),
@@ -204,10 +205,9 @@ class Service:
                 return self._challenged(request, challenge, own)
             for waiting in facts.waiting:
                 tx.withdraw(waiting)
-            message = self._issuer.address(challenge, request, facts, own, now)
             less = facts.waiting.values()
             counted = tx.count_message(facts.counter, facts.number_tag, now, less)
-            message = replace(message, counted=counted)
+            message = self._issuer.address(challenge, request, facts, own, counted, now)
             tx.add_message(message)
             to_send.append((challenge, message))
             if known.number_tag != facts.number_tag:
@@ -223,7 +223,7 @@ class Service:
             word: self._challenged(request, replace(challenge, phone_hint=hint), own).text
             for word, hint in hints.items()
         }
-        return replace(asked, by_way=others)
+        return replace(asked, by_way=others) if others else asked
 
     def answer(self, request: Request, *, sync: bool = True) -> Outcome:
         """Judge the answer to a challenge."""
@@ -235,7 +235,7 @@ class Service:
     ) -> Outcome:
         """Judge what came for a challenge, and store what follows; see `Candidates.given`."""
         now = self._now()
-        asker = replace(request.asker, transaction_id=transaction_id)
+        asker = Asker(request.account, request.client, transaction_id)
         with self._store.login(asker, now, durable=sync) as (tx, stored):
             known = self._replays.correct(stored)
             challenge = known.named(transaction_id)

@@ -37,7 +37,7 @@ class _Hotp(pyotp.HOTP):
 
 def derive(key: bytes, transaction_id: str, digits: int) -> str:
     """The code of a challenge: `digits` decimal digits."""
-    return _Hotp(hmac.digest(key, transaction_id.encode(), "sha256"), digits).at(0)
+    return _Hotp(_hmac(key, transaction_id.encode()), digits).at(0)
 
 
 EMERGENCY_DIGITS = 10
@@ -61,9 +61,7 @@ def emergency(key: bytes, account: str, batch: str, count: int) -> list[str]:
         batch: Of `records.EmergencyCodes`.
         count: How many; with more of them the first ones are the same.
     """
-    seed = hmac.digest(
-        key, f"emergency {batch} {account}".encode("utf-8", "surrogatepass"), "sha256"
-    )
+    seed = _hmac(key, f"emergency {batch} {account}".encode("utf-8", "surrogatepass"))
     octets = hashlib.shake_256(seed).digest(EMERGENCY_OCTETS * count)
     cut = (octets[at : at + EMERGENCY_OCTETS] for at in range(0, len(octets), EMERGENCY_OCTETS))
     return [
@@ -73,7 +71,7 @@ def emergency(key: bytes, account: str, batch: str, count: int) -> list[str]:
 
 def key_fingerprint(key: bytes) -> str:
     """A name for a key, by which a store knows it again: 16 hex digits, not reversible."""
-    return hmac.digest(key, b"key-fingerprint", "sha256").hex()[:16]
+    return _hmac(key, b"key-fingerprint").hex()[:16]
 
 
 def matches(answer: str, expected: str) -> bool:
@@ -89,7 +87,7 @@ def echo(key: bytes, transaction_id: str, answer: str) -> str:
     It tells nothing of the answer to whoever lacks the key.
     """
     said = f"echo {transaction_id} {answer}".encode("utf-8", "replace")
-    return hmac.digest(key, said, "sha256").hex()[:16]
+    return _hmac(key, said).hex()[:16]
 
 
 def seal(key: bytes, nonce: str, address: str) -> str:
@@ -132,7 +130,7 @@ def number_tag(key: bytes, phone: str) -> str:
     A name for a number, or mail address, by which its messages are counted: 16 hex digits, not
     reversible.
     """
-    return hmac.digest(key, b"number-tag " + phone.encode(), "sha256").hex()[:16]
+    return _hmac(key, b"number-tag " + phone.encode()).hex()[:16]
 
 
 def answer_tag(key: bytes, authenticator: str, answer: str) -> str:
@@ -143,14 +141,19 @@ def answer_tag(key: bytes, authenticator: str, answer: str) -> str:
     section 3); a client that uses an authenticator twice has not given the same answer.
     """
     text = f"answer-tag {authenticator} {answer}".encode("utf-8", "replace")
-    return hmac.digest(key, text, "sha256").hex()[:32]
+    return _hmac(key, text).hex()[:32]
+
+
+def _hmac(key: bytes, text: bytes) -> bytes:
+    # `hmac.digest` lets go of the interpreter, and may have to wait a millisecond for it.
+    return hmac.new(key, text, "sha256").digest()
 
 
 def _mask(key: bytes, nonce: str, octets: bytes) -> bytes:
     stream, block = b"", ""
     while len(stream) < len(octets):
         # The first block has no number: as it was while there were numbers alone.
-        stream += hmac.digest(key, f"phone-seal {nonce}{block}".encode(), "sha256")
+        stream += _hmac(key, f"phone-seal {nonce}{block}".encode())
         block = f" {len(stream)}"
     stream = stream[: len(octets)]
     masked = int.from_bytes(octets, "big") ^ int.from_bytes(stream, "big")

@@ -146,7 +146,8 @@ def _masked(pin_hash: str, name: str, key: bytes) -> str:
     # With the length before it, no other name and salt make the same text.
     whose = name.encode("utf-8", "surrogatepass")
     text = b"pin" + len(whose).to_bytes(4, "big") + whose + salt(pin_hash)
-    mask = int.from_bytes(hmac.digest(key, text, "sha512"), "big")
+    # Not `hmac.digest`: see `model.code`.
+    mask = int.from_bytes(hmac.new(key, text, "sha512").digest(), "big")
     masked = (int.from_bytes(octets, "big") ^ mask).to_bytes(HASH_OCTETS, "big")
     return f"{head}${base64.b64encode(masked).decode()}"
 

@@ -240,8 +240,8 @@ def parse(lists: Mapping[str, Any] | None) -> Request | None:
 
 def _of_account(lists: Mapping[str, Any] | None, attribute: str) -> tuple[str, ...]:
     """All values of an attribute in the lists where modules say what they know of an account."""
-    places = ((lists or {}).get(place) for place in ("config", "reply"))
-    return tuple(value for place in places for value in _values(place, attribute))
+    known = lists or {}
+    return _values(known.get("config"), attribute) + _values(known.get("reply"), attribute)
 
 
 def result(
@@ -282,12 +282,14 @@ def reply_message(text: str) -> tuple[str, str]:
 def failures(lists: Mapping[str, Any] | None) -> tuple[str, ...]:
     """Why modules have failed, in their words; unlang's own begin with no module's name."""
     said = _values((lists or {}).get("request"), "Module-Failure-Message")
-    return tuple(one for one in said if re.match(r"[\w.-]+: ", one))
+    return tuple([one for one in said if re.match(r"[\w.-]+: ", one)])
 
 
 def _by_domain(said: Iterable[str]) -> str:
     """Why Active Directory has refused somebody, whatever the password; "" if it has not."""
     found = [match for one in said if (match := BY_DOMAIN.fullmatch(one))]
+    if not found:
+        return ""
     codes = {(one["ldap"] or one["ntlm"] or one["change"]).lower() for one in found}
     return next((why for known, why in DOMAIN_REASONS.items() if codes & {*known}), "")
 
@@ -320,7 +322,7 @@ def _decoded(request: Mapping[str, str], attribute: str) -> str | None:
 
 def _values(pairs: Any, name: str) -> tuple[str, ...]:
     """All values of one attribute that say anything, in the order in which they were set."""
-    return tuple(pair[1] for pair in pairs or () if pair[0] == name and pair[1].strip())
+    return tuple([pair[1] for pair in pairs or () if pair[0] == name and pair[1].strip()])
 
 
 def octets(value: str | None) -> bytes | None:

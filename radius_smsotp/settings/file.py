@@ -81,7 +81,7 @@ class Loaded:
         ]
         return [one for one in dict.fromkeys([*self.secret_files, *named]) if one.is_file()]
 
-    @property
+    @cached_property
     def order(self) -> tuple[str, ...]:
         """The providers of SMS in the order in which they are tried."""
         others = {name for way in self.values.ways.values() for name in way.order}
@@ -95,7 +95,7 @@ class Loaded:
         known = ((name, one.price) for name, one in self.providers.items())
         return {name: price for name, price in known if price is not None}
 
-    @property
+    @cached_property
     def way_kinds(self) -> dict[str, ways.Kind]:
         """The words of other ways, each with the kind of its address."""
         return {word: way.address for word, way in self.values.ways.items()}
@@ -108,7 +108,7 @@ class Loaded:
         longest = max((one for one in prefixes if phone.startswith(one)), key=len, default=None)
         return self.order if longest is None else prefixes[longest]
 
-    @property
+    @cached_property
     def languages(self) -> frozenset[str]:
         """The languages that there are texts in."""
         return frozenset((*languages.FILES, *self.values.languages))

@@ -15,6 +15,12 @@ from radius_smsotp.store.rows import ATTEMPT, CHALLENGE, MESSAGE, Connection, se
 NEWEST = 20
 """Messages with the same id that are looked at; a modem gives each again after 256."""
 
+ADD = (
+    f"INSERT INTO attempt ({', '.join(ATTEMPT.columns)}) "
+    "SELECT ?, ?, (SELECT count(*) + 1 FROM attempt WHERE transaction_id = ? AND message = ?), "
+    f"{', '.join('?' * (ATTEMPT.width - 3))} FROM message WHERE transaction_id = ? AND number = ?"
+)
+
 
 class AttemptStatements:
     """
@@ -33,17 +39,11 @@ class AttemptStatements:
 
         Nothing, if the message was erased meanwhile.
         """
-        marks = ", ".join("?" * (len(ATTEMPT.columns) - 3))
-        sql = (
-            f"INSERT INTO attempt ({', '.join(ATTEMPT.columns)}) "
-            "SELECT ?, ?, (SELECT count(*) + 1 FROM attempt WHERE transaction_id = ? "
-            f"AND message = ?), {marks} FROM message WHERE transaction_id = ? AND number = ?"
-        )
         provider_id = attempt.message_id and receipts.normalise(attempt.message_id)
         normalised = replace(attempt, message_id=provider_id or None)
         key = message.key
         values = (*key, *key, *ATTEMPT.values(normalised), now.timestamp(), *key)
-        self._db.execute(sql, values)
+        self._db.execute(ADD, values)
 
     def attempts(self, transaction_id: str) -> list[tuple[int, Attempt]]:
         """What providers made of the messages of a challenge, each with the message's number."""
@@ -74,7 +74,7 @@ class AttemptStatements:
         return [
             Sent(
                 CHALLENGE.read(row),
-                MESSAGE.read(row),
+                MESSAGE.read(row, CHALLENGE.width),
                 row["provider_id"],
                 rows.at(row["time"]),
                 row["receipt"],

@@ -94,7 +94,7 @@ class PersonStatements:
         """Names under which something lasting is kept, and no account of ours; their failures."""
         names = " UNION ".join(f"SELECT account AS name FROM {table}" for table in NAMED)
         sql = (
-            f"SELECT name, {LOCKOUT.selected} FROM ({names}) AS found "
+            f"SELECT {LOCKOUT.selected}, name FROM ({names}) AS found "
             "LEFT JOIN lockout ON lockout.account = name "
             "WHERE name NOT IN (SELECT name FROM account) ORDER BY name"
         )

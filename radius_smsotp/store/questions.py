@@ -40,6 +40,11 @@ class Question(NamedTuple):
     values: tuple[Any, ...] = ()
 
 
+OF_ASKER = (ACCOUNT, LOCKOUT, STATION, DEVICE, EMERGENCY)
+WIDTH = CHALLENGE.width + sum(one.width for one in OF_ASKER)
+"""Of what comes first in a row: a challenge, and what is known of an asker."""
+
+
 # Constants only: no value ever gets into a statement but by its mark.
 def _question(which: str, columns: str = "", asker: str = "", beside: str = "") -> str:
     """
@@ -49,8 +54,8 @@ def _question(which: str, columns: str = "", asker: str = "", beside: str = "") 
         beside: More columns of each challenge.
     """
     return (
-        f"SELECT known.*, {CHALLENGE.selected}{beside} FROM ("
-        f"SELECT {selected(ACCOUNT, LOCKOUT, STATION, DEVICE, EMERGENCY)}, "
+        f"SELECT {CHALLENGE.selected}, known.*{beside} FROM ("
+        f"SELECT {selected(*OF_ASKER)}, "
         "(SELECT pin_hash FROM account AS other WHERE other.name >= asker.account "
         "ORDER BY other.name LIMIT 1) AS neighbour_pin_hash, "
         "(SELECT spent FROM station AS anywhere WHERE anywhere.account = asker.account "
@@ -126,24 +131,31 @@ def tally(counter: Counter, number_tag: str, now: datetime) -> Question:
     return Question(TALLY, tuple(value for name, span in named for value in (name, *span)))
 
 
-def answered(asker: Asker, found: Sequence[Row]) -> Known:
+def answered(found: Sequence[Row]) -> Known:
     """The rows of `known`: one at least, and one for each challenge."""
     first = found[0]
-    counted = asker.transaction_id is None
+    _, account, lockout, station, device, emergency = rows.found(first, CHALLENGE, *OF_ASKER)
+    challenges = [one for row in found if (one := CHALLENGE.find(row)) is not None]
+    neighbour, kept, *counted = first[WIDTH:]
+    tag, tally, waiting = "", Tally(), {}
+    if counted:
+        tag, *sent, _ = counted
+        tally = tallies.read(sent)
+        waiting = {
+            one.transaction_id: rows.counted(row[-1])
+            for one, row in zip(challenges, found, strict=False)
+            if row[-1] is not None
+        }
     return Known(
-        account=ACCOUNT.find(first),
-        neighbour=first["neighbour_pin_hash"],
-        lockout=LOCKOUT.find(first) or Lockout(),
-        station=STATION.find(first),
-        kept=rows.spent(first["kept"] or ""),
-        device=DEVICE.find(first),
-        challenges=tuple(one for row in found if (one := CHALLENGE.find(row)) is not None),
-        emergency=EMERGENCY.find(first),
-        number_tag=first["number_tag"] if counted else "",
-        tally=tallies.read(first) if counted else Tally(),
-        waiting={
-            row["challenge_transaction_id"]: rows.counted(row["waiting"])
-            for row in found
-            if counted and row["waiting"] is not None
-        },
+        account=account,
+        neighbour=neighbour,
+        lockout=lockout or Lockout(),
+        station=station,
+        kept=rows.spent(kept or ""),
+        device=device,
+        challenges=tuple(challenges),
+        emergency=emergency,
+        number_tag=tag,
+        tally=tally,
+        waiting=waiting,
     )

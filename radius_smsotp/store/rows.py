@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from datetime import datetime, timezone
+from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 from radius_smsotp.model import records
@@ -22,10 +23,13 @@ TRANSACTION_ID = re.compile("[0-9a-f]{32}")
 
 
 class Row(Protocol):
-    """A row of a result: by the name of a column, or in the order of the columns."""
+    """A row of a result: by the name of a column, which takes longer, or by its place."""
 
-    def __getitem__(self, column: str, /) -> Any:
-        """The value of a column."""
+    def __getitem__(self, column: Any, /) -> Any:
+        """The value of a column; of a slice, a tuple of them."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """The values."""
 
 
 class Connection(Protocol):
@@ -95,6 +99,9 @@ class Table(Generic[T]):
         key: Its primary key, the names of columns.
         before, after: Columns around those of the record.
         renamed: Field to the name of its column, where that is another one.
+
+    Attributes:
+        width: How many columns there are.
     """
 
     def __init__(
@@ -110,13 +117,13 @@ class Table(Generic[T]):
         made: Any = record
         of = [(one.name, renamed.get(one.name, one.name), str(one.type)) for one in fields(made)]
         self._make = made
-        self._writers = [(field, CODECS.get(kind, (None,))[0]) for field, _, kind in of]
-        self._readers = [
-            (field, f"{name}_{column}", CODECS.get(kind, (None, None))[1])
-            for field, column, kind in of
-        ]
-        self._mark = f"{name}_{key.partition(', ')[0]}"
+        self._fields = attrgetter(*(field for field, _, _ in of))
+        codecs = [CODECS.get(kind, (None, None)) for _, _, kind in of]
+        self._writers = [write for write, _ in codecs]
+        self._readers = [read for _, read in codecs]
         self.columns = (*before, *(column for _, column, _ in of), *after)
+        self.width = len(self.columns)
+        self._begin, self._end = len(before), len(before) + len(of)
         marks = ", ".join("?" * len(self.columns))
         self.selected = ", ".join(f"{name}.{one} AS {name}_{one}" for one in self.columns)
         self.insert = f"INSERT INTO {name} ({', '.join(self.columns)}) VALUES ({marks})"
@@ -125,25 +132,21 @@ class Table(Generic[T]):
         changes = ", ".join(f"{one} = excluded.{one}" for one in changed)
         self.replace = f"{self.insert} ON CONFLICT ({key}) DO UPDATE SET {changes}"
 
-    def read(self, row: Row) -> T:
-        """The record in a row of `selected` columns."""
-        values = {
-            field: row[column] if convert is None else convert(row[column])
-            for field, column, convert in self._readers
-        }
-        found: T = self._make(**values)
+    def read(self, row: Row, at: int = 0) -> T:
+        """The record in a row of `selected` columns, which begin `at` this place."""
+        values = zip(row[at + self._begin : at + self._end], self._readers, strict=True)
+        found: T = self._make(*[value if read is None else read(value) for value, read in values])
         return found
 
-    def find(self, row: Row | None) -> T | None:
+    def find(self, row: Row | None, at: int = 0) -> T | None:
         """The same; None where there is no row, or a join has found none of this table."""
-        return None if row is None or row[self._mark] is None else self.read(row)
+        # A first column is never NULL.
+        return None if row is None or row[at] is None else self.read(row, at)
 
     def values(self, one: T) -> tuple[Any, ...]:
         """The columns of a record."""
-        return tuple(
-            getattr(one, field) if convert is None else convert(getattr(one, field))
-            for field, convert in self._writers
-        )
+        values = zip(self._fields(one), self._writers, strict=True)
+        return tuple([value if write is None else write(value) for value, write in values])
 
 
 ACCOUNT = Table("account", records.Account, "name", after=("created_at", "changed_at"))
@@ -168,3 +171,11 @@ EVENT = Table("event", records.Event, "id")
 def selected(*tables: Table[Any]) -> str:
     """The columns of tables, as a SELECT names them."""
     return ", ".join(one.selected for one in tables)
+
+
+def found(row: Row, *tables: Table[Any]) -> Iterator[Any]:
+    """What `Table.find` makes of a row that begins with the `selected` columns of tables."""
+    at = 0
+    for one in tables:
+        yield one.find(row, at)
+        at += one.width

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter as Counts
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields
 from datetime import datetime
 from itertools import chain
 
 from radius_smsotp.model.records import Counted, Counter, Tally
-from radius_smsotp.store.rows import Row
 
 SLOT = 300
 """Seconds in a slot of the tallies.  An hourly limit looks back for its time and up to one slot
@@ -21,6 +19,9 @@ at each login instead of 289."""
 
 DAY_SLOTS = 86400 // SLOT + HOUR_SLOTS - 1
 """How many slots before the present one an hour begins that still reaches into the last day."""
+
+RANK = {"account": 0, "number": 1, "client": 2, "all": 3}
+"""How the names of `scopes` begin, in their order."""
 
 _COLUMNS = [f"tally_{one.name}" for one in fields(Tally)]
 
@@ -57,15 +58,12 @@ def changes(more: Iterable[Counted], less: Iterable[Counted]) -> list[tuple[str,
     Returns:
         In one order, that of `Tally`: what many count under comes last.
     """
-    found = Counts(chain(*more))
-    found.subtract(chain(*less))
-    order = ("account ", "number ", "client ", "all")
-    ranked = [
-        (next(rank for rank, begin in enumerate(order) if scope.startswith(begin)), scope, slot, n)
-        for (scope, slot), n in found.items()
-        if n
-    ]
-    return [(scope, slot, n) for _, scope, slot, n in sorted(ranked)]
+    found: dict[tuple[str, int], int] = {}
+    for step, messages in ((1, more), (-1, less)):
+        for place in chain(*messages):
+            found[place] = found.get(place, 0) + step
+    ranked = [(RANK[scope.partition(" ")[0]], scope, slot, n) for (scope, slot), n in found.items()]
+    return [(scope, slot, n) for _, scope, slot, n in sorted(ranked) if n]
 
 
 def without(tally: Tally, counter: Counter, number_tag: str, messages: Iterable[Counted]) -> Tally:
@@ -109,6 +107,6 @@ def selected(named: Sequence[str], hour: str, day: str) -> str:
     )
 
 
-def read(row: Row) -> Tally:
+def read(sums: Iterable[int | None]) -> Tally:
     """The tally in a row of `selected` columns."""
-    return Tally(*(int(row[column] or 0) for column in _COLUMNS))
+    return Tally(*[int(one or 0) for one in sums])

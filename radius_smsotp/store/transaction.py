@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from radius_smsotp.model import identity
@@ -61,6 +62,12 @@ OF_DELIVERY = (
     *("tries", "counted"),
 )
 SAVED = ", ".join(f"{column} = ?" for column in OF_DELIVERY)
+_of_delivery = itemgetter(*map(MESSAGE.columns.index, OF_DELIVERY))
+
+EVENT_OF = (
+    f"INSERT INTO event ({', '.join(EVENT.columns)}) "
+    f"SELECT {', '.join('?' * EVENT.width)} FROM message WHERE transaction_id = ? AND number = ?"
+)
 
 NEWEST = (
     "(SELECT max(number) FROM message AS other "
@@ -108,7 +115,7 @@ class Transaction(AttemptStatements, PersonStatements, ServerStatements, Station
     def known(self, asker: Asker, now: datetime) -> Known:
         """What a step of a login needs to know first, in one question."""
         asked = questions.known(asker, now)
-        return questions.answered(asker, self._db.execute(*asked).fetchall())
+        return questions.answered(self._db.execute(*asked).fetchall())
 
     # Accounts
 
@@ -130,7 +137,7 @@ class Transaction(AttemptStatements, PersonStatements, ServerStatements, Station
             "LEFT JOIN lockout ON lockout.account = account.name ORDER BY name"
         )
         for row in self._db.execute(sql):
-            yield ACCOUNT.read(row), LOCKOUT.find(row) or Lockout()
+            yield ACCOUNT.read(row), LOCKOUT.find(row, ACCOUNT.width) or Lockout()
 
     def count_accounts(self, now: datetime) -> dict[str, int]:
         """How many accounts are ``enabled``, ``disabled``, and ``locked`` at the moment."""
@@ -209,7 +216,7 @@ class Transaction(AttemptStatements, PersonStatements, ServerStatements, Station
             f"WHERE challenge.state = 'open' AND expires_at > ? {whose} ORDER BY created_at DESC"
         )
         found = self._db.execute(sql, (now.timestamp(), *value))
-        return [(CHALLENGE.read(row), MESSAGE.find(row)) for row in found]
+        return [(CHALLENGE.read(row), MESSAGE.find(row, CHALLENGE.width)) for row in found]
 
     def add_challenge(self, challenge: Challenge) -> None:
         """Add a challenge."""
@@ -267,13 +274,13 @@ class Transaction(AttemptStatements, PersonStatements, ServerStatements, Station
         Args:
             held_by: Nothing either, if somebody else holds its lease.
         """
-        values = dict(zip(MESSAGE.columns, MESSAGE.values(message), strict=True))
+        values = _of_delivery(MESSAGE.values(message))
         of = "WHERE transaction_id = ? AND number = ? AND state <> 'replaced'"
         whose = "" if held_by is None else " AND lease_owner = ?"
         held = () if held_by is None else (held_by,)
         self._db.execute(
             f"UPDATE message SET {SAVED} {of}{whose}",
-            (*(values[one] for one in OF_DELIVERY), *message.key, *held),
+            (*values, *message.key, *held),
         )
 
     def unsent(self, now: datetime, most: int) -> list[tuple[Challenge, Message]]:
@@ -292,7 +299,7 @@ class Transaction(AttemptStatements, PersonStatements, ServerStatements, Station
             "ORDER BY number DESC, lease_until, created_at LIMIT ?"
         )
         found = self._db.execute(sql, (*[now.timestamp()] * 3, most))
-        return [(CHALLENGE.read(row), MESSAGE.read(row)) for row in found]
+        return [(CHALLENGE.read(row), MESSAGE.read(row, CHALLENGE.width)) for row in found]
 
     def postponed(self, now: datetime) -> int:
         """How many messages wait for their turn, or to be tried again."""
@@ -308,7 +315,7 @@ class Transaction(AttemptStatements, PersonStatements, ServerStatements, Station
             "AND (challenge.state <> 'open' OR expires_at <= ?) LIMIT ?"
         )
         found = self._db.execute(sql, (*[now.timestamp()] * 2, most))
-        return [(CHALLENGE.read(row), MESSAGE.read(row)) for row in found]
+        return [(CHALLENGE.read(row), MESSAGE.read(row, CHALLENGE.width)) for row in found]
 
     # Tallies
 
@@ -380,11 +387,8 @@ class Transaction(AttemptStatements, PersonStatements, ServerStatements, Station
         """
         if of is None:
             self._db.execute(EVENT.insert, EVENT.values(event))
-            return
-        columns, marks = ", ".join(EVENT.columns), ", ".join("?" * len(EVENT.columns))
-        sql = f"INSERT INTO event ({columns}) SELECT {marks} FROM message "
-        where = "WHERE transaction_id = ? AND number = ?"
-        self._db.execute(sql + where, (*EVENT.values(event), *of.key))
+        else:
+            self._db.execute(EVENT_OF, (*EVENT.values(event), *of.key))
 
     def note(self, event: Event) -> bool:
         """The same for what has no end (see `store.trail`).  Returns whether it got a line."""
