@@ -47,7 +47,9 @@ class Ration:
             return wait_allowance(self._waits, now, most, share, busy)
 
     def waited(self, start: float, end: float) -> None:
-        """A hook has waited, within a call that has not ended yet."""
+        """A hook has waited, within a call that has not ended yet; less than `PAUSE` is work."""
+        if end - start < PAUSE:
+            return
         with self._lock:
             self._waits.append((start, end))
             self._waited += end - start
@@ -100,13 +102,17 @@ def wait_allowance(
     if most <= 0 or share <= 0:
         return 0.0
     begin, left, allowance = now - RATION_WINDOW, share * RATION_WINDOW, 0.0
+    debt = 1 / share - 1
     recent = []
     for start, end in waits:
-        if now < end + (end - start) * (1 / share - 1):
+        if now < end + (end - start) * debt:
             return 0.0
         if end > begin:
-            recent.append((max(start, begin), end))
-    left -= sum(end - start for start, end in recent)
+            since = start if start > begin else begin
+            recent.append((since, end))
+            left -= end - since
+    if left >= most:
+        return most
     # While this login waits, the window that ends with it moves on: it costs nothing as long
     # as the window leaves an earlier wait behind at the same pace.
     for start, end in recent:
