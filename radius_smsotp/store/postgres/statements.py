@@ -126,27 +126,28 @@ class Statements:
             statements: Each with its parameters; values are marked with ``?``.
         """
         values = Transformer(self._db)
-        ready: list[tuple[Sent, Sequence[abc.Buffer | None], Sequence[int] | None]] = []
+        ready: list[
+            tuple[tuple[str, Types], Sequence[abc.Buffer | None], Sequence[int] | None]
+        ] = []
         for sql, parameters in statements:
             given = values.dump_sequence(parameters, [PyFormat.AUTO] * len(parameters))
-            types = values.types or ()
-            ready.append((Sent(sql, types, self._kept.get((sql, types))), given, values.formats))
+            ready.append(((sql, values.types or ()), given, values.formats))
         conn = self._db.pgconn
         conn.enter_pipeline_mode()
         sent: list[Sent] = []
         new: dict[tuple[str, Types], bytes] = {}
-        for one, given, formats in ready:
-            key = (one.sql, one.types)
-            name = one.name or new.get(key)
+        for key, given, formats in ready:
+            sql, types = key
+            name = self._kept.get(key) or new.get(key)
             if name is None and self._may_keep(len(new)):
                 name = new[key] = b"smsotp_%d" % next(self._numbers)
-                conn.send_prepare(name, _numbered(one.sql), one.types)
-                sent.append(Sent(*key, name, is_new=True))
+                conn.send_prepare(name, _numbered(sql), types)
+                sent.append(Sent(sql, types, name, is_new=True))
             if name is None:
-                conn.send_query_params(_numbered(one.sql), given, one.types, formats)
+                conn.send_query_params(_numbered(sql), given, types, formats)
             else:
                 conn.send_query_prepared(name, given, formats)
-            sent.append(one._replace(name=name))
+            sent.append(Sent(sql, types, name))
         conn.pipeline_sync()
         return sent
 

@@ -406,7 +406,8 @@ def _key(name: str) -> int:
 def _lock_of(keys: list[int]) -> Question:
     if len(keys) > MOST_LOCKS:
         return LOCK
-    return Question(LOCK_NAMES, (EVERYTHING, keys))
+    # As text: a list would take psycopg longer than all the other values of the transaction.
+    return Question(LOCK_NAMES, (EVERYTHING, f"{{{','.join(map(str, keys))}}}"))
 
 
 def _milliseconds(patience: float) -> int:
