@@ -138,7 +138,7 @@ def _more_of(error: ConfigurationError) -> str:
     """Where the documents have what is wrong within the settings, as `check` says it."""
     from radius_smsotp.cli.check.finding import PAGE, SETTINGS  # noqa: PLC0415  # few need it
 
-    return f"more: '{SETTINGS.title}' in {PAGE}" if any(one.line for one in error.problems) else ""
+    return f"More: '{SETTINGS.title}' in {PAGE}" if any(one.line for one in error.problems) else ""
 
 
 def _end(ctx: click.Context, code: int, *sentences: str) -> None:

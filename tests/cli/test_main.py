@@ -152,7 +152,7 @@ class TestExitCodes:
             r"\1 \| message: no code\n"
             r"line (\d+), column \d+: code.digits: is 3, and has to be a whole number .*\n"
             r"\2 \| digits: 3\n"
-            rf"more: '{SETTINGS.title}' in {PAGE}\n",
+            rf"More: '{SETTINGS.title}' in {PAGE}\n",
             told,
         ), told
         assert pages.page_of(SETTINGS.title) == PAGE

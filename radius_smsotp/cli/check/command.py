@@ -153,4 +153,4 @@ def _verdict(found: Sequence[Finding]) -> str:
     parts = [(errors, "error"), (warnings, "warning")]
     told = ", ".join(output.many(*part) for part in parts if part[0])
     titles = dict.fromkeys(f"'{one.page}'" for one in found if one.level != "note")
-    return f"{told}.  More of each: {', '.join(titles)} in {PAGE}"
+    return f"{told}.  More: {', '.join(titles)} in {PAGE}"

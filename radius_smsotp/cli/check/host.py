@@ -7,11 +7,12 @@ import os
 import pwd
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from radius_smsotp.cli.check.finding import MACHINE, Finding
 from radius_smsotp.errors import freeradius_user
+from radius_smsotp.raddb.freeradius import UNITS
 
 error, note, warning = MACHINE.error, MACHINE.note, MACHINE.warning
 
@@ -102,27 +103,28 @@ def is_clock_kept() -> bool | None:
     return None if state < 0 else state != TIME_ERROR
 
 
-UNITS = ("/lib/systemd/system", "/etc/systemd/system")
 EXPORTER = "smsotp-exporter.service"
 
 
-def exporter_findings(folders: Iterable[str | Path] = UNITS) -> Iterator[Finding]:
+def exporter_findings(folders: Sequence[str | Path] = UNITS) -> Iterator[Finding]:
     """Whether others than this machine may read the figures."""
-    for folder in map(Path, folders):
-        for path, text in _files(folder / EXPORTER):
-            for address in re.findall(r"(?m)^ExecStart=.*?--listen[= ]([^\s]+):\d+", text):
-                host = address.strip("[]\"'")
-                if host not in {"localhost", "::1"} and not host.startswith("127."):
-                    fault = f"serves the figures to whoever reaches {address}, without a password"
-                    yield note(str(path), fault, "let a firewall admit Prometheus alone")
+    for path, text in _files(EXPORTER, folders):
+        for address in re.findall(r"(?m)^ExecStart=.*?--listen[= ]([^\s]+):\d+", text):
+            host = address.strip("[]\"'")
+            if host not in {"localhost", "::1"} and not host.startswith("127."):
+                fault = f"serves the figures to whoever reaches {address}, without a password"
+                yield note(str(path), fault, "let a firewall admit Prometheus alone")
 
 
-def unit_findings(folders: Iterable[str | Path] = UNITS) -> Iterator[Finding]:
+def unit_findings(folders: Sequence[str | Path] = UNITS) -> Iterator[Finding]:
     """Whether our units, written for Debian, name a user and a program of this machine."""
-    for path in sorted(one for folder in folders for one in Path(folder).glob("smsotp-*.service")):
+    names = {one.name for folder in folders for one in Path(folder).glob("smsotp-*.service")}
+    for name in sorted(names):
         said: dict[str, str] = {}
-        for _, text in _files(path):
+        files = [*_files(name, folders)]
+        for _, text in files:
             said |= dict(re.findall(r"(?m)^(User|ExecStart)=[-@:+!]*(\S+)", text))
+        path = next((one for one, _ in files), Path(name))
         why = "It does not start."
         user, own = said.get("User", "root"), freeradius_user()
         try:
@@ -142,9 +144,20 @@ def unit_findings(folders: Iterable[str | Path] = UNITS) -> Iterator[Finding]:
             continue
 
 
-def _files(unit: Path) -> Iterator[tuple[Path, str]]:
-    """What makes a unit, itself and its drop-ins, of which any may be missing: path and text."""
-    for path in (unit, *sorted(Path(f"{unit}.d").glob("*.conf"))):
+def _files(name: str, folders: Sequence[str | Path]) -> Iterator[tuple[Path, str]]:
+    """
+    What makes a unit: its file, and its drop-ins.  Any may be missing.  Yields path and text.
+
+    Args:
+        folders: Of what has the same name in several, the first one's counts.
+    """
+    own = [one for folder in folders if (one := Path(folder) / name).exists()]
+    beside = {
+        one.name: one
+        for folder in reversed(folders)
+        for one in Path(folder).glob(f"{name}.d/*.conf")
+    }
+    for path in (*own[:1], *(beside[one] for one in sorted(beside))):
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:

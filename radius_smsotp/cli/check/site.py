@@ -18,6 +18,7 @@ from radius_smsotp.delivery.chain import Chain
 from radius_smsotp.errors import ConfigurationError, StoreError
 from radius_smsotp.model import identity, pin, text
 from radius_smsotp.model.records import Account, Event
+from radius_smsotp.raddb import freeradius
 from radius_smsotp.server import strange_key
 from radius_smsotp.settings import file, keyring, last_good, policy
 from radius_smsotp.settings.file import Loaded
@@ -283,6 +284,12 @@ def _trail(
     if kept > audit.days + UNPRUNED_DAYS or number > audit.events * (1 + NEAR):
         fault = f"nobody cleans up: {number:,} events, the oldest {output.many(kept, 'day')} old"
         remedy = "let 'smsotp prune' run once a day: systemctl enable --now smsotp-prune.timer"
+        if not any((Path(folder) / "smsotp-prune.timer").exists() for folder in freeradius.UNITS):
+            remedy = (
+                "let 'smsotp prune' run once a day: smsotp init "
+                f"{loaded.path.parent} --units /etc/systemd/system, then systemctl enable --now "
+                "smsotp-prune.timer"
+            )
         why = "The store grows until the disk is full, and then every login is refused."
         yield warning(path, fault, remedy, why=why)
     elif number > audit.events * (1 - NEAR):

@@ -305,13 +305,19 @@ class TestWarnings:
             ("client wifi", "1 wrong PINs or unknown names in an hour, 0 not looked at"),
         ]
 
-    def test_a_trail_that_nobody_cleans_up(self, here: Installation) -> None:
+    def test_a_trail_that_nobody_cleans_up(
+        self, here: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """What should have gone days ago is still there; or there is more than shall be."""
+        monkeypatch.setattr(freeradius, "UNITS", (tmp_path,))
         add_events(here, 1, days=94)
         found = self.warned(here)
         assert found["path"] == "smsotp.yaml: audit"
         assert found["fault"] == "nobody cleans up: 1 events, the oldest 94 days old"
-        assert "smsotp-prune.timer" in found["remedy"]
+        enable = "systemctl enable --now smsotp-prune.timer"
+        assert found["remedy"].endswith(f"--units /etc/systemd/system, then {enable}")
+        (tmp_path / "smsotp-prune.timer").touch()
+        assert self.warned(here)["remedy"] == f"let 'smsotp prune' run once a day: {enable}"
         here.done("prune")
         assert check(here) == (0, [])
         here.write(audit={"events": 1000})

@@ -116,17 +116,29 @@ def test_figures_that_others_may_read_are_noted(tmp_path: Path, address: str, no
 
 
 def test_units_that_name_what_is_not_on_this_machine(tmp_path: Path) -> None:
-    """As those for Debian do elsewhere; what stands beside them wins."""
-    unit = tmp_path / "smsotp-prune.service"
+    """As those for Debian do elsewhere; what stands beside them wins, and in /etc all the more."""
+    etc, lib = tmp_path / "etc", tmp_path / "lib"
+    etc.mkdir()
+    lib.mkdir()
+    unit = lib / "smsotp-prune.service"
     unit.write_text("[Service]\nExecStart=/no/such/smsotp prune\nUser=nobody-of-here\n")
-    (tmp_path / "other.service").write_text("[Service]\nUser=nobody-of-here\n")
-    found = list(host.unit_findings([tmp_path]))
+    (lib / "other.service").write_text("[Service]\nUser=nobody-of-here\n")
+    found = list(host.unit_findings([lib]))
     assert [(one.level, one.path) for one in found] == [("warning", str(unit))] * 2
     assert [one.fault for one in found] == [
         "runs as nobody-of-here, who is not on this machine",
         "starts /no/such/smsotp, which is not there",
     ]
-    drop_in = tmp_path / "smsotp-prune.service.d" / "here.conf"
+    drop_in = lib / "smsotp-prune.service.d" / "here.conf"
     drop_in.parent.mkdir()
     drop_in.write_text("[Service]\nExecStart=\nExecStart=-/bin/true prune\nUser=nobody\n")
-    assert list(host.unit_findings([tmp_path])) == []
+    assert list(host.unit_findings([lib])) == []
+    above = etc / drop_in.relative_to(lib)
+    above.parent.mkdir()
+    above.write_text("[Service]\nExecStart=/bin/true prune\nUser=nobody-of-etc\n")
+    [found_there] = host.unit_findings([etc, lib])
+    assert found_there.fault.startswith("runs as nobody-of-etc,")
+    (etc / unit.name).write_text("[Service]\nExecStart=/bin/true prune\n")
+    above.unlink()
+    drop_in.unlink()
+    assert list(host.unit_findings([etc, lib])) == []
