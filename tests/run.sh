@@ -26,12 +26,13 @@ exec 8<>.cache/turns
 rm .cache/turns
 for _ in $(seq $((3 * $(nproc)))); do echo >&8; done
 
-# lane NAME COMMAND...: run commands one after the other, beside other lanes.
+# lane NAME COMMAND...: run commands one after the other, beside other lanes.  They begin in the order in which they
+# stand here.
 lane() {
     name=$1
     shift
+    read -r _ <&8
     (
-        read -r _ <&8
         trap 'kill -INT "$!" 2>/dev/null; wait "$!"; exit 143' TERM
         failed=0
         for command in "$@"; do
