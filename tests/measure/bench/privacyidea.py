@@ -148,7 +148,10 @@ def _log_in(
     url, phone = f"http://127.0.0.1:{port}/validate/check", f"+49170{number:07}"
     waiting = codes.setdefault(phone, queue.SimpleQueue())
     asked = session.post(url, {"user": USERS[number], "pass": "1234"}, timeout=300).json()
-    code = waiting.get(timeout=60)
+    try:
+        code = waiting.get(timeout=60)
+    except queue.Empty:
+        raise AssertionError(f"no message came: {asked}") from None
     answer = {"user": USERS[number], "pass": code}
     answer["transaction_id"] = asked["detail"]["transaction_id"]
     said = session.post(url, answer, timeout=300).json()
