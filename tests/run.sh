@@ -118,15 +118,15 @@ ours() {
 }
 lane debian13 "sh tests/freeradius/trixie.sh -m 'not once' $(ours | xargs)"
 lane freeradius3 "$pytest tests/freeradius/test_[n-z]*.py"
-lane commands "$pytest tests/documents/test_commands.py"
 lane rest "$pytest tests --ignore=tests/cli --ignore=tests/documents --ignore=tests/freeradius \
     --ignore=tests/measure --ignore=tests/package --ignore=tests/peers --ignore=tests/providers"
-lane measure "$pytest tests/measure"
-lane freeradius2 "$pytest tests/freeradius/test_[d-m]*.py"
-lane cli "$pytest tests/cli --ignore=tests/cli/check --ignore=tests/cli/statistics --ignore=tests/cli/user"
-lane peers "$pytest tests/peers tests/providers"
-lane freeradius "$pytest tests/freeradius/test_[a-c]*.py"
 lane cli2 "$pytest tests/cli/check tests/cli/statistics tests/cli/user"
+lane freeradius2 "$pytest tests/freeradius/test_[d-m]*.py"
+lane measure "$pytest tests/measure"
+lane peers "$pytest tests/peers tests/providers"
+lane commands "$pytest tests/documents/test_commands.py"
+lane cli "$pytest tests/cli --ignore=tests/cli/check --ignore=tests/cli/statistics --ignore=tests/cli/user"
+lane freeradius "$pytest tests/freeradius/test_[a-c]*.py"
 lane documents "$pytest tests/documents --ignore=tests/documents/test_commands.py"
 lane package "$pytest tests/package"
 # Debian testing: one whole login, secrets, and what `smsotp check` says of its FreeRADIUS.
