@@ -103,7 +103,7 @@ if [ $# -gt 0 ]; then
     exec $pytest "$@" 8<&-
 fi
 
-# The long ones first, and with each that computes one that waits: the last ones should end together.
+# The long ones first: the last ones should end together.
 # Debian 13 runs what FreeRADIUS has a say in, which are neither these files nor single tests with the
 # mark `once`; `sh tests/freeradius/trixie.sh` runs all of it.  The SMSC of test_busy and test_smpp needs
 # Node.js, which is not in there.

@@ -89,7 +89,7 @@ class Foresight:
         named = self._reader.named(request)
         own = self._reader.policy(request)
         # As `Service.begin` has it from its transaction, which this is not: nobody waits for it.
-        known = self._store.look(request.asker, now)
+        known = self._store.look(request.asker(), now)
         with self._store.read() as tx:
             facts = self._reader.facts(tx, known, request, named, now)
             breakers = tx.breakers()

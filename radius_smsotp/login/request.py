@@ -193,10 +193,9 @@ class Request:
         """The name by which the account of `user` is found."""
         return fold_name(self.user)
 
-    @property
-    def asker(self) -> Asker:
+    def asker(self, transaction_id: str | None = None, number_tag: str | None = None) -> Asker:
         """Who asks, as the store needs to know them."""
-        return Asker(self.account, self.client)
+        return Asker(self.account, self.client, transaction_id, number_tag)
 
     @property
     def is_first(self) -> bool:

@@ -29,7 +29,6 @@ from radius_smsotp.login.request import login_event as _event
 from radius_smsotp.model import forms, identity, lockout, pin, ways
 from radius_smsotp.model.events import REASONS
 from radius_smsotp.model.records import (
-    Asker,
     Challenge,
     Client,
     Counted,
@@ -99,7 +98,7 @@ class Service:
         if request.transaction_id is not None and request.password is not None:
             return Preparation(Step.CODE, None, None)
         if request.transaction_id is not None:
-            asker = Asker(request.account, request.client, request.transaction_id)
+            asker = request.asker(request.transaction_id)
             known = self._replays.correct(self._store.look(asker, now := self._now()))
             return self._candidates.answer(known, request.transaction_id, now)
         now = self._now()
@@ -108,7 +107,7 @@ class Service:
         if typed != (request.password or ""):
             request = replace(request, password=typed, rewritten=True)
         named = self._reader.named(request)
-        asker = Asker(request.account, request.client, number_tag=named.tag)
+        asker = request.asker(number_tag=named.tag)
         known = self._replays.correct(self._store.look(asker, now))
         facts = self._reader.facts(None, known, request, named, now)
         decision = rules.admit(facts, own.login, now)
@@ -165,7 +164,7 @@ class Service:
         own = self._reader.policy(request)
         durable = sync and request.judged
         named = self._reader.named(request)
-        asker = Asker(request.account, request.client, number_tag=named.tag)
+        asker = request.asker(number_tag=named.tag)
         with (
             self._courier.sending() as to_send,
             self._store.login(asker, now, durable=durable) as (tx, stored),
@@ -235,7 +234,7 @@ class Service:
     ) -> Outcome:
         """Judge what came for a challenge, and store what follows; see `Candidates.given`."""
         now = self._now()
-        asker = Asker(request.account, request.client, transaction_id)
+        asker = request.asker(transaction_id)
         with self._store.login(asker, now, durable=sync) as (tx, stored):
             known = self._replays.correct(stored)
             challenge = known.named(transaction_id)
@@ -313,7 +312,7 @@ class Service:
         """The PIN was wrong, or the login was refused whatever the PIN."""
         now = self._now()
         own = self._reader.policy(request)
-        with self._store.login(request.asker, now, durable=sync) as (tx, known):
+        with self._store.login(request.asker(), now, durable=sync) as (tx, known):
             if reason := request.reason or request.by_domain:
                 # As much is written as for a wrong PIN, and synced: it must not show in the time.
                 about_number = reason in rules.OF_NUMBERS

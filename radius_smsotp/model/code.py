@@ -23,6 +23,12 @@ SEALED_MAXIMUM = 254
 """Longest text `seal` takes, octets: a mail address (see `model.ways`).  E.164 has 16."""
 
 
+def mac(key: bytes, text: bytes, digest: str = "sha256") -> bytes:
+    """HMAC, RFC 2104."""
+    # `hmac.digest` lets go of the interpreter, and may have to wait a millisecond for it.
+    return hmac.new(key, text, digest).digest()
+
+
 class _Hotp(pyotp.HOTP):
     """pyotp's, its secret as octets: the way to base32 and back takes longer than the rest."""
 
@@ -37,7 +43,7 @@ class _Hotp(pyotp.HOTP):
 
 def derive(key: bytes, transaction_id: str, digits: int) -> str:
     """The code of a challenge: `digits` decimal digits."""
-    return _Hotp(_hmac(key, transaction_id.encode()), digits).at(0)
+    return _Hotp(mac(key, transaction_id.encode()), digits).at(0)
 
 
 EMERGENCY_DIGITS = 10
@@ -61,7 +67,7 @@ def emergency(key: bytes, account: str, batch: str, count: int) -> list[str]:
         batch: Of `records.EmergencyCodes`.
         count: How many; with more of them the first ones are the same.
     """
-    seed = _hmac(key, f"emergency {batch} {account}".encode("utf-8", "surrogatepass"))
+    seed = mac(key, f"emergency {batch} {account}".encode("utf-8", "surrogatepass"))
     octets = hashlib.shake_256(seed).digest(EMERGENCY_OCTETS * count)
     cut = (octets[at : at + EMERGENCY_OCTETS] for at in range(0, len(octets), EMERGENCY_OCTETS))
     return [
@@ -71,7 +77,7 @@ def emergency(key: bytes, account: str, batch: str, count: int) -> list[str]:
 
 def key_fingerprint(key: bytes) -> str:
     """A name for a key, by which a store knows it again: 16 hex digits, not reversible."""
-    return _hmac(key, b"key-fingerprint").hex()[:16]
+    return mac(key, b"key-fingerprint").hex()[:16]
 
 
 def matches(answer: str, expected: str) -> bool:
@@ -87,7 +93,7 @@ def echo(key: bytes, transaction_id: str, answer: str) -> str:
     It tells nothing of the answer to whoever lacks the key.
     """
     said = f"echo {transaction_id} {answer}".encode("utf-8", "replace")
-    return _hmac(key, said).hex()[:16]
+    return mac(key, said).hex()[:16]
 
 
 def seal(key: bytes, nonce: str, address: str) -> str:
@@ -130,7 +136,7 @@ def number_tag(key: bytes, phone: str) -> str:
     A name for a number, or mail address, by which its messages are counted: 16 hex digits, not
     reversible.
     """
-    return _hmac(key, b"number-tag " + phone.encode()).hex()[:16]
+    return mac(key, b"number-tag " + phone.encode()).hex()[:16]
 
 
 def answer_tag(key: bytes, authenticator: str, answer: str) -> str:
@@ -141,19 +147,14 @@ def answer_tag(key: bytes, authenticator: str, answer: str) -> str:
     section 3); a client that uses an authenticator twice has not given the same answer.
     """
     text = f"answer-tag {authenticator} {answer}".encode("utf-8", "replace")
-    return _hmac(key, text).hex()[:32]
-
-
-def _hmac(key: bytes, text: bytes) -> bytes:
-    # `hmac.digest` lets go of the interpreter, and may have to wait a millisecond for it.
-    return hmac.new(key, text, "sha256").digest()
+    return mac(key, text).hex()[:32]
 
 
 def _mask(key: bytes, nonce: str, octets: bytes) -> bytes:
     stream, block = b"", ""
     while len(stream) < len(octets):
         # The first block has no number: as it was while there were numbers alone.
-        stream += _hmac(key, f"phone-seal {nonce}{block}".encode())
+        stream += mac(key, f"phone-seal {nonce}{block}".encode())
         block = f" {len(stream)}"
     stream = stream[: len(octets)]
     masked = int.from_bytes(octets, "big") ^ int.from_bytes(stream, "big")

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import re
 import unicodedata
 
+from radius_smsotp.model import code
 from radius_smsotp.model.identity import fold_name
 
 SALT_OCTETS = 16
@@ -146,8 +146,7 @@ def _masked(pin_hash: str, name: str, key: bytes) -> str:
     # With the length before it, no other name and salt make the same text.
     whose = name.encode("utf-8", "surrogatepass")
     text = b"pin" + len(whose).to_bytes(4, "big") + whose + salt(pin_hash)
-    # Not `hmac.digest`: see `model.code`.
-    mask = int.from_bytes(hmac.new(key, text, "sha512").digest(), "big")
+    mask = int.from_bytes(code.mac(key, text, "sha512"), "big")
     masked = (int.from_bytes(octets, "big") ^ mask).to_bytes(HASH_OCTETS, "big")
     return f"{head}${base64.b64encode(masked).decode()}"
 

@@ -138,10 +138,15 @@ def raddb() -> Path:
     return (own or [Path(RADDBS[0])])[0]
 
 
+def has_unit(name: str) -> bool:
+    """Whether there is such a unit of systemd, enabled or not."""
+    return any(Path(folder, name).exists() for folder in UNITS)
+
+
 def restart() -> str:
     """What makes it read its configuration again, as this system has it."""
     for name in ("freeradius", "radiusd"):
-        if any((Path(folder) / f"{name}.service").exists() for folder in UNITS):
+        if has_unit(f"{name}.service"):
             return f"restart FreeRADIUS: systemctl restart {name}"
         if shutil.which("rc-service") and Path(SCRIPTS, name).exists():
             return f"restart FreeRADIUS: rc-service {name} restart"

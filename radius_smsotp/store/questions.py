@@ -134,7 +134,8 @@ def tally(counter: Counter, number_tag: str, now: datetime) -> Question:
 def answered(found: Sequence[Row]) -> Known:
     """The rows of `known`: one at least, and one for each challenge."""
     first = found[0]
-    _, account, lockout, station, device, emergency = rows.found(first, CHALLENGE, *OF_ASKER)
+    of_asker = rows.found(first[CHALLENGE.width :], *OF_ASKER)
+    account, lockout, station, device, emergency = of_asker
     challenges = [one for row in found if (one := CHALLENGE.find(row)) is not None]
     neighbour, kept, *counted = first[WIDTH:]
     tag, tally, waiting = "", Tally(), {}

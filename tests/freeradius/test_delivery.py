@@ -11,15 +11,13 @@ import pytest
 
 from tests.freeradius.held_gateway import code_of, http
 from tests.providers.gateway import Call, Gateway, answers
-from tests.support.freeradius import Radiusd, Site
+from tests.support.freeradius import PATIENT, Radiusd, Site
 from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 UNDELIVERED = "The SMS with your code could not be sent. Please try again later."
-PATIENT = {"wait": 10, "wait_share": 1}
-"""A login hears what became of its message, however long that takes on a busy machine."""
 
 
 class HeldGateway(Gateway):

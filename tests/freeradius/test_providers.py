@@ -13,7 +13,7 @@ from tests.providers.peers import make_certificate
 from tests.providers.script_gateway import ScriptStandIn
 from tests.providers.sipgate_server import PASSWORD, USER, Sipgate
 from tests.providers.smtp.mail_server import MailServer
-from tests.support.freeradius import Site
+from tests.support.freeradius import PATIENT, Site
 from tests.support.site import PIN, eventually
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UNDELIVERED = "The SMS with your code could not be sent. Please try again later."
-PATIENT = {"wait": 10, "wait_share": 1}
 
 
 def log_in_through(site: Site, received: Callable[[], list[tuple[str, str]]]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.freeradius.test_providers import PATIENT, log_in_through
+from tests.freeradius.test_providers import log_in_through
 from tests.providers.smpp.smsc import Smsc
+from tests.support.freeradius import PATIENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,6 +10,7 @@ import pytest
 from tests.freeradius.supplicant import PEAP_GTC, Supplicant
 from tests.providers.peers import closed_port, make_certificate, starting
 from tests.providers.smtp.mail_server import MailServer
+from tests.support.freeradius import PATIENT
 from tests.support.site import PHONE, PIN, eventually
 
 if TYPE_CHECKING:
@@ -75,8 +76,7 @@ def test_an_sms_that_is_refused_comes_by_mail_and_the_prompt_says_so(
     """Here nobody listens at the gateway."""
     url = f"http://127.0.0.1:{closed_port()}/?to={{phone}}&text={{message}}"
     # FreeRADIUS lets one login at a time into the module: this one may wait as long as it takes.
-    delivery = {"wait": 10, "wait_share": 1}
-    site = made(make_site, mails, {"type": "http", "url": url}, delivery=delivery)
+    site = made(make_site, mails, {"type": "http", "url": url}, delivery=PATIENT)
     radiusd = site.start()
     challenge = radiusd.challenge()
     assert challenge.message == BY_MAIL

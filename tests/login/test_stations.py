@@ -152,7 +152,7 @@ def test_unlocking_an_account_unlocks_its_stations_and_keeps_them_known(
 
 def test_a_deleted_account_leaves_no_station_behind(node: Node) -> None:
     log_in(node, HOME)
-    asker = request(client=HOME).asker
+    asker = request(client=HOME).asker()
     with node.store.write() as tx:
         assert tx.known(asker, node.clock()).station is not None
         assert tx.delete_account("alice")

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 READY_SECONDS = 120.0
 
+PATIENT = {"wait": 10, "wait_share": 1}
+"""`delivery` with which a login hears what became of its message, however busy the machine."""
+
 RECORDED_SECONDS = 2.0
 """From a challenge to the record of what the gateway has said: a gateway of a test may hang."""
 

@@ -120,11 +120,12 @@ def unit_findings(folders: Sequence[str | Path] = UNITS) -> Iterator[Finding]:
     """Whether our units, written for Debian, name a user and a program of this machine."""
     names = {one.name for folder in folders for one in Path(folder).glob("smsotp-*.service")}
     for name in sorted(names):
-        said: dict[str, str] = {}
-        files = [*_files(name, folders)]
-        for _, text in files:
+        texts = dict(_files(name, folders))
+        if not texts:
+            continue  # this user cannot look
+        path, said = next(iter(texts)), dict[str, str]()
+        for text in texts.values():
             said |= dict(re.findall(r"(?m)^(User|ExecStart)=[-@:+!]*(\S+)", text))
-        path = next((one for one, _ in files), Path(name))
         why = "It does not start."
         user, own = said.get("User", "root"), freeradius_user()
         try:

@@ -283,13 +283,10 @@ def _trail(
     kept = (now - oldest).days
     if kept > audit.days + UNPRUNED_DAYS or number > audit.events * (1 + NEAR):
         fault = f"nobody cleans up: {number:,} events, the oldest {output.many(kept, 'day')} old"
-        remedy = "let 'smsotp prune' run once a day: systemctl enable --now smsotp-prune.timer"
-        if not any((Path(folder) / "smsotp-prune.timer").exists() for folder in freeradius.UNITS):
-            remedy = (
-                "let 'smsotp prune' run once a day: smsotp init "
-                f"{loaded.path.parent} --units /etc/systemd/system, then systemctl enable --now "
-                "smsotp-prune.timer"
-            )
+        timer = "smsotp-prune.timer"
+        install = f"smsotp init {loaded.path.parent} --units /etc/systemd/system, then "
+        enable = f"{'' if freeradius.has_unit(timer) else install}systemctl enable --now {timer}"
+        remedy = f"let 'smsotp prune' run once a day: {enable}"
         why = "The store grows until the disk is full, and then every login is refused."
         yield warning(path, fault, remedy, why=why)
     elif number > audit.events * (1 - NEAR):

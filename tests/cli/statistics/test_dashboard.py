@@ -15,7 +15,7 @@ from tests.cli.installation import PROGRAM, ROOT, environ
 from tests.cli.statistics.prometheus import JOB, Prometheus
 from tests.providers.modem.gsm_cable import TcpCable
 from tests.providers.modem.gsm_modem import GsmModem
-from tests.support.freeradius import Site
+from tests.support.freeradius import PATIENT, Site
 from tests.support.ports import free_port
 from tests.support.site import PIN, eventually
 
@@ -112,7 +112,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             providers=chain,
             currency="EUR",
             clients={"local": {"remember": 8}},
-            delivery={"wait": 10, "wait_share": 1},
+            delivery=PATIENT,
             limits={"cooldown": 0},
             lockout={"failures": 3},
         )
